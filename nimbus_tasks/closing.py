@@ -1,0 +1,196 @@
+"""What ends a run at the target: the queue, the logs, the batch records, the project's counters.
+
+Each of these records is written once a run, however many pages it had: KV takes one write a second for a key.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from nimbus_tasks import records
+from nimbus_tasks.batches.lifecycle import after_upload, summary_of
+from nimbus_tasks.errors import StoreError
+from nimbus_tasks.kv import VALUE_BYTES, Write
+from nimbus_tasks.kv.packing import pack
+from nimbus_tasks.records import (
+    DEFAULT_PRIORITY,
+    BatchPage,
+    BatchRecord,
+    LogEntry,
+    LogsRecord,
+    ProjectRecord,
+    QueueEntry,
+    QueueRecord,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from nimbus_tasks.context import Context
+    from nimbus_tasks.kv import Store
+    from nimbus_tasks.outcome import Outcome, PageResult
+    from nimbus_tasks.plan import Held
+
+T = TypeVar("T")
+
+#: How often a record that others write too is read again before giving up.
+SWAP_TRIES = 20
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def enqueue(context: Context, rows: Sequence[Held]) -> None:
+    """Put pages in the queue. One that already waits keeps its place and its time, under its new batch."""
+    if not rows:
+        return
+    now = context.clock()
+
+    def add(queue: QueueRecord) -> QueueRecord:
+        entries = {entry.page_id: entry for entry in queue.items}
+        for row in rows:
+            waiting = entries.get(row.page_id)
+            entries[row.page_id] = (
+                QueueEntry(row.page_id, row.batch_id, DEFAULT_PRIORITY, now, 0)
+                if waiting is None
+                else msgspec.structs.replace(waiting, batch_id=row.batch_id)
+            )
+        return msgspec.structs.replace(queue, items=list(entries.values()))
+
+    await _change_queue(context, add)
+
+
+async def leave_queue(context: Context, page_ids: Collection[str]) -> None:
+    """Take pages out of the queue."""
+
+    def drop(queue: QueueRecord) -> QueueRecord:
+        return msgspec.structs.replace(queue, items=[e for e in queue.items if e.page_id not in page_ids])
+
+    await _change_queue(context, drop)
+
+
+async def _change_queue(context: Context, change: Callable[[QueueRecord], QueueRecord]) -> None:
+    key = records.queue_key(context.project.project_id)
+    for _ in range(SWAP_TRIES):
+        before = (await context.store.get([key])).get(key)
+        queue = _decode(key, before, QueueRecord) if before is not None else QueueRecord(items=[])
+        after = _encode(change(queue))
+        if len(after) > VALUE_BYTES:
+            raise StoreError(
+                f"The queue would take {len(after):,} bytes, KV takes at most {VALUE_BYTES:,}.",
+                "Process waiting pages first (doit nimbus:process), or upload fewer with --limit.",
+            )
+        if after == before or await context.store.swap(key, before, after):
+            return
+    raise StoreError(f"{key} was changed by others {SWAP_TRIES} times in a row.", "Run doit upload again.")
+
+
+async def write_logs(context: Context, outcome: Outcome) -> None:
+    """Add to each page's log what this run did with it, a step an entry."""
+    by_page = {page.page_id: page for page in outcome.pages if page.page_id}
+    page_ids = list(by_page)
+    now = context.clock()
+    # Read and written in one go a request, so that memory does not grow with the site.
+    for start in range(0, len(page_ids), context.store.limits.keys):
+        some = page_ids[start : start + context.store.limits.keys]
+        keys = {records.logs_key(context.project.project_id, page_id): page_id for page_id in some}
+        held = await context.store.get(list(keys))
+        writes = []
+        for key, page_id in keys.items():
+            log = _decode(key, held[key], LogsRecord) if key in held else LogsRecord(page_id, [])
+            log.entries.extend(_entries(by_page[page_id], now))
+            writes.append(Write(key, _encode(log)))
+        for request in pack(writes, lambda write: write.size, context.store.limits):
+            await context.store.put(request)
+
+
+def _entries(page: PageResult, now: str) -> list[LogEntry]:
+    if page.result == "failed":
+        return [
+            LogEntry(now, "error", "upload", page.error, {"reason": page.reason, "batch_id": page.batch_id})
+        ]
+    if page.result == "removed":
+        return [LogEntry(now, "info", "remove", "Marked inactive: its source page is gone")]
+    entries = []
+    if page.result == "stored":
+        facts = {"reason": page.reason, "batch_id": page.batch_id, "bytes": page.bytes}
+        entries.append(LogEntry(now, "info", "upload", "Page record stored", facts, max(1, round(page.ms))))
+    entries.append(LogEntry(now, "info", "queue", "Waits for optimisation", {"batch_id": page.batch_id}))
+    return entries
+
+
+async def close_batches(context: Context, outcome: Outcome) -> None:
+    """Write the records of the run's batches: from then on they are whole."""
+    for batch_id in outcome.batches:
+        key = records.batch_key(context.project.project_id, batch_id)
+        failed = {
+            page.page_id: BatchPage(status="failed", error=page.error)
+            for page in outcome.pages
+            if page.batch_id == batch_id and page.result == "failed" and page.page_id
+        }
+        came = {
+            row.page_id: BatchPage(status="uploaded", uploaded=row.uploaded)
+            for row in context.ledger.in_batch(batch_id)
+            if row.step == "queued" and row.page_id not in failed
+        }
+        created, _ = context.ledger.batches()[batch_id]
+        for _ in range(SWAP_TRIES):
+            before = (await context.store.get([key])).get(key)
+            record = _batch_record(context, batch_id, created, before, came | failed)
+            if await context.store.swap(key, before, _encode(record)):
+                break
+        else:
+            raise StoreError(f"{key} was changed by others {SWAP_TRIES} times.", "Run doit upload again.")
+        context.ledger.close_batch(batch_id)
+
+
+def _batch_record(
+    context: Context, batch_id: str, created: str, before: bytes | None, sent: dict[str, BatchPage]
+) -> BatchRecord:
+    known = _decode(batch_id, before, BatchRecord) if before is not None else None
+    pages = (known.pages if known else {}) | sent
+    return BatchRecord(
+        batch_id=batch_id,
+        project_id=context.project.project_id,
+        created=known.created if known else created,
+        page_count=len(pages),
+        status=after_upload(known.status if known else "uploading", pages.values()),
+        pages=pages,
+        summary=summary_of(pages.values(), known.summary.average_time_ms if known else 0),
+    )
+
+
+async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) -> dict[str, BatchRecord]:
+    """Return the records of the batches that exist, by id."""
+    found: dict[str, BatchRecord] = {}
+    for start in range(0, len(batch_ids), store.limits.keys):
+        keys = {
+            records.batch_key(project_id, each): each for each in batch_ids[start : start + store.limits.keys]
+        }
+        values = await store.get(list(keys))
+        found |= {keys[key]: _decode(key, value, BatchRecord) for key, value in values.items()}
+    return found
+
+
+async def count_usage(context: Context) -> None:
+    """Bring the project's counters up to date. Counted, not added up: a killed run skews nothing."""
+    key = records.project_key(context.project.project_id)
+    before = (await context.store.get([key])).get(key)
+    record = _decode(key, before, ProjectRecord) if before is not None else context.project
+    # What the settings say wins; what only the record knows (tone, model) stays.
+    record.name = context.project.name
+    record.settings.domain = context.project.settings.domain
+    record.settings.max_pages_per_batch = context.project.settings.max_pages_per_batch
+    record.settings.default_concurrency = context.project.settings.default_concurrency
+    record.usage.total_pages = sum(row.step != "inactive" for row in context.ledger.held().values())
+    record.usage.total_batches = len(context.ledger.batches())
+    record.usage.last_activity = context.clock()
+    await context.store.put([Write(key, _encode(record))])
+
+
+def _decode(key: str, value: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(value, type=shape)
+    except msgspec.MsgspecError as error:
+        raise StoreError(f"{key} at the target is not what the contract says: {error}.") from None

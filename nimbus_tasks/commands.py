@@ -1,0 +1,162 @@
+"""What each command does: pipeline and narration together, and the exit status for CI.
+
+0: all went well, or there was nothing to do. 1: some pages were invalid or failed, the others are safe.
+2: nothing could be done (raised as `NimbusError`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nimbus_tasks import files, manifest, narration, project, settings
+from nimbus_tasks.errors import NoProjectError, SettingsError
+from nimbus_tasks.kv.open import KV_FILE
+from nimbus_tasks.pipeline import Pipeline
+from nimbus_tasks.settings import PROJECT_FILE
+from nimbus_tasks.stages import summarizing, uploading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nimbus_tasks.console import Console, Progress
+    from nimbus_tasks.stages.uploading import Request
+
+OK, SOME_FAILED, NOTHING_DONE = 0, 1, 2
+
+
+class Commands:
+    """The commands of one process, over one pipeline and one console."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.pipeline = Pipeline(narration.waiting(console))
+
+    def extract(self) -> int:
+        done = self.pipeline.extract(self._progress("Extracting"))
+        narration.extracted(self.console, done, self.pipeline.settings.source.folder)
+        return OK
+
+    def check(self) -> int:
+        """Validate as a step of something larger, which tells of invalid pages itself."""
+        self.pipeline.validate(self._progress("Validating"))
+        return OK
+
+    def validate(self, *, verbose: bool, as_json: bool) -> int:
+        self.console.verbose = verbose
+        report = self.pipeline.validate(self._progress("Validating"))
+        if as_json:
+            _print_json(report)
+        else:
+            narration.validated(self.console, report)
+        return SOME_FAILED if report.invalid else OK
+
+    def upload(self, request: Request, *, verbose: bool, as_json: bool, validate_first: bool = False) -> int:
+        self.console.verbose = verbose
+        if validate_first:
+            self.pipeline.validate(self._progress("Validating"), request.folder)
+        chosen = self.pipeline.settings
+        invalid = list(summarizing.invalid_results(self.pipeline.pages_in(request.folder)))
+        concurrency = request.concurrency or chosen.upload.concurrency
+        with narration.UploadNarrator(self.console, chosen, invalid, concurrency) as narrator:
+            done, site = self.pipeline.upload(request, narrator)
+        if request.dry_run:
+            narration.planned(self.console, done.plan, self._where())
+        else:
+            narration.uploaded(self.console, done)
+        if as_json:
+            _print_json(summarizing.plan_document(done.plan) if request.dry_run else site)
+        if done.outcome.stopped and not done.outcome.sent:
+            return NOTHING_DONE
+        return SOME_FAILED if done.outcome.failed or done.outcome.stopped or site.counts.failed else OK
+
+    def summarize(self, *, as_json: bool) -> int:
+        site = self.pipeline.summarize()
+        if as_json:
+            _print_json(site)
+        else:
+            narration.summarized(self.console, site, self._where())
+        return SOME_FAILED if site.counts.failed or site.counts.invalid else OK
+
+    def init(self, name: str, domain: str, source: str) -> int:
+        """Make a project here; one that exists stays as it is."""
+        try:
+            existing = settings.load(Path())
+        except NoProjectError:
+            existing = None
+        if existing is not None:
+            self.console.line(
+                f"Project {existing.project.id} is already here: nothing changed ({PROJECT_FILE})"
+            )
+            return OK
+        source = source or project.detect_source()
+        if not source and _can_ask(self.console):
+            source = _ask(self.console, "Folder with the built HTML (empty: maps come from another tool)")
+        if source and not Path(source).is_dir():
+            raise SettingsError(
+                f"There is no folder `{source}`.", "Build the site first, or name its folder: --source"
+            )
+        name = name or Path.cwd().name
+        if not domain and _can_ask(self.console):
+            domain = _ask(self.console, "Domain of the site (may stay empty)")
+        project_id = project.new_project_id()
+        made = project.settings_text(project_id, name, domain, source, uploading.now())
+        # Nothing is written before it is known to be readable again.
+        checked = settings.parse(made, {})
+        project.write(made)
+        uploading.store_project(checked)
+        self.console.line(f"✅ Project {project_id} ({name}): {PROJECT_FILE}")
+        self.console.line(f"   Source: {source or 'none, maps come from another tool'}")
+        self.console.line("   Next: doit")
+        return OK
+
+    def clean_extraction(self, *, dry_run: bool) -> None:
+        """Remove the maps that extraction made, and what it knows; maps of other tools stay."""
+        for entry in manifest.read_sources(Path()).entries.values():
+            if entry.map_file:
+                self._clean(entry.map_file, dry_run=dry_run)
+        self._clean(manifest.SOURCES, dry_run=dry_run)
+
+    def clean(self, paths: list[str], *, dry_run: bool) -> None:
+        for path in paths:
+            self._clean(path, dry_run=dry_run)
+
+    def _clean(self, path: str, *, dry_run: bool) -> None:
+        if Path(path).exists():
+            self.console.line(f"remove {path}", "dim")
+            if not dry_run:
+                files.remove(Path(path))
+
+    def silently(self, total: int) -> contextlib.AbstractContextManager[Progress]:
+        """Show no progress: what `_progress` is where nobody looks."""
+        return contextlib.nullcontext(_Silent())
+
+    def _where(self) -> str:
+        target = self.pipeline.settings.target
+        return KV_FILE if target.store == "sqlite" else target.store
+
+    def _progress(self, label: str) -> Callable[[int], contextlib.AbstractContextManager[Progress]]:
+        return lambda total: self.console.progress(label, total) if total else contextlib.nullcontext(_Silent())
+
+
+class _Silent:
+    def advance(self, steps: int = 1) -> None:
+        pass
+
+
+def _print_json(document: object) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _can_ask(console: Console) -> bool:
+    return console.live and sys.stdin is not None and sys.stdin.isatty()
+
+
+def _ask(console: Console, question: str) -> str:
+    console.line(f"{question}: ")
+    return sys.stdin.readline().strip()

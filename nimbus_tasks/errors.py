@@ -1,0 +1,51 @@
+"""Errors a user can cause. Each is one or two lines: what is wrong and where, then the next step.
+
+Everything that leaves the package is one of these, so that one place (the tasks) turns them into a line
+and an exit status. They carry fields, and survive pickling because extraction runs in other processes.
+"""
+
+from __future__ import annotations
+
+
+class NimbusError(Exception):
+    """Something that ends a command. `exit_status` 2: nothing could be done; 1: some pages failed."""
+
+    exit_status = 2
+
+    def __init__(self, message: str, next_step: str = "") -> None:
+        super().__init__(message, next_step)
+        self.message = message
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.next_step}".rstrip()
+
+
+class NoProjectError(NimbusError):
+    """There is no `.nimbus/project.toml` here."""
+
+    def __init__(self) -> None:
+        super().__init__("No project here.", "Run: doit nimbus:project:init")
+
+    def __reduce__(self) -> tuple[type[NoProjectError], tuple[()]]:
+        return (NoProjectError, ())
+
+
+class SettingsError(NimbusError):
+    """A setting or an option is wrong; the message names the file, the key and the nearest right one."""
+
+
+class SourceError(NimbusError):
+    """The folder of HTML or of maps cannot be used."""
+
+
+class StoreError(NimbusError):
+    """The target store cannot be reached, opened or read."""
+
+
+class StateError(NimbusError):
+    """A file that we keep under `.nimbus/` cannot be read or written."""
+
+
+class TransitionError(NimbusError):
+    """A move between states that the lifecycle table does not have."""

@@ -1,0 +1,54 @@
+"""Parts of a page that a reader never sees: they give no text and no blocks."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.extract.elements import OPAQUE, RAW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from turbohtml import Element
+
+_RAW = frozenset(RAW)
+_HIDDEN = (
+    *RAW,
+    *OPAQUE,
+    "annotation",  # of a formula: the same once more, in LaTeX
+    "annotation-xml",
+    "dialog:not([open])",
+    '[hidden]:not([hidden="until-found" i])',
+    "[popover]",
+    "[data-nimbus-ignore]",
+)
+_STYLED_AWAY = re.compile(
+    r"(?: ^ | ; ) \s* (?: display \s* : \s* none | visibility \s* : \s* (?: hidden | collapse ) ) \b",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def find_hidden(body: Element, ignore: Sequence[str]) -> list[Element]:
+    """Return the elements of the body that give no text, and empty those that hold nothing but text.
+
+    The others keep their content until every selector is made: an id in them is an id of the page.
+    """
+    hidden = []
+    for element in body.select(", ".join((*_HIDDEN, *ignore))):
+        if element.tag in _RAW:
+            element.clear()
+        else:
+            hidden.append(element)
+    hidden += (element for element in body.select("[style]") if _STYLED_AWAY.search(element.attr("style", "")))
+    return hidden
+
+
+def everything_in(elements: Iterable[Element]) -> set[Element]:
+    """Return the elements and all that is in them."""
+    found: set[Element] = set()
+    for element in elements:
+        if element not in found:  # or deep nesting of hidden elements would cost its square
+            found.add(element)
+            found.update(element.select("*"))
+    return found

@@ -1,0 +1,43 @@
+"""The rules of an extraction: everything in the settings that changes what a page's map says."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+#: Part of the manifest: a new version extracts every page again.
+EXTRACTOR_VERSION = 1
+
+#: Height of a first screen in CSS pixels (see `fold`). A common laptop shows 1366 x 768; phones scroll more.
+DEFAULT_FOLD = 800
+
+
+class Rules(Struct, frozen=True):
+    """How pages of one site are read.
+
+    main: CSS selector of the main content; empty: found for each page.
+    ignore: CSS selectors of parts that give no content.
+    fold: height in CSS pixels of what a visitor sees first; 0: nothing is above the fold.
+    noindex: whether pages that ask robots not to index them are extracted all the same.
+    patterns: paths with names in braces, `dist/local/{brand}-{service}.html`.
+    selectors: dimension -> CSS selector whose first match's text is the value.
+    constants: dimension -> value, for every page.
+    """
+
+    main: str = ""
+    ignore: tuple[str, ...] = ()
+    fold: int = DEFAULT_FOLD
+    noindex: bool = False
+    patterns: tuple[str, ...] = ()
+    selectors: dict[str, str] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    constants: dict[str, str] = {}  # noqa: RUF012
+
+
+class RulesError(ValueError):
+    """A rule that no page can be read with. Its text names the setting and its value, in one sentence."""
+
+
+class Skipped(Struct, frozen=True):
+    """A file that is not a page to publish, and why, in words for a person."""
+
+    path: str
+    reason: str

@@ -1,0 +1,165 @@
+"""The embedded store: one SQLite file, no account, several processes at once.
+
+Write-ahead logging with `synchronous=NORMAL`: what was confirmed survives a killed process; a power cut may
+cost the last commits, which the next run sends again because the store's listing decides then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sqlite3
+import uuid
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from nimbus_tasks.errors import StoreError
+from nimbus_tasks.kv import KEY_BYTES, METADATA_BYTES, VALUE_BYTES, Limits, Listed, Stored, Write
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from pathlib import Path
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+#: How long to wait for another process's transaction, in seconds.
+BUSY_SECONDS = 30
+#: Names on one page of a listing, as KV's REST API has it.
+PAGE_OF_NAMES = 1000
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS kv(key TEXT PRIMARY KEY, value BLOB, metadata TEXT, expiration INTEGER);
+CREATE TABLE IF NOT EXISTS store(id TEXT NOT NULL);
+"""
+_PUT = """
+INSERT INTO kv(key, value, metadata) VALUES (?, ?, ?)
+ON CONFLICT(key) DO UPDATE SET value = excluded.value, metadata = excluded.metadata, expiration = NULL
+"""
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Take the write lock at once (a later upgrade could not wait for it), commit or roll back."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+class SqliteStore:
+    """`kv.db`, the store of the contract in a file."""
+
+    limits = Limits(pairs=500, bytes=8 * 1024 * 1024, keys=500)
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, and make it where there is none.
+
+        Raises:
+            StoreError: it cannot be opened, or is not a database.
+        """
+        self._path = path
+        self._connection = self._answer(self._open)
+        self.identity = self._answer(self._identify)
+
+    async def put(self, writes: Sequence[Write]) -> Stored:
+        refused = {write.key: reason for write in writes if (reason := _refusal(write))}
+        accepted = [write for write in writes if write.key not in refused]
+        rows = [(w.key, w.value, w.metadata.decode() or None) for w in accepted]
+
+        def insert() -> None:
+            with transaction(self._connection):
+                self._connection.executemany(_PUT, rows)
+
+        self._answer(insert)
+        return Stored(tuple(write.key for write in accepted), refused)
+
+    async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT key, value FROM kv WHERE key IN ({marks})"  # noqa: S608 - nothing but question marks
+        rows = self._answer(lambda: self._connection.execute(query, tuple(keys)).fetchall())
+        return {key: bytes(value) for key, value in rows}
+
+    async def names(self, prefix: str) -> AsyncIterator[Sequence[Listed]]:
+        after = ""
+        while True:
+            page = self._answer(functools.partial(self._page_of_names, prefix, after))
+            if not page:
+                return
+            yield page
+            after = page[-1].key
+
+    async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
+        def exchange() -> bool:
+            with transaction(self._connection):
+                row = self._connection.execute("SELECT value FROM kv WHERE key = ?", (key,)).fetchone()
+                if (bytes(row[0]) if row else None) != expected:
+                    return False
+                self._connection.execute(_PUT, (key, value, None))
+                return True
+
+        return self._answer(exchange)
+
+    async def close(self) -> None:
+        self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    def _identify(self) -> str:
+        known = "SELECT id FROM store"
+        try:
+            row = self._connection.execute(known).fetchone()
+        except sqlite3.OperationalError:
+            row = None
+        if row is None:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            self._connection.execute(
+                "INSERT INTO store(id) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM store)", (uuid.uuid4().hex,)
+            )
+            row = self._connection.execute(known).fetchone()
+        return f"sqlite:{row[0]}"
+
+    def _page_of_names(self, prefix: str, after: str) -> list[Listed]:
+        rows = self._connection.execute(
+            "SELECT key, metadata FROM kv WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?",
+            (after, prefix, prefix + "\U0010ffff", PAGE_OF_NAMES),
+        )
+        return [Listed(key, (metadata or "").encode()) for key, metadata in rows]
+
+    def _answer(self, act: Callable[[], T]) -> T:
+        try:
+            return act()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"The embedded store {self._path} does not answer: {error}.",
+                "Check the disk and the file's permissions; if it is damaged, remove it and upload again.",
+            ) from None
+
+
+def read_identity(path: Path) -> str:
+    """Return the identity of an existing file's store, empty where it has none yet."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            row = connection.execute("SELECT id FROM store").fetchone()
+    except sqlite3.Error:
+        return ""
+    return f"sqlite:{row[0]}" if row else ""
+
+
+def _refusal(write: Write) -> str:
+    """Return why KV would refuse this write; the embedded store refuses the same."""
+    if not 0 < len(write.key.encode()) <= KEY_BYTES or write.key in (".", ".."):
+        return f"its key is not 1 to {KEY_BYTES} bytes of UTF-8"
+    if len(write.value) > VALUE_BYTES:
+        return f"its value takes {len(write.value):,} bytes, KV takes at most {VALUE_BYTES:,}"
+    if len(write.metadata) > METADATA_BYTES:
+        return f"its metadata takes {len(write.metadata):,} bytes, KV takes at most {METADATA_BYTES:,}"
+    return ""

@@ -1,0 +1,176 @@
+"""What each target has confirmed, one row a page; written as confirmations arrive (`.nimbus/ledger.db`).
+
+doit says whether a stage must run, the ledger says what the target holds. Old knowledge is forgotten only after
+success: a page's row changes when the store has confirmed the new content, never before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.errors import StateError
+from nimbus_tasks.plan import Held
+from nimbus_tasks.settings import STATE_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+LEDGER_FILE = f"{STATE_FOLDER}/ledger.db"
+BUSY_SECONDS = 30
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS target(
+    name TEXT PRIMARY KEY, identity TEXT NOT NULL, published TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS page(
+    target TEXT, page_id TEXT, source_path TEXT NOT NULL, digest TEXT NOT NULL, batch_id TEXT NOT NULL,
+    uploaded TEXT NOT NULL, step TEXT NOT NULL, PRIMARY KEY(target, page_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batch(
+    target TEXT, batch_id TEXT, created TEXT NOT NULL, open INTEGER NOT NULL, PRIMARY KEY(target, batch_id)
+) WITHOUT ROWID;
+"""
+
+
+class Ledger:
+    """The rows of one target. Every method commits before it returns."""
+
+    def __init__(self, path: Path, target: str) -> None:
+        """Open the file, and make it where there is none.
+
+        Raises:
+            StateError: it cannot be opened, or is damaged.
+        """
+        self._path = path
+        self._target = target
+        with self._honest_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            # Asking first keeps a run with nothing to do from taking the write lock.
+            if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'batch'").fetchone():
+                self._connection.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def identity(self) -> str:
+        """Which store the rows speak of; empty where nothing is known."""
+        with self._honest_errors():
+            row = self._connection.execute("SELECT identity FROM target WHERE name = ?", (self._target,))
+            return str((row.fetchone() or ("",))[0])
+
+    @property
+    def published(self) -> str:
+        """The digest of the site that the target holds completely; empty while anything is under way."""
+        with self._honest_errors():
+            row = self._connection.execute("SELECT published FROM target WHERE name = ?", (self._target,))
+            return str((row.fetchone() or ("",))[0])
+
+    def begin(self, identity: str) -> None:
+        """Note that a run against this store begins: until `finish`, nobody may believe the site published."""
+        with self._transaction():
+            self._write_identity(identity)
+
+    def finish(self, published: str) -> None:
+        """Note the site that the target now holds completely."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE target SET published = ? WHERE name = ?", (published, self._target))
+
+    def held(self) -> dict[str, Held]:
+        """Return what the target holds, by page id."""
+        with self._honest_errors():
+            rows = self._connection.execute(
+                "SELECT page_id, source_path, digest, batch_id, uploaded, step FROM page WHERE target = ?",
+                (self._target,),
+            )
+            return {row[0]: Held(*row) for row in rows}
+
+    def in_batch(self, batch_id: str) -> list[Held]:
+        """Return the rows that this batch put there."""
+        with self._honest_errors():
+            rows = self._connection.execute(
+                "SELECT page_id, source_path, digest, batch_id, uploaded, step FROM page "
+                "WHERE target = ? AND batch_id = ?",
+                (self._target, batch_id),
+            )
+            return [Held(*row) for row in rows]
+
+    def confirm(self, rows: Iterable[Held]) -> None:
+        """Write what the store has just confirmed."""
+        with self._transaction():
+            self._write_rows(rows)
+
+    def replace(self, identity: str, rows: Iterable[Held], batches: Iterable[tuple[str, str, bool]]) -> None:
+        """Believe the target instead: these pages and batches (id, created, open) and no others."""
+        with self._transaction() as connection:
+            for table in ("page", "batch"):
+                connection.execute(f"DELETE FROM {table} WHERE target = ?", (self._target,))  # noqa: S608
+            connection.executemany(
+                "INSERT INTO batch VALUES (?, ?, ?, ?)", [(self._target, *batch) for batch in batches]
+            )
+            self._write_rows(rows)
+            self._write_identity(identity)
+
+    def open_batch(self, batch_id: str, created: str) -> None:
+        """Note a batch before anything is sent in its name, so that a killed run's batch is found again."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO batch VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET open = 1",
+                (self._target, batch_id, created),
+            )
+
+    def close_batch(self, batch_id: str) -> None:
+        """Note that the batch's record is stored: all its pages stand in the queue."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE batch SET open = 0 WHERE target = ? AND batch_id = ?", (self._target, batch_id)
+            )
+
+    def batches(self) -> dict[str, tuple[str, bool]]:
+        """Return batch id -> when it was created, and whether it is still open; oldest first."""
+        with self._honest_errors():
+            rows = self._connection.execute(
+                "SELECT batch_id, created, open FROM batch WHERE target = ? ORDER BY created, batch_id",
+                (self._target,),
+            )
+            return {batch_id: (created, bool(is_open)) for batch_id, created, is_open in rows}
+
+    def _write_identity(self, identity: str) -> None:
+        self._connection.execute(
+            "INSERT INTO target(name, identity) VALUES (?, ?) ON CONFLICT(name) "
+            "DO UPDATE SET identity = excluded.identity, published = ''",
+            (self._target, identity),
+        )
+
+    def _write_rows(self, rows: Iterable[Held]) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(self._target, h.page_id, h.source_path, h.digest, h.batch_id, h.uploaded, h.step) for h in rows],
+        )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._honest_errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.commit()
+
+    @contextlib.contextmanager
+    def _honest_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StateError(
+                f"The ledger {self._path} cannot be used: {error}.",
+                "Check the disk; if it is damaged, remove it: the next upload asks the target what it holds.",
+            ) from None

@@ -1,0 +1,55 @@
+"""The structured log: one JSON object a line in `.nimbus/log.jsonl`, for machines and for the day after.
+
+What a person must see at once goes to the console; the log keeps it with its fields. No secret ever reaches it:
+events carry ids, paths, counts and times only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nimbus_tasks.settings import STATE_FOLDER
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from nimbus_tasks.settings import LogLevelName
+
+LOG_FILE = f"{STATE_FOLDER}/log.jsonl"
+
+
+class Log:
+    """Appends events at or above a level. Opened at the first event: a run with nothing to say costs nothing."""
+
+    def __init__(self, level: LogLevelName, path: Path | None = None) -> None:
+        self._level = level
+        self._path = path or Path(LOG_FILE)
+        self._logger: FilteringBoundLogger | None = None
+
+    def event(self, level: LogLevelName, name: str, **fields: Any) -> None:
+        """Write one event. A log that cannot be written stops nothing: the disk's trouble is told elsewhere."""
+        try:
+            if self._logger is None:
+                self._logger = self._open()
+            getattr(self._logger, level)(name, **fields)
+        except OSError:
+            self._logger = None
+
+    def _open(self) -> FilteringBoundLogger:
+        import msgspec  # noqa: PLC0415
+        import structlog  # noqa: PLC0415 - 60 ms, only where there is something to log
+
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        logger: FilteringBoundLogger = structlog.wrap_logger(
+            # Unbuffered, in append mode: lines of several processes do not mix.
+            structlog.BytesLogger(open(self._path, "ab", buffering=0)),  # noqa: SIM115 - open while we run
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(serializer=lambda event, **_: msgspec.json.encode(event)),
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(self._level),
+        )
+        return logger

@@ -1,0 +1,233 @@
+"""What each command says while it works and when it has ended: values in, lines out."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.console import FEW
+from nimbus_tasks.stages.summarizing import SUMMARY_REPORT
+from nimbus_tasks.stages.validating import REPORT as VALIDATION_REPORT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from nimbus_tasks.console import Console, Progress
+    from nimbus_tasks.lock import Holder
+    from nimbus_tasks.outcome import PageResult
+    from nimbus_tasks.plan import Plan
+    from nimbus_tasks.scan import Odd
+    from nimbus_tasks.settings import Settings
+    from nimbus_tasks.stages.extracting import Extraction
+    from nimbus_tasks.stages.summarizing import Summary
+    from nimbus_tasks.stages.uploading import Uploaded
+    from nimbus_tasks.stages.validating import ValidationReport
+    from nimbus_tasks.validate.issue import Issue
+
+#: More complaints than this are counted, and left to the report.
+MOST_COMPLAINTS = 40
+
+
+def waiting(console: Console) -> Callable[[Holder], None]:
+    def say(holder: Holder) -> None:
+        console.line(f"⏳ Waiting for {holder.does} (process {holder.pid}, since {holder.since})")
+
+    return say
+
+
+def extracted(console: Console, done: Extraction, source: str) -> None:
+    if not source:
+        console.line("📄 No source folder set: maps come from another tool")
+        return
+    removed = f", {count(done.removed, 'map')} removed" if done.removed else ""
+    console.line(
+        f"📄 Extracted {count(done.read, 'page')} from {source}: {done.written} changed{removed}, "
+        f"{done.pages} in all"
+    )
+    if done.pages and not done.read and not done.removed and not done.skipped:
+        return
+    failed = [odd for odd in done.skipped if odd.failed]
+    skipped = [odd for odd in done.skipped if not odd.failed]
+    _skipped(console, skipped)
+    _listed(console, (f"❌ {odd.path} - {odd.reason}" for odd in failed), len(failed))
+
+
+def _skipped(console: Console, skipped: list[Odd]) -> None:
+    if not skipped:
+        return
+    if len(skipped) <= FEW or console.verbose:
+        for odd in skipped:
+            console.line(f"   skipped {odd.path} - {odd.reason}", "dim")
+        return
+    by_reason: dict[str, int] = {}
+    for odd in skipped:
+        by_reason[odd.reason] = by_reason.get(odd.reason, 0) + 1
+    said = ", ".join(
+        f"{number} {reason}" for reason, number in sorted(by_reason.items(), key=lambda r: -r[1])[:5]
+    )
+    console.line(f"   skipped {len(skipped)}: {said} (each in {SUMMARY_REPORT})", "dim")
+
+
+def validated(console: Console, report: ValidationReport) -> None:
+    errors = [issue for issue in report.issues if issue.severity == "error"]
+    warnings = [issue for issue in report.issues if issue.severity == "warning"]
+    said = f"🔎 Validated {count(report.maps, 'map')}: {report.valid} valid"
+    said += f", {report.invalid} invalid" if report.invalid else ""
+    said += f", {count(len(warnings), 'warning')}" if warnings else ""
+    console.line(said)
+    _listed(console, (f"❌ {_issue(issue)}" for issue in errors), len(errors))
+    if console.verbose or len(warnings) <= FEW:
+        for issue in warnings:
+            console.line(f"   warning: {_issue(issue)}", "dim")
+    if errors or warnings:
+        console.line(f"   All of them: {VALIDATION_REPORT}", "dim")
+
+
+def _issue(issue: Issue) -> str:
+    place = f" {issue.pointer}" if issue.pointer else ""
+    return f"{issue.file}{place} - {issue.message}"
+
+
+def _listed(console: Console, lines: Iterable[str], total: int) -> None:
+    for number, line in enumerate(lines):
+        if number == MOST_COMPLAINTS and not console.verbose:
+            console.line(f"   … and {total - number} more")
+            return
+        console.line(line, "red")
+
+
+class UploadNarrator:
+    """Tells an upload as it happens. Invalid pages are told first: they belong to the same count."""
+
+    def __init__(
+        self, console: Console, settings: Settings, invalid: list[PageResult], concurrency: int
+    ) -> None:
+        self._console = console
+        self._settings = settings
+        self._invalid = invalid
+        self._concurrency = concurrency
+        self._plan: Plan | None = None
+        self._shown = contextlib.ExitStack()
+        self._progress: Progress | None = None
+        self._told = self._total = self._complaints = 0
+
+    def __enter__(self) -> UploadNarrator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shown.close()
+
+    def plan(self, plan: Plan) -> None:
+        self._plan = plan
+        self._total = len(plan.sends) + len(plan.finish) + len(plan.removals) + len(self._invalid)
+        if plan.empty:
+            self._found(plan)
+            self._tell_invalid()
+
+    def batch(self, batch_id: str) -> None:
+        self._console.line(f"📦 Using batch: {batch_id}")
+        if self._progress is not None or self._plan is None:
+            return
+        self._found(self._plan)
+        self._console.line(f"⬆️  Uploading with concurrency: {self._concurrency}")
+        self._progress = self._shown.enter_context(self._console.progress("Uploading", self._total))
+        self._tell_invalid()
+
+    def page(self, result: PageResult) -> None:
+        self._told += 1
+        if self._progress is not None:
+            self._progress.advance()
+        if result.result in ("failed", "invalid"):
+            self._complain(result)
+        elif self._console.verbose or self._total <= FEW:
+            verb = {"stored": "Uploaded", "queued": "Queued", "removed": "Marked inactive"}[result.result]
+            self._console.line(f"✅ [{self._told}/{self._total}] {verb}: {result.page_id}  {result.path}")
+
+    def _tell_invalid(self) -> None:
+        for result in self._invalid:
+            self.page(result)
+
+    def _complain(self, result: PageResult) -> None:
+        self._complaints += 1
+        if self._complaints <= MOST_COMPLAINTS or self._console.verbose:
+            place = f"[{self._told}/{self._total}]"
+            self._console.fail(f"{place} Failed: {result.map_file or result.path} - {result.error}")
+        elif self._complaints == MOST_COMPLAINTS + 1:
+            self._console.line(f"   … more failures: all of them are in {SUMMARY_REPORT}")
+
+    def _found(self, plan: Plan) -> None:
+        here = plan.unchanged + len(plan.sends) + len(plan.waits) + len(self._invalid)
+        said = [f"{number} {reason}" for reason, number in plan.reasons().items()]
+        said += [f"{plan.unchanged} unchanged"] if plan.unchanged or not said else []
+        said += [f"{len(self._invalid)} invalid"] if self._invalid else []
+        what = "Nothing to upload:" if plan.empty else "Found"
+        to_upload = "" if plan.empty else " to upload"
+        self._console.line(f"📁 {what} {count(here, 'file')}{to_upload} ({', '.join(said)})")
+
+
+def uploaded(console: Console, done: Uploaded) -> None:
+    outcome = done.outcome
+    if outcome.batches or outcome.failed or outcome.stopped:
+        console.line("📊 Upload Summary:")
+        console.line(f"   ✅ Successful: {outcome.sent + outcome.count('removed')}")
+        console.line(f"   ❌ Failed: {outcome.failed}")
+        for batch_id in outcome.batches:
+            console.line(f"   📦 Batch ID: {batch_id}")
+    if outcome.waiting:
+        console.line(f"   {count(outcome.waiting, 'changed page')} left for later by --limit")
+    refused(console, outcome.refusal)
+    if outcome.stopped:
+        console.fail(f"Stopped: {outcome.stopped} What was stored is safe; run doit upload to go on.")
+
+
+def refused(console: Console, refusal: str) -> None:
+    if refusal:
+        console.warn(f"Pages whose source is gone stay as they are: {refusal}.")
+
+
+def planned(console: Console, plan: Plan, target: str) -> None:
+    """Print a plan that is not performed, a line a page where asked or where there are few."""
+    pages = [(p.reason, p.page.page_id, p.page.source_path) for p in plan.sends]
+    pages += [("unfinished", row.page_id, row.source_path) for row in plan.finish]
+    pages += [("removed", row.page_id, row.source_path) for row in plan.removals]
+    most = len(pages) if console.verbose else FEW
+    for reason, page_id, path in pages[:most]:
+        console.line(f"   {reason:<10} {page_id}  {path}")
+    if len(pages) > most:
+        console.line(f"   … and {len(pages) - most} more (--verbose lists them)")
+    if plan.waits:
+        console.line(f"   {count(len(plan.waits), 'changed page')} left for later by --limit")
+    size = sum(p.page.size for p in plan.sends)
+    console.line(f"   Dry run: nothing was sent to {target}. It would take about {megabytes(size)}.")
+    refused(console, plan.refusal)
+
+
+def summarized(console: Console, site: Summary, where: str) -> None:
+    counts = site.counts
+    published = counts.stored + counts.unchanged
+    said = [f"{count(published, 'page')} published"]
+    said += [f"{number} {word}" for word, number in _others(site)]
+    console.line(f"📊 Site: {', '.join(said)}")
+    console.line(f"   Store: {where}")
+    console.line(f"   Report: {SUMMARY_REPORT}")
+
+
+def _others(site: Summary) -> list[tuple[str, int]]:
+    counts = site.counts
+    numbers = [
+        ("sent now", counts.stored),
+        ("removed", counts.removed),
+        ("waiting", counts.waiting),
+        ("failed", counts.failed),
+        ("invalid", counts.invalid),
+        ("skipped", counts.skipped),
+    ]
+    return [(word, number) for word, number in numbers if number]
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"

@@ -1,0 +1,197 @@
+"""The stages of one run, with what they have already seen: read, call, write. Says nothing to anybody.
+
+doit asks what a stage would do (its survey) before it runs it; both use the same look at the folders. Whoever
+held the lock meanwhile may have changed them, so a stage that had to wait looks again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nimbus_tasks import manifest, settings
+from nimbus_tasks.lock import hold, last_held
+from nimbus_tasks.log import Log
+from nimbus_tasks.outcome import Outcome
+from nimbus_tasks.settings import MAPS_FOLDER
+from nimbus_tasks.stages import extracting, summarizing, uploading, validating
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nimbus_tasks.console import Progress
+    from nimbus_tasks.context import Observer
+    from nimbus_tasks.lock import Holder
+    from nimbus_tasks.manifest import Pages
+    from nimbus_tasks.plan import Plan
+    from nimbus_tasks.scan import Scan
+    from nimbus_tasks.settings import LogLevelName, Settings
+    from nimbus_tasks.stages.extracting import Extraction
+    from nimbus_tasks.stages.summarizing import Summary
+    from nimbus_tasks.stages.uploading import Request, Uploaded
+    from nimbus_tasks.stages.validating import ValidationReport
+
+
+class Pipeline:
+    """The project in the working directory. `waiting` is told who holds the lock, when there is a wait."""
+
+    def __init__(self, waiting: Callable[[Holder], None] = lambda _: None) -> None:
+        self.waiting = waiting
+        self.uploaded: Uploaded | None = None
+        self._seen_lock = 0
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        return settings.load(Path())
+
+    @functools.cached_property
+    def log(self) -> Log:
+        return Log(self.settings.log.level)
+
+    @functools.cached_property
+    def maps(self) -> Scan:
+        self._seen_lock = last_held(Path())
+        return validating.scan_maps()
+
+    @functools.cached_property
+    def sources(self) -> extracting.Survey:
+        return extracting.survey(self.settings, self.maps)
+
+    @functools.cached_property
+    def map_files(self) -> validating.Survey:
+        return validating.survey(self.settings, self.maps)
+
+    @functools.cached_property
+    def pages(self) -> Pages:
+        return manifest.read_pages(Path())
+
+    def look_again(self, *, settings_too: bool = False) -> None:
+        """Forget what was seen of the folders (and of the settings)."""
+        for seen in ("maps", "sources", "map_files", "pages") + (("settings", "log") if settings_too else ()):
+            self.__dict__.pop(seen, None)
+
+    def extract(self, progress: Callable[[int], contextlib.AbstractContextManager[Progress]]) -> Extraction:
+        """Extract the source files that changed."""
+        with self._locked("extract"):
+            with progress(len(self.sources.changed)) as shown:
+                done = extracting.extract(self.settings, self.sources, shown)
+            self.look_again()
+            self.log.event(
+                "info",
+                "extracted",
+                pages=done.pages,
+                read=done.read,
+                written=done.written,
+                removed=done.removed,
+            )
+            for odd in done.skipped:
+                self.log.event(
+                    "warning" if odd.failed else "debug", "skipped", path=odd.path, reason=odd.reason
+                )
+            return done
+
+    def validate(
+        self,
+        progress: Callable[[int], contextlib.AbstractContextManager[Progress]],
+        folder: str = MAPS_FOLDER,
+    ) -> ValidationReport:
+        """Judge the map files that changed, in the project's folder or in another."""
+        with self._locked("validate"):
+            if folder == MAPS_FOLDER:
+                survey = self.map_files
+            else:
+                validating.check_folder(folder)
+                survey = validating.survey(self.settings, validating.scan_maps(folder), folder)
+            with progress(len(survey.changed)) as shown:
+                report = validating.validate(self.settings, survey, shown)
+            self.__dict__.pop("pages", None)
+            self.__dict__.pop("map_files", None)
+            self.log.event("info", "validated", maps=report.maps, valid=report.valid, invalid=report.invalid)
+            return report
+
+    def is_published(self) -> bool:
+        """Say whether there is nothing to upload, and nothing to complain about."""
+        if self.pages.invalid or any(odd.failed for odd in self.sources.scan.odd):
+            return False
+        if any(entry.failed for entry in self.sources.known.entries.values()):
+            return False
+        return uploading.is_published(self.settings, self.pages)
+
+    def upload_needed(self) -> str:
+        """Say in words what the target lacks, for `doit info upload`."""
+        target = self.settings.target.store
+        if self.is_published():
+            return f"{target} holds all {len(self.pages.entries)} pages"
+        if self.pages.invalid:
+            return f"{len(self.pages.invalid)} map files are invalid"
+        return f"{target} is not known to hold all {len(self.pages.entries)} pages as they are"
+
+    def upload(self, request: Request, observer: Observer) -> tuple[Uploaded, Summary]:
+        """Upload what changed, and write the reports, however it ended."""
+        with self._locked("upload"):
+            pages = self.pages_in(request.folder)
+            self.uploaded = uploading.upload(self.settings, pages, request, observer)
+            outcome = self.uploaded.outcome
+            outcome.pages.extend(summarizing.invalid_results(pages))
+            site = self._site_summary(outcome, self.uploaded.plan, pages)
+            if not request.dry_run:
+                summarizing.write_reports(summarizing.upload_summary(self.settings.project.id, outcome), site)
+                self._write_step_summary(site)
+                self._log_upload(outcome)
+            return self.uploaded, site
+
+    def summarize(self) -> Summary:
+        """Return the summary of this run; one that had nothing to upload writes its reports here."""
+        if self.uploaded is not None:
+            return self._site_summary(self.uploaded.outcome, self.uploaded.plan, self.pages)
+        with self._locked("summarize"):
+            now = uploading.now()
+            outcome = Outcome(self.settings.target.store, now, now, unchanged=len(self.pages.entries))
+            outcome.pages.extend(summarizing.invalid_results(self.pages))
+            site = self._site_summary(outcome, None, self.pages)
+            summarizing.write_reports(None, site)
+            self._write_step_summary(site)
+            return site
+
+    def pages_in(self, folder: str) -> Pages:
+        """Return what validation knows of a folder of maps."""
+        if folder == MAPS_FOLDER:
+            return self.pages
+        return manifest.read_pages(Path(), manifest.pages_file(folder, MAPS_FOLDER))
+
+    def _site_summary(self, outcome: Outcome, plan: Plan | None, pages: Pages) -> Summary:
+        sources = manifest.read_sources(Path())
+        return summarizing.site_summary(self.settings.project.id, outcome, plan, pages, sources)
+
+    def _write_step_summary(self, site: Summary) -> None:
+        if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+            summarizing.write_step_summary(path, site)
+
+    def _log_upload(self, outcome: Outcome) -> None:
+        for page in outcome.pages:
+            level: LogLevelName = "warning" if page.result in ("failed", "invalid") else "debug"
+            self.log.event(
+                level, "page", path=page.path, page_id=page.page_id, result=page.result, error=page.error
+            )
+        self.log.event(
+            "error" if outcome.stopped else "info",
+            "uploaded",
+            target=outcome.target,
+            batches=outcome.batches,
+            sent=outcome.sent,
+            failed=outcome.failed,
+            unchanged=outcome.unchanged,
+            stopped=outcome.stopped,
+        )
+
+    @contextlib.contextmanager
+    def _locked(self, stage: str) -> Iterator[None]:
+        _ = self.settings  # without a project there is nothing to lock
+        with hold(Path(), f"doit {stage}", self.waiting) as held_before:
+            if held_before != self._seen_lock:
+                self.look_again()
+            yield
+        self._seen_lock = last_held(Path())

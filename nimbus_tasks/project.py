@@ -1,0 +1,113 @@
+"""A new project: its id, its settings file with a comment to each setting, its `.gitignore`, its record."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+
+from nimbus_tasks import files, records
+from nimbus_tasks.records import ProjectRecord, ProjectSettings, ProjectUsage
+from nimbus_tasks.settings import LIKELY_SOURCES, PROJECT_FILE, STATE_FOLDER, Settings
+
+#: Who owns the projects of an embedded store: it has no accounts.
+LOCAL_USER = "user_local"
+
+#: All else under `.nimbus/` is made.
+GITIGNORE = "*\n!project.toml\n!.gitignore\n"
+
+_TEMPLATE = """\
+# Nimbus Tasks: the settings of this project. Commit this file; it holds no secrets.
+# Environment variables win over it: NIMBUS_TARGET, NIMBUS_WORKER_URL, CLOUDFLARE_ACCOUNT_ID, KV_NAMESPACE_ID.
+
+[project]
+id = {id}        # part of every key in the store: never change it
+name = {name}
+domain = {domain}
+created = {created}
+
+[source]
+folder = {folder}                     # the built HTML; "" where another tool writes .nimbus/maps itself
+# include = ["**/*.html", "**/*.htm"]   # patterns as in .gitignore
+# exclude = ["drafts/"]
+# main = "#content"                     # CSS selector of the main content; left out: found for each page
+# ignore = [".cookie-banner"]           # CSS selectors of parts that give no content
+# fold = 800                            # height in pixels of what a visitor sees first; 0: nothing
+# noindex = "skip"                      # pages with robots noindex: "skip" or "keep"
+
+[dimensions]                            # facts about a page that travel with it
+# patterns = ["{pattern}/local/{{brand}}-{{service}}.html"]
+# [dimensions.selectors]
+# location = ".address .city"
+# [dimensions.constants]
+# language = "en"
+
+[upload]
+# concurrency = 5                       # requests at a time
+# delay = 0                             # least milliseconds between the starts of two requests in one slot
+# max_removals = 256                    # more pages are not marked inactive at once without --force
+# max_pages_per_batch = 1000
+# audit_log = true                      # a log entry a page; left out: only in the embedded store
+
+[target]
+store = "sqlite"                        # .nimbus/kv.db: no account needed
+
+[log]
+# level = "info"                        # debug, info, warning, error: what goes to .nimbus/log.jsonl
+"""
+
+
+def new_project_id() -> str:
+    return f"proj_{secrets.token_hex(6)}"
+
+
+def detect_source() -> str:
+    """Return the folder that a site generator has most likely written, or empty."""
+    for folder in LIKELY_SOURCES:
+        if Path(folder).is_dir():
+            return folder
+    return ""
+
+
+def settings_text(project_id: str, name: str, domain: str, source: str, created: str) -> str:
+    """Return the text of a new `.nimbus/project.toml`."""
+    return _TEMPLATE.format(
+        id=_toml(project_id),
+        name=_toml(name),
+        domain=_toml(domain),
+        created=_toml(created),
+        folder=_toml(source),
+        pattern=source.replace("{", "{{").replace("}", "}}").replace("\n", "") or "dist",
+    )
+
+
+def write(text: str) -> None:
+    """Write `.nimbus/.gitignore`, then the settings: a project exists once they do."""
+    files.replace(Path(STATE_FOLDER, ".gitignore"), GITIGNORE.encode())
+    files.replace(Path(PROJECT_FILE), text.encode())
+
+
+def project_record(settings: Settings) -> ProjectRecord:
+    """Return the `project:` record of a project that has published nothing yet."""
+    project = settings.project
+    return ProjectRecord(
+        project_id=project.id,
+        user_id=LOCAL_USER,
+        name=project.name,
+        created=project.created,
+        settings=ProjectSettings(
+            max_pages_per_batch=settings.upload.max_pages_per_batch,
+            default_concurrency=settings.upload.concurrency,
+            domain=project.domain,
+        ),
+        usage=ProjectUsage(),
+    )
+
+
+def project_key(settings: Settings) -> str:
+    return records.project_key(settings.project.id)
+
+
+def _toml(text: str) -> str:
+    # TOML's basic strings and JSON's agree on every escape that JSON writes.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,222 @@
+"""The one loop that performs a plan.
+
+Page records first, then their statuses, then one queue write, then the logs, then the batch records. What the
+store confirms is in the ledger before the next request of that slot starts. So a page is in the queue only when
+its record is stored, a batch has a record only when all its pages are in the queue, and a run killed anywhere
+is gone on with by the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nimbus_tasks import records
+from nimbus_tasks.closing import close_batches, count_usage, enqueue, leave_queue, write_logs
+from nimbus_tasks.context import UnreadableMapError
+from nimbus_tasks.errors import NimbusError, StateError, StoreError
+from nimbus_tasks.kv import Write
+from nimbus_tasks.kv.packing import pack
+from nimbus_tasks.outcome import Outcome, PageResult, ResultName
+from nimbus_tasks.plan import Held
+from nimbus_tasks.records import PageMetadata, PageRecord, PageStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from nimbus_tasks.context import Context, Observer
+    from nimbus_tasks.plan import BatchWork, Candidate, Plan, Planned
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, observer: Observer) -> Outcome:
+    """Perform a plan, divided into batches, and return what became of each page.
+
+    A store or a disk that fails as a whole ends the run early: what was confirmed stays confirmed, and the
+    outcome says why it stopped. A page that fails costs only itself.
+    """
+    outcome = Outcome(context.target, context.clock(), "", unchanged=plan.unchanged, waiting=len(plan.waits))
+    outcome.refusal = plan.refusal
+
+    def note(result: PageResult) -> None:
+        outcome.pages.append(result)
+        observer.page(result)
+
+    try:
+        for part in work:
+            batch_id = part.batch_id or await context.name_batch()
+            context.ledger.open_batch(batch_id, context.clock())
+            outcome.batches.append(batch_id)
+            observer.batch(batch_id)
+            await _finish(part.finish, context, note)
+            await _send(part.sends, batch_id, context, note)
+        await _queue(outcome.batches, context)
+        await _remove_unless_failed(plan, outcome, context, note)
+        if context.audit_log:
+            await write_logs(context, outcome)
+        await close_batches(context, outcome)
+        await count_usage(context)
+    except (StoreError, StateError) as error:
+        outcome.stopped = str(error)
+    outcome.finished = context.clock()
+    return outcome
+
+
+async def _finish(rows: Sequence[Held], context: Context, note: Callable[[PageResult], None]) -> None:
+    """Go on with pages that a killed run stored: their records are there, their statuses perhaps not."""
+    failed = await _mark(rows, context)
+    for row in rows:
+        error = failed.get(row.page_id, "")
+        result: ResultName = "failed" if error else "queued"
+        note(PageResult(row.source_path, row.page_id, "unfinished", result, error, batch_id=row.batch_id))
+
+
+async def _queue(batches: Sequence[str], context: Context) -> None:
+    """Put all that the run stored in the queue, in one write."""
+    rows = [row for batch_id in batches for row in context.ledger.in_batch(batch_id) if row.step == "marked"]
+    await enqueue(context, rows)
+    context.ledger.confirm(msgspec.structs.replace(row, step="queued") for row in rows)
+
+
+async def _remove_unless_failed(
+    plan: Plan, outcome: Outcome, context: Context, note: Callable[[PageResult], None]
+) -> None:
+    """Mark pages inactive whose source is gone; a page that failed may be one of them under a new name."""
+    if plan.removals and outcome.failed:
+        outcome.refusal = f"{outcome.failed} of the pages to send failed"
+    elif plan.removals:
+        await _remove(plan.removals, context, note)
+
+
+async def _send(
+    sends: Sequence[Planned], batch_id: str, context: Context, note: Callable[[PageResult], None]
+) -> None:
+    """Send pages through the slots: each takes the next request's worth until none is left."""
+    requests = iter(pack(sends, lambda planned: planned.page.size, context.store.limits))
+
+    async def slot() -> None:
+        for request in requests:
+            started = time.monotonic()
+            await _send_request(request, batch_id, context, note)
+            pause = context.delay_ms / 1000 - (time.monotonic() - started)
+            # Even without a pause, let the other slots run.
+            await asyncio.sleep(max(0.0, pause))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(context.slots):
+                group.create_task(slot())
+    except* NimbusError as errors:
+        first = errors.exceptions[0]
+    else:
+        return
+    raise first
+
+
+async def _send_request(
+    request: Sequence[Planned], batch_id: str, context: Context, note: Callable[[PageResult], None]
+) -> None:
+    started = time.monotonic()
+    uploaded = context.clock()
+    writes: dict[str, Write] = {}
+    errors: dict[str, str] = {}
+    for planned in request:
+        try:
+            writes[planned.page.page_id] = _page_write(planned.page, batch_id, uploaded, context)
+        except UnreadableMapError as error:
+            errors[planned.page.page_id] = str(error)
+    stored = await context.store.put(list(writes.values()))
+    rows = {
+        p.page.page_id: Held(p.page.page_id, p.page.source_path, p.page.digest, batch_id, uploaded, "stored")
+        for p in request
+        if p.page.page_id in writes and writes[p.page.page_id].key not in stored.failed
+    }
+    context.ledger.confirm(rows.values())
+    errors |= {page_id: stored.failed[w.key] for page_id, w in writes.items() if w.key in stored.failed}
+    errors |= await _mark(list(rows.values()), context)
+    ms = round((time.monotonic() - started) * 1000 / len(request), 3)
+    for planned in request:
+        page = planned.page
+        fault = errors.get(page.page_id, "")
+        size = 0 if fault else len(writes[page.page_id].value)
+        result: ResultName = "failed" if fault else "stored"
+        note(
+            PageResult(
+                page.source_path, page.page_id, planned.reason, result, fault, size, ms, page.map_file, batch_id
+            )
+        )
+
+
+def _page_write(page: Candidate, batch_id: str, uploaded: str, context: Context) -> Write:
+    record = PageRecord(
+        page_id=page.page_id,
+        project_id=context.project.project_id,
+        batch_id=batch_id,
+        source_path=page.source_path,
+        uploaded=uploaded,
+        extraction=context.extraction(page),
+    )
+    metadata = PageMetadata(batch_id=batch_id, uploaded=uploaded, digest=page.digest)
+    key = records.page_key(context.project.project_id, page.page_id)
+    return Write(key, _encode(record), _encode(metadata))
+
+
+async def _mark(rows: Sequence[Held], context: Context) -> dict[str, str]:
+    """Write the statuses of stored pages, and return why some could not be, by page id."""
+    if not rows:
+        return {}
+    updated = context.clock()
+    key_of = {row.page_id: records.status_key(context.project.project_id, row.page_id) for row in rows}
+    writes = [
+        Write(key_of[row.page_id], _encode(PageStatus("uploaded", row.batch_id, updated))) for row in rows
+    ]
+    failed: dict[str, str] = {}
+    for request in pack(writes, lambda write: write.size, context.store.limits):
+        failed |= (await context.store.put(request)).failed
+    context.ledger.confirm(
+        [msgspec.structs.replace(row, step="marked") for row in rows if key_of[row.page_id] not in failed]
+    )
+    return {page_id: failed[key] for page_id, key in key_of.items() if key in failed}
+
+
+async def _remove(rows: Sequence[Held], context: Context, note: Callable[[PageResult], None]) -> None:
+    """Mark pages inactive: out of the queue first, then their status; their records stay, without a digest."""
+    await leave_queue(context, {row.page_id for row in rows})
+    for request in _runs(rows, context.store.limits.keys):
+        keys = {records.page_key(context.project.project_id, row.page_id): row for row in request}
+        held = await context.store.get(list(keys))
+        updated = context.clock()
+        writes = [
+            # Should the page come back as it was, a listing must not say that the target has it.
+            Write(key, value, _encode(PageMetadata(keys[key].batch_id, keys[key].uploaded, "")))
+            for key, value in held.items()
+        ]
+        writes += [
+            Write(
+                records.status_key(context.project.project_id, row.page_id),
+                _encode(PageStatus("inactive", row.batch_id, updated)),
+            )
+            for row in request
+        ]
+        failed: dict[str, str] = {}
+        for some in pack(writes, lambda write: write.size, context.store.limits):
+            failed |= (await context.store.put(some)).failed
+        for row in request:
+            error = failed.get(records.status_key(context.project.project_id, row.page_id), "")
+            error = error or failed.get(records.page_key(context.project.project_id, row.page_id), "")
+            _note_removal(row, error, context, note)
+
+
+def _note_removal(row: Held, error: str, context: Context, note: Callable[[PageResult], None]) -> None:
+    if not error:
+        context.ledger.confirm([msgspec.structs.replace(row, step="inactive")])
+    note(PageResult(row.source_path, row.page_id, "removed", "failed" if error else "removed", error))
+
+
+def _runs(rows: Sequence[Held], length: int) -> Iterator[Sequence[Held]]:
+    for start in range(0, len(rows), length):
+        yield rows[start : start + length]

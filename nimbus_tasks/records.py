@@ -1,0 +1,288 @@
+"""Every record of the contract: its shape, its key, its ids, and the digest of a page's content.
+
+Pure: no clock, no randomness, no files. Times are ISO 8601 strings in UTC with a `Z`, made by the caller.
+Optional fields are left out of the JSON, never null (`omit_defaults`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+#: Part of every digest: a change to the page record's shape makes every page "changed" once.
+RECORD_VERSION = 1
+
+#: Top-level fields of a map file that say when it was made, not what the page says. Not part of the digest.
+VOLATILE_FIELDS = frozenset(
+    {
+        "created",
+        "created_at",
+        "date_extracted",
+        "extracted",
+        "extracted_at",
+        "extraction_time",
+        "generated",
+        "generated_at",
+        "modified",
+        "modified_at",
+        "mtime",
+        "timestamp",
+        "updated",
+        "updated_at",
+    }
+)
+
+DEFAULT_PRIORITY = 5
+RETRY_PRIORITY = 8
+
+PageState = Literal["uploaded", "queued", "processing", "done", "failed", "cancelled", "inactive"]
+BatchState = Literal[
+    "uploading",
+    "queued",
+    "processing",
+    "completed",
+    "partially_completed",
+    "failed",
+    "retrying",
+    "cancelled",
+]
+LogLevel = Literal["info", "warn", "error"]
+
+
+# --- the map file -------------------------------------------------------------------------------------
+
+
+class Block(Struct, omit_defaults=True):
+    """One piece of content: an element's own text (white space collapsed), or an image's alt text."""
+
+    id: str
+    type: str
+    content: str
+    attributes: dict[str, str] = {}
+    optimized_content: str | UnsetType = UNSET
+
+
+class PageMap(Struct):
+    """One page as structured content: what `.nimbus/maps/**/*.json` holds."""
+
+    path: str
+    engine: str
+    main_selector: str
+    head: dict[str, str]
+    dimensions: dict[str, Any]
+    above_fold_blocks: list[Block]
+    rest_of_page_blocks: list[Block]
+    selector_map: dict[str, str]
+
+
+# --- records in the store -----------------------------------------------------------------------------
+
+
+class PageRecord(Struct, omit_defaults=True):
+    """`page:{project_id}:{page_id}`. `extraction` is the map without `path`, unknown fields included."""
+
+    page_id: str
+    project_id: str
+    batch_id: str
+    source_path: str
+    uploaded: str
+    extraction: Raw
+    optimization: Raw | UnsetType = UNSET
+
+
+class PageMetadata(Struct):
+    """KV metadata of a `page:` key, so that a listing tells what the target holds.
+
+    `digest` is empty for a page marked inactive: should it come back, it counts as not held.
+    """
+
+    batch_id: str
+    uploaded: str
+    digest: str
+
+
+class Processing(Struct):
+    started: str
+    current_step: str
+    progress: int
+
+
+class Result(Struct):
+    completed: str
+    success: bool
+    changes: int
+    confidence: float
+
+
+class StatusError(Struct):
+    message: str
+    code: str
+    timestamp: str
+
+
+class PageStatus(Struct, omit_defaults=True):
+    """`status:{project_id}:{page_id}`."""
+
+    status: PageState
+    batch_id: str
+    updated: str
+    processing: Processing | UnsetType = UNSET
+    result: Result | UnsetType = UNSET
+    error: StatusError | UnsetType = UNSET
+
+
+class QueueEntry(Struct):
+    page_id: str
+    batch_id: str
+    priority: int
+    queued_at: str
+    attempts: int
+
+
+class QueueRecord(Struct, omit_defaults=True):
+    """`queue:{project_id}`: the pages that wait for optimisation, each once."""
+
+    items: list[QueueEntry]
+    last_processed: str | UnsetType = UNSET
+
+
+class BatchPage(Struct, omit_defaults=True):
+    status: PageState
+    uploaded: str | UnsetType = UNSET
+    started: str | UnsetType = UNSET
+    completed: str | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+
+
+class BatchSummary(Struct):
+    completed: int
+    failed: int
+    pending: int
+    average_time_ms: int
+
+
+class BatchRecord(Struct):
+    """`batch:{project_id}:{batch_id}`. It exists only once all its pages stand in the queue."""
+
+    batch_id: str
+    project_id: str
+    created: str
+    page_count: int
+    status: BatchState
+    pages: dict[str, BatchPage]
+    summary: BatchSummary
+
+
+class LogEntry(Struct, omit_defaults=True):
+    timestamp: str
+    level: LogLevel
+    step: str
+    message: str
+    data: dict[str, Any] | UnsetType = UNSET
+    duration_ms: int | UnsetType = UNSET
+
+
+class LogsRecord(Struct):
+    """`logs:{project_id}:{page_id}`."""
+
+    page_id: str
+    entries: list[LogEntry]
+
+
+class ProjectSettings(Struct):
+    tone: str = "neutral"
+    max_pages_per_batch: int = 1000
+    default_concurrency: int = 5
+    ai_model: str = "rules"
+    domain: str = ""
+
+
+class ProjectUsage(Struct):
+    total_pages: int = 0
+    total_batches: int = 0
+    last_activity: str | UnsetType = UNSET
+
+
+class ProjectRecord(Struct):
+    """`project:{project_id}`."""
+
+    project_id: str
+    user_id: str
+    name: str
+    created: str
+    settings: ProjectSettings
+    usage: ProjectUsage
+
+
+# --- ids ----------------------------------------------------------------------------------------------
+
+
+def page_id(project_id: str, source_path: str) -> str:
+    """Return `page_` + 12 hex digits of MD5(project_id + source_path): the same input, the same id."""
+    # MD5 names pages here, it protects nothing.
+    name = hashlib.md5((project_id + source_path).encode(), usedforsecurity=False)
+    return f"page_{name.hexdigest()[:12]}"
+
+
+def batch_id(moment: datetime) -> str:
+    """Return the batch id of a second in UTC, `batch_YYYYMMDD_HHMMSS`."""
+    return moment.strftime("batch_%Y%m%d_%H%M%S")
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment in UTC as the contract writes times, to the millisecond: `2026-11-21T03:15:35.120Z`."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+# --- keys ---------------------------------------------------------------------------------------------
+
+
+def project_key(project_id: str) -> str:
+    return f"project:{project_id}"
+
+
+def page_key(project_id: str, page_id: str) -> str:
+    return f"page:{project_id}:{page_id}"
+
+
+def page_prefix(project_id: str) -> str:
+    return f"page:{project_id}:"
+
+
+def status_key(project_id: str, page_id: str) -> str:
+    return f"status:{project_id}:{page_id}"
+
+
+def logs_key(project_id: str, page_id: str) -> str:
+    return f"logs:{project_id}:{page_id}"
+
+
+def batch_key(project_id: str, batch_id: str) -> str:
+    return f"batch:{project_id}:{batch_id}"
+
+
+def queue_key(project_id: str) -> str:
+    return f"queue:{project_id}"
+
+
+# --- digest -------------------------------------------------------------------------------------------
+
+_canonical = msgspec.json.Encoder(order="sorted")
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Return the digest of a decoded map: 32 hex digits.
+
+    The same content gives the same digest whatever the order of its keys, the white space of its file or the
+    time stamps in it; any other difference gives another one.
+    """
+    lasting = {name: value for name, value in content.items() if name not in VOLATILE_FIELDS}
+    hashed = hashlib.blake2b(_canonical.encode(lasting), digest_size=16, person=b"nimbus-%d" % RECORD_VERSION)
+    return hashed.hexdigest()

@@ -1,0 +1,202 @@
+"""summarize: from an outcome to `reports/upload.json`, `reports/summary.json` and the CI's step summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from nimbus_tasks import files
+from nimbus_tasks.errors import StateError
+from nimbus_tasks.outcome import Outcome, PageResult, ResultName
+from nimbus_tasks.settings import REPORTS_FOLDER
+from nimbus_tasks.stages.extracting import skipped_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nimbus_tasks.manifest import Pages, Sources
+    from nimbus_tasks.plan import Plan
+
+UPLOAD_REPORT = f"{REPORTS_FOLDER}/upload.json"
+SUMMARY_REPORT = f"{REPORTS_FOLDER}/summary.json"
+
+#: A step summary lists so many pages; the whole list is in the report.
+LISTED_IN_MARKDOWN = 50
+
+
+class Counts(Struct, frozen=True):
+    """How many pages ended how."""
+
+    pages: int
+    stored: int
+    unchanged: int
+    removed: int
+    waiting: int
+    failed: int
+    invalid: int
+    skipped: int
+
+
+class Summary(Struct, frozen=True):
+    """`upload.json` (what the run did) and `summary.json` (the whole site, an entry a page)."""
+
+    project_id: str
+    target: str
+    started: str
+    finished: str
+    batches: list[str]
+    bytes: int
+    counts: Counts
+    stopped: str
+    refusal: str
+    pages: list[PageResult]
+
+
+def invalid_results(pages: Pages) -> Iterator[PageResult]:
+    """Yield a result for each map file that may not be sent."""
+    for file in pages.invalid:
+        entry = pages.entries[file]
+        error = next((i for i in entry.issues if i.severity == "error"), None)
+        said = _sentence(error.pointer, error.message) if error else "meets another page in its path or page id"
+        yield PageResult(entry.source_path or file, entry.page_id, "", "invalid", said, map_file=file)
+
+
+def skipped_results(sources: Sources) -> Iterator[PageResult]:
+    """Yield a result for each source file that is not a page to publish; one that cannot be read has failed."""
+    for odd in skipped_sources(sources):
+        yield PageResult(odd.path, "", "", "failed" if odd.failed else "skipped", odd.reason)
+
+
+def upload_summary(project_id: str, outcome: Outcome) -> Summary:
+    """Return what the run did."""
+    return _summary(project_id, outcome, list(outcome.pages))
+
+
+def site_summary(
+    project_id: str, outcome: Outcome, plan: Plan | None, pages: Pages, sources: Sources
+) -> Summary:
+    """Return the whole site as the run left it: an entry for each page here, and for each that went."""
+    told = {page.page_id for page in outcome.pages if page.page_id}
+    limited = {planned.page.page_id: planned.reason for planned in plan.waits} if plan else {}
+    entries = list(outcome.pages)
+    invalid = frozenset(pages.invalid)
+    for file, entry in pages.entries.items():
+        if entry.page_id in told or file in invalid:
+            continue
+        reason = limited.get(entry.page_id, "unchanged")
+        result: ResultName = "waiting" if entry.page_id in limited else "unchanged"
+        entries.append(
+            PageResult(entry.source_path, entry.page_id, reason, result, bytes=entry.size, map_file=file)
+        )
+    entries += skipped_results(sources)
+    entries.sort(key=lambda page: page.path)
+    return _summary(project_id, outcome, entries)
+
+
+def _summary(project_id: str, outcome: Outcome, pages: list[PageResult]) -> Summary:
+    by_result: dict[str, int] = {}
+    for page in pages:
+        by_result[page.result] = by_result.get(page.result, 0) + 1
+    counts = Counts(
+        pages=len(pages),
+        stored=by_result.get("stored", 0) + by_result.get("queued", 0),
+        unchanged=by_result.get("unchanged", 0),
+        removed=by_result.get("removed", 0),
+        waiting=by_result.get("waiting", 0),
+        failed=by_result.get("failed", 0),
+        invalid=by_result.get("invalid", 0),
+        skipped=by_result.get("skipped", 0),
+    )
+    return Summary(
+        project_id=project_id,
+        target=outcome.target,
+        started=outcome.started,
+        finished=outcome.finished,
+        batches=outcome.batches,
+        bytes=outcome.bytes,
+        counts=counts,
+        stopped=outcome.stopped,
+        refusal=outcome.refusal,
+        pages=pages,
+    )
+
+
+class PlanDocument(Struct, frozen=True):
+    """A dry run as JSON: what would be sent, and why."""
+
+    dry_run: bool
+    reasons: dict[str, int]
+    unchanged: int
+    waiting: int
+    bytes: int
+    refusal: str
+    pages: list[PageResult]
+
+
+def plan_document(plan: Plan) -> PlanDocument:
+    """Return a plan as `--dry-run --json` prints it; each page's result is `waiting`, for it was not sent."""
+    pages = [
+        PageResult(p.page.source_path, p.page.page_id, p.reason, "waiting", "", p.page.size, 0, p.page.map_file)
+        for p in plan.sends
+    ]
+    pages += [PageResult(row.source_path, row.page_id, "unfinished", "waiting") for row in plan.finish]
+    pages += [PageResult(row.source_path, row.page_id, "removed", "waiting") for row in plan.removals]
+    size = sum(p.page.size for p in plan.sends)
+    return PlanDocument(True, plan.reasons(), plan.unchanged, len(plan.waits), size, plan.refusal, pages)
+
+
+def write_reports(upload: Summary | None, site: Summary) -> None:
+    """Write the reports; a nothing-to-do run leaves the last upload's as it is."""
+    if upload is not None:
+        files.write_json(Path(UPLOAD_REPORT), upload)
+    files.write_json(Path(SUMMARY_REPORT), site)
+
+
+def write_step_summary(path: str, site: Summary) -> None:
+    """Append Markdown to the file that GitHub Actions shows under the job ($GITHUB_STEP_SUMMARY)."""
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(markdown(site))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise StateError(f"$GITHUB_STEP_SUMMARY ({path}) cannot be written: {reason}.") from None
+
+
+def markdown(site: Summary) -> str:
+    """Return the summary as GitHub shows it: counts, then the pages that are not as they were."""
+    counts = site.counts
+    lines = [
+        "## Nimbus upload",
+        "",
+        "| stored | unchanged | removed | waiting | failed | invalid | skipped |",
+        "|---|---|---|---|---|---|---|",
+        f"| {counts.stored} | {counts.unchanged} | {counts.removed} | {counts.waiting} "
+        f"| {counts.failed} | {counts.invalid} | {counts.skipped} |",
+        "",
+        f"Target `{site.target}`, {', '.join(f'`{each}`' for each in site.batches) or 'no batch'}.",
+    ]
+    if site.stopped:
+        lines += ["", f"**Stopped:** {_cell(site.stopped)}"]
+    if site.refusal:
+        lines += ["", f"**Nothing was marked inactive:** {_cell(site.refusal)}."]
+    told = [page for page in site.pages if page.result != "unchanged"]
+    told.sort(key=lambda page: page.result not in ("failed", "invalid"))
+    if told:
+        lines += ["", "| page | result | why |", "|---|---|---|"]
+        lines += [
+            f"| `{_cell(page.path)}` | {page.result} | {_cell(page.error or page.reason)} |"
+            for page in told[:LISTED_IN_MARKDOWN]
+        ]
+    if len(told) > LISTED_IN_MARKDOWN:
+        lines += ["", f"… and {len(told) - LISTED_IN_MARKDOWN} more in `{SUMMARY_REPORT}`."]
+    return "\n".join(lines) + "\n"
+
+
+def _sentence(pointer: str, message: str) -> str:
+    return f"{message} ({pointer})" if pointer else message
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("`", "'")

@@ -1,0 +1,183 @@
+"""File changes -> pipeline, in this process, until Ctrl-C.
+
+What the pipeline itself writes wakes the watch too, but a survey finds nothing to do there: no cycle, no line.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watchfiles import watch as changes_in
+
+from nimbus_tasks import narration
+from nimbus_tasks.errors import NimbusError
+from nimbus_tasks.scan import matcher
+from nimbus_tasks.settings import MAPS_FOLDER, PROJECT_FILE, STATE_FOLDER
+from nimbus_tasks.stages.summarizing import invalid_results
+from nimbus_tasks.stages.uploading import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nimbus_tasks.commands import Commands
+    from nimbus_tasks.outcome import PageResult
+    from nimbus_tasks.plan import Plan
+
+#: A burst of changes that never rests is published all the same after so many debounces.
+LONGEST_BURST = 10
+#: How often to look whether the source folder is still the one that is watched, in milliseconds.
+CHECK_MS = 1000
+#: A cycle's line names so many of its pages.
+NAMED = 3
+
+
+def watch(commands: Commands, debounce_ms: int) -> int:
+    """Run once, then after each change. Return the exit status of a watch that was ended: always 0.
+
+    Raises:
+        NimbusError: the first run could not even begin (no project, wrong settings).
+    """
+    session = _Session(commands)
+    console = commands.console
+    source = commands.pipeline.settings.source.folder
+    try:
+        console.line(f"👀 Watching {source or MAPS_FOLDER} (Ctrl-C ends it)")
+        session.cycle()
+        while True:
+            watched = [STATE_FOLDER, *([source] if Path(source).is_dir() and source else [])]
+            identity = _identity(source)
+            for changed in changes_in(
+                *watched,
+                watch_filter=_wanted(commands),
+                step=debounce_ms,
+                debounce=debounce_ms * LONGEST_BURST,
+                rust_timeout=CHECK_MS,
+                yield_on_timeout=True,
+            ):
+                if changed:
+                    session.cycle()
+                if _identity(source) != identity:
+                    # A build removed the folder and made it anew: the old watch sees nothing of it.
+                    session.cycle()
+                    break
+            source = session.source
+    except KeyboardInterrupt:
+        pass
+    console.line()
+    console.line(f"👀 Watch ended: {narration.count(session.sent, 'page')} sent in {session.cycles} cycles")
+    return 0
+
+
+class _Session:
+    """The cycles of one watch: they share a batch, and an issue is told once, not at every save."""
+
+    def __init__(self, commands: Commands) -> None:
+        self._commands = commands
+        self._batch = ""
+        self._told: set[tuple[str, str]] = set()
+        self.sent = 0
+        self.cycles = 0
+
+    @property
+    def source(self) -> str:
+        return self._commands.pipeline.settings.source.folder
+
+    def cycle(self) -> None:
+        """Bring the store up to date; whatever goes wrong is shown, and the next change tries again."""
+        console = self._commands.console
+        started = time.monotonic()
+        try:
+            line = self._run()
+        except NimbusError as error:
+            console.fail(str(error))
+        except Exception as error:
+            console.fail(f"{type(error).__name__}: {error} (more in .nimbus/log.jsonl); the watch goes on")
+            self._commands.pipeline.log.event("error", "watch cycle failed", exc_info=True)
+        else:
+            if line or not self.cycles:
+                ms = (time.monotonic() - started) * 1000
+                console.line(f"{time.strftime('%H:%M:%S')} {line or 'nothing changed'} in {ms:.0f} ms")
+            self.cycles += 1
+
+    def _run(self) -> str:
+        """Do what there is to do; return what was done in words, empty for nothing."""
+        pipeline = self._commands.pipeline
+        pipeline.look_again(settings_too=True)
+        if not pipeline.sources.nothing_to_do:
+            pipeline.extract(self._commands.silently)
+        if not pipeline.map_files.nothing_to_do:
+            pipeline.validate(self._commands.silently)
+        invalid = list(invalid_results(pipeline.pages))
+        self._tell(invalid)
+        if pipeline.is_published() and self.cycles:
+            return ""
+        observer = _Observer()
+        done, _ = pipeline.upload(Request(batch=self._batch, insist=False), observer)
+        outcome = done.outcome
+        self._batch = outcome.batches[-1] if outcome.batches else self._batch
+        self.sent += outcome.sent
+        self._tell([page for page in outcome.pages if page.result == "failed"])
+        narration.refused(self._commands.console, outcome.refusal)
+        if outcome.stopped:
+            raise NimbusError(f"Stopped: {outcome.stopped}")
+        said = observer.words()
+        return f"→ {said}" if said else ""
+
+    def _tell(self, pages: list[PageResult]) -> None:
+        now = {(page.map_file or page.path, page.error) for page in pages}
+        for file, error in sorted(now - self._told):
+            self._commands.console.fail(f"{file} - {error}")
+        self._told = now
+
+
+class _Observer:
+    """Gathers what one cycle sent."""
+
+    def __init__(self) -> None:
+        self._plan: Plan | None = None
+        self._paths: list[str] = []
+
+    def plan(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def batch(self, batch_id: str) -> None:
+        pass
+
+    def page(self, result: PageResult) -> None:
+        if result.result in ("stored", "queued", "removed"):
+            self._paths.append(result.path)
+
+    def words(self) -> str:
+        if not self._paths or self._plan is None:
+            return ""
+        reasons = ", ".join(f"{number} {reason}" for reason, number in self._plan.reasons().items())
+        more = f" and {len(self._paths) - NAMED} more" if len(self._paths) > NAMED else ""
+        return f"sent {len(self._paths)} ({reasons}): {', '.join(self._paths[:NAMED])}{more}"
+
+
+def _wanted(commands: Commands) -> Callable[[object, str], bool]:
+    """Return a filter for what may concern the pipeline: pages, maps and the settings."""
+    source = commands.pipeline.settings.source
+    is_page = matcher(source.include, source.exclude)
+    here = f"{Path.cwd()}{os.sep}"
+    page_root = f"{source.folder}{os.sep}"
+
+    def wanted(_: object, path: str) -> bool:
+        relative = path.removeprefix(here)
+        if relative == PROJECT_FILE:
+            return True
+        if relative.startswith(f"{MAPS_FOLDER}{os.sep}"):
+            return relative.endswith(".json")
+        return bool(source.folder) and is_page(relative.removeprefix(page_root))
+
+    return wanted
+
+
+def _identity(folder: str) -> int:
+    try:
+        return os.stat(folder).st_ino if folder else 0
+    except OSError:
+        return -1
