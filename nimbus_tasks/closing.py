@@ -107,9 +107,7 @@ async def write_logs(context: Context, outcome: Outcome) -> None:
 
 def _entries(page: PageResult, now: str) -> list[LogEntry]:
     if page.result == "failed":
-        return [
-            LogEntry(now, "error", "upload", page.error, {"reason": page.reason, "batch_id": page.batch_id})
-        ]
+        return [LogEntry(now, "error", "upload", page.error, {"reason": page.reason, "batch_id": page.batch_id})]
     if page.result == "removed":
         return [LogEntry(now, "info", "remove", "Marked inactive: its source page is gone")]
     entries = []
@@ -165,9 +163,7 @@ async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) 
     """Return the records of the batches that exist, by id."""
     found: dict[str, BatchRecord] = {}
     for start in range(0, len(batch_ids), store.limits.keys):
-        keys = {
-            records.batch_key(project_id, each): each for each in batch_ids[start : start + store.limits.keys]
-        }
+        keys = {records.batch_key(project_id, each): each for each in batch_ids[start : start + store.limits.keys]}
         values = await store.get(list(keys))
         found |= {keys[key]: _decode(key, value, BatchRecord) for key, value in values.items()}
     return found

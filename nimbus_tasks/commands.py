@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nimbus_tasks import files, manifest, narration, project, settings
+from nimbus_tasks import files, manifest, narration, settings
 from nimbus_tasks.errors import NoProjectError, SettingsError
 from nimbus_tasks.kv.open import KV_FILE
 from nimbus_tasks.pipeline import Pipeline
 from nimbus_tasks.settings import PROJECT_FILE
-from nimbus_tasks.stages import summarizing, uploading
+from nimbus_tasks.stages.freshness import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nimbus_tasks.console import Console, Progress
-    from nimbus_tasks.stages.uploading import Request
+    from nimbus_tasks.request import Request
 
 OK, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 
@@ -56,6 +56,9 @@ class Commands:
         return SOME_FAILED if report.invalid else OK
 
     def upload(self, request: Request, *, verbose: bool, as_json: bool, validate_first: bool = False) -> int:
+        from nimbus_tasks.stages import summarizing  # noqa: PLC0415 - not where nothing changed
+
+        request.check()
         self.console.verbose = verbose
         if validate_first:
             self.pipeline.validate(self._progress("Validating"), request.folder)
@@ -84,27 +87,26 @@ class Commands:
 
     def init(self, name: str, domain: str, source: str) -> int:
         """Make a project here; one that exists stays as it is."""
+        from nimbus_tasks import project  # noqa: PLC0415
+        from nimbus_tasks.stages import uploading  # noqa: PLC0415
+
         try:
             existing = settings.load(Path())
         except NoProjectError:
             existing = None
         if existing is not None:
-            self.console.line(
-                f"Project {existing.project.id} is already here: nothing changed ({PROJECT_FILE})"
-            )
+            self.console.line(f"Project {existing.project.id} is already here: nothing changed ({PROJECT_FILE})")
             return OK
         source = source or project.detect_source()
         if not source and _can_ask(self.console):
             source = _ask(self.console, "Folder with the built HTML (empty: maps come from another tool)")
         if source and not Path(source).is_dir():
-            raise SettingsError(
-                f"There is no folder `{source}`.", "Build the site first, or name its folder: --source"
-            )
+            raise SettingsError(f"There is no folder `{source}`.", "Build the site first, or name its folder: --source")
         name = name or Path.cwd().name
         if not domain and _can_ask(self.console):
             domain = _ask(self.console, "Domain of the site (may stay empty)")
         project_id = project.new_project_id()
-        made = project.settings_text(project_id, name, domain, source, uploading.now())
+        made = project.settings_text(project_id, name, domain, source, now())
         # Nothing is written before it is known to be readable again.
         checked = settings.parse(made, {})
         project.write(made)
@@ -131,7 +133,7 @@ class Commands:
             if not dry_run:
                 files.remove(Path(path))
 
-    def silently(self, total: int) -> contextlib.AbstractContextManager[Progress]:
+    def silently(self, _: int) -> contextlib.AbstractContextManager[Progress]:
         """Show no progress: what `_progress` is where nobody looks."""
         return contextlib.nullcontext(_Silent())
 

@@ -38,8 +38,8 @@ CREATE TABLE IF NOT EXISTS batch(
 class Ledger:
     """The rows of one target. Every method commits before it returns."""
 
-    def __init__(self, path: Path, target: str) -> None:
-        """Open the file, and make it where there is none.
+    def __init__(self, path: Path, target: str, *, rehearsal: bool = False) -> None:
+        """Open the file, and make it where there is none. A rehearsal works on a copy in memory.
 
         Raises:
             StateError: it cannot be opened, or is damaged.
@@ -47,8 +47,7 @@ class Ledger:
         self._path = path
         self._target = target
         with self._honest_errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._connection = _copy(path) if rehearsal else _open(path)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             # Asking first keeps a run with nothing to do from taking the write lock.
@@ -128,9 +127,7 @@ class Ledger:
     def close_batch(self, batch_id: str) -> None:
         """Note that the batch's record is stored: all its pages stand in the queue."""
         with self._transaction() as connection:
-            connection.execute(
-                "UPDATE batch SET open = 0 WHERE target = ? AND batch_id = ?", (self._target, batch_id)
-            )
+            connection.execute("UPDATE batch SET open = 0 WHERE target = ? AND batch_id = ?", (self._target, batch_id))
 
     def batches(self) -> dict[str, tuple[str, bool]]:
         """Return batch id -> when it was created, and whether it is still open; oldest first."""
@@ -174,3 +171,16 @@ class Ledger:
                 f"The ledger {self._path} cannot be used: {error}.",
                 "Check the disk; if it is damaged, remove it: the next upload asks the target what it holds.",
             ) from None
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def _copy(path: Path) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    if path.exists():
+        with contextlib.closing(_open(path)) as original:
+            original.backup(copy)
+    return copy

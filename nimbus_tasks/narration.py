@@ -6,8 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.console import FEW
-from nimbus_tasks.stages.summarizing import SUMMARY_REPORT
-from nimbus_tasks.stages.validating import REPORT as VALIDATION_REPORT
+from nimbus_tasks.settings import SUMMARY_REPORT, VALIDATION_REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,10 +21,12 @@ if TYPE_CHECKING:
     from nimbus_tasks.stages.summarizing import Summary
     from nimbus_tasks.stages.uploading import Uploaded
     from nimbus_tasks.stages.validating import ValidationReport
-    from nimbus_tasks.validate.issue import Issue
+    from nimbus_tasks.verdict import Issue
 
 #: More complaints than this are counted, and left to the report.
 MOST_COMPLAINTS = 40
+#: A long run makes many batches; these are named, the report has them all.
+NAMED_BATCHES = 3
 
 
 def waiting(console: Console) -> Callable[[Holder], None]:
@@ -39,13 +40,9 @@ def extracted(console: Console, done: Extraction, source: str) -> None:
     if not source:
         console.line("📄 No source folder set: maps come from another tool")
         return
-    removed = f", {count(done.removed, 'map')} removed" if done.removed else ""
-    console.line(
-        f"📄 Extracted {count(done.read, 'page')} from {source}: {done.written} changed{removed}, "
-        f"{done.pages} in all"
-    )
-    if done.pages and not done.read and not done.removed and not done.skipped:
-        return
+    said = f"📄 Extracted {count(done.read, 'file')} from {source}: {count(done.written, 'map')} changed"
+    said += f", {done.removed} removed" if done.removed else ""
+    console.line(f"{said}, {count(done.pages, 'page')} in all")
     failed = [odd for odd in done.skipped if odd.failed]
     skipped = [odd for odd in done.skipped if not odd.failed]
     _skipped(console, skipped)
@@ -62,9 +59,7 @@ def _skipped(console: Console, skipped: list[Odd]) -> None:
     by_reason: dict[str, int] = {}
     for odd in skipped:
         by_reason[odd.reason] = by_reason.get(odd.reason, 0) + 1
-    said = ", ".join(
-        f"{number} {reason}" for reason, number in sorted(by_reason.items(), key=lambda r: -r[1])[:5]
-    )
+    said = ", ".join(f"{number} {reason}" for reason, number in sorted(by_reason.items(), key=lambda r: -r[1])[:5])
     console.line(f"   skipped {len(skipped)}: {said} (each in {SUMMARY_REPORT})", "dim")
 
 
@@ -99,9 +94,7 @@ def _listed(console: Console, lines: Iterable[str], total: int) -> None:
 class UploadNarrator:
     """Tells an upload as it happens. Invalid pages are told first: they belong to the same count."""
 
-    def __init__(
-        self, console: Console, settings: Settings, invalid: list[PageResult], concurrency: int
-    ) -> None:
+    def __init__(self, console: Console, settings: Settings, invalid: list[PageResult], concurrency: int) -> None:
         self._console = console
         self._settings = settings
         self._invalid = invalid
@@ -171,8 +164,10 @@ def uploaded(console: Console, done: Uploaded) -> None:
         console.line("📊 Upload Summary:")
         console.line(f"   ✅ Successful: {outcome.sent + outcome.count('removed')}")
         console.line(f"   ❌ Failed: {outcome.failed}")
-        for batch_id in outcome.batches:
+        for batch_id in outcome.batches[:NAMED_BATCHES]:
             console.line(f"   📦 Batch ID: {batch_id}")
+        if len(outcome.batches) > NAMED_BATCHES:
+            console.line(f"   📦 … and {len(outcome.batches) - NAMED_BATCHES} more batches")
     if outcome.waiting:
         console.line(f"   {count(outcome.waiting, 'changed page')} left for later by --limit")
     refused(console, outcome.refusal)

@@ -17,7 +17,7 @@ from nimbus_tasks.lock import hold, last_held
 from nimbus_tasks.log import Log
 from nimbus_tasks.outcome import Outcome
 from nimbus_tasks.settings import MAPS_FOLDER
-from nimbus_tasks.stages import extracting, summarizing, uploading, validating
+from nimbus_tasks.stages import extracting, freshness, validating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from nimbus_tasks.lock import Holder
     from nimbus_tasks.manifest import Pages
     from nimbus_tasks.plan import Plan
+    from nimbus_tasks.request import Request
     from nimbus_tasks.scan import Scan
     from nimbus_tasks.settings import LogLevelName, Settings
     from nimbus_tasks.stages.extracting import Extraction
     from nimbus_tasks.stages.summarizing import Summary
-    from nimbus_tasks.stages.uploading import Request, Uploaded
+    from nimbus_tasks.stages.uploading import Uploaded
     from nimbus_tasks.stages.validating import ValidationReport
 
 
@@ -66,7 +67,8 @@ class Pipeline:
 
     @functools.cached_property
     def pages(self) -> Pages:
-        return manifest.read_pages(Path())
+        # The survey has just read the same file, where it found nothing new.
+        return self.map_files.known if self.map_files.nothing_to_do else manifest.read_pages(Path())
 
     def look_again(self, *, settings_too: bool = False) -> None:
         """Forget what was seen of the folders (and of the settings)."""
@@ -88,9 +90,7 @@ class Pipeline:
                 removed=done.removed,
             )
             for odd in done.skipped:
-                self.log.event(
-                    "warning" if odd.failed else "debug", "skipped", path=odd.path, reason=odd.reason
-                )
+                self.log.event("warning" if odd.failed else "debug", "skipped", path=odd.path, reason=odd.reason)
             return done
 
     def validate(
@@ -118,7 +118,7 @@ class Pipeline:
             return False
         if any(entry.failed for entry in self.sources.known.entries.values()):
             return False
-        return uploading.is_published(self.settings, self.pages)
+        return freshness.is_published(self.settings, self.pages)
 
     def upload_needed(self) -> str:
         """Say in words what the target lacks, for `doit info upload`."""
@@ -131,6 +131,8 @@ class Pipeline:
 
     def upload(self, request: Request, observer: Observer) -> tuple[Uploaded, Summary]:
         """Upload what changed, and write the reports, however it ended."""
+        from nimbus_tasks.stages import summarizing, uploading  # noqa: PLC0415 - not where nothing changed
+
         with self._locked("upload"):
             pages = self.pages_in(request.folder)
             self.uploaded = uploading.upload(self.settings, pages, request, observer)
@@ -147,8 +149,10 @@ class Pipeline:
         """Return the summary of this run; one that had nothing to upload writes its reports here."""
         if self.uploaded is not None:
             return self._site_summary(self.uploaded.outcome, self.uploaded.plan, self.pages)
+        from nimbus_tasks.stages import summarizing  # noqa: PLC0415
+
         with self._locked("summarize"):
-            now = uploading.now()
+            now = freshness.now()
             outcome = Outcome(self.settings.target.store, now, now, unchanged=len(self.pages.entries))
             outcome.pages.extend(summarizing.invalid_results(self.pages))
             site = self._site_summary(outcome, None, self.pages)
@@ -163,19 +167,21 @@ class Pipeline:
         return manifest.read_pages(Path(), manifest.pages_file(folder, MAPS_FOLDER))
 
     def _site_summary(self, outcome: Outcome, plan: Plan | None, pages: Pages) -> Summary:
+        from nimbus_tasks.stages import summarizing  # noqa: PLC0415
+
         sources = manifest.read_sources(Path())
         return summarizing.site_summary(self.settings.project.id, outcome, plan, pages, sources)
 
     def _write_step_summary(self, site: Summary) -> None:
+        from nimbus_tasks.stages import summarizing  # noqa: PLC0415
+
         if path := os.environ.get("GITHUB_STEP_SUMMARY"):
             summarizing.write_step_summary(path, site)
 
     def _log_upload(self, outcome: Outcome) -> None:
         for page in outcome.pages:
             level: LogLevelName = "warning" if page.result in ("failed", "invalid") else "debug"
-            self.log.event(
-                level, "page", path=page.path, page_id=page.page_id, result=page.result, error=page.error
-            )
+            self.log.event(level, "page", path=page.path, page_id=page.page_id, result=page.result, error=page.error)
         self.log.event(
             "error" if outcome.stopped else "info",
             "uploaded",

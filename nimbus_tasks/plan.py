@@ -184,9 +184,7 @@ class BatchWork(Struct, frozen=True):
     sends: tuple[Planned, ...]
 
 
-def split_into_batches(
-    plan: Plan, open_batches: Mapping[str, int], chosen: str, max_pages: int
-) -> list[BatchWork]:
+def split_into_batches(plan: Plan, open_batches: Mapping[str, int], chosen: str, max_pages: int) -> list[BatchWork]:
     """Give every page of the plan a batch.
 
     Batches that a killed run left open are gone on with. `chosen` gets the pages to send, else the newest open

@@ -21,13 +21,13 @@ _TEMPLATE = """\
 # Environment variables win over it: NIMBUS_TARGET, NIMBUS_WORKER_URL, CLOUDFLARE_ACCOUNT_ID, KV_NAMESPACE_ID.
 
 [project]
-id = {id}        # part of every key in the store: never change it
+id = {id}  # part of every key in the store: never change it
 name = {name}
 domain = {domain}
 created = {created}
 
 [source]
-folder = {folder}                     # the built HTML; "" where another tool writes .nimbus/maps itself
+folder = {folder}  # the built HTML; "" where another tool writes .nimbus/maps itself
 # include = ["**/*.html", "**/*.htm"]   # patterns as in .gitignore
 # exclude = ["drafts/"]
 # main = "#content"                     # CSS selector of the main content; left out: found for each page

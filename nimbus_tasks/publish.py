@@ -92,9 +92,7 @@ async def _remove_unless_failed(
         await _remove(plan.removals, context, note)
 
 
-async def _send(
-    sends: Sequence[Planned], batch_id: str, context: Context, note: Callable[[PageResult], None]
-) -> None:
+async def _send(sends: Sequence[Planned], batch_id: str, context: Context, note: Callable[[PageResult], None]) -> None:
     """Send pages through the slots: each takes the next request's worth until none is left."""
     requests = iter(pack(sends, lambda planned: planned.page.size, context.store.limits))
 
@@ -145,9 +143,7 @@ async def _send_request(
         size = 0 if fault else len(writes[page.page_id].value)
         result: ResultName = "failed" if fault else "stored"
         note(
-            PageResult(
-                page.source_path, page.page_id, planned.reason, result, fault, size, ms, page.map_file, batch_id
-            )
+            PageResult(page.source_path, page.page_id, planned.reason, result, fault, size, ms, page.map_file, batch_id)
         )
 
 
@@ -171,9 +167,7 @@ async def _mark(rows: Sequence[Held], context: Context) -> dict[str, str]:
         return {}
     updated = context.clock()
     key_of = {row.page_id: records.status_key(context.project.project_id, row.page_id) for row in rows}
-    writes = [
-        Write(key_of[row.page_id], _encode(PageStatus("uploaded", row.batch_id, updated))) for row in rows
-    ]
+    writes = [Write(key_of[row.page_id], _encode(PageStatus("uploaded", row.batch_id, updated))) for row in rows]
     failed: dict[str, str] = {}
     for request in pack(writes, lambda write: write.size, context.store.limits):
         failed |= (await context.store.put(request)).failed
@@ -185,6 +179,8 @@ async def _mark(rows: Sequence[Held], context: Context) -> dict[str, str]:
 
 async def _remove(rows: Sequence[Held], context: Context, note: Callable[[PageResult], None]) -> None:
     """Mark pages inactive: out of the queue first, then their status; their records stay, without a digest."""
+    # Should the run be killed here and a page come back as it was, it must get its place in the queue again.
+    context.ledger.confirm(msgspec.structs.replace(row, step="marked") for row in rows)
     await leave_queue(context, {row.page_id for row in rows})
     for request in _runs(rows, context.store.limits.keys):
         keys = {records.page_key(context.project.project_id, row.page_id): row for row in request}

@@ -1,7 +1,7 @@
 """What a target really holds, from its own listing: for when there is no ledger, or none to be trusted.
 
-A page counts as held where its batch has a record that names it: the batch record is written last, so before it
-exists a page may be stored and not stand in the queue.
+A page counts as held where its batch has a record that names it as it is: the batch record is written last, so
+before it is, a page may be stored and not stand in the queue.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from nimbus_tasks import records
 from nimbus_tasks.closing import read_batches
@@ -61,8 +61,11 @@ def _step(page_id: str, metadata: PageMetadata, batches: Mapping[str, BatchRecor
     if not metadata.digest:
         return "inactive"
     batch = batches.get(metadata.batch_id)
-    came = batch is not None and page_id in batch.pages and batch.pages[page_id].status != "failed"
-    return "queued" if came else "stored"
+    came = batch.pages.get(page_id) if batch is not None else None
+    if came is None or came.status == "failed":
+        return "stored"
+    # A batch that is gone on with may name the page as it was before.
+    return "queued" if came.uploaded is UNSET or came.uploaded >= metadata.uploaded else "stored"
 
 
 async def _listed_pages(store: Store, project_id: str) -> dict[str, PageMetadata]:
@@ -88,9 +91,7 @@ async def _paths(store: Store, project_id: str, page_ids: list[str]) -> dict[str
     """Read the source paths of pages that are not here any more."""
     found: dict[str, str] = {}
     for start in range(0, len(page_ids), store.limits.keys):
-        keys = {
-            records.page_key(project_id, each): each for each in page_ids[start : start + store.limits.keys]
-        }
+        keys = {records.page_key(project_id, each): each for each in page_ids[start : start + store.limits.keys]}
         for key, value in (await store.get(list(keys))).items():
             found[keys[key]] = msgspec.json.decode(value, type=_Path).source_path
     return found

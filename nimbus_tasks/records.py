@@ -284,5 +284,5 @@ def digest(content: Mapping[str, Any]) -> str:
     time stamps in it; any other difference gives another one.
     """
     lasting = {name: value for name, value in content.items() if name not in VOLATILE_FIELDS}
-    hashed = hashlib.blake2b(_canonical.encode(lasting), digest_size=16, person=b"nimbus-%d" % RECORD_VERSION)
-    return hashed.hexdigest()
+    # SHA-256, which processors have an instruction for: half the time of BLAKE2. Half of it tells pages apart.
+    return hashlib.sha256(b"%d:" % RECORD_VERSION + _canonical.encode(lasting)).hexdigest()[:32]

@@ -10,21 +10,26 @@ from doit.reporter import ConsoleReporter
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from nimbus_tasks.console import Console
+
 #: Tasks with this in their `meta` speak for themselves.
 SPEAKS = {"nimbus": True}
 
 
-class Reporter(ConsoleReporter):  # type: ignore[misc]  # doit has no types
-    """Like doit's own for everybody else's tasks; with `--json`, standard output is the document's alone."""
+def reporter_for(ours: Console) -> type[ConsoleReporter]:
+    """Return a reporter class for doit that keeps out of the way of our console."""
 
-    def initialize(self, tasks: Mapping[str, Any], selected_tasks: Sequence[str]) -> None:
-        super().initialize(tasks, selected_tasks)
-        if any((tasks[name].options or {}).get("json") for name in selected_tasks if name in tasks):
-            from nimbus_tasks.tasks import console  # noqa: PLC0415 - they import this module
+    class Reporter(ConsoleReporter):  # type: ignore[misc]  # doit has no types
+        """Like doit's own for everybody else's tasks; with `--json`, standard output is the document's alone."""
 
-            console.divert()
-            self.outstream = sys.stderr
+        def initialize(self, tasks: Mapping[str, Any], selected_tasks: Sequence[str]) -> None:
+            super().initialize(tasks, selected_tasks)
+            if any((tasks[name].options or {}).get("json") for name in selected_tasks if name in tasks):
+                ours.divert()
+                self.outstream = sys.stderr
 
-    def execute_task(self, task: Any) -> None:
-        if not (task.meta or {}).get("nimbus"):
-            super().execute_task(task)
+        def execute_task(self, task: Any) -> None:
+            if not (task.meta or {}).get("nimbus"):
+                super().execute_task(task)
+
+    return Reporter

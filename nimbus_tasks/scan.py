@@ -56,24 +56,22 @@ def scan(folder: str, wanted: Callable[[str], bool]) -> Scan:
         except FileNotFoundError:
             continue
         except OSError as error:
-            odd.append(
-                Odd(_sayable(current), f"folder cannot be read: {(error.strerror or '').lower()}", failed=True)
-            )
+            odd.append(Odd(_sayable(current), f"folder cannot be read: {(error.strerror or '').lower()}", failed=True))
             continue
         with entries:
             for entry in entries:
                 path = entry.path[start:]
                 if entry.is_dir(follow_symlinks=False):
-                    if wanted(path[offset:]):
-                        odd.append(Odd(_sayable(path), "a folder, not a file"))
                     if not entry.name.startswith("."):
                         pending.append(entry.path)
+                    if wanted(path[offset:]):
+                        odd.append(Odd(_sayable(path), "a folder, not a file"))
                 elif wanted(path[offset:]):
-                    reason = _oddity(entry)
-                    if reason:
-                        odd.append(Odd(_sayable(path), reason))
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISREG(status.st_mode) and (path.isascii() or _is_utf8(path)):
+                        files[path] = (status.st_mtime_ns, status.st_size, status.st_ctime_ns)
                     else:
-                        files[path] = stamp_of(entry.stat(follow_symlinks=False))
+                        odd.append(Odd(_sayable(path), _oddity(path, status)))
     _let_clock_step(files)
     return Scan(files, tuple(sorted(odd)))
 
@@ -84,7 +82,8 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 def _let_clock_step(files: dict[str, Stamp]) -> None:
     """Wait until a later change of any of these files must give it another stamp."""
-    young = [path for path, stamp in files.items() if time.time_ns() - stamp[2] < CLOCK_STEP_NS]
+    youngest = time.time_ns() - CLOCK_STEP_NS
+    young = [path for path, stamp in files.items() if stamp[2] > youngest]
     if young:
         time.sleep(CLOCK_STEP_NS / 1e9)
         for path in young:
@@ -92,28 +91,29 @@ def _let_clock_step(files: dict[str, Stamp]) -> None:
                 files[path] = stamp_of(os.stat(path, follow_symlinks=False))
 
 
-def _oddity(entry: os.DirEntry[str]) -> str:
-    if entry.is_file(follow_symlinks=False):
-        return "" if _sayable(entry.path) == entry.path else "its name is not UTF-8"
-    if entry.is_symlink():
-        return _link_oddity(entry)
-    return "not a plain file"
-
-
-def _sayable(path: str) -> str:
-    """Return a path as reports can hold it: bytes that are not UTF-8 are escaped."""
-    return path if path.isascii() else path.encode("utf-8", "backslashreplace").decode()
-
-
-def _link_oddity(entry: os.DirEntry[str]) -> str:
+def _oddity(path: str, status: os.stat_result) -> str:
+    if stat.S_ISREG(status.st_mode):
+        return "its name is not UTF-8"
+    if not stat.S_ISLNK(status.st_mode):
+        return "not a plain file"
     try:
-        target = os.stat(entry.path)
+        target = os.stat(path)
     except FileNotFoundError:
         return "a link to nothing"
     except OSError:
         return "a link that leads in a circle"
     # A linked page is a double of another page, or a way out of the project: neither is published.
-    return "a link to another file" if stat.S_ISREG(target.st_mode) else "a link, not a file"
+    return "a link to another file" if stat.S_ISREG(target.st_mode) else "a link, not to a file"
+
+
+def _is_utf8(path: str) -> bool:
+    # Python reads bytes that are not UTF-8 as lone surrogates, and those cannot be written back.
+    return not any("\ud800" <= char <= "\udfff" for char in path)
+
+
+def _sayable(path: str) -> str:
+    """Return a path as reports can hold it: what is not text is escaped."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in path)
 
 
 def matcher(include: Sequence[str], exclude: Sequence[str] = ()) -> Callable[[str], bool]:

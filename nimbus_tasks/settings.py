@@ -23,6 +23,9 @@ STATE_FOLDER = ".nimbus"
 PROJECT_FILE = f"{STATE_FOLDER}/project.toml"
 MAPS_FOLDER = f"{STATE_FOLDER}/maps"
 REPORTS_FOLDER = f"{STATE_FOLDER}/reports"
+VALIDATION_REPORT = f"{REPORTS_FOLDER}/validation.json"
+UPLOAD_REPORT = f"{REPORTS_FOLDER}/upload.json"
+SUMMARY_REPORT = f"{REPORTS_FOLDER}/summary.json"
 
 StoreName = Literal["sqlite", "gateway", "cloudflare"]
 LogLevelName = Literal["debug", "info", "warning", "error"]

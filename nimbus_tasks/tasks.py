@@ -15,9 +15,15 @@ from nimbus_tasks.commands import NOTHING_DONE, OK, Commands
 from nimbus_tasks.console import Console
 from nimbus_tasks.errors import NimbusError
 from nimbus_tasks.manifest import PAGES, SOURCES
-from nimbus_tasks.reporter import SPEAKS, Reporter
-from nimbus_tasks.settings import MAPS_FOLDER, REPORTS_FOLDER, STATE_FOLDER
-from nimbus_tasks.stages.uploading import Request
+from nimbus_tasks.reporter import SPEAKS, reporter_for
+from nimbus_tasks.request import Request
+from nimbus_tasks.settings import (
+    MAPS_FOLDER,
+    STATE_FOLDER,
+    SUMMARY_REPORT,
+    UPLOAD_REPORT,
+    VALIDATION_REPORT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +37,7 @@ DOIT_CONFIG = {
     # A folder that does not exist would be a traceback; without a project there is no state to keep.
     "dep_file": f"{STATE_FOLDER}/doit.db" if Path(STATE_FOLDER).is_dir() else ":memory:",
     "verbosity": 2,
-    "reporter": Reporter,
+    "reporter": reporter_for(console),
 }
 
 _JSON: dict[str, Any] = {
@@ -163,7 +169,7 @@ def task__validate() -> dict[str, Any]:
         "file_dep": [SOURCES],
         "targets": [PAGES],
         "uptodate": [UpToDate(lambda: _pipeline.map_files.nothing_to_do, lambda: str(_pipeline.map_files))],
-        "clean": [_clean(lambda dry_run: _commands.clean([PAGES, _VALIDATION], dry_run=dry_run))],
+        "clean": [_clean(lambda dry_run: _commands.clean([PAGES, VALIDATION_REPORT], dry_run=dry_run))],
     }
 
 
@@ -211,7 +217,7 @@ def task_upload() -> dict[str, Any]:
         "file_dep": [PAGES],
         "uptodate": [_freshness],
         "params": _UPLOAD,
-        "clean": [_clean(lambda dry_run: _commands.clean([f"{REPORTS_FOLDER}/upload.json"], dry_run=dry_run))],
+        "clean": [_clean(lambda dry_run: _commands.clean([UPLOAD_REPORT], dry_run=dry_run))],
     }
 
 
@@ -232,7 +238,7 @@ def task_summarize() -> dict[str, Any]:
         **_task(summarize),
         "task_dep": ["upload"],
         "params": [_JSON],
-        "clean": [_clean(lambda dry_run: _commands.clean([f"{REPORTS_FOLDER}/summary.json"], dry_run=dry_run))],
+        "clean": [_clean(lambda dry_run: _commands.clean([SUMMARY_REPORT], dry_run=dry_run))],
     }
 
 
@@ -293,7 +299,6 @@ def task_nimbus() -> Iterator[dict[str, Any]]:
     }
 
 
-_VALIDATION = f"{REPORTS_FOLDER}/validation.json"
 _INIT_HELP = """Make a project here: .nimbus/project.toml and .gitignore
 
 Finds the folder with the built HTML (dist, build, _site, public, out, site), and asks only on a terminal. Run

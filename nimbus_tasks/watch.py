@@ -14,10 +14,11 @@ from watchfiles import watch as changes_in
 
 from nimbus_tasks import narration
 from nimbus_tasks.errors import NimbusError
+from nimbus_tasks.log import LOG_FILE
+from nimbus_tasks.request import Request
 from nimbus_tasks.scan import matcher
 from nimbus_tasks.settings import MAPS_FOLDER, PROJECT_FILE, STATE_FOLDER
 from nimbus_tasks.stages.summarizing import invalid_results
-from nimbus_tasks.stages.uploading import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,8 @@ class _Session:
     def __init__(self, commands: Commands) -> None:
         self._commands = commands
         self._batch = ""
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[str] = set()
+        self._now: set[str] = set()
         self.sent = 0
         self.cycles = 0
 
@@ -89,29 +91,31 @@ class _Session:
         """Bring the store up to date; whatever goes wrong is shown, and the next change tries again."""
         console = self._commands.console
         started = time.monotonic()
+        self._now = set()
         try:
-            line = self._run()
+            done = self._run()
         except NimbusError as error:
-            console.fail(str(error))
+            self._complain(str(error))
         except Exception as error:
-            console.fail(f"{type(error).__name__}: {error} (more in .nimbus/log.jsonl); the watch goes on")
+            self._complain(f"{type(error).__name__}: {error} (more in {LOG_FILE}); the watch goes on")
             self._commands.pipeline.log.event("error", "watch cycle failed", exc_info=True)
         else:
-            if line or not self.cycles:
+            if done or not self.cycles:
                 ms = (time.monotonic() - started) * 1000
-                console.line(f"{time.strftime('%H:%M:%S')} {line or 'nothing changed'} in {ms:.0f} ms")
+                console.line(f"{time.strftime('%H:%M:%S')} {done or 'nothing to send'} in {ms:.0f} ms")
             self.cycles += 1
+        self._told = self._now
 
     def _run(self) -> str:
-        """Do what there is to do; return what was done in words, empty for nothing."""
+        """Do what there is to do; return what was sent in words, empty for nothing."""
         pipeline = self._commands.pipeline
         pipeline.look_again(settings_too=True)
         if not pipeline.sources.nothing_to_do:
             pipeline.extract(self._commands.silently)
         if not pipeline.map_files.nothing_to_do:
             pipeline.validate(self._commands.silently)
-        invalid = list(invalid_results(pipeline.pages))
-        self._tell(invalid)
+        for page in invalid_results(pipeline.pages):
+            self._complain(f"{page.map_file} - {page.error}")
         if pipeline.is_published() and self.cycles:
             return ""
         observer = _Observer()
@@ -119,18 +123,20 @@ class _Session:
         outcome = done.outcome
         self._batch = outcome.batches[-1] if outcome.batches else self._batch
         self.sent += outcome.sent
-        self._tell([page for page in outcome.pages if page.result == "failed"])
-        narration.refused(self._commands.console, outcome.refusal)
+        for page in outcome.pages:
+            if page.result == "failed":
+                self._complain(f"{page.map_file or page.path} - {page.error}")
+        if outcome.refusal:
+            self._complain(f"Pages whose source is gone stay as they are: {outcome.refusal}.")
         if outcome.stopped:
-            raise NimbusError(f"Stopped: {outcome.stopped}")
-        said = observer.words()
-        return f"→ {said}" if said else ""
+            self._complain(f"Stopped: {outcome.stopped}")
+        return observer.words()
 
-    def _tell(self, pages: list[PageResult]) -> None:
-        now = {(page.map_file or page.path, page.error) for page in pages}
-        for file, error in sorted(now - self._told):
-            self._commands.console.fail(f"{file} - {error}")
-        self._told = now
+    def _complain(self, complaint: str) -> None:
+        """Show what is wrong, unless the last cycle did: it is still so."""
+        self._now.add(complaint)
+        if complaint not in self._told:
+            self._commands.console.fail(complaint)
 
 
 class _Observer:
@@ -155,7 +161,7 @@ class _Observer:
             return ""
         reasons = ", ".join(f"{number} {reason}" for reason, number in self._plan.reasons().items())
         more = f" and {len(self._paths) - NAMED} more" if len(self._paths) > NAMED else ""
-        return f"sent {len(self._paths)} ({reasons}): {', '.join(self._paths[:NAMED])}{more}"
+        return f"→ sent {len(self._paths)} ({reasons}): {', '.join(self._paths[:NAMED])}{more}"
 
 
 def _wanted(commands: Commands) -> Callable[[object, str], bool]:

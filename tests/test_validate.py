@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nimbus_tasks import records
 from nimbus_tasks.validate import Issue, Verdict, cross_check, extraction_of, rules, syntax, validate_map
-from nimbus_tasks.validate.issue import name, pointer
+from nimbus_tasks.verdict import name, pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.extract.elements import CONTAINERS, KNOWN_BLOCKS, OPAQUE, PHRASING, PREFORMATTED, RAW
-from nimbus_tasks.extract.text import collapse, collapse_all
+from nimbus_tasks.extract.text import collapse, collapsed_text
 from nimbus_tasks.records import Block
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from turbohtml import Element
 
-# All that is not phrasing. Each element is tested against one name after the other, so the order is by how often
+# All that is not phrasing. Each element is compared with one name after the other, so the order is by how often
 # they occur on real pages: half the time of the plain list.
 _BLOCKS = (
     f":not({', '.join(PHRASING[:7])})"
@@ -31,11 +31,11 @@ _LONG = 1200  # characters; no selector of so many steps is shorter
 
 
 def find_blocks(main: Element, hidden: Container[Element]) -> list[Element]:
-    """Return the elements of the main content that may own text, in document order; `hidden` and all in it is out."""
+    """Return the elements of the main content that may own text, in document order, without the hidden ones."""
     elements = [main, *main.select(_BLOCKS)]
     if hidden:
         elements = [element for element in elements if element not in hidden]
-    if not KNOWN_BLOCKS.issuperset({element.tag for element in elements}):
+    if not KNOWN_BLOCKS.issuperset([element.tag for element in elements]):
         elements = _without_inline(elements)
     return elements
 
@@ -45,12 +45,12 @@ def _without_inline(elements: list[Element]) -> list[Element]:
 
     One that stands in a container, or in another unknown block, is a block; in text, it is text.
     """
-    unknown_blocks: set[Element] = set()
-    blocks = []
-    for element in elements:
-        if element.tag not in KNOWN_BLOCKS and element is not elements[0]:
+    main, *others = elements
+    blocks, unknown_blocks = [main], {main}
+    for element in others:
+        if element.tag not in KNOWN_BLOCKS:
             parent = element.parent
-            if parent.tag not in CONTAINERS and parent not in unknown_blocks:
+            if parent not in unknown_blocks and getattr(parent, "tag", "") not in CONTAINERS:
                 continue
             unknown_blocks.add(element)
         blocks.append(element)
@@ -62,48 +62,42 @@ def selectors_of(elements: Sequence[Element]) -> list[str] | None:
 
     To be called on the whole tree: it tells whether an id is on the page twice.
     """
-    # Like browsers, the parser nests 512 levels and puts what would be deeper side by side. Other readers of the
-    # page do not, and would find other elements.
+    # Like browsers, the parser nests 512 levels and puts what would be deeper side by side. Other readers of
+    # the page do not, and would find other elements.
     selectors = [
-        selector
-        for element in elements
-        if len(selector := element.css_path()) < _LONG or selector.count(">") < DEEPEST
+        selector for element in elements if len(selector := element.css_path()) < _LONG or selector.count(">") < DEEPEST
     ]
     return selectors if len(selectors) == len(elements) else None
 
 
 def read_blocks(elements: Sequence[Element], selectors: Sequence[str]) -> tuple[list[Block], dict[str, str]]:
-    """Return the blocks that these elements make, and block id -> selector. Uses the tree up."""
-    blocks: list[Block] = []
-    selector_map: dict[str, str] = {}
-    texts = _own_texts(elements)
-    for element, selector, raw, text in zip(elements, selectors, texts, collapse_all(texts), strict=True):
-        kind = element.tag
-        if kind == "img":
-            content = collapse(element.attr("alt") or "")
-        elif not text or text.isspace():  # no-break spaces alone say nothing either
-            continue
-        else:
-            content = raw if kind in PREFORMATTED else text
-        name = f"block-{len(blocks)}"
-        blocks.append(Block(name, kind, content, _attributes(element)))
-        selector_map[name] = selector
-    return blocks, selector_map
+    """Return the blocks that these elements make, and block id -> selector. Uses the tree up.
 
-
-def _own_texts(elements: Sequence[Element]) -> list[str]:
-    """Return the text that each element owns.
-
-    From the last to the first, each is emptied once it is read. So when an outer element's turn comes, its inner
-    ones hold a line break and no text, and what is left is its own: each text is read once, at the parser's speed,
-    and the words before and after an inner block do not fuse.
+    From the last to the first, each element is emptied once it is read. So when an outer one's turn comes, its
+    inner ones hold a line break and no text, and what is left is its own: each text is read once, at the parser's
+    speed, and the words before and after an inner block do not fuse.
     """
-    texts = []
-    for element in reversed(elements):
-        texts.append(element.text)
+    found = []
+    for element, selector in zip(reversed(elements), reversed(selectors), strict=True):
+        kind = element.tag
+        text = _text_of(element, kind)
+        if text is not None:
+            found.append((kind, text, element, selector))
         element.set_text("\n")
-    texts.reverse()
-    return texts
+    found.reverse()
+    blocks = [
+        Block(f"block-{number}", kind, text, _attributes(element))
+        for number, (kind, text, element, _) in enumerate(found)
+    ]
+    return blocks, {block.id: selector for block, (*_, selector) in zip(blocks, found, strict=True)}
+
+
+def _text_of(element: Element, kind: str) -> str | None:
+    """Return what a block says; None: it is none."""
+    if kind == "img":
+        return collapse(element.attr("alt") or "")
+    text = element.text if kind in PREFORMATTED else collapsed_text(element)
+    return None if not text or text.isspace() else text  # no-break spaces alone say nothing either
 
 
 def _attributes(element: Element) -> dict[str, str]:

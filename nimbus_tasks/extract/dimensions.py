@@ -23,9 +23,7 @@ def read_dimensions(source_path: str, document: Document, said: dict[str, str], 
     What the page itself says (`said`, its `<meta name="nimbus:NAME">`) wins over a selector's text, that over the
     path, and that over a constant.
     """
-    return (
-        rules.constants | _from_path(source_path, rules.patterns) | _from_text(document, rules.selectors) | said
-    )
+    return rules.constants | _from_path(source_path, rules.patterns) | _from_text(document, rules.selectors) | said
 
 
 def _from_path(source_path: str, patterns: tuple[str, ...]) -> dict[str, str]:

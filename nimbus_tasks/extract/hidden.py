@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from turbohtml import Element
 
 _RAW = frozenset(RAW)
-_HIDDEN = (
+_BY_TAG = (
     *RAW,
     *OPAQUE,
     "annotation",  # of a formula: the same once more, in LaTeX
     "annotation-xml",
     "dialog:not([open])",
-    '[hidden]:not([hidden="until-found" i])',
-    "[popover]",
-    "[data-nimbus-ignore]",
 )
+# Each element is compared with one name after the other: the first `:not` spares most elements the long list.
+_HIDDEN = (
+    ':is([hidden]:not([hidden="until-found" i]), [popover], [data-nimbus-ignore], '
+    f":not(span, a, li, code, p, td, div, tr, dt, dd, em):is({', '.join(_BY_TAG)}))"
+)
+_PERHAPS_STYLED_AWAY = ':is([style*="none" i], [style*="hidden" i], [style*="collapse" i])'
 _STYLED_AWAY = re.compile(
     r"(?: ^ | ; ) \s* (?: display \s* : \s* none | visibility \s* : \s* (?: hidden | collapse ) ) \b",
     re.IGNORECASE | re.VERBOSE,
@@ -35,12 +38,13 @@ def find_hidden(body: Element, ignore: Sequence[str]) -> list[Element]:
     The others keep their content until every selector is made: an id in them is an id of the page.
     """
     hidden = []
-    for element in body.select(", ".join((*_HIDDEN, *ignore))):
+    for element in body.select(", ".join((_HIDDEN, *ignore))):
         if element.tag in _RAW:
             element.clear()
         else:
             hidden.append(element)
-    hidden += (element for element in body.select("[style]") if _STYLED_AWAY.search(element.attr("style", "")))
+    styled = body.select(_PERHAPS_STYLED_AWAY)
+    hidden += (element for element in styled if _STYLED_AWAY.search(element.attr("style") or ""))
     return hidden
 
 
@@ -48,7 +52,7 @@ def everything_in(elements: Iterable[Element]) -> set[Element]:
     """Return the elements and all that is in them."""
     found: set[Element] = set()
     for element in elements:
-        if element not in found:  # or deep nesting of hidden elements would cost its square
+        if element not in found:  # or hidden elements in hidden elements would cost their square
             found.add(element)
             found.update(element.select("*"))
     return found

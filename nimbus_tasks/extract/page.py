@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nimbus_tasks.extract.blocks import DEEPEST, find_blocks, read_blocks, selectors_of
 from nimbus_tasks.extract.dimensions import read_dimensions
 from nimbus_tasks.extract.fold import count_above, count_before_mark
@@ -21,7 +19,7 @@ def extract(source_path: str, html: bytes, rules: Rules) -> PageMap | Skipped:
     if reason := not_a_page(html) or too_hard_to_parse(html):
         return Skipped(source_path, reason)
     document = parse_page(html)
-    body = document.select_one("body")
+    body = document.find("body")
     if body is None:
         return Skipped(source_path, "it has frames and no content of its own")
     head = read_head(document)

@@ -34,14 +34,12 @@ _ROOT = re.compile(
     rb"\s* (?: <(?: \?[^>]*> | !--(?: [^-] | -(?!->) )*--> | ![dD][^>\[]*(?:\[[^\]]*\]\s*)?> ) \s* )* <([\w:-]+)",
     re.VERBOSE,
 )
-_XML_ROOTS = frozenset(
-    {b"feed", b"opml", b"rdf:rdf", b"rss", b"sitemapindex", b"svg", b"urlset", b"xsl:stylesheet"}
-)
+_XML_ROOTS = frozenset({b"feed", b"opml", b"rdf:rdf", b"rss", b"sitemapindex", b"svg", b"urlset", b"xsl:stylesheet"})
 
 # The parser joins the attributes of all <body> and <html> tags in quadratic time and memory: 20,000 tags take
 # 13 seconds, 100,000 all memory. Real pages have one of each.
 _MOST_BODY_TAGS = 1000
-_LARGE = 32_768
+_LARGE = 131_072  # as many tags as fit in less cost seconds, and real pages would pay for the look
 
 
 def not_a_page(html: bytes) -> str | None:
@@ -74,7 +72,7 @@ def too_hard_to_parse(html: bytes) -> str | None:
     if len(html) > _LARGE:
         lowered = html.lower()
         if lowered.count(b"<body") + lowered.count(b"<html") > _MOST_BODY_TAGS:
-            return f"more than {_MOST_BODY_TAGS} <html> and <body> tags"
+            return f"it has more than {_MOST_BODY_TAGS} <html> and <body> tags"
     return None
 
 

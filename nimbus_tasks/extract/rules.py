@@ -28,8 +28,8 @@ class Rules(Struct, frozen=True):
     fold: int = DEFAULT_FOLD
     noindex: bool = False
     patterns: tuple[str, ...] = ()
-    selectors: dict[str, str] = {}  # noqa: RUF012 - msgspec copies mutable defaults
-    constants: dict[str, str] = {}  # noqa: RUF012
+    selectors: dict[str, str] = {}
+    constants: dict[str, str] = {}
 
 
 class RulesError(ValueError):

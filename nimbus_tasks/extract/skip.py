@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.extract.text import visible_length
+from nimbus_tasks.extract.text import collapsed_text
 
 if TYPE_CHECKING:
     from turbohtml import Element
@@ -23,7 +23,7 @@ def not_for_readers(head: Head, body: Element, rules: Rules) -> str | None:
     """Return why a page is not to be published, or None. Its hidden parts are out of the body by now."""
     if not rules.noindex and not {"noindex", "none"}.isdisjoint(_words(head.facts.get("robots", ""))):
         return "robots are asked not to index it (noindex)"
-    if (target := _TARGET.match(head.refresh)) and visible_length(body.text) <= MOST_OF_A_STUB:
+    if (target := _TARGET.match(head.refresh)) and len(collapsed_text(body)) <= MOST_OF_A_STUB:
         return f"only redirects to {target[1].strip()}"
     return None
 

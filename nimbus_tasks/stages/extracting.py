@@ -99,10 +99,7 @@ def survey(settings: Settings, maps: Scan) -> Survey:
     gone = tuple(
         path
         for path, entry in known.entries.items()
-        if path not in found.files
-        and not empty
-        and entry.map_file
-        and not path.startswith(unreadable or ("\0",))
+        if path not in found.files and not empty and entry.map_file and not path.startswith(unreadable or ("\0",))
     )
     odd_changed = {odd.path: odd.reason for odd in found.odd} != known.odd
     return Survey(found, known, rules, changed, gone, odd_changed, empty)
@@ -125,9 +122,7 @@ def extract(settings: Settings, plan: Survey, progress: Progress) -> Extraction:
         written += result.written
     for path in plan.gone:
         removed += _remove_map(known[path].map_file)
-    entries = {
-        path: made.get(path) or known[path] for path in (sorted(plan.scan.files) if not plan.empty else known)
-    }
+    entries = {path: made.get(path) or known[path] for path in (sorted(plan.scan.files) if not plan.empty else known)}
     odd = {each.path: each.reason for each in plan.scan.odd}
     manifest.write(Path(), manifest.SOURCES, Sources(rules=plan.rules, entries=entries, odd=odd))
     return Extraction(

@@ -10,7 +10,7 @@ from msgspec import Struct
 from nimbus_tasks import files
 from nimbus_tasks.errors import StateError
 from nimbus_tasks.outcome import Outcome, PageResult, ResultName
-from nimbus_tasks.settings import REPORTS_FOLDER
+from nimbus_tasks.settings import SUMMARY_REPORT, UPLOAD_REPORT
 from nimbus_tasks.stages.extracting import skipped_sources
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.manifest import Pages, Sources
     from nimbus_tasks.plan import Plan
-
-UPLOAD_REPORT = f"{REPORTS_FOLDER}/upload.json"
-SUMMARY_REPORT = f"{REPORTS_FOLDER}/summary.json"
 
 #: A step summary lists so many pages; the whole list is in the report.
 LISTED_IN_MARKDOWN = 50
@@ -74,9 +71,7 @@ def upload_summary(project_id: str, outcome: Outcome) -> Summary:
     return _summary(project_id, outcome, list(outcome.pages))
 
 
-def site_summary(
-    project_id: str, outcome: Outcome, plan: Plan | None, pages: Pages, sources: Sources
-) -> Summary:
+def site_summary(project_id: str, outcome: Outcome, plan: Plan | None, pages: Pages, sources: Sources) -> Summary:
     """Return the whole site as the run left it: an entry for each page here, and for each that went."""
     told = {page.page_id for page in outcome.pages if page.page_id}
     limited = {planned.page.page_id: planned.reason for planned in plan.waits} if plan else {}
@@ -87,9 +82,7 @@ def site_summary(
             continue
         reason = limited.get(entry.page_id, "unchanged")
         result: ResultName = "waiting" if entry.page_id in limited else "unchanged"
-        entries.append(
-            PageResult(entry.source_path, entry.page_id, reason, result, bytes=entry.size, map_file=file)
-        )
+        entries.append(PageResult(entry.source_path, entry.page_id, reason, result, bytes=entry.size, map_file=file))
     entries += skipped_results(sources)
     entries.sort(key=lambda page: page.path)
     return _summary(project_id, outcome, entries)

@@ -17,16 +17,18 @@ from nimbus_tasks.closing import read_batches
 from nimbus_tasks.context import Context, UnreadableMapError
 from nimbus_tasks.errors import SettingsError
 from nimbus_tasks.kv import Write
-from nimbus_tasks.kv.open import known_identity, open_store
+from nimbus_tasks.kv.open import open_store
 from nimbus_tasks.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.outcome import Outcome
 from nimbus_tasks.plan import Plan, Wishes, make_plan, split_into_batches
 from nimbus_tasks.project import project_key, project_record
 from nimbus_tasks.publish import publish
 from nimbus_tasks.reconcile import reconcile
+from nimbus_tasks.request import Request
 from nimbus_tasks.scan import stamp_of
 from nimbus_tasks.settings import MAPS_FOLDER
 from nimbus_tasks.stages.extracting import failures
+from nimbus_tasks.stages.freshness import now
 from nimbus_tasks.stages.validating import candidates
 from nimbus_tasks.validate import extraction_of
 
@@ -39,28 +41,6 @@ if TYPE_CHECKING:
 
 #: How many seconds ahead a free batch id is looked for.
 BATCH_SECONDS = 3600
-
-
-class Request(Struct, frozen=True):
-    """What the user asks of an upload.
-
-    limit: at most so many of the changed pages; 0: all.
-    batch: the batch to go on with; empty: a new one.
-    insist: whether a batch that takes no more pages is an error, and not reason enough for a new one.
-    concurrency, delay: requests at a time, and least milliseconds between two of a slot; None: the settings'.
-    ask_target: do not believe the ledger, ask the target what it holds.
-    folder: where the maps are.
-    """
-
-    limit: int = 0
-    batch: str = ""
-    insist: bool = True
-    concurrency: int | None = None
-    delay: int | None = None
-    dry_run: bool = False
-    force: bool = False
-    ask_target: bool = False
-    folder: str = MAPS_FOLDER
 
 
 class Uploaded(Struct, frozen=True):
@@ -83,7 +63,7 @@ def upload(settings: Settings, pages: Pages, request: Request, observer: Observe
 async def _upload(settings: Settings, pages: Pages, request: Request, observer: Observer) -> Uploaded:
     store = open_store(Path(), settings.target)
     try:
-        ledger = Ledger(Path(LEDGER_FILE), settings.target.store)
+        ledger = Ledger(Path(LEDGER_FILE), settings.target.store, rehearsal=request.dry_run)
         try:
             return await _against(store, ledger, settings, pages, request, observer)
         finally:
@@ -110,9 +90,7 @@ async def _against(
     plan = make_plan(here, ledger.held(), wishes, open_batches=open_batches, failed=failed, formerly=formerly)
     observer.plan(plan)
     if request.dry_run or (plan.empty and not open_batches):
-        outcome = Outcome(
-            settings.target.store, now(), now(), unchanged=plan.unchanged, waiting=len(plan.waits)
-        )
+        outcome = Outcome(settings.target.store, now(), now(), unchanged=plan.unchanged, waiting=len(plan.waits))
         outcome.refusal = plan.refusal
     else:
         sizes = {batch_id: len(ledger.in_batch(batch_id)) for batch_id in open_batches}
@@ -167,9 +145,7 @@ async def _chosen_batch(store: Store, ledger: Ledger, project_id: str, request: 
     if not request.insist:
         return ""
     if record is not None:
-        raise SettingsError(
-            f"Batch {batch_id} is {record.status} and takes no more pages.", "Leave out --batch."
-        )
+        raise SettingsError(f"Batch {batch_id} is {record.status} and takes no more pages.", "Leave out --batch.")
     import difflib  # noqa: PLC0415 - only when something is wrong
 
     nearest = difflib.get_close_matches(batch_id, ledger.batches(), n=3, cutoff=0)
@@ -237,20 +213,3 @@ def store_project(settings: Settings) -> None:
             await store.close()
 
     asyncio.run(put())
-
-
-def is_published(settings: Settings, pages: Pages) -> bool:
-    """Say whether the target is known to hold these pages completely, without asking or making anything."""
-    store_identity = known_identity(Path(), settings.target)
-    if not store_identity or not Path(LEDGER_FILE).exists():
-        return False
-    ledger = Ledger(Path(LEDGER_FILE), settings.target.store)
-    try:
-        return ledger.published == pages.site and ledger.identity == f"{store_identity} {settings.project.id}"
-    finally:
-        ledger.close()
-
-
-def now() -> str:
-    """Return this moment as the contract writes times."""
-    return records.timestamp(datetime.now(UTC))

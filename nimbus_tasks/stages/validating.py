@@ -13,14 +13,13 @@ from nimbus_tasks.errors import SourceError
 from nimbus_tasks.manifest import PageEntry, Pages
 from nimbus_tasks.plan import Candidate
 from nimbus_tasks.scan import Odd, Scan, matcher, scan
-from nimbus_tasks.settings import MAPS_FOLDER, REPORTS_FOLDER
-from nimbus_tasks.validate.issue import Issue, Verdict
+from nimbus_tasks.settings import MAPS_FOLDER, VALIDATION_REPORT
+from nimbus_tasks.verdict import Issue, Verdict
 
 if TYPE_CHECKING:
     from nimbus_tasks.console import Progress
     from nimbus_tasks.settings import Settings
 
-REPORT = f"{REPORTS_FOLDER}/validation.json"
 MAP_PATTERN = ("**/*.json",)
 
 
@@ -66,9 +65,7 @@ def survey(settings: Settings, maps: Scan, folder: str = MAPS_FOLDER) -> Survey:
     known = manifest.read_pages(Path(), file)
     entries = known.entries if known.project_id == settings.project.id else {}
     odd = {each.path for each in maps.odd}
-    changed = tuple(
-        path for path, stamp in maps.files.items() if path not in entries or entries[path].stamp != stamp
-    )
+    changed = tuple(path for path, stamp in maps.files.items() if path not in entries or entries[path].stamp != stamp)
     gone = tuple(path for path in known.entries if path not in maps.files and path not in odd)
     new_odd = tuple(path for path in odd if path not in entries)
     return Survey(folder, file, maps, known, changed + new_odd, gone)
@@ -89,9 +86,7 @@ def validate(settings: Settings, plan: Survey, progress: Progress) -> Validation
     project_id = settings.project.id
     same_project = plan.known.project_id == project_id
     entries = {
-        path: plan.known.entries[path]
-        for path in plan.scan.files
-        if same_project and path in plan.known.entries
+        path: plan.known.entries[path] for path in plan.scan.files if same_project and path in plan.known.entries
     }
     for path in plan.changed:
         if path in plan.scan.files:
@@ -114,7 +109,7 @@ def validate(settings: Settings, plan: Survey, progress: Progress) -> Validation
         warnings=sum(issue.severity == "warning" for issue in issues),
         issues=tuple(issues),
     )
-    files.write_json(Path(REPORT), report)
+    files.write_json(Path(VALIDATION_REPORT), report)
     manifest.write(Path(), plan.file, pages)
     return report
 
@@ -152,9 +147,7 @@ def _odd_entry(odd: Odd) -> PageEntry:
 def _all_issues(entries: dict[str, PageEntry]) -> list[Issue]:
     from nimbus_tasks.validate import cross_check  # noqa: PLC0415
 
-    verdicts = (
-        Verdict(file, e.source_path, e.page_id, e.digest, e.size, e.issues) for file, e in entries.items()
-    )
+    verdicts = (Verdict(file, e.source_path, e.page_id, e.digest, e.size, e.issues) for file, e in entries.items())
     own = [issue for entry in entries.values() for issue in entry.issues]
     return sorted([*own, *cross_check(verdicts)], key=_place)
 

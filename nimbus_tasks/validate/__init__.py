@@ -17,8 +17,8 @@ from msgspec import Raw
 from nimbus_tasks import records
 from nimbus_tasks.validate import rules, syntax
 from nimbus_tasks.validate.between import cross_check
-from nimbus_tasks.validate.issue import Finding, Issue, Verdict
 from nimbus_tasks.validate.paths import fault_of_path
+from nimbus_tasks.verdict import Finding, Issue, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.validate.issue import Finding, Where, name, printable, quote
+from nimbus_tasks.verdict import Finding, Where, name, printable, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

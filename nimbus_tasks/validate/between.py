@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.validate.issue import Issue, Verdict, printable
+from nimbus_tasks.verdict import Issue, Verdict, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

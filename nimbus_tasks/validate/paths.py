@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.validate.issue import quote
+from nimbus_tasks.verdict import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable

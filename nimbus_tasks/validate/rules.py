@@ -13,8 +13,8 @@ import msgspec
 
 from nimbus_tasks.records import PageMap
 from nimbus_tasks.validate.advice import ENGINE, advice
-from nimbus_tasks.validate.issue import Finding, Where, name, printable, quote
 from nimbus_tasks.validate.paths import fault_of_path
+from nimbus_tasks.verdict import Finding, Where, name, printable, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,9 +104,7 @@ _KINDS = {
 def faults(document: object) -> Iterator[Finding]:
     """Yield every error of a decoded map file, in the order of its fields."""
     if not isinstance(document, dict):
-        yield Finding(
-            (), f"a map file holds one JSON object, not {_KINDS[type(document)]}: write the map again"
-        )
+        yield Finding((), f"a map file holds one JSON object, not {_KINDS[type(document)]}: write the map again")
         return
     yield from _members((), document, _PAGE)
     yield from _page_texts(document)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nimbus_tasks.validate.issue import Finding, Where, name
+from nimbus_tasks.verdict import Finding, Where, name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,9 +153,7 @@ def _walk(document: object) -> Iterator[tuple[Where, Any]]:
 
 def _may_be_deep(data: bytes, document: object) -> bool:
     """Tell cheaply of nearly every page that it is not: beside its blocks it has too few brackets."""
-    arrays = (
-        [value for value in document.values() if isinstance(value, list)] if isinstance(document, dict) else []
-    )
+    arrays = [value for value in document.values() if isinstance(value, list)] if isinstance(document, dict) else []
     blocks = sum(list(map(type, array)).count(dict) for array in arrays)
     return data.count(b"{") + data.count(b"[") - blocks > MAX_DEPTH - 1
 

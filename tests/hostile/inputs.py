@@ -4,6 +4,7 @@ Each is made in a project folder beside five good pages. `outcome` says where it
 
 - "invalid": an error in `reports/validation.json` under `reported` (a map file)
 - "skipped": an entry in `reports/summary.json` under `reported` (a source path), with that result
+- "failed": the same; the page may well be there, so its record is left alone
 - "stored": odd, but a page all the same: it is stored (a source path)
 
 `says` is a part of the reason. Run `python tests/hostile/inputs.py FOLDER` to look at them.
@@ -12,12 +13,14 @@ Each is made in a project folder beside five good pages. `outcome` says where it
 from __future__ import annotations
 
 import copy
+import functools
 import gzip
 import json
 import os
 import random
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -29,7 +32,7 @@ MAPS = ".nimbus/maps/by-hand"
 
 GOOD_PAGES = [f"{SOURCE}/good-{number}.html" for number in range(5)]
 
-Outcome = Literal["invalid", "skipped", "stored"]
+Outcome = Literal["invalid", "skipped", "failed", "stored"]
 
 
 class Hostile(NamedTuple):
@@ -208,15 +211,13 @@ def _odd_map_files() -> Iterator[Hostile]:
     yield odd("link out of the project", lambda path: path.symlink_to("/etc/hostname"), "a link")
     yield odd("pipe", os.mkfifo, "not a plain file")
     yield odd("socket", _socket, "not a plain file")
-    name = b"odd-\xff\xfe.json"
+    odd_name = os.fsencode(MAPS) + b"/odd-\xff\xfe.json"
     file = f"{MAPS}/odd-\\udcff\\udcfe.json"
-    yield Hostile(
-        "map file: name not UTF-8", _writer(os.fsencode(MAPS) + b"/" + name, b"{}"), "invalid", file, "UTF-8"
-    )
+    yield Hostile("map file: name not UTF-8", _writer(odd_name, b"{}"), "invalid", file, "UTF-8")
     for name, file in (("line break", "odd-line\nbreak.json"), ("quotes", "odd-'\"$(touch x)`.json")):
         path = f"{MAPS}/{file}"
         yield Hostile(f"map file: name with {name}", _writer(path, b"{}"), "invalid", path, "path is missing")
-    if os.geteuid() != 0:  # root reads everything
+    if not _reads_everything():
         yield odd("not readable", lambda path: path.touch(mode=0), "cannot be read")
 
 
@@ -224,14 +225,15 @@ def _odd_map_files() -> Iterator[Hostile]:
 
 
 def _html(body: str, head: str = "<title>A page</title>", charset: str = "utf-8") -> str:
-    return f'<!doctype html><html lang="en"><head><meta charset="{charset}">{head}</head><body>{body}</body></html>'
+    head = f'<meta charset="{charset}">{head}'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
 
 
 _TEXT = "<h1>Heading</h1><p>Some text that a visitor can read.</p>"
 
 _NO_PAGES = {
     "empty": (b"", "empty"),
-    "white space": (b" \n" * 5000, ""),
+    "white space": (b" \n" * 5000, "nothing to read"),
     "png": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8, "PNG"),
     "gzip": (gzip.compress(_html(_TEXT).encode(), mtime=0), "gzip"),
     "pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", "PDF"),
@@ -240,7 +242,7 @@ _NO_PAGES = {
     "json": (b'{"path": "x"}', "JSON"),
     "rss": (b'<?xml version="1.0"?><rss version="2.0"><channel><title>x</title></channel></rss>', "XML"),
     "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><text>x</text></svg>', "XML"),
-    "nul bytes": (b"\0" * 4096, ""),
+    "nul bytes": (b"\0" * 4096, "binary"),
     "script only": (
         _html("<script>document.write('hello')</script><noscript>No scripts</noscript>").encode(),
         "nothing",
@@ -289,7 +291,7 @@ _ODD_PAGES = {
     "surrogate in a reference": b"<title>x&#xD800;y</title><p>one&#xDFFF;&#x110000;&#0;</p>",
     "many attributes": b"<title>x</title><p " + b" ".join(b"a%d=b" % n for n in range(20_000)) + b">one</p>",
     "many siblings": b"<title>x</title>" + b"<p>one" * 20_000,
-    "ids that need escaping": b'<title>x</title><p id="1:a.b#c\\ \'&quot;">one</p><p id="">two</p><p id="\n">three</p>',
+    "ids that need escaping": b"""<title>x</title><p id='1:a.b#c\\ "'>one<p id="">two<p id="\n">three""",
     "the same id everywhere": b"<title>x</title>" + b"<p id=a>one</p>" * 500,
     "refresh in noscript": _html(
         _TEXT, "<title>x</title><noscript><meta http-equiv=refresh content=0;url=b></noscript>"
@@ -341,7 +343,7 @@ def _odd_page_files() -> Iterator[Hostile]:
         f"{SOURCE}/files/\\udcff\\udcfe.html",
         "not UTF-8",
     )
-    # A path is part of a page's id and of every report: a name that breaks lines is no page, one with quotes is.
+    # A path is part of every report: a name that breaks lines is no page, one with quotes is.
     line_break = f"{SOURCE}/files/line\nbreak.html"
     yield Hostile(
         "page file: line break in the name",
@@ -362,8 +364,10 @@ def _odd_page_files() -> Iterator[Hostile]:
         yield Hostile(f"page file: {name!r}", _writer(path, page), "stored", path)
     longest = f"{SOURCE}/files/{'long' * 62}!!.html"  # 255 bytes: `.json` does not fit behind it
     yield Hostile("page file: the longest name", _writer(longest, page), "stored", longest)
-    if os.geteuid() != 0:
-        yield odd("not readable", lambda path: path.touch(mode=0), "cannot be read")
+    if not _reads_everything():
+        path = f"{SOURCE}/files/not-readable.html"
+        make = functools.partial(_made, lambda file: file.touch(mode=0), Path(path))
+        yield Hostile("page file: not readable", make, "failed", path, "cannot be read")
 
 
 # --- making them --------------------------------------------------------------------------------------
@@ -376,6 +380,13 @@ def _writer(path: str | bytes, data: bytes) -> Callable[[], None]:
 def _made(make: Callable[[Path], None], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     make(path)
+
+
+def _reads_everything() -> bool:
+    """Tell whether no permission keeps this user (root, as a rule) from reading a file."""
+    with tempfile.NamedTemporaryFile() as file:
+        Path(file.name).chmod(0)
+        return os.access(file.name, os.R_OK)
 
 
 def _socket(path: Path) -> None:

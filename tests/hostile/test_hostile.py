@@ -1,23 +1,23 @@
-"""Whatever lies in the folders: the good pages arrive, each bad one is named with its reason, nothing crashes."""
+"""Whatever lies in the folders: the good pages arrive, each bad one is named with its reason."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import inputs
 import pytest
-
-from tests.hostile import inputs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.hostile.inputs import Hostile
+    from inputs import Hostile
 
 INPUTS = inputs.all_inputs()
 
@@ -30,6 +30,7 @@ folder = "{inputs.SOURCE}"
 
 
 class Run(NamedTuple):
+    folder: Path
     status: int
     out: str
     err: str
@@ -52,7 +53,7 @@ def run_in(folder: Path) -> Run:
         if issue["severity"] == "error":
             issues[issue["file"]].append(issue["message"])
     pages = {page["path"]: page for page in json.loads((reports / "summary.json").read_bytes())["pages"]}
-    return Run(done.returncode, done.stdout.decode(), done.stderr.decode(), issues, pages)
+    return Run(folder, done.returncode, done.stdout.decode(), done.stderr.decode(), issues, pages)
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +80,19 @@ def test_the_good_pages_are_stored(run: Run, path: str) -> None:
 @pytest.mark.parametrize("hostile", INPUTS, ids=lambda hostile: hostile.name.encode("unicode_escape").decode())
 def test_each_is_named_with_its_reason(run: Run, hostile: Hostile) -> None:
     if hostile.outcome == "invalid":
-        assert hostile.reported in run.issues
-        assert any(hostile.says in message for message in run.issues[hostile.reported]), run.issues[
-            hostile.reported
-        ]
+        messages = run.issues[hostile.reported]
+        assert any(hostile.says in message for message in messages), messages
     else:
         page = run.pages[hostile.reported]
         assert page["result"] == hostile.outcome, page
         assert hostile.says in page["error"]
+
+
+def test_the_store_has_the_good_and_the_odd_pages_and_no_others(run: Run) -> None:
+    with contextlib.closing(sqlite3.connect(run.folder / ".nimbus/kv.db")) as store:
+        values = [value for (value,) in store.execute("SELECT value FROM kv WHERE key LIKE 'page:%'")]
+    stored = {hostile.reported for hostile in INPUTS if hostile.outcome == "stored"}
+    assert sorted(json.loads(value)["source_path"] for value in values) == sorted({*inputs.GOOD_PAGES, *stored})
 
 
 def test_nothing_else_is_wrong(run: Run) -> None:
@@ -108,3 +114,11 @@ def test_standard_output_is_one_json_document(run: Run) -> None:
 
 def test_no_terminal_codes_come_through(run: Run) -> None:
     assert "\x1b" not in run.out + run.err
+
+
+def test_a_second_run_sends_nothing_and_names_them_again(run: Run) -> None:
+    again = run_in(run.folder)
+    assert (again.status, again.issues) == (1, run.issues)
+    as_before = {path: page["result"].replace("stored", "unchanged") for path, page in run.pages.items()}
+    assert {path: page["result"] for path, page in again.pages.items()} == as_before
+    assert "Traceback" not in again.out + again.err

@@ -1,0 +1,85 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+# Assumed: python3 (3.11 or later), make and node 20. All else comes from PyPI, npm or Debian packages by name.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SITES  := .cache/sites
+# Real sites to extract in tests and benchmarks: HTML as generators wrote it.
+SITE_PACKAGES := python3.11-doc apache2-doc sqlite3-doc libgtk-3-doc debian-handbook
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check soak bench sites peers format clean
+
+help:  ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+run: $(VENV)/installed  ## Publish the example site into the embedded store, and show the result
+	@doit
+	@echo
+	@echo "Look at what is stored:   sqlite3 .nimbus/kv.db 'select key, metadata from kv'   (or any SQLite browser)"
+	@echo "Change a page:            edit examples/site/about.html, then run: .venv/bin/doit"
+	@echo "All commands:             .venv/bin/doit list"
+
+test: $(VENV)/tested sites  ## All tests but the long ones, on all cores; pure rooms must be covered to the last branch
+	@coverage erase
+	COVERAGE_PROCESS_START=pyproject.toml coverage run -m pytest -n auto -m "not soak"
+	@coverage combine -q
+	coverage report --fail-under=100 --include='$(PURE)'
+
+PURE := nimbus_tasks/extract/*,nimbus_tasks/validate/*,nimbus_tasks/plan.py,nimbus_tasks/records.py,nimbus_tasks/batches/lifecycle.py,nimbus_tasks/kv/packing.py
+
+check: $(VENV)/checked  ## Style, types and the directions between the rooms
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+soak: $(VENV)/tested sites  ## The long tests: every page of every real site, more kills
+	pytest -n auto -m soak --timeout 3600
+
+bench: $(VENV)/tested sites peers  ## Measure, side by side with peers, in one run
+	python -m benchmarks $(ARGS)
+
+format: $(VENV)/checked  ## Put the code in its usual form
+	ruff format .
+	ruff check --fix .
+
+clean:  ## Remove all that was made here
+	rm -rf $(VENV) .cache .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/peers/node_modules
+
+# --- what the above need ---------------------------------------------------------------------------------
+
+$(VENV)/installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group test
+	@touch $@
+
+$(VENV)/checked: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group check --group test
+	@touch $@
+
+sites: $(SITES)/.unpacked
+
+# Without Debian's package tools, or without a network, the tests on real sites say why they are skipped.
+$(SITES)/.unpacked:
+	@mkdir -p $(SITES)
+	@if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then \
+	  ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq; \
+	  cd $(SITES) && for p in $(SITE_PACKAGES); do \
+	    apt-get -qq -o APT::Sandbox::User=root download $$p && dpkg -x $${p}_*.deb $$p && rm -f $${p}_*.deb || exit 1; \
+	  done && touch .unpacked; \
+	else echo "No apt-get here: the tests on real sites will be skipped"; fi
+
+peers: benchmarks/peers/node_modules
+
+benchmarks/peers/node_modules: benchmarks/peers/package.json
+	npm --prefix benchmarks/peers install --no-audit --no-fund --loglevel=error
+	@touch $@

@@ -1,0 +1,44 @@
+"""What a user asks of an upload, whichever command asks it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from nimbus_tasks.errors import SettingsError
+from nimbus_tasks.settings import MAPS_FOLDER
+
+#: More requests at a time than this help no store.
+MOST_SLOTS = 100
+
+
+class Request(Struct, frozen=True):
+    """What the user asks of an upload.
+
+    limit: at most so many of the changed pages; 0: all.
+    batch: the batch to go on with; empty: a new one.
+    insist: whether a batch that takes no more pages is an error, and not reason enough for a new one.
+    concurrency, delay: requests at a time, and least milliseconds between two of a slot; None: the settings'.
+    ask_target: do not believe the ledger, ask the target what it holds.
+    folder: where the maps are.
+    """
+
+    limit: int = 0
+    batch: str = ""
+    insist: bool = True
+    concurrency: int | None = None
+    delay: int | None = None
+    dry_run: bool = False
+    force: bool = False
+    ask_target: bool = False
+    folder: str = MAPS_FOLDER
+
+    def check(self) -> None:
+        """Refuse what cannot be meant.
+
+        Raises:
+            SettingsError: it names the option.
+        """
+        if self.limit < 0:
+            raise SettingsError(f"--limit={self.limit} is less than nothing.", "0 means: all of them.")
+        if self.concurrency is not None and not 0 < self.concurrency <= MOST_SLOTS:
+            raise SettingsError(f"--concurrency={self.concurrency} must be 1 to {MOST_SLOTS}.")

@@ -1,0 +1,137 @@
+"""What doit's own commands say and do about our tasks, and how ours live next to a user's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from kit import Site
+
+A, B, C = (f"dist/{name}.html" for name in "abc")
+
+
+def test_list_names_every_command_with_a_sentence(site: Site) -> None:
+    run = site.doit("list")
+    listed = {line.split()[0]: line for line in run.out.splitlines()}
+    assert {"extract", "validate", "upload", "summarize", "watch"} <= listed.keys()
+    assert {"nimbus:project:init", "nimbus:upload"} <= listed.keys()
+    assert all(len(line.split()) > 3 for line in listed.values())
+
+
+@pytest.mark.parametrize("command", ["extract", "validate", "upload", "summarize", "watch", "nimbus:upload"])
+def test_help_has_examples(site: Site, command: str) -> None:
+    run = site.doit("help", command)
+    assert run.status == 0
+    assert f"doit {command}" in run.out or "doit\n" in run.out
+
+
+def test_list_status_tells_the_truth_before_after_and_after_an_edit(site: Site) -> None:
+    def status() -> dict[str, str]:
+        lines = site.doit("list", "--status").out.splitlines()
+        return {line.split()[1]: line.split()[0] for line in lines}
+
+    assert (status()["extract"], status()["upload"]) == ("R", "R")
+    site.publish()
+    assert (status()["extract"], status()["upload"]) == ("U", "U")
+    site.page("a", "Edited.")
+    assert status()["extract"] == "R"
+    site.doit("validate")
+    assert (status()["extract"], status()["upload"]) == ("U", "R")
+
+
+def test_info_tells_why_an_upload_would_run(published: Site) -> None:
+    assert "up-to-date" in published.doit("info", "upload").out
+    published.remove_database("kv.db")
+    said = published.doit("info", "upload").out
+    assert "run" in said
+    assert "sqlite is not known to hold all 3 pages as they are" in said
+
+
+def test_info_speaks_of_invalid_maps(published: Site) -> None:
+    published.write(B, "<html><body><p>No title</p></body></html>")
+    published.doit("validate")
+    assert "1 map files are invalid" in published.doit("info", "upload").out
+
+
+def test_asking_changes_nothing(published: Site) -> None:
+    before = published.store
+    for question in (("list", "--status"), ("info", "upload"), ("info", "extract"), ("help", "upload")):
+        assert published.doit(*question).status in (0, 1)
+    assert published.store == before
+    assert published.publish().out.endswith("-- upload\n")
+
+
+def test_a_dry_run_does_not_make_doit_forget_what_it_knows(published: Site) -> None:
+    assert published.doit("upload", "--dry-run").status == 0
+    assert published.publish().out.endswith("-- upload\n")
+
+
+def test_clean_keeps_the_store_the_ledger_and_the_settings(published: Site) -> None:
+    before = published.store
+    run = published.doit("clean", "--clean-dep")
+    assert run.status == 0
+    assert not list((published / ".nimbus/maps").rglob("*.json"))
+    assert not (published / ".nimbus/reports/upload.json").exists()
+    assert (published / ".nimbus/project.toml").exists()
+    assert published.store == before
+    published.publish()
+    assert published.sent() == {}
+
+
+def test_clean_extract_keeps_the_maps_of_other_tools(published: Site) -> None:
+    published.map("other")
+    published.publish()
+    assert published.doit("clean", "extract").status == 0
+    assert set(published.maps()) == {".nimbus/maps/other.json"}
+    published.publish()
+    assert published.store.active == {A, B, C, "src/other.njk"}
+
+
+def test_a_dry_clean_only_says_what_it_would_remove(published: Site) -> None:
+    run = published.doit("clean", "--dry-run", "extract")
+    assert "remove .nimbus/maps/dist/a.html.json" in run.out
+    assert len(published.maps()) == 3
+
+
+def test_tasks_of_ones_own_live_next_to_ours(site: Site) -> None:
+    site.write(
+        "dodo.py",
+        """\
+from nimbus_tasks import *
+
+DOIT_CONFIG = {**DOIT_CONFIG, "default_tasks": ["build", "upload"]}
+
+def task_build():
+    return {"actions": ["echo building >> built.txt"]}
+
+def task_after():
+    return {"actions": ["echo uploaded >> built.txt"], "task_dep": ["upload"]}
+""",
+    )
+    run = site.doit()
+    assert run.status == 0
+    assert ".  build" in run.out
+    assert site.store.active == {A, B, C}
+    assert site.doit("after").status == 0
+    assert (site / "built.txt").read_text().split() == ["building", "uploaded"]
+
+
+def test_a_doit_configuration_of_ones_own_may_leave_ours_out(site: Site) -> None:
+    site.write("dodo.py", 'from nimbus_tasks import *\n\nDOIT_CONFIG = {"default_tasks": ["upload"]}\n')
+    assert site.doit().status == 0
+    assert site.store.active == {A, B, C}
+    assert site.doit().status == 0
+
+
+def test_what_follows_a_failed_upload_does_not_run(site: Site) -> None:
+    site.write(B, "<html><body><p>No title</p></body></html>")
+    site.write(
+        "dodo.py",
+        "from nimbus_tasks import *\n\n"
+        'def task_deploy():\n    return {"actions": ["echo deployed > deployed.txt"], "task_dep": ["upload"]}\n',
+    )
+    assert site.doit("deploy").status == 1
+    assert not (site / "deployed.txt").exists()
+    assert site.summary() == {A: "stored", B: "invalid", C: "stored"}

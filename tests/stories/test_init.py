@@ -1,0 +1,133 @@
+"""From a folder to a project."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+from kit import Store, html
+
+if TYPE_CHECKING:
+    from kit import Site
+
+NO_PROJECT = "No project here. Run: doit nimbus:project:init"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "extract", "validate", "upload", "summarize", "watch", "nimbus:upload", "upload --json", "upload --dry-run"],
+)
+def test_without_a_project_every_command_says_how_to_make_one(empty: Site, command: str) -> None:
+    run = empty.doit(*command.split())
+    assert run.status == 2
+    lines = [line.removeprefix("❌ ") for line in run.said.splitlines()]
+    assert NO_PROJECT in lines
+    assert len(lines) == 1
+    assert not (empty / ".nimbus").exists()
+
+
+@pytest.mark.parametrize("folder", ["dist", "build", "_site", "public", "out", "site"])
+def test_init_finds_the_folder_that_the_site_generator_wrote(empty: Site, folder: str) -> None:
+    empty.write(f"{folder}/index.html", html())
+    run = empty.doit("nimbus:project:init")
+    assert run.status == 0
+    assert f"Source: {folder}" in run.out
+    assert empty.doit("upload").status == 0
+    assert empty.store.pages == {f"{folder}/index.html"}
+
+
+def test_init_twice_changes_nothing_and_says_so(empty: Site) -> None:
+    assert empty.doit("nimbus:project:init", "--name=One", "--domain=example.com").status == 0
+    made = (empty / ".nimbus/project.toml").read_bytes()
+    again = empty.doit("nimbus:project:init", "--name=Two")
+    assert again.status == 0
+    assert "is already here: nothing changed" in again.out
+    assert (empty / ".nimbus/project.toml").read_bytes() == made
+
+
+def test_init_writes_settings_that_explain_themselves_and_a_gitignore(empty: Site) -> None:
+    empty.write("dist/index.html", html())
+    empty.doit("nimbus:project:init", '--name=Watch "Repair" 修理', "--domain=example.com")
+    text = (empty / ".nimbus/project.toml").read_text(encoding="utf-8")
+    settings = tomllib.loads(text)
+    assert settings["project"]["name"] == 'Watch "Repair" 修理'
+    assert settings["source"] == {"folder": "dist"}
+    for table in ("project", "source", "dimensions", "upload", "target", "log"):
+        assert f"[{table}]" in text
+    assert (empty / ".nimbus/.gitignore").read_text() == "*\n!project.toml\n!.gitignore\n"
+
+
+def test_init_stores_the_record_of_the_project(empty: Site) -> None:
+    empty.doit("nimbus:project:init", "--name=One", "--domain=example.com")
+    settings = tomllib.loads((empty / ".nimbus/project.toml").read_text())["project"]
+    store = Store(empty / ".nimbus/kv.db")
+    record = store.values[f"project:{settings['id']}"]
+    assert record["name"] == "One"
+    assert record["settings"]["domain"] == "example.com"
+    assert record["created"] == settings["created"]
+    assert record["usage"] == {"total_pages": 0, "total_batches": 0}
+
+
+def test_without_a_terminal_init_asks_nothing(empty: Site) -> None:
+    run = empty.doit("nimbus:project:init")
+    assert run.status == 0
+    assert "Source: none, maps come from another tool" in run.out
+
+
+def test_on_a_terminal_init_asks_for_what_it_cannot_know(empty: Site) -> None:
+    from test_terminal import Terminal
+
+    empty.write("html/index.html", html())
+    with Terminal(empty, "nimbus:project:init") as terminal:
+        terminal.until("Folder with the built HTML")
+        terminal.type("html\r")
+        terminal.until("Domain of the site")
+        terminal.type("example.com\r")
+        assert terminal.end() == 0
+    settings = tomllib.loads((empty / ".nimbus/project.toml").read_text())
+    assert settings["source"]["folder"] == "html"
+    assert settings["project"]["domain"] == "example.com"
+
+
+def test_init_with_a_folder_that_does_not_exist_makes_nothing(empty: Site) -> None:
+    run = empty.doit("nimbus:project:init", "--source=nowhere")
+    assert run.status == 2
+    assert "There is no folder `nowhere`." in run.said
+    assert not (empty / ".nimbus/project.toml").exists()
+
+
+@pytest.mark.parametrize("folder", ["..", "/tmp"])
+def test_init_stays_inside_the_project(empty: Site, folder: str) -> None:
+    run = empty.doit("nimbus:project:init", f"--source={folder}")
+    assert run.status == 2
+    assert "must be a folder inside the project" in run.said
+    assert not (empty / ".nimbus/project.toml").exists()
+
+
+def test_the_settings_hold_no_secret_of_the_environment(empty: Site) -> None:
+    empty.write("dist/index.html", html())
+    secrets = {"NIMBUS_API_KEY": "sk_live_" + "5ecre7" * 5 + "ab", "CLOUDFLARE_API_TOKEN": "t0psecret-token"}
+    said = empty.doit("nimbus:project:init", **secrets).said + empty.doit("upload", **secrets).said
+    written = b"".join(file.read_bytes() for file in (empty / ".nimbus").rglob("*") if file.is_file())
+    for secret in secrets.values():
+        assert secret not in said
+        assert secret.encode() not in written
+
+
+def test_a_store_that_this_version_does_not_have_is_named(site: Site) -> None:
+    run = site.doit("upload", NIMBUS_TARGET="cloudflare")
+    assert run.status == 2
+    assert "not to `cloudflare`" in run.said
+    run = site.doit("upload", NIMBUS_TARGET="floppy")
+    assert run.status == 2
+    assert "NIMBUS_TARGET: `target.store` must be one of sqlite, gateway, cloudflare." in run.said
+
+
+def test_settings_that_are_no_toml_are_named(site: Site) -> None:
+    site.write(".nimbus/project.toml", "[project\n")
+    run = site.doit("upload")
+    assert run.status == 2
+    assert "project.toml is not valid TOML" in run.said
+    assert json.dumps(run.said)

@@ -1,0 +1,179 @@
+"""What the options of an upload promise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kit import Site
+
+A, B, C, D = (f"dist/{name}.html" for name in "abcd")
+
+
+def state_of(site: Site) -> dict[Path, bytes]:
+    """Everything below .nimbus that an upload writes: the rows of the databases aside, byte for byte."""
+    kept = ("reports", "maps")
+    return {
+        file: file.read_bytes()
+        for folder in kept
+        for file in (site / ".nimbus" / folder).rglob("*")
+        if file.is_file() and file.name != "validation.json"
+    }
+
+
+# --- --dry-run ----------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_it_would_send_and_sends_nothing(site: Site) -> None:
+    run = site.doit("upload", "--dry-run")
+    assert run.status == 0
+    assert "new        page_" in run.out
+    assert "Dry run: nothing was sent to .nimbus/kv.db" in run.out
+    assert site.store.values == {}
+    assert not (site / ".nimbus/reports/upload.json").exists()
+    assert not (site / ".nimbus/reports/summary.json").exists()
+
+
+def test_a_dry_run_leaves_a_published_store_as_it_is(published: Site) -> None:
+    before, files = published.store, state_of(published)
+    published.page("a", "Edited.")
+    published.page("d")
+    published.remove(C)
+    document = published.doit("upload", "--dry-run", "--json").json
+    assert document["reasons"] == {"changed": 1, "new": 1, "removed": 1}
+    assert published.store == before
+    reports = {file: content for file, content in state_of(published).items() if "reports" in file.parts}
+    assert reports == {file: content for file, content in files.items() if "reports" in file.parts}
+    published.publish()
+    assert published.sent() == {A: "changed", D: "new", C: "removed"}
+
+
+def test_a_dry_run_does_not_change_the_reasons_of_the_run_after_it(published: Site) -> None:
+    published.remove_database("kv.db")
+    rehearsed = published.doit("upload", "--dry-run", "--json").json
+    assert rehearsed["reasons"] == {"missing": 3}
+    published.publish()
+    assert set(published.sent().values()) == {"missing"}
+
+
+def test_a_dry_run_of_a_broken_site_ends_as_the_run_would(site: Site) -> None:
+    site.write(B, "<html><body><p>No title</p></body></html>")
+    assert site.doit("upload", "--dry-run").status == 1
+
+
+# --- --limit, --force, --batch ------------------------------------------------------------------------
+
+
+def test_a_limit_says_how_many_wait_and_the_next_run_sends_them(site: Site) -> None:
+    run = site.publish("--limit=2")
+    assert "1 changed page left for later by --limit" in run.out
+    assert site.sent() == {A: "new", B: "new"}
+    assert site.summary()[C] == "waiting"
+    assert site.doit("list", "--status").out.count("R upload ") == 1
+    site.publish()
+    assert site.sent() == {C: "new"}
+
+
+def test_force_sends_unchanged_pages_too_and_says_so(published: Site) -> None:
+    published.page("a", "Edited.")
+    published.publish("--force")
+    assert published.sent() == {A: "changed", B: "forced", C: "forced"}
+    assert sorted(published.store.queue) == [A, B, C]
+
+
+def test_a_named_batch_gets_the_new_pages(published: Site) -> None:
+    (batch_id,) = published.store.batches
+    published.page("d")
+    published.publish(f"--batch={batch_id}")
+    (batch,) = published.store.batches.values()
+    assert batch["page_count"] == len(batch["pages"]) == 4
+    assert batch["summary"]["pending"] == 4
+
+
+def test_an_unknown_batch_names_the_closest_one(published: Site) -> None:
+    (batch_id,) = published.store.batches
+    published.page("d")
+    run = published.doit("upload", f"--batch={batch_id[:-1]}x")
+    assert run.status == 2
+    assert f"Closest: {batch_id}" in run.said
+    assert D not in published.store.pages
+
+
+def test_the_first_upload_cannot_go_on_with_a_batch(site: Site) -> None:
+    run = site.doit("upload", "--batch=batch_20240902_134500")
+    assert run.status == 2
+    assert "There is no batch batch_20240902_134500. There is none yet: leave out --batch." in run.said
+
+
+def test_a_completed_batch_takes_no_more_pages(published: Site) -> None:
+    import json
+    import sqlite3
+
+    (batch_id,) = published.store.batches
+    (key,) = (key for key in published.store.values if key.endswith(batch_id))
+    completed = published.store.values[key] | {"status": "completed"}
+    with sqlite3.connect(published / ".nimbus/kv.db") as connection:
+        connection.execute("UPDATE kv SET value = ? WHERE key = ?", (json.dumps(completed).encode(), key))
+    connection.close()
+    published.page("d")
+    run = published.doit("upload", f"--batch={batch_id}")
+    assert run.status == 2
+    assert f"Batch {batch_id} is completed and takes no more pages." in run.said
+
+
+def test_a_large_run_is_split_into_batches(site: Site) -> None:
+    site.settings("[upload]\nmax_pages_per_batch = 2")
+    site.page("d")
+    site.page("e")
+    run = site.publish()
+    batches = site.store.batches
+    assert [batch["page_count"] for batch in batches.values()] == [2, 2, 1]
+    assert run.out.count("Using batch") == 3
+    assert len({page for batch in batches.values() for page in batch["pages"]}) == 5
+    assert site.store.project["usage"]["total_batches"] == 3
+
+
+@pytest.mark.parametrize("option", ["--limit=two", "--nonsense", "--delay=x"])
+def test_a_wrong_option_is_refused_before_anything_happens(site: Site, option: str) -> None:
+    assert site.doit("upload", option).status == 3
+    assert site.store.values == {}
+
+
+# --- --json -------------------------------------------------------------------------------------------
+
+
+def test_json_is_one_document_on_standard_output(site: Site) -> None:
+    run = site.doit("upload", "--json")
+    assert run.json["counts"]["stored"] == 3
+    assert {page["path"] for page in run.json["pages"]} == {A, B, C}
+    assert "Using batch" in run.err
+
+
+def test_json_of_an_upload_with_nothing_to_do_is_a_document_too(published: Site) -> None:
+    assert published.doit("upload", "--json").json["counts"]["unchanged"] == 3
+
+
+def test_json_of_a_broken_site_is_a_document_too(site: Site) -> None:
+    site.write(B, "<html><body><p>No title</p></body></html>")
+    run = site.doit("upload", "--json")
+    assert (run.status, run.json["counts"]["invalid"]) == (1, 1)
+
+
+def test_json_of_validate_is_one_document(site: Site) -> None:
+    run = site.doit("validate", "--json")
+    assert (run.json["maps"], run.json["valid"]) == (3, 3)
+    assert run.json == site.report("validation")
+
+
+def test_json_of_summarize_is_one_document(site: Site) -> None:
+    run = site.doit("summarize", "--json")
+    assert run.json == site.report("summary")
+
+
+def test_json_of_nimbus_upload_is_one_document(site: Site) -> None:
+    site.map("x")
+    assert site.doit("nimbus:upload", "--json").json["counts"]["stored"] == 1

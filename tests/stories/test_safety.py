@@ -1,0 +1,266 @@
+"""What is never lost: pages that seem gone, stores and ledgers that are, and runs that fail in the middle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from kit import Site, page_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+A, B, C, D = (f"dist/{name}.html" for name in "abcd")
+
+
+# --- removals -----------------------------------------------------------------------------------------
+
+
+def test_more_than_half_of_the_site_is_not_marked_inactive_without_force(published: Site) -> None:
+    published.remove(B, C)
+    run = published.doit("upload")
+    assert run.status == 0
+    assert "stay as they are: 2 of 3 are more than half of the site" in run.out
+    assert published.store.active == {A, B, C}
+    published.publish("--force")
+    assert published.store.active == {A}
+
+
+def test_half_of_the_site_may_go(published: Site) -> None:
+    published.page("d")
+    published.publish()
+    published.remove(C, D)
+    published.publish()
+    assert published.store.active == {A, B}
+
+
+def test_more_than_max_removals_are_not_marked_inactive_without_force(published: Site) -> None:
+    published.settings("[upload]\nmax_removals = 0")
+    published.remove(C)
+    assert "max_removals (0); --force does it" in published.publish().out
+    assert published.store.active == {A, B, C}
+    published.publish("--force")
+    assert published.store.active == {A, B}
+
+
+def test_a_refused_removal_is_told_again_at_the_next_run(published: Site) -> None:
+    published.remove(B, C)
+    published.publish()
+    assert "stay as they are" in published.publish().out
+
+
+def test_an_empty_source_folder_takes_nothing_away(published: Site) -> None:
+    published.remove(A, B, C)
+    before = published.store
+    assert published.doit("upload").status == 0
+    assert published.store == before
+
+
+def test_a_source_folder_that_is_missing_is_named_and_nothing_is_taken_away(published: Site) -> None:
+    before = published.store
+    shutil.rmtree(published / "dist")
+    run = published.doit("upload")
+    assert run.status == 2
+    assert "The source folder `dist` does not exist. Build the site, or set [source] folder" in run.said
+    assert published.store == before
+
+
+# --- databases that are gone or lie -------------------------------------------------------------------
+
+
+def test_pages_that_the_store_has_lost_are_sent_again_as_missing(published: Site) -> None:
+    published.remove_database("kv.db")
+    published.publish()
+    assert published.sent() == {A: "missing", B: "missing", C: "missing"}
+    assert sorted(published.store.queue) == [A, B, C]
+
+
+def test_without_its_ledger_the_store_is_asked_and_nothing_is_sent(published: Site) -> None:
+    before = published.store
+    published.forget_ledger()
+    published.publish()
+    assert published.sent() == {}
+    assert published.store == before
+
+
+def test_without_the_whole_state_the_store_still_knows_what_it_holds(published: Site) -> None:
+    before = published.store
+    for file in ("ledger.db", "doit.db"):
+        published.remove_database(file)
+    for folder in ("maps", "manifest", "reports"):
+        shutil.rmtree(published / ".nimbus" / folder)
+    published.page("b", "Edited.")
+    published.publish()
+    assert published.sent() == {B: "changed"}
+    assert published.store.page(A) == before.page(A)
+
+
+def test_without_its_ledger_a_deleted_page_is_found_by_its_record(published: Site) -> None:
+    published.forget_ledger()
+    published.remove(C)
+    published.publish()
+    assert published.sent() == {C: "removed"}
+
+
+def test_after_forget_the_store_is_asked_and_nothing_is_sent(published: Site) -> None:
+    before = published.store
+    assert published.doit("forget", "upload").status == 0
+    run = published.publish()
+    assert "Nothing to upload: 3 files (3 unchanged)" in run.out
+    assert published.store == before
+    assert published.publish().out.endswith("-- upload\n")
+
+
+def test_forget_heals_a_ledger_that_lies(published: Site) -> None:
+    with published.ledger() as ledger:
+        ledger.execute("UPDATE page SET digest = 'wrong' WHERE source_path = ?", (A,))
+        ledger.execute("DELETE FROM page WHERE source_path = ?", (B,))
+    before = published.store
+    published.doit("forget", "upload")
+    published.publish()
+    assert published.store == before
+    with published.ledger() as ledger:
+        held = dict(ledger.execute("SELECT source_path, digest FROM page"))
+    assert held == {path: before.page_metadata(path)["digest"] for path in (A, B, C)}
+
+
+def test_a_page_that_another_hand_wrote_to_the_store_is_found_by_forget(published: Site) -> None:
+    import sqlite3
+
+    with sqlite3.connect(published / ".nimbus/kv.db") as connection:
+        connection.execute("UPDATE kv SET metadata = NULL WHERE key LIKE ?", (f"page:%{page_id(A)}",))
+    connection.close()
+    published.doit("forget", "upload")
+    published.publish()
+    assert published.sent() == {A: "changed"}
+
+
+@pytest.mark.parametrize("name", ["kv.db", "ledger.db"])
+def test_a_damaged_database_is_named_with_the_way_out(published: Site, name: str) -> None:
+    published.remove_database(name)
+    published.write(f".nimbus/{name}", "This is no database." * 100)
+    run = published.doit("upload")
+    assert run.status == 2
+    assert f".nimbus/{name}" in run.said
+    assert "remove it" in run.said
+    assert len(run.said.strip().splitlines()) < 6
+    published.remove_database(name)
+    published.publish()
+    assert published.store.active == {A, B, C}
+
+
+# --- failures in the middle ---------------------------------------------------------------------------
+
+
+def test_a_map_that_changes_between_validation_and_upload_costs_only_itself(site: Site) -> None:
+    site.write(
+        "dodo.py",
+        """\
+from nimbus_tasks import *
+from nimbus_tasks.stages import uploading
+
+def change_a_map_first(*arguments, _upload=uploading.upload):
+    with open(".nimbus/maps/dist/a.html.json", "a") as file:
+        file.write(" ")
+    return _upload(*arguments)
+
+uploading.upload = change_a_map_first
+""",
+    )
+    run = site.doit("upload")
+    assert run.status == 1
+    assert "a.html.json changed while it was uploaded" in run.out
+    assert site.summary() == {A: "failed", B: "stored", C: "stored"}
+    assert site.store.queue == [B, C] or sorted(site.store.queue) == [B, C]
+
+
+def test_a_map_that_vanishes_between_validation_and_upload_costs_only_itself(site: Site) -> None:
+    site.write(
+        "dodo.py",
+        """\
+import os
+from nimbus_tasks import *
+from nimbus_tasks.stages import uploading
+
+def remove_a_map_first(*arguments, _upload=uploading.upload):
+    os.unlink(".nimbus/maps/dist/a.html.json")
+    return _upload(*arguments)
+
+uploading.upload = remove_a_map_first
+""",
+    )
+    run = site.doit("upload")
+    assert run.status == 1
+    assert "a.html.json cannot be read: no such file or directory" in run.out
+    assert site.report()["counts"]["failed"] == 1
+    site.write("dodo.py", "from nimbus_tasks import *\n")
+    site.publish()
+    assert site.sent() == {A: "new"}
+
+
+REFUSING = """\
+from nimbus_tasks import *
+from nimbus_tasks.kv import sqlite
+
+def refuse_one(write, _refusal=sqlite._refusal):
+    return "the store does not like it" if write.key.endswith("{key}") else _refusal(write)
+
+sqlite._refusal = refuse_one
+"""
+
+
+def test_a_record_that_the_store_refuses_is_reported_and_the_others_are_safe(site: Site) -> None:
+    site.write("dodo.py", REFUSING.format(key=page_id(A)))
+    run = site.doit("upload")
+    assert run.status == 1
+    assert "the store does not like it" in run.out
+    assert site.summary() == {A: "failed", B: "stored", C: "stored"}
+    (batch,) = site.store.batches.values()
+    assert batch["pages"][page_id(A)] == {"status": "failed", "error": "the store does not like it"}
+    assert (batch["status"], batch["summary"]["failed"]) == ("queued", 1)
+    assert sorted(site.store.queue) == [B, C]
+    site.write("dodo.py", "from nimbus_tasks import *\n")
+    site.publish()
+    assert site.sent() == {A: "new"}
+    assert sorted(site.store.queue) == [A, B, C]
+
+
+def test_a_page_without_a_status_is_not_queued_until_it_has_one(site: Site) -> None:
+    site.write("dodo.py", REFUSING.format(key=f"{page_id(A)}").replace("write.key.endswith", "refuses"))
+    site.write(
+        "dodo.py",
+        (site / "dodo.py").read_text() + "\ndef refuses(end): pass\n",
+    )
+    text = REFUSING.replace("write.key.endswith(", "write.key.startswith('status') and write.key.endswith(")
+    site.write("dodo.py", text.format(key=page_id(A)))
+    assert site.doit("upload").status == 1
+    assert sorted(site.store.queue) == [B, C]
+    site.write("dodo.py", "from nimbus_tasks import *\n")
+    site.publish()
+    assert site.sent() == {A: "unfinished"}
+    assert sorted(site.store.queue) == [A, B, C]
+
+
+def test_two_sources_of_one_map_path_are_named_and_neither_is_sent(tmp_path: Path) -> None:
+    site = Site.new(tmp_path)
+    site.settings(folder='""')
+    site.map("one", path="src/same.njk")
+    site.map("two", path="src/same.njk")
+    site.map("three")
+    run = site.doit("upload")
+    assert run.status == 1
+    assert site.store.pages == {"src/three.njk"}
+    assert "one.json" in run.out
+    assert "two.json" in run.out
+
+
+def test_the_log_tells_what_failed(site: Site) -> None:
+    site.write(B, "<html><body><p>No title</p></body></html>")
+    site.doit("upload")
+    events = [json.loads(line) for line in (site / ".nimbus/log.jsonl").read_text().splitlines()]
+    told = {event["event"]: event for event in events}
+    assert told["uploaded"]["sent"] == 2
+    assert [event["path"] for event in events if event["event"] == "page"] == [B]
+    assert all(event["timestamp"].endswith("Z") and event["level"] for event in events)
