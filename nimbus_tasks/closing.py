@@ -179,7 +179,7 @@ async def count_usage(context: Context) -> None:
     record.settings.domain = context.project.settings.domain
     record.settings.max_pages_per_batch = context.project.settings.max_pages_per_batch
     record.settings.default_concurrency = context.project.settings.default_concurrency
-    record.usage.total_pages = sum(row.step != "inactive" for row in context.ledger.held().values())
+    record.usage.total_pages = context.ledger.count_active()
     record.usage.total_batches = len(context.ledger.batches())
     record.usage.last_activity = context.clock()
     await context.store.put([Write(key, _encode(record))])

@@ -90,6 +90,12 @@ class Ledger:
             )
             return {row[0]: Held(*row) for row in rows}
 
+    def count_active(self) -> int:
+        """Count the pages that the target holds and that are not inactive."""
+        with self._honest_errors():
+            query = "SELECT count(*) FROM page WHERE target = ? AND step != 'inactive'"
+            return int(self._connection.execute(query, (self._target,)).fetchone()[0])
+
     def in_batch(self, batch_id: str) -> list[Held]:
         """Return the rows that this batch put there."""
         with self._honest_errors():

@@ -41,10 +41,12 @@ class Sources(Struct):
 
     rules: digest of the settings and the extractor version.
     odd: things with the name of a page that are none, and why.
+    unreadable: folders that could not be read, and why.
     """
 
     rules: str = ""
     odd: dict[str, str] = {}
+    unreadable: dict[str, str] = {}
     entries: dict[str, SourceEntry] = {}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.console import FEW
 from nimbus_tasks.settings import SUMMARY_REPORT, VALIDATION_REPORT
+from nimbus_tasks.stages.extracting import skipped_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,11 +41,12 @@ def extracted(console: Console, done: Extraction, source: str) -> None:
     if not source:
         console.line("📄 No source folder set: maps come from another tool")
         return
-    said = f"📄 Extracted {count(done.read, 'file')} from {source}: {count(done.written, 'map')} changed"
-    said += f", {done.removed} removed" if done.removed else ""
+    said = f"📄 Extracted {count(done.read, 'file')} from {source}: {count(len(done.written), 'map')} changed"
+    said += f", {len(done.removed)} removed" if done.removed else ""
     console.line(f"{said}, {count(done.pages, 'page')} in all")
-    failed = [odd for odd in done.skipped if odd.failed]
-    skipped = [odd for odd in done.skipped if not odd.failed]
+    all_skipped = skipped_sources(done.sources)
+    failed = [odd for odd in all_skipped if odd.failed]
+    skipped = [odd for odd in all_skipped if not odd.failed]
     _skipped(console, skipped)
     _listed(console, (f"❌ {odd.path} - {odd.reason}" for odd in failed), len(failed))
 
@@ -113,13 +115,14 @@ class UploadNarrator:
     def plan(self, plan: Plan) -> None:
         self._plan = plan
         self._total = len(plan.sends) + len(plan.finish) + len(plan.removals) + len(self._invalid)
-        if plan.empty:
+        if not (plan.sends or plan.finish):
+            # No batch will come that could be named first.
             self._found(plan)
             self._tell_invalid()
 
     def batch(self, batch_id: str) -> None:
         self._console.line(f"📦 Using batch: {batch_id}")
-        if self._progress is not None or self._plan is None:
+        if self._progress is not None or self._plan is None or not (self._plan.sends or self._plan.finish):
             return
         self._found(self._plan)
         self._console.line(f"⬆️  Uploading with concurrency: {self._concurrency}")
@@ -160,7 +163,7 @@ class UploadNarrator:
 
 def uploaded(console: Console, done: Uploaded) -> None:
     outcome = done.outcome
-    if outcome.batches or outcome.failed or outcome.stopped:
+    if outcome.pages or outcome.stopped:
         console.line("📊 Upload Summary:")
         console.line(f"   ✅ Successful: {outcome.sent + outcome.count('removed')}")
         console.line(f"   ❌ Failed: {outcome.failed}")

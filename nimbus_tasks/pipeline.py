@@ -16,6 +16,7 @@ from nimbus_tasks import manifest, settings
 from nimbus_tasks.lock import hold, last_held
 from nimbus_tasks.log import Log
 from nimbus_tasks.outcome import Outcome
+from nimbus_tasks.scan import look_again
 from nimbus_tasks.settings import MAPS_FOLDER
 from nimbus_tasks.stages import extracting, freshness, validating
 
@@ -62,6 +63,11 @@ class Pipeline:
         return extracting.survey(self.settings, self.maps)
 
     @functools.cached_property
+    def failed_sources(self) -> int:
+        """How many source files could not be read."""
+        return extracting.failures(self.sources.known)
+
+    @functools.cached_property
     def map_files(self) -> validating.Survey:
         return validating.survey(self.settings, self.maps)
 
@@ -72,7 +78,8 @@ class Pipeline:
 
     def look_again(self, *, settings_too: bool = False) -> None:
         """Forget what was seen of the folders (and of the settings)."""
-        for seen in ("maps", "sources", "map_files", "pages") + (("settings", "log") if settings_too else ()):
+        seen_of_folders = ("maps", "sources", "failed_sources", "map_files", "pages")
+        for seen in (*seen_of_folders, "settings", "log") if settings_too else seen_of_folders:
             self.__dict__.pop(seen, None)
 
     def extract(self, progress: Callable[[int], contextlib.AbstractContextManager[Progress]]) -> Extraction:
@@ -80,16 +87,19 @@ class Pipeline:
         with self._locked("extract"):
             with progress(len(self.sources.changed)) as shown:
                 done = extracting.extract(self.settings, self.sources, shown)
+            maps = look_again(self.maps, done.written + done.removed)
             self.look_again()
+            self.maps = maps
+            self.failed_sources = extracting.failures(done.sources)
             self.log.event(
                 "info",
                 "extracted",
                 pages=done.pages,
                 read=done.read,
-                written=done.written,
-                removed=done.removed,
+                written=len(done.written),
+                removed=len(done.removed),
             )
-            for odd in done.skipped:
+            for odd in extracting.skipped_sources(done.sources):
                 self.log.event("warning" if odd.failed else "debug", "skipped", path=odd.path, reason=odd.reason)
             return done
 
@@ -114,9 +124,7 @@ class Pipeline:
 
     def is_published(self) -> bool:
         """Say whether there is nothing to upload, and nothing to complain about."""
-        if self.pages.invalid or any(odd.failed for odd in self.sources.scan.odd):
-            return False
-        if any(entry.failed for entry in self.sources.known.entries.values()):
+        if self.pages.invalid or self.failed_sources:
             return False
         return freshness.is_published(self.settings, self.pages)
 
@@ -135,7 +143,7 @@ class Pipeline:
 
         with self._locked("upload"):
             pages = self.pages_in(request.folder)
-            self.uploaded = uploading.upload(self.settings, pages, request, observer)
+            self.uploaded = uploading.upload(self.settings, pages, request, observer, unreadable=self.failed_sources)
             outcome = self.uploaded.outcome
             outcome.pages.extend(summarizing.invalid_results(pages))
             site = self._site_summary(outcome, self.uploaded.plan, pages)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 #: mtime and ctime in nanoseconds, size in bytes. ctime also betrays a copy that kept the old mtime and size.
 Stamp = tuple[int, int, int]
@@ -74,6 +74,18 @@ def scan(folder: str, wanted: Callable[[str], bool]) -> Scan:
                         odd.append(Odd(_sayable(path), _oddity(path, status)))
     _let_clock_step(files)
     return Scan(files, tuple(sorted(odd)))
+
+
+def look_again(before: Scan, paths: Iterable[str]) -> Scan:
+    """Return a scan with these files as they are now, the others as they were."""
+    files = dict(before.files)
+    for path in paths:
+        try:
+            files[path] = stamp_of(os.stat(path, follow_symlinks=False))
+        except OSError:
+            files.pop(path, None)
+    _let_clock_step(files)
+    return Scan(files, before.odd)
 
 
 def stamp_of(status: os.stat_result) -> Stamp:

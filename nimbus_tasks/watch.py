@@ -50,15 +50,17 @@ def watch(commands: Commands, debounce_ms: int) -> int:
         while True:
             watched = [STATE_FOLDER, *([source] if Path(source).is_dir() and source else [])]
             identity = _identity(source)
-            for changed in changes_in(
+            changes = changes_in(
                 *watched,
                 watch_filter=_wanted(commands),
                 step=debounce_ms,
                 debounce=debounce_ms * LONGEST_BURST,
                 rust_timeout=CHECK_MS,
                 yield_on_timeout=True,
-            ):
-                if changed:
+            )
+            for looks, changed in enumerate(changes):
+                # What changed before the watch was set up has no event: the first look is for that.
+                if changed or not looks:
                     session.cycle()
                 if _identity(source) != identity:
                     # A build removed the folder and made it anew: the old watch sees nothing of it.

@@ -13,9 +13,12 @@ from nimbus_tasks.extract.text import collapse, collapsed_text
 from nimbus_tasks.records import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from turbohtml import Element
+
+    #: An element that may own text, its tag, and the selector that finds it alone.
+    Place = tuple[Element, str, str]
 
 # All that is not phrasing. Each element is compared with one name after the other, so the order is by how often
 # they occur on real pages: half the time of the plain list.
@@ -30,14 +33,24 @@ DEEPEST = 300
 _LONG = 1200  # characters; no selector of so many steps is shorter
 
 
-def find_blocks(main: Element, hidden: Container[Element]) -> list[Element]:
-    """Return the elements of the main content that may own text, in document order, without the hidden ones."""
+def find_places(main: Element, hidden: Container[Element]) -> list[Place] | None:
+    """Return the places in the main content that may hold text, in document order, without the hidden ones.
+
+    None: the page is nested too deep. To be called on the whole tree: it tells whether an id is there twice.
+    """
     elements = [main, *main.select(_BLOCKS)]
     if hidden:
         elements = [element for element in elements if element not in hidden]
-    if not KNOWN_BLOCKS.issuperset([element.tag for element in elements]):
+    kinds = [element.tag for element in elements]
+    if not KNOWN_BLOCKS.issuperset(kinds):
         elements = _without_inline(elements)
-    return elements
+        kinds = [element.tag for element in elements]
+    selectors = [element.css_path() for element in elements]
+    # Like browsers, the parser nests 512 levels and puts what would be deeper side by side. Other readers of
+    # the page do not, and would find other elements.
+    if any(len(selector) > _LONG and selector.count(">") > DEEPEST for selector in selectors):
+        return None
+    return list(zip(elements, kinds, selectors, strict=True))
 
 
 def _without_inline(elements: list[Element]) -> list[Element]:
@@ -57,51 +70,33 @@ def _without_inline(elements: list[Element]) -> list[Element]:
     return blocks
 
 
-def selectors_of(elements: Sequence[Element]) -> list[str] | None:
-    """Return a CSS selector for each element, which finds it alone; None: the page is nested too deep for that.
-
-    To be called on the whole tree: it tells whether an id is on the page twice.
-    """
-    # Like browsers, the parser nests 512 levels and puts what would be deeper side by side. Other readers of
-    # the page do not, and would find other elements.
-    selectors = [
-        selector for element in elements if len(selector := element.css_path()) < _LONG or selector.count(">") < DEEPEST
-    ]
-    return selectors if len(selectors) == len(elements) else None
-
-
-def read_blocks(elements: Sequence[Element], selectors: Sequence[str]) -> tuple[list[Block], dict[str, str]]:
-    """Return the blocks that these elements make, and block id -> selector. Uses the tree up.
+def read_blocks(places: Sequence[Place]) -> tuple[list[Block], dict[str, str]]:
+    """Return the blocks in these places, and block id -> selector. Uses the tree up.
 
     From the last to the first, each element is emptied once it is read. So when an outer one's turn comes, its
     inner ones hold a line break and no text, and what is left is its own: each text is read once, at the parser's
     speed, and the words before and after an inner block do not fuse.
     """
     found = []
-    for element, selector in zip(reversed(elements), reversed(selectors), strict=True):
-        kind = element.tag
-        text = _text_of(element, kind)
-        if text is not None:
-            found.append((kind, text, element, selector))
+    for place in reversed(places):
+        element, kind, _ = place
+        if kind == "img":
+            found.append((collapse(element.attr("alt") or ""), place))
+        else:
+            text = element.text if kind in PREFORMATTED else collapsed_text(element)
+            if text and not text.isspace():  # no-break spaces alone say nothing either
+                found.append((text, place))
         element.set_text("\n")
-    found.reverse()
-    blocks = [
-        Block(f"block-{number}", kind, text, _attributes(element))
-        for number, (kind, text, element, _) in enumerate(found)
-    ]
-    return blocks, {block.id: selector for block, (*_, selector) in zip(blocks, found, strict=True)}
+    blocks = []
+    selector_map = {}
+    for number, (text, (element, kind, selector)) in enumerate(reversed(found)):
+        block_id = f"block-{number}"
+        attributes = element.attrs
+        blocks.append(Block(block_id, kind, text, _plain(element, attributes) if attributes else {}))
+        selector_map[block_id] = selector
+    return blocks, selector_map
 
 
-def _text_of(element: Element, kind: str) -> str | None:
-    """Return what a block says; None: it is none."""
-    if kind == "img":
-        return collapse(element.attr("alt") or "")
-    text = element.text if kind in PREFORMATTED else collapsed_text(element)
-    return None if not text or text.isspace() else text  # no-break spaces alone say nothing either
-
-
-def _attributes(element: Element) -> dict[str, str]:
-    attributes = element.attrs
-    if not attributes:
-        return {}
-    return {name: element.attr(name) or "" for name in attributes if not name.startswith("on")}
+def _plain(element: Element, names: Iterable[str]) -> dict[str, str]:
+    """Return attributes as the page writes them, without event handlers: `class` is one text, not a list."""
+    return {name: element.attr(name) or "" for name in names if not name.startswith("on")}

@@ -1,8 +1,8 @@
 """Which blocks a visitor sees first.
 
 The page says it with `data-nimbus-fold` on an element: what begins before that element is above the fold. Other
-pages get an estimate: blocks are laid under each other in one column, at heights that follow from their kind and the
-length of their text. It is meant to be right about the headline of the first screen, not about its last pixel.
+pages get an estimate: blocks are laid under each other in one column, at heights that follow from their kind and
+the length of their text. It is meant to be right about the headline of the first screen, not about its last pixel.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     from turbohtml import Element
 
+    from nimbus_tasks.extract.blocks import Place
     from nimbus_tasks.records import Block
 
-_MARK = "data-nimbus-fold"
+MARK = "[data-nimbus-fold]"
 
 #: The bar with the site's name, above the content of most pages.
 SITE_HEADER = 80
@@ -31,6 +32,15 @@ GAP = 16
 CELLS_IN_ROW = 3
 #: Height of an image that does not say its own.
 IMAGE = 240
+
+
+def selectors_before_mark(body: Element, places: Sequence[Place]) -> set[str] | None:
+    """Return the selectors of the places that begin before the mark of the fold; None: the page has no mark."""
+    mark = body.select_one(MARK)
+    if mark is None:
+        return None
+    before = set(takewhile(lambda element: element != mark, body.select("*")))
+    return {selector for element, _, selector in places if element in before}
 
 
 def count_above(blocks: Sequence[Block], fold: int) -> int:
@@ -47,19 +57,10 @@ def height(block: Block) -> int:
     """Return the height that a block takes in the column, in pixels."""
     if block.type == "img":
         said = block.attributes.get("height", "").removesuffix("px")
-        return (min(int(said), 100_000) if said.isascii() and said.isdigit() and len(said) < 9 else IMAGE) + GAP
+        # Four digits: what is higher than that is no height.
+        return GAP + (int(said) if said.isascii() and said.isdigit() and len(said) <= 4 else IMAGE)
     line, length = HEADINGS.get(block.type, TEXT)
     lines = block.content.count("\n") + 1 if block.type == "pre" else -(-len(block.content) // length)
     if block.type in {"td", "th"}:
         return (lines * line + GAP) // CELLS_IN_ROW
     return lines * line + GAP
-
-
-def count_before_mark(body: Element, elements: Sequence[Element]) -> int | None:
-    """Return how many of the elements begin before the one that marks the fold; None: no element does."""
-    mark = body.select_one(f"[{_MARK}]")
-    if mark is None:
-        return None
-    known = set(elements)
-    before = takewhile(lambda element: element != mark, body.select("*"))
-    return sum(element in known for element in before)

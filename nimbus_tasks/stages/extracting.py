@@ -18,7 +18,7 @@ from nimbus_tasks.scan import Odd, Scan, matcher, scan
 from nimbus_tasks.settings import MAPS_FOLDER, PROJECT_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from nimbus_tasks.console import Progress
     from nimbus_tasks.extract.rules import Rules
@@ -33,15 +33,15 @@ LARGEST_PAGE = 64 * 1024 * 1024
 
 
 class Survey(Struct, frozen=True):
-    """What extraction would do: read `changed`, remove the maps of `gone`."""
+    """What extraction would do: read `changed`, remove the maps of `gone`; `kept` are not here, and yet not gone."""
 
     scan: Scan
     known: Sources
     rules: str
     changed: tuple[str, ...]
     gone: tuple[str, ...]
+    kept: frozenset[str]
     odd_changed: bool
-    empty: bool
 
     @property
     def nothing_to_do(self) -> bool:
@@ -54,13 +54,22 @@ class Survey(Struct, frozen=True):
 
 
 class Extraction(Struct, frozen=True):
-    """What extraction did. `pages`: all that have a map now; `read` of them anew; `written`: maps that differ."""
+    """What extraction did.
 
-    pages: int
+    sources: what it knows now; the same is in the manifest.
+    read: how many source files it read.
+    written, removed: the map files that differ from before, or are gone.
+    """
+
+    sources: Sources
     read: int
-    written: int
-    removed: int
-    skipped: tuple[Odd, ...]
+    written: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    @property
+    def pages(self) -> int:
+        """How many source files have a map."""
+        return sum(bool(entry.map_file) for entry in self.sources.entries.values())
 
 
 class Extracted(Struct, frozen=True, array_like=True):
@@ -93,16 +102,13 @@ def survey(settings: Settings, maps: Scan) -> Survey:
         found = scan(folder, matcher(settings.source.include, settings.source.exclude))
     entries = known.entries if known.rules == rules else {}
     changed = tuple(path for path, stamp in found.files.items() if _is_changed(entries.get(path), stamp, maps))
-    # A folder that a build has just emptied is no reason to forget the site.
-    empty = not found.files
+    missing = [path for path in known.entries if path not in found.files]
     unreadable = tuple(f"{odd.path}/" for odd in found.odd if odd.failed)
-    gone = tuple(
-        path
-        for path, entry in known.entries.items()
-        if path not in found.files and not empty and entry.map_file and not path.startswith(unreadable or ("\0",))
-    )
-    odd_changed = {odd.path: odd.reason for odd in found.odd} != known.odd
-    return Survey(found, known, rules, changed, gone, odd_changed, empty)
+    # A folder that a build has just emptied is no reason to forget the site, nor is one that cannot be read.
+    kept = frozenset(path for path in missing if not found.files or path.startswith(unreadable))
+    gone = tuple(path for path in missing if path not in kept and known.entries[path].map_file)
+    odd_changed = {odd.path: odd.reason for odd in found.odd} != known.odd | known.unreadable
+    return Survey(found, known, rules, changed, gone, kept, odd_changed)
 
 
 def extract(settings: Settings, plan: Survey, progress: Progress) -> Extraction:
@@ -110,34 +116,36 @@ def extract(settings: Settings, plan: Survey, progress: Progress) -> Extraction:
     _check(settings.rules)
     known = plan.known.entries
     made: dict[str, SourceEntry] = {}
-    written = removed = 0
+    written: list[str] = []
+    stale = [known[path].map_file for path in plan.gone]
     for result in _extracted(plan.changed, settings.rules, progress):
-        stamp = plan.scan.files[result.path]
         before = known.get(result.path)
         # What cannot be read now keeps its map: the page is still there.
         map_file = before.map_file if result.failed and before else result.map_file
         if not map_file and before and before.map_file:
-            removed += _remove_map(before.map_file)
-        made[result.path] = SourceEntry(stamp, map_file, result.skipped, result.failed)
-        written += result.written
-    for path in plan.gone:
-        removed += _remove_map(known[path].map_file)
-    entries = {path: made.get(path) or known[path] for path in (sorted(plan.scan.files) if not plan.empty else known)}
-    odd = {each.path: each.reason for each in plan.scan.odd}
-    manifest.write(Path(), manifest.SOURCES, Sources(rules=plan.rules, entries=entries, odd=odd))
-    return Extraction(
-        pages=sum(bool(entry.map_file) for entry in entries.values()),
-        read=len(plan.changed),
-        written=written,
-        removed=removed,
-        skipped=skipped_sources(Sources(entries=entries, odd=odd)),
+            stale.append(before.map_file)
+        if result.written:
+            written.append(map_file)
+        made[result.path] = SourceEntry(plan.scan.files[result.path], map_file, result.skipped, result.failed)
+    for map_file in stale:
+        files.remove(Path(map_file))
+    kept = {path: entry for path, entry in known.items() if path in plan.kept}
+    entries = kept | {path: made.get(path) or known[path] for path in plan.scan.files}
+    sources = Sources(
+        rules=plan.rules,
+        odd={each.path: each.reason for each in plan.scan.odd if not each.failed},
+        unreadable={each.path: each.reason for each in plan.scan.odd if each.failed},
+        entries=entries,
     )
+    manifest.write(Path(), manifest.SOURCES, sources)
+    return Extraction(sources, len(plan.changed), tuple(written), tuple(stale))
 
 
 def skipped_sources(sources: Sources) -> tuple[Odd, ...]:
     """Return the source files that are not pages to publish, and why."""
     skipped = [Odd(path, e.skipped, e.failed) for path, e in sources.entries.items() if e.skipped]
     skipped += [Odd(path, reason) for path, reason in sources.odd.items()]
+    skipped += [Odd(path, reason, failed=True) for path, reason in sources.unreadable.items()]
     return tuple(sorted(skipped))
 
 
@@ -239,18 +247,10 @@ def _write_if_new(map_file: str, content: bytes) -> bool:
     return True
 
 
-def _remove_map(map_file: str) -> bool:
-    try:
-        Path(map_file).unlink()
-    except OSError:
-        return False
-    return True
-
-
 def _words(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def failures(entries: Mapping[str, SourceEntry]) -> int:
-    """Count the source files that could not be read: their pages are as they were."""
-    return sum(entry.failed for entry in entries.values())
+def failures(sources: Sources) -> int:
+    """Count the source files and folders that could not be read: their pages are as they were."""
+    return sum(entry.failed for entry in sources.entries.values()) + len(sources.unreadable)

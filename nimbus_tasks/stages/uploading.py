@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks import manifest, records
+from nimbus_tasks import records
 from nimbus_tasks.batches.lifecycle import takes_pages
 from nimbus_tasks.closing import read_batches
 from nimbus_tasks.context import Context, UnreadableMapError
@@ -27,7 +27,6 @@ from nimbus_tasks.reconcile import reconcile
 from nimbus_tasks.request import Request
 from nimbus_tasks.scan import stamp_of
 from nimbus_tasks.settings import MAPS_FOLDER
-from nimbus_tasks.stages.extracting import failures
 from nimbus_tasks.stages.freshness import now
 from nimbus_tasks.stages.validating import candidates
 from nimbus_tasks.validate import extraction_of
@@ -50,22 +49,24 @@ class Uploaded(Struct, frozen=True):
     outcome: Outcome
 
 
-def upload(settings: Settings, pages: Pages, request: Request, observer: Observer) -> Uploaded:
+def upload(settings: Settings, pages: Pages, request: Request, observer: Observer, *, unreadable: int = 0) -> Uploaded:
     """Bring the target up to date with the valid pages here, or only say what that would take.
+
+    `unreadable` is how many source files could not be read: while there are any, no page counts as gone.
 
     Raises:
         SettingsError: the store or the batch that was asked for does not exist.
         StoreError, StateError: the target or the ledger cannot be used at all.
     """
-    return asyncio.run(_upload(settings, pages, request, observer))
+    return asyncio.run(_upload(settings, pages, request, observer, unreadable))
 
 
-async def _upload(settings: Settings, pages: Pages, request: Request, observer: Observer) -> Uploaded:
+async def _upload(settings: Settings, pages: Pages, request: Request, observer: Observer, unreadable: int) -> Uploaded:
     store = open_store(Path(), settings.target)
     try:
         ledger = Ledger(Path(LEDGER_FILE), settings.target.store, rehearsal=request.dry_run)
         try:
-            return await _against(store, ledger, settings, pages, request, observer)
+            return await _against(store, ledger, settings, pages, request, observer, unreadable)
         finally:
             ledger.close()
     finally:
@@ -73,7 +74,13 @@ async def _upload(settings: Settings, pages: Pages, request: Request, observer: 
 
 
 async def _against(
-    store: Store, ledger: Ledger, settings: Settings, pages: Pages, request: Request, observer: Observer
+    store: Store,
+    ledger: Ledger,
+    settings: Settings,
+    pages: Pages,
+    request: Request,
+    observer: Observer,
+    unreadable: int,
 ) -> Uploaded:
     here = candidates(pages)
     formerly = await _believe(store, ledger, settings, here, request)
@@ -86,7 +93,7 @@ async def _against(
         remove=request.folder == MAPS_FOLDER,
         max_removals=settings.upload.max_removals,
     )
-    failed = len(pages.invalid) + failures(manifest.read_sources(Path()).entries)
+    failed = len(pages.invalid) + unreadable
     plan = make_plan(here, ledger.held(), wishes, open_batches=open_batches, failed=failed, formerly=formerly)
     observer.plan(plan)
     if request.dry_run or (plan.empty and not open_batches):

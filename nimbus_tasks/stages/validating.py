@@ -147,9 +147,13 @@ def _odd_entry(odd: Odd) -> PageEntry:
 def _all_issues(entries: dict[str, PageEntry]) -> list[Issue]:
     from nimbus_tasks.validate import cross_check  # noqa: PLC0415
 
-    verdicts = (Verdict(file, e.source_path, e.page_id, e.digest, e.size, e.issues) for file, e in entries.items())
-    own = [issue for entry in entries.values() for issue in entry.issues]
-    return sorted([*own, *cross_check(verdicts)], key=_place)
+    issues = [issue for entry in entries.values() for issue in entry.issues]
+    page_ids = [entry.page_id for entry in entries.values() if entry.page_id]
+    if len(set(page_ids)) < len(page_ids):
+        issues += cross_check(
+            Verdict(file, e.source_path, e.page_id, e.digest, e.size, e.issues) for file, e in entries.items()
+        )
+    return sorted(issues, key=_place)
 
 
 def _place(issue: Issue) -> tuple[str, str, str]:
