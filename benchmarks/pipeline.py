@@ -205,6 +205,7 @@ class _Report(Struct):
 def _publish(site: Site) -> None:
     run(doit("upload"), site.folder)
     _check_sent(site, site.pages)
+    os.sync()
 
 
 def _sends_nothing(site: Site) -> float:

@@ -9,6 +9,7 @@ of that counts as ours. Without it ("cycle") is what the pipeline itself takes, 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import re
 import signal
@@ -42,6 +43,7 @@ def save_to_stored(size: Size) -> Iterator[Row]:
     saves = 10 if size.quick else 30
     with sites.made(PAGES, sites.TYPICAL) as site:
         run(doit("upload"), site.folder)
+        os.sync()
         taken, cycles = _watched(site, saves)
     what = f"watch, {PAGES:,} pages of {site.describe()}, {saves} saves"
     beside = Figure("ms", tuple(ms - DEBOUNCE_MS for ms in taken))

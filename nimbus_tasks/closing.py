@@ -26,7 +26,7 @@ from nimbus_tasks.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from nimbus_tasks.context import Context
     from nimbus_tasks.kv import Store
@@ -41,14 +41,17 @@ SWAP_TRIES = 20
 _encode = msgspec.json.Encoder().encode
 
 
-async def enqueue(context: Context, rows: Sequence[Held]) -> None:
-    """Put pages in the queue. One that already waits keeps its place and its time, under its new batch."""
-    if not rows:
+async def update_queue(context: Context, rows: Sequence[Held], gone: Collection[str]) -> None:
+    """Put pages in the queue and take others out, by page id, in one write.
+
+    One that already waits keeps its place and its time, under its new batch.
+    """
+    if not (rows or gone):
         return
     now = context.clock()
 
-    def add(queue: QueueRecord) -> QueueRecord:
-        entries = {entry.page_id: entry for entry in queue.items}
+    def change(queue: QueueRecord) -> QueueRecord:
+        entries = {entry.page_id: entry for entry in queue.items if entry.page_id not in gone}
         for row in rows:
             waiting = entries.get(row.page_id)
             entries[row.page_id] = (
@@ -58,23 +61,10 @@ async def enqueue(context: Context, rows: Sequence[Held]) -> None:
             )
         return msgspec.structs.replace(queue, items=list(entries.values()))
 
-    await _change_queue(context, add)
-
-
-async def leave_queue(context: Context, page_ids: Collection[str]) -> None:
-    """Take pages out of the queue."""
-
-    def drop(queue: QueueRecord) -> QueueRecord:
-        return msgspec.structs.replace(queue, items=[e for e in queue.items if e.page_id not in page_ids])
-
-    await _change_queue(context, drop)
-
-
-async def _change_queue(context: Context, change: Callable[[QueueRecord], QueueRecord]) -> None:
     key = records.queue_key(context.project.project_id)
     for _ in range(SWAP_TRIES):
         before = (await context.store.get([key])).get(key)
-        queue = _decode(key, before, QueueRecord) if before is not None else QueueRecord(items=[])
+        queue = decode(key, before, QueueRecord) if before is not None else QueueRecord(items=[])
         after = _encode(change(queue))
         if len(after) > VALUE_BYTES:
             raise StoreError(
@@ -98,7 +88,7 @@ async def write_logs(context: Context, outcome: Outcome) -> None:
         held = await context.store.get(list(keys))
         writes = []
         for key, page_id in keys.items():
-            log = _decode(key, held[key], LogsRecord) if key in held else LogsRecord(page_id, [])
+            log = decode(key, held[key], LogsRecord) if key in held else LogsRecord(page_id, [])
             log.entries.extend(_entries(by_page[page_id], now))
             writes.append(Write(key, _encode(log)))
         for request in pack(writes, lambda write: write.size, context.store.limits):
@@ -136,6 +126,9 @@ async def close_batches(context: Context, outcome: Outcome) -> None:
         for _ in range(SWAP_TRIES):
             before = (await context.store.get([key])).get(key)
             record = _batch_record(context, batch_id, created, before, came | failed)
+            if not record.pages:
+                context.ledger.forget_batch(batch_id)
+                break
             if await context.store.swap(key, before, _encode(record)):
                 break
         else:
@@ -146,7 +139,7 @@ async def close_batches(context: Context, outcome: Outcome) -> None:
 def _batch_record(
     context: Context, batch_id: str, created: str, before: bytes | None, sent: dict[str, BatchPage]
 ) -> BatchRecord:
-    known = _decode(batch_id, before, BatchRecord) if before is not None else None
+    known = decode(batch_id, before, BatchRecord) if before is not None else None
     pages = (known.pages if known else {}) | sent
     return BatchRecord(
         batch_id=batch_id,
@@ -165,27 +158,37 @@ async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) 
     for start in range(0, len(batch_ids), store.limits.keys):
         keys = {records.batch_key(project_id, each): each for each in batch_ids[start : start + store.limits.keys]}
         values = await store.get(list(keys))
-        found |= {keys[key]: _decode(key, value, BatchRecord) for key, value in values.items()}
+        found |= {keys[key]: decode(key, value, BatchRecord) for key, value in values.items()}
     return found
 
 
-async def count_usage(context: Context) -> None:
-    """Bring the project's counters up to date. Counted, not added up: a killed run skews nothing."""
+async def count_usage(context: Context, *, idle: bool = False) -> None:
+    """Bring the project's counters up to date. Counted, not added up: a killed run skews nothing.
+
+    An idle run only writes them where one that was killed left them wrong.
+    """
     key = records.project_key(context.project.project_id)
     before = (await context.store.get([key])).get(key)
-    record = _decode(key, before, ProjectRecord) if before is not None else context.project
+    record = decode(key, before, ProjectRecord) if before is not None else context.project
     # What the settings say wins; what only the record knows (tone, model) stays.
     record.name = context.project.name
     record.settings.domain = context.project.settings.domain
     record.settings.max_pages_per_batch = context.project.settings.max_pages_per_batch
     record.settings.default_concurrency = context.project.settings.default_concurrency
-    record.usage.total_pages = context.ledger.count_active()
-    record.usage.total_batches = len(context.ledger.batches())
+    counted = (context.ledger.count_active(), len(context.ledger.batches()))
+    if idle and counted == (record.usage.total_pages, record.usage.total_batches):
+        return
+    record.usage.total_pages, record.usage.total_batches = counted
     record.usage.last_activity = context.clock()
     await context.store.put([Write(key, _encode(record))])
 
 
-def _decode(key: str, value: bytes, shape: type[T]) -> T:
+def decode(key: str, value: bytes, shape: type[T]) -> T:
+    """Return a record of the target.
+
+    Raises:
+        StoreError: it has another shape.
+    """
     try:
         return msgspec.json.decode(value, type=shape)
     except msgspec.MsgspecError as error:

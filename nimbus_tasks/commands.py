@@ -116,18 +116,18 @@ class Commands:
         self.console.line("   Next: doit")
         return OK
 
-    def clean_extraction(self, *, dry_run: bool) -> None:
+    def clean_extraction(self, dry_run: bool) -> None:
         """Remove the maps that extraction made, and what it knows; maps of other tools stay."""
         for entry in manifest.read_sources(Path()).entries.values():
             if entry.map_file:
-                self._clean(entry.map_file, dry_run=dry_run)
-        self._clean(manifest.SOURCES, dry_run=dry_run)
+                self._clean(entry.map_file, dry_run)
+        self._clean(manifest.SOURCES, dry_run)
 
-    def clean(self, paths: list[str], *, dry_run: bool) -> None:
+    def clean(self, paths: list[str], dry_run: bool) -> None:
         for path in paths:
-            self._clean(path, dry_run=dry_run)
+            self._clean(path, dry_run)
 
-    def _clean(self, path: str, *, dry_run: bool) -> None:
+    def _clean(self, path: str, dry_run: bool) -> None:
         if Path(path).exists():
             self.console.line(f"remove {path}", "dim")
             if not dry_run:

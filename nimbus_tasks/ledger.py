@@ -135,6 +135,11 @@ class Ledger:
         with self._transaction() as connection:
             connection.execute("UPDATE batch SET open = 0 WHERE target = ? AND batch_id = ?", (self._target, batch_id))
 
+    def forget_batch(self, batch_id: str) -> None:
+        """Drop a batch that got no page after all."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM batch WHERE target = ? AND batch_id = ?", (self._target, batch_id))
+
     def batches(self) -> dict[str, tuple[str, bool]]:
         """Return batch id -> when it was created, and whether it is still open; oldest first."""
         with self._honest_errors():

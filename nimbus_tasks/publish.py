@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nimbus_tasks import records
-from nimbus_tasks.closing import close_batches, count_usage, enqueue, leave_queue, write_logs
+from nimbus_tasks.closing import close_batches, count_usage, update_queue, write_logs
 from nimbus_tasks.context import UnreadableMapError
 from nimbus_tasks.errors import NimbusError, StateError, StoreError
 from nimbus_tasks.kv import Write
@@ -25,7 +25,7 @@ from nimbus_tasks.plan import Held
 from nimbus_tasks.records import PageMetadata, PageRecord, PageStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from nimbus_tasks.context import Context, Observer
     from nimbus_tasks.plan import BatchWork, Candidate, Plan, Planned
@@ -54,8 +54,13 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
             observer.batch(batch_id)
             await _finish(part.finish, context, note)
             await _send(part.sends, batch_id, context, note)
-        await _queue(outcome.batches, context)
-        await _remove_unless_failed(plan, outcome, context, note)
+        removals = plan.removals
+        if removals and outcome.failed:
+            # A page that failed may be one of those whose source is gone, under its new name.
+            outcome.refusal, removals = f"{outcome.failed} of the pages to send failed", ()
+        unretired = await _retire(removals, context)
+        await _queue(outcome.batches, removals, unretired, context)
+        _note_removals(removals, unretired, context, note)
         if context.audit_log:
             await write_logs(context, outcome)
         await close_batches(context, outcome)
@@ -75,21 +80,15 @@ async def _finish(rows: Sequence[Held], context: Context, note: Callable[[PageRe
         note(PageResult(row.source_path, row.page_id, "unfinished", result, error, batch_id=row.batch_id))
 
 
-async def _queue(batches: Sequence[str], context: Context) -> None:
-    """Put all that the run stored in the queue, in one write."""
-    rows = [row for batch_id in batches for row in context.ledger.in_batch(batch_id) if row.step == "marked"]
-    await enqueue(context, rows)
-    context.ledger.confirm(msgspec.structs.replace(row, step="queued") for row in rows)
-
-
-async def _remove_unless_failed(
-    plan: Plan, outcome: Outcome, context: Context, note: Callable[[PageResult], None]
+async def _queue(
+    batches: Sequence[str], removals: Sequence[Held], unretired: Collection[str], context: Context
 ) -> None:
-    """Mark pages inactive whose source is gone; a page that failed may be one of them under a new name."""
-    if plan.removals and outcome.failed:
-        outcome.refusal = f"{outcome.failed} of the pages to send failed"
-    elif plan.removals:
-        await _remove(plan.removals, context, note)
+    """Put all that the run stored in the queue, and take out what is gone, in one write."""
+    leaving = {row.page_id for row in removals}
+    came = [row for batch_id in batches for row in context.ledger.in_batch(batch_id) if row.step == "marked"]
+    rows = [row for row in came if row.page_id not in leaving]
+    await update_queue(context, rows, leaving.difference(unretired))
+    context.ledger.confirm(msgspec.structs.replace(row, step="queued") for row in rows)
 
 
 async def _send(sends: Sequence[Planned], batch_id: str, context: Context, note: Callable[[PageResult], None]) -> None:
@@ -177,40 +176,39 @@ async def _mark(rows: Sequence[Held], context: Context) -> dict[str, str]:
     return {page_id: failed[key] for page_id, key in key_of.items() if key in failed}
 
 
-async def _remove(rows: Sequence[Held], context: Context, note: Callable[[PageResult], None]) -> None:
-    """Mark pages inactive: out of the queue first, then their status; their records stay, without a digest."""
-    # Should the run be killed here and a page come back as it was, it must get its place in the queue again.
-    context.ledger.confirm(msgspec.structs.replace(row, step="marked") for row in rows)
-    await leave_queue(context, {row.page_id for row in rows})
+async def _retire(rows: Sequence[Held], context: Context) -> dict[str, str]:
+    """Mark pages inactive whose source is gone, and return why some could not be, by page id.
+
+    Their records stay, without a digest: should a page come back as it was, nobody may say that the target has it.
+    """
+    context.ledger.confirm(msgspec.structs.replace(row, step="marked", digest="") for row in rows)
+    failed: dict[str, str] = {}
     for request in _runs(rows, context.store.limits.keys):
-        keys = {records.page_key(context.project.project_id, row.page_id): row for row in request}
-        held = await context.store.get(list(keys))
+        page_keys = {records.page_key(context.project.project_id, row.page_id): row for row in request}
+        status_keys = {records.status_key(context.project.project_id, row.page_id): row for row in request}
         updated = context.clock()
         writes = [
-            # Should the page come back as it was, a listing must not say that the target has it.
-            Write(key, value, _encode(PageMetadata(keys[key].batch_id, keys[key].uploaded, "")))
-            for key, value in held.items()
+            Write(key, value, _encode(PageMetadata(page_keys[key].batch_id, page_keys[key].uploaded, "")))
+            for key, value in (await context.store.get(list(page_keys))).items()
         ]
         writes += [
-            Write(
-                records.status_key(context.project.project_id, row.page_id),
-                _encode(PageStatus("inactive", row.batch_id, updated)),
-            )
-            for row in request
+            Write(key, _encode(PageStatus("inactive", row.batch_id, updated))) for key, row in status_keys.items()
         ]
-        failed: dict[str, str] = {}
         for some in pack(writes, lambda write: write.size, context.store.limits):
-            failed |= (await context.store.put(some)).failed
-        for row in request:
-            error = failed.get(records.status_key(context.project.project_id, row.page_id), "")
-            error = error or failed.get(records.page_key(context.project.project_id, row.page_id), "")
-            _note_removal(row, error, context, note)
+            errors = (await context.store.put(some)).failed
+            failed |= {(page_keys | status_keys)[key].page_id: error for key, error in errors.items()}
+    return failed
 
 
-def _note_removal(row: Held, error: str, context: Context, note: Callable[[PageResult], None]) -> None:
-    if not error:
-        context.ledger.confirm([msgspec.structs.replace(row, step="inactive")])
-    note(PageResult(row.source_path, row.page_id, "removed", "failed" if error else "removed", error))
+def _note_removals(
+    rows: Sequence[Held], failed: dict[str, str], context: Context, note: Callable[[PageResult], None]
+) -> None:
+    context.ledger.confirm(
+        msgspec.structs.replace(row, step="inactive", digest="") for row in rows if row.page_id not in failed
+    )
+    for row in rows:
+        error = failed.get(row.page_id, "")
+        note(PageResult(row.source_path, row.page_id, "removed", "failed" if error else "removed", error))
 
 
 def _runs(rows: Sequence[Held], length: int) -> Iterator[Sequence[Held]]:

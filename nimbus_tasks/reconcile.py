@@ -12,9 +12,9 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from nimbus_tasks import records
-from nimbus_tasks.closing import read_batches
+from nimbus_tasks.closing import decode, read_batches
 from nimbus_tasks.plan import Held, Step
-from nimbus_tasks.records import PageMetadata
+from nimbus_tasks.records import PageMetadata, PageStatus, QueueRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +45,16 @@ async def reconcile(store: Store, project_id: str, paths: Mapping[str, str]) -> 
     named = {metadata.batch_id for metadata in listed.values() if metadata.batch_id}
     known = await read_batches(store, project_id, sorted(named & set(ended)))
     paths = dict(paths) | await _paths(store, project_id, [p for p in listed if p not in paths])
+    inactive = await _inactive(store, project_id, [page_id for page_id, m in listed.items() if not m.digest])
     pages = [
-        Held(page_id, paths.get(page_id, ""), m.digest, m.batch_id, m.uploaded, _step(page_id, m, known))
+        Held(
+            page_id,
+            paths.get(page_id, ""),
+            m.digest,
+            m.batch_id,
+            m.uploaded,
+            "inactive" if page_id in inactive else _step(page_id, m, known),
+        )
         for page_id, m in listed.items()
     ]
     first_seen: dict[str, str] = {}
@@ -58,14 +66,29 @@ async def reconcile(store: Store, project_id: str, paths: Mapping[str, str]) -> 
 
 
 def _step(page_id: str, metadata: PageMetadata, batches: Mapping[str, BatchRecord]) -> Step:
-    if not metadata.digest:
-        return "inactive"
     batch = batches.get(metadata.batch_id)
     came = batch.pages.get(page_id) if batch is not None else None
     if came is None or came.status == "failed":
         return "stored"
     # A batch that is gone on with may name the page as it was before.
     return "queued" if came.uploaded is UNSET or came.uploaded >= metadata.uploaded else "stored"
+
+
+async def _inactive(store: Store, project_id: str, page_ids: list[str]) -> set[str]:
+    """Return the pages that have been marked inactive completely: those of a killed run may still be queued."""
+    found: set[str] = set()
+    if not page_ids:
+        return found
+    key = records.queue_key(project_id)
+    queue = (await store.get([key])).get(key)
+    waiting = {entry.page_id for entry in decode(key, queue, QueueRecord).items} if queue is not None else set()
+    for start in range(0, len(page_ids), store.limits.keys):
+        some = page_ids[start : start + store.limits.keys]
+        keys = {records.status_key(project_id, each): each for each in some}
+        for status_key, value in (await store.get(list(keys))).items():
+            if decode(status_key, value, PageStatus).status == "inactive":
+                found.add(keys[status_key])
+    return found - waiting
 
 
 async def _listed_pages(store: Store, project_id: str) -> dict[str, PageMetadata]:

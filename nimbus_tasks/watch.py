@@ -5,6 +5,7 @@ What the pipeline itself writes wakes the watch too, but a survey finds nothing 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.commands import Commands
     from nimbus_tasks.outcome import PageResult
     from nimbus_tasks.plan import Plan
+    from nimbus_tasks.settings import Source
 
 #: A burst of changes that never rests is published all the same after so many debounces.
 LONGEST_BURST = 10
@@ -43,35 +45,38 @@ def watch(commands: Commands, debounce_ms: int) -> int:
     """
     session = _Session(commands)
     console = commands.console
-    source = commands.pipeline.settings.source.folder
     try:
-        console.line(f"👀 Watching {source or MAPS_FOLDER} (Ctrl-C ends it)")
+        console.line(f"👀 Watching {session.source.folder or MAPS_FOLDER} (Ctrl-C ends it)")
         session.cycle()
         while True:
-            watched = [STATE_FOLDER, *([source] if Path(source).is_dir() and source else [])]
-            identity = _identity(source)
-            changes = changes_in(
-                *watched,
-                watch_filter=_wanted(commands),
-                step=debounce_ms,
-                debounce=debounce_ms * LONGEST_BURST,
-                rust_timeout=CHECK_MS,
-                yield_on_timeout=True,
-            )
-            for looks, changed in enumerate(changes):
-                # What changed before the watch was set up has no event: the first look is for that.
-                if changed or not looks:
-                    session.cycle()
-                if _identity(source) != identity:
-                    # A build removed the folder and made it anew: the old watch sees nothing of it.
-                    session.cycle()
-                    break
-            source = session.source
+            with contextlib.suppress(FileNotFoundError):  # the folder went while its watch was set up
+                _watch_folder(session, session.source, debounce_ms)
     except KeyboardInterrupt:
         pass
     console.line()
     console.line(f"👀 Watch ended: {narration.count(session.sent, 'page')} sent in {session.cycles} cycles")
     return 0
+
+
+def _watch_folder(session: _Session, source: Source, debounce_ms: int) -> None:
+    """Run a cycle after each change, until the source is another folder than the one that is watched."""
+    identity = _identity(source.folder)
+    changes = changes_in(
+        *[STATE_FOLDER, *([source.folder] if source.folder and Path(source.folder).is_dir() else [])],
+        watch_filter=_wanted(source),
+        step=debounce_ms,
+        debounce=debounce_ms * LONGEST_BURST,
+        rust_timeout=CHECK_MS,
+        yield_on_timeout=True,
+    )
+    for looks, changed in enumerate(changes):
+        # A build removed the folder and made it anew: the old watch sees nothing of it.
+        moved = _identity(source.folder) != identity
+        # What changed before the watch was set up has no event: the first look is for that.
+        if changed or moved or not looks:
+            session.cycle()
+        if moved or session.source != source:
+            return
 
 
 class _Session:
@@ -80,14 +85,12 @@ class _Session:
     def __init__(self, commands: Commands) -> None:
         self._commands = commands
         self._batch = ""
+        #: As the settings had it when they could last be read.
+        self.source = commands.pipeline.settings.source
         self._told: set[str] = set()
         self._now: set[str] = set()
         self.sent = 0
         self.cycles = 0
-
-    @property
-    def source(self) -> str:
-        return self._commands.pipeline.settings.source.folder
 
     def cycle(self) -> None:
         """Bring the store up to date; whatever goes wrong is shown, and the next change tries again."""
@@ -112,6 +115,7 @@ class _Session:
         """Do what there is to do; return what was sent in words, empty for nothing."""
         pipeline = self._commands.pipeline
         pipeline.look_again(settings_too=True)
+        self.source = pipeline.settings.source
         if not pipeline.sources.nothing_to_do:
             pipeline.extract(self._commands.silently)
         if not pipeline.map_files.nothing_to_do:
@@ -166,9 +170,8 @@ class _Observer:
         return f"→ sent {len(self._paths)} ({reasons}): {', '.join(self._paths[:NAMED])}{more}"
 
 
-def _wanted(commands: Commands) -> Callable[[object, str], bool]:
+def _wanted(source: Source) -> Callable[[object, str], bool]:
     """Return a filter for what may concern the pipeline: pages, maps and the settings."""
-    source = commands.pipeline.settings.source
     is_page = matcher(source.include, source.exclude)
     here = f"{Path.cwd()}{os.sep}"
     page_root = f"{source.folder}{os.sep}"

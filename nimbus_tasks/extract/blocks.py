@@ -58,14 +58,15 @@ def _without_inline(elements: list[Element]) -> list[Element]:
 
     One that stands in a container, or in another unknown block, is a block; in text, it is text.
     """
-    main, *others = elements
-    blocks, unknown_blocks = [main], {main}
-    for element in others:
+    blocks: list[Element] = []
+    unknown_blocks: set[Element] = set()
+    for element in elements:
         if element.tag not in KNOWN_BLOCKS:
             parent = element.parent
-            if parent not in unknown_blocks and getattr(parent, "tag", "") not in CONTAINERS:
+            if parent in unknown_blocks or getattr(parent, "tag", "") in CONTAINERS:
+                unknown_blocks.add(element)
+            elif blocks:  # the first is the main content, a block whatever it is
                 continue
-            unknown_blocks.add(element)
         blocks.append(element)
     return blocks
 

@@ -38,8 +38,8 @@ def read_head(document: Document) -> Head:
     head = Head({}, {}, "")
     refresh = ""
     icons: dict[str, str] = {}
-    if root := document.root:
-        _note(head.facts, "lang", root.attr("lang") or root.attr("xml:lang"))
+    root = document.root
+    _note(head.facts, "lang", root.attr("lang") or root.attr("xml:lang") if root else None)
     for element in document.select("title, meta[content], link[rel][href]"):
         if element.tag == "meta":
             if name := element.attr("property") or element.attr("name"):

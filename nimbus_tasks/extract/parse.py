@@ -25,7 +25,8 @@ _SIGNATURES = (
     (b"\xfd7zXZ", "xz"),
     (b"(\xb5/\xfd", "Zstandard"),
 )
-_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_UTF_8 = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _BEGINNING = 4096
 _ANY_TAG = re.compile(rb"<[!/?]?[a-zA-Z]")
 _JSON = re.compile(rb"\s*(?: \{ \s* [\"}] | \[ \s* [\[{\"\]\d] )", re.VERBOSE)
@@ -34,7 +35,7 @@ _ROOT = re.compile(
     rb"\s* (?: <(?: \?[^>]*> | !--(?: [^-] | -(?!->) )*--> | ![dD][^>\[]*(?:\[[^\]]*\]\s*)?> ) \s* )* <([\w:-]+)",
     re.VERBOSE,
 )
-_XML_ROOTS = frozenset({b"feed", b"opml", b"rdf:rdf", b"rss", b"sitemapindex", b"svg", b"urlset", b"xsl:stylesheet"})
+_XML_ROOTS = frozenset({b"feed", b"opml", b"rdf:rdf", b"rss", b"sitemapindex", b"urlset", b"xsl:stylesheet"})
 
 # The parser joins the attributes of all <body> and <html> tags in quadratic time and memory: 20,000 tags take
 # 13 seconds, 100,000 all memory. Real pages have one of each.
@@ -44,23 +45,24 @@ _LARGE = 131_072  # as many tags as fit in less cost seconds, and real pages wou
 
 def not_a_page(html: bytes) -> str | None:
     """Return why a file is not an HTML page, or None. A fragment without any `<html>` is a page."""
-    beginning = html[:_BEGINNING]
-    if not beginning.strip():
-        return "the file is empty" if len(html) == len(beginning) else None
+    if not html or html.isspace():
+        return "the file is empty"
+    kind = _foreign_kind(html[:_BEGINNING])
+    return f"not HTML but {kind}" if kind else None
+
+
+def _foreign_kind(beginning: bytes) -> str | None:
     for signature, kind in _SIGNATURES:
         if beginning.startswith(signature):
-            return f"not HTML but {kind}"
-    if beginning.startswith(_BYTE_ORDER_MARKS[1:]):
-        return None  # UTF-16: what follows reads ASCII
-    for mark in _BYTE_ORDER_MARKS:
-        beginning = beginning.removeprefix(mark)
+            return kind
+    if beginning.startswith(_UTF_16):
+        return None  # what follows reads ASCII
+    beginning = beginning.removeprefix(_UTF_8)
     if _JSON.match(beginning):
-        return "not HTML but JSON"
+        return "JSON"
     if (root := _ROOT.match(beginning)) and _is_xml(beginning, root[1].lower()):
-        return f"not HTML but XML ({root[1].decode('ascii', 'replace')})"
-    if b"\0" in beginning and not _ANY_TAG.search(beginning):
-        return "not HTML but binary"
-    return None
+        return f"XML ({root[1].decode('ascii')})"
+    return "binary" if b"\0" in beginning and not _ANY_TAG.search(beginning) else None
 
 
 def _is_xml(beginning: bytes, root: bytes) -> bool:

@@ -31,6 +31,9 @@ PAGES_A_TURN = 32
 #: Larger files are no pages. KV takes 25 MiB a value, and markup is a good part of HTML.
 LARGEST_PAGE = 64 * 1024 * 1024
 
+#: The stamp of a file that has not been read yet: no file has it.
+_NEVER = (0, 0, 0)
+
 
 class Survey(Struct, frozen=True):
     """What extraction would do: read `changed`, remove the maps of `gone`; `kept` are not here, and yet not gone."""
@@ -118,6 +121,7 @@ def extract(settings: Settings, plan: Survey, progress: Progress) -> Extraction:
     made: dict[str, SourceEntry] = {}
     written: list[str] = []
     stale = [known[path].map_file for path in plan.gone]
+    _announce(plan)
     for result in _extracted(plan.changed, settings.rules, progress):
         before = known.get(result.path)
         # What cannot be read now keeps its map: the page is still there.
@@ -139,6 +143,14 @@ def extract(settings: Settings, plan: Survey, progress: Progress) -> Extraction:
     )
     manifest.write(Path(), manifest.SOURCES, sources)
     return Extraction(sources, len(plan.changed), tuple(written), tuple(stale))
+
+
+def _announce(plan: Survey) -> None:
+    """Note which maps are about to be made: should this run be killed and a page go, its map must go too."""
+    known = plan.known.entries
+    new = {path: SourceEntry(_NEVER, map_file_of(path)) for path in plan.changed if path not in known}
+    if new:
+        manifest.write(Path(), manifest.SOURCES, msgspec.structs.replace(plan.known, entries=known | new))
 
 
 def skipped_sources(sources: Sources) -> tuple[Odd, ...]:

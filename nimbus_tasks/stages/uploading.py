@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from nimbus_tasks import records
 from nimbus_tasks.batches.lifecycle import takes_pages
-from nimbus_tasks.closing import read_batches
+from nimbus_tasks.closing import count_usage, read_batches
 from nimbus_tasks.context import Context, UnreadableMapError
 from nimbus_tasks.errors import SettingsError
 from nimbus_tasks.kv import Write
@@ -96,15 +96,18 @@ async def _against(
     failed = len(pages.invalid) + unreadable
     plan = make_plan(here, ledger.held(), wishes, open_batches=open_batches, failed=failed, formerly=formerly)
     observer.plan(plan)
-    if request.dry_run or (plan.empty and not open_batches):
+    context = _context(store, ledger, settings, pages, request)
+    idle = plan.empty and not open_batches
+    if request.dry_run or idle:
         outcome = Outcome(settings.target.store, now(), now(), unchanged=plan.unchanged, waiting=len(plan.waits))
         outcome.refusal = plan.refusal
+        if not (request.dry_run or ledger.published):
+            await count_usage(context, idle=True)
     else:
         sizes = {batch_id: len(ledger.in_batch(batch_id)) for batch_id in open_batches}
         if chosen:
             sizes.setdefault(chosen, len(ledger.in_batch(chosen)))
         work = split_into_batches(plan, sizes, chosen, settings.upload.max_pages_per_batch)
-        context = _context(store, ledger, settings, pages, request)
         ledger.begin(_identity(store, settings))
         outcome = await publish(plan, work, context, observer)
     if not request.dry_run and request.folder == MAPS_FOLDER and _is_complete(outcome):

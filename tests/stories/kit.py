@@ -47,16 +47,16 @@ def html(text: str = "We repair watches by hand.", title: str = "Watch repair", 
     )
 
 
-def page_map(path: str, text: str = "By hand.", **more: object) -> dict[str, Any]:
+def page_map(source_path: str, **more: object) -> dict[str, Any]:
     """Return a map as another tool might write it."""
     return {
-        "path": path,
+        "path": source_path,
         "engine": "html",
         "main_selector": "main",
         "head": {"title": "Watch repair", "metaDescription": "By hand"},
         "dimensions": {},
         "above_fold_blocks": [{"id": "block-0", "type": "h1", "content": "Watch repair"}],
-        "rest_of_page_blocks": [{"id": "block-1", "type": "p", "content": text}],
+        "rest_of_page_blocks": [{"id": "block-1", "type": "p", "content": "By hand."}],
         "selector_map": {"block-0": "h1", "block-1": "p"},
     } | more
 
@@ -211,8 +211,8 @@ class Site:
     # --- the commands ---------------------------------------------------------------------------------
 
     def environment(self, more: dict[str, str]) -> dict[str, str]:
-        known = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-        return known | {"PYTHONIOENCODING": "utf-8", "PYTHONWARNINGS": "error"} | more
+        known = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "PYTHONPATH") if name in os.environ}
+        return known | {"PYTHONIOENCODING": "utf-8"} | more
 
     def doit(self, *arguments: str, **environment: str) -> Run:
         done = subprocess.run(
@@ -224,7 +224,8 @@ class Site:
             timeout=SECONDS,
             check=False,
         )
-        run = Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+        encoding = self.environment(environment)["PYTHONIOENCODING"]
+        run = Run(done.returncode, done.stdout.decode(encoding), done.stderr.decode(encoding))
         assert "Traceback" not in run.said, run.said
         return run
 

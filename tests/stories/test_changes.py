@@ -32,7 +32,7 @@ def test_doit_alone_does_it_all_and_ends_with_the_state_of_the_site(site: Site) 
 def test_with_nothing_changed_doit_skips_the_upload(published: Site) -> None:
     before = published.store
     run = published.publish()
-    assert run.out.splitlines() == ["-- extract", "-- _validate", "-- upload"] or run.out.endswith("-- upload\n")
+    assert run.out == "-- extract\n-- upload\n"
     assert published.store == before
 
 

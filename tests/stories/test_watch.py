@@ -163,8 +163,10 @@ def test_a_failure_in_a_cycle_is_told_and_the_watch_goes_on(published: Site) -> 
 from nimbus_tasks import *
 from nimbus_tasks.stages import uploading
 
-def fail_once(*arguments, _upload=uploading.upload):
-    uploading.upload = _upload
+upload = uploading.upload
+
+def fail_once(*arguments, **options):
+    uploading.upload = upload
     raise RuntimeError("the disk is on fire")
 
 uploading.upload = fail_once

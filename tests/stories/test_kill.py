@@ -1,0 +1,246 @@
+"""A run that is killed anywhere is gone on with by the next: nothing lost, nothing twice in the queue.
+
+Every step of an upload is tried, and then moments that nobody chose. After each kill the same command runs again,
+and the store must be as if nothing had ever happened.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import killer
+import pytest
+from kit import PROJECT, Site, page_id
+
+from nimbus_tasks import records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: What LOSE may name: with these gone, only the store can say what it holds.
+LOSSES = ["", "ledger", "ledger,doit"]
+NAMES = ("a", "b", "c", "d", "e")
+
+
+# --- the projects that are killed ---------------------------------------------------------------------
+
+
+def never_published(folder: Path) -> Site:
+    return Site.with_pages(folder, *NAMES, settings="[upload]\nmax_pages_per_batch = 3")
+
+
+def edited(folder: Path) -> Site:
+    """One page changed, one new, one renamed, one gone."""
+    site = never_published(folder)
+    site.publish()
+    site.page("a", "Edited.")
+    site.page("f")
+    (site / "dist/d.html").rename(site / "dist/g.html")
+    site.remove("dist/e.html")
+    return site
+
+
+def come_back(folder: Path) -> Site:
+    """A page that was gone is back as it was, and another one is gone."""
+    site = never_published(folder)
+    site.publish()
+    content = (site / "dist/e.html").read_text()
+    site.remove("dist/e.html")
+    site.publish()
+    site.write("dist/e.html", content)
+    site.remove("dist/d.html")
+    return site
+
+
+# --- what must be true afterwards ---------------------------------------------------------------------
+
+
+def check_whole(site: Site) -> None:
+    """Assert that the store holds exactly the pages that are here, as they are here, each once in the queue."""
+    store = site.store
+    maps = {}
+    for file in site.maps():
+        content = json.loads((site / file).read_bytes())
+        maps[content["path"]] = content
+    here = {file.relative_to(site.folder).as_posix() for file in (site / "dist").iterdir()}
+    assert maps.keys() == here
+    assert store.active == here
+    assert Counter(store.queue) == Counter(here)
+    for path, content in maps.items():
+        record, metadata = store.page(path), store.page_metadata(path)
+        assert {"path": path} | record["extraction"] == content
+        assert metadata["digest"] == records.digest(content)
+        assert (metadata["batch_id"], metadata["uploaded"]) == (record["batch_id"], record["uploaded"])
+        batch = store.batches[record["batch_id"]]
+        assert batch["pages"][record["page_id"]] == {"status": "uploaded", "uploaded": record["uploaded"]}
+    for path in store.pages - here:
+        assert store.status(path) == "inactive"
+        assert store.page_metadata(path)["digest"] == ""
+    queued = {item["page_id"]: item["batch_id"] for item in store.values[f"queue:{PROJECT}"]["items"]}
+    assert queued == {page_id(path): store.page(path)["batch_id"] for path in here}
+    check_batches(site)
+
+
+def check_batches(site: Site) -> None:
+    store = site.store
+    for batch in store.batches.values():
+        assert batch["status"] == "queued"
+        assert batch["page_count"] == len(batch["pages"]) > 0
+        assert batch["summary"] == {
+            "completed": 0,
+            "failed": 0,
+            "pending": batch["page_count"],
+            "average_time_ms": 0,
+        }
+    with site.ledger() as ledger:
+        steps = dict(ledger.execute("SELECT page_id, step FROM page"))
+        batches = dict(ledger.execute("SELECT batch_id, open FROM batch"))
+    assert steps == {page_id(path): "queued" if path in store.active else "inactive" for path in store.pages}
+    assert batches == dict.fromkeys(store.batches, 0)
+    assert store.project["usage"]["total_batches"] == len(store.batches)
+    assert store.project["usage"]["total_pages"] == len(store.active)
+
+
+def sent_in(folder: Path) -> dict[str, Counter[str]]:
+    """Return how often each page record was sent, run by run."""
+    sent: dict[str, Counter[str]] = {"first": Counter(), "second": Counter(), "third": Counter()}
+    for line in (folder / "journal").read_text().splitlines():
+        run, pages = json.loads(line)
+        sent[run].update(pages)
+    return sent
+
+
+# --- every step ---------------------------------------------------------------------------------------
+
+
+def kill_at_every_step(template: Site, work: Path, kind: str, lose: str, *command: str) -> Iterator[Path]:
+    """Yield the folder of each killed and continued run."""
+    done = subprocess.run(
+        [sys.executable, killer.__file__, str(template.folder), str(work), kind, lose, *command],
+        env=template.environment({}),
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    told: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["killed"] for each in told] == [True] * (len(told) - 1) + [False]
+    for each in told:
+        folder = Path(each["folder"])
+        assert set(each["statuses"]) == {0}, (folder / "second.txt").read_text() + (folder / "third.txt").read_text()
+        yield folder
+
+
+@pytest.mark.parametrize("lose", LOSSES, ids=lambda lose: f"lost:{lose or 'nothing'}")
+@pytest.mark.parametrize("project", [never_published, edited, come_back])
+def test_killed_before_any_call_of_store_or_ledger(
+    tmp_path: Path, project: Callable[[Path], Site], lose: str
+) -> None:
+    template = project(tmp_path / "template")
+    kills = 0
+    for folder in kill_at_every_step(template, tmp_path, "store", lose, "upload"):
+        kills += 1
+        check_whole(Site(folder))
+        sent = sent_in(folder)
+        again = (sent["first"] + sent["second"]).values()
+        assert sum(times - 1 for times in again) <= killer.LIMITS.pairs, "more than one request was sent twice"
+        assert not sent["third"]
+    assert kills > 25
+
+
+def test_killed_with_no_options_to_ask_the_target(tmp_path: Path) -> None:
+    """`nimbus:upload` believes the ledger, whatever doit remembers."""
+    template = never_published(tmp_path / "template")
+    assert template.doit("validate").status == 0
+    for folder in kill_at_every_step(template, tmp_path, "store", "", "nimbus:upload"):
+        check_whole(Site(folder))
+        assert not sent_in(folder)["third"]
+
+
+@pytest.mark.parametrize("lose", LOSSES, ids=lambda lose: f"lost:{lose or 'nothing'}")
+def test_killed_while_a_batch_is_gone_on_with(tmp_path: Path, lose: str) -> None:
+    """The batch has a record already, and names the page that is back as it was before."""
+    template = Site.with_pages(tmp_path / "template", *NAMES)
+    template.publish()
+    (batch_id,) = template.store.batches
+    content = (template / "dist/e.html").read_text()
+    template.remove("dist/e.html")
+    template.publish()
+    template.write("dist/e.html", content)
+    template.page("a", "Edited.")
+    for folder in kill_at_every_step(template, tmp_path, "store", lose, "upload", f"--batch={batch_id}"):
+        check_whole(Site(folder))
+        assert not sent_in(folder)["third"]
+
+
+@pytest.mark.parametrize("project", [never_published, edited])
+def test_killed_before_any_file_that_extraction_and_validation_touch(
+    tmp_path: Path, project: Callable[[Path], Site]
+) -> None:
+    for folder in kill_at_every_step(project(tmp_path / "template"), tmp_path, "files", "", "upload"):
+        check_whole(Site(folder))
+        assert not sent_in(folder)["third"]
+
+
+def test_a_page_that_goes_after_a_killed_extraction_leaves_no_map_behind(tmp_path: Path) -> None:
+    site = Site.with_pages(tmp_path, *NAMES)
+    site.write(
+        "dodo.py",
+        """\
+import os, signal
+from nimbus_tasks import *
+from nimbus_tasks.stages import extracting
+
+def extract_file(path, rules, real=extracting.extract_file):
+    if path.endswith("e.html"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(path, rules)
+
+extracting.extract_file = extract_file
+""",
+    )
+    assert site.doit("upload").status == -9
+    site.write("dodo.py", "from nimbus_tasks import *\n")
+    gone = next(name for name in NAMES if (site / f".nimbus/maps/dist/{name}.html.json").exists())
+    site.remove(f"dist/{gone}.html")
+    site.publish()
+    check_whole(site)
+
+
+# --- moments that nobody chose ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_random_moments(tmp_path: Path, seed: int) -> None:
+    """Ten kills in a row, each of a run that goes on with what the one before left."""
+    chance = random.Random(seed)
+    site = Site.with_pages(tmp_path, *(f"page-{number:03d}" for number in range(60)))
+    started = time.monotonic()
+    site.doit("list", "--status")
+    least = (time.monotonic() - started) / 2
+    for kill in range(10):
+        for number in chance.sample(range(60), 20):
+            site.page(f"page-{number:03d}", f"As of kill {kill}.")
+        with site.start("upload") as run:
+            try:
+                run.process.wait(least * chance.uniform(1, 4))
+            except subprocess.TimeoutExpired:
+                run.process.kill()
+        if chance.random() < 0.3:
+            site.forget_ledger()
+    site.publish()
+    check_whole_but_for_old_batches(site)
+    before = site.store
+    site.publish()
+    assert site.store == before
+
+
+def check_whole_but_for_old_batches(site: Site) -> None:
+    check_whole(site)
