@@ -110,17 +110,17 @@ class UpToDate:
 class RememberingUpToDate(UpToDate):
     """Also notes whether doit remembers a run that went well, and runs whenever an option asks for something.
 
-    `forgotten` is true after `doit forget`, a run that failed or was killed, and in a fresh clone.
+    `remembered` is empty after `doit forget`, after a run that failed or was killed, and in a fresh clone.
     """
 
-    forgotten = True
+    remembered: Mapping[str, str] = {}
 
     def __call__(self, task: Any, values: Mapping[str, str]) -> bool:  # type: ignore[override]
         """Doit passes the task and what its last good run returned, by these names."""
-        self.forgotten = not values
+        self.remembered = values
         defaults = {option["name"]: option["default"] for option in task.params}
         asked = any(value != defaults.get(name) for name, value in (task.options or {}).items())
-        return not (self.forgotten or asked) and super().__call__()
+        return bool(values) and not asked and super().__call__()
 
 
 def reporter_for(console: Console) -> type[ConsoleReporter]:

@@ -110,7 +110,7 @@ def _entries(page: PageResult, now: str) -> list[LogEntry]:
 
 async def close_batches(context: Context, outcome: Outcome) -> None:
     """Write the records of the run's batches: from then on they are whole."""
-    for batch_id in outcome.batches:
+    for batch_id in list(outcome.batches):
         key = records.batch_key(context.project.project_id, batch_id)
         failed = {
             page.page_id: BatchPage(status="failed", error=page.error)
@@ -128,6 +128,7 @@ async def close_batches(context: Context, outcome: Outcome) -> None:
             record = _batch_record(context, batch_id, created, before, came | failed)
             if not record.pages:
                 context.ledger.forget_batch(batch_id)
+                outcome.batches.remove(batch_id)
                 break
             if await context.store.swap(key, before, _encode(record)):
                 break

@@ -112,12 +112,12 @@ def task_upload() -> Task:
     """
 
     def upload(json: bool, verbose: bool, **options: Any) -> object:
-        request = _request(options, ask_target=_upload_freshness.forgotten)
+        request = _request(options, ask_target=not _upload_freshness.remembered)
         return run(
             _console,
             lambda: _commands.upload(request, verbose=verbose, as_json=json),
-            # A dry run is nothing to remember.
-            lambda: {} if request.dry_run else {"site": _pipeline.pages.site},
+            # A dry run changes nothing, what doit remembers least of all.
+            lambda: dict(_upload_freshness.remembered) if request.dry_run else {"site": _pipeline.pages.site},
         )
 
     return make_task(

@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from kit import PROJECT, Site, page_id
+from kit import DODO, PROJECT, Site, page_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,7 +195,7 @@ uploading.upload = remove_a_map_first
     assert run.status == 1
     assert "a.html.json cannot be read: no such file or directory" in run.out
     assert site.report()["counts"]["failed"] == 1
-    site.write("dodo.py", "from nimbus_tasks import *\n")
+    site.write("dodo.py", DODO)
     site.publish()
     assert site.sent() == {A: "new"}
 
@@ -221,7 +221,7 @@ def test_a_record_that_the_store_refuses_is_reported_and_the_others_are_safe(sit
     assert batch["pages"][page_id(A)] == {"status": "failed", "error": "the store does not like it"}
     assert (batch["status"], batch["summary"]["failed"]) == ("queued", 1)
     assert sorted(site.store.queue) == [B, C]
-    site.write("dodo.py", "from nimbus_tasks import *\n")
+    site.write("dodo.py", DODO)
     site.publish()
     assert site.sent() == {A: "new"}
     assert sorted(site.store.queue) == [A, B, C]
@@ -231,7 +231,7 @@ def test_a_page_without_a_status_is_not_queued_until_it_has_one(site: Site) -> N
     site.write("dodo.py", REFUSING.format(kind="status", project=PROJECT, key=page_id(A)))
     assert site.doit("upload").status == 1
     assert sorted(site.store.queue) == [B, C]
-    site.write("dodo.py", "from nimbus_tasks import *\n")
+    site.write("dodo.py", DODO)
     site.publish()
     assert site.sent() == {A: "unfinished"}
     assert sorted(site.store.queue) == [A, B, C]
