@@ -24,12 +24,10 @@ run: $(VENV)/installed  ## Publish the example site into the embedded store, and
 	@echo "All commands:             .venv/bin/doit list"
 
 test: $(VENV)/tested sites  ## All tests but the long ones, on all cores; pure rooms must be covered to the last branch
-	@coverage erase
-	COVERAGE_PROCESS_START=pyproject.toml coverage run -m pytest -n auto -m "not soak"
-	@coverage combine -q
+	pytest -n auto -m "not soak" --cov --cov-report=
 	coverage report --fail-under=100 --include='$(PURE)'
 
-PURE := nimbus_tasks/extract/*,nimbus_tasks/validate/*,nimbus_tasks/plan.py,nimbus_tasks/records.py,nimbus_tasks/batches/lifecycle.py,nimbus_tasks/kv/packing.py
+PURE := nimbus_tasks/extract/*,nimbus_tasks/validate/*,nimbus_tasks/plan.py,nimbus_tasks/records.py,nimbus_tasks/batches/*,nimbus_tasks/kv/packing.py,nimbus_tasks/verdict.py,nimbus_tasks/outcome.py
 
 check: $(VENV)/checked  ## Style, types and the directions between the rooms
 	ruff check .

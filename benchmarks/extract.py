@@ -6,6 +6,7 @@ its work on them once to warm up (up to 200 pages) and once on the clock, and pr
 
 from __future__ import annotations
 
+import resource
 import shutil
 import subprocess
 import sys
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from turbohtml import parse
 
 from benchmarks.sites import REAL_SITES, SCRATCH
 from benchmarks.timing import Figure, Row, environment, in_turn, say, within
+from nimbus_tasks.extract import Rules, extract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,8 +39,6 @@ _WARM_UP = 200
 
 def parse_only(paths: list[str]) -> float:
     """Return the seconds that the parser takes."""
-    from turbohtml import parse
-
     pages = [Path(path).read_bytes() for path in paths]
     return _timed(lambda page: parse(page, scripting=True, positions=False), pages)
 
@@ -64,8 +65,6 @@ def _files_to_json(paths: list[str]) -> int:
 
 
 def _to_json(html: bytes) -> int:
-    from nimbus_tasks.extract import Rules, extract
-
     return len(msgspec.json.encode(extract("site/page.html", html, Rules())))
 
 
@@ -186,7 +185,9 @@ def _pagefind(site: Path, index: Path) -> float:
     """Return the seconds of the whole run: pagefind reads files and writes an index, we cannot look inside."""
     started = time.perf_counter()
     command = [_PEERS / "node_modules" / ".bin" / "pagefind", "--site", site, "--output-path", index]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.exit(f"pagefind ended with {done.returncode}:\n{done.stdout}")
     return time.perf_counter() - started
 
 
@@ -216,8 +217,6 @@ def _copied(paths: list[str], site: Path) -> Path:
 
 
 def _contend(contender: str) -> None:
-    import resource
-
     seconds = _CONTENDERS[contender](sys.stdin.read().splitlines())
     who = resource.RUSAGE_CHILDREN if contender in {"one", "two"} else resource.RUSAGE_SELF
     peak = resource.getrusage(who).ru_maxrss / 1024

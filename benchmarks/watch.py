@@ -16,6 +16,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 
 PAGES = 1_000
 DEBOUNCE_MS = 100
-#: How often the store is asked whether the page has come.
+#: How often the store is asked whether the page has come, in seconds, and for how long.
 _POLL = 0.001
 _PATIENCE = 20
-_LINE = re.compile(r"sent 1 .* in (\d+) ms")
+_CYCLE = re.compile(r" in (\d+) ms$")
 _SEED = 7
 
 
@@ -73,7 +74,7 @@ def _watched(site: Site, saves: int) -> tuple[list[float], list[float]]:
     ):
         assert watch.stdout is not None
         try:
-            _read_until(watch, "nothing changed")
+            _cycle_ms(watch)
             for save in range(1, saves + 1):
                 # Anywhere within a step, and after the cycle that the pipeline's own writes wake.
                 time.sleep(0.5 + pause.random() * DEBOUNCE_MS / 1000)
@@ -84,8 +85,7 @@ def _watched(site: Site, saves: int) -> tuple[list[float], list[float]]:
                 site.edit(number, save)
                 _wait_for_another(connection, key, before)
                 taken.append((time.perf_counter() - started) * 1000)
-                line = _LINE.search(_read_until(watch, "sent 1 "))
-                cycles.append(float(line[1]) if line else 0.0)
+                cycles.append(_cycle_ms(watch))
         finally:
             watch.send_signal(signal.SIGINT)
             watch.stdout.read()
@@ -108,9 +108,17 @@ def _record(connection: sqlite3.Connection, key: str) -> str:
     return str(row[0]) if row else ""
 
 
-def _read_until(watch: subprocess.Popen[str], words: str) -> str:
+def _cycle_ms(watch: subprocess.Popen[str]) -> float:
+    """Wait for the line of the next cycle that did something, and return the milliseconds it tells."""
     assert watch.stdout is not None
-    for line in watch.stdout:
-        if words in line:
-            return line
-    sys.exit(f"doit watch ended before it said: {words}")
+    said = []
+    too_late = threading.Timer(_PATIENCE, watch.kill)
+    too_late.start()
+    try:
+        for line in watch.stdout:
+            said.append(line)
+            if cycle := _CYCLE.search(line.rstrip()):
+                return float(cycle[1])
+    finally:
+        too_late.cancel()
+    sys.exit(f"doit watch told of no cycle within {_PATIENCE} s:\n{''.join(said)}")

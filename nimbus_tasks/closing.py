@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from nimbus_tasks import records
 from nimbus_tasks.batches.lifecycle import after_upload, summary_of
@@ -140,8 +141,13 @@ async def close_batches(context: Context, outcome: Outcome) -> None:
 def _batch_record(
     context: Context, batch_id: str, created: str, before: bytes | None, sent: dict[str, BatchPage]
 ) -> BatchRecord:
-    known = decode(batch_id, before, BatchRecord) if before is not None else None
-    pages = (known.pages if known else {}) | sent
+    key = records.batch_key(context.project.project_id, batch_id)
+    known = decode(key, before, BatchRecord) if before is not None else None
+    pages = dict(known.pages) if known else {}
+    for page_id, page in sent.items():
+        # One that is in the record as this upload put it there may have been processed since.
+        if page_id not in pages or page.uploaded is UNSET or pages[page_id].uploaded != page.uploaded:
+            pages[page_id] = page
     return BatchRecord(
         batch_id=batch_id,
         project_id=context.project.project_id,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.console import FEW
 from nimbus_tasks.settings import SUMMARY_REPORT, VALIDATION_REPORT
-from nimbus_tasks.stages.extracting import skipped_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,9 +43,8 @@ def extracted(console: Console, done: Extraction, source: str) -> None:
     said = f"📄 Extracted {count(done.read, 'file')} from {source}: {count(len(done.written), 'map')} changed"
     said += f", {len(done.removed)} removed" if done.removed else ""
     console.line(f"{said}, {count(done.pages, 'page')} in all")
-    all_skipped = skipped_sources(done.sources)
-    failed = [odd for odd in all_skipped if odd.failed]
-    skipped = [odd for odd in all_skipped if not odd.failed]
+    failed = [odd for odd in done.skipped if odd.failed]
+    skipped = [odd for odd in done.skipped if not odd.failed]
     _skipped(console, skipped)
     _listed(console, (f"❌ {odd.path} - {odd.reason}" for odd in failed), len(failed))
 

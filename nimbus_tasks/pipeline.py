@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.manifest import Pages
     from nimbus_tasks.plan import Plan
     from nimbus_tasks.request import Request
-    from nimbus_tasks.scan import Scan
+    from nimbus_tasks.scan import Odd, Scan
     from nimbus_tasks.settings import LogLevelName, Settings
     from nimbus_tasks.stages.extracting import Extraction
     from nimbus_tasks.stages.summarizing import Summary
@@ -63,9 +63,10 @@ class Pipeline:
         return extracting.survey(self.settings, self.maps)
 
     @functools.cached_property
-    def failed_sources(self) -> int:
-        """How many source files could not be read."""
-        return extracting.failures(self.sources.known)
+    def skipped(self) -> tuple[Odd, ...]:
+        """The source files that are not pages to publish, as extraction last found them."""
+        known = self.sources.known if "sources" in self.__dict__ else manifest.read_sources(Path())
+        return extracting.skipped_sources(known)
 
     @functools.cached_property
     def map_files(self) -> validating.Survey:
@@ -76,9 +77,15 @@ class Pipeline:
         # The survey has just read the same file, where it found nothing new.
         return self.map_files.known if self.map_files.nothing_to_do else manifest.read_pages(Path())
 
+    def up_to_now(self) -> Pipeline:
+        """Return this pipeline, having looked again if another process ran a stage (one of `doit -n 2`, for one)."""
+        if last_held(Path()) != self._seen_lock:
+            self.look_again()
+        return self
+
     def look_again(self, *, settings_too: bool = False) -> None:
         """Forget what was seen of the folders (and of the settings)."""
-        seen_of_folders = ("maps", "sources", "failed_sources", "map_files", "pages")
+        seen_of_folders = ("maps", "sources", "skipped", "map_files", "pages")
         for seen in (*seen_of_folders, "settings", "log") if settings_too else seen_of_folders:
             self.__dict__.pop(seen, None)
 
@@ -90,7 +97,7 @@ class Pipeline:
             maps = look_again(self.maps, done.written + done.removed)
             self.look_again()
             self.maps = maps
-            self.failed_sources = extracting.failures(done.sources)
+            self.skipped = done.skipped
             self.log.event(
                 "info",
                 "extracted",
@@ -99,7 +106,7 @@ class Pipeline:
                 written=len(done.written),
                 removed=len(done.removed),
             )
-            for odd in extracting.skipped_sources(done.sources):
+            for odd in done.skipped:
                 self.log.event("warning" if odd.failed else "debug", "skipped", path=odd.path, reason=odd.reason)
             return done
 
@@ -124,7 +131,7 @@ class Pipeline:
 
     def is_published(self) -> bool:
         """Say whether there is nothing to upload, and nothing to complain about."""
-        if self.pages.invalid or self.failed_sources:
+        if self.pages.invalid or any(odd.failed for odd in self.skipped):
             return False
         return freshness.is_published(self.settings, self.pages)
 
@@ -143,7 +150,11 @@ class Pipeline:
 
         with self._locked("upload"):
             pages = self.pages_in(request.folder)
-            self.uploaded = uploading.upload(self.settings, pages, request, observer, unreadable=self.failed_sources)
+            unreadable = sum(odd.failed for odd in self.skipped)
+            # A large site is in memory once while it is sent, not once more as it lay in the folders.
+            for seen in ("maps", "sources", "map_files"):
+                self.__dict__.pop(seen, None)
+            self.uploaded = uploading.upload(self.settings, pages, request, observer, unreadable=unreadable)
             outcome = self.uploaded.outcome
             outcome.pages.extend(summarizing.invalid_results(pages))
             site = self._site_summary(outcome, self.uploaded.plan, pages)
@@ -177,8 +188,7 @@ class Pipeline:
     def _site_summary(self, outcome: Outcome, plan: Plan | None, pages: Pages) -> Summary:
         from nimbus_tasks.stages import summarizing  # noqa: PLC0415
 
-        sources = manifest.read_sources(Path())
-        return summarizing.site_summary(self.settings.project.id, outcome, plan, pages, sources)
+        return summarizing.site_summary(self.settings.project.id, outcome, plan, pages, self.skipped)
 
     def _write_step_summary(self, site: Summary) -> None:
         from nimbus_tasks.stages import summarizing  # noqa: PLC0415

@@ -59,9 +59,10 @@ async def reconcile(store: Store, project_id: str, paths: Mapping[str, str]) -> 
     ]
     first_seen: dict[str, str] = {}
     for row in pages:
-        first_seen[row.batch_id] = min(row.uploaded, first_seen.get(row.batch_id, row.uploaded))
+        if row.step != "inactive" and row.batch_id:
+            first_seen[row.batch_id] = min(row.uploaded, first_seen.get(row.batch_id, row.uploaded))
     batches = [(each, known[each].created if each in known else "", False) for each in ended]
-    batches += [(each, first_seen[each], True) for each in sorted(named - set(ended))]
+    batches += [(each, first_seen[each], True) for each in sorted(first_seen.keys() - set(ended))]
     return Found(pages, batches)
 
 
@@ -116,5 +117,5 @@ async def _paths(store: Store, project_id: str, page_ids: list[str]) -> dict[str
     for start in range(0, len(page_ids), store.limits.keys):
         keys = {records.page_key(project_id, each): each for each in page_ids[start : start + store.limits.keys]}
         for key, value in (await store.get(list(keys))).items():
-            found[keys[key]] = msgspec.json.decode(value, type=_Path).source_path
+            found[keys[key]] = decode(key, value, _Path).source_path
     return found

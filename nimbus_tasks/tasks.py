@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _console = Console()
 _commands = Commands(_console)
 _pipeline = _commands.pipeline
-_upload_freshness = RememberingUpToDate(_pipeline.is_published, _pipeline.upload_needed)
+_upload_freshness = RememberingUpToDate(lambda: _pipeline.up_to_now().is_published(), _pipeline.upload_needed)
 
 DOIT_CONFIG = {
     "default_tasks": ["summarize"],
@@ -57,7 +57,7 @@ def task_extract() -> Task:
         task_extract.__doc__ or "",
         lambda: run(_console, _commands.extract),
         targets=[SOURCES],
-        uptodate=[UpToDate(lambda: _pipeline.sources.nothing_to_do, lambda: str(_pipeline.sources))],
+        uptodate=[UpToDate(lambda: _pipeline.up_to_now().sources.nothing_to_do, lambda: str(_pipeline.sources))],
         clean=_commands.clean_extraction,
     )
 
@@ -70,7 +70,7 @@ def task__validate() -> Task:
         lambda: run(_console, _commands.check),
         file_dep=[SOURCES],
         targets=[PAGES],
-        uptodate=[UpToDate(lambda: _pipeline.map_files.nothing_to_do, lambda: str(_pipeline.map_files))],
+        uptodate=[UpToDate(lambda: _pipeline.up_to_now().map_files.nothing_to_do, lambda: str(_pipeline.map_files))],
         clean=lambda dry_run: _commands.clean([PAGES, VALIDATION_REPORT], dry_run),
     )
 

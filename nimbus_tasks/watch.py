@@ -64,7 +64,8 @@ def _watch_folder(session: _Session, source: Source, debounce_ms: int) -> None:
     changes = changes_in(
         *[STATE_FOLDER, *([source.folder] if source.folder and Path(source.folder).is_dir() else [])],
         watch_filter=_wanted(source),
-        step=debounce_ms,
+        # A burst is over when a step brought nothing: one or two halves after the last change.
+        step=max(1, debounce_ms // 2),
         debounce=debounce_ms * LONGEST_BURST,
         rust_timeout=CHECK_MS,
         yield_on_timeout=True,

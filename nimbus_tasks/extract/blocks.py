@@ -48,7 +48,7 @@ def find_places(main: Element, hidden: Container[Element]) -> list[Place] | None
     selectors = [element.css_path() for element in elements]
     # Like browsers, the parser nests 512 levels and puts what would be deeper side by side. Other readers of
     # the page do not, and would find other elements.
-    if any(len(selector) > _LONG and selector.count(">") > DEEPEST for selector in selectors):
+    if max(map(len, selectors), default=0) > _LONG and any(path.count(">") > DEEPEST for path in selectors):
         return None
     return list(zip(elements, kinds, selectors, strict=True))
 
@@ -78,23 +78,26 @@ def read_blocks(places: Sequence[Place]) -> tuple[list[Block], dict[str, str]]:
     inner ones hold a line break and no text, and what is left is its own: each text is read once, at the parser's
     speed, and the words before and after an inner block do not fuse.
     """
-    found = []
-    for place in reversed(places):
-        element, kind, _ = place
+    texts: list[str | None] = []
+    for element, kind, _ in reversed(places):
+        text: str | None
         if kind == "img":
-            found.append((collapse(element.attr("alt") or ""), place))
+            text = collapse(element.attr("alt") or "")
         else:
             text = element.text if kind in PREFORMATTED else collapsed_text(element)
-            if text and not text.isspace():  # no-break spaces alone say nothing either
-                found.append((text, place))
+            if not text or text.isspace():  # no-break spaces alone say nothing either
+                text = None
+        texts.append(text)
         element.set_text("\n")
-    blocks = []
-    selector_map = {}
-    for number, (text, (element, kind, selector)) in enumerate(reversed(found)):
-        block_id = f"block-{number}"
-        attributes = element.attrs
-        blocks.append(Block(block_id, kind, text, _plain(element, attributes) if attributes else {}))
-        selector_map[block_id] = selector
+
+    blocks: list[Block] = []
+    selector_map: dict[str, str] = {}
+    for (element, kind, selector), text in zip(places, reversed(texts), strict=True):
+        if text is not None:
+            block_id = f"block-{len(blocks)}"
+            attributes = element.attrs
+            blocks.append(Block(block_id, kind, text, _plain(element, attributes) if attributes else {}))
+            selector_map[block_id] = selector
     return blocks, selector_map
 
 

@@ -70,7 +70,7 @@ def _main_content(element: Element, selector: str, found: list[Element]) -> Main
 
 def _holds_the_page(element: Element, body: Element) -> bool:
     part = len(collapsed_text(element))
-    # White space counts for nothing. But what is enough for the whole with its white space is enough without.
+    # What is enough beside all of the body's text is enough without its white space: mostly, one look will do.
     if part >= _ENOUGH * len(body.text):
         return True
     whole = len(collapsed_text(body))

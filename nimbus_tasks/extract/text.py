@@ -18,6 +18,6 @@ def collapse(text: str) -> str:
 
 def collapsed_text(element: Element) -> str:
     """Return an element's text, collapsed by the parser: `collapse` would take twice the time."""
-    text = str(element.xpath_one("normalize-space()"))
+    text: str = element.xpath_one("normalize-space()")  # type: ignore[assignment] # XPath has other types too
     # XPath takes the form feed for a character, HTML for white space.
     return collapse(text) if "\f" in text else text

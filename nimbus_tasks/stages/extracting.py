@@ -59,20 +59,16 @@ class Survey(Struct, frozen=True):
 class Extraction(Struct, frozen=True):
     """What extraction did.
 
-    sources: what it knows now; the same is in the manifest.
-    read: how many source files it read.
+    pages: how many source files have a map now; read: how many it read.
     written, removed: the map files that differ from before, or are gone.
+    skipped: the source files that are not pages to publish.
     """
 
-    sources: Sources
+    pages: int
     read: int
     written: tuple[str, ...]
     removed: tuple[str, ...]
-
-    @property
-    def pages(self) -> int:
-        """How many source files have a map."""
-        return sum(bool(entry.map_file) for entry in self.sources.entries.values())
+    skipped: tuple[Odd, ...]
 
 
 class Extracted(Struct, frozen=True, array_like=True):
@@ -142,7 +138,8 @@ def extract(settings: Settings, plan: Survey, progress: Progress) -> Extraction:
         entries=entries,
     )
     manifest.write(Path(), manifest.SOURCES, sources)
-    return Extraction(sources, len(plan.changed), tuple(written), tuple(stale))
+    pages = sum(bool(entry.map_file) for entry in entries.values())
+    return Extraction(pages, len(plan.changed), tuple(written), tuple(stale), skipped_sources(sources))
 
 
 def _announce(plan: Survey) -> None:
@@ -154,7 +151,7 @@ def _announce(plan: Survey) -> None:
 
 
 def skipped_sources(sources: Sources) -> tuple[Odd, ...]:
-    """Return the source files that are not pages to publish, and why."""
+    """Return the source files that are not pages to publish, and why; failed ones may be, but cannot be read."""
     skipped = [Odd(path, e.skipped, e.failed) for path, e in sources.entries.items() if e.skipped]
     skipped += [Odd(path, reason) for path, reason in sources.odd.items()]
     skipped += [Odd(path, reason, failed=True) for path, reason in sources.unreadable.items()]
@@ -261,8 +258,3 @@ def _write_if_new(map_file: str, content: bytes) -> bool:
 
 def _words(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
-
-
-def failures(sources: Sources) -> int:
-    """Count the source files and folders that could not be read: their pages are as they were."""
-    return sum(entry.failed for entry in sources.entries.values()) + len(sources.unreadable)

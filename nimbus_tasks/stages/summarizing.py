@@ -11,13 +11,13 @@ from nimbus_tasks import files
 from nimbus_tasks.errors import StateError
 from nimbus_tasks.outcome import Outcome, PageResult, ResultName
 from nimbus_tasks.settings import SUMMARY_REPORT, UPLOAD_REPORT
-from nimbus_tasks.stages.extracting import skipped_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from nimbus_tasks.manifest import Pages, Sources
+    from nimbus_tasks.manifest import Pages
     from nimbus_tasks.plan import Plan
+    from nimbus_tasks.scan import Odd
 
 #: A step summary lists so many pages; the whole list is in the report.
 LISTED_IN_MARKDOWN = 50
@@ -60,9 +60,9 @@ def invalid_results(pages: Pages) -> Iterator[PageResult]:
         yield PageResult(entry.source_path or file, entry.page_id, "", "invalid", said, map_file=file)
 
 
-def skipped_results(sources: Sources) -> Iterator[PageResult]:
+def skipped_results(skipped: Iterable[Odd]) -> Iterator[PageResult]:
     """Yield a result for each source file that is not a page to publish; one that cannot be read has failed."""
-    for odd in skipped_sources(sources):
+    for odd in skipped:
         yield PageResult(odd.path, "", "", "failed" if odd.failed else "skipped", odd.reason)
 
 
@@ -71,7 +71,7 @@ def upload_summary(project_id: str, outcome: Outcome) -> Summary:
     return _summary(project_id, outcome, list(outcome.pages))
 
 
-def site_summary(project_id: str, outcome: Outcome, plan: Plan | None, pages: Pages, sources: Sources) -> Summary:
+def site_summary(project_id: str, outcome: Outcome, plan: Plan | None, pages: Pages, skipped: Iterable[Odd]) -> Summary:
     """Return the whole site as the run left it: an entry for each page here, and for each that went."""
     told = {page.page_id for page in outcome.pages if page.page_id}
     limited = {planned.page.page_id: planned.reason for planned in plan.waits} if plan else {}
@@ -83,7 +83,7 @@ def site_summary(project_id: str, outcome: Outcome, plan: Plan | None, pages: Pa
         reason = limited.get(entry.page_id, "unchanged")
         result: ResultName = "waiting" if entry.page_id in limited else "unchanged"
         entries.append(PageResult(entry.source_path, entry.page_id, reason, result, bytes=entry.size, map_file=file))
-    entries += skipped_results(sources)
+    entries += skipped_results(skipped)
     entries.sort(key=lambda page: page.path)
     return _summary(project_id, outcome, entries)
 

@@ -58,7 +58,14 @@ def upload(settings: Settings, pages: Pages, request: Request, observer: Observe
         SettingsError: the store or the batch that was asked for does not exist.
         StoreError, StateError: the target or the ledger cannot be used at all.
     """
-    return asyncio.run(_upload(settings, pages, request, observer, unreadable))
+    done: list[Uploaded] = []
+
+    async def run() -> None:
+        done.append(await _upload(settings, pages, request, observer, unreadable))
+
+    # Not by its return value: asyncio makes the `repr` of a task's result, which here is the whole site.
+    asyncio.run(run())
+    return done[0]
 
 
 async def _upload(settings: Settings, pages: Pages, request: Request, observer: Observer, unreadable: int) -> Uploaded:

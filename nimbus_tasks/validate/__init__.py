@@ -35,6 +35,9 @@ MAX_VALUE = 25 * 1024 * 1024
 #: No page record has more bytes around its extraction, its project id and its path than this.
 _ENVELOPE = 1024
 
+#: What JSON with white space in it holds, and compact JSON hardly ever: that is passed on as it is.
+_SPACED = (b"\n", b'": ', b'", "', b"}, {", b"], ", b"\t", b"\r")
+
 _members = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -65,7 +68,10 @@ def extraction_of(data: bytes) -> Raw:
     """
     members = _members.decode(data)
     del members["path"]
-    return Raw(msgspec.json.format(msgspec.json.encode(members), indent=-1))
+    encoded = msgspec.json.encode(members)
+    if any(mark in data for mark in _SPACED):
+        encoded = msgspec.json.format(encoded, indent=-1)
+    return Raw(encoded)
 
 
 def _record_size(document: object, data: bytes, project_id: str) -> int:

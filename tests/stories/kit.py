@@ -139,11 +139,7 @@ class Store:
     @property
     def batches(self) -> dict[str, dict[str, Any]]:
         prefix = f"batch:{PROJECT}:"
-        return {
-            key.removeprefix(prefix): value
-            for key, value in sorted(self.values.items())
-            if key.startswith(prefix)
-        }
+        return {key.removeprefix(prefix): value for key, value in sorted(self.values.items()) if key.startswith(prefix)}
 
     @property
     def project(self) -> dict[str, Any]:
@@ -276,9 +272,7 @@ class Site:
 
     @contextlib.contextmanager
     def ledger(self) -> Iterator[sqlite3.Connection]:
-        with contextlib.closing(
-            sqlite3.connect(self.folder / ".nimbus/ledger.db", isolation_level=None)
-        ) as connection:
+        with contextlib.closing(sqlite3.connect(self.folder / ".nimbus/ledger.db", isolation_level=None)) as connection:
             yield connection
 
     def forget_ledger(self) -> None:

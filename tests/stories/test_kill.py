@@ -140,9 +140,7 @@ def kill_at_every_step(template: Site, work: Path, kind: str, lose: str, *comman
 
 @pytest.mark.parametrize("lose", LOSSES, ids=lambda lose: f"lost:{lose or 'nothing'}")
 @pytest.mark.parametrize("project", [never_published, edited, come_back])
-def test_killed_before_any_call_of_store_or_ledger(
-    tmp_path: Path, project: Callable[[Path], Site], lose: str
-) -> None:
+def test_killed_before_any_call_of_store_or_ledger(tmp_path: Path, project: Callable[[Path], Site], lose: str) -> None:
     template = project(tmp_path / "template")
     kills = 0
     for folder in kill_at_every_step(template, tmp_path, "store", lose, "upload"):

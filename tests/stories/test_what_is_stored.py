@@ -105,9 +105,7 @@ def test_the_metadata_of_a_page(eventful: Store) -> None:
 
 
 def test_only_pages_have_metadata(eventful: Store) -> None:
-    assert all(
-        (metadata is not None) == key.startswith("page:") for key, metadata in eventful.metadata.items()
-    )
+    assert all((metadata is not None) == key.startswith("page:") for key, metadata in eventful.metadata.items())
 
 
 def test_the_status_of_a_page(eventful: Store) -> None:

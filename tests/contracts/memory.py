@@ -1,0 +1,80 @@
+"""A store in memory that keeps the contract and, where it is told to, fails as real stores do.
+
+A test double: it is held to the same contract suite as the real ones (`test_store.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.errors import StoreError
+from nimbus_tasks.kv import KEY_BYTES, METADATA_BYTES, VALUE_BYTES, Limits, Listed, Stored, Write
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+
+class MemoryStore:
+    """Holds values in a dictionary.
+
+    limits: small, so that a few pages take several requests.
+    refuse: key -> why a put of it fails; the other keys of the put are stored.
+    fail_at: the call (counted from 1) at which the store stops answering; 0: never.
+    meddle: is called before a swap, to change what it expects: another program was quicker.
+    """
+
+    identity = "memory:1"
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits(pairs=3, bytes=100_000, keys=3)
+        self.values: dict[str, bytes] = {}
+        self.metadata: dict[str, bytes] = {}
+        self.refuse: dict[str, str] = {}
+        self.fail_at = 0
+        self.meddle: Callable[[str], None] = lambda _: None
+        self.calls: list[tuple[str, list[str]]] = []
+
+    async def put(self, writes: Sequence[Write]) -> Stored:
+        self._answer("put", [write.key for write in writes])
+        failed = {w.key: why for w in writes if (why := self.refuse.get(w.key) or refusal(w))}
+        accepted = [write for write in writes if write.key not in failed]
+        for write in accepted:
+            self.values[write.key] = write.value
+            self.metadata[write.key] = write.metadata
+        return Stored(tuple(write.key for write in accepted), failed)
+
+    async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        self._answer("get", keys)
+        return {key: self.values[key] for key in keys if key in self.values}
+
+    async def names(self, prefix: str) -> AsyncIterator[Sequence[Listed]]:
+        found = [Listed(key, self.metadata[key]) for key in sorted(self.values) if key.startswith(prefix)]
+        for start in range(0, len(found), 1000):
+            self._answer("names", [prefix])
+            yield found[start : start + 1000]
+
+    async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
+        self._answer("swap", [key])
+        self.meddle(key)
+        if self.values.get(key) != expected:
+            return False
+        self.values[key], self.metadata[key] = value, b""
+        return True
+
+    async def close(self) -> None:
+        """Keep everything: the test wants to see it."""
+
+    def _answer(self, call: str, keys: Sequence[str]) -> None:
+        self.calls.append((call, list(keys)))
+        if len(self.calls) == self.fail_at:
+            raise StoreError("The store does not answer.", "Try again.")
+
+
+def refusal(write: Write) -> str:
+    if not 0 < len(write.key.encode()) <= KEY_BYTES or write.key in (".", ".."):
+        return f"its key is not 1 to {KEY_BYTES} bytes of UTF-8"
+    if len(write.value) > VALUE_BYTES:
+        return f"its value takes {len(write.value):,} bytes, KV takes at most {VALUE_BYTES:,}"
+    if len(write.metadata) > METADATA_BYTES:
+        return f"its metadata takes {len(write.metadata):,} bytes, KV takes at most {METADATA_BYTES:,}"
+    return ""

@@ -1,0 +1,188 @@
+"""The reports, and the Markdown that GitHub shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nimbus_tasks.errors import StateError
+from nimbus_tasks.manifest import PageEntry, Pages, SourceEntry, Sources
+from nimbus_tasks.outcome import Outcome, PageResult
+from nimbus_tasks.plan import Candidate, Held, Plan, Planned
+from nimbus_tasks.stages.summarizing import (
+    LISTED_IN_MARKDOWN,
+    invalid_results,
+    markdown,
+    plan_document,
+    site_summary,
+    skipped_results,
+    upload_summary,
+    write_step_summary,
+)
+from nimbus_tasks.verdict import Issue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nimbus_tasks.stages.summarizing import Summary
+
+PROJECT = "proj_0123456789ab"
+
+
+def result(path: str, name: str = "stored", error: str = "", page_id: str = "page_1") -> PageResult:
+    return PageResult(path, page_id, "changed", name, error, bytes=10)  # type: ignore[arg-type]
+
+
+def outcome(*pages: PageResult, **more: object) -> Outcome:
+    return Outcome("sqlite", "t0", "t1", batches=["batch_1"], pages=list(pages), **more)  # type: ignore[arg-type]
+
+
+def shown(*pages: PageResult, **more: object) -> str:
+    return markdown(upload_summary(PROJECT, outcome(*pages, **more)))
+
+
+def entry(name: str, *issues: Issue) -> PageEntry:
+    return PageEntry((1, 1, 1), f"dist/{name}.html", f"page_{name}", "digest", 7, issues)
+
+
+def results(summary: Summary) -> dict[str, str]:
+    return {page.path: page.result for page in summary.pages}
+
+
+# --- reports ------------------------------------------------------------------------------------------
+
+
+def test_the_upload_report_counts_what_the_run_did() -> None:
+    names = ["stored", "stored", "queued", "removed", "failed", "invalid"]
+    summary = upload_summary(PROJECT, outcome(*(result(str(n), name) for n, name in enumerate(names))))
+    counts = summary.counts
+    assert (counts.pages, counts.stored, counts.removed, counts.failed, counts.invalid) == (6, 3, 1, 1, 1)
+    assert summary.bytes == 20
+
+
+def test_the_summary_has_an_entry_for_every_page_of_the_site() -> None:
+    bad = Issue("maps/bad.json", "/head/title", "is missing", "error")
+    pages = Pages(
+        invalid=("maps/bad.json",),
+        entries={f"maps/{name}.json": entry(name) for name in ("sent", "same", "later")}
+        | {"maps/bad.json": entry("bad", bad)},
+    )
+    sources = Sources(
+        entries={
+            "dist/no.html": SourceEntry((1, 1, 1), "", "noindex"),
+            "dist/locked.html": SourceEntry((1, 1, 1), "", "cannot be read", failed=True),
+        },
+        odd={"dist/link.html": "a link to nothing"},
+    )
+    later = Planned(Candidate("page_later", "dist/later.html", "maps/later.json", "2", 7), "changed")
+    plan = Plan((), (), (), 1, waits=(later,))
+    done = outcome(result("dist/sent.html", page_id="page_sent"), *invalid_results(pages))
+    summary = site_summary(PROJECT, done, plan, pages, sources)
+    assert results(summary) == {
+        "dist/bad.html": "invalid",
+        "dist/later.html": "waiting",
+        "dist/link.html": "skipped",
+        "dist/locked.html": "failed",
+        "dist/no.html": "skipped",
+        "dist/same.html": "unchanged",
+        "dist/sent.html": "stored",
+    }
+    assert list(results(summary)) == sorted(results(summary))
+    assert {page.path: page.error for page in summary.pages if page.error} == {
+        "dist/bad.html": "is missing (/head/title)",
+        "dist/link.html": "a link to nothing",
+        "dist/locked.html": "cannot be read",
+        "dist/no.html": "noindex",
+    }
+
+
+def test_without_a_plan_all_that_is_valid_is_unchanged() -> None:
+    pages = Pages(entries={"maps/a.json": entry("a")})
+    assert results(site_summary(PROJECT, outcome(), None, pages, Sources())) == {"dist/a.html": "unchanged"}
+
+
+def test_a_page_that_meets_another_says_so_and_one_without_a_path_names_its_map() -> None:
+    pages = Pages(invalid=("maps/a.json",), entries={"maps/a.json": PageEntry((1, 1, 1), "", "", "", 0)})
+    (told,) = invalid_results(pages)
+    assert (told.path, told.error) == ("maps/a.json", "meets another page in its path or page id")
+
+
+def test_the_first_error_is_told_and_not_a_warning() -> None:
+    issues = (Issue("m", "", "could be better", "warning"), Issue("m", "", "not JSON", "error"))
+    pages = Pages(invalid=("m",), entries={"m": entry("a", *issues)})
+    assert [told.error for told in invalid_results(pages)] == ["not JSON"]
+
+
+def test_skipped_files_are_told_with_their_reasons() -> None:
+    sources = Sources(entries={"dist/a.html": SourceEntry((1, 1, 1), "maps/a.json")}, odd={"dist/b.html": "a folder"})
+    assert [(told.path, told.result) for told in skipped_results(sources)] == [("dist/b.html", "skipped")]
+
+
+def test_a_plan_as_a_document_lists_every_page_it_would_touch() -> None:
+    row = Held("page_2", "dist/b.html", "1", "b1", "t", "stored")
+    plan = Plan(
+        (Planned(Candidate("page_1", "dist/a.html", "maps/a.json", "1", 100), "new"),), (row,), (row,), 4, (), "no"
+    )
+    document = plan_document(plan)
+    assert [(page.path, page.reason, page.result) for page in document.pages] == [
+        ("dist/a.html", "new", "waiting"),
+        ("dist/b.html", "unfinished", "waiting"),
+        ("dist/b.html", "removed", "waiting"),
+    ]
+    assert (document.dry_run, document.bytes, document.unchanged, document.refusal) == (True, 100, 4, "no")
+
+
+# --- Markdown -----------------------------------------------------------------------------------------
+
+
+def test_markdown_shows_the_counts_and_what_is_not_as_it_was() -> None:
+    text = shown(
+        result("dist/a.html"), result("dist/b.html", "failed", "too large"), result("dist/c.html", "unchanged")
+    )
+    assert "| 1 | 1 | 0 | 0 | 1 | 0 | 0 |" in text
+    assert "Target `sqlite`, `batch_1`." in text
+    assert "| `dist/a.html` | stored | changed |" in text
+    assert "| `dist/b.html` | failed | too large |" in text
+    assert "dist/c.html" not in text
+    assert text.index("dist/b.html") < text.index("dist/a.html"), "failures come first"
+
+
+def test_markdown_without_anything_to_tell_has_no_table_of_pages() -> None:
+    text = markdown(upload_summary(PROJECT, Outcome("sqlite", "t0", "t1")))
+    assert "no batch" in text
+    assert "| page |" not in text
+
+
+def test_markdown_says_why_a_run_stopped_and_what_was_refused() -> None:
+    text = shown(stopped="The store\ndoes not answer", refusal="there is no page here at all")
+    assert "**Stopped:** The store does not answer" in text
+    assert "**Nothing was marked inactive:** there is no page here at all." in text
+
+
+def test_a_long_list_is_cut_and_says_where_the_rest_is() -> None:
+    text = shown(*(result(f"dist/{number:03d}.html") for number in range(LISTED_IN_MARKDOWN + 3)))
+    assert text.count("| stored | changed |") == LISTED_IN_MARKDOWN
+    assert "… and 3 more in `.nimbus/reports/summary.json`." in text
+
+
+@given(st.text(), st.text(min_size=1))
+def test_no_path_and_no_error_breaks_the_table(path: str, error: str) -> None:
+    text = shown(result(path, "failed", error))
+    (row,) = [line for line in text.split("\n") if "| failed |" in line and line.startswith("| `")]
+    assert row.replace("\\|", "").count("|") == 4
+    assert row.count("`") == 2
+
+
+def test_the_step_summary_is_added_to_what_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "step.md"
+    file.write_text("before\n")
+    write_step_summary(str(file), upload_summary(PROJECT, outcome()))
+    assert file.read_text(encoding="utf-8").startswith("before\n## Nimbus upload\n")
+
+
+def test_a_step_summary_that_cannot_be_written_names_the_variable(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"\$GITHUB_STEP_SUMMARY .* cannot be written: is a directory"):
+        write_step_summary(str(tmp_path), upload_summary(PROJECT, outcome()))
