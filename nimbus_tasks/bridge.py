@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import sys
 from typing import TYPE_CHECKING, Any
@@ -96,9 +97,13 @@ class UpToDate:
 
     def __call__(self) -> bool:
         try:
-            return self._verdict()
+            fresh = self._verdict()
         except NimbusError:
             return False  # the stage itself will say what is wrong
+        if fresh:
+            # What was read to find this out is not garbage: the process need not search it when it ends.
+            gc.freeze()
+        return fresh
 
     def __repr__(self) -> str:
         try:

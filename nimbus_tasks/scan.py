@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import time
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -94,9 +95,9 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 def _let_clock_step(files: dict[str, Stamp]) -> None:
     """Wait until a later change of any of these files must give it another stamp."""
-    youngest = time.time_ns() - CLOCK_STEP_NS
-    young = [path for path, stamp in files.items() if stamp[2] > youngest]
-    if young:
+    last_step = time.time_ns() - CLOCK_STEP_NS
+    if max(map(itemgetter(2), files.values()), default=0) > last_step:
+        young = [path for path, stamp in files.items() if stamp[2] > last_step]
         time.sleep(CLOCK_STEP_NS / 1e9)
         for path in young:
             with contextlib.suppress(OSError):  # gone meanwhile: reading it will say so

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,6 @@ from nimbus_tasks.plan import Held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def row(name: str, step: str = "queued", batch: str = "b1", digest: str = "1") -> Held:
@@ -153,9 +154,6 @@ ROWS = st.lists(st.builds(row, st.sampled_from("abcd"), STEPS, st.sampled_from([
 
 @given(st.lists(ROWS, max_size=5))
 def test_a_ledger_is_a_dictionary_that_survives(confirmations: list[list[Held]]) -> None:
-    import tempfile
-    from pathlib import Path
-
     model: dict[str, Held] = {}
     with tempfile.TemporaryDirectory() as folder:
         for rows in confirmations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import get_args
 
 import pytest
@@ -46,14 +47,14 @@ def test_a_batch_moves_as_the_table_says_and_in_no_other_way(now: BatchState, th
 )
 def test_the_ways_of_a_batch_in_the_contract(way: str) -> None:
     states = way.split()
-    for now, then in zip(states, states[1:], strict=False):
+    for now, then in itertools.pairwise(states):
         assert then in BATCH_MOVES[now]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("way", ["uploaded queued processing done", "processing failed queued", "uploaded cancelled"])
 def test_the_ways_of_a_page_in_the_contract(way: str) -> None:
     states = way.split()
-    for now, then in zip(states, states[1:], strict=False):
+    for now, then in itertools.pairwise(states):
         assert then in PAGE_MOVES[now]  # type: ignore[index]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +32,7 @@ def test_no_request_is_larger_than_allowed_unless_one_thing_is(sizes: list[int],
 @given(SIZES, st.integers(1, 6), st.integers(1, 15))
 def test_no_request_is_smaller_than_it_must_be(sizes: list[int], pairs: int, most: int) -> None:
     requests = packed(sizes, pairs, most)
-    for request, following in zip(requests, requests[1:], strict=False):
+    for request, following in itertools.pairwise(requests):
         assert len(request) == pairs or sum(request) + following[0] > most
 
 

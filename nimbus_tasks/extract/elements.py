@@ -22,43 +22,19 @@ OPAQUE = ("audio", "canvas", "datalist", "object", "optgroup", "option", "select
 #: Blocks made to hold text. An element unknown to HTML is part of the text in them, and a block elsewhere.
 TEXT_BLOCKS = frozenset(
     {
-        *(
-            "caption",
-            "dd",
-            "dt",
-            "figcaption",
-            "h1",
-            "h2",
-            "h3",
-            "h4",
-            "h5",
-            "h6",
-            "legend",
-            "li",
-            "listing",
-            "p",
-        ),
-        *("plaintext", "pre", "summary", "td", "th", "xmp"),
+        *("caption", "dd", "dt", "figcaption", "legend", "li", "p", "summary", "td", "th"),
+        *("h1", "h2", "h3", "h4", "h5", "h6"),
+        *("listing", "plaintext", "pre", "xmp"),
     }
 )
 
 #: Blocks made to hold other blocks. They own text only where a page writes it bare.
 CONTAINERS = frozenset(
     {
-        *(
-            "address",
-            "article",
-            "aside",
-            "blockquote",
-            "body",
-            "center",
-            "colgroup",
-            "details",
-            "dialog",
-            "dir",
-        ),
-        *("div", "dl", "fieldset", "figure", "footer", "form", "frameset", "header", "hgroup", "html", "main"),
-        *("marquee", "menu", "nav", "ol", "search", "section", "table", "tbody", "tfoot", "thead", "tr", "ul"),
+        *("address", "article", "aside", "blockquote", "body", "center", "colgroup", "details", "dialog"),
+        *("dir", "div", "dl", "fieldset", "figure", "footer", "form", "frameset", "header", "hgroup", "html"),
+        *("main", "marquee", "menu", "nav", "ol", "search", "section", "table", "tbody", "tfoot", "thead"),
+        *("tr", "ul"),
     }
 )
 

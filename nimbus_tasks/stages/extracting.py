@@ -100,7 +100,14 @@ def survey(settings: Settings, maps: Scan) -> Survey:
     else:
         found = scan(folder, matcher(settings.source.include, settings.source.exclude))
     entries = known.entries if known.rules == rules else {}
-    changed = tuple(path for path, stamp in found.files.items() if _is_changed(entries.get(path), stamp, maps))
+    changed = tuple(
+        path
+        for path, stamp in found.files.items()
+        if (entry := entries.get(path)) is None
+        or entry.stamp != stamp
+        or entry.failed
+        or (entry.map_file and entry.map_file not in maps.files)
+    )
     missing = [path for path in known.entries if path not in found.files]
     unreadable = tuple(f"{odd.path}/" for odd in found.odd if odd.failed)
     # A folder that a build has just emptied is no reason to forget the site, nor is one that cannot be read.
@@ -171,12 +178,6 @@ def map_file_of(source_path: str) -> str:
         # File systems take 255 bytes a name, and `.json` and a temporary name must fit too.
         name = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     return os.path.join(MAPS_FOLDER, parent, f"{name}.json")
-
-
-def _is_changed(entry: SourceEntry | None, stamp: tuple[int, int, int], maps: Scan) -> bool:
-    if entry is None or entry.stamp != stamp or entry.failed:
-        return True
-    return bool(entry.map_file) and entry.map_file not in maps.files
 
 
 def _check(rules: Rules) -> None:

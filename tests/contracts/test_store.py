@@ -19,7 +19,7 @@ from contracts.memory import MemoryStore
 
 from nimbus_tasks.errors import StoreError
 from nimbus_tasks.kv import KEY_BYTES, METADATA_BYTES, VALUE_BYTES, Listed, Write
-from nimbus_tasks.kv.sqlite import SqliteStore
+from nimbus_tasks.kv.sqlite import SqliteStore, read_identity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,17 +29,18 @@ if TYPE_CHECKING:
 
     Open = Callable[[], contextlib.AbstractAsyncContextManager[Store]]
 
-FACTORIES: dict[str, Callable[[Path], Store]] = {
-    "sqlite": lambda folder: SqliteStore(folder / "kv.db"),
-    "memory": lambda folder: memory_of(folder),
-}
-
 
 @functools.cache
 def memory_of(folder: Path) -> MemoryStore:
     store = MemoryStore()
     store.identity = f"memory:{folder}"
     return store
+
+
+FACTORIES: dict[str, Callable[[Path], Store]] = {
+    "sqlite": lambda folder: SqliteStore(folder / "kv.db"),
+    "memory": memory_of,
+}
 
 
 @pytest.fixture(params=FACTORIES)
@@ -349,3 +350,29 @@ def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "kv.db").mkdir()
     with pytest.raises(StoreError, match="does not answer"):
         SqliteStore(tmp_path / "kv.db")
+
+
+def test_the_identity_of_a_file_can_be_read_without_opening_the_store(tmp_path: Path) -> None:
+    file = tmp_path / "kv #1?.db"
+    assert read_identity(file) == ""
+    assert not file.exists()
+    store = SqliteStore(file)
+    asyncio.run(store.close())
+    assert read_identity(file) == store.identity
+
+
+class Unstorable(list[int]):
+    """Passes for a value until SQLite sees it."""
+
+
+def test_a_put_that_fails_in_the_middle_stores_none_of_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        store = SqliteStore(tmp_path / "kv.db")
+        with pytest.raises(StoreError, match="does not answer"):
+            await store.put([Write("a", b"1"), Write("b", Unstorable())])  # type: ignore[arg-type]
+        assert await store.get(["a"]) == {}
+        await store.put([Write("a", b"2")])
+        assert await store.get(["a"]) == {"a": b"2"}
+        await store.close()
+
+    asyncio.run(story())

@@ -17,7 +17,9 @@ import sys
 import threading
 from hashlib import md5
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import ptyprocess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -270,6 +272,11 @@ class Site:
         """Return the whole site as the last run left it, as path -> result."""
         return {page["path"]: page["result"] for page in self.report("summary")["pages"]}
 
+    def change_store(self, statement: str, *values: object) -> None:
+        """Write to the store as another program would."""
+        with contextlib.closing(sqlite3.connect(self.folder / ".nimbus/kv.db", isolation_level=None)) as connection:
+            connection.execute(statement, values)
+
     @contextlib.contextmanager
     def ledger(self) -> Iterator[sqlite3.Connection]:
         with contextlib.closing(sqlite3.connect(self.folder / ".nimbus/ledger.db", isolation_level=None)) as connection:
@@ -323,3 +330,37 @@ class Running:
         """Press Ctrl-C, and return the exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.end()
+
+
+class Terminal:
+    """A command on a terminal of its own."""
+
+    def __init__(self, site: Site, *arguments: str, **environment: str) -> None:
+        self._site, self._arguments, self._environment = site, arguments, environment
+        self.said = ""
+
+    def __enter__(self) -> Self:
+        self._process = ptyprocess.PtyProcess.spawn(
+            [sys.executable, "-m", "doit", *self._arguments],
+            cwd=str(self._site.folder),
+            env=self._site.environment({"TERM": "xterm-256color", **self._environment}),
+            dimensions=(40, 120),
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.close(force=True)
+
+    def until(self, words: str) -> None:
+        while words not in self.said:
+            self.said += self._process.read(4096).decode(errors="replace")
+
+    def type(self, keys: str) -> None:
+        self._process.write(keys.encode())
+
+    def end(self) -> int:
+        try:
+            while True:
+                self.said += self._process.read(4096).decode(errors="replace")
+        except EOFError:
+            return int(self._process.wait())

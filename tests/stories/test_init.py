@@ -7,7 +7,7 @@ import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
-from kit import Store, html
+from kit import Store, Terminal, html
 
 if TYPE_CHECKING:
     from kit import Site
@@ -77,8 +77,6 @@ def test_without_a_terminal_init_asks_nothing(empty: Site) -> None:
 
 
 def test_on_a_terminal_init_asks_for_what_it_cannot_know(empty: Site) -> None:
-    from test_terminal import Terminal
-
     empty.write("html/index.html", html())
     with Terminal(empty, "nimbus:project:init") as terminal:
         terminal.until("Folder with the built HTML")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,15 +111,10 @@ def test_the_first_upload_cannot_go_on_with_a_batch(site: Site) -> None:
 
 
 def test_a_completed_batch_takes_no_more_pages(published: Site) -> None:
-    import json
-    import sqlite3
-
     (batch_id,) = published.store.batches
     (key,) = (key for key in published.store.values if key.endswith(batch_id))
     completed = published.store.values[key] | {"status": "completed"}
-    with sqlite3.connect(published / ".nimbus/kv.db") as connection:
-        connection.execute("UPDATE kv SET value = ? WHERE key = ?", (json.dumps(completed).encode(), key))
-    connection.close()
+    published.change_store("UPDATE kv SET value = ? WHERE key = ?", json.dumps(completed).encode(), key)
     published.page("d")
     run = published.doit("upload", f"--batch={batch_id}")
     assert run.status == 2

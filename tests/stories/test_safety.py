@@ -127,11 +127,7 @@ def test_forget_heals_a_ledger_that_lies(published: Site) -> None:
 
 
 def test_a_page_that_another_hand_wrote_to_the_store_is_found_by_forget(published: Site) -> None:
-    import sqlite3
-
-    with sqlite3.connect(published / ".nimbus/kv.db") as connection:
-        connection.execute("UPDATE kv SET metadata = NULL WHERE key LIKE ?", (f"page:%{page_id(A)}",))
-    connection.close()
+    published.change_store("UPDATE kv SET metadata = NULL WHERE key LIKE ?", f"page:%{page_id(A)}")
     published.doit("forget", "upload")
     published.publish()
     assert published.sent() == {A: "changed"}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-import ptyprocess
 import pytest
-from kit import SECONDS, Site
+from kit import SECONDS, Site, Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,40 +23,6 @@ async def put(self, writes, _put=SqliteStore.put):
 
 SqliteStore.put = put
 """
-
-
-class Terminal:
-    """A command on a terminal of its own."""
-
-    def __init__(self, site: Site, *arguments: str, **environment: str) -> None:
-        self._site, self._arguments, self._environment = site, arguments, environment
-        self.said = ""
-
-    def __enter__(self) -> Self:
-        self._process = ptyprocess.PtyProcess.spawn(
-            [sys.executable, "-m", "doit", *self._arguments],
-            cwd=str(self._site.folder),
-            env=self._site.environment({"TERM": "xterm-256color", **self._environment}),
-            dimensions=(40, 120),
-        )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.close(force=True)
-
-    def until(self, words: str) -> None:
-        while words not in self.said:
-            self.said += self._process.read(4096).decode(errors="replace")
-
-    def type(self, keys: str) -> None:
-        self._process.write(keys.encode())
-
-    def end(self) -> int:
-        try:
-            while True:
-                self.said += self._process.read(4096).decode(errors="replace")
-        except EOFError:
-            return int(self._process.wait())
 
 
 @pytest.fixture

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from kit import SECONDS
 
-from nimbus_tasks.lock import hold
+from nimbus_tasks.errors import StateError
+from nimbus_tasks.lock import LOCK_FILE, Holder, hold, last_held
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kit import Running, Site
 
 A, B, C = (f"dist/{name}.html" for name in "abc")
@@ -72,3 +77,61 @@ def test_the_lock_of_a_killed_command_is_free(site: Site) -> None:
         run.until("Waiting for")
         run.process.kill()
     assert "Waiting" not in site.publish().out
+
+
+# --- the lock itself ----------------------------------------------------------------------------------
+
+
+def test_whoever_waits_is_told_who_holds_the_lock_and_gets_it_afterwards(tmp_path: Path) -> None:
+    told: list[Holder] = []
+    waiting, entered = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with hold(tmp_path, "doit watch", lambda holder: (told.append(holder), waiting.set())):  # type: ignore[func-returns-value]
+            entered.set()
+
+    second = threading.Thread(target=wait)
+    with hold(tmp_path, "doit upload", nobody):
+        second.start()
+        assert waiting.wait(SECONDS)
+        assert not entered.is_set()
+    assert entered.wait(SECONDS)
+    second.join(SECONDS)
+    assert [(holder.pid, holder.does) for holder in told] == [(os.getpid(), "doit upload")]
+
+
+def test_a_holder_that_has_not_signed_yet_is_another_run(tmp_path: Path) -> None:
+    told: list[str] = []
+    with hold(tmp_path, "doit upload", nobody):
+        (tmp_path / LOCK_FILE).write_text("")
+
+        def give_up(holder: Holder) -> None:
+            told.append(holder.does)
+            raise InterruptedError
+
+        with pytest.raises(InterruptedError), hold(tmp_path, "doit watch", give_up):
+            pass
+    assert told == ["another run"]
+
+
+def test_a_holder_can_tell_whether_others_held_it_since_it_looked(tmp_path: Path) -> None:
+    assert last_held(tmp_path) == 0
+    with hold(tmp_path, "doit upload", nobody):
+        pass
+    seen = last_held(tmp_path)
+    with hold(tmp_path, "doit upload", nobody) as before:
+        assert before == seen
+    assert last_held(tmp_path) > seen
+
+
+def test_an_error_inside_frees_the_lock(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), hold(tmp_path, "doit upload", nobody):
+        raise RuntimeError
+    with hold(tmp_path, "doit upload", nobody):
+        pass
+
+
+def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / LOCK_FILE).mkdir(parents=True)
+    with pytest.raises(StateError, match="lock cannot be opened: is a directory"), hold(tmp_path, "x", nobody):
+        pass

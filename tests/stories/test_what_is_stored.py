@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import re
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -163,9 +166,6 @@ def test_the_project_record_counts_what_is_there(eventful: Store) -> None:
 
 
 def test_the_table_is_the_one_of_the_contract(tmp_path: Path) -> None:
-    import contextlib
-    import sqlite3
-
     Site.with_pages(tmp_path, "a").publish()
     with contextlib.closing(sqlite3.connect(tmp_path / ".nimbus/kv.db")) as connection:
         columns = connection.execute("SELECT name, type, pk FROM pragma_table_info('kv')").fetchall()
@@ -179,17 +179,12 @@ def test_without_an_audit_log_no_log_records_are_written(tmp_path: Path) -> None
 
 
 def test_what_another_program_keeps_in_the_project_record_stays(tmp_path: Path) -> None:
-    import json
-    import sqlite3
-
     site = Site.with_pages(tmp_path, "a")
     site.publish()
     record = site.store.project
     record["settings"] |= {"tone": "friendly", "ai_model": "gpt"}
-    with sqlite3.connect(tmp_path / ".nimbus/kv.db") as connection:
-        values = (json.dumps(record).encode(), f"project:{PROJECT}")
-        connection.execute("UPDATE kv SET value = ? WHERE key = ?", values)
-    connection.close()
+    written = json.dumps(record).encode()
+    site.change_store("UPDATE kv SET value = ? WHERE key = ?", written, f"project:{PROJECT}")
     site.page("b")
     site.publish()
     assert site.store.project["settings"]["tone"] == "friendly"
