@@ -34,7 +34,7 @@ class Commands:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.pipeline = Pipeline(narration.waiting(console))
+        self.pipeline = Pipeline(narration.waiting(console), console.warn)
 
     def extract(self) -> int:
         done = self.pipeline.extract(self._progress("Extracting"))

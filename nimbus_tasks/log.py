@@ -36,6 +36,20 @@ def _without_rich() -> Iterator[None]:
         del sys.modules["rich"]
 
 
+class _Lines:
+    """A file that is open only while a line is added: it may be moved away, and lines of processes do not mix."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, line: bytes) -> None:
+        with open(self._path, "ab", buffering=0) as file:
+            file.write(line)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
 class Log:
     """Appends events at or above a level. Opened at the first event: a run with nothing to say costs nothing."""
 
@@ -61,8 +75,7 @@ class Log:
 
         self._path.parent.mkdir(parents=True, exist_ok=True)
         logger: FilteringBoundLogger = structlog.wrap_logger(
-            # Unbuffered, in append mode: lines of several processes do not mix.
-            structlog.BytesLogger(open(self._path, "ab", buffering=0)),  # noqa: SIM115 - open while we run
+            structlog.BytesLogger(_Lines(self._path)),  # type: ignore[arg-type]  # all that it uses of a file
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks import manifest, settings
+from nimbus_tasks.errors import StateError
 from nimbus_tasks.lock import hold, last_held
 from nimbus_tasks.log import Log
 from nimbus_tasks.outcome import Outcome
@@ -38,10 +39,16 @@ if TYPE_CHECKING:
 
 
 class Pipeline:
-    """The project in the working directory. `waiting` is told who holds the lock, when there is a wait."""
+    """The project in the working directory.
 
-    def __init__(self, waiting: Callable[[Holder], None] = lambda _: None) -> None:
+    `waiting` is told who holds the lock, when there is a wait; `warn` what went wrong beside the matter itself.
+    """
+
+    def __init__(
+        self, waiting: Callable[[Holder], None] = lambda _: None, warn: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.waiting = waiting
+        self.warn = warn
         self.uploaded: Uploaded | None = None
         self._seen_lock = 0
 
@@ -194,7 +201,10 @@ class Pipeline:
         from nimbus_tasks.stages import summarizing  # noqa: PLC0415
 
         if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-            summarizing.write_step_summary(path, site)
+            try:
+                summarizing.write_step_summary(path, site)
+            except StateError as error:
+                self.warn(str(error))
 
     def _log_upload(self, outcome: Outcome) -> None:
         for page in outcome.pages:

@@ -68,7 +68,10 @@ def scan(folder: str, wanted: Callable[[str], bool]) -> Scan:
                     if wanted(path[offset:]):
                         odd.append(Odd(_sayable(path), "a folder, not a file"))
                 elif wanted(path[offset:]):
-                    status = entry.stat(follow_symlinks=False)
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue  # it went while we looked
                     if stat.S_ISREG(status.st_mode) and (path.isascii() or _is_utf8(path)):
                         files[path] = (status.st_mtime_ns, status.st_size, status.st_ctime_ns)
                     else:

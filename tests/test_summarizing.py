@@ -12,6 +12,7 @@ from nimbus_tasks.errors import StateError
 from nimbus_tasks.manifest import PageEntry, Pages, SourceEntry, Sources
 from nimbus_tasks.outcome import Outcome, PageResult
 from nimbus_tasks.plan import Candidate, Held, Plan, Planned
+from nimbus_tasks.stages.extracting import skipped_sources
 from nimbus_tasks.stages.summarizing import (
     LISTED_IN_MARKDOWN,
     invalid_results,
@@ -80,7 +81,7 @@ def test_the_summary_has_an_entry_for_every_page_of_the_site() -> None:
     later = Planned(Candidate("page_later", "dist/later.html", "maps/later.json", "2", 7), "changed")
     plan = Plan((), (), (), 1, waits=(later,))
     done = outcome(result("dist/sent.html", page_id="page_sent"), *invalid_results(pages))
-    summary = site_summary(PROJECT, done, plan, pages, sources)
+    summary = site_summary(PROJECT, done, plan, pages, skipped_sources(sources))
     assert results(summary) == {
         "dist/bad.html": "invalid",
         "dist/later.html": "waiting",
@@ -101,7 +102,7 @@ def test_the_summary_has_an_entry_for_every_page_of_the_site() -> None:
 
 def test_without_a_plan_all_that_is_valid_is_unchanged() -> None:
     pages = Pages(entries={"maps/a.json": entry("a")})
-    assert results(site_summary(PROJECT, outcome(), None, pages, Sources())) == {"dist/a.html": "unchanged"}
+    assert results(site_summary(PROJECT, outcome(), None, pages, [])) == {"dist/a.html": "unchanged"}
 
 
 def test_a_page_that_meets_another_says_so_and_one_without_a_path_names_its_map() -> None:
@@ -118,7 +119,9 @@ def test_the_first_error_is_told_and_not_a_warning() -> None:
 
 def test_skipped_files_are_told_with_their_reasons() -> None:
     sources = Sources(entries={"dist/a.html": SourceEntry((1, 1, 1), "maps/a.json")}, odd={"dist/b.html": "a folder"})
-    assert [(told.path, told.result) for told in skipped_results(sources)] == [("dist/b.html", "skipped")]
+    assert [(told.path, told.result) for told in skipped_results(skipped_sources(sources))] == [
+        ("dist/b.html", "skipped")
+    ]
 
 
 def test_a_plan_as_a_document_lists_every_page_it_would_touch() -> None:

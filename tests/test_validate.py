@@ -137,9 +137,7 @@ TOO_DEEP = "nested deeper than 200 levels: a page map needs four, so mend what w
 
 
 @pytest.mark.parametrize(("data", "message", "position"), UNREADABLE)
-def test_unreadable_bytes_give_one_issue_that_says_where(
-    data: bytes, message: str, position: tuple[int, int]
-) -> None:
+def test_unreadable_bytes_give_one_issue_that_says_where(data: bytes, message: str, position: tuple[int, int]) -> None:
     verdict = validate_map(FILE, data, PROJECT)
     assert verdict.issues == (Issue(FILE, "", message, "error", *position),)
     assert (verdict.source_path, verdict.page_id, verdict.digest, verdict.valid) == ("", "", "", False)
@@ -229,8 +227,7 @@ FAULTS: list[tuple[Any, str, str]] = [
     (
         changed("main_selector", to=True),
         "/main_selector",
-        "main_selector must be a string, not true or false: "
-        "write the CSS selector of the main content, such as main",
+        "main_selector must be a string, not true or false: write the CSS selector of the main content, such as main",
     ),
     (changed("head"), "/head", "head is missing: write an object with at least the page's title"),
     (
@@ -290,26 +287,22 @@ FAULTS: list[tuple[Any, str, str]] = [
     (
         changed("above_fold_blocks", 0, "content", to=None),
         "/above_fold_blocks/0/content",
-        "above_fold_blocks[0].content must be a string, not null: "
-        'write the element\'s text, "" where it has none',
+        'above_fold_blocks[0].content must be a string, not null: write the element\'s text, "" where it has none',
     ),
     (
         changed("above_fold_blocks", 0, "attributes", to=None),
         "/above_fold_blocks/0/attributes",
-        "above_fold_blocks[0].attributes must be an object, not null: "
-        "write an object of strings, or leave it out",
+        "above_fold_blocks[0].attributes must be an object, not null: write an object of strings, or leave it out",
     ),
     (
         changed("rest_of_page_blocks", 0, "attributes", "class", to=["a"]),
         "/rest_of_page_blocks/0/attributes/class",
-        "rest_of_page_blocks[0].attributes.class must be a string, not an array: "
-        "write a string, or leave it out",
+        "rest_of_page_blocks[0].attributes.class must be a string, not an array: write a string, or leave it out",
     ),
     (
         changed("rest_of_page_blocks", 1, "optimized_content", to=None),
         "/rest_of_page_blocks/1/optimized_content",
-        "rest_of_page_blocks[1].optimized_content must be a string, not null: "
-        "write the new text, or leave it out",
+        "rest_of_page_blocks[1].optimized_content must be a string, not null: write the new text, or leave it out",
     ),
     (
         changed("selector_map", to=None),
@@ -368,9 +361,7 @@ def test_all_faults_of_a_page_are_named_at_once() -> None:
         "/above_fold_blocks/0/content",
         "/above_fold_blocks/1",
     ]
-    assert "head.title is missing: add a <title> to the page" in [
-        message for _, message in said(judge(document))
-    ]
+    assert "head.title is missing: add a <title> to the page" in [message for _, message in said(judge(document))]
 
 
 @pytest.mark.parametrize(
@@ -401,9 +392,7 @@ def test_a_path_has_no_control_characters_and_the_message_has_none_either(contro
     assert message.isprintable()
 
 
-@pytest.mark.parametrize(
-    "path", ["index.html", "dist/…/ü 1.html", "a..b/.well-known/x", "dist/c:d.html", "..."]
-)
+@pytest.mark.parametrize("path", ["index.html", "dist/…/ü 1.html", "a..b/.well-known/x", "dist/c:d.html", "..."])
 def test_odd_but_honest_paths_are_fine(path: str) -> None:
     assert judge(changed("path", to=path)).valid
 
@@ -574,11 +563,7 @@ def test_unknown_fields_travel_along_unchanged() -> None:
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
 anything = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=12,
 )
@@ -601,8 +586,7 @@ def pages(draw: st.DrawFn) -> dict[str, Any]:
         "path": draw(st.sampled_from(["dist/a.html", "ü.html", "dist/x y/z.html"])),
         "engine": "html",
         "main_selector": "main",
-        "head": {"title": "T" + draw(texts), **draw(st.dictionaries(texts, texts, max_size=3))}
-        | {"title": "T"},
+        "head": {"title": "T" + draw(texts), **draw(st.dictionaries(texts, texts, max_size=3))} | {"title": "T"},
         "dimensions": draw(st.dictionaries(texts, st.integers() | texts, max_size=3)),
         "above_fold_blocks": draw(_blocks_of(ids[:fold])),
         "rest_of_page_blocks": draw(_blocks_of(ids[fold:])),
@@ -677,13 +661,8 @@ def test_the_digest_does_not_see_order_white_space_escapes_or_time_stamps(
     page: dict[str, Any], data: st.DataObject
 ) -> None:
     other = _shuffled(page, lambda keys: data.draw(st.permutations(keys)))
-    other |= {
-        stamp: data.draw(texts)
-        for stamp in data.draw(st.sets(st.sampled_from(sorted(records.VOLATILE_FIELDS))))
-    }
-    written = json.dumps(
-        other, indent=data.draw(st.sampled_from([None, 0, 3])), ensure_ascii=data.draw(st.booleans())
-    )
+    other |= {stamp: data.draw(texts) for stamp in data.draw(st.sets(st.sampled_from(sorted(records.VOLATILE_FIELDS))))}
+    written = json.dumps(other, indent=data.draw(st.sampled_from([None, 0, 3])), ensure_ascii=data.draw(st.booleans()))
     assert validate_map(FILE, written.encode(), PROJECT).digest == judge(page).digest
 
 

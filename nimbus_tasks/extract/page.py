@@ -40,8 +40,6 @@ def extract(source_path: str, html: bytes, rules: Rules) -> PageMap | Skipped:
     for element in (*hidden, *main.left_out):
         element.clear()
     blocks, selector_map = read_blocks(places)
-    if not blocks:
-        return Skipped(source_path, "it has nothing to read")
     if before_mark is None or rules.fold == 0:
         above = count_above(blocks, rules.fold)
     else:

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import os
 import sqlite3
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -118,7 +119,7 @@ class SqliteStore:
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
         # Page records take tens of kilobytes: larger pages than SQLite's 4 KiB store them half as fast again.
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        _log_ahead(connection)
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // PAGE_BYTES}")
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
@@ -152,6 +153,20 @@ class SqliteStore:
                 f"The embedded store {self._path} does not answer: {error}.",
                 "Check the disk and the file's permissions; if it is damaged, remove it and upload again.",
             ) from None
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging. Where several make the file at once, SQLite refuses instead of waiting."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.002)
+        else:
+            return
 
 
 def read_identity(path: Path) -> str:

@@ -26,7 +26,6 @@ TEXT = "<p>" + "word " * 60
         (b"<?xml version='1.0'?>\n<!DOCTYPE doc [<!ELEMENT doc ANY>]><doc>a</doc>", "not HTML but XML (doc)"),
         (b"<feed xmlns='http://www.w3.org/2005/Atom'><title>a", "not HTML but XML (feed)"),
         (b"<frameset><frame src=x></frameset>", "it consists of frames"),
-        (b"<p>&nbsp;</p><script>a</script>", "nothing to read"),
         (b"<meta name=robots content='NoIndex, follow'><p>a", "noindex"),
         (b"<meta name=robots content=none><p>a", "noindex"),
         (b"<meta http-equiv=Refresh content='0; URL=x.html'><p>moved", "only redirects to x.html"),
@@ -55,6 +54,7 @@ def test_what_is_no_page_is_skipped_with_a_reason(content: bytes, reason: str) -
         f"<meta http-equiv=refresh content='9;url=x'>{TEXT}",
         "<meta name=robots content='index, nofollow'><p>a",
         "<img src=a>",
+        "<title>Drawn by a script</title><p>&nbsp;</p><script>a</script>",
     ],
 )
 def test_what_is_a_page_is_read(content: str) -> None:

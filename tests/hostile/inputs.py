@@ -52,9 +52,7 @@ def make_all(inputs: list[Hostile]) -> None:
     for folder in (SOURCE, MAPS):
         Path(folder).mkdir(parents=True, exist_ok=True)
     for number, path in enumerate(GOOD_PAGES):
-        Path(path).write_text(
-            _html(f"<h1>Good page {number}</h1><p>It must arrive, whatever lies beside it.</p>")
-        )
+        Path(path).write_text(_html(f"<h1>Good page {number}</h1><p>It must arrive, whatever lies beside it.</p>"))
     for hostile in inputs:
         hostile.make()
 
@@ -70,9 +68,7 @@ def good_map(path: str) -> dict[str, Any]:
         "head": {"title": "A page", "metaDescription": "Made by another tool."},
         "dimensions": {},
         "above_fold_blocks": [{"id": "block-0", "type": "h1", "content": "A page"}],
-        "rest_of_page_blocks": [
-            {"id": "block-1", "type": "p", "content": "Text", "attributes": {"class": "x"}}
-        ],
+        "rest_of_page_blocks": [{"id": "block-1", "type": "p", "content": "Text", "attributes": {"class": "x"}}],
         "selector_map": {"block-0": "h1", "block-1": "p"},
     }
 
@@ -189,9 +185,7 @@ def _maps() -> Iterator[Hostile]:
         yield Hostile(f"map: {'.'.join(map(str, where))} {said}", _writer(file, data), "invalid", file, says)
     twice = json.dumps(good_map("by-hand/twice.html")).replace('"engine":', '"engine": "x", "engine":')
     file = f"{MAPS}/member-twice.json"
-    yield Hostile(
-        "map: a member twice", _writer(file, twice.encode()), "invalid", file, "engine is written more than"
-    )
+    yield Hostile("map: a member twice", _writer(file, twice.encode()), "invalid", file, "engine is written more than")
     for mine, other in (("a", "b"), ("b", "a")):
         file = f"{MAPS}/same-{mine}.json"
         data = json.dumps(good_map("by-hand/same.html")).encode()
@@ -233,7 +227,7 @@ _TEXT = "<h1>Heading</h1><p>Some text that a visitor can read.</p>"
 
 _NO_PAGES = {
     "empty": (b"", "empty"),
-    "white space": (b" \n" * 5000, "nothing to read"),
+    "white space": (b" \n" * 5000, "empty"),
     "png": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8, "PNG"),
     "gzip": (gzip.compress(_html(_TEXT).encode(), mtime=0), "gzip"),
     "pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", "PDF"),
@@ -241,14 +235,7 @@ _NO_PAGES = {
     "zip": (b"PK\x03\x04" + b"\0" * 100, "ZIP"),
     "json": (b'{"path": "x"}', "JSON"),
     "rss": (b'<?xml version="1.0"?><rss version="2.0"><channel><title>x</title></channel></rss>', "XML"),
-    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><text>x</text></svg>', "XML"),
     "nul bytes": (b"\0" * 4096, "binary"),
-    "script only": (
-        _html("<script>document.write('hello')</script><noscript>No scripts</noscript>").encode(),
-        "nothing",
-    ),
-    "hidden only": (_html('<p hidden>x</p><div style="display:none">y</div>').encode(), "nothing"),
-    "comment never closed": (b"<!doctype html><title>x</title><!-- <p>all of it", "nothing"),
     "frames": (b"<html><head><title>x</title></head><frameset><frame src=a></frameset></html>", "frames"),
     "redirect": (
         _html("", '<title>x</title><meta http-equiv="refresh" content="0;url=b.html">').encode(),
@@ -270,6 +257,7 @@ _NO_PAGES = {
 _PAGES_WITH_FAULTS = {
     "no title": (b"<!doctype html><p>Text</p>", "head.title is missing"),
     "empty title": (_html(_TEXT, "<title> </title>").encode(), "head.title is "),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><text>x</text></svg>', "head.title is missing"),
     "title in the body's svg": (
         b"<!doctype html><p>Text<svg><title>icon</title></svg></p>",
         "head.title is missing",
@@ -278,6 +266,9 @@ _PAGES_WITH_FAULTS = {
 }
 
 _ODD_PAGES = {
+    "script only": _html("<script>document.write('hello')</script><noscript>No scripts</noscript>").encode(),
+    "hidden only": _html('<p hidden>x</p><div style="display:none">y</div>').encode(),
+    "comment never closed": b"<!doctype html><title>x</title><!-- <p>all of it",
     "nothing closed": b"<title>x</title><div><p>one<p>two<li>three<b>four<table><tr><td>five<a href=x>six",
     "misnested": b"<title>x</title><p><b><i>one</b>two</i><table><p>three</table></div></p></html>more",
     "plain text": b"Only text, and a <title>title</title> somewhere",
@@ -331,9 +322,7 @@ def _odd_page_files() -> Iterator[Hostile]:
     yield odd("link to its folder", lambda path: path.symlink_to("."), "a link")
     yield odd("link out of the project", lambda path: path.symlink_to("/etc/hostname"), "a link")
     yield odd("link to a device", lambda path: path.symlink_to("/dev/zero"), "a link")
-    yield odd(
-        "double of another page", lambda path: path.symlink_to("../good-0.html"), "a link to another file"
-    )
+    yield odd("double of another page", lambda path: path.symlink_to("../good-0.html"), "a link to another file")
     yield odd("pipe", os.mkfifo, "not a plain file")
     yield odd("socket", _socket, "not a plain file")
     yield Hostile(

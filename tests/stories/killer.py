@@ -111,7 +111,8 @@ def main(template: str, work: str, kind: str, lose: str, *command: str) -> None:
         second = run(folder, "second", list(command), steps)
         third = run(folder, "third", list(command), steps)
         killed = os.WIFSIGNALED(first)
-        {"folder": str(folder), "killed": killed, "statuses": [second, third] + [first] * (not killed)}
+        told = {"folder": str(folder), "killed": killed, "statuses": [second, third] + [first] * (not killed)}
+        sys.stdout.write(json.dumps(told) + "\n")
         if not killed:
             return
 
