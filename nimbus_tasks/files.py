@@ -21,7 +21,8 @@ def replace(path: Path, content: bytes) -> None:
     Raises:
         StateError: it cannot be written (no space, no permission).
     """
-    beside = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    # One file at a time in each process; a name of its own length could be too long.
+    beside = path.with_name(f".{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_bytes(content)

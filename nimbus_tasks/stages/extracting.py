@@ -1,9 +1,8 @@
-"""extract: from the HTML files that changed to their map files, on all cores where there is enough work."""
+"""extract: which source files changed, what became of them, and which maps must go."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,21 +14,13 @@ from nimbus_tasks.errors import SettingsError, SourceError
 from nimbus_tasks.extract.rules import EXTRACTOR_VERSION
 from nimbus_tasks.manifest import SourceEntry, Sources
 from nimbus_tasks.scan import Odd, Scan, matcher, scan
-from nimbus_tasks.settings import MAPS_FOLDER, PROJECT_FILE
+from nimbus_tasks.settings import PROJECT_FILE
+from nimbus_tasks.stages.extract_files import extract_files, map_file_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from nimbus_tasks.console import Progress
     from nimbus_tasks.extract.rules import Rules
     from nimbus_tasks.settings import Settings
-
-#: From so many pages on, starting more processes pays: it takes about as long as 100 pages do.
-WORTH_MORE_PROCESSES = 200
-#: Pages that a process gets at a time: few enough to keep all busy to the end.
-PAGES_A_TURN = 32
-#: Larger files are no pages. KV takes 25 MiB a value, and markup is a good part of HTML.
-LARGEST_PAGE = 64 * 1024 * 1024
 
 #: The stamp of a file that has not been read yet: no file has it.
 _NEVER = (0, 0, 0)
@@ -69,16 +60,6 @@ class Extraction(Struct, frozen=True):
     written: tuple[str, ...]
     removed: tuple[str, ...]
     skipped: tuple[Odd, ...]
-
-
-class Extracted(Struct, frozen=True, array_like=True):
-    """What one source file became, as it comes back from a process."""
-
-    path: str
-    map_file: str
-    written: bool = False
-    skipped: str = ""
-    failed: bool = False
 
 
 def survey(settings: Settings, maps: Scan) -> Survey:
@@ -125,7 +106,7 @@ def extract(settings: Settings, plan: Survey, progress: Progress) -> Extraction:
     written: list[str] = []
     stale = [known[path].map_file for path in plan.gone]
     _announce(plan)
-    for result in _extracted(plan.changed, settings.rules, progress):
+    for result in extract_files(plan.changed, settings.rules, progress):
         before = known.get(result.path)
         # What cannot be read now keeps its map: the page is still there.
         map_file = before.map_file if result.failed and before else result.map_file
@@ -171,15 +152,6 @@ def rules_digest(rules: Rules) -> str:
     return hashlib.blake2b(said, digest_size=16).hexdigest()
 
 
-def map_file_of(source_path: str) -> str:
-    """Return where extraction writes a page's map: the same path below the maps folder."""
-    parent, name = os.path.split(source_path)
-    if len(name.encode("utf-8", "surrogateescape")) > 240:
-        # File systems take 255 bytes a name, and `.json` and a temporary name must fit too.
-        name = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-    return os.path.join(MAPS_FOLDER, parent, f"{name}.json")
-
-
 def _check(rules: Rules) -> None:
     from nimbus_tasks.extract import RulesError, check_rules  # noqa: PLC0415 - imports the parser
 
@@ -187,75 +159,3 @@ def _check(rules: Rules) -> None:
         check_rules(rules)
     except RulesError as error:
         raise SettingsError(f"{PROJECT_FILE}: {error}") from None
-
-
-def _extracted(paths: tuple[str, ...], rules: Rules, progress: Progress) -> Iterator[Extracted]:
-    jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if len(paths) < WORTH_MORE_PROCESSES or jobs == 1:
-        for path in paths:
-            yield extract_file(path, rules)
-            progress.advance()
-        return
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - 30 ms, for large sites only
-    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
-
-    turns = [paths[i : i + PAGES_A_TURN] for i in range(0, len(paths), PAGES_A_TURN)]
-    with ProcessPoolExecutor(jobs, initializer=_leave_interrupts_to_the_parent) as pool:
-        try:
-            for results in pool.map(_extract_files, turns, [rules] * len(turns)):
-                yield from results
-                progress.advance(len(results))
-        except BrokenProcessPool:
-            raise SourceError("A process that extracts pages was killed.", "Is there enough memory?") from None
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    import signal  # noqa: PLC0415
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _extract_files(paths: tuple[str, ...], rules: Rules) -> list[Extracted]:
-    return [extract_file(path, rules) for path in paths]
-
-
-def extract_file(path: str, rules: Rules) -> Extracted:
-    """Extract one source file and write its map, if that says anything new."""
-    from nimbus_tasks.extract import Skipped, extract  # noqa: PLC0415 - imports the parser
-
-    map_file = map_file_of(path)
-    try:
-        html = _read(path)
-        if len(html) > LARGEST_PAGE:
-            return Extracted(path, "", skipped=f"larger than {LARGEST_PAGE >> 20} MiB")
-        page = extract(path, html, rules)
-        if isinstance(page, Skipped):
-            return Extracted(path, "", skipped=page.reason)
-        written = _write_if_new(map_file, msgspec.json.encode(page))
-    except OSError as error:
-        return Extracted(path, "", skipped=f"cannot be read: {_words(error)}", failed=True)
-    return Extracted(path, map_file, written)
-
-
-def _read(path: str) -> bytes:
-    # A page that was exchanged for a link or a pipe since the scan is neither followed nor waited for.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        return file.read(LARGEST_PAGE + 1)
-
-
-def _write_if_new(map_file: str, content: bytes) -> bool:
-    try:
-        with open(map_file, "rb") as file:
-            if file.read() == content:
-                return False
-    except OSError:
-        pass  # none yet, or not readable: writing says so
-    files.replace(Path(map_file), content)
-    return True
-
-
-def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -20,6 +20,7 @@ SITES = Path(os.environ.get("NIMBUS_REAL_SITES") or Path(__file__).parents[2] / 
 # Lexbor walks the whole page for each selector, so large pages are for the soak.
 SAMPLE = 1000
 SMALL = 60_000
+MOST_SELECTORS = 400
 TURNS = 40
 
 # Names of WHATWG encodings that Python knows otherwise or not at all.
@@ -47,7 +48,7 @@ def check(path: Path) -> None:
     assert [block.id for block in blocks] == list(page.selector_map) == [f"block-{n}" for n in range(len(blocks))]
     assert len(other.css(page.main_selector)) == 1, page.main_selector
     seen = set()
-    for block in blocks:
+    for block in blocks[:: 1 + len(blocks) // MOST_SELECTORS]:
         selector = page.selector_map[block.id]
         found = other.css(selector)
         assert len(found) == 1, (path, selector)

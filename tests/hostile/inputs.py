@@ -353,6 +353,8 @@ def _odd_page_files() -> Iterator[Hostile]:
         yield Hostile(f"page file: {name!r}", _writer(path, page), "stored", path)
     longest = f"{SOURCE}/files/{'long' * 62}!!.html"  # 255 bytes: `.json` does not fit behind it
     yield Hostile("page file: the longest name", _writer(longest, page), "stored", longest)
+    wide = f"{SOURCE}/files/{'時' * 81}.html"  # 248 bytes in 86 characters
+    yield Hostile("page file: a long name of wide characters", _writer(wide, page), "stored", wide)
     if not _reads_everything():
         path = f"{SOURCE}/files/not-readable.html"
         make = functools.partial(_made, lambda file: file.touch(mode=0), Path(path))

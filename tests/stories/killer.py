@@ -30,7 +30,7 @@ from nimbus_tasks import files, lock
 from nimbus_tasks.kv import Limits
 from nimbus_tasks.kv.sqlite import SqliteStore
 from nimbus_tasks.ledger import Ledger
-from nimbus_tasks.stages import extracting, summarizing, uploading, validating
+from nimbus_tasks.stages import extract_files, summarizing, uploading, validating
 
 PRELOADED = (nimbus_tasks.extract, nimbus_tasks.validate, uploading, summarizing, lock)
 
@@ -40,7 +40,7 @@ LIMITS = Limits(pairs=2, bytes=1 << 20, keys=2)
 STORE_STEPS = [(SqliteStore, name) for name in ("put", "get", "swap", "names")] + [
     (Ledger, name) for name in ("begin", "finish", "confirm", "replace", "open_batch", "close_batch")
 ]
-FILE_STEPS = [(files, "replace"), (files, "remove"), (extracting, "extract_file"), (validating, "_judge")]
+FILE_STEPS = [(files, "replace"), (files, "remove"), (extract_files, "extract_file"), (validating, "_judge")]
 
 
 class Steps:

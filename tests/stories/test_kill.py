@@ -194,14 +194,14 @@ def test_a_page_that_goes_after_a_killed_extraction_leaves_no_map_behind(tmp_pat
         """\
 import os, signal
 from nimbus_tasks import *
-from nimbus_tasks.stages import extracting
+from nimbus_tasks.stages import extract_files
 
-def extract_file(path, rules, real=extracting.extract_file):
+def extract_file(path, rules, real=extract_files.extract_file):
     if path.endswith("e.html"):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(path, rules)
 
-extracting.extract_file = extract_file
+extract_files.extract_file = extract_file
 """,
     )
     assert site.doit("upload").status == -9
