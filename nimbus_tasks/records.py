@@ -59,7 +59,7 @@ LogLevel = Literal["info", "warn", "error"]
 # --- the map file -------------------------------------------------------------------------------------
 
 
-class Block(Struct, omit_defaults=True):
+class Block(Struct, omit_defaults=True, gc=False):
     """One piece of content: an element's own text (white space collapsed), or an image's alt text."""
 
     id: str

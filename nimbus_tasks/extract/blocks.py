@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.extract.elements import CONTAINERS, KNOWN_BLOCKS, OPAQUE, PHRASING, PREFORMATTED, RAW
-from nimbus_tasks.extract.text import collapse, collapsed_text
+from nimbus_tasks.extract.text import collapse
 from nimbus_tasks.records import Block
 
 if TYPE_CHECKING:
@@ -84,9 +84,11 @@ def read_blocks(places: Sequence[Place]) -> tuple[list[Block], dict[str, str]]:
         if kind == "img":
             text = collapse(element.attr("alt") or "")
         else:
-            text = element.text if kind in PREFORMATTED else collapsed_text(element)
+            text = element.text
             if not text or text.isspace():  # no-break spaces alone say nothing either
                 text = None
+            elif kind not in PREFORMATTED:
+                text = collapse(text)
         texts.append(text)
         element.set_text("\n")
 

@@ -40,7 +40,7 @@ def read_head(document: Document) -> Head:
     icons: dict[str, str] = {}
     root = document.root
     _note(head.facts, "lang", root.attr("lang") or root.attr("xml:lang") if root else None)
-    for element in document.select(":is(title, meta[content], link[rel][href])"):
+    for element in document.iter_elements(("title", "meta", "link")):
         if element.tag == "meta":
             if name := element.attr("property") or element.attr("name"):
                 _read_named(head, name.strip().lower(), element.attr("content"))

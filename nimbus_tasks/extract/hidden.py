@@ -38,13 +38,12 @@ def find_hidden(body: Element, ignore: Sequence[str]) -> list[Element]:
     The others keep their content until every selector is made: an id in them is an id of the page.
     """
     hidden = []
-    for element in body.select(", ".join((_HIDDEN, *ignore))):
+    unseen = ", ".join((_HIDDEN, *ignore))
+    for element in body.select(f"{unseen}, {_PERHAPS_STYLED_AWAY}"):
         if element.tag in _RAW:
             element.clear()
-        else:
+        elif (style := element.attr("style")) is None or _STYLED_AWAY.search(style) or element.matches(unseen):
             hidden.append(element)
-    styled = body.select(_PERHAPS_STYLED_AWAY)
-    hidden += (element for element in styled if _STYLED_AWAY.search(element.attr("style") or ""))
     return hidden
 
 

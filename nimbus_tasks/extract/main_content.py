@@ -78,6 +78,8 @@ def _holds_the_page(element: Element, body: Element) -> bool:
 
 
 def _surroundings(body: Element) -> list[Element]:
-    around = body.select(_AROUND)
-    around += (each for each in body.select(_PAGE_LEVEL) if each.closest(_PARTS) is None)
-    return around
+    return [
+        each
+        for each in body.select(f"{_AROUND}, {_PAGE_LEVEL}")
+        if each.tag not in ("header", "footer") or each.closest(_PARTS) is None or each.matches(_AROUND)
+    ]
