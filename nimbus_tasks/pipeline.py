@@ -101,10 +101,6 @@ class Pipeline:
         with self._locked("extract"):
             with progress(len(self.sources.changed)) as shown:
                 done = extracting.extract(self.settings, self.sources, shown)
-            maps = look_again(self.maps, done.written + done.removed)
-            self.look_again()
-            self.maps = maps
-            self.skipped = done.skipped
             self.log.event(
                 "info",
                 "extracted",
@@ -115,6 +111,10 @@ class Pipeline:
             )
             for odd in done.skipped:
                 self.log.event("warning" if odd.failed else "debug", "skipped", path=odd.path, reason=odd.reason)
+            # Last: it may have to wait for the clock to step, which goes on while the log is written.
+            maps = look_again(self.maps, done.written + done.removed)
+            self.look_again()
+            self.maps, self.skipped = maps, done.skipped
             return done
 
     def validate(
