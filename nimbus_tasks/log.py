@@ -9,18 +9,17 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from nimbus_tasks.settings import STATE_FOLDER
+from nimbus_tasks.settings import STATE_FOLDER, LogLevelName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from structlog.typing import FilteringBoundLogger
 
-    from nimbus_tasks.settings import LogLevelName
-
 LOG_FILE = f"{STATE_FOLDER}/log.jsonl"
+_LEVELS = get_args(LogLevelName)  # from the least to the most important
 
 
 @contextlib.contextmanager
@@ -60,6 +59,8 @@ class Log:
 
     def event(self, level: LogLevelName, name: str, **fields: Any) -> None:
         """Write one event. A log that cannot be written stops nothing: the disk's trouble is told elsewhere."""
+        if _LEVELS.index(level) < _LEVELS.index(self._level):
+            return  # structlog would see to it too, at the price of importing it and of a call a page
         try:
             if self._logger is None:
                 self._logger = self._open()

@@ -9,6 +9,7 @@ Nothing here raises for any bytes, except `extraction_of` for bytes that were ne
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -35,8 +36,9 @@ MAX_VALUE = 25 * 1024 * 1024
 #: No page record has more bytes around its extraction, its project id and its path than this.
 _ENVELOPE = 1024
 
-#: What JSON with white space in it holds, and compact JSON hardly ever: that is passed on as it is.
-_SPACED = (b"\n", b'": ', b'", "', b"}, {", b"], ", b"\t", b"\r")
+#: How a map without white space begins. Writers of JSON are consistent, and a look at every byte would take as
+#: long as removing white space that is not there.
+_COMPACT = re.compile(rb'\{"[^"\\]*":[^\s]')
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 
@@ -61,7 +63,7 @@ def validate_map(file: str, data: bytes, project_id: str) -> Verdict:
 
 
 def extraction_of(data: bytes) -> Raw:
-    """Return the `extraction` of a valid map's page record: the map without `path` and without white space.
+    """Return the `extraction` of a valid map's page record: the map without `path`, and without white space.
 
     The members stay bytes throughout: unknown fields travel along as they were written, and a page that is
     sent costs two passes in C.
@@ -69,7 +71,7 @@ def extraction_of(data: bytes) -> Raw:
     members = _members.decode(data)
     del members["path"]
     encoded = msgspec.json.encode(members)
-    if any(mark in data for mark in _SPACED):
+    if b"\n" in data or not _COMPACT.match(data):
         encoded = msgspec.json.format(encoded, indent=-1)
     return Raw(encoded)
 
