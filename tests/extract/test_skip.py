@@ -17,7 +17,7 @@ TEXT = "<p>" + "word " * 60
         (b" \n\t", "the file is empty"),
         (b" " * 5000, "the file is empty"),
         (b"\x89PNG\r\n\x1a\n\0\0", "not HTML but PNG"),
-        (gzip.compress(b"<p>a"), "not HTML but gzip"),
+        (gzip.compress(b"<p>a", mtime=0), "not HTML but gzip"),
         (b"%PDF-1.7", "not HTML but PDF"),
         (b"\0\1\2\3" * 99, "not HTML but binary"),
         (b'{"a": "<p>"}', "not HTML but JSON"),
