@@ -93,7 +93,7 @@ def test_the_summary_has_an_entry_for_every_page_of_the_site() -> None:
     }
     assert list(results(summary)) == sorted(results(summary))
     assert {page.path: page.error for page in summary.pages if page.error} == {
-        "dist/bad.html": "is missing (/head/title)",
+        "dist/bad.html": "is missing",
         "dist/link.html": "a link to nothing",
         "dist/locked.html": "cannot be read",
         "dist/no.html": "noindex",

@@ -56,7 +56,7 @@ def invalid_results(pages: Pages) -> Iterator[PageResult]:
     for file in pages.invalid:
         entry = pages.entries[file]
         error = next((i for i in entry.issues if i.severity == "error"), None)
-        said = _sentence(error.pointer, error.message) if error else "meets another page in its path or page id"
+        said = error.message if error else "meets another page in its path or page id"
         yield PageResult(entry.source_path or file, entry.page_id, "", "invalid", said, map_file=file)
 
 
@@ -185,10 +185,6 @@ def markdown(site: Summary) -> str:
     if len(told) > LISTED_IN_MARKDOWN:
         lines += ["", f"… and {len(told) - LISTED_IN_MARKDOWN} more in `{SUMMARY_REPORT}`."]
     return "\n".join(lines) + "\n"
-
-
-def _sentence(pointer: str, message: str) -> str:
-    return f"{message} ({pointer})" if pointer else message
 
 
 def _cell(text: str) -> str:
