@@ -57,6 +57,17 @@ class Stored(Struct, frozen=True):
     failed: dict[str, str] = {}
 
 
+def refusal(write: Write) -> str:
+    """Return why KV would refuse this write, empty where it would not; every store refuses the same."""
+    if not 0 < len(write.key.encode()) <= KEY_BYTES or write.key in (".", ".."):
+        return f"its key is not 1 to {KEY_BYTES} bytes of UTF-8"
+    if len(write.value) > VALUE_BYTES:
+        return f"its value takes {len(write.value):,} bytes, KV takes at most {VALUE_BYTES:,}"
+    if len(write.metadata) > METADATA_BYTES:
+        return f"its metadata takes {len(write.metadata):,} bytes, KV takes at most {METADATA_BYTES:,}"
+    return ""
+
+
 class Store(Protocol):
     """A place for records. Any method may raise `StoreError` when the store as a whole cannot answer."""
 

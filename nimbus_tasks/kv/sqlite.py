@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from nimbus_tasks.errors import StoreError
-from nimbus_tasks.kv import KEY_BYTES, METADATA_BYTES, VALUE_BYTES, Limits, Listed, Stored, Write
+from nimbus_tasks.kv import Limits, Listed, Stored, Write, refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -74,7 +74,7 @@ class SqliteStore:
             raise
 
     async def put(self, writes: Sequence[Write]) -> Stored:
-        refused = {write.key: reason for write in writes if (reason := _refusal(write))}
+        refused = {write.key: reason for write in writes if (reason := refusal(write))}
         accepted = [write for write in writes if write.key not in refused]
         rows = [(w.key, w.value, w.metadata.decode() or None) for w in accepted]
 
@@ -177,14 +177,3 @@ def read_identity(path: Path) -> str:
     except sqlite3.Error:
         return ""
     return f"sqlite:{row[0]}" if row else ""
-
-
-def _refusal(write: Write) -> str:
-    """Return why KV would refuse this write; the embedded store refuses the same."""
-    if not 0 < len(write.key.encode()) <= KEY_BYTES or write.key in (".", ".."):
-        return f"its key is not 1 to {KEY_BYTES} bytes of UTF-8"
-    if len(write.value) > VALUE_BYTES:
-        return f"its value takes {len(write.value):,} bytes, KV takes at most {VALUE_BYTES:,}"
-    if len(write.metadata) > METADATA_BYTES:
-        return f"its metadata takes {len(write.metadata):,} bytes, KV takes at most {METADATA_BYTES:,}"
-    return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.errors import StoreError
-from nimbus_tasks.kv import KEY_BYTES, METADATA_BYTES, VALUE_BYTES, Limits, Listed, Stored, Write
+from nimbus_tasks.kv import Limits, Listed, Stored, Write, refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -68,13 +68,3 @@ class MemoryStore:
         self.calls.append((call, list(keys)))
         if len(self.calls) == self.fail_at:
             raise StoreError("The store does not answer.", "Try again.")
-
-
-def refusal(write: Write) -> str:
-    if not 0 < len(write.key.encode()) <= KEY_BYTES or write.key in (".", ".."):
-        return f"its key is not 1 to {KEY_BYTES} bytes of UTF-8"
-    if len(write.value) > VALUE_BYTES:
-        return f"its value takes {len(write.value):,} bytes, KV takes at most {VALUE_BYTES:,}"
-    if len(write.metadata) > METADATA_BYTES:
-        return f"its metadata takes {len(write.metadata):,} bytes, KV takes at most {METADATA_BYTES:,}"
-    return ""

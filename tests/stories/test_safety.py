@@ -200,10 +200,10 @@ REFUSING = """\
 from nimbus_tasks import *
 from nimbus_tasks.kv import sqlite
 
-def refuse_one(write, _refusal=sqlite._refusal):
-    return "the store does not like it" if write.key == "{kind}:{project}:{key}" else _refusal(write)
+def refuse_one(write, refusal=sqlite.refusal):
+    return "the store does not like it" if write.key == "{kind}:{project}:{key}" else refusal(write)
 
-sqlite._refusal = refuse_one
+sqlite.refusal = refuse_one
 """
 
 
