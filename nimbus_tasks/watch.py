@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from watchfiles import watch as changes_in
 
 from nimbus_tasks import narration
-from nimbus_tasks.errors import NimbusError
+from nimbus_tasks.errors import NimbusError, SettingsError
 from nimbus_tasks.log import LOG_FILE
 from nimbus_tasks.request import Request
 from nimbus_tasks.scan import matcher
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: A burst of changes that never rests is published all the same after so many debounces.
 LONGEST_BURST = 10
+#: Longer quiet than this, in milliseconds, is nobody's wish; a negative one is no time at all.
+LONGEST_DEBOUNCE = 60_000
 #: How often to look whether the source folder is still the one that is watched, in milliseconds.
 CHECK_MS = 1000
 #: A cycle's line names so many of its pages.
@@ -43,6 +45,8 @@ def watch(commands: Commands, debounce_ms: int) -> int:
     Raises:
         NimbusError: the first run could not even begin (no project, wrong settings).
     """
+    if not 0 <= debounce_ms <= LONGEST_DEBOUNCE:
+        raise SettingsError(f"--debounce={debounce_ms} must be 0 to {LONGEST_DEBOUNCE} milliseconds.")
     session = _Session(commands)
     console = commands.console
     try:

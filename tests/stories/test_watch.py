@@ -7,12 +7,14 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
-from kit import html
+import pytest
+from kit import Site, html
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from kit import Running, Site
+    from kit import Running
 
 A, B, C, D = (f"dist/{name}.html" for name in "abcd")
 BROKEN = "<html><body><main><p>No title.</p></main></body></html>"
@@ -195,3 +197,11 @@ def test_an_upload_beside_a_watch_is_safe(published: Site) -> None:
         watch.until("dist/d.html")
         published.publish()
         assert published.store.uploads(D) == 1
+
+
+@pytest.mark.parametrize("debounce", ["-5", "60001"])
+def test_a_debounce_that_is_no_time_is_refused_in_one_line(tmp_path: Path, debounce: str) -> None:
+    run = Site.with_pages(tmp_path, "a").doit("watch", f"--debounce={debounce}")
+    assert run.status == 2
+    assert run.out == f"❌ --debounce={debounce} must be 0 to 60000 milliseconds.\n"
+    assert not run.err
