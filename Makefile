@@ -11,7 +11,7 @@ SITE_PACKAGES := python3.11-doc apache2-doc sqlite3-doc libgtk-3-doc debian-hand
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check soak bench sites peers format clean
+.PHONY: help run test check soak bench sites servers peers format clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -23,7 +23,7 @@ run: $(VENV)/installed  ## Publish the example site into the embedded store, and
 	@echo "Change a page:            edit examples/site/about.html, then run: .venv/bin/doit"
 	@echo "All commands:             .venv/bin/doit list"
 
-test: $(VENV)/tested sites  ## All tests but the long ones, on all cores; pure rooms must be covered to the last branch
+test: $(VENV)/tested sites servers  ## All tests but the long ones, on all cores; pure rooms must be covered to the last branch
 	pytest -n auto -m "not soak" --cov --cov-report=
 	coverage report --fail-under=100 --include='$(PURE)'
 
@@ -35,10 +35,10 @@ check: $(VENV)/checked  ## Style, types and the directions between the rooms
 	mypy
 	lint-imports
 
-soak: $(VENV)/tested sites  ## The long tests: every page of every real site, more kills
+soak: $(VENV)/tested sites servers  ## The long tests: every page of every real site, more kills
 	pytest -n auto -m soak --timeout 3600
 
-bench: $(VENV)/tested sites peers  ## Measure, side by side with peers, in one run
+bench: $(VENV)/tested sites servers peers  ## Measure, side by side with peers, in one run
 	python -m benchmarks $(ARGS)
 
 format: $(VENV)/checked  ## Put the code in its usual form
@@ -46,7 +46,7 @@ format: $(VENV)/checked  ## Put the code in its usual form
 	ruff check --fix .
 
 clean:  ## Remove all that was made here
-	rm -rf $(VENV) .cache .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/peers/node_modules
+	rm -rf $(VENV) .cache .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/peers/node_modules tests/node/node_modules
 
 # --- what the above need ---------------------------------------------------------------------------------
 
@@ -77,6 +77,13 @@ $(SITES)/.unpacked:
 	    || { echo "$$package cannot be had: the tests on real sites will be skipped"; exit 0; }; \
 	  rm -f $${package}_*.deb; \
 	done && touch .unpacked
+
+# Cloudflare's own runtime and command line: the gateway is tested on the one, the REST API's fake against the other.
+servers: tests/node/node_modules
+
+tests/node/node_modules: tests/node/package.json
+	npm --prefix tests/node install --no-audit --no-fund --loglevel=error
+	@touch $@
 
 peers: benchmarks/peers/node_modules
 
