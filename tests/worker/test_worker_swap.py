@@ -1,0 +1,149 @@
+"""Compare and set: of all who saw a value, one replaces it; nobody's change is lost."""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from asking import bulk, code_of, etag, kv, new_project, put
+
+if TYPE_CHECKING:
+    import httpx
+    from asking import User
+    from edge.workerd import Workerd
+
+ABSENT = {"If_None_Match": "*"}
+
+
+@pytest.fixture(params=["queue:{}", "batch:{}:batch_1", "status:{}:page_1"])
+def key(request: pytest.FixtureRequest, project: str) -> str:
+    return str(request.param).format(project)
+
+
+@pytest.mark.parametrize("value", ["", "1", "größe\0🕰", "x" * 3_000_000], ids=["empty", "short", "wide", "long"])
+def test_a_swap_needs_the_value_that_is_there(user: User, key: str, value: str) -> None:
+    assert code_of(put(user.client, key, "x", If_Match=etag("nothing"))) == (412, "precondition_failed")
+    assert user.client.get(kv(key)).status_code == 404
+    stored = put(user.client, key, value, **ABSENT)
+    assert (stored.status_code, stored.json(), stored.headers["ETag"]) == (200, {"key": key}, etag(value))
+    assert code_of(put(user.client, key, "x", **ABSENT)) == (412, "precondition_failed")
+    assert code_of(put(user.client, key, "x", If_Match=etag("other"))) == (412, "precondition_failed")
+    read = user.client.get(kv(key))
+    assert (read.text, read.headers["ETag"]) == (value, etag(value))
+    assert put(user.client, key, "after", If_Match=etag(value)).status_code == 200
+    assert code_of(put(user.client, key, "x", If_Match=etag(value))) == (412, "precondition_failed")
+    assert user.client.get(kv(key)).text == "after"
+
+
+def test_a_value_put_without_a_condition_can_be_swapped(user: User, key: str) -> None:
+    bulk(user.client, (key, "1")).raise_for_status()
+    assert user.client.get(kv(key)).headers["ETag"] == etag("1")
+    put(user.client, key, "2", If_Match=etag("1")).raise_for_status()
+    put(user.client, key, "3").raise_for_status()
+    assert put(user.client, key, "4", If_Match=etag("2")).status_code == 412
+    assert put(user.client, key, "4", If_Match=etag("3")).status_code == 200
+
+
+@pytest.mark.parametrize("key_of_all", ["queue", "queue:", "status::x", "batch:other:1", "queue:a\0b"])
+def test_keys_without_a_project_are_swapped_too(admin: httpx.Client, key_of_all: str) -> None:
+    assert put(admin, key_of_all, "1", **ABSENT).status_code == 200
+    assert put(admin, key_of_all, "2", **ABSENT).status_code == 412
+    assert put(admin, key_of_all, "2", If_Match=etag("1")).status_code == 200
+    assert admin.get(kv(key_of_all)).text == "2"
+
+
+@pytest.mark.parametrize("kind", ["page", "logs", "project", "user", "queues", "unknown"])
+@pytest.mark.parametrize("condition", [ABSENT, {"If_Match": etag("1")}], ids=["absent", "match"])
+def test_other_kinds_cannot_be_swapped(admin: httpx.Client, project: str, kind: str, condition: dict[str, str]) -> None:
+    key = f"{kind}:{project}"
+    assert code_of(put(admin, key, "1", **condition)) == (400, "bad_request")
+    put(admin, key, "1").raise_for_status()
+    assert "ETag" not in admin.get(kv(key)).headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"If_Match": "*"},
+        {"If_Match": etag("1").strip('"')},
+        {"If_Match": "W/" + etag("1")},
+        {"If_Match": etag("1").upper()},
+        {"If_Match": f"{etag('1')}, {etag('2')}"},
+        {"If_Match": etag("1")[:-2] + '"'},
+        {"If_None_Match": etag("1")},
+        {"If_Match": etag("1"), "If_None_Match": "*"},
+    ],
+    ids=str,
+)
+def test_a_condition_that_is_none_stores_nothing(user: User, project: str, headers: dict[str, str]) -> None:
+    put(user.client, f"queue:{project}", "1").raise_for_status()
+    assert code_of(put(user.client, f"queue:{project}", "2", **headers)) == (400, "bad_request")
+    assert user.client.get(kv(f"queue:{project}")).text == "1"
+
+
+def test_of_twenty_clients_who_add_at_once_none_loses_a_number(worker: Workerd, user: User) -> None:
+    key = f"queue:{new_project()}"
+    put(user.client, key, "").raise_for_status()
+    numbers = [str(number) for number in range(200)]
+
+    def add(mine: list[str]) -> int:
+        tries = 0
+        with worker.client(user.key) as client:
+            for pair in (" ".join(mine[at : at + 2]) for at in range(0, len(mine), 2)):
+                while True:
+                    tries += 1
+                    seen = client.get(kv(key))
+                    after = f"{seen.text} {pair}".strip()
+                    answer = put(client, key, after, If_Match=seen.headers["ETag"])
+                    if answer.status_code == 200:
+                        break
+                    assert answer.status_code == 412
+        return tries
+
+    with ThreadPoolExecutor(20) as pool:
+        tries = sum(pool.map(add, [numbers[start::20] for start in range(20)]))
+    assert tries > len(numbers) // 2  # they did meet
+    assert sorted(user.client.get(kv(key)).text.split(" "), key=int) == numbers
+
+
+@pytest.mark.parametrize("before", [None, "bulk", "single"])
+def test_of_many_who_swap_the_same_value_one_wins(
+    worker: Workerd, user: User, project: str, before: str | None
+) -> None:
+    key = f"queue:{project}"
+    if before == "bulk":  # its digest is not known yet
+        bulk(user.client, (key, "x" * 2_000_000)).raise_for_status()
+    elif before == "single":
+        put(user.client, key, "x" * 2_000_000).raise_for_status()
+    condition = {"If_Match": etag("x" * 2_000_000)} if before else ABSENT
+
+    def swap(value: str) -> tuple[int, str]:
+        with worker.client(user.key) as client:
+            return put(client, key, value, **condition).status_code, value
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(swap, [secrets.token_hex(4) for _ in range(8)]))
+    winners = [value for status, value in answers if status == 200]
+    assert sorted(status for status, _ in answers) == [200] + [412] * 7
+    assert [user.client.get(kv(key)).text] == winners
+
+
+def test_a_value_of_25_mib_is_swapped_and_back(user: User, project: str) -> None:
+    key, great = f"queue:{project}", "größe!" * (25 * 1024 * 1024 // 8)
+    put(user.client, key, great, **ABSENT).raise_for_status()
+    assert user.client.get(kv(key)).headers["ETag"] == etag(great)
+    put(user.client, key, "small", If_Match=etag(great)).raise_for_status()
+    assert user.client.get(kv(key)).text == "small"
+
+
+def test_a_bulk_put_to_one_object_is_stored_whole(user: User, project: str) -> None:
+    pairs = [(f"status:{project}:{number:03}", "x" * 100) for number in range(150)]
+    pairs += [(f"batch:{project}:1", "{}"), (f"queue:{project}", "{}")]
+    assert bulk(user.client, *pairs).json() == {"confirmed": [key for key, _ in pairs], "failed": {}}
+    keys = [key for key, _ in pairs]
+    values: dict[str, str] = {}
+    for start in range(0, len(keys), 100):
+        values |= user.client.post("/bulk/get", json={"keys": keys[start : start + 100]}).json()["values"]
+    assert values == dict(pairs)
