@@ -67,11 +67,10 @@ def _clean_action(clean: Callable[[bool], None]) -> Callable[[bool], None]:
     return action
 
 
-def run(console: Console, command: Callable[[], int], values: Callable[[], dict[str, str]] = dict) -> object:
+def run(console: Console, command: Callable[[], int]) -> object:
     """Run a command, and turn its exit status or an error of ours into what doit understands.
 
-    Nothing is printed twice: what went wrong has been told when doit hears of it. `values` are what doit keeps
-    of a command that went well.
+    Nothing is printed twice: what went wrong has been told when doit hears of it.
     """
     try:
         status = command()
@@ -83,7 +82,7 @@ def run(console: Console, command: Callable[[], int], values: Callable[[], dict[
         console.fail("Interrupted. What was stored is safe; the same command goes on from there.")
         sys.exit(130)
     if status == OK:
-        return values()
+        return None
     kind = TaskError if status == NOTHING_DONE else TaskFailed
     return kind("", report=False)
 
@@ -112,20 +111,14 @@ class UpToDate:
             return str(error)
 
 
-class RememberingUpToDate(UpToDate):
-    """Also notes whether doit remembers a run that went well, and runs whenever an option asks for something.
+class UpToDateUnlessAsked(UpToDate):
+    """Runs whenever an option asks for something, whether there is anything to do or not."""
 
-    `remembered` is empty after `doit forget`, after a run that failed or was killed, and in a fresh clone.
-    """
-
-    remembered: Mapping[str, str] = {}
-
-    def __call__(self, task: Any, values: Mapping[str, str]) -> bool:  # type: ignore[override]
+    def __call__(self, task: Any, values: Mapping[str, str]) -> bool:  # type: ignore[override]  # noqa: ARG002
         """Doit passes the task and what its last good run returned, by these names."""
-        self.remembered = values
         defaults = {option["name"]: option["default"] for option in task.params}
         asked = any(value != defaults.get(name) for name, value in (task.options or {}).items())
-        return bool(values) and not asked and super().__call__()
+        return not asked and super().__call__()
 
 
 def reporter_for(console: Console) -> type[ConsoleReporter]:

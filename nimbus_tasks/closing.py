@@ -5,6 +5,8 @@ Each of these records is written once a run, however many pages it had: KV takes
 
 from __future__ import annotations
 
+import asyncio
+import random
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -13,18 +15,20 @@ from msgspec import UNSET
 from nimbus_tasks import records
 from nimbus_tasks.batches.lifecycle import after_upload, summary_of
 from nimbus_tasks.errors import StoreError
-from nimbus_tasks.kv import VALUE_BYTES, Write
-from nimbus_tasks.kv.packing import pack
+from nimbus_tasks.kv import VALUE_BYTES, Write, all_names
+from nimbus_tasks.kv.packing import pack, runs
 from nimbus_tasks.records import (
     DEFAULT_PRIORITY,
     BatchPage,
     BatchRecord,
     LogEntry,
     LogsRecord,
+    PageStatus,
     ProjectRecord,
     QueueEntry,
     QueueRecord,
 )
+from nimbus_tasks.slots import in_slots
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -38,6 +42,8 @@ T = TypeVar("T")
 
 #: How often a record that others write too is read again before giving up.
 SWAP_TRIES = 20
+#: Seconds.
+LONGEST_PAUSE = 1.0
 
 _encode = msgspec.json.Encoder().encode
 
@@ -63,7 +69,7 @@ async def update_queue(context: Context, rows: Sequence[Held], gone: Collection[
         return msgspec.structs.replace(queue, items=list(entries.values()))
 
     key = records.queue_key(context.project.project_id)
-    for _ in range(SWAP_TRIES):
+    for tried in range(SWAP_TRIES):
         before = (await context.store.get([key])).get(key)
         queue = decode(key, before, QueueRecord) if before is not None else QueueRecord(items=[])
         after = _encode(change(queue))
@@ -74,7 +80,31 @@ async def update_queue(context: Context, rows: Sequence[Held], gone: Collection[
             )
         if after == before or await context.store.swap(key, before, after):
             return
+        await _pause(tried)
     raise StoreError(f"{key} was changed by others {SWAP_TRIES} times in a row.", "Run doit upload again.")
+
+
+async def check_queue(context: Context, rows: Sequence[Held]) -> None:
+    """Put back what another upload took out of the queue without knowing: only where swaps are not atomic.
+
+    A page that waits no more because it is being processed has another status by then.
+    """
+    if not rows:
+        return
+    key = records.queue_key(context.project.project_id)
+    queue = (await context.store.get([key])).get(key)
+    waiting = {entry.page_id for entry in decode(key, queue, QueueRecord).items} if queue is not None else set()
+    missing = {
+        records.status_key(context.project.project_id, row.page_id): row for row in rows if row.page_id not in waiting
+    }
+    statuses = await read_all(context.store, list(missing))
+    lost = [missing[each] for each, value in statuses.items() if decode(each, value, PageStatus).status == "uploaded"]
+    await update_queue(context, lost, ())
+
+
+async def _pause(tried: int) -> None:
+    """Let others finish: each waits for another time, longer after each try."""
+    await asyncio.sleep(random.random() * min(LONGEST_PAUSE, 0.01 * 2**tried))  # noqa: S311 - nothing to guess
 
 
 async def write_logs(context: Context, outcome: Outcome) -> None:
@@ -82,9 +112,9 @@ async def write_logs(context: Context, outcome: Outcome) -> None:
     by_page = {page.page_id: page for page in outcome.pages if page.page_id}
     page_ids = list(by_page)
     now = context.clock()
+
     # Read and written in one go a request, so that memory does not grow with the site.
-    for start in range(0, len(page_ids), context.store.limits.keys):
-        some = page_ids[start : start + context.store.limits.keys]
+    async def add(some: Sequence[str]) -> None:
         keys = {records.logs_key(context.project.project_id, page_id): page_id for page_id in some}
         held = await context.store.get(list(keys))
         writes = []
@@ -94,6 +124,8 @@ async def write_logs(context: Context, outcome: Outcome) -> None:
             writes.append(Write(key, _encode(log)))
         for request in pack(writes, lambda write: write.size, context.store.limits):
             await context.store.put(request)
+
+    await in_slots(context.slots, runs(page_ids, context.store.limits.keys), add)
 
 
 def _entries(page: PageResult, now: str) -> list[LogEntry]:
@@ -124,7 +156,7 @@ async def close_batches(context: Context, outcome: Outcome) -> None:
             if row.step == "queued" and row.page_id not in failed
         }
         created, _ = context.ledger.batches()[batch_id]
-        for _ in range(SWAP_TRIES):
+        for tried in range(SWAP_TRIES):
             before = (await context.store.get([key])).get(key)
             record = _batch_record(context, batch_id, created, before, came | failed)
             if not record.pages:
@@ -133,6 +165,7 @@ async def close_batches(context: Context, outcome: Outcome) -> None:
                 break
             if await context.store.swap(key, before, _encode(record)):
                 break
+            await _pause(tried)
         else:
             raise StoreError(f"{key} was changed by others {SWAP_TRIES} times.", "Run doit upload again.")
         context.ledger.close_batch(batch_id)
@@ -161,33 +194,49 @@ def _batch_record(
 
 async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) -> dict[str, BatchRecord]:
     """Return the records of the batches that exist, by id."""
-    found: dict[str, BatchRecord] = {}
-    for start in range(0, len(batch_ids), store.limits.keys):
-        keys = {records.batch_key(project_id, each): each for each in batch_ids[start : start + store.limits.keys]}
-        values = await store.get(list(keys))
-        found |= {keys[key]: decode(key, value, BatchRecord) for key, value in values.items()}
+    keys = {records.batch_key(project_id, each): each for each in batch_ids}
+    found = await read_all(store, list(keys))
+    return {keys[key]: decode(key, value, BatchRecord) for key, value in found.items()}
+
+
+async def read_all(store: Store, keys: Sequence[str]) -> dict[str, bytes]:
+    """Return the values of the keys that exist, however many are asked for."""
+    found: dict[str, bytes] = {}
+    for some in runs(keys, store.limits.keys):
+        found |= await store.get(some)
     return found
 
 
 async def count_usage(context: Context, *, idle: bool = False) -> None:
     """Bring the project's counters up to date. Counted, not added up: a killed run skews nothing.
 
-    An idle run only writes them where one that was killed left them wrong.
+    An idle run only writes them where one that was killed left them wrong: it had stored pages and not said so.
     """
     key = records.project_key(context.project.project_id)
     before = (await context.store.get([key])).get(key)
     record = decode(key, before, ProjectRecord) if before is not None else context.project
+    pages, newest = context.ledger.count_active(), context.ledger.newest()
+    said = record.usage.last_activity
+    if idle and record.usage.total_pages == pages and (not newest or (said is not UNSET and said >= newest)):
+        return
     # What the settings say wins; what only the record knows (tone, model) stays.
     record.name = context.project.name
     record.settings.domain = context.project.settings.domain
     record.settings.max_pages_per_batch = context.project.settings.max_pages_per_batch
     record.settings.default_concurrency = context.project.settings.default_concurrency
-    counted = (context.ledger.count_active(), len(context.ledger.batches()))
-    if idle and counted == (record.usage.total_pages, record.usage.total_batches):
-        return
-    record.usage.total_pages, record.usage.total_batches = counted
+    record.usage.total_pages = pages
+    record.usage.total_batches = await _count_batches(context, record.usage.total_batches)
     record.usage.last_activity = context.clock()
     await context.store.put([Write(key, _encode(record))])
+
+
+async def _count_batches(context: Context, before: int) -> int:
+    """Count the batches at the target. A listing may not show the newest yet, the ledger knows only its own."""
+    known = {records.batch_key(context.project.project_id, each) for each in context.ledger.batches()}
+    if not context.store.traits.lists:
+        return max(before, len(known))
+    prefix = records.batch_key(context.project.project_id, "")
+    return len(known | {listed.key async for listed in all_names(context.store, prefix)})
 
 
 def decode(key: str, value: bytes, shape: type[T]) -> T:
@@ -198,5 +247,5 @@ def decode(key: str, value: bytes, shape: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(value, type=shape)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StoreError(f"{key} at the target is not what the contract says: {error}.") from None

@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from nimbus_tasks import files, manifest, narration, settings
+from nimbus_tasks.documents import print_document
 from nimbus_tasks.errors import NoProjectError, SettingsError
 from nimbus_tasks.kv.open import KV_FILE
 from nimbus_tasks.pipeline import Pipeline
@@ -50,7 +49,7 @@ class Commands:
         self.console.verbose = verbose
         report = self.pipeline.validate(self._progress("Validating"))
         if as_json:
-            _print_json(report)
+            print_document(report)
         else:
             narration.validated(self.console, report)
         return SOME_FAILED if report.invalid else OK
@@ -65,22 +64,37 @@ class Commands:
         chosen = self.pipeline.settings
         invalid = list(summarizing.invalid_results(self.pipeline.pages_in(request.folder)))
         concurrency = request.concurrency or chosen.upload.concurrency
-        with narration.UploadNarrator(self.console, chosen, invalid, concurrency) as narrator:
+        narrator = (
+            narration.RehearsalNarrator(self.console, invalid)
+            if request.dry_run
+            else narration.UploadNarrator(self.console, chosen, invalid, concurrency)
+        )
+        with narrator:
             done, site = self.pipeline.upload(request, narrator)
-        if request.dry_run:
-            narration.planned(self.console, done.plan, self._where())
+        if done.cost is not None:
+            narration.planned(self.console, done.plan, done.cost, self._where())
         else:
             narration.uploaded(self.console, done)
         if as_json:
-            _print_json(summarizing.plan_document(done.plan) if request.dry_run else site)
+            print_document(summarizing.plan_document(done.plan, done.cost) if done.cost is not None else site)
         if done.outcome.stopped and not done.outcome.sent:
             return NOTHING_DONE
         return SOME_FAILED if done.outcome.failed or done.outcome.stopped or site.counts.failed else OK
 
+    def reconcile(self, *, dry_run: bool, verbose: bool, as_json: bool) -> int:
+        self.console.verbose = verbose
+        done = self.pipeline.reconcile(
+            lambda seconds, why: narration.rate_limited(self.console, seconds, why), dry_run=dry_run
+        )
+        narration.reconciled(self.console, done, self._where())
+        if as_json:
+            print_document(done)
+        return OK
+
     def summarize(self, *, as_json: bool) -> int:
         site = self.pipeline.summarize()
         if as_json:
-            _print_json(site)
+            print_document(site)
         else:
             narration.summarized(self.console, site, self._where())
         return SOME_FAILED if site.counts.failed or site.counts.invalid else OK
@@ -148,11 +162,6 @@ class Commands:
 class _Silent:
     def advance(self, steps: int = 1) -> None:
         pass
-
-
-def _print_json(document: object) -> None:
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
-    sys.stdout.flush()
 
 
 def _can_ask(console: Console) -> bool:

@@ -25,7 +25,7 @@ class Context(Struct, frozen=True):
     name_batch: returns an id that no batch has yet.
     extraction: reads a page's map and returns what its record holds of it, or raises `UnreadableMapError`.
     audit_log: whether `logs:` records are written.
-    slots, delay_ms: requests at a time, and least milliseconds between the starts of two of one slot.
+    slots: requests at a time, at most.
     """
 
     project: ProjectRecord
@@ -37,7 +37,6 @@ class Context(Struct, frozen=True):
     extraction: Callable[[Candidate], msgspec.Raw]
     audit_log: bool = True
     slots: int = 5
-    delay_ms: int = 0
 
 
 class UnreadableMapError(Exception):
@@ -52,3 +51,5 @@ class Observer(Protocol):
     def batch(self, batch_id: str) -> None: ...
 
     def page(self, result: PageResult) -> None: ...
+
+    def waiting(self, seconds: float, why: str) -> None: ...

@@ -43,6 +43,33 @@ class StoreError(NimbusError):
     """The target store cannot be reached, opened or read."""
 
 
+class TransientError(StoreError):
+    """The store could not answer just now: the same request may go well later.
+
+    wait: seconds that the store asked everybody to wait; None where it did not say.
+    """
+
+    wait: float | None = None
+
+    @classmethod
+    def after(cls, wait: float | None, message: str) -> TransientError:
+        error = cls(message)
+        error.wait = wait
+        return error
+
+
+class TooSlowError(TransientError):
+    """One request took the store too long: half of it may go well, and so may the same one later."""
+
+
+class RefusedError(StoreError):
+    """The store refuses the content of one request: what is in it fails, or is sent again in smaller parts."""
+
+
+class TooMuchError(RefusedError):
+    """One request was too large: half of it may go well."""
+
+
 class StateError(NimbusError):
     """A file that we keep under `.nimbus/` cannot be read or written."""
 

@@ -96,6 +96,12 @@ class Ledger:
             query = "SELECT count(*) FROM page WHERE target = ? AND step != 'inactive'"
             return int(self._connection.execute(query, (self._target,)).fetchone()[0])
 
+    def newest(self) -> str:
+        """Return when a page was last stored, empty where none was."""
+        with self._honest_errors():
+            query = "SELECT max(uploaded) FROM page WHERE target = ?"
+            return self._connection.execute(query, (self._target,)).fetchone()[0] or ""
+
     def in_batch(self, batch_id: str) -> list[Held]:
         """Return the rows that this batch put there."""
         with self._honest_errors():

@@ -6,18 +6,21 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.console import FEW
+from nimbus_tasks.kv.rehearsal import FREE_WRITES
 from nimbus_tasks.settings import SUMMARY_REPORT, VALIDATION_REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from nimbus_tasks.console import Console, Progress
+    from nimbus_tasks.kv.rehearsal import Cost
     from nimbus_tasks.lock import Holder
     from nimbus_tasks.outcome import PageResult
     from nimbus_tasks.plan import Plan
     from nimbus_tasks.scan import Odd
     from nimbus_tasks.settings import Settings
     from nimbus_tasks.stages.extracting import Extraction
+    from nimbus_tasks.stages.reconciling import Reconciled
     from nimbus_tasks.stages.summarizing import Summary
     from nimbus_tasks.stages.uploading import Uploaded
     from nimbus_tasks.stages.validating import ValidationReport
@@ -115,14 +118,14 @@ class UploadNarrator:
         self._total = len(plan.sends) + len(plan.finish) + len(plan.removals) + len(self._invalid)
         if not (plan.sends or plan.finish):
             # No batch will come that could be named first.
-            self._found(plan)
+            found(self._console, plan, len(self._invalid))
             self._tell_invalid()
 
     def batch(self, batch_id: str) -> None:
         self._console.line(f"📦 Using batch: {batch_id}")
         if self._progress is not None or self._plan is None or not (self._plan.sends or self._plan.finish):
             return
-        self._found(self._plan)
+        found(self._console, self._plan, len(self._invalid))
         self._console.line(f"⬆️  Uploading with concurrency: {self._concurrency}")
         self._progress = self._shown.enter_context(self._console.progress("Uploading", self._total))
         self._tell_invalid()
@@ -137,6 +140,9 @@ class UploadNarrator:
             verb = {"stored": "Uploaded", "queued": "Queued", "removed": "Marked inactive"}[result.result]
             self._console.line(f"✅ [{self._told}/{self._total}] {verb}: {result.page_id}  {result.path}")
 
+    def waiting(self, seconds: float, why: str) -> None:
+        rate_limited(self._console, seconds, why)
+
     def _tell_invalid(self) -> None:
         for result in self._invalid:
             self.page(result)
@@ -149,14 +155,52 @@ class UploadNarrator:
         elif self._complaints == MOST_COMPLAINTS + 1:
             self._console.line(f"   … more failures: all of them are in {SUMMARY_REPORT}")
 
-    def _found(self, plan: Plan) -> None:
-        here = plan.unchanged + len(plan.sends) + len(plan.waits) + len(self._invalid)
-        said = [f"{number} {reason}" for reason, number in plan.reasons().items()]
-        said += [f"{plan.unchanged} unchanged"] if plan.unchanged or not said else []
-        said += [f"{len(self._invalid)} invalid"] if self._invalid else []
-        what = "Nothing to upload:" if plan.empty else "Found"
-        to_upload = "" if plan.empty else " to upload"
-        self._console.line(f"📁 {what} {count(here, 'file')}{to_upload} ({', '.join(said)})")
+
+class RehearsalNarrator:
+    """Tells a dry run: what would be sent. Nothing that seems to become of a page is worth a word."""
+
+    def __init__(self, console: Console, invalid: list[PageResult]) -> None:
+        self._console = console
+        self._invalid = invalid
+        self._shown = contextlib.ExitStack()
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> RehearsalNarrator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shown.close()
+
+    def plan(self, plan: Plan) -> None:
+        found(self._console, plan, len(self._invalid))
+        _listed(
+            self._console,
+            (f"❌ {page.map_file or page.path} - {page.error}" for page in self._invalid),
+            len(self._invalid),
+        )
+        if self._console.live and plan.sends:
+            self._progress = self._shown.enter_context(self._console.progress("Rehearsing", len(plan.sends)))
+
+    def batch(self, batch_id: str) -> None:
+        pass
+
+    def page(self, result: PageResult) -> None:  # noqa: ARG002
+        if self._progress is not None:
+            self._progress.advance()
+
+    def waiting(self, seconds: float, why: str) -> None:
+        rate_limited(self._console, seconds, why)
+
+
+def found(console: Console, plan: Plan, invalid: int) -> None:
+    """Say how many pages there are, and how many of them are to be sent for which reason."""
+    here = plan.unchanged + len(plan.sends) + len(plan.waits) + invalid
+    said = [f"{number} {reason}" for reason, number in plan.reasons().items()]
+    said += [f"{plan.unchanged} unchanged"] if plan.unchanged or not said else []
+    said += [f"{invalid} invalid"] if invalid else []
+    what = "Nothing to upload:" if plan.empty else "Found"
+    to_upload = "" if plan.empty else " to upload"
+    console.line(f"📁 {what} {count(here, 'file')}{to_upload} ({', '.join(said)})")
 
 
 def uploaded(console: Console, done: Uploaded) -> None:
@@ -176,13 +220,17 @@ def uploaded(console: Console, done: Uploaded) -> None:
         console.fail(f"Stopped: {outcome.stopped} What was stored is safe; run doit upload to go on.")
 
 
+def rate_limited(console: Console, seconds: float, why: str) -> None:
+    console.line(f"⏳ Rate limited, going on in {max(1, round(seconds))} s ({why.rstrip('.')})", "yellow")
+
+
 def refused(console: Console, refusal: str) -> None:
     if refusal:
         console.warn(f"Pages whose source is gone stay as they are: {refusal}.")
 
 
-def planned(console: Console, plan: Plan, target: str) -> None:
-    """Print a plan that is not performed, a line a page where asked or where there are few."""
+def planned(console: Console, plan: Plan, cost: Cost, target: str) -> None:
+    """Print a plan that was not performed, a line a page where asked or where there are few, and what it would cost."""
     pages = [(p.reason, p.page.page_id, p.page.source_path) for p in plan.sends]
     pages += [("unfinished", row.page_id, row.source_path) for row in plan.finish]
     pages += [("removed", row.page_id, row.source_path) for row in plan.removals]
@@ -193,9 +241,40 @@ def planned(console: Console, plan: Plan, target: str) -> None:
         console.line(f"   … and {len(pages) - most} more (--verbose lists them)")
     if plan.waits:
         console.line(f"   {count(len(plan.waits), 'changed page')} left for later by --limit")
-    size = sum(p.page.size for p in plan.sends)
-    console.line(f"   Dry run: nothing was sent to {target}. It would take about {megabytes(size)}.")
     refused(console, plan.refusal)
+    console.line(f"   Dry run: nothing was sent to {target}. It would take:")
+    lists = f", {count(cost.lists, 'listing')}" if cost.lists else ""
+    console.line(f"   {count(cost.writes, 'write')}, {count(cost.reads, 'read')}{lists}, {megabytes(cost.bytes)}")
+    over = "" if cost.seconds is None else f", at least {_duration(cost.seconds)} at the store's rate limit"
+    console.line(f"   {count(cost.requests, 'request')}{over}")
+    if cost.dollars:
+        console.line(f"   ${cost.dollars:.4f} at Cloudflare's prices beyond what a plan includes")
+    if not cost.free_plan:
+        console.warn(f"More than the {FREE_WRITES:,} writes a day of Cloudflare's free plan: --limit sends some of it.")
+
+
+def reconciled(console: Console, done: Reconciled, target: str) -> None:
+    """Print how the ledger and the target differed, a line a page where asked or where there are few."""
+    if not done.differences:
+        console.line(f"🔎 {count(done.pages, 'page')} at {target}, as the ledger has it")
+    else:
+        console.line(f"🔎 {count(done.pages, 'page')} at {target}; {count(len(done.differences), 'difference')}")
+    most = len(done.differences) if console.verbose else FEW
+    for difference in done.differences[:most]:
+        console.line(f"   {difference.what:<22} {difference.page_id}  {difference.source_path}")
+    if len(done.differences) > most:
+        console.line(f"   … and {len(done.differences) - most} more (--verbose lists them)")
+    if done.recent:
+        recent = count(done.recent, "page")
+        console.line(f"   {recent} stored in the last {done.lag} s: the listing may not show them yet, the ledger wins")
+    if done.differences:
+        mended = "nothing was changed (dry run)" if done.dry_run else "the ledger now says what the target holds"
+        console.line(f"   {mended[0].upper()}{mended[1:]}. What is missing, doit upload sends.")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def summarized(console: Console, site: Summary, where: str) -> None:

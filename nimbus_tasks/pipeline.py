@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from nimbus_tasks import manifest, settings
 from nimbus_tasks.errors import StateError
 from nimbus_tasks.lock import hold, last_held
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.console import Progress
     from nimbus_tasks.context import Observer
+    from nimbus_tasks.http import Recorded
     from nimbus_tasks.lock import Holder
     from nimbus_tasks.manifest import Pages
     from nimbus_tasks.plan import Plan
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.scan import Odd, Scan
     from nimbus_tasks.settings import LogLevelName, Settings
     from nimbus_tasks.stages.extracting import Extraction
+    from nimbus_tasks.stages.reconciling import Reconciled
     from nimbus_tasks.stages.summarizing import Summary
     from nimbus_tasks.stages.uploading import Uploaded
     from nimbus_tasks.stages.validating import ValidationReport
@@ -161,7 +165,9 @@ class Pipeline:
             # A large site is in memory once while it is sent, not once more as it lay in the folders.
             for seen in ("maps", "sources", "map_files"):
                 self.__dict__.pop(seen, None)
-            self.uploaded = uploading.upload(self.settings, pages, request, observer, unreadable=unreadable)
+            self.uploaded = uploading.upload(
+                self.settings, pages, request, observer, unreadable=unreadable, record=self.log_request
+            )
             outcome = self.uploaded.outcome
             outcome.pages.extend(summarizing.invalid_results(pages))
             site = self._site_summary(outcome, self.uploaded.plan, pages)
@@ -170,6 +176,17 @@ class Pipeline:
                 self._write_step_summary(site)
                 self._log_upload(outcome)
             return self.uploaded, site
+
+    def reconcile(self, say: Callable[[float, str], None], *, dry_run: bool) -> Reconciled:
+        """Ask the target what it holds, and bring the ledger in line with it."""
+        from nimbus_tasks.stages import reconciling  # noqa: PLC0415
+
+        with self._locked("nimbus:reconcile"):
+            done = reconciling.reconcile_ledger(
+                self.settings, self.pages, say, dry_run=dry_run, record=self.log_request
+            )
+            self.log.event("info", "reconciled", pages=done.pages, differences=len(done.differences))
+            return done
 
     def summarize(self) -> Summary:
         """Return the summary of this run; one that had nothing to upload writes its reports here."""
@@ -185,6 +202,10 @@ class Pipeline:
             summarizing.write_reports(None, site)
             self._write_step_summary(site)
             return site
+
+    def log_request(self, recorded: Recorded) -> None:
+        """Note a request over a network, for who looks for what went on."""
+        self.log.event("debug", "request", **msgspec.structs.asdict(recorded))
 
     def pages_in(self, folder: str) -> Pages:
         """Return what validation knows of a folder of maps."""

@@ -10,9 +10,6 @@ from nimbus_tasks import files, records
 from nimbus_tasks.records import ProjectRecord, ProjectSettings, ProjectUsage
 from nimbus_tasks.settings import LIKELY_SOURCES, PROJECT_FILE, STATE_FOLDER, Settings
 
-#: Who owns the projects of an embedded store: it has no accounts.
-LOCAL_USER = "user_local"
-
 #: All else under `.nimbus/` is made.
 GITIGNORE = "*\n!project.toml\n!.gitignore\n"
 
@@ -48,9 +45,19 @@ folder = {folder}  # the built HTML; "" where another tool writes .nimbus/maps i
 # max_removals = 256                    # more pages are not marked inactive at once without --force
 # max_pages_per_batch = 1000
 # audit_log = true                      # a log entry a page; left out: only in the embedded store
+# tries = 3                             # of each write and each read
+# retry_wait = 500                      # milliseconds before a second try, at most; then longer each time
+# give_up_after = 10                    # so many requests in a row without a good answer end the run
 
 [target]
-store = "sqlite"                        # .nimbus/kv.db: no account needed
+store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gateway: a Worker; cloudflare: REST API
+# worker_url = "https://nimbus.example.workers.dev"  # of the gateway; its key comes from NIMBUS_API_KEY
+# account_id = ""                       # of Cloudflare; the token comes from CLOUDFLARE_API_TOKEN
+# namespace_id = ""
+# connect_timeout = 10                  # seconds to wait for a connection
+# read_timeout = 100                    # seconds to wait for each sign of life of an answer
+# [target.namespaces]                   # a namespace of its own for a kind of record
+# NIMBUS_PAGES = ""
 
 [log]
 # level = "info"                        # debug, info, warning, error: what goes to .nimbus/log.jsonl
@@ -87,12 +94,12 @@ def write(text: str) -> None:
     files.replace(Path(PROJECT_FILE), text.encode())
 
 
-def project_record(settings: Settings) -> ProjectRecord:
+def project_record(settings: Settings, owner: str) -> ProjectRecord:
     """Return the `project:` record of a project that has published nothing yet."""
     project = settings.project
     return ProjectRecord(
         project_id=project.id,
-        user_id=LOCAL_USER,
+        user_id=owner,
         name=project.name,
         created=project.created,
         settings=ProjectSettings(

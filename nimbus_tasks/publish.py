@@ -8,24 +8,24 @@ is gone on with by the next one.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from nimbus_tasks import records
-from nimbus_tasks.closing import close_batches, count_usage, update_queue, write_logs
+from nimbus_tasks.closing import check_queue, close_batches, count_usage, update_queue, write_logs
 from nimbus_tasks.context import UnreadableMapError
-from nimbus_tasks.errors import NimbusError, StateError, StoreError
+from nimbus_tasks.errors import StateError, StoreError
 from nimbus_tasks.kv import Write
-from nimbus_tasks.kv.packing import pack
+from nimbus_tasks.kv.packing import pack, runs
 from nimbus_tasks.outcome import Outcome, PageResult, ResultName
 from nimbus_tasks.plan import Held
 from nimbus_tasks.records import PageMetadata, PageRecord, PageStatus
+from nimbus_tasks.slots import in_slots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from nimbus_tasks.context import Context, Observer
     from nimbus_tasks.plan import BatchWork, Candidate, Plan, Planned
@@ -59,12 +59,14 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
             # A page that failed may be one of those whose source is gone, under its new name.
             outcome.refusal, removals = f"{outcome.failed} of the pages to send failed", ()
         unretired = await _retire(removals, context)
-        await _queue(outcome.batches, removals, unretired, context)
+        queued = await _queue(outcome.batches, removals, unretired, context)
         _note_removals(removals, unretired, context, note)
         if context.audit_log:
             await write_logs(context, outcome)
         await close_batches(context, outcome)
         await count_usage(context)
+        if not context.store.traits.atomic:
+            await check_queue(context, queued)
     except (StoreError, StateError) as error:
         outcome.stopped = str(error)
     outcome.finished = context.clock()
@@ -73,45 +75,32 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
 
 async def _finish(rows: Sequence[Held], context: Context, note: Callable[[PageResult], None]) -> None:
     """Go on with pages that a killed run stored: their records are there, their statuses perhaps not."""
-    failed = await _mark(rows, context)
-    for row in rows:
-        error = failed.get(row.page_id, "")
-        result: ResultName = "failed" if error else "queued"
-        note(PageResult(row.source_path, row.page_id, "unfinished", result, error, batch_id=row.batch_id))
+
+    async def finish(some: Sequence[Held]) -> None:
+        failed = await _mark(some, context)
+        for row in some:
+            error = failed.get(row.page_id, "")
+            result: ResultName = "failed" if error else "queued"
+            note(PageResult(row.source_path, row.page_id, "unfinished", result, error, batch_id=row.batch_id))
+
+    await in_slots(context.slots, runs(rows, context.store.limits.pairs), finish)
 
 
 async def _queue(
     batches: Sequence[str], removals: Sequence[Held], unretired: Collection[str], context: Context
-) -> None:
-    """Put all that the run stored in the queue, and take out what is gone, in one write."""
+) -> Sequence[Held]:
+    """Put all that the run stored in the queue, and take out what is gone, in one write; return what was put."""
     leaving = {row.page_id for row in removals}
     came = [row for batch_id in batches for row in context.ledger.in_batch(batch_id) if row.step == "marked"]
     rows = [row for row in came if row.page_id not in leaving]
     await update_queue(context, rows, leaving.difference(unretired))
     context.ledger.confirm(msgspec.structs.replace(row, step="queued") for row in rows)
+    return rows
 
 
 async def _send(sends: Sequence[Planned], batch_id: str, context: Context, note: Callable[[PageResult], None]) -> None:
-    """Send pages through the slots: each takes the next request's worth until none is left."""
-    requests = iter(pack(sends, lambda planned: planned.page.size, context.store.limits))
-
-    async def slot() -> None:
-        for request in requests:
-            started = time.monotonic()
-            await _send_request(request, batch_id, context, note)
-            pause = context.delay_ms / 1000 - (time.monotonic() - started)
-            # Even without a pause, let the other slots run.
-            await asyncio.sleep(max(0.0, pause))
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(context.slots):
-                group.create_task(slot())
-    except* NimbusError as errors:
-        first = errors.exceptions[0]
-    else:
-        return
-    raise first
+    requests = pack(sends, lambda planned: planned.page.size, context.store.limits)
+    await in_slots(context.slots, requests, lambda request: _send_request(request, batch_id, context, note))
 
 
 async def _send_request(
@@ -167,9 +156,7 @@ async def _mark(rows: Sequence[Held], context: Context) -> dict[str, str]:
     updated = context.clock()
     key_of = {row.page_id: records.status_key(context.project.project_id, row.page_id) for row in rows}
     writes = [Write(key_of[row.page_id], _encode(PageStatus("uploaded", row.batch_id, updated))) for row in rows]
-    failed: dict[str, str] = {}
-    for request in pack(writes, lambda write: write.size, context.store.limits):
-        failed |= (await context.store.put(request)).failed
+    failed = await _put_all(writes, context)
     context.ledger.confirm(
         [msgspec.structs.replace(row, step="marked") for row in rows if key_of[row.page_id] not in failed]
     )
@@ -183,20 +170,30 @@ async def _retire(rows: Sequence[Held], context: Context) -> dict[str, str]:
     """
     context.ledger.confirm(msgspec.structs.replace(row, step="marked", digest="") for row in rows)
     failed: dict[str, str] = {}
-    for request in _runs(rows, context.store.limits.keys):
-        page_keys = {records.page_key(context.project.project_id, row.page_id): row for row in request}
-        status_keys = {records.status_key(context.project.project_id, row.page_id): row for row in request}
+
+    async def retire(some: Sequence[Held]) -> None:
+        page_keys = {records.page_key(context.project.project_id, row.page_id): row for row in some}
+        status_keys = {records.status_key(context.project.project_id, row.page_id): row for row in some}
         updated = context.clock()
-        writes = [
+        kept = await context.store.get(list(page_keys))
+        unmarked = [
             Write(key, value, _encode(PageMetadata(page_keys[key].batch_id, page_keys[key].uploaded, "")))
-            for key, value in (await context.store.get(list(page_keys))).items()
+            for key, value in kept.items()
         ]
-        writes += [
-            Write(key, _encode(PageStatus("inactive", row.batch_id, updated))) for key, row in status_keys.items()
-        ]
-        for some in pack(writes, lambda write: write.size, context.store.limits):
-            errors = (await context.store.put(some)).failed
-            failed |= {(page_keys | status_keys)[key].page_id: error for key, error in errors.items()}
+        ended = [Write(key, _encode(PageStatus("inactive", row.batch_id, updated))) for key, row in status_keys.items()]
+        for writes, rows_of in ((unmarked, page_keys), (ended, status_keys)):
+            errors = await _put_all(writes, context)
+            failed.update({rows_of[key].page_id: error for key, error in errors.items()})
+
+    await in_slots(context.slots, runs(rows, context.store.limits.keys), retire)
+    return failed
+
+
+async def _put_all(writes: Sequence[Write], context: Context) -> dict[str, str]:
+    """Put however many writes, and return why some of them failed, by key."""
+    failed: dict[str, str] = {}
+    for request in pack(writes, lambda write: write.size, context.store.limits):
+        failed |= (await context.store.put(request)).failed
     return failed
 
 
@@ -209,8 +206,3 @@ def _note_removals(
     for row in rows:
         error = failed.get(row.page_id, "")
         note(PageResult(row.source_path, row.page_id, "removed", "failed" if error else "removed", error))
-
-
-def _runs(rows: Sequence[Held], length: int) -> Iterator[Sequence[Held]]:
-    for start in range(0, len(rows), length):
-        yield rows[start : start + length]

@@ -39,6 +39,8 @@ VOLATILE_FIELDS = frozenset(
     }
 )
 
+#: Who owns the projects of an embedded store: it has no accounts.
+LOCAL_USER = "user_local"
 DEFAULT_PRIORITY = 5
 RETRY_PRIORITY = 8
 
@@ -54,6 +56,36 @@ BatchState = Literal[
     "cancelled",
 ]
 LogLevel = Literal["info", "warn", "error"]
+NamespaceName = Literal[
+    "NIMBUS_USERS",
+    "NIMBUS_EMAILS",
+    "NIMBUS_PROJECTS",
+    "NIMBUS_KEYS",
+    "NIMBUS_SESSIONS",
+    "NIMBUS_CACHE",
+    "NIMBUS_PAGES",
+    "NIMBUS_BATCHES",
+    "NIMBUS_QUEUE",
+    "NIMBUS_STATUS",
+    "NIMBUS_LOGS",
+]
+
+#: kind of a key -> the KV namespace that it belongs to
+NAMESPACES: dict[str, NamespaceName] = {
+    "user": "NIMBUS_USERS",
+    "projects": "NIMBUS_USERS",
+    "apikeys": "NIMBUS_USERS",
+    "email": "NIMBUS_EMAILS",
+    "project": "NIMBUS_PROJECTS",
+    "apikey": "NIMBUS_KEYS",
+    "session": "NIMBUS_SESSIONS",
+    "cache": "NIMBUS_CACHE",
+    "page": "NIMBUS_PAGES",
+    "batch": "NIMBUS_BATCHES",
+    "queue": "NIMBUS_QUEUE",
+    "status": "NIMBUS_STATUS",
+    "logs": "NIMBUS_LOGS",
+}
 
 
 # --- the map file -------------------------------------------------------------------------------------
@@ -221,6 +253,37 @@ class ProjectRecord(Struct):
     usage: ProjectUsage
 
 
+class UserRecord(Struct):
+    """`user:{user_id}`."""
+
+    user_id: str
+    email: str
+    created: str
+
+
+class EmailRecord(Struct):
+    """`email:{email}`: whose address it is."""
+
+    user_id: str
+    created: str
+
+
+class ApiKeyUsage(Struct):
+    requests_today: int = 0
+    requests_total: int = 0
+
+
+class ApiKeyRecord(Struct, omit_defaults=True):
+    """`apikey:{sha256:...}`. It lets its key in, so it is stored last; the key itself is stored nowhere."""
+
+    user_id: str
+    created: str
+    active: bool
+    name: str
+    usage: ApiKeyUsage
+    last_used: str | UnsetType = UNSET
+
+
 # --- ids ----------------------------------------------------------------------------------------------
 
 
@@ -239,6 +302,17 @@ def batch_id(moment: datetime) -> str:
 def timestamp(moment: datetime) -> str:
     """Return a moment in UTC as the contract writes times, to the millisecond: `2026-11-21T03:15:35.120Z`."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def user_id(name: str) -> str:
+    """Return `user_` + 12 hex digits: the same name, the same user."""
+    return f"user_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def apikey_hash(api_key: str) -> str:
+    """Return the name that an API key has at the target, `sha256:` + 64 hex digits: it gives nothing away."""
+    # One round is enough: the key is 128 random bits, not a word that somebody chose.
+    return f"sha256:{hashlib.sha256(api_key.encode()).hexdigest()}"
 
 
 # --- keys ---------------------------------------------------------------------------------------------
@@ -270,6 +344,26 @@ def batch_key(project_id: str, batch_id: str) -> str:
 
 def queue_key(project_id: str) -> str:
     return f"queue:{project_id}"
+
+
+def user_key(user_id: str) -> str:
+    return f"user:{user_id}"
+
+
+def projects_key(user_id: str) -> str:
+    return f"projects:{user_id}"
+
+
+def apikeys_key(user_id: str) -> str:
+    return f"apikeys:{user_id}"
+
+
+def email_key(email: str) -> str:
+    return f"email:{email}"
+
+
+def apikey_key(hashed: str) -> str:
+    return f"apikey:{hashed}"
 
 
 # --- digest -------------------------------------------------------------------------------------------

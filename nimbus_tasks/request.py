@@ -18,7 +18,6 @@ class Request(Struct, frozen=True):
     batch: the batch to go on with; empty: a new one.
     insist: whether a batch that takes no more pages is an error, and not reason enough for a new one.
     concurrency, delay: requests at a time, and least milliseconds between two of a slot; None: the settings'.
-    ask_target: do not believe the ledger, ask the target what it holds.
     folder: where the maps are.
     """
 
@@ -29,7 +28,6 @@ class Request(Struct, frozen=True):
     delay: int | None = None
     dry_run: bool = False
     force: bool = False
-    ask_target: bool = False
     folder: str = MAPS_FOLDER
 
     def check(self) -> None:

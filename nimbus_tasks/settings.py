@@ -15,12 +15,15 @@ from msgspec import Meta, Struct
 
 from nimbus_tasks.errors import NoProjectError, SettingsError
 from nimbus_tasks.extract.rules import DEFAULT_FOLD, Rules
+from nimbus_tasks.records import NamespaceName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STATE_FOLDER = ".nimbus"
 PROJECT_FILE = f"{STATE_FOLDER}/project.toml"
+#: Where the gateway Worker's files are in a project.
+GATEWAY_FOLDER = "nimbus-gateway"
 MAPS_FOLDER = f"{STATE_FOLDER}/maps"
 REPORTS_FOLDER = f"{STATE_FOLDER}/reports"
 VALIDATION_REPORT = f"{REPORTS_FOLDER}/validation.json"
@@ -29,6 +32,7 @@ SUMMARY_REPORT = f"{REPORTS_FOLDER}/summary.json"
 
 StoreName = Literal["sqlite", "gateway", "cloudflare"]
 LogLevelName = Literal["debug", "info", "warning", "error"]
+Seconds = Annotated[float, Meta(gt=0)]
 Natural = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 
@@ -67,23 +71,32 @@ class Dimensions(Struct, frozen=True):
 
 
 class Upload(Struct, frozen=True):
-    """`[upload]`: delay in milliseconds; audit_log None: on for the embedded store, off for paid ones."""
+    """`[upload]`: delay in milliseconds; audit_log None: on for the embedded store, off for paid ones.
+
+    tries: of each write and each read. retry_wait: milliseconds before the second one, at most; then longer each time.
+    give_up_after: so many requests in a row without a good answer end the run.
+    """
 
     concurrency: Positive = 5
     delay: Natural = 0
     max_removals: Natural = 256
     max_pages_per_batch: Positive = 1000
     audit_log: bool | None = None
+    tries: Positive = 3
+    retry_wait: Positive = 500
+    give_up_after: Positive = 10
 
 
 class Target(Struct, frozen=True):
-    """`[target]`: the store that pages are published to."""
+    """`[target]`: the store that pages are published to. Timeouts are in seconds."""
 
     store: StoreName = "sqlite"
     worker_url: str = ""
     account_id: str = ""
     namespace_id: str = ""
-    namespaces: dict[str, str] = {}
+    namespaces: dict[NamespaceName, str] = {}
+    connect_timeout: Seconds = 10.0
+    read_timeout: Seconds = 100.0
 
 
 class Log(Struct, frozen=True):
@@ -171,6 +184,9 @@ def _refuse_unknown_keys(tables: Mapping[str, Any]) -> None:
             raise SettingsError(f"{PROJECT_FILE}: `{name}` must be a table: [{name}].")
         keys = [field.name for field in msgspec.structs.fields(known[name])]
         _check_names(table, keys, where=f"key in [{name}]")
+    namespaces = tables.get("target", {}).get("namespaces")
+    if isinstance(namespaces, dict):
+        _check_names(namespaces, list(get_args(NamespaceName)), where="name in [target.namespaces]")
 
 
 def _check_names(given: Mapping[str, Any], known: list[str], where: str) -> None:

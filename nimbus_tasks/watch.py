@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nimbus_tasks.commands import Commands
+    from nimbus_tasks.console import Console
     from nimbus_tasks.outcome import PageResult
     from nimbus_tasks.plan import Plan
     from nimbus_tasks.settings import Source
@@ -129,7 +130,7 @@ class _Session:
             self._complain(f"{page.map_file} - {page.error}")
         if pipeline.is_published() and self.cycles:
             return ""
-        observer = _Observer()
+        observer = _Observer(self._commands.console)
         done, _ = pipeline.upload(Request(batch=self._batch, insist=False), observer)
         outcome = done.outcome
         self._batch = outcome.batches[-1] if outcome.batches else self._batch
@@ -153,7 +154,8 @@ class _Session:
 class _Observer:
     """Gathers what one cycle sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._plan: Plan | None = None
         self._paths: list[str] = []
 
@@ -166,6 +168,9 @@ class _Observer:
     def page(self, result: PageResult) -> None:
         if result.result in ("stored", "queued", "removed"):
             self._paths.append(result.path)
+
+    def waiting(self, seconds: float, why: str) -> None:
+        narration.rate_limited(self._console, seconds, why)
 
     def words(self) -> str:
         if not self._paths or self._plan is None:

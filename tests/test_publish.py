@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+import virtual_time
 from contracts.memory import MemoryStore
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from nimbus_tasks import closing, records
 from nimbus_tasks.context import Context, UnreadableMapError
 from nimbus_tasks.errors import StateError, StoreError
-from nimbus_tasks.kv import Limits
+from nimbus_tasks.kv import Limits, Traits
 from nimbus_tasks.ledger import Ledger
 from nimbus_tasks.outcome import Outcome
 from nimbus_tasks.plan import Candidate, Plan, Wishes, make_plan, split_into_batches
@@ -46,7 +47,7 @@ class World:
         self.unreadable: set[str] = set()
         self.told: list[PageResult] = []
         self.audit_log = True
-        self.slots, self.delay_ms = 1, 0
+        self.slots = 1
         self._ticks = self._batches = 0
 
     # --- what `publish` is given ---
@@ -61,7 +62,7 @@ class World:
         sizes = {each: len(self.ledger.in_batch(each)) for each in self._open()}
         if batch:
             sizes.setdefault(batch, len(self.ledger.in_batch(batch)))
-        return asyncio.run(publish(plan, split_into_batches(plan, sizes, batch, most), self.context(), self))
+        return virtual_time.run(publish(plan, split_into_batches(plan, sizes, batch, most), self.context(), self))
 
     def context(self) -> Context:
         async def name_batch() -> str:
@@ -90,7 +91,6 @@ class World:
             extraction,
             self.audit_log,
             self.slots,
-            self.delay_ms,
         )
 
     def forget(self) -> None:
@@ -108,6 +108,9 @@ class World:
 
     def page(self, result: PageResult) -> None:
         self.told.append(result)
+
+    def waiting(self, seconds: float, why: str) -> None:
+        raise AssertionError("a store in memory makes nobody wait")
 
     # --- what came of it ---
 
@@ -166,7 +169,9 @@ def test_everything_arrives_and_the_next_plan_is_empty(world: World) -> None:
 
 def test_pages_then_statuses_then_the_queue_then_the_batch(world: World) -> None:
     world.run()
-    written = [(call, key.split(":")[0]) for call, keys in world.store.calls for key in keys if call != "get"]
+    written = [
+        (call, key.split(":")[0]) for call, keys in world.store.calls for key in keys if call not in ("get", "names")
+    ]
     order = list(dict.fromkeys(written))
     assert order == [
         ("put", "page"),
@@ -205,23 +210,6 @@ def test_any_number_of_slots_sends_each_page_once(world: World, slots: int) -> N
     world.run()
     pages = [key for call, keys in world.store.calls for key in keys if call == "put" and key.startswith("page:")]
     assert len(pages) == len(set(pages)) == 5
-
-
-def test_a_delay_is_the_least_time_between_two_requests_of_a_slot(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited = []
-    real = asyncio.sleep
-
-    async def sleep(seconds: float) -> None:
-        waited.append(seconds)
-        await real(0)
-
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    world.delay_ms = 60_000
-    world.run()
-    assert len(waited) == 2, "five pages are two requests"
-    assert all(59 < seconds <= 60 for seconds in waited)
 
 
 def test_a_page_that_waits_keeps_its_place_in_the_queue(world: World) -> None:
@@ -409,6 +397,125 @@ def test_a_queue_that_grows_too_large_for_a_value_stops_the_run(world: World, mo
     monkeypatch.setattr(closing, "VALUE_BYTES", 300)
     assert "The queue would take" in world.run().stopped
     assert f"queue:{PROJECT}" not in world.store.values
+
+
+# --- where a swap is not atomic -----------------------------------------------------------------------
+
+QUEUE = f"queue:{PROJECT}"
+OTHERS = {"page_id": "page_other", "batch_id": "b0", "priority": 8, "queued_at": "t", "attempts": 1}
+
+
+def overwritten(world: World, *kept: str, **statuses: str) -> None:
+    """Let another upload, which had read the queue before us, write over it; of ours it has what is `kept`."""
+    done = False
+
+    def write_over(key: str) -> None:
+        nonlocal done
+        if key.startswith("batch:") and not done:
+            done = True
+            ours = [item for item in world.record(QUEUE)["items"] if item["page_id"].removeprefix("page_") in kept]
+            world.store.values[QUEUE] = json.dumps({"items": [OTHERS, *ours], "last_processed": "t"}).encode()
+            for name, state in statuses.items():
+                status = f"status:{PROJECT}:page_{name}"
+                world.store.values[status] = json.dumps(world.record(status) | {"status": state}).encode()
+
+    world.store.meddle = write_over
+
+
+@pytest.fixture
+def unsafe() -> Iterator[World]:
+    """A world whose store looks, stores and looks again, as a classic gateway and Cloudflare's API do."""
+    made = World(MemoryStore(traits=Traits(atomic=False, swap_requests=3)))
+    made.site = dict.fromkeys("abcde", "one")
+    yield made
+    made.ledger.close()
+
+
+def test_what_another_upload_wrote_over_comes_back_beside_what_it_wrote(unsafe: World) -> None:
+    overwritten(unsafe, "b")
+    outcome = unsafe.run()
+    assert outcome.stopped == ""
+    assert unsafe.record(QUEUE)["items"][0] == OTHERS
+    assert unsafe.record(QUEUE)["last_processed"] == "t"
+    assert unsafe.queue() == ["other", "b", "a", "c", "d", "e"], "each once"
+    assert {item["batch_id"] for item in unsafe.record(QUEUE)["items"][1:]} == {"b1"}
+
+
+@pytest.mark.parametrize("state", ["queued", "processing", "done", "failed", "cancelled", "inactive"])
+def test_what_waits_no_more_because_it_is_processed_does_not_come_back(unsafe: World, state: str) -> None:
+    overwritten(unsafe, "b", a=state, c=state)
+    assert unsafe.run().stopped == ""
+    assert unsafe.queue() == ["other", "b", "d", "e"]
+    assert unsafe.status("a") == state
+
+
+def test_a_page_that_was_taken_out_and_all_are_processed_leaves_the_queue_as_it_is(unsafe: World) -> None:
+    overwritten(unsafe, "b", "c", "d", "e", a="processing")
+    unsafe.run()
+    assert sum(call == "swap" and keys == [QUEUE] for call, keys in unsafe.store.calls) == 1
+
+
+def test_where_nothing_was_written_over_a_look_is_all(unsafe: World) -> None:
+    unsafe.run()
+    unsafe.check_whole()
+    assert unsafe.store.calls[-1] == ("get", [QUEUE])
+    assert sum(call == "swap" and keys == [QUEUE] for call, keys in unsafe.store.calls) == 1
+
+
+def test_a_queue_that_is_gone_altogether_comes_back(unsafe: World) -> None:
+    def remove(key: str) -> None:
+        if key.startswith("batch:"):
+            del unsafe.store.values[QUEUE]
+
+    unsafe.store.meddle = remove
+    unsafe.run()
+    unsafe.check_whole()
+
+
+def test_a_run_that_queued_nothing_does_not_look(unsafe: World) -> None:
+    unsafe.run()
+    del unsafe.site["e"]
+    unsafe.store.calls.clear()
+    unsafe.run()
+    unsafe.check_whole()
+    assert sum(keys == [QUEUE] for _, keys in unsafe.store.calls) == 2, "one read and one swap, to take the page out"
+
+
+def test_only_what_this_run_queued_is_looked_for(unsafe: World) -> None:
+    unsafe.run()
+    unsafe.site["f"] = "one"
+    # Pages of the run before are being taken by whoever processes them; nothing was written over.
+    items = unsafe.record(QUEUE)["items"]
+    unsafe.store.values[QUEUE] = json.dumps({"items": items[3:]}).encode()
+    unsafe.run()
+    assert unsafe.queue() == ["d", "e", "f"]
+
+
+def test_a_page_that_this_run_took_out_is_not_put_back(unsafe: World) -> None:
+    unsafe.run()
+    del unsafe.site["e"]
+    unsafe.site["a"] = "two"
+    overwritten(unsafe)
+    unsafe.run()
+    assert unsafe.queue() == ["other", "a"]
+
+
+def test_a_store_that_ends_before_the_look_stops_the_run_and_says_so(unsafe: World) -> None:
+    unsafe.run()
+    calls = len(unsafe.store.calls)
+    again = World(MemoryStore(traits=unsafe.store.traits))
+    again.site = dict.fromkeys("abcde", "one")
+    again.store.fail_at = calls
+    assert again.run().stopped == "The store does not answer. Try again."
+    again.check_whole()
+    again.ledger.close()
+
+
+def test_an_atomic_store_is_believed_without_a_look(world: World) -> None:
+    overwritten(world)
+    world.run()
+    assert world.store.calls[-1][0] == "put"
+    assert world.queue() == ["other"], "which an atomic store would never have let happen"
 
 
 # --- when the store stops answering -------------------------------------------------------------------

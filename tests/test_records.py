@@ -75,6 +75,17 @@ def test_keys_are_those_of_the_contract() -> None:
     assert records.logs_key("proj_1", "page_2") == "logs:proj_1:page_2"
     assert records.batch_key("proj_1", "batch_3") == "batch:proj_1:batch_3"
     assert records.queue_key("proj_1") == "queue:proj_1"
+    assert records.user_key("user_4") == "user:user_4"
+    assert records.projects_key("user_4") == "projects:user_4"
+    assert records.apikeys_key("user_4") == "apikeys:user_4"
+    assert records.email_key("ann@example.com") == "email:ann@example.com"
+    assert records.apikey_key("sha256:5") == "apikey:sha256:5"
+
+
+def test_the_hash_of_an_api_key_that_other_programs_know() -> None:
+    # echo -n sk_live_00000000000000000000000000000000 | sha256sum
+    known = "56fb575e1d5a51d0214e41b6775ced81e47fdd570731e41ce3831447b0ec28ff"
+    assert records.apikey_hash("sk_live_" + "0" * 32) == f"sha256:{known}"
 
 
 # --- digest -------------------------------------------------------------------------------------------
@@ -149,6 +160,23 @@ def test_optional_fields_are_left_out() -> None:
     assert msgspec.to_builtins(records.QueueRecord([])) == {"items": []}
     assert msgspec.to_builtins(records.BatchPage("uploaded")) == {"status": "uploaded"}
     assert msgspec.to_builtins(records.ProjectUsage()) == {"total_pages": 0, "total_batches": 0}
+
+
+def test_an_api_key_and_its_user_are_recorded_as_the_contract_has_them() -> None:
+    key = records.ApiKeyRecord("user_1", "t", active=True, name="ci", usage=records.ApiKeyUsage())
+    assert msgspec.to_builtins(key) == {
+        "user_id": "user_1",
+        "created": "t",
+        "active": True,
+        "name": "ci",
+        "usage": {"requests_today": 0, "requests_total": 0},
+    }
+    assert msgspec.to_builtins(records.UserRecord("user_1", "", "t")) == {
+        "user_id": "user_1",
+        "email": "",
+        "created": "t",
+    }
+    assert msgspec.to_builtins(records.EmailRecord("user_1", "t")) == {"user_id": "user_1", "created": "t"}
 
 
 def test_what_optimisation_adds_later_can_be_read() -> None:

@@ -39,7 +39,10 @@ def test_an_id_is_enough() -> None:
     assert chosen.source.include == ("**/*.html", "**/*.htm")
     assert (chosen.upload.concurrency, chosen.upload.delay) == (5, 0)
     assert (chosen.upload.max_removals, chosen.upload.max_pages_per_batch) == (256, 1000)
+    assert (chosen.upload.tries, chosen.upload.retry_wait, chosen.upload.give_up_after) == (3, 500, 10)
     assert (chosen.target.store, chosen.log.level) == ("sqlite", "info")
+    assert (chosen.target.connect_timeout, chosen.target.read_timeout) == (10.0, 100.0)
+    assert chosen.target.namespaces == {}
 
 
 def test_every_setting_can_be_set() -> None:
@@ -64,11 +67,16 @@ def test_every_setting_can_be_set() -> None:
         max_removals = 0
         max_pages_per_batch = 7
         audit_log = false
+        tries = 1
+        retry_wait = 20
+        give_up_after = 4
         [target]
         store = "cloudflare"
         worker_url = "https://example.com"
         account_id = "a"
         namespace_id = "n"
+        connect_timeout = 2
+        read_timeout = 0.5
         [target.namespaces]
         NIMBUS_PAGES = "p"
         [log]
@@ -80,6 +88,8 @@ def test_every_setting_can_be_set() -> None:
     assert rules.constants == {"language": "en"}
     assert chosen.upload.max_removals == 0
     assert chosen.target.namespaces == {"NIMBUS_PAGES": "p"}
+    assert (chosen.target.connect_timeout, chosen.target.read_timeout) == (2.0, 0.5)
+    assert (chosen.upload.tries, chosen.upload.retry_wait, chosen.upload.give_up_after) == (1, 20, 4)
 
 
 @pytest.mark.parametrize(
@@ -136,12 +146,39 @@ def test_no_setting_holds_a_secret() -> None:
         ('[source]\nfolder = "/etc"', "must be a folder inside the project"),
         ('[source]\nfolder = "a\\\\b"', "must be a folder inside the project"),
         ('[source]\nnoindex = "maybe"', "`source.noindex`: "),
+        ("[upload]\ntries = 0", "`upload.tries`: expected `int` >= 1"),
+        ("[upload]\nretry_wait = 0", "`upload.retry_wait`: expected `int` >= 1"),
+        ("[upload]\nretry_wait = 0.5", "`upload.retry_wait`: expected `int`, got `float`"),
+        ("[upload]\ngive_up_after = -1", "`upload.give_up_after`: expected `int` >= 1"),
+        ("[target]\nconnect_timeout = 0", "`target.connect_timeout`: expected `float` > 0.0"),
+        ("[target]\nread_timeout = -1.5", "`target.read_timeout`: expected `float` > 0.0"),
+        ("[target]\nread_timeout = nan", "`target.read_timeout`: expected `float` > 0.0"),
+        ('[target]\nread_timeout = "1s"', "`target.read_timeout`: expected `float`, got `str`"),
+        ('[target]\naccount = "a"', "unknown key in [target]: `account`. Did you mean `account_id`?"),
+        (
+            '[target.namespaces]\nNIMBUS_PAGE = "p"',
+            "unknown name in [target.namespaces]: `NIMBUS_PAGE`. Did you mean `NIMBUS_PAGES`?",
+        ),
+        ("[target.namespaces]\nNIMBUS_PAGES = 3", "`target.namespaces[...]`: expected `str`, got `int`"),
+        ("[target]\nnamespaces = 3", "`target.namespaces`: expected `object`, got `int`"),
     ],
 )
 def test_a_mistake_names_the_file_the_key_and_what_is_right(said: str, words: str) -> None:
     told = mistake(f"{MINIMAL}{said}\n")
     assert told.startswith(f"{PROJECT_FILE}: ")
     assert words in told
+
+
+@pytest.mark.parametrize("key", ["verify", "verify_tls", "insecure", "ssl_verify", "tls_verify", "check_certificate"])
+def test_no_setting_switches_the_check_of_certificates_off(key: str) -> None:
+    assert f"unknown key in [target]: `{key}`" in mistake(f"{MINIMAL}[target]\n{key} = false\n")
+
+
+@pytest.mark.parametrize("key", ["api_key", "api_token", "token", "admin_secret"])
+def test_no_setting_takes_a_secret(key: str) -> None:
+    told = mistake(f'{MINIMAL}[target]\n{key} = "s3cret"\n')
+    assert f"unknown key in [target]: `{key}`" in told
+    assert "s3cret" not in told
 
 
 def test_a_key_outside_of_any_table_is_named() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_tasks.errors import StateError
+from nimbus_tasks.kv.rehearsal import Cost
 from nimbus_tasks.manifest import PageEntry, Pages, SourceEntry, Sources
 from nimbus_tasks.outcome import Outcome, PageResult
 from nimbus_tasks.plan import Candidate, Held, Plan, Planned
@@ -129,7 +130,7 @@ def test_a_plan_as_a_document_lists_every_page_it_would_touch() -> None:
     plan = Plan(
         (Planned(Candidate("page_1", "dist/a.html", "maps/a.json", "1", 100), "new"),), (row,), (row,), 4, (), "no"
     )
-    document = plan_document(plan)
+    document = plan_document(plan, Cost(writes=5))
     assert [(page.path, page.reason, page.result) for page in document.pages] == [
         ("dist/a.html", "new", "waiting"),
         ("dist/b.html", "unfinished", "waiting"),

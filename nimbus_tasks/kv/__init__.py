@@ -1,7 +1,8 @@
 """The contract that every store keeps; see `kv/sqlite.py` for one that does.
 
-A store holds bytes under keys, with a little JSON of metadata beside each. It says its limits and who it is.
-A put answers key by key: partial success is normal.
+A store holds text under keys, with a little JSON of metadata beside each. It says its limits, its traits and who it
+is. A put answers key by key: partial success is normal. Each call of `put`, `get` and `names` is one request, so what
+wraps a store (`kv/steady.py`, `kv/rehearsal.py`) can pace, repeat and count requests.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ METADATA_BYTES = 1024
 
 
 class Write(Struct, frozen=True):
-    """One value to store. `metadata` is JSON, empty where there is none."""
+    """One value to store, UTF-8 text. `metadata` is JSON, empty where there is none."""
 
     key: str
     value: bytes
@@ -39,6 +40,13 @@ class Listed(Struct, frozen=True):
     metadata: bytes
 
 
+class Names(Struct, frozen=True):
+    """A page of a listing, in the order of the keys. `cursor` asks for the next page; empty at the end."""
+
+    found: tuple[Listed, ...]
+    cursor: str = ""
+
+
 class Limits(Struct, frozen=True):
     """What one request may carry."""
 
@@ -50,11 +58,31 @@ class Limits(Struct, frozen=True):
     """Keys in one get."""
 
 
+class Traits(Struct, frozen=True):
+    """What else a caller must know of a store."""
+
+    atomic: bool = True
+    """Whether a swap compares and stores in one step. Else two that swap at once may both believe they won."""
+    lists: bool = True
+    """Whether it can list names."""
+    lag: int = 0
+    """Seconds that a write may take to be seen by everybody."""
+    billed: bool = False
+    """Whether Cloudflare bills each write, read and list."""
+    rate: float = 0.0
+    """Requests a second that may be kept up; 0: no limit is known."""
+    burst: int = 0
+    """Requests that may be sent at once before `rate` applies."""
+    swap_requests: int = 1
+    """Requests that one swap takes."""
+
+
 class Stored(Struct, frozen=True):
-    """What became of a put: the keys that the store confirmed, and why the others failed."""
+    """What became of a put: the keys that the store confirmed, why the others failed, and which are worth a try."""
 
     confirmed: tuple[str, ...]
     failed: dict[str, str] = {}
+    again: frozenset[str] = frozenset()
 
 
 def refusal(write: Write) -> str:
@@ -65,7 +93,17 @@ def refusal(write: Write) -> str:
         return f"its value takes {len(write.value):,} bytes, KV takes at most {VALUE_BYTES:,}"
     if len(write.metadata) > METADATA_BYTES:
         return f"its metadata takes {len(write.metadata):,} bytes, KV takes at most {METADATA_BYTES:,}"
+    if not (write.value.isascii() or _is_utf8(write.value)):
+        return "its value is not UTF-8 text"
     return ""
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class Store(Protocol):
@@ -75,8 +113,20 @@ class Store(Protocol):
     def limits(self) -> Limits: ...
 
     @property
+    def traits(self) -> Traits: ...
+
+    @property
     def identity(self) -> str:
         """Which store this is: another identity holds other things, whatever a ledger says."""
+        ...
+
+    @property
+    def owner(self) -> str:
+        """The user whose projects are stored here."""
+        ...
+
+    async def open(self) -> None:
+        """Make contact. Before it, nothing else may be called or asked."""
         ...
 
     async def put(self, writes: Sequence[Write]) -> Stored:
@@ -87,12 +137,27 @@ class Store(Protocol):
         """Return the values of the keys that exist."""
         ...
 
-    def names(self, prefix: str) -> AsyncIterator[Sequence[Listed]]:
-        """List the keys that begin with `prefix`, in their order, in pages."""
+    async def names(self, prefix: str, cursor: str = "") -> Names:
+        """List the keys that begin with `prefix`, from the beginning or from where a page ended."""
         ...
 
     async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
-        """Store `value` if the key still holds `expected` (None: nothing), and say whether it was so."""
+        """Store `value` if the key still holds `expected` (None: nothing), and say whether it was so.
+
+        A false answer may follow a swap that took effect, where the network lost its answer: read again.
+        """
         ...
 
     async def close(self) -> None: ...
+
+
+async def all_names(store: Store, prefix: str) -> AsyncIterator[Listed]:
+    """Go through a listing, page by page."""
+    cursor = ""
+    while True:
+        page = await store.names(prefix, cursor)
+        for listed in page.found:
+            yield listed
+        cursor = page.cursor
+        if not cursor:
+            return

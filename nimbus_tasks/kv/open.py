@@ -2,41 +2,126 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.errors import SettingsError
 from nimbus_tasks.settings import PROJECT_FILE, STATE_FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from nimbus_tasks.http import Http, Recorded
     from nimbus_tasks.kv import Store
-    from nimbus_tasks.settings import Target
+    from nimbus_tasks.kv.pacing import Pacing
+    from nimbus_tasks.settings import Settings, Target
 
 KV_FILE = f"{STATE_FOLDER}/kv.db"
+CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
+#: wrangler's own name for it: where Cloudflare's API is, for rehearsals against another server.
+API_VARIABLE = "CLOUDFLARE_API_BASE_URL"
+
+# Each store is imported only where it is used: a run with nothing to do must not pay for an HTTP client.
 
 
-def open_store(root: Path, target: Target) -> Store:
-    """Open the store that the settings name.
+def open_store(
+    root: Path, target: Target, record: Callable[[Recorded], None] = lambda _: None, *, as_admin: bool = False
+) -> Store:
+    """Return the store that the settings name, without having spoken to it. `record` is told of each request.
+
+    `as_admin`: with the gateway's admin secret in place of an API key.
 
     Raises:
-        SettingsError: this version has no such store.
+        SettingsError: the settings or the credentials are not enough.
         StoreError: it cannot be opened.
     """
-    if target.store != "sqlite":
-        raise SettingsError(
-            f"This version publishes to the embedded store only, not to `{target.store}`.",
-            f'Set [target] store = "sqlite" in {PROJECT_FILE} (or unset NIMBUS_TARGET).',
-        )
-    from nimbus_tasks.kv.sqlite import SqliteStore  # noqa: PLC0415 - sqlite3 only where it is used
+    if target.store == "sqlite":
+        from nimbus_tasks.kv.sqlite import SqliteStore  # noqa: PLC0415
 
-    return SqliteStore(root / KV_FILE)
+        return SqliteStore(root / KV_FILE)
+    if target.store == "gateway":
+        from nimbus_tasks.kv.gateway import GatewayStore  # noqa: PLC0415
+
+        if not target.worker_url:
+            raise _missing("worker_url", "NIMBUS_WORKER_URL", "the address of your gateway Worker")
+        credential = "NIMBUS_ADMIN_SECRET" if as_admin else "NIMBUS_API_KEY"
+        return GatewayStore(_http(root, target, target.worker_url, credential, record), credential)
+    from nimbus_tasks.kv.cloudflare import CloudflareStore  # noqa: PLC0415
+
+    if not target.account_id:
+        raise _missing("account_id", "CLOUDFLARE_ACCOUNT_ID", "the id of your Cloudflare account")
+    if not target.namespace_id:
+        raise _missing("namespace_id", "KV_NAMESPACE_ID", "the id of a KV namespace")
+    http = _http(root, target, _cloudflare_api(), "CLOUDFLARE_API_TOKEN", record)
+    return CloudflareStore(http, _cloudflare_identity(target), target.account_id, target.namespace_id, _own(target))
+
+
+async def open_steadily(
+    root: Path,
+    settings: Settings,
+    pacing: Pacing,
+    say: Callable[[float, str], None] = lambda _seconds, _why: None,
+    record: Callable[[Recorded], None] = lambda _: None,
+    *,
+    as_admin: bool = False,
+) -> Store:
+    """Return the store that the settings name, made contact with, paced and tried again.
+
+    Raises:
+        SettingsError: the settings or the credentials are not enough.
+        StoreError: it cannot be opened, or does not answer.
+    """
+    from nimbus_tasks.kv.pacing import Pace  # noqa: PLC0415
+    from nimbus_tasks.kv.steady import SteadyStore  # noqa: PLC0415
+
+    store = SteadyStore(
+        open_store(root, settings.target, record, as_admin=as_admin),
+        Pace(pacing, say),
+        settings.upload.tries,
+        settings.upload.retry_wait / 1000,
+    )
+    try:
+        await store.open()
+    except BaseException:
+        await store.close()
+        raise
+    return store
 
 
 def known_identity(root: Path, target: Target) -> str:
     """Return which store the settings name, if that is known without asking or making one; else empty."""
+    if target.store == "cloudflare" and target.account_id and target.namespace_id:
+        return _cloudflare_identity(target)
+    # Which namespace is behind a gateway, only the gateway can say.
     if target.store != "sqlite" or not (root / KV_FILE).exists():
         return ""
     from nimbus_tasks.kv.sqlite import read_identity  # noqa: PLC0415
 
     return read_identity(root / KV_FILE)
+
+
+def _http(root: Path, target: Target, base: str, token: str, record: Callable[[Recorded], None]) -> Http:
+    from nimbus_tasks.credentials import read_secret  # noqa: PLC0415
+    from nimbus_tasks.http import Http, Timeouts  # noqa: PLC0415
+
+    return Http(base, read_secret(token, root), Timeouts(target.connect_timeout, target.read_timeout), record)
+
+
+def _cloudflare_api() -> str:
+    return os.environ.get(API_VARIABLE, "").rstrip("/") or CLOUDFLARE_API
+
+
+def _cloudflare_identity(target: Target) -> str:
+    api = _cloudflare_api()
+    own = "".join(f" {name}={id_}" for name, id_ in sorted(_own(target).items()))
+    return f"cloudflare:{'' if api == CLOUDFLARE_API else f'{api} '}{target.account_id}:{target.namespace_id}{own}"
+
+
+def _own(target: Target) -> dict[str, str]:
+    """Return the kinds of records that have a namespace of their own."""
+    return {name: id_ for name, id_ in target.namespaces.items() if id_}
+
+
+def _missing(key: str, variable: str, what: str) -> SettingsError:
+    return SettingsError(f"{PROJECT_FILE}: [target] {key} is not set: {what}.", f"Set it there, or {variable}.")

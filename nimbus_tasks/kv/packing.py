@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from nimbus_tasks.kv import Limits
 
@@ -28,3 +28,9 @@ def pack(things: Iterable[T], size: Callable[[T], int], limits: Limits) -> Itera
         filled += takes
     if run:
         yield run
+
+
+def runs(things: Sequence[T], length: int) -> Iterator[Sequence[T]]:
+    """Yield runs of things, in order, each of that length but the last."""
+    for start in range(0, len(things), length):
+        yield things[start : start + length]

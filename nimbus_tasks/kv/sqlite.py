@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from nimbus_tasks.errors import StoreError
-from nimbus_tasks.kv import Limits, Listed, Stored, Write, refusal
+from nimbus_tasks.kv import Limits, Listed, Names, Stored, Traits, Write, refusal
+from nimbus_tasks.records import LOCAL_USER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import TypeVar
 
@@ -58,6 +59,8 @@ class SqliteStore:
     """`kv.db`, the store of the contract in a file."""
 
     limits = Limits(pairs=500, bytes=8 * 1024 * 1024, keys=500)
+    traits = Traits()
+    owner = LOCAL_USER
 
     def __init__(self, path: Path) -> None:
         """Open the file, and make it where there is none.
@@ -72,6 +75,9 @@ class SqliteStore:
         except StoreError:
             self._connection.close()
             raise
+
+    async def open(self) -> None:
+        """Do nothing: the file is open already."""
 
     async def put(self, writes: Sequence[Write]) -> Stored:
         refused = {write.key: reason for write in writes if (reason := refusal(write))}
@@ -91,14 +97,9 @@ class SqliteStore:
         rows = self._answer(lambda: self._connection.execute(query, tuple(keys)).fetchall())
         return {key: bytes(value) for key, value in rows}
 
-    async def names(self, prefix: str) -> AsyncIterator[Sequence[Listed]]:
-        after = ""
-        while True:
-            page = self._answer(functools.partial(self._page_of_names, prefix, after))
-            if not page:
-                return
-            yield page
-            after = page[-1].key
+    async def names(self, prefix: str, cursor: str = "") -> Names:
+        found = self._answer(functools.partial(self._page_of_names, prefix, cursor))
+        return Names(tuple(found), found[-1].key if len(found) == PAGE_OF_NAMES else "")
 
     async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
         def exchange() -> bool:

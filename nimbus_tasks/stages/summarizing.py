@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from nimbus_tasks import files
 from nimbus_tasks.errors import StateError
+from nimbus_tasks.kv.rehearsal import Cost
 from nimbus_tasks.outcome import Outcome, PageResult, ResultName
 from nimbus_tasks.settings import SUMMARY_REPORT, UPLOAD_REPORT
 
@@ -125,10 +126,11 @@ class PlanDocument(Struct, frozen=True):
     waiting: int
     bytes: int
     refusal: str
+    cost: Cost
     pages: list[PageResult]
 
 
-def plan_document(plan: Plan) -> PlanDocument:
+def plan_document(plan: Plan, cost: Cost) -> PlanDocument:
     """Return a plan as `--dry-run --json` prints it; each page's result is `waiting`, for it was not sent."""
     pages = [
         PageResult(p.page.source_path, p.page.page_id, p.reason, "waiting", "", p.page.size, 0, p.page.map_file)
@@ -137,7 +139,7 @@ def plan_document(plan: Plan) -> PlanDocument:
     pages += [PageResult(row.source_path, row.page_id, "unfinished", "waiting") for row in plan.finish]
     pages += [PageResult(row.source_path, row.page_id, "removed", "waiting") for row in plan.removals]
     size = sum(p.page.size for p in plan.sends)
-    return PlanDocument(True, plan.reasons(), plan.unchanged, len(plan.waits), size, plan.refusal, pages)
+    return PlanDocument(True, plan.reasons(), plan.unchanged, len(plan.waits), size, plan.refusal, cost, pages)
 
 
 def write_reports(upload: Summary | None, site: Summary) -> None:

@@ -17,7 +17,9 @@ from nimbus_tasks.closing import count_usage, read_batches
 from nimbus_tasks.context import Context, UnreadableMapError
 from nimbus_tasks.errors import SettingsError
 from nimbus_tasks.kv import Write
-from nimbus_tasks.kv.open import open_store
+from nimbus_tasks.kv.open import open_steadily
+from nimbus_tasks.kv.pacing import Pacing
+from nimbus_tasks.kv.rehearsal import Cost, RehearsalStore
 from nimbus_tasks.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.outcome import Outcome
 from nimbus_tasks.plan import Plan, Wishes, make_plan, split_into_batches
@@ -32,7 +34,10 @@ from nimbus_tasks.stages.validating import candidates
 from nimbus_tasks.validate import extraction_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nimbus_tasks.context import Observer
+    from nimbus_tasks.http import Recorded
     from nimbus_tasks.kv import Store
     from nimbus_tasks.manifest import Pages
     from nimbus_tasks.plan import Candidate
@@ -43,16 +48,26 @@ BATCH_SECONDS = 3600
 
 
 class Uploaded(Struct, frozen=True):
-    """The plan that was made, and what became of it: nothing in a dry run."""
+    """The plan that was made, and what became of it: nothing in a dry run, which has what it would cost instead."""
 
     plan: Plan
     outcome: Outcome
+    cost: Cost | None = None
 
 
-def upload(settings: Settings, pages: Pages, request: Request, observer: Observer, *, unreadable: int = 0) -> Uploaded:
+def upload(
+    settings: Settings,
+    pages: Pages,
+    request: Request,
+    observer: Observer,
+    *,
+    unreadable: int = 0,
+    record: Callable[[Recorded], None] = lambda _: None,
+) -> Uploaded:
     """Bring the target up to date with the valid pages here, or only say what that would take.
 
-    `unreadable` is how many source files could not be read: while there are any, no page counts as gone.
+    `unreadable` is how many source files could not be read: while there are any, no page counts as gone. `record` is
+    told of each request over a network.
 
     Raises:
         SettingsError: the store or the batch that was asked for does not exist.
@@ -61,23 +76,40 @@ def upload(settings: Settings, pages: Pages, request: Request, observer: Observe
     done: list[Uploaded] = []
 
     async def run() -> None:
-        done.append(await _upload(settings, pages, request, observer, unreadable))
+        done.append(await _upload(settings, pages, request, observer, unreadable, record))
 
     # Not by its return value: asyncio makes the `repr` of a task's result, which here is the whole site.
     asyncio.run(run())
     return done[0]
 
 
-async def _upload(settings: Settings, pages: Pages, request: Request, observer: Observer, unreadable: int) -> Uploaded:
-    store = open_store(Path(), settings.target)
+async def _upload(
+    settings: Settings,
+    pages: Pages,
+    request: Request,
+    observer: Observer,
+    unreadable: int,
+    record: Callable[[Recorded], None],
+) -> Uploaded:
+    store = await open_steadily(Path(), settings, pacing(settings, request), observer.waiting, record)
     try:
         ledger = Ledger(Path(LEDGER_FILE), settings.target.store, rehearsal=request.dry_run)
         try:
-            return await _against(store, ledger, settings, pages, request, observer, unreadable)
+            if not request.dry_run:
+                return await _against(store, ledger, settings, pages, request, observer, unreadable)
+            rehearsed = RehearsalStore(store)
+            done = await _against(rehearsed, ledger, settings, pages, request, observer, unreadable)
+            return _as_rehearsed(done, rehearsed.cost)
         finally:
             ledger.close()
     finally:
         await store.close()
+
+
+def _as_rehearsed(done: Uploaded, cost: Cost) -> Uploaded:
+    """Return what a dry run has to say: nothing became of any page."""
+    outcome = msgspec.structs.replace(done.outcome, batches=[], pages=[])
+    return Uploaded(done.plan, outcome, cost)
 
 
 async def _against(
@@ -90,7 +122,7 @@ async def _against(
     unreadable: int,
 ) -> Uploaded:
     here = candidates(pages)
-    formerly = await _believe(store, ledger, settings, here, request)
+    formerly = await _believe(store, ledger, settings, here)
     await _end_batches(store, ledger, settings.project.id)
     chosen = await _chosen_batch(store, ledger, settings.project.id, request)
     open_batches = [batch_id for batch_id, (_, is_open) in ledger.batches().items() if is_open]
@@ -104,20 +136,19 @@ async def _against(
     plan = make_plan(here, ledger.held(), wishes, open_batches=open_batches, failed=failed, formerly=formerly)
     observer.plan(plan)
     context = _context(store, ledger, settings, pages, request)
-    idle = plan.empty and not open_batches
-    if request.dry_run or idle:
+    if plan.empty and not open_batches:
         outcome = Outcome(settings.target.store, now(), now(), unchanged=plan.unchanged, waiting=len(plan.waits))
         outcome.refusal = plan.refusal
-        if not (request.dry_run or ledger.published):
+        if not ledger.published:
             await count_usage(context, idle=True)
     else:
         sizes = {batch_id: len(ledger.in_batch(batch_id)) for batch_id in open_batches}
         if chosen:
             sizes.setdefault(chosen, len(ledger.in_batch(chosen)))
         work = split_into_batches(plan, sizes, chosen, settings.upload.max_pages_per_batch)
-        ledger.begin(_identity(store, settings))
+        ledger.begin(target_identity(store, settings))
         outcome = await publish(plan, work, context, observer)
-    if not request.dry_run and request.folder == MAPS_FOLDER and _is_complete(outcome):
+    if request.folder == MAPS_FOLDER and _is_complete(outcome):
         ledger.finish(pages.site)
     return Uploaded(plan, outcome)
 
@@ -126,16 +157,24 @@ def _is_complete(outcome: Outcome) -> bool:
     return not (outcome.stopped or outcome.failed or outcome.waiting or outcome.refusal)
 
 
-def _identity(store: Store, settings: Settings) -> str:
+def target_identity(store: Store, settings: Settings) -> str:
+    """Return what a ledger must speak of to be believed: this store, and this project in it."""
     return f"{store.identity} {settings.project.id}"
 
 
-async def _believe(
-    store: Store, ledger: Ledger, settings: Settings, here: list[Candidate], request: Request
-) -> frozenset[str]:
+def pacing(settings: Settings, request: Request) -> Pacing:
+    """Return the pace that the settings and the request ask for."""
+    return Pacing(
+        slots=settings.upload.concurrency if request.concurrency is None else request.concurrency,
+        delay=(settings.upload.delay if request.delay is None else request.delay) / 1000,
+        give_up_after=settings.upload.give_up_after,
+    )
+
+
+async def _believe(store: Store, ledger: Ledger, settings: Settings, here: list[Candidate]) -> frozenset[str]:
     """Ask the target what it holds where the ledger cannot say; return the pages that it used to hold."""
-    identity = _identity(store, settings)
-    if ledger.identity == identity and not request.ask_target:
+    identity = target_identity(store, settings)
+    if ledger.identity == identity:
         return frozenset()
     formerly = frozenset(page_id for page_id, row in ledger.held().items() if row.step != "inactive")
     found = await reconcile(store, settings.project.id, {page.page_id: page.source_path for page in here})
@@ -178,15 +217,14 @@ def _context(store: Store, ledger: Ledger, settings: Settings, pages: Pages, req
         return _extraction(page, pages)
 
     return Context(
-        project=project_record(settings),
+        project=project_record(settings, store.owner),
         store=store,
         ledger=ledger,
         clock=now,
         name_batch=name_batch,
         extraction=extraction,
         audit_log=settings.audit_log,
-        slots=settings.upload.concurrency if request.concurrency is None else request.concurrency,
-        delay_ms=settings.upload.delay if request.delay is None else request.delay,
+        slots=pacing(settings, request).slots,
         target=settings.target.store,
     )
 
@@ -221,11 +259,11 @@ def store_project(settings: Settings) -> None:
     """Store the record of a project that has none at the target yet."""
 
     async def put() -> None:
-        store = open_store(Path(), settings.target)
+        store = await open_steadily(Path(), settings, pacing(settings, Request()))
         try:
             key = project_key(settings)
             if key not in await store.get([key]):
-                await store.put([Write(key, msgspec.json.encode(project_record(settings)))])
+                await store.put([Write(key, msgspec.json.encode(project_record(settings, store.owner)))])
         finally:
             await store.close()
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.errors import StoreError
-from nimbus_tasks.kv import Limits, Listed, Stored, Write, refusal
+from nimbus_tasks.kv import Limits, Listed, Names, Stored, Traits, Write, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
 
 class MemoryStore:
@@ -24,8 +24,10 @@ class MemoryStore:
     """
 
     identity = "memory:1"
+    owner = "user_memory"
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, traits: Traits | None = None) -> None:
+        self.traits = traits or Traits()
         self.limits = limits or Limits(pairs=3, bytes=100_000, keys=3)
         self.values: dict[str, bytes] = {}
         self.metadata: dict[str, bytes] = {}
@@ -33,6 +35,9 @@ class MemoryStore:
         self.fail_at = 0
         self.meddle: Callable[[str], None] = lambda _: None
         self.calls: list[tuple[str, list[str]]] = []
+
+    async def open(self) -> None:
+        """Do nothing: there is nobody to make contact with."""
 
     async def put(self, writes: Sequence[Write]) -> Stored:
         self._answer("put", [write.key for write in writes])
@@ -47,11 +52,11 @@ class MemoryStore:
         self._answer("get", keys)
         return {key: self.values[key] for key in keys if key in self.values}
 
-    async def names(self, prefix: str) -> AsyncIterator[Sequence[Listed]]:
-        found = [Listed(key, self.metadata[key]) for key in sorted(self.values) if key.startswith(prefix)]
-        for start in range(0, len(found), 1000):
-            self._answer("names", [prefix])
-            yield found[start : start + 1000]
+    async def names(self, prefix: str, cursor: str = "") -> Names:
+        self._answer("names", [prefix])
+        keys = sorted(key for key in self.values if key.startswith(prefix) and key > cursor)
+        found = tuple(Listed(key, self.metadata[key]) for key in keys[:1000])
+        return Names(found, found[-1].key if len(keys) > len(found) else "")
 
     async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
         self._answer("swap", [key])

@@ -97,6 +97,14 @@ class Store:
                 self.values[key] = json.loads(value)
                 self.metadata[key] = json.loads(metadata) if metadata else None
 
+    @classmethod
+    def of(cls, values: dict[str, bytes], metadata: dict[str, Any]) -> Store:
+        """Return the same view of what another store holds."""
+        store = cls(Path("nowhere"))
+        store.values = {key: json.loads(value) for key, value in values.items()}
+        store.metadata = metadata
+        return store
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Store) and (self.values, self.metadata) == (other.values, other.metadata)
 
@@ -245,6 +253,7 @@ class Site:
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
         ) as process:
             running = Running(process)
             try:
@@ -293,6 +302,11 @@ class Site:
         """Return when each map file was last written."""
         maps = (self.folder / ".nimbus/maps").rglob("*.json")
         return {str(file.relative_to(self.folder)): file.stat().st_mtime_ns for file in maps}
+
+
+def _heed_ctrl_c() -> None:
+    """Undo what a shell does to commands in the background: they, and all that they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Running:
@@ -345,6 +359,7 @@ class Terminal:
             cwd=str(self._site.folder),
             env=self._site.environment({"TERM": "xterm-256color", **self._environment}),
             dimensions=(40, 120),
+            preexec_fn=_heed_ctrl_c,
         )
         return self
 

@@ -104,7 +104,7 @@ def test_without_its_ledger_a_deleted_page_is_found_by_its_record(published: Sit
     assert published.sent() == {C: "removed"}
 
 
-def test_after_forget_the_store_is_asked_and_nothing_is_sent(published: Site) -> None:
+def test_what_doit_forgets_the_ledger_still_knows(published: Site) -> None:
     before = published.store
     assert published.doit("forget", "upload").status == 0
     run = published.publish()
@@ -113,24 +113,66 @@ def test_after_forget_the_store_is_asked_and_nothing_is_sent(published: Site) ->
     assert published.publish().out.endswith("-- upload\n")
 
 
-def test_forget_heals_a_ledger_that_lies(published: Site) -> None:
+# --- reconcile: the ledger beside what the store really holds -----------------------------------------
+
+
+def test_reconcile_mends_a_ledger_that_lies(published: Site) -> None:
     with published.ledger() as ledger:
         ledger.execute("UPDATE page SET digest = 'wrong' WHERE source_path = ?", (A,))
         ledger.execute("DELETE FROM page WHERE source_path = ?", (B,))
+        ledger.execute("INSERT INTO page VALUES ('sqlite', 'page_x', 'dist/x.html', '1', 'b', 't', 'queued')")
     before = published.store
-    published.doit("forget", "upload")
-    published.publish()
+    run = published.doit("nimbus:reconcile", "--json")
+    assert run.status == 0
+    assert {each["source_path"]: each["what"] for each in run.json["differences"]} == {
+        A: "other content",
+        B: "unknown to the ledger",
+        "dist/x.html": "missing at the target",
+    }
     assert published.store == before
     with published.ledger() as ledger:
         held = dict(ledger.execute("SELECT source_path, digest FROM page"))
     assert held == {path: before.page_metadata(path)["digest"] for path in (A, B, C)}
+    assert "3 pages at .nimbus/kv.db, as the ledger has it" in published.doit("nimbus:reconcile").out
 
 
-def test_a_page_that_another_hand_wrote_to_the_store_is_found_by_forget(published: Site) -> None:
+def test_a_dry_reconcile_mends_nothing(published: Site) -> None:
+    with published.ledger() as ledger:
+        ledger.execute("UPDATE page SET digest = 'wrong' WHERE source_path = ?", (A,))
+    for _ in range(2):
+        run = published.doit("nimbus:reconcile", "--dry-run")
+        assert run.status == 0
+        assert f"other content          {page_id(A)}  {A}" in run.out
+        assert "Nothing was changed (dry run)" in run.out
+
+
+def test_a_page_that_another_hand_wrote_to_the_store_is_found_by_reconcile(published: Site) -> None:
     published.change_store("UPDATE kv SET metadata = NULL WHERE key LIKE ?", f"page:%{page_id(A)}")
-    published.doit("forget", "upload")
+    assert published.doit("nimbus:reconcile").status == 0
     published.publish()
     assert published.sent() == {A: "changed"}
+
+
+def test_a_page_that_fell_out_of_the_queue_is_sent_again_after_reconcile(published: Site) -> None:
+    key = f"queue:{PROJECT}"
+    queue = published.store.values[key]
+    queue["items"] = [item for item in queue["items"] if item["page_id"] != page_id(B)]
+    published.change_store("UPDATE kv SET value = ? WHERE key = ?", json.dumps(queue).encode(), key)
+    assert f"not in the queue       {page_id(B)}" in published.doit("nimbus:reconcile").out
+    published.publish()
+    assert published.sent() == {B: "unfinished"}
+    assert sorted(published.store.queue) == [A, B, C]
+
+
+def test_a_page_that_is_being_processed_has_not_fallen_out_of_the_queue(published: Site) -> None:
+    key = f"queue:{PROJECT}"
+    published.change_store("UPDATE kv SET value = ? WHERE key = ?", b'{"items": []}', key)
+    for path in (A, B, C):
+        status = published.store.values[f"status:{PROJECT}:{page_id(path)}"] | {"status": "processing"}
+        published.change_store(
+            "UPDATE kv SET value = ? WHERE key = ?", json.dumps(status).encode(), f"status:{PROJECT}:{page_id(path)}"
+        )
+    assert published.doit("nimbus:reconcile", "--json").json["differences"] == []
 
 
 @pytest.mark.parametrize("name", ["kv.db", "ledger.db"])

@@ -1,0 +1,78 @@
+"""The secret of the gateway's admin: a new one for the Worker on this machine, if there is none yet."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tomllib
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.credentials import CREDENTIALS_FILE, Secret, find_secret
+from nimbus_tasks.errors import SettingsError, StateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ADMIN_SECRET = "NIMBUS_ADMIN_SECRET"  # noqa: S105 - its name
+#: The Worker takes no shorter one for a secret, and no longer one for a bearer.
+LEAST_CHARACTERS, MOST_CHARACTERS = 16, 256
+
+
+def admin_secret(root: Path) -> Secret | None:
+    """Return the admin's secret, None where there is none.
+
+    Raises:
+        SettingsError: it is not fit for one, or where others can read it.
+    """
+    secret = find_secret(ADMIN_SECRET, root)
+    if secret is not None and not LEAST_CHARACTERS <= len(secret.reveal()) <= MOST_CHARACTERS:
+        raise SettingsError(
+            f"{ADMIN_SECRET} must have {LEAST_CHARACTERS} to {MOST_CHARACTERS} characters: "
+            "the Worker takes no other for its admin's.",
+            "openssl rand -hex 32 makes one.",
+        )
+    return secret
+
+
+def make_admin_secret(root: Path) -> Secret:
+    """Make a secret, and keep it in the file of credentials, which only its owner can read.
+
+    Raises:
+        SettingsError: the file has a line for it already.
+        StateError: the file cannot be written.
+    """
+    secret = Secret(secrets.token_hex(32))
+    # A link to a file elsewhere stays a link.
+    path = (root / CREDENTIALS_FILE).resolve()
+    try:
+        there = path.read_bytes() if path.exists() else b""
+        # At the top: below a [table] it would be that table's.
+        content = f'{ADMIN_SECRET} = "{secret.reveal()}"\n'.encode() + there
+        if not _is_toml(content):
+            raise SettingsError(f"{CREDENTIALS_FILE} has an empty {ADMIN_SECRET}.", "Remove that line.")
+        _replace_privately(path, content)
+    except OSError as error:
+        raise StateError(f"{CREDENTIALS_FILE} cannot be written: {(error.strerror or '').lower()}.") from None
+    return secret
+
+
+def _is_toml(content: bytes) -> bool:
+    try:
+        tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _replace_privately(path: Path, content: bytes) -> None:
+    """Replace a file whole. Nobody else can read it at any moment: it is made with that mode, not given it later."""
+    beside = path.with_name(f".{os.getpid()}.secret")
+    try:
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+        beside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise

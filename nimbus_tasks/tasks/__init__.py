@@ -1,0 +1,54 @@
+"""The commands as doit tasks: names, dependencies, options, one call each. No logic.
+
+`from nimbus_tasks import *` in a dodo.py brings them, next to tasks of one's own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.bridge import reporter_for
+from nimbus_tasks.settings import STATE_FOLDER
+from nimbus_tasks.tasks.gateway import gateway_tasks
+from nimbus_tasks.tasks.project import project_tasks
+from nimbus_tasks.tasks.session import console
+from nimbus_tasks.tasks.stages import (
+    task__validate,
+    task_extract,
+    task_summarize,
+    task_upload,
+    task_validate,
+    task_watch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from doit.task import Task
+
+__all__ = [
+    "DOIT_CONFIG",
+    "task__validate",
+    "task_extract",
+    "task_nimbus",
+    "task_summarize",
+    "task_upload",
+    "task_validate",
+    "task_watch",
+]
+
+DOIT_CONFIG = {
+    "default_tasks": ["summarize"],
+    "backend": "sqlite3",  # the only state file that two doit processes may write at once
+    # A folder that does not exist would be a traceback; without a project there is no state to keep.
+    "dep_file": f"{STATE_FOLDER}/doit.db" if Path(STATE_FOLDER).is_dir() else ":memory:",
+    "verbosity": 2,
+    "reporter": reporter_for(console),
+}
+
+
+def task_nimbus() -> Iterator[Task]:
+    """The commands under the names that Gulp users type."""
+    yield from project_tasks()
+    yield from gateway_tasks()

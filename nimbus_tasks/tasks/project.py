@@ -1,0 +1,73 @@
+"""The commands about a project and its target: made, published from maps, compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nimbus_tasks.bridge import make_task, run
+from nimbus_tasks.settings import MAPS_FOLDER
+from nimbus_tasks.tasks.session import JSON, VERBOSE, commands, console, option
+from nimbus_tasks.tasks.uploads import UPLOAD, request_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from doit.task import Task
+
+
+def project_tasks() -> Iterator[Task]:
+    yield make_task(
+        "nimbus:project:init",
+        _INIT_HELP,
+        lambda name, domain, source: run(console, lambda: commands.init(name, domain, source)),
+        params=[
+            option("name", "", "the project's name (default: the folder's)"),
+            option("domain", "", "the site's domain"),
+            option("source", "", "folder with the built HTML (default: found by itself)"),
+        ],
+    )
+
+    def upload(json: bool, verbose: bool, **options: Any) -> object:
+        request = request_of(options, folder=options["folder"])
+        return run(console, lambda: commands.upload(request, verbose=verbose, as_json=json, validate_first=True))
+
+    folder = option("folder", MAPS_FOLDER, f"folder of map files ({MAPS_FOLDER})")
+    yield make_task("nimbus:upload", _NIMBUSUPLOAD_HELP, upload, params=[folder, *UPLOAD])
+
+    yield make_task(
+        "nimbus:reconcile",
+        _RECONCILE_HELP,
+        lambda json, verbose, dry_run: run(
+            console, lambda: commands.reconcile(dry_run=dry_run, verbose=verbose, as_json=json)
+        ),
+        params=[option("dry_run", False, "say what differs, and change nothing"), JSON, VERBOSE],
+    )
+
+
+_RECONCILE_HELP = """Ask the target what it holds, say how the ledger differs, and mend the ledger
+
+For when something else has written to the target: another machine, a restored backup, a person. Nothing is changed
+at the target; what turns out to be missing there, the next doit upload sends.
+
+Examples:
+  doit nimbus:reconcile
+  doit nimbus:reconcile --dry-run
+"""
+_INIT_HELP = """Make a project here: .nimbus/project.toml and .gitignore
+
+Finds the folder with the built HTML (dist, build, _site, public, out, site), and asks only on a terminal. Run
+twice, it changes nothing.
+
+Examples:
+  doit nimbus:project:init
+  doit nimbus:project:init --name="Swiss Watch Repair" --domain=example.com --source=dist
+"""
+_NIMBUSUPLOAD_HELP = """Validate and upload a folder of maps that exists already, with no HTML at all
+
+For projects that write .nimbus/maps/*.json themselves. A folder other than .nimbus/maps is taken as some of the
+site's pages: those that are not in it stay as they are.
+
+Examples:
+  doit nimbus:upload --folder=.nimbus/maps --limit=100
+  doit nimbus:upload --dry-run
+"""
