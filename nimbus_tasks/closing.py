@@ -98,7 +98,9 @@ async def check_queue(context: Context, rows: Sequence[Held]) -> None:
         records.status_key(context.project.project_id, row.page_id): row for row in rows if row.page_id not in waiting
     }
     statuses = await read_all(context.store, list(missing))
-    lost = [missing[each] for each, value in statuses.items() if decode(each, value, PageStatus).status == "uploaded"]
+    # A status that cannot be seen yet was written a moment ago, and by us.
+    states = {each: decode(each, value, PageStatus).status for each, value in statuses.items()}
+    lost = [row for each, row in missing.items() if states.get(each, "uploaded") == "uploaded"]
     await update_queue(context, lost, ())
 
 

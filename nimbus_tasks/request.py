@@ -5,10 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from nimbus_tasks.errors import SettingsError
-from nimbus_tasks.settings import MAPS_FOLDER
-
-#: More requests at a time than this help no store.
-MOST_SLOTS = 100
+from nimbus_tasks.settings import MAPS_FOLDER, MOST_SLOTS
 
 
 class Request(Struct, frozen=True):

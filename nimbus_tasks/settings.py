@@ -32,7 +32,10 @@ SUMMARY_REPORT = f"{REPORTS_FOLDER}/summary.json"
 
 StoreName = Literal["sqlite", "gateway", "cloudflare"]
 LogLevelName = Literal["debug", "info", "warning", "error"]
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+#: More requests at a time than this help no store.
+MOST_SLOTS = 100
+Slots = Annotated[int, Meta(ge=1, le=MOST_SLOTS)]
 Natural = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 
@@ -77,7 +80,7 @@ class Upload(Struct, frozen=True):
     give_up_after: so many requests in a row without a good answer end the run.
     """
 
-    concurrency: Positive = 5
+    concurrency: Slots = 5
     delay: Natural = 0
     max_removals: Natural = 256
     max_pages_per_batch: Positive = 1000

@@ -390,20 +390,30 @@ def test_an_answer_in_between_begins_the_count_anew(between: Exception | None) -
     story(tell, give_up_after=3)
 
 
-def test_a_store_that_says_how_long_to_wait_has_answered() -> None:
+def test_a_store_that_makes_everybody_wait_again_and_again_is_hopeless_too() -> None:
     async def tell(world: World) -> None:
-        for _ in range(9):
+        for _ in range(2):
             assert isinstance(await world.fails(busy(1)), TransientError)
-        assert await world.ask() == "answer"
+        assert not isinstance(await world.fails(busy(1)), TransientError)
 
     story(tell, give_up_after=3)
+
+
+def test_requests_that_fail_together_are_one_trouble() -> None:
+    async def tell(world: World) -> None:
+        await asyncio.gather(*(world.ask() for _ in range(20)))
+        results = await world.together(*[busy() for _ in range(20)])
+        assert sum(isinstance(each, TransientError) for each in results) == 20
+        assert await world.ask() == "answer"
+
+    story(tell, slots=20, give_up_after=2)
 
 
 def test_who_waited_for_a_slot_when_it_became_hopeless_is_not_sent() -> None:
     async def tell(world: World) -> None:
         results = await world.together(*[busy() for _ in range(9)])
         assert all(isinstance(each, StoreError) for each in results)
-        assert len(world.starts) == 4, "two, then one at a time"
+        assert len(world.starts) == 5, "two together, then one at a time"
 
     story(tell, give_up_after=4)
 

@@ -105,7 +105,13 @@ def _http(root: Path, target: Target, base: str, token: str, record: Callable[[R
     from nimbus_tasks.credentials import read_secret  # noqa: PLC0415
     from nimbus_tasks.http import Http, Timeouts  # noqa: PLC0415
 
-    return Http(base, read_secret(token, root), Timeouts(target.connect_timeout, target.read_timeout), record)
+    timeouts = Timeouts(target.connect_timeout, target.read_timeout)
+    try:
+        return Http(base, read_secret(token, root), timeouts, record)
+    except SettingsError as error:
+        if base != os.environ.get(API_VARIABLE, "").rstrip("/"):
+            raise
+        raise SettingsError(f"{API_VARIABLE}: {error.message}", error.next_step) from None
 
 
 def _cloudflare_api() -> str:

@@ -32,7 +32,7 @@ class Pacing(Struct, frozen=True):
     """What a user wants of the pace.
 
     slots: requests at a time, at most. delay: least seconds between the starts of two requests in one slot.
-    give_up_after: so many requests in a row without a good answer end the run.
+    give_up_after: so many requests in a row without a good answer end the run; those under way together count once.
     """
 
     slots: int = 5
@@ -108,10 +108,9 @@ class Pace:
         if started >= self._slowed:
             self._slots = self._ceiling = max(1.0, self._slots / 2)
             self._slowed = time.monotonic()
-        if error.wait is None:
             self._unanswered += 1
-            self._refuse_where_hopeless(error)
-        else:
+        self._refuse_where_hopeless(error)
+        if error.wait is not None:
             self._shut_gate(error, error.wait)
 
     def _shut_gate(self, error: TransientError, wait: float) -> None:

@@ -140,7 +140,7 @@ class SteadyStore:
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
         # Where the store said how long, everybody waits at the gate.
-        return 0.0 if isinstance(error, TransientError) and error.wait is not None else self._backoff(state)
+        return 0.0 if isinstance(error, TransientError) and error.wait else self._backoff(state)
 
 
 class _Done(Struct):

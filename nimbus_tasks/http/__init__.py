@@ -7,10 +7,8 @@ is for this machine alone.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import ipaddress
-import os
-import socket
 import ssl
 import time
 from datetime import UTC
@@ -22,7 +20,9 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.errors import RefusedError, SettingsError, StoreError, TooMuchError, TooSlowError, TransientError
+from nimbus_tasks.errors import RefusedError, StoreError, TooMuchError, TooSlowError, TransientError
+from nimbus_tasks.http.addresses import check_address
+from nimbus_tasks.http.words import cause, system_words, transport_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,6 +39,8 @@ PASSING = frozenset({408, 425, 429})
 TOO_SLOW = 524
 #: Of what a server says, so much is passed on.
 MOST_WORDS = 200
+#: However lively an answer trickles in, it is not waited for longer than this, in seconds.
+LONGEST_REQUEST = 900.0
 
 
 class Timeouts(Struct, frozen=True):
@@ -98,7 +100,8 @@ class Http:
         status, answered = 0, b""
         try:
             with self._honest_errors():
-                response = await client.request(method, self.base + path, content=body or None, headers=headers)
+                async with asyncio.timeout(LONGEST_REQUEST):
+                    response = await client.request(method, self.base + path, content=body or None, headers=headers)
             status, answered = response.status_code, response.content
         finally:
             ms = round((time.monotonic() - started) * 1000)
@@ -181,12 +184,14 @@ class Http:
         try:
             yield
         except httpx.TransportError as error:
-            if (untrusted := _cause(error, ssl.SSLCertVerificationError)) is not None:
+            if (untrusted := cause(error, ssl.SSLCertVerificationError)) is not None:
                 raise StoreError(
                     f"The certificate of {self.host} is not trusted: {untrusted.verify_message}.",
                     "Is this the right address, and this machine's clock right?",
                 ) from None
-            raise TransientError(f"{self.host} does not answer: {_transport_words(error)}.") from None
+            raise TransientError(f"{self.host} does not answer: {transport_words(error)}.") from None
+        except TimeoutError:
+            raise TransientError(f"{self.host} does not answer: no whole answer in time.") from None
         except httpx.DecodingError:
             raise TransientError(f"{self.host} does not answer: what it sent is not compressed as it says.") from None
 
@@ -213,38 +218,6 @@ class _Told(Struct):
     error: _Complaint | None = None
 
 
-def check_address(base: str) -> tuple[str, bool]:
-    """Return an address without its last slash, and whether it is this machine.
-
-    Raises:
-        SettingsError: credentials may not be sent there.
-    """
-    try:
-        parts = urlsplit(base)
-        # The host as the client that connects reads it: there must be no second opinion.
-        host, _ = httpx.URL(base).host, parts.port
-    except (ValueError, httpx.InvalidURL):
-        parts, host = urlsplit(""), ""
-    if parts.scheme not in ("http", "https") or not host or not base.isprintable() or " " in base:
-        raise SettingsError(
-            f"`{_without_secrets(base)}` is not an address.", "It must look like https://nimbus.example.workers.dev"
-        )
-    if "@" in parts.netloc:
-        raise SettingsError(
-            f"The address of {host} has a password in it.", "Take it out: credentials come from the environment."
-        )
-    if "?" in base or "#" in base:
-        raise SettingsError(
-            f"More than an address is set: {_without_secrets(base)} and more.", "Leave out what stands behind ? and #."
-        )
-    loopback = _is_loopback(host)
-    if parts.scheme == "http" and not loopback:
-        raise SettingsError(
-            f"{base} is not encrypted: the credentials could be read on the way.", f"Use https://{parts.netloc}"
-        )
-    return base.rstrip("/"), loopback
-
-
 def wait_of(answer: Answer) -> float | None:
     """Return the seconds that `Retry-After` asks for (RFC 9110, 10.2.3), None where it does not."""
     asked = answer.headers.get("retry-after", "").strip()
@@ -264,17 +237,11 @@ def _trusted() -> ssl.SSLContext:
     try:
         return httpx.create_ssl_context()
     except OSError as error:
-        why = "that is no certificate" if isinstance(error, ssl.SSLError) else _system_words(error)
+        why = "that is no certificate" if isinstance(error, ssl.SSLError) else system_words(error)
         raise StoreError(
             f"The certificates to trust cannot be read: {why}.",
             "Check SSL_CERT_FILE and SSL_CERT_DIR.",
         ) from None
-
-
-def _without_secrets(base: str) -> str:
-    """Return what was given as an address, as a message may have it: one line, and no password or query."""
-    shown = base.partition("?")[0].partition("#")[0].rpartition("@")[2]
-    return "".join(each if each.isprintable() else " " for each in shown)[:MOST_WORDS]
 
 
 def _origin(location: str) -> str:
@@ -283,51 +250,3 @@ def _origin(location: str) -> str:
     except ValueError:
         return "elsewhere"
     return f"{to.scheme}://{to.netloc.rpartition('@')[2]}" if to.netloc else "elsewhere"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _cause(error: BaseException | None, kind: type[T]) -> T | None:
-    while error is not None:
-        if isinstance(error, kind):
-            return error
-        # A name may have several addresses, and each its own reason not to answer: the first one stands for all.
-        group = error if isinstance(error, BaseExceptionGroup) else None
-        error = group.exceptions[0] if group is not None else error.__cause__ or error.__context__
-    return None
-
-
-def _transport_words(error: httpx.TransportError) -> str:
-    """Say what went wrong on the way, in words that do not depend on the library."""
-    words: dict[type[httpx.TransportError], str] = {
-        httpx.ConnectTimeout: "no connection in time",
-        httpx.ReadTimeout: "no answer in time",
-        httpx.WriteTimeout: "it did not take the request in time",
-        httpx.RemoteProtocolError: "its answer is broken off, or is not HTTP",
-        httpx.ReadError: "the connection was lost",
-        httpx.WriteError: "the connection was lost",
-        httpx.ProxyError: "the proxy refuses",
-    }
-    if type(error) in words:
-        return words[type(error)]
-    # The innermost one is the system's own; what stands around it only says that it happened.
-    system: OSError | None = None
-    while (inner := _cause(error if system is None else system.__cause__, OSError)) is not None:
-        system = inner
-    return "no connection" if system is None else _system_words(system)
-
-
-def _system_words(error: OSError) -> str:
-    if isinstance(error, socket.gaierror):
-        return "its name is not known here"
-    if isinstance(error, ssl.SSLError):  # its number is not the system's
-        return f"no encryption was agreed on ({(error.reason or 'unknown').replace('_', ' ').lower()})"
-    said = os.strerror(error.errno) if error.errno else "no connection"
-    return said[:1].lower() + said[1:]
