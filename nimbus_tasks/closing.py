@@ -145,32 +145,41 @@ def _entries(page: PageResult, now: str) -> list[LogEntry]:
 
 async def close_batches(context: Context, outcome: Outcome) -> None:
     """Write the records of the run's batches: from then on they are whole."""
-    for batch_id in list(outcome.batches):
-        key = records.batch_key(context.project.project_id, batch_id)
-        failed = {
-            page.page_id: BatchPage(status="failed", error=page.error)
-            for page in outcome.pages
-            if page.batch_id == batch_id and page.result == "failed" and page.page_id
-        }
-        came = {
-            row.page_id: BatchPage(status="uploaded", uploaded=row.uploaded)
-            for row in context.ledger.in_batch(batch_id)
-            if row.step == "queued" and row.page_id not in failed
-        }
-        created, _ = context.ledger.batches()[batch_id]
-        for tried in range(SWAP_TRIES):
-            before = (await context.store.get([key])).get(key)
-            record = _batch_record(context, batch_id, created, before, came | failed)
-            if not record.pages:
-                context.ledger.forget_batch(batch_id)
-                outcome.batches.remove(batch_id)
-                break
-            if await context.store.swap(key, before, _encode(record)):
-                break
-            await _pause(tried)
-        else:
-            raise StoreError(f"{key} was changed by others {SWAP_TRIES} times.", "Run doit upload again.")
-        context.ledger.close_batch(batch_id)
+    closed: set[str] = set()
+
+    async def close(batch_id: str) -> None:
+        if await _close_batch(context, batch_id, outcome):
+            closed.add(batch_id)
+
+    await in_slots(context.slots, list(outcome.batches), close)
+    outcome.batches = [batch_id for batch_id in outcome.batches if batch_id in closed]
+
+
+async def _close_batch(context: Context, batch_id: str, outcome: Outcome) -> bool:
+    """Write the record of a batch; say whether it got a page at all, for else it leaves no trace."""
+    key = records.batch_key(context.project.project_id, batch_id)
+    failed = {
+        page.page_id: BatchPage(status="failed", error=page.error)
+        for page in outcome.pages
+        if page.batch_id == batch_id and page.result == "failed" and page.page_id
+    }
+    came = {
+        row.page_id: BatchPage(status="uploaded", uploaded=row.uploaded)
+        for row in context.ledger.in_batch(batch_id)
+        if row.step == "queued" and row.page_id not in failed
+    }
+    created, _ = context.ledger.batches()[batch_id]
+    for tried in range(SWAP_TRIES):
+        before = (await context.store.get([key])).get(key)
+        record = _batch_record(context, batch_id, created, before, came | failed)
+        if not record.pages:
+            context.ledger.forget_batch(batch_id)
+            return False
+        if await context.store.swap(key, before, _encode(record)):
+            context.ledger.close_batch(batch_id)
+            return True
+        await _pause(tried)
+    raise StoreError(f"{key} was changed by others {SWAP_TRIES} times.", "Run doit upload again.")
 
 
 def _batch_record(

@@ -25,7 +25,7 @@ from nimbus_tasks.records import PageMetadata, PageRecord, PageStatus
 from nimbus_tasks.slots import in_slots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from nimbus_tasks.context import Context, Observer
     from nimbus_tasks.plan import BatchWork, Candidate, Plan, Planned
@@ -52,8 +52,8 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
             context.ledger.open_batch(batch_id, context.clock())
             outcome.batches.append(batch_id)
             observer.batch(batch_id)
-            await _finish(part.finish, context, note)
-            await _send(part.sends, batch_id, context, note)
+        await _finish([row for part in work for row in part.finish], context, note)
+        await _send(zip(outcome.batches, work, strict=True), context, note)
         removals = plan.removals
         if removals and outcome.failed:
             # A page that failed may be one of those whose source is gone, under its new name.
@@ -98,9 +98,14 @@ async def _queue(
     return rows
 
 
-async def _send(sends: Sequence[Planned], batch_id: str, context: Context, note: Callable[[PageResult], None]) -> None:
-    requests = pack(sends, lambda planned: planned.page.size, context.store.limits)
-    await in_slots(context.slots, requests, lambda request: _send_request(request, batch_id, context, note))
+async def _send(batches: Iterable[tuple[str, BatchWork]], context: Context, note: Callable[[PageResult], None]) -> None:
+    requests = (
+        (batch_id, request)
+        for batch_id, part in batches
+        for request in pack(part.sends, lambda planned: planned.page.size, context.store.limits)
+    )
+    # All batches in one stream: a request may carry a whole batch, and the slots are not to wait for each other.
+    await in_slots(context.slots, requests, lambda each: _send_request(each[1], each[0], context, note))
 
 
 async def _send_request(
