@@ -89,10 +89,26 @@ def against(what: str, ours: Figure, beside: Figure, beside_what: str, at_most: 
     return Row(what, ours, beside, beside_what, ratio, target, None if at_most is None else ratio <= at_most)
 
 
-def within(what: str, ours: Figure, *, at_least: float | None = None, below: float | None = None) -> Row:
+def faster(what: str, ours: Figure, beside: Figure, beside_what: str, at_least: float | None = None) -> Row:
+    """Return the row of something that should be at least so many times as fast as something else."""
+    ratio = beside.median / ours.median
+    target = "" if at_least is None else f"at least {at_least:g} x faster"
+    return Row(what, ours, beside, beside_what, ratio, target, None if at_least is None else ratio >= at_least)
+
+
+def within(
+    what: str,
+    ours: Figure,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+) -> Row:
     """Return the row of something with an absolute target."""
     if at_least is not None:
         return Row(what, ours, target=f"at least {at_least:,g} {ours.unit}", reached=ours.median >= at_least)
+    if at_most is not None:
+        return Row(what, ours, target=f"at most {at_most:,g} {ours.unit}", reached=ours.median <= at_most)
     if below is not None:
         return Row(what, ours, target=f"below {below:,g} {ours.unit}", reached=ours.median < below)
     return Row(what, ours)
@@ -123,8 +139,10 @@ class Ended(NamedTuple):
     output: str
 
 
-def run(command: Sequence[str], folder: Path) -> Ended:
+def run(command: Sequence[str], folder: Path, settings: Mapping[str, str] | None = None) -> Ended:
     """Run a process to its end, and return its wall-clock time and peak resident memory.
+
+    settings: variables of the environment that it has besides.
 
     The peak is that of its largest process: its own, or that of a child that it waited for. (Linux counts the
     parent's size at the fork too, so a benchmark must stay small itself.)
@@ -134,7 +152,7 @@ def run(command: Sequence[str], folder: Path) -> Ended:
     """
     started = time.perf_counter()
     with subprocess.Popen(
-        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=folder, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         assert process.stdout is not None
         output = process.stdout.read().decode(errors="replace")
@@ -146,10 +164,10 @@ def run(command: Sequence[str], folder: Path) -> Ended:
     return Ended(seconds, usage.ru_maxrss / 1024, output)
 
 
-def environment() -> dict[str, str]:
-    """Return the environment for what is measured: this one without settings of our own."""
+def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for what is measured: this one without settings of our own but these."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    return kept | {"NO_COLOR": "1"}
+    return {**kept, "NO_COLOR": "1", **(settings or {})}
 
 
 def doit(*arguments: str) -> list[str]:
@@ -210,7 +228,7 @@ def as_json(where: Machine, rows: Sequence[Row]) -> bytes:
 
 
 def _number(value: float) -> str:
-    if value >= 1000:
+    if value >= 1000 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.3f}"
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: KV's own: a write may take a minute to be seen elsewhere.
 LAG_SECONDS = 60
 #: 10,000 pairs and 100 MB are the API's limits. Smaller bodies are confirmed sooner, and several go at once.
-LIMITS = Limits(pairs=10_000, bytes=16 * 1024 * 1024, keys=100)
+LIMITS = Limits(pairs=10_000, bytes=8 * 1024 * 1024, keys=100)
 #: In no five minutes more than BURST + 5 * A_MINUTE = 1,140 requests: 1,200 are allowed for all that a token does.
 BURST = A_MINUTE = 190
 DAILY_QUOTA_SPENT = 10048

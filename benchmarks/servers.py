@@ -1,0 +1,161 @@
+"""Servers that pages are published to: each an empty process of its own on this machine, on a free port.
+
+They keep what they store in memory where the system lets them: what is measured is who sends and what is sent, not
+how fast a disk says that it has written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from benchmarks.sites import SCRATCH
+from tests.edge.fake import Fake
+from tests.edge.workerd import Workerd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+_MEMORY = Path("/dev/shm")
+_CLASSIC = Path(__file__).parents[1] / "tests" / "edge" / "classic.js"
+_USER = "user_0123456789ab"
+
+
+class _Entry(Struct):
+    page_id: str
+
+
+class _Queue(Struct):
+    items: list[_Entry]
+
+
+class Holds(Struct, frozen=True):
+    """What a server holds of a project: page ids, as often as they are there."""
+
+    pages: set[str]
+    statuses: set[str]
+    queue: Counter[str]
+
+    def check(self, pages: int) -> None:
+        """End the benchmark unless all is there: so many pages with their statuses, each in the queue once."""
+        self.check_records(pages)
+        if self.queue != Counter(self.pages):
+            sys.exit(f"Of {pages} pages, {len(self.queue)} stand in the queue, some {max(self.queue.values())} times")
+
+    def check_records(self, pages: int) -> None:
+        if len(self.pages) != pages or self.statuses != self.pages:
+            sys.exit(f"{pages} pages were sent; stored: {len(self.pages)} records, {len(self.statuses)} statuses")
+
+
+class Server(Protocol):
+    """`environment` is what a `doit` there needs. The bulk address and the token are for a bare client."""
+
+    environment: dict[str, str]
+    bulk: str
+    token: str
+
+    def holds(self, project: str) -> Holds: ...
+
+
+class Rest:
+    """Cloudflare's REST API."""
+
+    def __init__(self, fake: Fake) -> None:
+        self.fake = fake
+        self.token = fake.token
+        self.bulk = f"{fake.namespace_url()}/bulk"
+        self.environment = {
+            "NIMBUS_TARGET": "cloudflare",
+            "CLOUDFLARE_API_BASE_URL": fake.url,
+            "CLOUDFLARE_API_TOKEN": fake.token,
+            "CLOUDFLARE_ACCOUNT_ID": fake.account,
+            "KV_NAMESPACE_ID": fake.namespace,
+        }
+
+    def holds(self, project: str) -> Holds:
+        with self.fake.client() as client:
+            return _holds(client, project, names="result", cursor=("result_info", "cursor"), value="/values/")
+
+
+class Worker:
+    """Our Worker, asked with an API key; or a classic one, which has the admin's secret only."""
+
+    def __init__(self, workerd: Workerd, token: str) -> None:
+        self.workerd = workerd
+        self.token = token
+        self.bulk = f"{workerd.url}/bulk"
+        self.environment = {
+            "NIMBUS_TARGET": "gateway",
+            "NIMBUS_WORKER_URL": workerd.url,
+            "NIMBUS_API_KEY": token,
+        }
+
+    def holds(self, project: str) -> Holds:
+        with self.workerd.client() as admin:
+            return _holds(admin, project, names="keys", cursor=("cursor",), value="/kv/")
+
+
+class Classic(Worker):
+    """What a classic Worker holds, one of ours over the same KV tells."""
+
+    def __init__(self, workerd: Workerd, folder: Path) -> None:
+        super().__init__(workerd, workerd.secret)
+        self._folder = folder
+
+    def holds(self, project: str) -> Holds:
+        with Workerd(self._folder / "view", kv=self._folder / "kv") as view:
+            return Worker(view, view.secret).holds(project)
+
+
+@contextlib.contextmanager
+def rest() -> Iterator[Rest]:
+    with Fake() as fake:
+        yield Rest(fake)
+
+
+@contextlib.contextmanager
+def worker() -> Iterator[Worker]:
+    with _folder() as folder, Workerd(folder) as workerd:
+        yield Worker(workerd, workerd.new_key(_USER))
+
+
+@contextlib.contextmanager
+def classic() -> Iterator[Classic]:
+    with _folder() as folder, Workerd(folder / "classic", worker=_CLASSIC, kv=folder / "kv") as workerd:
+        yield Classic(workerd, folder)
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    parent = _MEMORY if _MEMORY.is_dir() else SCRATCH
+    with tempfile.TemporaryDirectory(prefix="nimbus-bench-", dir=parent) as folder:
+        yield Path(folder)
+
+
+def _holds(client: httpx.Client, project: str, *, names: str, cursor: tuple[str, ...], value: str) -> Holds:
+    def listed(kind: str) -> set[str]:
+        prefix, found, place = f"{kind}:{project}:", set(), ""
+        while True:
+            query = f"prefix={quote(prefix)}&limit=1000" + (f"&cursor={quote(place, safe='')}" if place else "")
+            page = client.get(f"/keys?{query}").raise_for_status().json()
+            found |= {name["name"].removeprefix(prefix) for name in page[names]}
+            place = page
+            for field in cursor:
+                place = place[field]
+            if not place:
+                return found
+
+    waiting = client.get(f"{value}{quote(f'queue:{project}', safe='')}")
+    queue = _Queue([]) if waiting.status_code == 404 else msgspec.json.decode(waiting.content, type=_Queue)
+    return Holds(listed("page"), listed("status"), Counter(entry.page_id for entry in queue.items))
