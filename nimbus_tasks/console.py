@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: Up to so many pages, each gets its line without being asked for.
 FEW = 20
@@ -43,6 +43,12 @@ class Progress(Protocol):
     def advance(self, steps: int = 1) -> None: ...
 
 
+class Region(Protocol):
+    """Shows lines, each a text and a style, in place of those that it showed before."""
+
+    def show(self, lines: Sequence[tuple[str, str]]) -> None: ...
+
+
 class Console:
     """Where a person reads. `to` is standard output, or standard error where a document goes to the former."""
 
@@ -54,7 +60,7 @@ class Console:
         self.colour = self.live and not environment.get("NO_COLOR")
         self.symbols = not dumb and _is_unicode(self._stream)
         self.verbose = False
-        self._bar: _Bar | None = None
+        self._bar: _Bar | _Region | None = None
 
     @property
     def _stream(self) -> TextIO:
@@ -95,6 +101,16 @@ class Console:
             self._bar = bar
             try:
                 yield bar
+            finally:
+                self._bar = None
+
+    @contextlib.contextmanager
+    def region(self) -> Iterator[Region]:
+        """Show lines that are redrawn in place until the block ends; the last ones stay. Only where `live` says so."""
+        with _Region(self._stream, colour=self.colour, symbols=self.symbols) as region:
+            self._bar = region
+            try:
+                yield region
             finally:
                 self._bar = None
 
@@ -142,6 +158,37 @@ class _Bar:
 
     def advance(self, steps: int = 1) -> None:
         self._progress.advance(self._task, steps)
+
+    def print(self, text: str, style: str) -> None:
+        self._rich.print(text, style=style or None, markup=False, soft_wrap=True)
+
+
+class _Region:
+    """Lines that are redrawn in place; lines printed meanwhile appear above them."""
+
+    def __init__(self, stream: TextIO, *, colour: bool, symbols: bool) -> None:
+        from rich.console import Console as RichConsole  # noqa: PLC0415
+        from rich.live import Live  # noqa: PLC0415
+
+        self._stream, self._symbols = stream, symbols
+        self._rich = RichConsole(file=stream, no_color=not colour, highlight=False)
+        self._live = Live(console=self._rich, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+
+    def __enter__(self) -> _Region:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, lines: Sequence[tuple[str, str]]) -> None:
+        from rich.text import Text  # noqa: PLC0415
+
+        text = Text(no_wrap=True, overflow="ellipsis")
+        for number, (line, style) in enumerate(lines):
+            said = _printable(line) if self._symbols else _plain(_printable(line), self._stream)
+            text.append(("\n" if number else "") + said, style or None)
+        self._live.update(text, refresh=True)
 
     def print(self, text: str, style: str) -> None:
         self._rich.print(text, style=style or None, markup=False, soft_wrap=True)

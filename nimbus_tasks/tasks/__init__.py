@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.bridge import reporter_for
 from nimbus_tasks.settings import STATE_FOLDER
+from nimbus_tasks.tasks.following import following_tasks
 from nimbus_tasks.tasks.gateway import gateway_tasks
 from nimbus_tasks.tasks.project import project_tasks
 from nimbus_tasks.tasks.session import console
@@ -51,4 +52,5 @@ DOIT_CONFIG = {
 def task_nimbus() -> Iterator[Task]:
     """The commands under the names that Gulp users type."""
     yield from project_tasks()
+    yield from following_tasks()
     yield from gateway_tasks()

@@ -1,0 +1,186 @@
+"""What each command about batches and pages at the target does; it returns the exit status.
+
+0: all went well. 1: some pages were refused, or the batch that was watched did not complete. 2: nothing could be done
+(raised as `NimbusError`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from nimbus_tasks.documents import print_document
+from nimbus_tasks.following import words
+from nimbus_tasks.kv.open import KV_FILE
+from nimbus_tasks.narration import rate_limited
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from nimbus_tasks.batches.report import Report
+    from nimbus_tasks.console import Console
+    from nimbus_tasks.following.story import Story
+    from nimbus_tasks.following.target import OpenTarget
+    from nimbus_tasks.pipeline import Pipeline
+    from nimbus_tasks.records import BatchRecord
+
+T = TypeVar("T")
+
+OK, SOME_FAILED = 0, 1
+
+
+class FollowingCommands:
+    """The commands of one process, over one pipeline and one console."""
+
+    def __init__(self, console: Console, pipeline: Pipeline) -> None:
+        self.console = console
+        self.pipeline = pipeline
+
+    # --- seeing ---------------------------------------------------------------------------------------
+
+    def list(self, *, as_json: bool) -> int:
+        """Show all batches of the project."""
+        from nimbus_tasks.following.listing import list_batches  # noqa: PLC0415 - opens stores
+
+        found = self._at_target(list_batches)
+        if as_json:
+            print_document(found)
+        else:
+            words.listed(self.console, found, self._where())
+        return OK
+
+    def status(self, batch_id: str, *, as_json: bool) -> int:
+        """Show one batch; without its id, the list."""
+        from nimbus_tasks.following.listing import find_batch  # noqa: PLC0415
+
+        if not batch_id:
+            return self.list(as_json=as_json)
+
+        async def ask(target: OpenTarget) -> tuple[BatchRecord, dict[str, str]]:
+            batch = await find_batch(target, batch_id)
+            failed = [each for each, page in batch.pages.items() if page.status == "failed"]
+            return batch, {} if as_json else await target.paths(failed)
+
+        batch, paths = self._at_target(ask)
+        if as_json:
+            print_document(batch)
+        else:
+            words.told(self.console, batch, paths)
+        return OK
+
+    def report(self, batch_id: str, *, as_json: bool) -> int:
+        """Write a batch's report, and print its summary."""
+        from nimbus_tasks.following import reporting  # noqa: PLC0415
+        from nimbus_tasks.following.listing import find_batch  # noqa: PLC0415
+
+        async def ask(target: OpenTarget) -> Report:
+            return await reporting.gather(target, await find_batch(target, batch_id))
+
+        report = self._at_target(ask)
+        written = reporting.write(report)
+        self.pipeline.log.event("info", "batch reported", batch_id=report.batch_id, pages=len(report.pages))
+        if as_json:
+            print_document(report)
+        else:
+            words.reported(self.console, report, written)
+        return OK
+
+    def page_status(self, path: str, *, as_json: bool) -> int:
+        """Show one page's whole story."""
+        story = self._story(path)
+        if as_json:
+            print_document(story)
+        else:
+            words.page(self.console, story, self._where())
+        return OK
+
+    def page_log(self, path: str, *, as_json: bool) -> int:
+        """Show what was done with one page."""
+        story = self._story(path)
+        if as_json:
+            document = {"page_id": story.page_id, "source_path": story.source_path, "entries": story.log_entries}
+            print_document({name: value for name, value in document.items() if value is not msgspec.UNSET})
+        else:
+            words.log(self.console, story)
+        return OK
+
+    # --- changing -------------------------------------------------------------------------------------
+
+    def retry(self, batch_id: str, page_id: str, *, as_json: bool = False) -> int:
+        """Put failed pages back into the queue."""
+        from nimbus_tasks.following.listing import which_batch  # noqa: PLC0415
+        from nimbus_tasks.following.retrying import Retried, retry  # noqa: PLC0415
+
+        async def ask(target: OpenTarget) -> Retried:
+            return await retry(target, await which_batch(target, batch_id), page_id)
+
+        done = self._at_target(ask)
+        self.pipeline.log.event(
+            "info", "batch retried", batch_id=done.batch_id, pages=len(done.pages), refused=len(done.refused)
+        )
+        if as_json:
+            print_document(done)
+        else:
+            words.retried(self.console, done)
+        return SOME_FAILED if done.refused else OK
+
+    def cancel(self, batch_id: str, *, as_json: bool = False) -> int:
+        """Stop what has not been processed."""
+        from nimbus_tasks.following.cancelling import Cancelled, cancel  # noqa: PLC0415
+        from nimbus_tasks.following.listing import which_batch  # noqa: PLC0415
+
+        async def ask(target: OpenTarget) -> Cancelled:
+            return await cancel(target, await which_batch(target, batch_id))
+
+        done = self._at_target(ask)
+        self.pipeline.log.event(
+            "info", "batch cancelled", batch_id=done.batch_id, pages=done.pages, refused=len(done.refused)
+        )
+        if as_json:
+            print_document(done)
+        else:
+            words.cancelled(self.console, done)
+        return SOME_FAILED if done.refused else OK
+
+    # --- watching -------------------------------------------------------------------------------------
+
+    def monitor(self, batch_id: str, interval: int, *, as_json: bool) -> int:
+        """Watch a batch, the newest where none is named, until it ends."""
+        from nimbus_tasks.following.monitoring import Monitor, check_interval  # noqa: PLC0415
+        from nimbus_tasks.following.viewing import MonitorViewer  # noqa: PLC0415
+
+        check_interval(interval)
+        with MonitorViewer(self.console) as viewer:
+            monitor = Monitor(self.pipeline.settings, batch_id, interval, viewer, self.pipeline.log_request)
+            batch = asyncio.run(monitor.until_it_ends())
+        if as_json:
+            print_document(batch)
+        return OK if batch.status == "completed" else SOME_FAILED
+
+    def _story(self, path: str) -> Story:
+        from nimbus_tasks import manifest  # noqa: PLC0415
+        from nimbus_tasks.following.story import tell  # noqa: PLC0415
+
+        pages = manifest.read_pages(Path())
+        return self._at_target(lambda target: tell(target, pages, path))
+
+    def _at_target(self, ask: Callable[[OpenTarget], Awaitable[T]]) -> T:
+        """Ask something of the target."""
+        from nimbus_tasks.following.target import opened  # noqa: PLC0415
+
+        settings = self.pipeline.settings
+
+        async def run() -> T:
+            async with opened(
+                settings, lambda seconds, why: rate_limited(self.console, seconds, why), self.pipeline.log_request
+            ) as target:
+                return await ask(target)
+
+        return asyncio.run(run())
+
+    def _where(self) -> str:
+        target = self.pipeline.settings.target
+        return KV_FILE if target.store == "sqlite" else target.store
