@@ -238,7 +238,10 @@ async def count_usage(context: Context, *, idle: bool = False) -> None:
     record.usage.total_pages = pages
     record.usage.total_batches = await _count_batches(context, record.usage.total_batches)
     record.usage.last_activity = context.clock()
-    await context.store.put([Write(key, _encode(record))])
+    stored = await context.store.put([Write(key, _encode(record))])
+    if stored.failed:
+        # Else the site would count as published, and nobody would count again.
+        raise StoreError(f"{key} could not be stored: {stored.failed[key]}", "Run doit upload again.")
 
 
 async def _count_batches(context: Context, before: int) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nimbus_tasks import records
-from nimbus_tasks.closing import check_queue, close_batches, count_usage, update_queue, write_logs
+from nimbus_tasks.closing import check_queue, close_batches, count_usage, decode, update_queue, write_logs
 from nimbus_tasks.context import UnreadableMapError
 from nimbus_tasks.errors import StateError, StoreError
 from nimbus_tasks.kv import Write
@@ -77,7 +77,9 @@ async def _finish(rows: Sequence[Held], context: Context, note: Callable[[PageRe
     """Go on with pages that a killed run stored: their records are there, their statuses perhaps not."""
 
     async def finish(some: Sequence[Held]) -> None:
-        failed = await _mark(some, context)
+        # One that is marked would go to the queue below even if its status failed to be written once more. But a
+        # page that was half removed (it has no digest) may be inactive by now.
+        failed = await _mark([row for row in some if row.step == "stored" or not row.digest], context)
         for row in some:
             error = failed.get(row.page_id, "")
             result: ResultName = "failed" if error else "queued"
@@ -181,10 +183,16 @@ async def _retire(rows: Sequence[Held], context: Context) -> dict[str, str]:
         status_keys = {records.status_key(context.project.project_id, row.page_id): row for row in some}
         updated = context.clock()
         kept = await context.store.get(list(page_keys))
-        unmarked = [
-            Write(key, value, _encode(PageMetadata(page_keys[key].batch_id, page_keys[key].uploaded, "")))
-            for key, value in kept.items()
-        ]
+        unmarked = []
+        for key, value in kept.items():
+            row = page_keys[key]
+            try:
+                # What a broken connection or a login page gave in its place must not be written over the record.
+                decode(key, value, PageRecord)
+            except StoreError as error:
+                failed[row.page_id] = str(error)
+                continue
+            unmarked.append(Write(key, value, _encode(PageMetadata(row.batch_id, row.uploaded, ""))))
         ended = [Write(key, _encode(PageStatus("inactive", row.batch_id, updated))) for key, row in status_keys.items()]
         for writes, rows_of in ((unmarked, page_keys), (ended, status_keys)):
             errors = await _put_all(writes, context)
