@@ -1,13 +1,11 @@
-"""What ends a run at the target: the queue, the logs, the batch records, the project's counters.
+"""What ends a run at the target: the logs, the batch records, the project's counters.
 
 Each of these records is written once a run, however many pages it had: KV takes one write a second for a key.
 """
 
 from __future__ import annotations
 
-import asyncio
-import random
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET
@@ -15,98 +13,25 @@ from msgspec import UNSET
 from nimbus_tasks import records
 from nimbus_tasks.batches.lifecycle import after_upload, summary_of
 from nimbus_tasks.errors import StoreError
-from nimbus_tasks.kv import VALUE_BYTES, Write, all_names
+from nimbus_tasks.kv import Write, all_names
 from nimbus_tasks.kv.packing import pack, runs
+from nimbus_tasks.reading import SWAP_TRIES, decode, pause
 from nimbus_tasks.records import (
-    DEFAULT_PRIORITY,
     BatchPage,
     BatchRecord,
     LogEntry,
     LogsRecord,
-    PageStatus,
     ProjectRecord,
-    QueueEntry,
-    QueueRecord,
 )
 from nimbus_tasks.slots import in_slots
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from nimbus_tasks.context import Context
-    from nimbus_tasks.kv import Store
     from nimbus_tasks.outcome import Outcome, PageResult
-    from nimbus_tasks.plan import Held
-
-T = TypeVar("T")
-
-#: How often a record that others write too is read again before giving up.
-SWAP_TRIES = 20
-#: Seconds.
-LONGEST_PAUSE = 1.0
 
 _encode = msgspec.json.Encoder().encode
-
-
-async def update_queue(context: Context, rows: Sequence[Held], gone: Collection[str]) -> None:
-    """Put pages in the queue and take others out, by page id, in one write.
-
-    One that already waits keeps its place and its time, under its new batch.
-    """
-    if not (rows or gone):
-        return
-    now = context.clock()
-
-    def change(queue: QueueRecord) -> QueueRecord:
-        entries = {entry.page_id: entry for entry in queue.items if entry.page_id not in gone}
-        for row in rows:
-            waiting = entries.get(row.page_id)
-            entries[row.page_id] = (
-                QueueEntry(row.page_id, row.batch_id, DEFAULT_PRIORITY, now, 0)
-                if waiting is None
-                else msgspec.structs.replace(waiting, batch_id=row.batch_id)
-            )
-        return msgspec.structs.replace(queue, items=list(entries.values()))
-
-    key = records.queue_key(context.project.project_id)
-    for tried in range(SWAP_TRIES):
-        before = (await context.store.get([key])).get(key)
-        queue = decode(key, before, QueueRecord) if before is not None else QueueRecord(items=[])
-        after = _encode(change(queue))
-        if len(after) > VALUE_BYTES:
-            raise StoreError(
-                f"The queue would take {len(after):,} bytes, KV takes at most {VALUE_BYTES:,}.",
-                "Process waiting pages first (doit nimbus:process), or upload fewer with --limit.",
-            )
-        if after == before or await context.store.swap(key, before, after):
-            return
-        await _pause(tried)
-    raise StoreError(f"{key} was changed by others {SWAP_TRIES} times in a row.", "Run doit upload again.")
-
-
-async def check_queue(context: Context, rows: Sequence[Held]) -> None:
-    """Put back what another upload took out of the queue without knowing: only where swaps are not atomic.
-
-    A page that waits no more because it is being processed has another status by then.
-    """
-    if not rows:
-        return
-    key = records.queue_key(context.project.project_id)
-    queue = (await context.store.get([key])).get(key)
-    waiting = {entry.page_id for entry in decode(key, queue, QueueRecord).items} if queue is not None else set()
-    missing = {
-        records.status_key(context.project.project_id, row.page_id): row for row in rows if row.page_id not in waiting
-    }
-    statuses = await read_all(context.store, list(missing))
-    # A status that cannot be seen yet was written a moment ago, and by us.
-    states = {each: decode(each, value, PageStatus).status for each, value in statuses.items()}
-    lost = [row for each, row in missing.items() if states.get(each, "uploaded") == "uploaded"]
-    await update_queue(context, lost, ())
-
-
-async def _pause(tried: int) -> None:
-    """Let others finish: each waits for another time, longer after each try."""
-    await asyncio.sleep(random.random() * min(LONGEST_PAUSE, 0.01 * 2**tried))  # noqa: S311 - nothing to guess
 
 
 async def write_logs(context: Context, outcome: Outcome) -> None:
@@ -178,7 +103,7 @@ async def _close_batch(context: Context, batch_id: str, outcome: Outcome) -> boo
         if await context.store.swap(key, before, _encode(record)):
             context.ledger.close_batch(batch_id)
             return True
-        await _pause(tried)
+        await pause(tried)
     raise StoreError(f"{key} was changed by others {SWAP_TRIES} times.", "Run doit upload again.")
 
 
@@ -201,21 +126,6 @@ def _batch_record(
         pages=pages,
         summary=summary_of(pages.values(), known.summary.average_time_ms if known else 0),
     )
-
-
-async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) -> dict[str, BatchRecord]:
-    """Return the records of the batches that exist, by id."""
-    keys = {records.batch_key(project_id, each): each for each in batch_ids}
-    found = await read_all(store, list(keys))
-    return {keys[key]: decode(key, value, BatchRecord) for key, value in found.items()}
-
-
-async def read_all(store: Store, keys: Sequence[str]) -> dict[str, bytes]:
-    """Return the values of the keys that exist, however many are asked for."""
-    found: dict[str, bytes] = {}
-    for some in runs(keys, store.limits.keys):
-        found |= await store.get(some)
-    return found
 
 
 async def count_usage(context: Context, *, idle: bool = False) -> None:
@@ -251,15 +161,3 @@ async def _count_batches(context: Context, before: int) -> int:
         return max(before, len(known))
     prefix = records.batch_key(context.project.project_id, "")
     return len(known | {listed.key async for listed in all_names(context.store, prefix)})
-
-
-def decode(key: str, value: bytes, shape: type[T]) -> T:
-    """Return a record of the target.
-
-    Raises:
-        StoreError: it has another shape.
-    """
-    try:
-        return msgspec.json.decode(value, type=shape)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StoreError(f"{key} at the target is not what the contract says: {error}.") from None

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nimbus_tasks import records
-from nimbus_tasks.closing import check_queue, close_batches, count_usage, decode, update_queue, write_logs
+from nimbus_tasks.closing import close_batches, count_usage, write_logs
 from nimbus_tasks.context import UnreadableMapError
 from nimbus_tasks.errors import StateError, StoreError
 from nimbus_tasks.kv import Write
 from nimbus_tasks.kv.packing import pack, runs
 from nimbus_tasks.outcome import Outcome, PageResult, ResultName
 from nimbus_tasks.plan import Held
+from nimbus_tasks.queueing import check_queue, update_queue
+from nimbus_tasks.reading import decode
 from nimbus_tasks.records import PageMetadata, PageRecord, PageStatus
 from nimbus_tasks.slots import in_slots
 
@@ -95,7 +97,7 @@ async def _queue(
     leaving = {row.page_id for row in removals}
     came = [row for batch_id in batches for row in context.ledger.in_batch(batch_id) if row.step == "marked"]
     rows = [row for row in came if row.page_id not in leaving]
-    await update_queue(context, rows, leaving.difference(unretired))
+    await update_queue(context, rows, leaving.difference(unretired), batches)
     context.ledger.confirm(msgspec.structs.replace(row, step="queued") for row in rows)
     return rows
 

@@ -12,10 +12,10 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from nimbus_tasks import records
-from nimbus_tasks.closing import decode, read_all, read_batches
 from nimbus_tasks.kv import all_names
 from nimbus_tasks.kv.packing import runs
 from nimbus_tasks.plan import Held, Step
+from nimbus_tasks.reading import decode, read_all, read_batches
 from nimbus_tasks.records import PageMetadata, PageRecord, PageStatus, QueueRecord
 from nimbus_tasks.slots import in_slots
 

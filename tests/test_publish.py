@@ -19,7 +19,7 @@ from contracts.memory import MemoryStore
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_tasks import closing, records
+from nimbus_tasks import closing, queueing, reading, records
 from nimbus_tasks.context import Context, UnreadableMapError
 from nimbus_tasks.errors import StateError, StoreError
 from nimbus_tasks.kv import Limits, Traits
@@ -144,6 +144,19 @@ class World:
         assert self._open() == []
         assert self.plan().empty
 
+    def check_batches(self) -> None:
+        """Assert that no batch waits for a page that is in another one by now, or gone."""
+        for key in [key for key in self.store.values if key.startswith(f"batch:{PROJECT}:")]:
+            batch = self.record(key)
+            for page_id, page in batch["pages"].items():
+                here = self.record(f"page:{PROJECT}:{page_id}")
+                name = page_id.removeprefix("page_")
+                if page["status"] == "uploaded":
+                    assert (here["batch_id"], name in self.site) == (batch["batch_id"], True)
+            waiting = [page for page in batch["pages"].values() if page["status"] == "uploaded"]
+            assert batch["summary"]["pending"] == len(waiting)
+            assert (batch["status"] == "queued") == bool(waiting)
+
 
 @pytest.fixture
 def world() -> Iterator[World]:
@@ -219,6 +232,26 @@ def test_a_page_that_waits_keeps_its_place_in_the_queue(world: World) -> None:
     world.run()
     after = world.record(f"queue:{PROJECT}")["items"]
     assert after == [item | {"batch_id": "b2"} if item["page_id"] == "page_a" else item for item in before]
+
+
+def test_a_batch_does_not_wait_for_pages_that_were_sent_again_or_are_gone(world: World) -> None:
+    world.run()
+    world.site |= {"a": "two", "b": "two"}
+    del world.site["e"]
+    world.run()
+    world.check_batches()
+    old = world.record(f"batch:{PROJECT}:b1")
+    assert {name: page["status"] for name, page in old["pages"].items()} == {
+        "page_a": "cancelled",
+        "page_b": "cancelled",
+        "page_c": "uploaded",
+        "page_d": "uploaded",
+        "page_e": "inactive",
+    }
+    assert old["pages"]["page_a"]["error"] == "Sent again in b2"
+    world.run(force=True)
+    world.check_batches()
+    assert [world.record(f"batch:{PROJECT}:b{n}")["status"] for n in (1, 2, 3)] == ["cancelled", "cancelled", "queued"]
 
 
 def test_a_split_run_has_a_record_for_each_batch(world: World) -> None:
@@ -394,7 +427,7 @@ def test_a_record_of_another_shape_stops_the_run_and_is_named(world: World, kind
 
 
 def test_a_queue_that_grows_too_large_for_a_value_stops_the_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(closing, "VALUE_BYTES", 300)
+    monkeypatch.setattr(queueing, "VALUE_BYTES", 300)
     assert "The queue would take" in world.run().stopped
     assert f"queue:{PROJECT}" not in world.store.values
 
@@ -613,7 +646,7 @@ def test_an_idle_run_mends_counters_and_writes_none_that_are_right(world: World)
 def test_batches_are_read_as_many_at_a_time_as_the_store_takes(world: World) -> None:
     world.run(most=1)
     world.store.calls.clear()
-    found = asyncio.run(closing.read_batches(world.store, PROJECT, [f"b{n}" for n in range(9)]))
+    found = asyncio.run(reading.read_batches(world.store, PROJECT, [f"b{n}" for n in range(9)]))
     assert sorted(found) == ["b1", "b2", "b3", "b4", "b5"]
     assert [len(keys) for _, keys in world.store.calls] == [3, 3, 3]
 
@@ -621,4 +654,4 @@ def test_batches_are_read_as_many_at_a_time_as_the_store_takes(world: World) -> 
 def test_an_error_of_the_store_is_an_error_of_ours() -> None:
     assert issubclass(StoreError, Exception)
     with pytest.raises(StoreError, match="k at the target is not what the contract says"):
-        closing.decode("k", b"[]", records.QueueRecord)
+        reading.decode("k", b"[]", records.QueueRecord)

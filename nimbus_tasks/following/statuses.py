@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks import records
-from nimbus_tasks.closing import decode
 from nimbus_tasks.errors import RefusedError
 from nimbus_tasks.kv import Write
+from nimbus_tasks.reading import decode
 from nimbus_tasks.records import PageStatus
 from nimbus_tasks.slots import in_slots
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from nimbus_tasks import records
-from nimbus_tasks.closing import decode
 from nimbus_tasks.errors import SettingsError
+from nimbus_tasks.reading import decode
 from nimbus_tasks.records import (
     BatchPage,
     BatchRecord,

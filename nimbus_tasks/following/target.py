@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from nimbus_tasks import records
-from nimbus_tasks.closing import LONGEST_PAUSE, SWAP_TRIES, decode
 from nimbus_tasks.errors import StoreError
 from nimbus_tasks.kv.open import open_steadily
 from nimbus_tasks.kv.packing import pack, runs
 from nimbus_tasks.ledger import LEDGER_FILE, Ledger
+from nimbus_tasks.reading import LONGEST_PAUSE, SWAP_TRIES, decode
 from nimbus_tasks.records import BatchRecord, QueueRecord
 from nimbus_tasks.request import Request
 from nimbus_tasks.slots import in_slots

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from nimbus_tasks import records
 from nimbus_tasks.batches.lifecycle import takes_pages
-from nimbus_tasks.closing import count_usage, read_batches
+from nimbus_tasks.closing import count_usage
 from nimbus_tasks.context import Context, UnreadableMapError
 from nimbus_tasks.errors import SettingsError
 from nimbus_tasks.kv import Write
@@ -25,6 +25,7 @@ from nimbus_tasks.outcome import Outcome
 from nimbus_tasks.plan import Plan, Wishes, make_plan, split_into_batches
 from nimbus_tasks.project import project_key, project_record
 from nimbus_tasks.publish import publish
+from nimbus_tasks.reading import read_batches
 from nimbus_tasks.reconcile import reconcile
 from nimbus_tasks.request import Request
 from nimbus_tasks.scan import stamp_of

@@ -90,15 +90,16 @@ def check_whole(site: Site) -> None:
 
 def check_batches(site: Site) -> None:
     store = site.store
-    for batch in store.batches.values():
-        assert batch["status"] == "queued"
+    for batch_id, batch in store.batches.items():
         assert batch["page_count"] == len(batch["pages"]) > 0
-        assert batch["summary"] == {
-            "completed": 0,
-            "failed": 0,
-            "pending": batch["page_count"],
-            "average_time_ms": 0,
-        }
+        waiting = 0
+        for path in store.pages & {path for path in store.pages if page_id(path) in batch["pages"]}:
+            # A page that was sent again is in another batch, one that is gone is in none.
+            waits = path in store.active and store.page(path)["batch_id"] == batch_id
+            assert (batch["pages"][page_id(path)]["status"] == "uploaded") == waits
+            waiting += waits
+        assert batch["status"] == ("queued" if waiting else "cancelled")
+        assert batch["summary"] == {"completed": 0, "failed": 0, "pending": waiting, "average_time_ms": 0}
     with site.ledger() as ledger:
         steps = dict(ledger.execute("SELECT page_id, step FROM page"))
         batches = dict(ledger.execute("SELECT batch_id, open FROM batch"))
