@@ -62,6 +62,15 @@ class Figure(Struct, frozen=True):
         return f"{_number(self.median)} {self.unit} ({_number(low)} to {_number(high)})"
 
 
+class Counts(Struct, frozen=True):
+    """How often things happened that never should."""
+
+    counts: dict[str, int]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{number:,} {what}" for what, number in self.counts.items())
+
+
 class Row(Struct, frozen=True):
     """One line of the table.
 
@@ -74,7 +83,7 @@ class Row(Struct, frozen=True):
     """
 
     what: str
-    ours: Figure
+    ours: Figure | Counts
     beside: Figure | None = None
     beside_what: str = ""
     ratio: float | None = None
@@ -112,6 +121,12 @@ def within(
     if below is not None:
         return Row(what, ours, target=f"below {below:,g} {ours.unit}", reached=ours.median < below)
     return Row(what, ours)
+
+
+def never(what: str, counts: Mapping[str, int]) -> Row:
+    """Return the row of things that must not happen at all."""
+    none = Counts(dict.fromkeys(counts, 0))
+    return Row(what, Counts(dict(counts)), target=str(none), reached=not any(counts.values()))
 
 
 # --- measuring --------------------------------------------------------------------------------------------

@@ -59,6 +59,13 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 # [target.namespaces]                   # a namespace of its own for a kind of record
 # NIMBUS_PAGES = ""
 
+[process]
+# workers = 5                           # pages at a time
+# lease = 60                            # seconds; a worker without a sign of life for so long has lost its pages
+# retry_delays = [60, 300, 900, 3600, 21600]  # seconds before the second, third, ... try of a page
+# queue = "record"                      # "cloudflare-queues", with queue_id, where several machines process
+# queue_id = ""
+
 [log]
 # level = "info"                        # debug, info, warning, error: what goes to .nimbus/log.jsonl
 """

@@ -33,8 +33,12 @@ SUMMARY_REPORT = f"{REPORTS_FOLDER}/summary.json"
 StoreName = Literal["sqlite", "gateway", "cloudflare"]
 LogLevelName = Literal["debug", "info", "warning", "error"]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
+Delay = Annotated[float, Meta(gt=0)]
 #: More requests at a time than this help no store.
 MOST_SLOTS = 100
+#: More pages at a time than this help no process.
+MOST_WORKERS = 100
+Workers = Annotated[int, Meta(ge=1, le=MOST_WORKERS)]
 Slots = Annotated[int, Meta(ge=1, le=MOST_SLOTS)]
 Natural = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -102,6 +106,28 @@ class Target(Struct, frozen=True):
     read_timeout: Seconds = 100.0
 
 
+class ProcessSettings(Struct, frozen=True):
+    """`[process]`: times are in seconds.
+
+    workers: pages at a time. lease: a worker that gives no sign of life for so long has lost its pages.
+    look: how often the queue is looked at where there is nothing to do. flush: least time between two writes of the
+    queue and of a batch; with several machines at one KV, their number. grace: how long Ctrl-C waits for the pages in
+    hand. retry_delays: before the second, third, ... try of a page.
+    queue: `record` (the record `queue:` alone, for one machine) or `cloudflare-queues`, whose `queue_id` must be set.
+    visibility: how long a message of that queue is one machine's; it cannot be renewed, so a page must fit.
+    """
+
+    workers: Workers = 5
+    lease: Seconds = 60.0
+    look: Seconds = 2.0
+    flush: Seconds = 1.0
+    grace: Seconds = 10.0
+    retry_delays: tuple[Delay, ...] = (60, 300, 900, 3600, 21_600)
+    queue: Literal["record", "cloudflare-queues"] = "record"
+    queue_id: str = ""
+    visibility: Annotated[float, Meta(ge=1, le=43_200)] = 300.0
+
+
 class Log(Struct, frozen=True):
     """`[log]`: the least level that goes to `.nimbus/log.jsonl`."""
 
@@ -114,6 +140,7 @@ class Settings(Struct, frozen=True):
     dimensions: Dimensions = Dimensions()
     upload: Upload = Upload()
     target: Target = Target()
+    process: ProcessSettings = ProcessSettings()
     log: Log = Log()
 
     @property

@@ -49,6 +49,9 @@ class GatewayStore:
         answer = await self._http.send("GET", "/")
         if answer.status in (401, 403, 429) or answer.status >= 500:
             raise self._failure(answer)
+        if answer.headers.get("content-type", "").startswith("application/json"):
+            # Ours says who it is in JSON. Cut short, it must not pass for a classic one, which can do less.
+            self._http.decode(answer, Raw)
         try:
             told = msgspec.json.decode(answer.body, type=_Capabilities)
         except (msgspec.MsgspecError, UnicodeDecodeError):

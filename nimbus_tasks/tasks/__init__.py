@@ -12,6 +12,7 @@ from nimbus_tasks.bridge import reporter_for
 from nimbus_tasks.settings import STATE_FOLDER
 from nimbus_tasks.tasks.following import following_tasks
 from nimbus_tasks.tasks.gateway import gateway_tasks
+from nimbus_tasks.tasks.process import process_tasks
 from nimbus_tasks.tasks.project import project_tasks
 from nimbus_tasks.tasks.session import console
 from nimbus_tasks.tasks.stages import (
@@ -53,4 +54,5 @@ def task_nimbus() -> Iterator[Task]:
     """The commands under the names that Gulp users type."""
     yield from project_tasks()
     yield from following_tasks()
+    yield from process_tasks()
     yield from gateway_tasks()

@@ -1,0 +1,101 @@
+"""A page's content -> what an editor would change in it. Whoever finds that out, the answer has one shape.
+
+    page record --pages--> page --rules | openai--> changes
+
+Nothing here writes into a page: changes are proposals, each with its reason.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import UNSET, Struct, UnsetType
+
+from nimbus_tasks.records import Block
+from nimbus_tasks.validate.advice import MAX_DESCRIPTION
+
+__all__ = ["DESCRIPTION", "HEADINGS", "MAX_ALT", "MAX_DESCRIPTION", "MAX_TITLE", "MIN_DESCRIPTION", "TITLE"]
+__all__ += ["Change", "Optimised", "Optimiser", "Page", "changes_between"]
+
+#: Ids of what stands in the head, beside the blocks' ids.
+TITLE = "title"
+DESCRIPTION = "metaDescription"
+
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+
+#: What search engines show of a title and of a description, in characters, and what a screen reader reads in one go.
+MAX_TITLE = 60
+MIN_DESCRIPTION = 50
+MAX_ALT = 125
+
+
+class Page(Struct, frozen=True):
+    """What an optimiser is given: a page as it was extracted, blocks in document order."""
+
+    page_id: str
+    source_path: str
+    head: dict[str, str]
+    blocks: tuple[Block, ...]
+    main_selector: str = ""
+    tone: str = "neutral"
+
+
+class Change(Struct, frozen=True, omit_defaults=True):
+    """One text or heading to change.
+
+    id: a block's, or `title` or `metaDescription`. type: the block's; `title` or `meta` for the head.
+    content: as it is now; empty where the page has none. reason: one sentence for an editor.
+    """
+
+    id: str
+    type: str
+    content: str
+    optimized_content: str
+    reason: str
+    optimized_type: str | UnsetType = UNSET
+
+
+class Optimised(Struct, frozen=True, omit_defaults=True):
+    """What an optimiser found.
+
+    confidence: from 0 to 1, how sure it is that an editor would accept all of it; 1 where there is no change.
+    model: `rules`, or the model's name. tokens, cost in dollars: what was paid for now, nothing for what was kept.
+    """
+
+    changes: tuple[Change, ...]
+    confidence: float
+    model: str
+    tokens: int = 0
+    cost: float = 0.0
+
+
+class Optimiser(Protocol):
+    """What optimises pages. One may be asked for several pages at once."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def optimise(self, page: Page) -> Optimised:
+        """Return what is to be changed.
+
+        Raises:
+            LaterError: not now; another try of this page may go well.
+            NeverError: another try of this page, as it is, cannot help.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+def changes_between(before: Page, after: Page, reasons: dict[str, str]) -> tuple[Change, ...]:
+    """Return what differs between a page and itself after changes, the head first, then in document order."""
+    changes = [
+        Change(name, kind, before.head.get(name, ""), after.head[name], reasons[name])
+        for name, kind in ((TITLE, "title"), (DESCRIPTION, "meta"))
+        if after.head.get(name) != before.head.get(name)
+    ]
+    for was, now in zip(before.blocks, after.blocks, strict=True):
+        if (was.content, was.type) != (now.content, now.type):
+            retyped = now.type if now.type != was.type else UNSET
+            changes.append(Change(was.id, was.type, was.content, now.content, reasons[was.id], retyped))
+    return tuple(changes)

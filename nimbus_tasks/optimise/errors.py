@@ -1,0 +1,47 @@
+"""Why a page could not be optimised. The code is what a status record and a report count by."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from nimbus_tasks.errors import NimbusError, TransientError
+
+#: The page is not to blame: it stays as it is, and may go well another time.
+PassingCode = Literal[
+    "rate_limited",  # the server asks for patience
+    "timeout",
+    "unavailable",  # no answer, or the server says that it is in trouble
+    "unauthorized",  # the key is not accepted
+    "not_found",  # there is no such model or address
+    "quota",  # the account has no money left
+    "spend_cap",  # this run has spent what it may
+]
+#: The page as it is, or what the model makes of it.
+LastingCode = Literal["bad_answer", "refused", "unreadable_page"]
+
+
+class LaterError(TransientError):
+    """Not now. Whoever tries again later may have more luck."""
+
+    final = False
+
+    def __init__(self, code: PassingCode, message: str, next_step: str = "") -> None:
+        super().__init__(message, next_step)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[LaterError], tuple[str, str, str]]:
+        return (LaterError, (self.code, self.message, self.next_step))
+
+
+class NeverError(NimbusError):
+    """Not this page. Another try of the same would end the same."""
+
+    exit_status = 1
+    final = True
+
+    def __init__(self, code: LastingCode, message: str, next_step: str = "") -> None:
+        super().__init__(message, next_step)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[NeverError], tuple[str, str, str]]:
+        return (NeverError, (self.code, self.message, self.next_step))

@@ -1,0 +1,71 @@
+"""Titles that say nothing, and titles that are cut off where they are shown."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.optimise import HEADINGS, MAX_TITLE, TITLE
+from nimbus_tasks.optimise.rules.edit import Edit
+from nimbus_tasks.optimise.rules.language import is_foreign
+from nimbus_tasks.optimise.rules.marks import DASHES
+from nimbus_tasks.optimise.rules.spacing import manners_of, tidied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nimbus_tasks.optimise import Page
+
+#: What editors and generators write where nobody has written anything.
+_PLACEHOLDERS = frozenset(
+    {"", "document", "index", "index.html", "new document", "new page", "page title", "title", "untitled"}
+    | {"untitled document", "untitled page", "react app", "vite app", "unbenannt", "unbenanntes dokument"}
+    | {"document sans titre", "sans titre", "documento sin título", "sin título", "documento senza titolo"}
+)
+_SEPARATOR = re.compile(rf"\s+(?:[|·•»«{DASHES}]|::)\s+")
+#: The name of a site is short: what is longer is part of what the page is about.
+_LONGEST_NAME = 35
+#: Shorter ones do not say what the page is about.
+_SHORTEST_TITLE = 15
+
+
+def entitle(page: Page) -> Iterator[Edit]:
+    """Yield a better title: the page's main heading for none, a shorter one for one that is too long."""
+    title = page.head.get(TITLE, "").strip()
+    if title.casefold() in _PLACEHOLDERS:
+        if heading := _main_heading(page):
+            reason = f"Says nothing of the page: {'is missing' if not title else 'is a placeholder'}"
+            yield Edit(TITLE, "title from heading", heading, f"{reason}, its main heading does")
+    elif len(title) > MAX_TITLE and (shorter := _without_site(title, page)):
+        reason = f"Has {len(title)} characters, about {MAX_TITLE} are shown: the site's name can go"
+        yield Edit(TITLE, "title shortened", shorter, reason)
+
+
+def _main_heading(page: Page) -> str:
+    """Return the page's first heading of the highest level that it has, if it can be a title."""
+    headings = [block for block in page.blocks if block.type in HEADINGS and not is_foreign(block, page)]
+    first = min(headings, key=lambda block: block.type, default=None)
+    text = tidied(first.content.strip(), manners_of(page), title=True) if first else ""
+    return "" if len(text) > MAX_TITLE or text.casefold() in _PLACEHOLDERS else text
+
+
+def _without_site(title: str, page: Page) -> str:
+    """Return a title without the site's name, or nothing where that is not to be told for sure."""
+    separators = list(_SEPARATOR.finditer(title))
+    if not separators:
+        return ""
+    first, last = separators[0], separators[-1]
+    site = page.head.get("og:site_name", "").strip().casefold()
+    if site and title[: first.start()].strip().casefold() == site:
+        name, rest = title[: first.start()], title[first.end() :]
+    else:
+        # Where the site does not say its name, it is what stands last.
+        name, rest = title[last.end() :], title[: last.start()]
+    rest = tidied(rest.strip(), manners_of(page), title=True)
+    fits = _SHORTEST_TITLE <= len(rest) <= MAX_TITLE
+    return rest if fits and len(name) <= min(_LONGEST_NAME, len(rest)) and not _is_topic(name, page) else ""
+
+
+def _is_topic(name: str, page: Page) -> bool:
+    """Say whether the page's main heading speaks of it: then it is no mere name of the site."""
+    return name.strip().casefold() in _main_heading(page).casefold()

@@ -1,0 +1,85 @@
+"""What nimbus:process does and says; it returns the exit status."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nimbus_tasks.documents import print_document
+from nimbus_tasks.errors import SettingsError
+from nimbus_tasks.process import words
+from nimbus_tasks.process.totals import Totals
+from nimbus_tasks.settings import MOST_WORKERS, ProcessSettings
+from nimbus_tasks.stages.freshness import now
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from nimbus_tasks.console import Console
+    from nimbus_tasks.kv import Store
+    from nimbus_tasks.optimise import Optimiser
+    from nimbus_tasks.pipeline import Pipeline
+    from nimbus_tasks.records import ProjectSettings
+
+OK, SOME_FAILED = 0, 1
+
+
+class ProcessCommands:
+    """The command of one process, over one pipeline and one console."""
+
+    def __init__(
+        self,
+        console: Console,
+        pipeline: Pipeline,
+        chosen: ProcessSettings | None = None,
+        make_optimiser: Callable[[Store, ProjectSettings], Awaitable[Optimiser]] | None = None,
+    ) -> None:
+        self.console = console
+        self.pipeline = pipeline
+        self._make_optimiser = make_optimiser or _rules
+        self._chosen = chosen or ProcessSettings()
+
+    def process(
+        self, *, once: bool, until_empty: bool, workers: int, max_pages: int, verbose: bool, as_json: bool
+    ) -> int:
+        """Take pages from the queue and have them optimised, as far as asked.
+
+        Raises:
+            SettingsError: the options cannot be meant, or the settings are not enough.
+            StoreError, StateError: the target or the claims cannot be used.
+            KeyboardInterrupt: it was told to stop, and has.
+        """
+        from nimbus_tasks.process.asking import Ask  # noqa: PLC0415
+        from nimbus_tasks.process.running import Run  # noqa: PLC0415 - only where work is done
+
+        if once and until_empty:
+            raise SettingsError(
+                "--once and --until-empty cannot both be meant.", "--until-empty waits for later tries."
+            )
+        if not 0 <= workers <= MOST_WORKERS:
+            raise SettingsError(f"--workers={workers} must be 1 to {MOST_WORKERS}.")
+        if max_pages < 0:
+            raise SettingsError(f"--max-pages={max_pages} is less than nothing.", "0 means: no limit.")
+        self.console.verbose = verbose
+        settings = self.pipeline.settings
+        chosen = msgspec.structs.replace(self._chosen, workers=workers or self._chosen.workers)
+        totals = Totals(settings.project.id, now())
+        with words.Narrator(self.console, totals) as narrator:
+            ask = Ask(once, until_empty, max_pages)
+            run = Run(settings, chosen, ask, self._make_optimiser, narrator, totals, self.pipeline.log_request)
+            asyncio.run(run.run())
+        self.pipeline.log.event("info", "processed", done=totals.done, failed=totals.failed, put_back=totals.put_back)
+        words.summary(self.console, totals)
+        if as_json:
+            print_document(totals)
+        if totals.interrupted:
+            raise KeyboardInterrupt
+        return SOME_FAILED if totals.failed or totals.overwritten else OK
+
+
+async def _rules(_store: Store, _project: ProjectSettings) -> Optimiser:
+    from nimbus_tasks.optimise.rules import RulesOptimiser  # noqa: PLC0415
+
+    return RulesOptimiser()

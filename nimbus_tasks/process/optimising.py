@@ -1,0 +1,73 @@
+"""Between a page record and an optimiser: what it is given, and what its answer or its error means for the page."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Raw, Struct
+
+from nimbus_tasks.errors import NimbusError, TransientError
+from nimbus_tasks.optimise.pages import page_of
+from nimbus_tasks.process.work import Taken, Tried
+
+if TYPE_CHECKING:
+    from nimbus_tasks.optimise import Optimiser
+    from nimbus_tasks.records import PageRecord
+
+#: What a person reads of an error; a server's words may be endless.
+MOST_WORDS = 500
+
+
+class Optimisation(Struct, frozen=True):
+    """What an optimiser found: `blocks` is a JSON array of its changes."""
+
+    model: str
+    confidence: float
+    changes: int
+    blocks: Raw
+
+
+class Failure(Struct, frozen=True):
+    """Why a page could not be optimised; `final`: trying again would not help."""
+
+    message: str
+    code: str
+    final: bool = False
+
+
+class RecordOptimiser:
+    """An optimiser of pages, asked for page records."""
+
+    def __init__(self, optimiser: Optimiser, tone: str) -> None:
+        self._optimiser, self._tone = optimiser, tone
+
+    async def __call__(self, record: PageRecord) -> Optimisation:
+        found = await self._optimiser.optimise(page_of(record, self._tone))
+        blocks = Raw(msgspec.json.encode(found.changes))
+        return Optimisation(found.model, found.confidence, len(found.changes), blocks)
+
+    async def close(self) -> None:
+        await self._optimiser.close()
+
+
+async def attempt(taken: Taken, optimise: RecordOptimiser) -> Tried:
+    """Have one page optimised. Whatever goes wrong is the page's failure, never the process's end."""
+    began = time.monotonic()
+    optimisation: Optimisation | None = None
+    failure: Failure | None = None
+    try:
+        optimisation = await optimise(taken.record)
+    except Exception as error:  # a mistake in an optimiser must not stop the others' pages
+        failure = failure_of(error)
+    return Tried(taken, optimisation, failure, max(1, round((time.monotonic() - began) * 1000)))
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return what an error means for the page."""
+    if isinstance(error, NimbusError):
+        code = str(getattr(error, "code", "") or ("unavailable" if isinstance(error, TransientError) else "refused"))
+        return Failure(str(error)[:MOST_WORDS], code, bool(getattr(error, "final", False)))
+    # Its words may hold anything, such as a part of a request: only its kind is passed on.
+    return Failure(f"The optimiser failed with {type(error).__name__}.", "internal")

@@ -1,0 +1,165 @@
+"""From the settings to a worker process that runs: the store, the claims, the optimiser, and all between them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nimbus_tasks import records
+from nimbus_tasks.errors import StoreError
+from nimbus_tasks.kv.open import open_steadily
+from nimbus_tasks.process.asking import Ask, Stop
+from nimbus_tasks.process.claims import CLAIMS_FILE, Claims
+from nimbus_tasks.process.commit import Commit
+from nimbus_tasks.process.intake import Intake
+from nimbus_tasks.process.local_queue import LocalQueue
+from nimbus_tasks.process.optimising import RecordOptimiser
+from nimbus_tasks.process.overwritten import Overwritten
+from nimbus_tasks.process.recorder import Recorder
+from nimbus_tasks.process.returning import Returning
+from nimbus_tasks.process.shift import Shift
+from nimbus_tasks.reading import decode
+from nimbus_tasks.records import ProjectRecord, ProjectSettings
+from nimbus_tasks.request import Request
+from nimbus_tasks.stages.freshness import now
+from nimbus_tasks.stages.uploading import pacing, target_identity
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from nimbus_tasks.http import Recorded
+    from nimbus_tasks.kv import Store
+    from nimbus_tasks.optimise import Optimiser
+    from nimbus_tasks.process.totals import Totals
+    from nimbus_tasks.process.words import Narrator
+    from nimbus_tasks.process.work import Source
+    from nimbus_tasks.settings import ProcessSettings, Settings
+
+#: Who works for ever tries a store that went away again, so often, in seconds.
+STORE_AGAIN = 15.0
+
+
+class Run:
+    """One run of nimbus:process: what it is asked, what it works with, and to whom it tells what happens."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        chosen: ProcessSettings,
+        ask: Ask,
+        make_optimiser: Callable[[Store, ProjectSettings], Awaitable[Optimiser]],
+        narrator: Narrator,
+        totals: Totals,
+        record: Callable[[Recorded], None],
+    ) -> None:
+        self._settings, self._chosen, self._ask, self._make_optimiser = settings, chosen, ask, make_optimiser
+        self._narrator, self._totals, self._record = narrator, totals, record
+        self.stop = Stop()
+
+    async def run(self) -> None:
+        """Work until there is no more to do, or until told to stop.
+
+        Where it is to go on for ever, a store that goes away is waited for.
+
+        Raises:
+            SettingsError: the settings or the credentials are not enough.
+            StoreError, StateError: the target or the claims cannot be used.
+        """
+        began = time.monotonic()
+        store = await self._open()
+        with self._signals():
+            try:
+                while (why := await self._work_until_lost(store)) is not None:
+                    await store.close()
+                    store = await self._open_again(why)
+            finally:
+                await store.close()
+                self._totals.interrupted = self.stop.asked.is_set()
+                self._totals.finished = now()
+                self._totals.seconds = round(time.monotonic() - began, 3)
+                self._totals.pages_a_second = round(self._totals.done / max(self._totals.seconds, 0.001), 3)
+
+    async def _work_until_lost(self, store: Store) -> str | None:
+        """Work, and return why the store went away where that is to be waited for."""
+        try:
+            await self._work(store)
+        except StoreError as error:
+            if self._ask.once or self._ask.until_empty or self.stop.asked.is_set():
+                raise
+            return str(error)
+        return None
+
+    async def _open(self) -> Store:
+        pace = pacing(self._settings, Request())
+        return await open_steadily(Path(), self._settings, pace, self._narrator.slowed, self._record)
+
+    async def _open_again(self, why: str) -> Store:
+        self._narrator.store_lost(why, STORE_AGAIN)
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.asked.wait(), STORE_AGAIN)
+            try:
+                store = await self._open()
+            except StoreError:
+                if self.stop.asked.is_set():
+                    raise
+                continue
+            self._narrator.store_back()
+            return store
+
+    async def _work(self, store: Store) -> None:
+        project_id = self._settings.project.id
+        slots = self._settings.upload.concurrency
+        project = await _project_settings(store, project_id)
+        optimiser = RecordOptimiser(await self._make_optimiser(store, project), project.tone)
+        source = self._source(store, target_identity(store, self._settings))
+        try:
+            recorder = Recorder(store, project_id, source, now, self._chosen.flush)
+            identity = target_identity(store, self._settings)
+            overwritten = Overwritten(store, project_id, self._settings.target.store, identity, now)
+            intake = Intake(store, project_id, source, recorder, overwritten, now, slots)
+            commit = Commit(store, project_id, source, recorder, now, self._chosen.retry_delays, slots)
+            returning = Returning(store, project_id, recorder, now, slots)
+            shift = Shift(source, intake, commit, recorder, returning, optimiser, self._chosen)
+            try:
+                await shift.work(self._ask, self.stop, self._narrator)
+            finally:
+                self._totals.given_back += shift.given_back
+                self._totals.settled += intake.counts.settled
+                self._totals.dropped += intake.counts.dropped
+                self._totals.overwritten += intake.counts.overwritten
+                self._totals.waiting = source.outlook().waiting
+        finally:
+            await source.close()
+            await optimiser.close()
+
+    def _source(self, store: Store, place: str) -> Source:
+        if self._chosen.queue == "cloudflare-queues":
+            from nimbus_tasks.process.cloudflare_queue import open_queue  # noqa: PLC0415 - only where it is used
+
+            return open_queue(Path(), self._settings, self._chosen, self._record)
+        until = time.time() if self._ask.once else None
+        claims = Claims(Path(CLAIMS_FILE), place, self._chosen.lease, lag=store.traits.lag)
+        return LocalQueue(store, self._settings.project.id, claims, self._chosen.retry_delays, until=until)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Let Ctrl-C, and whoever ends this process in good order, ask it to stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop.ask)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+async def _project_settings(store: Store, project_id: str) -> ProjectSettings:
+    key = records.project_key(project_id)
+    value = (await store.get([key])).get(key)
+    return decode(key, value, ProjectRecord).settings if value is not None else ProjectSettings()

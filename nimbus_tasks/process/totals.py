@@ -1,0 +1,59 @@
+"""What came of a run, in numbers: the document of `--json`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from nimbus_tasks.process.settled import Ended
+
+#: Failures that the document names; a run that goes on for ever must not grow for ever.
+MOST_FAILURES = 1000
+
+
+class Failed(Struct, frozen=True):
+    page_id: str
+    source_path: str
+    code: str
+    error: str
+
+
+class Totals(Struct):
+    """done, failed (for good), put_back (tried again later), discarded (changed by others), given_back (not finished).
+
+    settled, dropped, overwritten: queue entries that were not to be processed. waiting: left in the queue.
+    """
+
+    project_id: str
+    started: str
+    finished: str = ""
+    seconds: float = 0.0
+    pages_a_second: float = 0.0
+    done: int = 0
+    failed: int = 0
+    put_back: int = 0
+    discarded: int = 0
+    given_back: int = 0
+    settled: int = 0
+    dropped: int = 0
+    overwritten: int = 0
+    waiting: int = 0
+    changes: int = 0
+    interrupted: bool = False
+    failures: list[Failed] = []
+
+    def count(self, page: Ended) -> None:
+        match page.ending:
+            case "done":
+                self.done += 1
+                self.changes += page.changes
+            case "failed":
+                self.failed += 1
+                if len(self.failures) < MOST_FAILURES:
+                    self.failures.append(Failed(page.page_id, page.source_path, page.code, page.error))
+            case "put back":
+                self.put_back += 1
+            case "discarded":
+                self.discarded += 1

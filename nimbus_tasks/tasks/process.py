@@ -1,0 +1,59 @@
+"""The command that works through the queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.bridge import make_task, run
+from nimbus_tasks.tasks.session import JSON, VERBOSE, console, option, pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from doit.task import Task
+
+    from nimbus_tasks.process.commands import ProcessCommands
+
+
+def process_tasks() -> Iterator[Task]:
+    yield make_task(
+        "nimbus:process",
+        _PROCESS_HELP,
+        lambda once, until_empty, workers, max_pages, verbose, json: run(
+            console,
+            lambda: _process().process(
+                once=once,
+                until_empty=until_empty,
+                workers=workers,
+                max_pages=max_pages,
+                verbose=verbose,
+                as_json=json,
+            ),
+        ),
+        params=[
+            option("once", False, "what may be tried now, then end"),
+            option("until_empty", False, "until nothing waits at all"),
+            option("workers", 0, "pages at a time (0: as in the settings, 5)"),
+            option("max_pages", 0, "pages at most (0: no limit)"),
+            JSON,
+            VERBOSE,
+        ],
+    )
+
+
+def _process() -> ProcessCommands:
+    from nimbus_tasks.process.commands import ProcessCommands  # noqa: PLC0415 - only where it is used
+
+    return ProcessCommands(console, pipeline, pipeline.settings.process)
+
+
+_PROCESS_HELP = """Take pages from the queue and have them optimised, until Ctrl-C
+
+Highest priority first, then the oldest. Several of these on one machine never take the same page; one that is killed
+gives its pages back when their lease ends, and Ctrl-C finishes those in hand. Failures are tried again later.
+
+Examples:
+  doit nimbus:process
+  doit nimbus:process --once
+  doit nimbus:process --until-empty --workers=16
+"""

@@ -1,0 +1,109 @@
+"""nimbus:process as processes that are forked, not started: a hundred kills take seconds, not minutes.
+
+    python processor.py TEMPLATE WORK MODE [NUMBER...]
+
+MODE `steps`: the project in TEMPLATE is copied to WORK/001, 002, ...; in each, a process is killed with SIGKILL just
+before its step 1, 2, ... (each call of the store, and of the claims), and another one finishes. MODE `moments`: two
+processes are started, and one is killed after so many milliseconds, one number a round. A JSON line tells what became
+of each.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import floor
+from doit.cmd_base import ModuleTaskLoader
+from doit.doit_cmd import DoitMain
+
+from nimbus_tasks.kv.sqlite import SqliteStore
+from nimbus_tasks.process import running
+from nimbus_tasks.process.claims import Claims
+
+PRELOADED = (running, floor)
+STEPS: list[tuple[Any, str]] = [(SqliteStore, name) for name in ("put", "get", "swap")]
+STEPS += [(Claims, name) for name in ("take", "held", "end", "release")]
+COMMAND = ["nimbus:process", "--until-empty", "--workers=2"]
+
+
+def fork(folder: Path, name: str, fatal: int = 0) -> int:
+    """Start a process, and return its id."""
+    child = os.fork()
+    if child:
+        return child
+    os.chdir(folder)
+    out = os.open(f"{name}.txt", os.O_WRONLY | os.O_CREAT)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    if fatal:
+        die_before(fatal)
+    status = DoitMain(ModuleTaskLoader({"task_nimbus": floor.task_nimbus})).run(COMMAND)
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def die_before(fatal: int) -> None:
+    """End this process before one of its steps."""
+    count = itertools.count(1)
+
+    def watch(owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def step(*arguments: Any, **options: Any) -> Any:
+            if next(count) == fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*arguments, **options)
+
+        setattr(owner, name, step)
+
+    for owner, name in STEPS:
+        watch(owner, name)
+
+
+def ended(child: int) -> int:
+    return os.waitpid(child, 0)[1]
+
+
+def steps(template: Path, work: Path) -> None:
+    for fatal in itertools.count(1):
+        folder = Path(shutil.copytree(template, work / f"{fatal:03d}"))
+        killed = fork(folder, "first", fatal)
+        first = ended(killed)
+        second = ended(fork(folder, "second"))
+        tell(folder, killed, os.WIFSIGNALED(first), [second])
+        if not os.WIFSIGNALED(first):
+            return
+
+
+def moments(template: Path, work: Path, after: list[str]) -> None:
+    for number, milliseconds in enumerate(after):
+        folder = Path(shutil.copytree(template, work / f"{number:03d}"))
+        victim, other = fork(folder, "victim"), fork(folder, "other")
+        time.sleep(int(milliseconds) / 1000)
+        os.kill(victim, signal.SIGKILL)
+        killed = os.WIFSIGNALED(ended(victim))
+        tell(folder, victim, killed, [ended(other)])
+
+
+def tell(folder: Path, victim: int, killed: bool, statuses: list[int]) -> None:
+    told = {"folder": str(folder), "victim": victim, "killed": killed, "statuses": statuses}
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+if __name__ == "__main__":
+    # Before the first fork: the project's commands look for it in the working directory, and are made once.
+    os.chdir(sys.argv[1])
+    import nimbus_tasks.tasks  # noqa: F401
+
+    if sys.argv[3] == "steps":
+        steps(Path(sys.argv[1]), Path(sys.argv[2]))
+    else:
+        moments(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[4:])
