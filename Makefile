@@ -27,7 +27,7 @@ test: $(VENV)/tested sites servers  ## All tests but the long ones, on all cores
 	pytest -n auto -m "not soak" --cov --cov-report=
 	coverage report --fail-under=100 --include='$(PURE)'
 
-PURE := nimbus_tasks/apply/*,nimbus_tasks/extract/*,nimbus_tasks/validate/*,nimbus_tasks/plan.py,nimbus_tasks/records.py,nimbus_tasks/batches/*,nimbus_tasks/kv/packing.py,nimbus_tasks/verdict.py,nimbus_tasks/outcome.py
+PURE := nimbus_tasks/apply/*,nimbus_tasks/optimise/*,nimbus_tasks/extract/*,nimbus_tasks/validate/*,nimbus_tasks/plan.py,nimbus_tasks/records.py,nimbus_tasks/batches/*,nimbus_tasks/kv/packing.py,nimbus_tasks/kv/pacing.py,nimbus_tasks/kv/steady.py,nimbus_tasks/kv/rehearsal.py,nimbus_tasks/verdict.py,nimbus_tasks/outcome.py
 
 check: $(VENV)/checked  ## Style, types and the directions between the rooms
 	ruff check .

@@ -1,0 +1,70 @@
+"""What an answer other than a success stands for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from nimbus_tasks.http import PASSING, wait_of
+from nimbus_tasks.optimise.errors import LaterError, NeverError
+
+if TYPE_CHECKING:
+    from nimbus_tasks.http import Answer, Http
+
+KEY = "NIMBUS_AI_KEY"
+
+
+class _Complaint(Struct):
+    message: str = ""
+    type: str | None = None
+    code: str | int | None = None
+
+
+class _Told(Struct):
+    """The forms that servers put errors in: an object, a sentence, or both at the top."""
+
+    error: _Complaint | str | None = None
+    message: str | None = None
+
+
+def failure_of(http: Http, answer: Answer) -> LaterError | NeverError:  # noqa: PLR0911 - a table
+    """Return the error that an answer stands for."""
+    complaint = _complaint(answer)
+    said = http.plain(complaint.message)
+    told = f"{http.host} answered {answer.status}{f' ({said})' if said else ''}"
+    if "insufficient_quota" in (complaint.code, complaint.type) or answer.status == 402:
+        return LaterError("quota", f"{told}: the account has no money left.", "Look at its billing page.")
+    match answer.status:
+        case 429:
+            return _after(answer, LaterError("rate_limited", f"{told}."))
+        case status if status in PASSING or status >= 500:
+            return _after(answer, LaterError("unavailable", f"{told}."))
+        case 401 | 403:
+            return LaterError("unauthorized", f"{told}: it does not accept the key.", f"Check {KEY}.")
+        case 404:
+            return LaterError("not_found", f"{told}.", "Check the address and the model's name.")
+        case status if 300 <= status < 400:
+            return LaterError("not_found", f"{told}: a redirect.", "It is not followed: set the address itself.")
+        case _:
+            return NeverError("refused", f"{told}: it refuses this page.")
+
+
+def _after(answer: Answer, error: LaterError) -> LaterError:
+    error.wait = wait_of(answer)
+    return error
+
+
+def _complaint(answer: Answer) -> _Complaint:
+    try:
+        told = msgspec.json.decode(answer.body, type=_Told)
+    except (msgspec.MsgspecError, UnicodeError):
+        return _Complaint()
+    match told.error:
+        case None:
+            return _Complaint(told.message or "")
+        case str(sentence):
+            return _Complaint(sentence)
+        case complaint:
+            return complaint
