@@ -16,6 +16,7 @@ from nimbus_tasks.documents import print_document
 from nimbus_tasks.following import words
 from nimbus_tasks.kv.open import KV_FILE
 from nimbus_tasks.narration import rate_limited
+from nimbus_tasks.stages.freshness import now
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -166,6 +167,23 @@ class FollowingCommands:
 
         pages = manifest.read_pages(Path())
         return self._at_target(lambda target: tell(target, pages, path))
+
+    def apply(self, output: str, *, dry_run: bool, as_json: bool) -> int:
+        """Put what was proposed into the HTML; 1 where something was refused."""
+        from nimbus_tasks.following.applying import apply_proposal, find_proposals  # noqa: PLC0415
+        from nimbus_tasks.stages.validating import candidates  # noqa: PLC0415
+
+        page_ids = [page.page_id for page in candidates(self.pipeline.pages)]
+        proposals = self._at_target(lambda target: find_proposals(target, page_ids))
+        stamp = now().replace(":", "")
+        pages = [
+            apply_proposal(self.pipeline.settings, proposal, stamp, output, dry_run=dry_run) for proposal in proposals
+        ]
+        if as_json:
+            print_document(pages)
+        else:
+            words.applied(self.console, pages, output, dry_run=dry_run)
+        return SOME_FAILED if any(page.refused for page in pages) else OK
 
     def _at_target(self, ask: Callable[[OpenTarget], Awaitable[T]]) -> T:
         """Ask something of the target."""

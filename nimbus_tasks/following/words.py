@@ -14,10 +14,11 @@ from nimbus_tasks.console import FEW
 from nimbus_tasks.narration import count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from nimbus_tasks.batches.report import Report
     from nimbus_tasks.console import Console
+    from nimbus_tasks.following.applying import AppliedPage
     from nimbus_tasks.following.cancelling import Cancelled
     from nimbus_tasks.following.listing import Batches
     from nimbus_tasks.following.monitoring import Look
@@ -241,3 +242,19 @@ def _batches(number: int) -> str:
 
 def _entries(number: int) -> str:
     return "1 entry" if number == 1 else f"{number} entries"
+
+
+def applied(console: Console, pages: Sequence[AppliedPage], output: str, *, dry_run: bool) -> None:
+    """Say what became of the proposals, page by page; a dry run shows the differences."""
+    for page in pages:
+        for line in page.diff.splitlines():
+            console.line(line, {"+": "green", "-": "red"}.get(line[:1], ""))
+        if page.applied:
+            verb = "Would change" if dry_run else "Changed"
+            console.line(f"✅ {verb} {page.path}: {', '.join(page.applied)}")
+        for change, reason in page.refused:
+            console.line(f"❌ {page.path}: {change} - {reason}", "red")
+    counts = [sum(len(getattr(page, what)) for page in pages) for what in ("applied", "already", "refused")]
+    console.line(f"📊 Applied: {counts[0]}, there before: {counts[1]}, refused: {counts[2]}")
+    if counts[0] and not dry_run:
+        console.line(f"   {f'Written to {output}' if output else 'As they were: .nimbus/backup/'}. Next: doit")

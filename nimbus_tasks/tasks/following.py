@@ -56,6 +56,16 @@ def following_tasks() -> Iterator[Task]:
         params=[newest, option("interval", 5000, "ms between two looks (5000)"), JSON],
     )
     yield make_task(
+        "nimbus:apply",
+        _APPLY_HELP,
+        lambda output, dry_run, json: run(console, lambda: _following().apply(output, dry_run=dry_run, as_json=json)),
+        params=[
+            option("output", "", "another folder for the changed pages (default: in place, with a backup)"),
+            option("dry_run", False, "show the differences, and change nothing"),
+            JSON,
+        ],
+    )
+    yield make_task(
         "nimbus:page:status",
         _PAGE_STATUS_HELP,
         lambda path, json: run(console, lambda: _following().page_status(path, as_json=json)),
@@ -124,6 +134,16 @@ Examples:
   doit nimbus:batch:monitor
   doit nimbus:batch:monitor --batch=batch_20240902_134500 --interval=1000
   doit nimbus:batch:monitor --json    the batch as it ended, once it has
+"""
+_APPLY_HELP = """Put what was proposed for the pages into their HTML; every other byte stays
+
+A page that has changed since it was extracted is refused, and so is what cannot be placed with certainty; each with its
+reason, and exit status 1. Applied twice, nothing more changes.
+
+Examples:
+  doit nimbus:apply --dry-run
+  doit nimbus:apply                  in place; as they were: .nimbus/backup/
+  doit nimbus:apply --output=edited
 """
 _PAGE_STATUS_HELP = """Tell one page's whole story: upload, content here and there, batch, status, queue, result, log
 

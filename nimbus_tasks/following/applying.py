@@ -1,0 +1,83 @@
+"""What was proposed for the pages, put into their HTML: in place with a backup, into another folder, or only shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from nimbus_tasks import records
+from nimbus_tasks.apply import apply_changes
+from nimbus_tasks.apply.files import diff, put_page, read_page, replace_page
+from nimbus_tasks.errors import SettingsError, SourceError
+from nimbus_tasks.optimise import Change
+from nimbus_tasks.records import PageMap, PageRecord
+
+if TYPE_CHECKING:
+    from nimbus_tasks.following.target import OpenTarget
+    from nimbus_tasks.settings import Settings
+
+
+class AppliedPage(Struct, frozen=True):
+    """One page with proposals: ids of the changes made now and made before, those refused with the reason of each."""
+
+    path: str
+    applied: tuple[str, ...] = ()
+    already: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    diff: str = ""
+
+
+class _Optimization(Struct):
+    optimized_blocks: tuple[Change, ...] = ()
+
+
+class Proposal(Struct, frozen=True):
+    """A page as it was when its changes were proposed, and the changes."""
+
+    page_map: PageMap
+    changes: tuple[Change, ...]
+
+
+async def find_proposals(target: OpenTarget, page_ids: list[str]) -> list[Proposal]:
+    """Return what is proposed for these pages at the target, in the order of their paths."""
+    keys = [records.page_key(target.project_id, page_id) for page_id in page_ids]
+    found = (await target.read(keys, PageRecord)).values()
+    proposals = [proposal for record in found if (proposal := _proposal(record)) is not None]
+    return sorted(proposals, key=lambda each: each.page_map.path)
+
+
+def _proposal(record: PageRecord) -> Proposal | None:
+    optimization: Raw | UnsetType = record.optimization
+    if optimization is UNSET:
+        return None
+    changes = msgspec.json.decode(optimization, type=_Optimization).optimized_blocks
+    content = msgspec.json.decode(record.extraction, type=dict[str, Any])
+    page_map = msgspec.convert({"path": record.source_path} | content, PageMap)
+    return Proposal(page_map, changes) if changes else None
+
+
+def apply_proposal(settings: Settings, proposal: Proposal, stamp: str, output: str, *, dry_run: bool) -> AppliedPage:
+    """Put one page's changes into its HTML. What goes wrong with a page is its own reason, never the run's end.
+
+    Raises:
+        StateError: a file cannot be written.
+    """
+    folder, path = settings.source.folder, proposal.page_map.path
+    if not folder:
+        raise SettingsError(
+            "There is no [source] folder with the HTML.", "Maps of another tool have no page to change."
+        )
+    try:
+        before = read_page(Path(), folder, path)
+        made = apply_changes(before, proposal.page_map, proposal.changes, settings.rules)
+        shown = diff(path, before, made.html) if dry_run and made.applied else ""
+        if not dry_run and output:
+            put_page(Path(), folder, path, made.html, Path(output))
+        elif not dry_run and made.applied:
+            replace_page(Path(), folder, path, before, made.html, stamp)
+    except SourceError as error:
+        return AppliedPage(path, refused=tuple((change.id, str(error)) for change in proposal.changes))
+    return AppliedPage(path, made.applied, made.already, made.refused, shown)

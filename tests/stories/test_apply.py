@@ -1,0 +1,77 @@
+"""What was proposed goes back into the HTML: nothing else changes, and a second time nothing changes at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from kit import Site
+
+A = "dist/a.html"
+
+
+@pytest.fixture
+def proposed(site: Site) -> Site:
+    """A published site, processed: page a has a slip that the rules mend."""
+    site.write(
+        A,
+        "<!doctype html><HTML lang=en><head><title>Watch repair in Bern</title>\r\n"
+        '<meta name="description" content="We repair mechanical watches by hand, in our own workshop in Bern.">'
+        "</head><body><main><h1>Watch  repair</h1>"
+        "<p>We repair , clean and <b>polish</b> watches.</p></main></body></HTML>",
+    )
+    site.publish()
+    assert site.doit("nimbus:process", "--until-empty").status == 0
+    return site
+
+
+def test_a_dry_run_shows_the_difference_and_changes_nothing(proposed: Site) -> None:
+    before = (proposed / A).read_bytes()
+    run = proposed.doit("nimbus:apply", "--dry-run")
+    assert run.status == 0
+    assert "We repair, clean and <b>polish</b> watches." in run.out
+    assert f"Would change {A}" in run.out
+    assert (proposed / A).read_bytes() == before
+
+
+def test_only_what_was_proposed_changes_and_twice_is_once(proposed: Site) -> None:
+    before = (proposed / A).read_bytes()
+    assert proposed.doit("nimbus:apply").status == 0
+    after = (proposed / A).read_bytes()
+    assert after == before.replace(b"repair ,", b"repair,")
+    kept = list((proposed / ".nimbus/backup").rglob("a.html"))
+    assert [file.read_bytes() for file in kept] == [before]
+    run = proposed.doit("nimbus:apply", "--json")
+    assert run.status == 0
+    assert {page["path"]: (page["applied"], len(page["already"])) for page in run.json}[A] == ([], 1)
+    assert (proposed / A).read_bytes() == after
+    proposed.publish()
+    assert "We repair, clean and polish watches." in proposed.store.text(A)
+
+
+def test_pages_may_go_into_another_folder(proposed: Site) -> None:
+    before = (proposed / A).read_bytes()
+    assert proposed.doit("nimbus:apply", "--output=edited").status == 0
+    assert (proposed / A).read_bytes() == before
+    assert b"repair, clean" in (proposed / "edited/a.html").read_bytes()
+    run = proposed.doit("nimbus:apply", "--output=dist/inside")
+    assert run.status == 1
+    assert "lies in dist" in run.said
+
+
+def test_a_page_that_changed_since_is_refused_with_its_reason(proposed: Site) -> None:
+    changed = (proposed / A).read_bytes().replace(b"polish", b"oil")
+    (proposed / A).write_bytes(changed)
+    run = proposed.doit("nimbus:apply")
+    assert run.status == 1
+    assert f"{A}: block-" in run.said
+    assert "changed" in run.said
+    assert (proposed / A).read_bytes() == changed
+
+
+def test_without_proposals_there_is_nothing_to_apply(site: Site) -> None:
+    site.publish()
+    run = site.doit("nimbus:apply")
+    assert (run.status, run.out.splitlines()[-1]) == (0, "📊 Applied: 0, there before: 0, refused: 0")
