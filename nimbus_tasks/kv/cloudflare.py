@@ -116,6 +116,8 @@ class CloudflareStore:
             return {}
         if answer.status != 200:
             raise self._failure(answer)
+        if answer.headers.get("content-type", "").startswith("text/html"):
+            raise TransientError(f"{self._http.host} answered with a web page.")
         return {key: answer.body}
 
     async def _send(self, method: str, path: str, body: bytes = b"") -> Answer:

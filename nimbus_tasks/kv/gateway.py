@@ -49,6 +49,8 @@ class GatewayStore:
         answer = await self._http.send("GET", "/")
         if answer.status in (401, 403, 429) or answer.status >= 500:
             raise self._failure(answer)
+        if answer.status == 200:
+            self._refuse_web_page(answer)
         if answer.headers.get("content-type", "").startswith("application/json"):
             # Ours says who it is in JSON. Cut short, it must not pass for a classic one, which can do less.
             self._http.decode(answer, Raw)
@@ -118,11 +120,11 @@ class GatewayStore:
 
     async def _get_one(self, key: str) -> bytes | None:
         answer = await self._http.send("GET", _path(key))
+        self._refuse_web_page(answer)
         if answer.status == 404:
             return None
         if answer.status != 200:
             raise self._failure(answer)
-        self._refuse_web_page(answer)
         return answer.body
 
     async def _swap_and_look(self, key: str, expected: bytes | None, value: bytes) -> bool:
