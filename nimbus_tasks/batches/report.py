@@ -28,8 +28,23 @@ class ReportError(Struct, frozen=True):
     code: str
 
 
+class Proposal(Struct, omit_defaults=True, frozen=True):
+    """What an optimiser would change in one block, title or description, and why. Any part may be missing."""
+
+    id: str = ""
+    type: str = ""
+    content: str = ""
+    optimized_content: str = ""
+    reason: str = ""
+    optimized_type: str = ""
+
+
 class ReportPage(Struct, omit_defaults=True, frozen=True, kw_only=True):
-    """One page of the batch. `log_entries`: those of this batch, from the page's upload on."""
+    """One page of the batch.
+
+    `changes`: their number. `optimized_blocks`: the changes themselves, where there are any. `log_entries`: those of
+    this batch, from the page's upload on.
+    """
 
     page_id: str
     source_path: str | UnsetType = UNSET
@@ -40,6 +55,7 @@ class ReportPage(Struct, omit_defaults=True, frozen=True, kw_only=True):
     time_ms: int | UnsetType = UNSET
     changes: int | UnsetType = UNSET
     confidence: float | UnsetType = UNSET
+    optimized_blocks: tuple[Proposal, ...] = ()
     error: ReportError | UnsetType = UNSET
     log_entries: list[LogEntry]
 
@@ -76,6 +92,7 @@ class Facts(Struct, frozen=True):
     paths: Mapping[str, str]
     statuses: Mapping[str, PageStatus]
     logs: Mapping[str, list[LogEntry]]
+    proposals: Mapping[str, tuple[Proposal, ...]]
 
 
 def make_report(batch: BatchRecord, facts: Facts, generated: str) -> Report:
@@ -110,6 +127,7 @@ def _page(page_id: str, page: BatchPage, batch_id: str, facts: Facts) -> ReportP
         time_ms=UNSET if took is None else took,
         changes=result.changes if result is not UNSET else UNSET,
         confidence=result.confidence if result is not UNSET else UNSET,
+        optimized_blocks=facts.proposals.get(page_id, ()) if result is not UNSET else (),
         error=_error(page, status),
         log_entries=[entry for entry in facts.logs.get(page_id, ()) if entry.timestamp >= (page.uploaded or "")],
     )

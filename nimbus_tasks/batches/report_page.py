@@ -13,7 +13,7 @@ from nimbus_tasks.batches.times import in_words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from nimbus_tasks.batches.report import Metrics, Report, ReportPage
+    from nimbus_tasks.batches.report import Metrics, Proposal, Report, ReportPage
     from nimbus_tasks.records import LogEntry
 
 #: Nothing is loaded and nothing runs, even if something were to slip through.
@@ -48,7 +48,8 @@ svg { width: 100%; height: auto; display: block; border-radius: 4px; }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--quiet); font-weight: 500; } .number { text-align: right; font-variant-numeric: tabular-nums; }
 td { overflow-wrap: anywhere; } code { font: 13px/1.4 ui-monospace, monospace; }
-.wrong { color: var(--failed); } details { margin-top: .25rem; } ol { margin: .25rem 0; padding-left: 1.4rem; }
+.wrong, del { color: var(--failed); } ins { color: var(--done); text-decoration: none; }
+details { margin-top: .25rem; } ol { margin: .25rem 0; padding-left: 1.4rem; }
 """
 
 
@@ -110,12 +111,32 @@ def _row(page: ReportPage) -> Markup:
     names = [element("div", page.source_path)] if page.source_path is not UNSET else []
     return element(
         "tr",
-        element("td", *names, element("code", page.page_id, class_="quiet")),
+        element("td", *names, element("code", page.page_id, class_="quiet"), *_proposals(page)),
         element("td", page.status),
         _number("" if page.time_ms is UNSET else in_words(page.time_ms)),
         _number("" if page.changes is UNSET else str(page.changes)),
         _number("" if page.confidence is UNSET else f"{page.confidence:.2f}"),
         element("td", *_error(page)),
+    )
+
+
+def _proposals(page: ReportPage) -> Iterator[Markup]:
+    if page.optimized_blocks:
+        said = "1 change" if len(page.optimized_blocks) == 1 else f"{len(page.optimized_blocks)} changes"
+        changes = (_proposal(each) for each in page.optimized_blocks)
+        yield element("details", element("summary", said), element("ol", *changes))
+
+
+def _proposal(change: Proposal) -> Markup:
+    retyped = f" to {change.optimized_type}" if change.optimized_type else ""
+    before = [element("del", change.content), " "] if change.content else []
+    return element(
+        "li",
+        element("code", f"{change.type}{retyped}"),
+        " ",
+        *before,
+        element("ins", change.optimized_content),
+        element("div", change.reason, class_="quiet"),
     )
 
 

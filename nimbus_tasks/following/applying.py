@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from nimbus_tasks import records
 from nimbus_tasks.apply import apply_changes
 from nimbus_tasks.apply.files import diff, put_page, read_page, replace_page
+from nimbus_tasks.apply.state import CHANGED
 from nimbus_tasks.errors import SettingsError, SourceError
 from nimbus_tasks.optimise import Change
 from nimbus_tasks.records import PageMap, PageRecord
@@ -18,6 +19,10 @@ from nimbus_tasks.records import PageMap, PageRecord
 if TYPE_CHECKING:
     from nimbus_tasks.following.target import OpenTarget
     from nimbus_tasks.settings import Settings
+
+
+#: Why a page whose map another tool made is refused: our extraction does not find in it what that map says.
+OTHER_TOOL = "another tool made its map, which says something else than `doit extract` finds in the page"
 
 
 class AppliedPage(Struct, frozen=True):
@@ -59,8 +64,12 @@ def _proposal(record: PageRecord) -> Proposal | None:
     return Proposal(page_map, changes) if changes else None
 
 
-def apply_proposal(settings: Settings, proposal: Proposal, stamp: str, output: str, *, dry_run: bool) -> AppliedPage:
+def apply_proposal(
+    settings: Settings, proposal: Proposal, stamp: str, output: str, *, dry_run: bool, extracted: bool = True
+) -> AppliedPage:
     """Put one page's changes into its HTML. What goes wrong with a page is its own reason, never the run's end.
+
+    `extracted`: whether its map is ours.
 
     Raises:
         StateError: a file cannot be written.
@@ -80,4 +89,7 @@ def apply_proposal(settings: Settings, proposal: Proposal, stamp: str, output: s
             replace_page(Path(), folder, path, before, made.html, stamp)
     except SourceError as error:
         return AppliedPage(path, refused=tuple((change.id, str(error)) for change in proposal.changes))
-    return AppliedPage(path, made.applied, made.already, made.refused, shown)
+    refused = made.refused
+    if not extracted:
+        refused = tuple((change_id, OTHER_TOOL if why == CHANGED else why) for change_id, why in refused)
+    return AppliedPage(path, made.applied, made.already, refused, shown)

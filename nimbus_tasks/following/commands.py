@@ -170,14 +170,24 @@ class FollowingCommands:
 
     def apply(self, output: str, *, dry_run: bool, as_json: bool) -> int:
         """Put what was proposed into the HTML; 1 where something was refused."""
+        from nimbus_tasks import manifest  # noqa: PLC0415
         from nimbus_tasks.following.applying import apply_proposal, find_proposals  # noqa: PLC0415
         from nimbus_tasks.stages.validating import candidates  # noqa: PLC0415
 
         page_ids = [page.page_id for page in candidates(self.pipeline.pages)]
         proposals = self._at_target(lambda target: find_proposals(target, page_ids))
         stamp = now().replace(":", "")
+        sources = manifest.read_sources(Path()).entries
         pages = [
-            apply_proposal(self.pipeline.settings, proposal, stamp, output, dry_run=dry_run) for proposal in proposals
+            apply_proposal(
+                self.pipeline.settings,
+                proposal,
+                stamp,
+                output,
+                dry_run=dry_run,
+                extracted=proposal.page_map.path in sources,
+            )
+            for proposal in proposals
         ]
         if as_json:
             print_document(pages)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec import UNSET, Raw, Struct
+
 from nimbus_tasks import files, records
-from nimbus_tasks.batches.report import Facts, make_report
+from nimbus_tasks.batches.report import Facts, Proposal, make_report
 from nimbus_tasks.batches.report_page import report_page
 from nimbus_tasks.records import LogsRecord, PageStatus
 from nimbus_tasks.settings import REPORTS_FOLDER
@@ -17,17 +20,45 @@ if TYPE_CHECKING:
     from nimbus_tasks.records import BatchRecord
 
 
+class _Optimization(Struct, frozen=True):
+    optimized_blocks: Raw = Raw(b"[]")
+
+
+class _Page(Struct):
+    """Of a page's record what a report shows: the rest is many times as large."""
+
+    batch_id: str
+    optimization: _Optimization = _Optimization()
+
+
 async def gather(target: OpenTarget, batch: BatchRecord) -> Report:
-    """Read what the target holds of a batch's pages: statuses, logs, and paths that the ledger does not know."""
+    """Read what the target holds of a batch's pages.
+
+    Statuses and logs; the records of those for which something is proposed; paths that the ledger does not know.
+    """
     pages = list(batch.pages)
     statuses = await target.read([records.status_key(target.project_id, each) for each in pages], PageStatus)
     logs = await target.read([records.logs_key(target.project_id, each) for each in pages], LogsRecord)
+    changed = [each for each, status in statuses.items() if status.result is not UNSET and status.result.changes]
+    proposed = await target.read([records.page_key(target.project_id, each) for each in changed], _Page)
     facts = Facts(
         paths=await target.paths(pages),
         statuses=statuses,
         logs={page_id: log.entries for page_id, log in logs.items()},
+        proposals={
+            page_id: _proposals(page.optimization.optimized_blocks)
+            for page_id, page in proposed.items()
+            if page.batch_id == batch.batch_id  # else it was sent again since, and this is not what came of the batch
+        },
     )
     return make_report(batch, facts, target.clock())
+
+
+def _proposals(blocks: Raw) -> tuple[Proposal, ...]:
+    try:
+        return msgspec.json.decode(blocks, type=tuple[Proposal, ...])
+    except msgspec.ValidationError:
+        return ()  # another program's optimiser, which writes them its own way: their number is known all the same
 
 
 def write(report: Report) -> tuple[str, str]:

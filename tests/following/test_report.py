@@ -17,7 +17,7 @@ from nimbus_tasks.batches.charts import STATES
 from nimbus_tasks.batches.lifecycle import summary_of
 from nimbus_tasks.batches.markup import Markup, element
 from nimbus_tasks.batches.rate import Rate
-from nimbus_tasks.batches.report import Facts, Report, make_report
+from nimbus_tasks.batches.report import Facts, Proposal, Report, make_report
 from nimbus_tasks.batches.report_page import report_page
 from nimbus_tasks.batches.times import in_words, milliseconds, percentile
 from nimbus_tasks.records import (
@@ -46,9 +46,10 @@ def report(
     statuses: dict[str, PageStatus] | None = None,
     logs: dict[str, list[LogEntry]] | None = None,
     paths: dict[str, str] | None = None,
+    proposals: dict[str, tuple[Proposal, ...]] | None = None,
 ) -> Report:
     batch = BatchRecord(BATCH, "proj_1", T0, len(pages), "processing", pages, summary_of(pages.values()))
-    return make_report(batch, Facts(paths or {}, statuses or {}, logs or {}), NOW)
+    return make_report(batch, Facts(paths or {}, statuses or {}, logs or {}, proposals or {}), NOW)
 
 
 def done(began: str, ended: str) -> BatchPage:

@@ -35,6 +35,37 @@ def test_a_report_has_all_that_the_target_holds(filled: Filled) -> None:
     assert report.metrics.failures == {"timeout": 1}
 
 
+def propose(filled: Filled, page: str, blocks: object, batch: str = BATCH) -> None:
+    record = {"batch_id": batch, "source_path": f"dist/{page}.html", "optimization": {"optimized_blocks": blocks}}
+    filled.put(f"page:{PROJECT}:page_{page}", record)
+
+
+def test_what_is_proposed_stands_beside_its_page_with_the_reason(filled: Filled) -> None:
+    change = {"id": "block-1", "type": "img", "content": "", "optimized_content": "A watch", "reason": "No <alt> text."}
+    retyped = {"id": "block-2", "type": "h4", "content": "Open", "optimized_content": "Open", "optimized_type": "h3"}
+    propose(filled, "a", [change, retyped])
+    report = run(gather(filled.target, filled.find()))
+    a, b = report.pages
+    assert [each.reason for each in a.optimized_blocks] == ["No <alt> text.", ""]
+    assert b.optimized_blocks == ()
+    page = Path(write(report)[1]).read_text(encoding="utf-8")
+    assert "<summary>2 changes</summary>" in page
+    assert "<ins>A watch</ins>" in page
+    assert "No &lt;alt&gt; text." in page
+    assert "<code>h4 to h3</code> <del>Open</del>" in page
+
+
+@pytest.mark.parametrize(
+    ("blocks", "batch"), [({"block-1": "A watch"}, BATCH), ([{"id": "block-1"}], "batch_20260102_040506")]
+)
+def test_what_another_program_or_a_later_batch_proposed_is_only_counted(
+    filled: Filled, blocks: object, batch: str
+) -> None:
+    propose(filled, "a", blocks, batch)
+    a, _ = run(gather(filled.target, filled.find())).pages
+    assert (a.changes, a.optimized_blocks) == (3, ())
+
+
 def test_both_files_say_the_same(filled: Filled) -> None:
     report = run(gather(filled.target, filled.find()))
     as_json, as_page = write(report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from kit import SETTINGS, page_map
 
 if TYPE_CHECKING:
     from kit import Site
@@ -69,6 +70,18 @@ def test_a_page_that_changed_since_is_refused_with_its_reason(proposed: Site) ->
     assert f"{A}: block-" in run.said
     assert "changed" in run.said
     assert (proposed / A).read_bytes() == changed
+
+
+def test_a_map_of_another_tool_that_says_something_else_is_refused_as_such(site: Site) -> None:
+    site.write(".nimbus/project.toml", f'{SETTINGS}exclude = ["c.html"]\n')
+    site.write("dist/c.html", "<title>Cameras</title><p>We repair , clean and sell cameras.")
+    slip = {"id": "block-1", "type": "p", "content": "We repair , clean and sell clocks."}
+    site.map("c", **page_map("dist/c.html", rest_of_page_blocks=[slip]))
+    site.publish()
+    assert site.doit("nimbus:process", "--until-empty").status == 0
+    run = site.doit("nimbus:apply")
+    assert run.status == 1
+    assert "dist/c.html: block-1 - another tool made its map" in run.said
 
 
 def test_without_proposals_there_is_nothing_to_apply(site: Site) -> None:

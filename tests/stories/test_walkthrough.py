@@ -1,0 +1,63 @@
+"""README's walk-through: the example site from `doit upload` to what an editor finds in the HTML, step by step."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from kit import DODO, Site
+
+REPOSITORY = Path(__file__).parents[2]
+TITLE = "<title>Watch and Electronics Repair in Portsea</title>"
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Site:
+    """The example site with its settings, as they are in the repository."""
+    site = Site(tmp_path)
+    shutil.copytree(REPOSITORY / "examples/site", site / "examples/site")
+    site.write(".nimbus/project.toml", (REPOSITORY / ".nimbus/project.toml").read_text(encoding="utf-8"))
+    site.write("dodo.py", DODO)
+    return site
+
+
+def test_a_site_is_followed_from_its_upload_until_its_optimised_content_is_back_in_the_html(example: Site) -> None:
+    before = (example / "examples/site/index.html").read_text(encoding="utf-8")
+    assert example.doit("upload").status == 0
+    with example.start("nimbus:batch:monitor", "--interval=100") as monitor:
+        monitor.until("0 of 13 pages")
+        processed = example.doit("nimbus:process", "--until-empty")
+        assert processed.status == 0
+        assert monitor.end() == 0, "the view ends by itself, with the batch"
+    assert "13 of 13 pages" in monitor.lines[-1]
+
+    listed = example.doit("nimbus:batch:list", "--json").json["batches"]
+    assert [(each["status"], each["summary"]["completed"]) for each in listed] == [("completed", 13)]
+    batch = f"--batch={listed[0]['batch_id']}"
+    assert example.doit("nimbus:batch:status", batch).status == 0
+    reported = example.doit("nimbus:batch:report", batch)
+    assert reported.status == 0
+    [file] = (example / ".nimbus/reports").glob("batch_*_report.json")
+    report = json.loads(file.read_bytes())
+    assert report["metrics"]["total_changes"] == 3
+    changes = {page["source_path"]: page["optimized_blocks"] for page in report["pages"] if page["changes"]}
+    assert set(changes) == {"examples/site/index.html", "examples/site/local/seiko-repair.html"}
+    assert all(change["reason"] for page in changes.values() for change in page)
+    shown = file.with_suffix(".html").read_text(encoding="utf-8")
+    assert all(change["reason"].split("'")[0] in shown for page in changes.values() for change in page)
+
+    rehearsed = example.doit("nimbus:apply", "--dry-run")
+    assert f"+  {TITLE}" in rehearsed.out
+    assert (example / "examples/site/index.html").read_text(encoding="utf-8") == before
+    assert example.doit("nimbus:apply").status == 0
+    assert TITLE in (example / "examples/site/index.html").read_text(encoding="utf-8")
+
+    again = example.doit()
+    assert again.status == 0
+    assert "13 pages published, 2 sent now" in again.out
+    settled = example.doit("nimbus:process", "--until-empty")
+    assert "Done: 2 (0 changes)" in settled.out, "what was applied needs no further change"
+    story = example.doit("nimbus:page:status", "--path=examples/site/index.html")
+    assert (story.status, "Status: done" in story.out) == (0, True)
