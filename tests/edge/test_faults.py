@@ -9,7 +9,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -713,7 +712,8 @@ def test_nothing_stays_open(proxy: Faults, upstream: Upstream) -> None:
 
 def start(*arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-P", faults.__file__, *arguments],
+        [*faults.COMMAND, *arguments],
+        cwd=faults.FOLDER,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
