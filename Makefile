@@ -5,13 +5,15 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SITES  := .cache/sites
+SHELLS := .cache/shells
+SHELL_PACKAGES := zsh zsh-common fish fish-common libpcre2-32-0
 # Real sites to extract in tests and benchmarks: HTML as generators wrote it.
 SITE_PACKAGES := python3.11-doc apache2-doc sqlite3-doc libgtk-3-doc debian-handbook
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check soak bench sites servers peers format clean
+.PHONY: help run test check docs soak bench sites servers shells peers format clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -23,17 +25,20 @@ run: $(VENV)/installed  ## Publish the example site into the embedded store, and
 	@echo "Change a page:            edit examples/site/about.html, then run: .venv/bin/doit"
 	@echo "All commands:             .venv/bin/doit list"
 
-test: $(VENV)/tested sites servers  ## All tests but the long ones, on all cores; pure rooms must be covered to the last branch
+test: $(VENV)/tested sites servers shells docsite/node_modules  ## All tests but the long ones, on all cores; pure rooms must be covered to the last branch
 	pytest -n auto -m "not soak" --cov --cov-report=
 	coverage report --fail-under=100 --include='$(PURE)'
 
-PURE := nimbus_tasks/apply/*,nimbus_tasks/optimise/*,nimbus_tasks/extract/*,nimbus_tasks/validate/*,nimbus_tasks/plan.py,nimbus_tasks/records.py,nimbus_tasks/batches/*,nimbus_tasks/kv/packing.py,nimbus_tasks/kv/pacing.py,nimbus_tasks/kv/steady.py,nimbus_tasks/kv/rehearsal.py,nimbus_tasks/verdict.py,nimbus_tasks/outcome.py
+PURE := nimbus_tasks/apply/*,nimbus_tasks/optimise/*,nimbus_tasks/extract/*,nimbus_tasks/validate/*,nimbus_tasks/ci/*,nimbus_tasks/console/abilities.py,nimbus_tasks/console/characters.py,nimbus_tasks/json_schema.py,nimbus_tasks/plan.py,nimbus_tasks/records.py,nimbus_tasks/batches/*,nimbus_tasks/kv/packing.py,nimbus_tasks/kv/pacing.py,nimbus_tasks/kv/steady.py,nimbus_tasks/kv/rehearsal.py,nimbus_tasks/verdict.py,nimbus_tasks/outcome.py,nimbus_tasks/watch/agenda.py,nimbus_tasks/watch/meaning.py,nimbus_tasks/watch/complaints.py,nimbus_tasks/watch/wrong.py,nimbus_tasks/command_line.py,nimbus_tasks/nearest.py,nimbus_tasks/doctor/findings.py,nimbus_tasks/doctor/judging.py,nimbus_tasks/completion/bash.py,nimbus_tasks/completion/zsh.py,nimbus_tasks/completion/fish.py,nimbus_tasks/completion/tasks.py,nimbus_tasks/settings/mistakes.py
 
-check: $(VENV)/checked  ## Style, types and the directions between the rooms
+check: $(VENV)/checked docs  ## Style, types, the directions between the rooms, and the documentation
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
+
+docs: $(VENV)/checked docsite/node_modules  ## The documentation as a site, in .cache/docs/site; every link is checked
+	python -m docsite
 
 soak: $(VENV)/tested sites servers  ## The long tests: every page of every real site, more kills
 	pytest -n auto -m soak --timeout 3600
@@ -46,7 +51,7 @@ format: $(VENV)/checked  ## Put the code in its usual form
 	ruff check --fix .
 
 clean:  ## Remove all that was made here
-	rm -rf $(VENV) .cache .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/peers/node_modules tests/node/node_modules
+	rm -rf $(VENV) .cache .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/peers/node_modules docsite/node_modules tests/node/node_modules tests/gulp/node_modules
 
 # --- what the above need ---------------------------------------------------------------------------------
 
@@ -57,11 +62,11 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 $(VENV)/tested: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --group test
+	$(BIN)/python -m pip install --quiet --group test --group docs
 	@touch $@
 
 $(VENV)/checked: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --group check --group test
+	$(BIN)/python -m pip install --quiet --group check --group docs --group test
 	@touch $@
 
 sites: $(SITES)/.unpacked
@@ -78,11 +83,35 @@ $(SITES)/.unpacked:
 	  rm -f $${package}_*.deb; \
 	done && touch .unpacked
 
+shells: $(SHELLS)/.unpacked
+
+# For the tests of completion, unpacked and not installed. bash is everywhere; without these two, theirs are skipped.
+$(SHELLS)/.unpacked:
+	@mkdir -p $(SHELLS)
+	@if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then \
+	  echo "No apt-get and dpkg here: the tests on zsh and fish will be skipped"; exit 0; fi; \
+	ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq; \
+	cd $(SHELLS) && for package in $(SHELL_PACKAGES); do \
+	  apt-get -qq -o APT::Sandbox::User=root download $$package && dpkg -x $${package}_*.deb . \
+	    || { echo "$$package cannot be had: the tests on zsh and fish may be skipped"; exit 0; }; \
+	  rm -f $${package}_*.deb; \
+	done && touch .unpacked
+
 # Cloudflare's own runtime and command line: the gateway is tested on the one, the REST API's fake against the other.
-servers: tests/node/node_modules
+servers: tests/node/node_modules tests/gulp/node_modules
 
 tests/node/node_modules: tests/node/package.json
 	npm --prefix tests/node install --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Gulp 4 and 5, and TypeScript's compiler: for the Gulp plugin.
+tests/gulp/node_modules: tests/gulp/package.json
+	npm --prefix tests/gulp install --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# What draws the documentation's diagrams.
+docsite/node_modules: docsite/package.json
+	npm --prefix docsite install --no-audit --no-fund --loglevel=error
 	@touch $@
 
 peers: benchmarks/peers/node_modules

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks import files, manifest, narration, settings
-from nimbus_tasks.documents import print_document
+from nimbus_tasks.ci_output import CIOutput
+from nimbus_tasks.documents import Extracted, ProjectMade, SkippedSource, print_document
 from nimbus_tasks.errors import NoProjectError, SettingsError
 from nimbus_tasks.kv.open import KV_FILE
 from nimbus_tasks.pipeline import Pipeline
+from nimbus_tasks.request import check_reports
 from nimbus_tasks.settings import PROJECT_FILE
 from nimbus_tasks.stages.freshness import now
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.console import Console, Progress
     from nimbus_tasks.request import Request
+    from nimbus_tasks.settings import Settings
 
 OK, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 
@@ -34,10 +37,17 @@ class Commands:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.pipeline = Pipeline(narration.waiting(console), console.warn)
+        self.ci = CIOutput(console)
 
-    def extract(self) -> int:
+    def extract(self, *, as_json: bool = False) -> int:
+        from nimbus_tasks.narration.extracting import extracted  # noqa: PLC0415 - not where nothing changed
+
         done = self.pipeline.extract(self._progress("Extracting"))
-        narration.extracted(self.console, done, self.pipeline.settings.source.folder)
+        if as_json:
+            skipped = tuple(SkippedSource(*odd) for odd in done.skipped)
+            print_document(Extracted(done.pages, done.read, done.written, done.removed, skipped))
+        else:
+            extracted(self.console, done, self.pipeline.settings.source.folder)
         return OK
 
     def check(self) -> int:
@@ -45,61 +55,77 @@ class Commands:
         self.pipeline.validate(self._progress("Validating"))
         return OK
 
-    def validate(self, *, verbose: bool, as_json: bool) -> int:
-        self.console.verbose = verbose
+    def validate(self, *, code_quality: str = "", junit: str = "", as_json: bool = False) -> int:
+        from nimbus_tasks.narration.validating import validated  # noqa: PLC0415
+
+        check_reports(code_quality, junit)
         report = self.pipeline.validate(self._progress("Validating"))
         if as_json:
             print_document(report)
         else:
-            narration.validated(self.console, report)
-        return SOME_FAILED if report.invalid else OK
+            validated(self.console, report)
+        told = self.ci.tell(lambda: report.issues, self.pipeline.site, code_quality, junit)
+        return OK if told and not report.invalid else SOME_FAILED
 
-    def upload(self, request: Request, *, verbose: bool, as_json: bool, validate_first: bool = False) -> int:
-        from nimbus_tasks.stages import summarizing  # noqa: PLC0415 - not where nothing changed
+    def upload(self, request: Request, *, as_json: bool = False, validate_first: bool = False) -> int:
+        from nimbus_tasks.narration import rehearsing, uploading  # noqa: PLC0415
+        from nimbus_tasks.stages import summarizing  # noqa: PLC0415
 
         request.check()
-        self.console.verbose = verbose
+        check_reports(request.code_quality, request.junit)
         if validate_first:
             self.pipeline.validate(self._progress("Validating"), request.folder)
         chosen = self.pipeline.settings
         invalid = list(summarizing.invalid_results(self.pipeline.pages_in(request.folder)))
         concurrency = request.concurrency or chosen.upload.concurrency
         narrator = (
-            narration.RehearsalNarrator(self.console, invalid)
+            rehearsing.RehearsalNarrator(self.console, invalid)
             if request.dry_run
-            else narration.UploadNarrator(self.console, chosen, invalid, concurrency)
+            else uploading.UploadNarrator(self.console, chosen, invalid, concurrency)
         )
         with narrator:
             done, site = self.pipeline.upload(request, narrator)
         if done.cost is not None:
-            narration.planned(self.console, done.plan, done.cost, self._where())
+            rehearsing.planned(self.console, done.plan, done.cost, self._where())
         else:
-            narration.uploaded(self.console, done)
-        if as_json:
+            uploading.uploaded(self.console, done)
+        told = self.ci.tell(
+            lambda: self.pipeline.issues_in(request.folder), lambda: site, request.code_quality, request.junit
+        )
+        if not request.dry_run:
+            self.ci.show(site)
+        failed = not told or done.outcome.failed or done.outcome.stopped or site.counts.failed
+        # After a failure doit runs nothing more: the document of `summarize --json` is this one.
+        if as_json or (failed and self.console.document):
             print_document(summarizing.plan_document(done.plan, done.cost) if done.cost is not None else site)
         if done.outcome.stopped and not done.outcome.sent:
             return NOTHING_DONE
-        return SOME_FAILED if done.outcome.failed or done.outcome.stopped or site.counts.failed else OK
+        return SOME_FAILED if failed else OK
 
-    def reconcile(self, *, dry_run: bool, verbose: bool, as_json: bool) -> int:
-        self.console.verbose = verbose
+    def reconcile(self, *, dry_run: bool, as_json: bool) -> int:
+        from nimbus_tasks.narration.reconciling import reconciled  # noqa: PLC0415
+
         done = self.pipeline.reconcile(
             lambda seconds, why: narration.rate_limited(self.console, seconds, why), dry_run=dry_run
         )
-        narration.reconciled(self.console, done, self._where())
+        reconciled(self.console, done, self._where())
         if as_json:
             print_document(done)
         return OK
 
-    def summarize(self, *, as_json: bool) -> int:
+    def summarize(self, *, as_json: bool = False) -> int:
+        from nimbus_tasks.narration.summarizing import summarized  # noqa: PLC0415
+
         site = self.pipeline.summarize()
         if as_json:
             print_document(site)
         else:
-            narration.summarized(self.console, site, self._where())
+            summarized(self.console, site, self._where())
+        if self.pipeline.uploaded is None:  # else it is there already
+            self.ci.show(site)
         return SOME_FAILED if site.counts.failed or site.counts.invalid else OK
 
-    def init(self, name: str, domain: str, source: str) -> int:
+    def init(self, name: str, domain: str, source: str, *, as_json: bool = False) -> int:
         """Make a project here; one that exists stays as it is."""
         from nimbus_tasks import project  # noqa: PLC0415
         from nimbus_tasks.stages import uploading  # noqa: PLC0415
@@ -110,6 +136,10 @@ class Commands:
             existing = None
         if existing is not None:
             self.console.line(f"Project {existing.project.id} is already here: nothing changed ({PROJECT_FILE})")
+            if project.write_schema():
+                self.console.line(f"   {project.SCHEMA_FILE} tells editors the keys of this version")
+            if as_json:
+                print_document(_project_made(existing, already=True))
             return OK
         source = source or project.detect_source()
         if not source and _can_ask(self.console):
@@ -128,6 +158,8 @@ class Commands:
         self.console.line(f"✅ Project {project_id} ({name}): {PROJECT_FILE}")
         self.console.line(f"   Source: {source or 'none, maps come from another tool'}")
         self.console.line("   Next: doit")
+        if as_json:
+            print_document(_project_made(checked, already=False))
         return OK
 
     def clean_extraction(self, dry_run: bool) -> None:
@@ -162,6 +194,11 @@ class Commands:
 class _Silent:
     def advance(self, steps: int = 1) -> None:
         pass
+
+
+def _project_made(made: Settings, *, already: bool) -> ProjectMade:
+    project = made.project
+    return ProjectMade(project.id, project.name, project.domain, made.source.folder, PROJECT_FILE, already)
 
 
 def _can_ask(console: Console) -> bool:

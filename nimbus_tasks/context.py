@@ -25,6 +25,7 @@ class Context(Struct, frozen=True):
     name_batch: returns an id that no batch has yet.
     extraction: reads a page's map and returns what its record holds of it, or raises `UnreadableMapError`.
     audit_log: whether `logs:` records are written.
+    messages: whether each page that is queued needs a message, for other machines.
     slots: requests at a time, at most.
     """
 
@@ -36,6 +37,7 @@ class Context(Struct, frozen=True):
     name_batch: Callable[[], Awaitable[str]]
     extraction: Callable[[Candidate], msgspec.Raw]
     audit_log: bool = True
+    messages: bool = False
     slots: int = 5
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,7 +29,8 @@ def replace(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where the folder is none, there is nothing beside it either
+            beside.unlink()
         reason = (error.strerror or str(error)).lower()
         raise StateError(f"{path} cannot be written: {reason}.", "Free space or fix its permissions.") from None
 

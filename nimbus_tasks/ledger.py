@@ -32,7 +32,12 @@ CREATE TABLE IF NOT EXISTS page(
 CREATE TABLE IF NOT EXISTS batch(
     target TEXT, batch_id TEXT, created TEXT NOT NULL, open INTEGER NOT NULL, PRIMARY KEY(target, batch_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS message(
+    target TEXT, page_id TEXT, batch_id TEXT NOT NULL, PRIMARY KEY(target, page_id)
+) WITHOUT ROWID;
 """
+#: The youngest table: where it is missing, the file is new, or of an older version.
+_YOUNGEST = "SELECT 1 FROM sqlite_master WHERE name = 'message'"
 
 
 class Ledger:
@@ -51,7 +56,7 @@ class Ledger:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             # Asking first keeps a run with nothing to do from taking the write lock.
-            if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'batch'").fetchone():
+            if not self._connection.execute(_YOUNGEST).fetchone():
                 self._connection.executescript(_SCHEMA)
 
     def close(self) -> None:
@@ -112,10 +117,13 @@ class Ledger:
             )
             return [Held(*row) for row in rows]
 
-    def confirm(self, rows: Iterable[Held]) -> None:
-        """Write what the store has just confirmed."""
+    def confirm(self, rows: Iterable[Held], *, messages: bool = False) -> None:
+        """Write what the store has just confirmed. `messages`: in the same step, note that the pages need messages."""
+        rows = list(rows)
         with self._transaction():
             self._write_rows(rows)
+            if messages:
+                self._write_messages((row.page_id, row.batch_id) for row in rows)
 
     def replace(self, identity: str, rows: Iterable[Held], batches: Iterable[tuple[str, str, bool]]) -> None:
         """Believe the target instead: these pages and batches (id, created, open) and no others."""
@@ -154,6 +162,34 @@ class Ledger:
                 (self._target,),
             )
             return {batch_id: (created, bool(is_open)) for batch_id, created, is_open in rows}
+
+    # --- messages that are still to be sent to a queue that machines share ----------------------------
+
+    def messages(self) -> list[tuple[str, str]]:
+        """Return the pages whose messages are to be sent now, each with its batch: none of a batch that is open."""
+        with self._honest_errors():
+            query = (
+                "SELECT page_id, batch_id FROM message WHERE target = ? AND batch_id NOT IN "
+                "(SELECT batch_id FROM batch WHERE batch.target = message.target AND open)"
+            )
+            return self._connection.execute(query, (self._target,)).fetchall()
+
+    def note_messages(self, pages: Iterable[tuple[str, str]]) -> None:
+        with self._transaction():
+            self._write_messages(pages)
+
+    def strike_messages(self, pages: Iterable[tuple[str, str]]) -> None:
+        """Forget messages that were sent; a page that was noted for another batch meanwhile stays noted."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "DELETE FROM message WHERE target = ? AND page_id = ? AND batch_id = ?",
+                [(self._target, *page) for page in pages],
+            )
+
+    def _write_messages(self, pages: Iterable[tuple[str, str]]) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO message VALUES (?, ?, ?)", [(self._target, *page) for page in pages]
+        )
 
     def _write_identity(self, identity: str) -> None:
         self._connection.execute(

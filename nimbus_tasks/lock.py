@@ -68,6 +68,23 @@ def last_held(root: Path) -> int:
         return 0
 
 
+def seen_holder(root: Path) -> Holder | None:
+    """Return who holds the lock just now, None where nobody does. Nothing is written."""
+    try:
+        descriptor = os.open(root / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # A lock that many may share at once: it keeps nobody waiting but for this moment.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(descriptor)
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
 def _sign(descriptor: int, does: str) -> None:
     holder = Holder(os.getpid(), does, time.strftime("%H:%M:%S"))
     os.ftruncate(descriptor, 0)

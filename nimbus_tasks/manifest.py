@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks import files
-from nimbus_tasks.scan import Stamp
+from nimbus_tasks.scan import Stamp, stamp_of
 from nimbus_tasks.settings import STATE_FOLDER
 from nimbus_tasks.validate import Issue
 
@@ -28,12 +28,16 @@ PAGES = f"{STATE_FOLDER}/manifest/pages.json"
 
 
 class SourceEntry(Struct, array_like=True, gc=False):
-    """What one source file became. `map_file` is empty where it was skipped; `failed`: it could not be read."""
+    """What one source file became. `map_file` is empty where it was skipped; `failed`: it could not be read.
+
+    digest: of its bytes; empty where it is not known.
+    """
 
     stamp: Stamp
     map_file: str
     skipped: str = ""
     failed: bool = False
+    digest: str = ""
 
 
 class Sources(Struct):
@@ -91,7 +95,24 @@ def pages_file(folder: str, default_folder: str) -> str:
 
 
 def write(root: Path, file: str, manifest: Sources | Pages) -> None:
-    files.replace(root / file, msgspec.json.encode(manifest))
+    path = root / file
+    files.replace(path, msgspec.json.encode(manifest))
+    if _kept is not None:
+        _kept[path] = (_version(path), manifest)
+
+
+#: Manifests as they were last read or written, by their path, each with the version of its file; None: none are kept.
+_kept: dict[Path, tuple[tuple[int, ...], Sources | Pages]] | None = None
+
+
+def keep_in_memory() -> None:
+    """Keep manifests from one run to the next in this process, as long as nobody else replaces their files.
+
+    For a process that runs again and again. One that runs once would only hold a large site in memory for longer.
+    Nobody changes a manifest that was read: a stage makes a new one.
+    """
+    global _kept  # noqa: PLW0603 - a process does or does not
+    _kept = {} if _kept is None else _kept
 
 
 def site_digest(pages: dict[str, str]) -> str:
@@ -100,7 +121,29 @@ def site_digest(pages: dict[str, str]) -> str:
     return hashlib.blake2b(lines.encode(), digest_size=16).hexdigest()
 
 
+def _version(path: Path) -> tuple[int, ...]:
+    """Return what no other version of a file has: it is always replaced, so that each is a file of its own."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return (status.st_ino, *stamp_of(status))
+
+
 def _read(path: Path, shape: type[T]) -> T:
+    if _kept is None:
+        return _decode(path, shape)
+    version = _version(path)
+    known, manifest = _kept.get(path, ((), None))
+    if version and version == known and isinstance(manifest, shape):
+        return manifest
+    # Its version was asked for before: should it be replaced meanwhile, it is read once more next time.
+    manifest = _decode(path, shape)
+    _kept[path] = (version, manifest)
+    return manifest
+
+
+def _decode(path: Path, shape: type[T]) -> T:
     # Decoding makes nothing but live objects: looking for cycles among them doubles the time.
     collecting = gc.isenabled()
     gc.disable()

@@ -58,3 +58,31 @@ class Outcome(Struct):
     @property
     def bytes(self) -> int:
         return sum(page.bytes for page in self.pages if page.result == "stored")
+
+
+class Counts(Struct, frozen=True):
+    """How many pages ended how."""
+
+    pages: int
+    stored: int
+    unchanged: int
+    removed: int
+    waiting: int
+    failed: int
+    invalid: int
+    skipped: int
+
+
+class Summary(Struct, frozen=True):
+    """`upload.json` (what the run did) and `summary.json` (the whole site, an entry a page)."""
+
+    project_id: str
+    target: str
+    started: str
+    finished: str
+    batches: list[str]
+    bytes: int
+    counts: Counts
+    stopped: str
+    refusal: str
+    pages: list[PageResult]

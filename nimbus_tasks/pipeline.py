@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from nimbus_tasks import manifest, settings
-from nimbus_tasks.errors import StateError
 from nimbus_tasks.lock import hold, last_held
 from nimbus_tasks.log import Log
 from nimbus_tasks.outcome import Outcome
@@ -31,15 +29,16 @@ if TYPE_CHECKING:
     from nimbus_tasks.http import Recorded
     from nimbus_tasks.lock import Holder
     from nimbus_tasks.manifest import Pages
+    from nimbus_tasks.outcome import Summary
     from nimbus_tasks.plan import Plan
     from nimbus_tasks.request import Request
     from nimbus_tasks.scan import Odd, Scan
     from nimbus_tasks.settings import LogLevelName, Settings
     from nimbus_tasks.stages.extracting import Extraction
     from nimbus_tasks.stages.reconciling import Reconciled
-    from nimbus_tasks.stages.summarizing import Summary
     from nimbus_tasks.stages.uploading import Uploaded
     from nimbus_tasks.stages.validating import ValidationReport
+    from nimbus_tasks.verdict import Issue
 
 
 class Pipeline:
@@ -53,6 +52,8 @@ class Pipeline:
     ) -> None:
         self.waiting = waiting
         self.warn = warn
+        #: Says of a source file that is missing whether it is not gone for all that; `doit watch` lets builds end.
+        self.spare: Callable[[str], bool] = lambda _: False
         self.uploaded: Uploaded | None = None
         self._seen_lock = 0
 
@@ -71,7 +72,7 @@ class Pipeline:
 
     @functools.cached_property
     def sources(self) -> extracting.Survey:
-        return extracting.survey(self.settings, self.maps)
+        return extracting.survey(self.settings, self.maps, extracting.scan_sources(self.settings.source), self.spare)
 
     @functools.cached_property
     def skipped(self) -> tuple[Odd, ...]:
@@ -99,6 +100,13 @@ class Pipeline:
         seen_of_folders = ("maps", "sources", "skipped", "map_files", "pages")
         for seen in (*seen_of_folders, "settings", "log") if settings_too else seen_of_folders:
             self.__dict__.pop(seen, None)
+
+    def believe(self, sources: Scan, maps: Scan) -> None:
+        """Take this for what lies in the two folders, in place of a look at every file."""
+        self.look_again()
+        self._seen_lock = last_held(Path())
+        self.maps = maps
+        self.sources = extracting.survey(self.settings, maps, sources, self.spare)
 
     def extract(self, progress: Callable[[int], contextlib.AbstractContextManager[Progress]]) -> Extraction:
         """Extract the source files that changed."""
@@ -173,7 +181,6 @@ class Pipeline:
             site = self._site_summary(outcome, self.uploaded.plan, pages)
             if not request.dry_run:
                 summarizing.write_reports(summarizing.upload_summary(self.settings.project.id, outcome), site)
-                self._write_step_summary(site)
                 self._log_upload(outcome)
             return self.uploaded, site
 
@@ -195,12 +202,8 @@ class Pipeline:
         from nimbus_tasks.stages import summarizing  # noqa: PLC0415
 
         with self._locked("summarize"):
-            now = freshness.now()
-            outcome = Outcome(self.settings.target.store, now, now, unchanged=len(self.pages.entries))
-            outcome.pages.extend(summarizing.invalid_results(self.pages))
-            site = self._site_summary(outcome, None, self.pages)
+            site = self.site()
             summarizing.write_reports(None, site)
-            self._write_step_summary(site)
             return site
 
     def log_request(self, recorded: Recorded) -> None:
@@ -213,19 +216,22 @@ class Pipeline:
             return self.pages
         return manifest.read_pages(Path(), manifest.pages_file(folder, MAPS_FOLDER))
 
+    def site(self) -> Summary:
+        """Return the site as validation left it."""
+        from nimbus_tasks.stages import summarizing  # noqa: PLC0415
+
+        now = freshness.now()
+        outcome = Outcome(self.settings.target.store, now, now, pages=list(summarizing.invalid_results(self.pages)))
+        return self._site_summary(outcome, None, self.pages)
+
+    def issues_in(self, folder: str) -> list[Issue]:
+        """Return all that validation found in a folder of maps."""
+        return validating.all_issues(self.pages_in(folder).entries)
+
     def _site_summary(self, outcome: Outcome, plan: Plan | None, pages: Pages) -> Summary:
         from nimbus_tasks.stages import summarizing  # noqa: PLC0415
 
         return summarizing.site_summary(self.settings.project.id, outcome, plan, pages, self.skipped)
-
-    def _write_step_summary(self, site: Summary) -> None:
-        from nimbus_tasks.stages import summarizing  # noqa: PLC0415
-
-        if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-            try:
-                summarizing.write_step_summary(path, site)
-            except StateError as error:
-                self.warn(str(error))
 
     def _log_upload(self, outcome: Outcome) -> None:
         for page in outcome.pages:

@@ -6,6 +6,8 @@ import json
 import secrets
 from pathlib import Path
 
+import msgspec
+
 from nimbus_tasks import files, records
 from nimbus_tasks.records import ProjectRecord, ProjectSettings, ProjectUsage
 from nimbus_tasks.settings import LIKELY_SOURCES, PROJECT_FILE, STATE_FOLDER, Settings
@@ -13,7 +15,11 @@ from nimbus_tasks.settings import LIKELY_SOURCES, PROJECT_FILE, STATE_FOLDER, Se
 #: All else under `.nimbus/` is made.
 GITIGNORE = "*\n!project.toml\n!.gitignore\n"
 
+#: What editors know of the settings; made by us, never edited, never committed.
+SCHEMA_FILE = f"{STATE_FOLDER}/project.schema.json"
+
 _TEMPLATE = """\
+#:schema ./project.schema.json
 # Nimbus Tasks: the settings of this project. Commit this file; it holds no secrets.
 # Environment variables win over it: NIMBUS_TARGET, NIMBUS_WORKER_URL, CLOUDFLARE_ACCOUNT_ID, KV_NAMESPACE_ID.
 
@@ -60,11 +66,28 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 # NIMBUS_PAGES = ""
 
 [process]
+# optimiser = "rules"                   # embedded, no network; "openai": any OpenAI-compatible endpoint, see [openai]
 # workers = 5                           # pages at a time
 # lease = 60                            # seconds; a worker without a sign of life for so long has lost its pages
 # retry_delays = [60, 300, 900, 3600, 21600]  # seconds before the second, third, ... try of a page
 # queue = "record"                      # "cloudflare-queues", with queue_id, where several machines process
-# queue_id = ""
+# queue_id = ""                         # its id; the account is [target] account_id, the token CLOUDFLARE_API_TOKEN
+
+[openai]                                # where [process] optimiser = "openai"; the key comes from NIMBUS_AI_KEY
+# base_url = "https://api.openai.com/v1"  # /chat/completions is put behind it
+# model = ""                            # left out: ai_model of the project's record
+# tone = ""                             # such as "friendly"; left out: the tone of the project's record
+# input_price = 0                       # dollars a million tokens, as the endpoint bills them
+# output_price = 0
+# spend_cap = 0                         # dollars a run, needs prices; 0: no cap
+# max_prompt_tokens = 8000              # of one request; longer pages are cut into parts
+# max_tokens = 4000                     # of one answer
+# timeout = 120                         # seconds that an answer may take
+# tries = 3                             # of a request that the endpoint could not answer
+# retry_wait = 1                        # seconds before a second try, at most; then longer each time
+# slots = 4                             # requests at a time
+# delay = 0                             # least seconds between the starts of two requests in one slot
+# keep_days = 90                        # for so long the same content is not paid for again
 
 [log]
 # level = "info"                        # debug, info, warning, error: what goes to .nimbus/log.jsonl
@@ -96,9 +119,32 @@ def settings_text(project_id: str, name: str, domain: str, source: str, created:
 
 
 def write(text: str) -> None:
-    """Write `.nimbus/.gitignore`, then the settings: a project exists once they do."""
+    """Write `.nimbus/.gitignore` and the schema, then the settings: a project exists once they do."""
     files.replace(Path(STATE_FOLDER, ".gitignore"), GITIGNORE.encode())
+    write_schema()
     files.replace(Path(PROJECT_FILE), text.encode())
+
+
+def write_schema() -> bool:
+    """Write what editors know of the settings, and say whether another version was there, or none."""
+    if schema_is_current():
+        return False
+    files.replace(Path(SCHEMA_FILE), _schema())
+    return True
+
+
+def schema_is_current() -> bool:
+    try:
+        return Path(SCHEMA_FILE).read_bytes() == _schema()
+    except OSError:
+        return False
+
+
+def _schema() -> bytes:
+    from nimbus_tasks.json_schema import schema_of_settings  # noqa: PLC0415 - only where it is written or compared
+
+    schema = schema_of_settings(Settings, "The settings of a project")
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
 
 
 def project_record(settings: Settings, owner: str) -> ProjectRecord:

@@ -98,7 +98,8 @@ async def _queue(
     came = [row for batch_id in batches for row in context.ledger.in_batch(batch_id) if row.step == "marked"]
     rows = [row for row in came if row.page_id not in leaving]
     await update_queue(context, rows, leaving.difference(unretired), batches)
-    context.ledger.confirm(msgspec.structs.replace(row, step="queued") for row in rows)
+    queued = (msgspec.structs.replace(row, step="queued") for row in rows)
+    context.ledger.confirm(queued, messages=context.messages)
     return rows
 
 

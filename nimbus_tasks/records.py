@@ -284,6 +284,15 @@ class ApiKeyRecord(Struct, omit_defaults=True):
     last_used: str | UnsetType = UNSET
 
 
+class CacheRecord(Struct):
+    """`cache:{hash}`: something that was expensive to come by, until it expires."""
+
+    data: Raw
+    created: str
+    expires: str
+    type: Literal["ai_response", "page_data"] = "ai_response"
+
+
 # --- ids ----------------------------------------------------------------------------------------------
 
 
@@ -364,6 +373,10 @@ def email_key(email: str) -> str:
 
 def apikey_key(hashed: str) -> str:
     return f"apikey:{hashed}"
+
+
+def cache_key(hashed: str) -> str:
+    return f"cache:{hashed}"
 
 
 # --- digest -------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from msgspec import Struct
 
 from nimbus_tasks.errors import SettingsError
@@ -16,6 +18,8 @@ class Request(Struct, frozen=True):
     insist: whether a batch that takes no more pages is an error, and not reason enough for a new one.
     concurrency, delay: requests at a time, and least milliseconds between two of a slot; None: the settings'.
     folder: where the maps are.
+    some: these are some pages of the site, and the others stay as they are.
+    code_quality, junit: files for a CI to read; empty: none.
     """
 
     limit: int = 0
@@ -26,6 +30,14 @@ class Request(Struct, frozen=True):
     dry_run: bool = False
     force: bool = False
     folder: str = MAPS_FOLDER
+    some: bool = False
+    code_quality: str = ""
+    junit: str = ""
+
+    @property
+    def whole_site(self) -> bool:
+        """Whether a page that is not among these is gone."""
+        return self.folder == MAPS_FOLDER and not self.some
 
     def check(self) -> None:
         """Refuse what cannot be meant.
@@ -37,3 +49,14 @@ class Request(Struct, frozen=True):
             raise SettingsError(f"--limit={self.limit} is less than nothing.", "0 means: all of them.")
         if self.concurrency is not None and not 0 < self.concurrency <= MOST_SLOTS:
             raise SettingsError(f"--concurrency={self.concurrency} must be 1 to {MOST_SLOTS}.")
+
+
+def check_reports(code_quality: str, junit: str) -> None:
+    """Refuse a file for a report that can be none, before anything is done.
+
+    Raises:
+        SettingsError: it names the option.
+    """
+    for option, path in (("code-quality", code_quality), ("junit", junit)):
+        if path and (path.endswith("/") or Path(path).is_dir()):
+            raise SettingsError(f"--{option}={path} is a folder.", f"Name a file, such as {path.rstrip('/')}/{option}.")

@@ -72,6 +72,48 @@ def test_what_an_encoding_does_not_have_is_escaped() -> None:
     assert screen.shown == "gr\\xf6\\xdfe \\u4fee\\u7406\n".replace("\\xdf", "\\xdf")
 
 
+@pytest.mark.parametrize(
+    ("environment", "terminal", "coloured"),
+    [
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "0"}, True, False),
+        ({"CLICOLOR_FORCE": "1"}, False, True),
+        ({"CLICOLOR_FORCE": "0"}, True, False),
+        ({"CLICOLOR": "0"}, True, False),
+        ({"CLICOLOR": "1"}, False, False),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True, True),
+    ],
+)
+def test_colour_is_as_the_environment_asks_for_it(environment: dict[str, str], terminal: bool, coloured: bool) -> None:
+    screen = Screen(terminal=terminal)
+    console(screen, **environment).fail("broken")
+    assert ("\x1b" in screen.shown) == coloured
+
+
+def test_a_log_that_is_coloured_has_no_live_bar() -> None:
+    assert not console(Screen(), FORCE_COLOR="1").live
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("::set-output name=x::y", ": :set-output name=x::y"),
+        ("   ::error::from a page", "   : :error::from a page"),
+        ("\u2003::add-mask::x", "\\u2003::add-mask::x"),
+        ("a page says ##[error]x", "a page says ## [error]x"),
+        ("std::vector stays", "std::vector stays"),
+    ],
+)
+def test_words_from_pages_are_no_commands_to_githubs_runner(line: str, shown: str) -> None:
+    screen = Screen()
+    console(screen, GITHUB_ACTIONS="true").line(line)
+    assert screen.shown == f"{shown}\n"
+    elsewhere = Screen()
+    console(elsewhere).line("::a::b")
+    assert elsewhere.shown == "::a::b\n"
+
+
 def test_words_from_files_cannot_move_the_cursor() -> None:
     screen = Screen()
     console(screen).line("a\x1b[2Jb\rc\nd\x07e\u202ef\ud800g")
@@ -92,10 +134,49 @@ def test_diverted_it_speaks_to_standard_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys, "stderr", err)
     shown = Console(environment={})
     assert (shown.live, shown.colour) == (True, True)
-    shown.divert()
+    shown.obey(json=True, quiet=False, verbose=False)
     shown.fail("told")
     assert (shown.live, shown.colour) == (False, False)
     assert (out.shown, err.shown) == ("", "❌ told\n")
+
+
+def test_of_a_quiet_command_only_what_is_wrong_is_seen() -> None:
+    screen = Screen(terminal=True)
+    shown = console(screen, NO_COLOR="1")
+    shown.obey(json=False, quiet=True, verbose=False)
+    shown.line("all is well", "green")
+    with shown.progress("Sending", 100) as progress:
+        progress.advance(50)
+    shown.warn("careful")
+    shown.fail("broken")
+    shown.line("a key that is shown once", matters=True)
+    assert not shown.live
+    assert screen.shown == "⚠️  careful\n❌ broken\na key that is shown once\n"
+
+
+def test_what_one_command_was_asked_for_holds_for_all_of_the_process() -> None:
+    shown = console(Screen())
+    shown.obey(json=False, quiet=True, verbose=True)
+    shown.obey(json=False, quiet=False, verbose=False)
+    assert (shown.quiet, shown.verbose, shown.document) == (True, True, False)
+
+
+def test_a_stream_that_was_chosen_is_not_left_for_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    err, chosen = Screen(), Screen()
+    monkeypatch.setattr(sys, "stderr", err)
+    shown = console(chosen)
+    shown.obey(json=True, quiet=False, verbose=False)
+    shown.line("told")
+    assert (err.shown, chosen.shown) == ("", "told\n")
+
+
+def test_instructions_for_a_machine_go_as_they_are_to_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, err = Screen(), Screen("ascii")
+    monkeypatch.setattr(sys, "stderr", err)
+    shown = console(screen, GITHUB_ACTIONS="true")
+    shown.obey(json=False, quiet=True, verbose=False)
+    shown.instruct("::error file=größe.html::x")
+    assert (screen.shown, err.shown) == ("", "::error file=gr\\xf6\\xdfe.html::x\n")
 
 
 # --- progress -----------------------------------------------------------------------------------------

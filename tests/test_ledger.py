@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,6 +148,56 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / ".nimbus").write_text("")
     with pytest.raises(StateError, match="cannot be used"):
         Ledger(tmp_path / ".nimbus/ledger.db", "sqlite")
+
+
+# --- messages that are still to be sent ---------------------------------------------------------------
+
+
+def test_a_page_needs_a_message_from_the_step_on_that_queued_it(ledger: Ledger) -> None:
+    ledger.confirm([row("a", "marked")])
+    assert ledger.messages() == []
+    ledger.confirm([row("a"), row("b")], messages=True)
+    assert ledger.messages() == [("page_a", "b1"), ("page_b", "b1")]
+    ledger.strike_messages([("page_a", "b1")])
+    assert ledger.messages() == [("page_b", "b1")]
+
+
+def test_no_message_is_sent_of_a_batch_whose_upload_is_not_over(ledger: Ledger) -> None:
+    ledger.open_batch("b1", "2026")
+    ledger.confirm([row("a"), row("b", batch="b2")], messages=True)
+    assert ledger.messages() == [("page_b", "b2")]
+    ledger.close_batch("b1")
+    assert ledger.messages() == [("page_a", "b1"), ("page_b", "b2")]
+
+
+def test_a_page_that_is_queued_again_while_its_message_is_sent_needs_another_one(ledger: Ledger) -> None:
+    ledger.note_messages([("page_a", "b1")])
+    ledger.note_messages([("page_a", "b2")])
+    ledger.strike_messages([("page_a", "b1")])
+    assert ledger.messages() == [("page_a", "b2")]
+
+
+def test_each_target_has_its_own_messages_and_keeps_them_when_its_pages_are_asked_for_anew(
+    ledger: Ledger, file: Path
+) -> None:
+    ledger.note_messages([("page_a", "b1")])
+    ledger.replace("store", [row("b")], [])
+    assert ledger.messages() == [("page_a", "b1")]
+    other = Ledger(file, "gateway")
+    assert other.messages() == []
+    other.close()
+
+
+def test_a_ledger_of_an_older_version_learns_of_messages(file: Path) -> None:
+    old = Ledger(file, "sqlite")
+    old.confirm([row("a")])
+    old.close()
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("DROP TABLE message")
+    new = Ledger(file, "sqlite")
+    new.note_messages([("page_a", "b1")])
+    assert (list(new.held()), new.messages()) == (["page_a"], [("page_a", "b1")])
+    new.close()
 
 
 STEPS = st.sampled_from(["stored", "marked", "queued", "inactive"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nimbus_tasks import project
 from nimbus_tasks.errors import NoProjectError, SettingsError
-from nimbus_tasks.settings import ENVIRONMENT, PROJECT_FILE, Settings, load, parse
+from nimbus_tasks.settings import ENVIRONMENT, PROJECT_FILE, OpenAISettings, Settings, load, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +43,8 @@ def test_an_id_is_enough() -> None:
     assert (chosen.target.store, chosen.log.level) == ("sqlite", "info")
     assert (chosen.target.connect_timeout, chosen.target.read_timeout) == (10.0, 100.0)
     assert chosen.target.namespaces == {}
+    assert (chosen.process.optimiser, chosen.openai.model, chosen.openai.spend_cap) == ("rules", "", 0)
+    assert not chosen.messages
 
 
 def test_every_setting_can_be_set() -> None:
@@ -79,9 +81,32 @@ def test_every_setting_can_be_set() -> None:
         read_timeout = 0.5
         [target.namespaces]
         NIMBUS_PAGES = "p"
+        [process]
+        optimiser = "openai"
+        queue = "cloudflare-queues"
+        queue_id = "q"
+        [openai]
+        base_url = "http://127.0.0.1:1234/v1"
+        model = "m-1"
+        tone = "friendly"
+        input_price = 2
+        output_price = 0.5
+        spend_cap = 1.5
+        max_prompt_tokens = 3000
+        max_tokens = 600
+        timeout = 5
+        tries = 1
+        retry_wait = 0.1
+        slots = 2
+        delay = 0.5
+        keep_days = 7
         [log]
         level = "debug"
     """)
+    assert (chosen.process.optimiser, chosen.messages) == ("openai", True)
+    assert chosen.openai == OpenAISettings(
+        "http://127.0.0.1:1234/v1", "m-1", "friendly", 2.0, 0.5, 1.5, 3000, 600, 5.0, 1, 0.1, 2, 0.5, 7
+    )
     rules = chosen.rules
     assert (rules.main, rules.ignore, rules.fold, rules.noindex) == ("#main", (".ad",), 0, True)
     assert (rules.patterns, rules.selectors) == (("dist/{brand}.html",), {"city": ".city"})
@@ -137,30 +162,43 @@ def test_no_setting_holds_a_secret() -> None:
         ("[uplaod]", "unknown table: `uplaod`. Did you mean `upload`?"),
         ("[upload]\nconcurency = 1", "unknown key in [upload]: `concurency`. Did you mean `concurrency`?"),
         ("[log]\nxyz = 1", "unknown key in [log]: `xyz`. Known: level."),
-        ("[upload]\nconcurrency = 0", "`upload.concurrency`: "),
-        ('[upload]\ndelay = "fast"', "`upload.delay`: expected `int`, got `str`"),
-        ("[upload]\nmax_removals = -1", "`upload.max_removals`: "),
-        ('[target]\nstore = "floppy"', "`target.store` must be one of sqlite, gateway, cloudflare"),
-        ("[dimensions]\nconstants = 3", "`dimensions.constants`: expected `object`, got `int`"),
+        ("[upload]\nconcurrency = 0", "[upload] concurrency must be a whole number from 1 to 100."),
+        ('[upload]\ndelay = "fast"', "[upload] delay must be a whole number from 0 on."),
+        ("[upload]\nmax_removals = -1", "[upload] max_removals must be a whole number from 0 on."),
+        ('[target]\nstore = "floppy"', "[target] store must be one of cloudflare, gateway, sqlite."),
+        ("[dimensions]\nconstants = 3", '[dimensions] constants must be a table of texts: name = "..."'),
         ('[source]\nfolder = "../elsewhere"', "[source] folder `../elsewhere` must be a folder inside the project"),
         ('[source]\nfolder = "/etc"', "must be a folder inside the project"),
         ('[source]\nfolder = "a\\\\b"', "must be a folder inside the project"),
-        ('[source]\nnoindex = "maybe"', "`source.noindex`: "),
-        ("[upload]\ntries = 0", "`upload.tries`: expected `int` >= 1"),
-        ("[upload]\nretry_wait = 0", "`upload.retry_wait`: expected `int` >= 1"),
-        ("[upload]\nretry_wait = 0.5", "`upload.retry_wait`: expected `int`, got `float`"),
-        ("[upload]\ngive_up_after = -1", "`upload.give_up_after`: expected `int` >= 1"),
-        ("[target]\nconnect_timeout = 0", "`target.connect_timeout`: expected `float` > 0.0"),
-        ("[target]\nread_timeout = -1.5", "`target.read_timeout`: expected `float` > 0.0"),
-        ("[target]\nread_timeout = nan", "`target.read_timeout`: expected `float` > 0.0"),
-        ('[target]\nread_timeout = "1s"', "`target.read_timeout`: expected `float`, got `str`"),
+        ('[source]\nnoindex = "maybe"', "[source] noindex must be one of keep, skip."),
+        ("[upload]\ntries = 0", "[upload] tries must be a whole number from 1 on."),
+        ("[upload]\nretry_wait = 0", "[upload] retry_wait must be a whole number from 1 on."),
+        ("[upload]\nretry_wait = 0.5", "[upload] retry_wait must be a whole number from 1 on."),
+        ("[upload]\ngive_up_after = -1", "[upload] give_up_after must be a whole number from 1 on."),
+        ("[target]\nconnect_timeout = 0", "[target] connect_timeout must be a number above 0, at most 3600."),
+        ("[target]\nread_timeout = -1.5", "[target] read_timeout must be a number above 0, at most 3600."),
+        ("[target]\nread_timeout = nan", "[target] read_timeout must be a number above 0, at most 3600."),
+        ('[target]\nread_timeout = "1s"', "[target] read_timeout must be a number above 0, at most 3600."),
         ('[target]\naccount = "a"', "unknown key in [target]: `account`. Did you mean `account_id`?"),
         (
             '[target.namespaces]\nNIMBUS_PAGE = "p"',
             "unknown name in [target.namespaces]: `NIMBUS_PAGE`. Did you mean `NIMBUS_PAGES`?",
         ),
-        ("[target.namespaces]\nNIMBUS_PAGES = 3", "`target.namespaces[...]`: expected `str`, got `int`"),
-        ("[target]\nnamespaces = 3", "`target.namespaces`: expected `object`, got `int`"),
+        ("[target.namespaces]\nNIMBUS_PAGES = 3", '[target] namespaces must be a table of texts: name = "..."'),
+        ('[process]\noptimiser = "gpt"', "[process] optimiser must be one of openai, rules"),
+        ('[process]\noptimizer = "openai"', "unknown key in [process]: `optimizer`. Did you mean `optimiser`?"),
+        ('[openai]\nmodell = "m"', "unknown key in [openai]: `modell`. Did you mean `model`?"),
+        ('[openia]\nmodel = "m"', "unknown table: `openia`. Did you mean `openai`?"),
+        ("[openai]\nspend_cap = -1", "[openai] spend_cap must be a number from 0 on"),
+        ("[openai]\nspend_cap = nan", "[openai] spend_cap must be a number from 0 on"),
+        ("[openai]\nmax_tokens = 100", "[openai] max_tokens must be a whole number from 500 on"),
+        ("[openai]\nkeep_days = 100000", "[openai] keep_days must be a whole number from 1 to 36500"),
+        ('[openai]\napi_key = "k"', "unknown key in [openai]: `api_key`"),
+        ('[source]\ninclude = "x"', '[source] include must be a list of texts: ["..."]'),
+        ("[process]\nretry_delays = [1, 0]", "[process] retry_delays must be a list of numbers above 0."),
+        ("[upload]\naudit_log = 1", "[upload] audit_log must be true or false."),
+        ("[source]\nfolder = 1", '[source] folder must be a text: "..."'),
+        ("[target]\nnamespaces = 3", '[target] namespaces must be a table of texts: name = "..."'),
     ],
 )
 def test_a_mistake_names_the_file_the_key_and_what_is_right(said: str, words: str) -> None:

@@ -1,35 +1,25 @@
-"""The reports, and the Markdown that GitHub shows."""
+"""The reports."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from nimbus_tasks.errors import StateError
 from nimbus_tasks.kv.rehearsal import Cost
 from nimbus_tasks.manifest import PageEntry, Pages, SourceEntry, Sources
 from nimbus_tasks.outcome import Outcome, PageResult
 from nimbus_tasks.plan import Candidate, Held, Plan, Planned
 from nimbus_tasks.stages.extracting import skipped_sources
 from nimbus_tasks.stages.summarizing import (
-    LISTED_IN_MARKDOWN,
     invalid_results,
-    markdown,
     plan_document,
     site_summary,
     skipped_results,
     upload_summary,
-    write_step_summary,
 )
 from nimbus_tasks.verdict import Issue
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from nimbus_tasks.stages.summarizing import Summary
+    from nimbus_tasks.outcome import Summary
 
 PROJECT = "proj_0123456789ab"
 
@@ -40,10 +30,6 @@ def result(path: str, name: str = "stored", error: str = "", page_id: str = "pag
 
 def outcome(*pages: PageResult, **more: object) -> Outcome:
     return Outcome("sqlite", "t0", "t1", batches=["batch_1"], pages=list(pages), **more)  # type: ignore[arg-type]
-
-
-def shown(*pages: PageResult, **more: object) -> str:
-    return markdown(upload_summary(PROJECT, outcome(*pages, **more)))
 
 
 def entry(name: str, *issues: Issue) -> PageEntry:
@@ -137,56 +123,3 @@ def test_a_plan_as_a_document_lists_every_page_it_would_touch() -> None:
         ("dist/b.html", "removed", "waiting"),
     ]
     assert (document.dry_run, document.bytes, document.unchanged, document.refusal) == (True, 100, 4, "no")
-
-
-# --- Markdown -----------------------------------------------------------------------------------------
-
-
-def test_markdown_shows_the_counts_and_what_is_not_as_it_was() -> None:
-    text = shown(
-        result("dist/a.html"), result("dist/b.html", "failed", "too large"), result("dist/c.html", "unchanged")
-    )
-    assert "| 1 | 1 | 0 | 0 | 1 | 0 | 0 |" in text
-    assert "Target `sqlite`, `batch_1`." in text
-    assert "| `dist/a.html` | stored | changed |" in text
-    assert "| `dist/b.html` | failed | too large |" in text
-    assert "dist/c.html" not in text
-    assert text.index("dist/b.html") < text.index("dist/a.html"), "failures come first"
-
-
-def test_markdown_without_anything_to_tell_has_no_table_of_pages() -> None:
-    text = markdown(upload_summary(PROJECT, Outcome("sqlite", "t0", "t1")))
-    assert "no batch" in text
-    assert "| page |" not in text
-
-
-def test_markdown_says_why_a_run_stopped_and_what_was_refused() -> None:
-    text = shown(stopped="The store\ndoes not answer", refusal="there is no page here at all")
-    assert "**Stopped:** The store does not answer" in text
-    assert "**Nothing was marked inactive:** there is no page here at all." in text
-
-
-def test_a_long_list_is_cut_and_says_where_the_rest_is() -> None:
-    text = shown(*(result(f"dist/{number:03d}.html") for number in range(LISTED_IN_MARKDOWN + 3)))
-    assert text.count("| stored | changed |") == LISTED_IN_MARKDOWN
-    assert "… and 3 more in `.nimbus/reports/summary.json`." in text
-
-
-@given(st.text(), st.text(min_size=1))
-def test_no_path_and_no_error_breaks_the_table(path: str, error: str) -> None:
-    text = shown(result(path, "failed", error))
-    (row,) = [line for line in text.split("\n") if "| failed |" in line and line.startswith("| `")]
-    assert row.replace("\\|", "").count("|") == 4
-    assert row.count("`") == 2
-
-
-def test_the_step_summary_is_added_to_what_is_there(tmp_path: Path) -> None:
-    file = tmp_path / "step.md"
-    file.write_text("before\n")
-    write_step_summary(str(file), upload_summary(PROJECT, outcome()))
-    assert file.read_text(encoding="utf-8").startswith("before\n## Nimbus upload\n")
-
-
-def test_a_step_summary_that_cannot_be_written_names_the_variable(tmp_path: Path) -> None:
-    with pytest.raises(StateError, match=r"\$GITHUB_STEP_SUMMARY .* cannot be written: is a directory"):
-        write_step_summary(str(tmp_path), upload_summary(PROJECT, outcome()))

@@ -25,13 +25,20 @@ if TYPE_CHECKING:
 OTHER_TOOL = "another tool made its map, which says something else than `doit extract` finds in the page"
 
 
+class RefusedChange(Struct, frozen=True):
+    """A change that was not made, by its id, and why."""
+
+    change: str
+    reason: str
+
+
 class AppliedPage(Struct, frozen=True):
-    """One page with proposals: ids of the changes made now and made before, those refused with the reason of each."""
+    """One page with proposals: ids of the changes made now and made before, and those that were refused."""
 
     path: str
     applied: tuple[str, ...] = ()
     already: tuple[str, ...] = ()
-    refused: tuple[tuple[str, str], ...] = ()
+    refused: tuple[RefusedChange, ...] = ()
     diff: str = ""
 
 
@@ -88,8 +95,7 @@ def apply_proposal(
         elif not dry_run and made.applied:
             replace_page(Path(), folder, path, before, made.html, stamp)
     except SourceError as error:
-        return AppliedPage(path, refused=tuple((change.id, str(error)) for change in proposal.changes))
-    refused = made.refused
-    if not extracted:
-        refused = tuple((change_id, OTHER_TOOL if why == CHANGED else why) for change_id, why in refused)
+        return AppliedPage(path, refused=tuple(RefusedChange(change.id, str(error)) for change in proposal.changes))
+    reasons = {} if extracted else {CHANGED: OTHER_TOOL}
+    refused = tuple(RefusedChange(change_id, reasons.get(why, why)) for change_id, why in made.refused)
     return AppliedPage(path, made.applied, made.already, refused, shown)

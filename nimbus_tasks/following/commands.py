@@ -10,8 +10,6 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from nimbus_tasks.documents import print_document
 from nimbus_tasks.following import words
 from nimbus_tasks.kv.open import KV_FILE
@@ -74,11 +72,15 @@ class FollowingCommands:
 
     def report(self, batch_id: str, *, as_json: bool) -> int:
         """Write a batch's report, and print its summary."""
+        from nimbus_tasks.ci import markdown  # noqa: PLC0415
+        from nimbus_tasks.ci.runner import Runner  # noqa: PLC0415
         from nimbus_tasks.following import reporting  # noqa: PLC0415
         from nimbus_tasks.following.listing import find_batch  # noqa: PLC0415
 
         async def ask(target: OpenTarget) -> Report:
-            return await reporting.gather(target, await find_batch(target, batch_id))
+            batch = await find_batch(target, batch_id)
+            with self.console.progress("Reading", 2 * len(batch.pages)) as progress:
+                return await reporting.gather(target, batch, progress.advance)
 
         report = self._at_target(ask)
         written = reporting.write(report)
@@ -87,6 +89,7 @@ class FollowingCommands:
             print_document(report)
         else:
             words.reported(self.console, report, written)
+        Runner(self.console).summarize(markdown.batch(report, written[0]))
         return OK
 
     def page_status(self, path: str, *, as_json: bool) -> int:
@@ -100,10 +103,11 @@ class FollowingCommands:
 
     def page_log(self, path: str, *, as_json: bool) -> int:
         """Show what was done with one page."""
+        from nimbus_tasks.following.story import PageLog  # noqa: PLC0415
+
         story = self._story(path)
         if as_json:
-            document = {"page_id": story.page_id, "source_path": story.source_path, "entries": story.log_entries}
-            print_document({name: value for name, value in document.items() if value is not msgspec.UNSET})
+            print_document(PageLog(page_id=story.page_id, source_path=story.source_path, entries=story.log_entries))
         else:
             words.log(self.console, story)
         return OK
@@ -114,9 +118,11 @@ class FollowingCommands:
         """Put failed pages back into the queue."""
         from nimbus_tasks.following.listing import which_batch  # noqa: PLC0415
         from nimbus_tasks.following.retrying import Retried, retry  # noqa: PLC0415
+        from nimbus_tasks.queues import sender_for  # noqa: PLC0415
 
         async def ask(target: OpenTarget) -> Retried:
-            return await retry(target, await which_batch(target, batch_id), page_id)
+            async with sender_for(target.settings, self.pipeline.log_request) as sender:
+                return await retry(target, await which_batch(target, batch_id), page_id, sender=sender)
 
         done = self._at_target(ask)
         self.pipeline.log.event(
@@ -126,7 +132,7 @@ class FollowingCommands:
             print_document(done)
         else:
             words.retried(self.console, done)
-        return SOME_FAILED if done.refused else OK
+        return SOME_FAILED if done.refused or done.stopped else OK
 
     def cancel(self, batch_id: str, *, as_json: bool = False) -> int:
         """Stop what has not been processed."""
@@ -171,28 +177,25 @@ class FollowingCommands:
     def apply(self, output: str, *, dry_run: bool, as_json: bool) -> int:
         """Put what was proposed into the HTML; 1 where something was refused."""
         from nimbus_tasks import manifest  # noqa: PLC0415
+        from nimbus_tasks.following.applied import Applied, applied  # noqa: PLC0415
         from nimbus_tasks.following.applying import apply_proposal, find_proposals  # noqa: PLC0415
         from nimbus_tasks.stages.validating import candidates  # noqa: PLC0415
 
         page_ids = [page.page_id for page in candidates(self.pipeline.pages)]
         proposals = self._at_target(lambda target: find_proposals(target, page_ids))
-        stamp = now().replace(":", "")
+        settings, stamp = self.pipeline.settings, now().replace(":", "")
         sources = manifest.read_sources(Path()).entries
-        pages = [
-            apply_proposal(
-                self.pipeline.settings,
-                proposal,
-                stamp,
-                output,
-                dry_run=dry_run,
-                extracted=proposal.page_map.path in sources,
-            )
-            for proposal in proposals
-        ]
+        pages = []
+        with self.console.progress("Applying", len(proposals)) as progress:
+            for proposal in proposals:
+                extracted = proposal.page_map.path in sources
+                pages.append(apply_proposal(settings, proposal, stamp, output, dry_run=dry_run, extracted=extracted))
+                progress.advance()
+        done = Applied(dry_run, output, pages)
         if as_json:
-            print_document(pages)
+            print_document(done)
         else:
-            words.applied(self.console, pages, output, dry_run=dry_run)
+            applied(self.console, done)
         return SOME_FAILED if any(page.refused for page in pages) else OK
 
     def _at_target(self, ask: Callable[[OpenTarget], Awaitable[T]]) -> T:
@@ -201,13 +204,17 @@ class FollowingCommands:
 
         settings = self.pipeline.settings
 
-        async def run() -> T:
+        answers: list[T] = []
+
+        async def run() -> None:
             async with opened(
                 settings, lambda seconds, why: rate_limited(self.console, seconds, why), self.pipeline.log_request
             ) as target:
-                return await ask(target)
+                answers.append(await ask(target))
 
-        return asyncio.run(run())
+        # Not as the task's result: when asyncio puts Ctrl-C back, Python spells that out, thousands of pages of it.
+        asyncio.run(run())
+        return answers[0]
 
     def _where(self) -> str:
         target = self.pipeline.settings.target

@@ -15,6 +15,8 @@ from nimbus_tasks.records import LogsRecord, PageStatus
 from nimbus_tasks.settings import REPORTS_FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nimbus_tasks.batches.report import Report
     from nimbus_tasks.following.target import OpenTarget
     from nimbus_tasks.records import BatchRecord
@@ -27,22 +29,26 @@ class _Optimization(Struct, frozen=True):
 class _Page(Struct):
     """Of a page's record what a report shows: the rest is many times as large."""
 
-    batch_id: str
+    batch_id: str = ""
+    source_path: str = ""
     optimization: _Optimization = _Optimization()
 
 
-async def gather(target: OpenTarget, batch: BatchRecord) -> Report:
+async def gather(target: OpenTarget, batch: BatchRecord, advance: Callable[[int], None] = lambda _: None) -> Report:
     """Read what the target holds of a batch's pages.
 
-    Statuses and logs; the records of those for which something is proposed; paths that the ledger does not know.
+    Statuses and logs, of which `advance` is told: two a page. Then the records of those for which something is
+    proposed, and paths that the ledger does not know.
     """
     pages = list(batch.pages)
-    statuses = await target.read([records.status_key(target.project_id, each) for each in pages], PageStatus)
-    logs = await target.read([records.logs_key(target.project_id, each) for each in pages], LogsRecord)
+    statuses = await target.read([records.status_key(target.project_id, each) for each in pages], PageStatus, advance)
+    logs = await target.read([records.logs_key(target.project_id, each) for each in pages], LogsRecord, advance)
     changed = [each for each, status in statuses.items() if status.result is not UNSET and status.result.changes]
     proposed = await target.read([records.page_key(target.project_id, each) for each in changed], _Page)
+    # Their records have just been read: only the others need be asked for their paths.
+    paths = {page_id: page.source_path for page_id, page in proposed.items() if page.source_path}
     facts = Facts(
-        paths=await target.paths(pages),
+        paths=paths | await target.paths([each for each in pages if each not in paths]),
         statuses=statuses,
         logs={page_id: log.entries for page_id, log in logs.items()},
         proposals={

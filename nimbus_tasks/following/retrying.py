@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from nimbus_tasks.following.target import OpenTarget
+    from nimbus_tasks.queues.sending import Sender
     from nimbus_tasks.records import BatchRecord, BatchState, PageState, QueueRecord
 
 
@@ -31,6 +32,7 @@ class Retried(Struct, frozen=True):
     pages: page id -> source path (empty where nobody knows it), of those that wait again.
     refused: why the status of others could not be written.
     missing: failed pages that are not at the target as this batch sent them.
+    stopped: why other machines could not be told of them; empty where they were, or need not be.
     """
 
     batch_id: str
@@ -38,14 +40,15 @@ class Retried(Struct, frozen=True):
     pages: dict[str, str]
     refused: dict[str, str]
     missing: list[str]
+    stopped: str = ""
 
 
 class _Sent(Struct):
     batch_id: str
 
 
-async def retry(target: OpenTarget, batch: BatchRecord, page_id: str = "") -> Retried:
-    """Put the failed pages of a batch back into the queue, or one of them.
+async def retry(target: OpenTarget, batch: BatchRecord, page_id: str = "", *, sender: Sender | None = None) -> Retried:
+    """Put the failed pages of a batch back into the queue, or one of them; `sender` tells other machines.
 
     Raises:
         SettingsError: the batch does not have that page, or it has not failed; or the batch is cancelled.
@@ -69,12 +72,18 @@ async def retry(target: OpenTarget, batch: BatchRecord, page_id: str = "") -> Re
     status: BatchState = batch.status
     if again:
         await target.change_queue(lambda queue: _queued(queue, batch.batch_id, again, target.clock()))
+        if sender is not None:
+            sender.note(batch.batch_id, again)
         status = (await target.change_batch(batch.batch_id, lambda held: _waiting(held, again))).status
         if not target.store.traits.atomic:
             await _check_queue(target, batch.batch_id, again)
+    # Also what an earlier command could not send: the pages of this one may be among it.
+    stopped = await sender.attempt(target.store.traits.lag) if sender is not None else ""
     paths = await target.paths(again)
     missing = [each for each in failed if each not in there]
-    return Retried(batch.batch_id, status, {each: paths.get(each, "") for each in again}, moved.refused, missing)
+    return Retried(
+        batch.batch_id, status, {each: paths.get(each, "") for each in again}, moved.refused, missing, stopped
+    )
 
 
 async def _states(target: OpenTarget, batch: BatchRecord, page_ids: Sequence[str]) -> dict[str, PageState]:

@@ -72,6 +72,14 @@ class Story(Struct, frozen=True, omit_defaults=True, kw_only=True):
     log_entries: list[LogEntry]
 
 
+class PageLog(Struct, frozen=True, kw_only=True):
+    """What was done with one page, entry by entry."""
+
+    page_id: str
+    source_path: str | UnsetType = UNSET
+    entries: list[LogEntry]
+
+
 async def tell(target: OpenTarget, here: Pages, path: str) -> Story:
     """Return the story of the page with this source path, or with this page id.
 

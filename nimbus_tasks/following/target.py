@@ -38,6 +38,10 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 
+def _ignore(_: int) -> None:
+    """Nobody wants to know how far it is."""
+
+
 class OpenTarget:
     """A store that has been made contact with, and the project in it."""
 
@@ -50,17 +54,18 @@ class OpenTarget:
 
     # --- reading --------------------------------------------------------------------------------------
 
-    async def read(self, keys: Sequence[str], shape: type[T]) -> dict[str, T]:
+    async def read(self, keys: Sequence[str], shape: type[T], advance: Callable[[int], None] = _ignore) -> dict[str, T]:
         """Return the records that exist, by the last part of their keys: a page's id, a batch's.
 
-        Each is decoded as it comes, so that only what `shape` names is kept in memory.
+        Each is decoded as it comes, so that only what `shape` names is kept in memory. `advance` is told how many keys
+        each request was about.
         """
         found: dict[str, T] = {}
 
         def keep(key: str, value: bytes) -> None:
             found[last_part(key)] = decode(key, value, shape)
 
-        await self._read(keys, keep)
+        await self._read(keys, keep, advance)
         return found
 
     async def read_values(self, keys: Sequence[str]) -> dict[str, bytes]:
@@ -77,10 +82,13 @@ class OpenTarget:
         key = records.queue_key(self.project_id)
         return await self.read_one(key, QueueRecord) or QueueRecord([])
 
-    async def _read(self, keys: Sequence[str], keep: Callable[[str, bytes], None]) -> None:
+    async def _read(
+        self, keys: Sequence[str], keep: Callable[[str, bytes], None], advance: Callable[[int], None] = _ignore
+    ) -> None:
         async def read_some(some: Sequence[str]) -> None:
             for key, value in (await self.store.get(some)).items():
                 keep(key, value)
+            advance(len(some))
 
         await in_slots(self.slots, runs(keys, self.store.limits.keys), read_some)
 

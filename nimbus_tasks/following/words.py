@@ -14,11 +14,10 @@ from nimbus_tasks.console import FEW
 from nimbus_tasks.narration import count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping, Sized
 
     from nimbus_tasks.batches.report import Report
     from nimbus_tasks.console import Console
-    from nimbus_tasks.following.applying import AppliedPage
     from nimbus_tasks.following.cancelling import Cancelled
     from nimbus_tasks.following.listing import Batches
     from nimbus_tasks.following.monitoring import Look
@@ -38,7 +37,7 @@ def listed(console: Console, found: Batches, where: str) -> None:
     if not found.batches:
         console.line(f"No batch at {where} yet: doit upload")
     else:
-        console.line(f"📦 {_batches(len(found.batches))} at {where}")
+        console.line(f"📦 {_counted(len(found.batches), 'batch', 'batches')} at {where}")
     for batch in found.batches:
         said = (
             f"   {batch.batch_id}  {batch.status:<19}  {count(batch.page_count, 'page'):<10}  {_counts(batch.summary)}"
@@ -62,10 +61,11 @@ def told(console: Console, batch: BatchRecord, paths: Mapping[str, str]) -> None
     if summary.average_time_ms:
         console.line(f"   Average time: {in_words(summary.average_time_ms)}")
     failed = [(paths.get(each, ""), each, page) for each, page in batch.pages.items() if page.status == "failed"]
-    for path, page_id, page in sorted(failed, key=lambda each: each[:2])[:FEW]:
+    most = _most(console, failed)
+    for path, page_id, page in sorted(failed, key=lambda each: each[:2])[:most]:
         console.line(f"   ❌ {f'{path}  ' if path else ''}{page_id} - {page.error or 'failed'}", "red")
-    if len(failed) > FEW:
-        console.line(f"   … and {len(failed) - FEW} more (doit nimbus:batch:report has them all)")
+    if len(failed) > most:
+        console.line(f"   … and {len(failed) - most} more (--verbose lists them)")
     if summary.failed and batch.status != "cancelled":
         console.line(f"   To try them again: doit nimbus:batch:retry --batch={batch.batch_id}", "dim")
 
@@ -87,14 +87,17 @@ def retried(console: Console, done: Retried) -> None:
         console.line(f"✅ {count(len(done.pages), 'page')} of {done.batch_id} in the queue again; it is {done.status}")
     elif not done.refused:
         console.line(f"{done.batch_id} has nothing to try again: nothing changed")
-    for page_id, path in list(done.pages.items())[:FEW]:
+    most = _most(console, done.pages)
+    for page_id, path in list(done.pages.items())[:most]:
         console.line(f"   {page_id}  {path}".rstrip())
-    if len(done.pages) > FEW:
-        console.line(f"   … and {len(done.pages) - FEW} more")
+    if len(done.pages) > most:
+        console.line(f"   … and {len(done.pages) - most} more (--verbose lists them)")
     if done.missing:
         never = count(len(done.missing), "failed page")
         console.line(f"   Not at the target as this batch sent them: {never} (doit upload sends what is missing)")
     _refused(console, done.refused)
+    if done.stopped:
+        console.fail(f"{done.stopped} Run the same command again, or doit nimbus:process.")
 
 
 def cancelled(console: Console, done: Cancelled) -> None:
@@ -103,12 +106,18 @@ def cancelled(console: Console, done: Cancelled) -> None:
 
 
 def _refused(console: Console, refused: Mapping[str, str]) -> None:
-    for page_id, why in list(refused.items())[:FEW]:
+    most = _most(console, refused)
+    for page_id, why in list(refused.items())[:most]:
         console.fail(f"{page_id} - {why}")
-    if len(refused) > FEW:
-        console.line(f"   … and {len(refused) - FEW} more")
+    if len(refused) > most:
+        console.line(f"   … and {len(refused) - most} more (--verbose lists them)", matters=True)
     if refused:
         console.line("   Run the same command again for these.")
+
+
+def _most(console: Console, listed: Sized) -> int:
+    """Return how many lines of a list are shown."""
+    return len(listed) if console.verbose else FEW
 
 
 # --- the monitor --------------------------------------------------------------------------------------
@@ -168,9 +177,9 @@ def page(console: Console, story: Story, where: str) -> None:
     if story.optimization is not UNSET:
         console.line(f"   Optimised: {_optimized(story.optimization)}")
     if story.log_entries:
-        shown = story.log_entries[-RECENT:]
-        more = len(story.log_entries) - len(shown)
-        console.line(f"   Log: {f'the last {len(shown)} of ' if more else ''}{_entries(len(story.log_entries))}")
+        shown = story.log_entries if console.verbose else story.log_entries[-RECENT:]
+        last = f"the last {len(shown)} of " if len(shown) < len(story.log_entries) else ""
+        console.line(f"   Log: {last}{_counted(len(story.log_entries), 'entry', 'entries')}")
         _log(console, shown, "     ")
 
 
@@ -217,7 +226,7 @@ def log(console: Console, story: Story) -> None:
     if not story.log_entries:
         console.line(f"{name} has no log ([upload] audit_log writes one; processing does)")
         return
-    console.line(f"📄 {name}: {_entries(len(story.log_entries))}")
+    console.line(f"📄 {name}: {_counted(len(story.log_entries), 'entry', 'entries')}")
     _log(console, story.log_entries, "   ")
 
 
@@ -236,25 +245,5 @@ def _counts(summary: BatchSummary) -> str:
     return f"{summary.completed} done, {summary.failed} failed, {summary.pending} pending"
 
 
-def _batches(number: int) -> str:
-    return "1 batch" if number == 1 else f"{number} batches"
-
-
-def _entries(number: int) -> str:
-    return "1 entry" if number == 1 else f"{number} entries"
-
-
-def applied(console: Console, pages: Sequence[AppliedPage], output: str, *, dry_run: bool) -> None:
-    """Say what became of the proposals, page by page; a dry run shows the differences."""
-    for page in pages:
-        for line in page.diff.splitlines():
-            console.line(line, {"+": "green", "-": "red"}.get(line[:1], ""))
-        if page.applied:
-            verb = "Would change" if dry_run else "Changed"
-            console.line(f"✅ {verb} {page.path}: {', '.join(page.applied)}")
-        for change, reason in page.refused:
-            console.line(f"❌ {page.path}: {change} - {reason}", "red")
-    counts = [sum(len(getattr(page, what)) for page in pages) for what in ("applied", "already", "refused")]
-    console.line(f"📊 Applied: {counts[0]}, there before: {counts[1]}, refused: {counts[2]}")
-    if counts[0] and not dry_run:
-        console.line(f"   {f'Written to {output}' if output else 'As they were: .nimbus/backup/'}. Next: doit")
+def _counted(number: int, one: str, many: str) -> str:
+    return f"1 {one}" if number == 1 else f"{number} {many}"

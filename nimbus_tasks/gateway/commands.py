@@ -6,11 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from nimbus_tasks.documents import print_document
 from nimbus_tasks.errors import SettingsError, StateError
 from nimbus_tasks.gateway import files
+from nimbus_tasks.gateway.printed import ListedKeys, RunningWorker, ShownKey
 from nimbus_tasks.narration import count, rate_limited
 from nimbus_tasks.settings import PROJECT_FILE
 
@@ -37,7 +36,7 @@ class GatewayCommands:
 
     # --- the Worker -----------------------------------------------------------------------------------
 
-    def init(self, folder: str, *, force: bool) -> int:
+    def init(self, folder: str, *, force: bool, as_json: bool = False) -> int:
         """Bring the Worker's files in the project up to date."""
         written = files.write_worker(self.pipeline.settings, folder, force=force)
         made, updated = written.paths("made"), written.paths("updated", "replaced")
@@ -56,6 +55,8 @@ class GatewayCommands:
             self.console.line(f"   {path} is yours, and stays as it is")
         if made:
             self._say_next(written.folder)
+        if as_json:
+            print_document(written)
         return OK
 
     def _say_next(self, folder: str) -> None:
@@ -70,7 +71,7 @@ class GatewayCommands:
         ):
             self.console.line(line)
 
-    def dev(self, port: int, folder: str) -> int:
+    def dev(self, port: int, folder: str, *, as_json: bool = False) -> int:
         """Run the Worker on this machine until Ctrl-C."""
         from nimbus_tasks.gateway import process, runtime  # noqa: PLC0415 - not where files are written
 
@@ -87,7 +88,7 @@ class GatewayCommands:
             command += ["--namespaces", ",".join(["NIMBUS_KV", *namespaces])]
             try:
                 with process.Process(command, seen_from.absolute(), environment, lock) as running:
-                    self._show(running, worker)
+                    self._show(running, worker, as_json=as_json)
                     status = running.end()
             except KeyboardInterrupt:
                 self.console.line()
@@ -113,8 +114,10 @@ class GatewayCommands:
             self.console.line(f"✅ Made {admin.ADMIN_SECRET} for this machine, in {CREDENTIALS_FILE}")
         return secret
 
-    def _show(self, running: Process, worker: Path) -> None:
+    def _show(self, running: Process, worker: Path, *, as_json: bool) -> None:
         """Say how to reach the Worker, then what it says itself, until it ends."""
+        from nimbus_tasks.gateway import process  # noqa: PLC0415
+
         url = running.ready()
         shown = "as it comes with Nimbus Tasks" if worker.is_absolute() else str(worker)
         for line in (
@@ -127,6 +130,8 @@ class GatewayCommands:
             "   then make an API key: doit nimbus:key:create --name=dev",
         ):
             self.console.line(line)
+        if as_json:
+            print_document(RunningWorker(url, str(worker), process.PERSIST))
         for line in running.lines():
             self.console.line(f"   {line}", "dim")
 
@@ -146,10 +151,11 @@ class GatewayCommands:
         made = self._at_target(lambda store: keys.create(store, settings, wish, secret, now()))
         self.pipeline.log.event("info", "api key created", key_name=made.name, hash=made.hash, user_id=made.user_id)
         if as_json:
-            print_document(msgspec.structs.asdict(made) | {"key": made.key.reveal()})
+            print_document(ShownKey(made.key.reveal(), made.hash, made.name, made.user_id, made.created))
             return OK
         self.console.line(f"✅ API key {made.name} of {made.user_id}, for {settings.project.id} at {self._where()}")
-        self.console.line(f"   {made.key.reveal()}")
+        # With --quiet too: nobody can see it again.
+        self.console.line(f"   {made.key.reveal()}", matters=True)
         self.console.line("   It is shown this once. Put it where doit runs, as NIMBUS_API_KEY: a secret of the CI,")
         self.console.line("   the environment, or .nimbus/credentials.toml (mode 0600)")
         return OK
@@ -161,7 +167,7 @@ class GatewayCommands:
         project = self.pipeline.settings.project.id
         owner, known = self._at_target(lambda store: keys.keys_of_owner(store, project))
         if as_json:
-            print_document({"user_id": owner, "keys": known})
+            print_document(ListedKeys(owner, known))
             return OK
         if not known:
             self.console.line(f"{owner or project} has no API key at {self._where()} yet: doit nimbus:key:create")
@@ -173,7 +179,7 @@ class GatewayCommands:
             self.console.line(f"   {key.name:<{width}}  {key.short}  {key.created}  {state}", style)
         return OK
 
-    def revoke_key(self, name: str, hashed: str) -> int:
+    def revoke_key(self, name: str, hashed: str, *, as_json: bool = False) -> int:
         """Shut an API key out."""
         from nimbus_tasks.gateway import keys  # noqa: PLC0415
         from nimbus_tasks.gateway.wish import check_choice  # noqa: PLC0415
@@ -181,11 +187,15 @@ class GatewayCommands:
         check_choice(name, hashed)
         project = self.pipeline.settings.project.id
         done = self._at_target(lambda store: keys.revoke(store, project, name, hashed))
+        if not done.already:
+            self.pipeline.log.event("info", "api key revoked", key_name=done.key.name, hash=done.key.hash)
+        if as_json:
+            print_document(done)
+            return OK
         told = f"API key {done.key.name} ({done.key.short})"
         if done.already:
             self.console.line(f"{told} is revoked already: nothing changed")
             return OK
-        self.pipeline.log.event("info", "api key revoked", key_name=done.key.name, hash=done.key.hash)
         self.console.line(f"✅ {told} is revoked")
         self.console.line(
             "   KV may take a minute to show that everywhere, and a gateway may remember the key as long."

@@ -70,12 +70,12 @@ class Recorded(Struct, frozen=True):
 
 
 class Http:
-    """Requests to the server at `base`, each with the bearer token."""
+    """Requests to the server at `base`, each with the bearer token where there is one."""
 
     def __init__(
-        self, base: str, token: Secret, timeouts: Timeouts, record: Callable[[Recorded], None] = lambda _: None
+        self, base: str, token: Secret | None, timeouts: Timeouts, record: Callable[[Recorded], None] = lambda _: None
     ) -> None:
-        """Check the address; nothing is sent.
+        """Check the address; nothing is sent. `token`: None for a server that asks for none.
 
         Raises:
             SettingsError: it is not an address that credentials may be sent to.
@@ -148,7 +148,8 @@ class Http:
 
     def plain(self, said: str) -> str:
         """Return what a server said as a part of one line: without the token, and nothing that moves a cursor."""
-        printable = "".join(each if each.isprintable() else " " for each in self._token.scrub(said))
+        scrubbed = self._token.scrub(said) if self._token is not None else said
+        printable = "".join(each if each.isprintable() else " " for each in scrubbed)
         return " ".join(printable.split())[:MOST_WORDS]
 
     def _client(self) -> httpx.AsyncClient:
@@ -165,6 +166,7 @@ class Http:
 
     def _new_client(self, certificates: ssl.SSLContext) -> httpx.AsyncClient:
         wait = httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect)
+        bearer = {"authorization": f"Bearer {self._token.reveal()}"} if self._token is not None else {}
         return httpx.AsyncClient(
             verify=certificates,
             timeout=wait,
@@ -172,11 +174,7 @@ class Http:
             follow_redirects=False,
             # A proxy named in the environment is for the world outside: to this machine we speak in the clear.
             trust_env=not self._loopback,
-            headers={
-                "authorization": f"Bearer {self._token.reveal()}",
-                "user-agent": "nimbus-tasks",
-                "content-type": "application/json",
-            },
+            headers={**bearer, "user-agent": "nimbus-tasks", "content-type": "application/json"},
         )
 
     @contextlib.contextmanager

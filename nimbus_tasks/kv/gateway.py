@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.http import Answer, Http
 
+#: The version of the extended protocol that this speaks, as `GET /` tells it.
+PROTOCOL = 1
 #: KV's own, for all that goes through a Worker: a write may take a minute to be seen elsewhere, and costs.
 LAG_SECONDS = 60
 _CLASSIC_LIMITS = Limits(pairs=1, bytes=1, keys=1)
@@ -39,6 +41,8 @@ class GatewayStore:
         self._http = http
         self._hint = f"Check {credential} and [target] worker_url; doit nimbus:key:create makes API keys."
         self._extended = False
+        #: The version that the gateway speaks; 0: the classic part alone.
+        self.protocol = 0
         self.limits = _CLASSIC_LIMITS
         self.traits = _CLASSIC
         self.identity = f"gateway:{http.base}"
@@ -59,6 +63,7 @@ class GatewayStore:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return
         self._extended = True
+        self.protocol = told.protocol
         self.limits = Limits(pairs=told.limits.pairs, bytes=told.limits.bytes, keys=told.limits.keys)
         self.traits = _EXTENDED
         self.identity = f"gateway:{self._http.base}:{told.store}"

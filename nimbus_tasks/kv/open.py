@@ -40,21 +40,33 @@ def open_store(
         from nimbus_tasks.kv.sqlite import SqliteStore  # noqa: PLC0415
 
         return SqliteStore(root / KV_FILE)
+    http = open_http(root, target, record, as_admin=as_admin)
     if target.store == "gateway":
         from nimbus_tasks.kv.gateway import GatewayStore  # noqa: PLC0415
 
-        if not target.worker_url:
-            raise _missing("worker_url", "NIMBUS_WORKER_URL", "the address of your gateway Worker")
-        credential = "NIMBUS_ADMIN_SECRET" if as_admin else "NIMBUS_API_KEY"
-        return GatewayStore(_http(root, target, target.worker_url, credential, record), credential)
+        return GatewayStore(http, _gateway_credential(as_admin=as_admin))
     from nimbus_tasks.kv.cloudflare import CloudflareStore  # noqa: PLC0415
 
+    return CloudflareStore(http, _cloudflare_identity(target), target.account_id, target.namespace_id, _own(target))
+
+
+def open_http(
+    root: Path, target: Target, record: Callable[[Recorded], None] = lambda _: None, *, as_admin: bool = False
+) -> Http:
+    """Return the client that the store of a target in the network speaks through. Nothing is sent.
+
+    Raises:
+        SettingsError: the settings or the credentials are not enough.
+    """
+    if target.store == "gateway":
+        if not target.worker_url:
+            raise _missing("worker_url", "NIMBUS_WORKER_URL", "the address of your gateway Worker")
+        return _http(root, target, target.worker_url, _gateway_credential(as_admin=as_admin), record)
     if not target.account_id:
         raise _missing("account_id", "CLOUDFLARE_ACCOUNT_ID", "the id of your Cloudflare account")
     if not target.namespace_id:
         raise _missing("namespace_id", "KV_NAMESPACE_ID", "the id of a KV namespace")
-    http = _http(root, target, _cloudflare_api(), "CLOUDFLARE_API_TOKEN", record)
-    return CloudflareStore(http, _cloudflare_identity(target), target.account_id, target.namespace_id, _own(target))
+    return _http(root, target, _cloudflare_api(), "CLOUDFLARE_API_TOKEN", record)
 
 
 async def open_steadily(
@@ -112,6 +124,10 @@ def _http(root: Path, target: Target, base: str, token: str, record: Callable[[R
         if base != os.environ.get(API_VARIABLE, "").rstrip("/"):
             raise
         raise SettingsError(f"{API_VARIABLE}: {error.message}", error.next_step) from None
+
+
+def _gateway_credential(*, as_admin: bool) -> str:
+    return "NIMBUS_ADMIN_SECRET" if as_admin else "NIMBUS_API_KEY"
 
 
 def _cloudflare_api() -> str:

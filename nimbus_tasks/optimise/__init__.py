@@ -81,6 +81,8 @@ class Optimiser(Protocol):
         Raises:
             LaterError: not now; another try of this page may go well.
             NeverError: another try of this page, as it is, cannot help.
+            HaltError: no page can be optimised as things are: stop asking.
+            StoreError: what optimisations are kept in does not answer.
         """
         ...
 

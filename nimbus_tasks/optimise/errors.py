@@ -1,4 +1,7 @@
-"""Why a page could not be optimised. The code is what a status record and a report count by."""
+"""Why a page could not be optimised: not now, never, or none at all.
+
+The code is what a status record and a report count by.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,16 @@ PassingCode = Literal[
     "rate_limited",  # the server asks for patience
     "timeout",
     "unavailable",  # no answer, or the server says that it is in trouble
+]
+#: The page as it is, or what the model makes of it.
+LastingCode = Literal["bad_answer", "refused", "unreadable_page"]
+#: What every page would meet alike, until somebody has seen to it.
+HaltCode = Literal[
     "unauthorized",  # the key is not accepted
     "not_found",  # there is no such model or address
     "quota",  # the account has no money left
     "spend_cap",  # this run has spent what it may
 ]
-#: The page as it is, or what the model makes of it.
-LastingCode = Literal["bad_answer", "refused", "unreadable_page"]
 
 
 class LaterError(TransientError):
@@ -45,3 +51,14 @@ class NeverError(NimbusError):
 
     def __reduce__(self) -> tuple[type[NeverError], tuple[str, str, str]]:
         return (NeverError, (self.code, self.message, self.next_step))
+
+
+class HaltError(NimbusError):
+    """No page at all, as things are. Whoever works through many must stop, and count no try against any of them."""
+
+    def __init__(self, code: HaltCode, message: str, next_step: str = "") -> None:
+        super().__init__(message, next_step)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[HaltError], tuple[str, str, str]]:
+        return (HaltError, (self.code, self.message, self.next_step))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.pipeline import Pipeline
     from nimbus_tasks.records import ProjectSettings
 
-OK, SOME_FAILED = 0, 1
+OK, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 
 
 class ProcessCommands:
@@ -36,14 +36,13 @@ class ProcessCommands:
         chosen: ProcessSettings | None = None,
         make_optimiser: Callable[[Store, ProjectSettings], Awaitable[Optimiser]] | None = None,
     ) -> None:
+        """`make_optimiser`: another optimiser than the settings name."""
         self.console = console
         self.pipeline = pipeline
-        self._make_optimiser = make_optimiser or _rules
+        self._make_optimiser = make_optimiser
         self._chosen = chosen or ProcessSettings()
 
-    def process(
-        self, *, once: bool, until_empty: bool, workers: int, max_pages: int, verbose: bool, as_json: bool
-    ) -> int:
+    def process(self, *, once: bool, until_empty: bool, workers: int, max_pages: int, as_json: bool) -> int:
         """Take pages from the queue and have them optimised, as far as asked.
 
         Raises:
@@ -51,7 +50,9 @@ class ProcessCommands:
             StoreError, StateError: the target or the claims cannot be used.
             KeyboardInterrupt: it was told to stop, and has.
         """
+        from nimbus_tasks.ci.runner import Runner  # noqa: PLC0415
         from nimbus_tasks.process.asking import Ask  # noqa: PLC0415
+        from nimbus_tasks.process.choosing import Choice  # noqa: PLC0415
         from nimbus_tasks.process.running import Run  # noqa: PLC0415 - only where work is done
 
         if once and until_empty:
@@ -62,24 +63,22 @@ class ProcessCommands:
             raise SettingsError(f"--workers={workers} must be 1 to {MOST_WORKERS}.")
         if max_pages < 0:
             raise SettingsError(f"--max-pages={max_pages} is less than nothing.", "0 means: no limit.")
-        self.console.verbose = verbose
-        settings = self.pipeline.settings
         chosen = msgspec.structs.replace(self._chosen, workers=workers or self._chosen.workers)
+        settings = msgspec.structs.replace(self.pipeline.settings, process=chosen)
         totals = Totals(settings.project.id, now())
         with words.Narrator(self.console, totals) as narrator:
+            choice = Choice(settings, narrator.slowed, self.pipeline.log_request)
             ask = Ask(once, until_empty, max_pages)
-            run = Run(settings, chosen, ask, self._make_optimiser, narrator, totals, self.pipeline.log_request)
+            run = Run(settings, ask, self._make_optimiser or choice, narrator, totals, self.pipeline.log_request)
             asyncio.run(run.run())
+            totals.spent = round(choice.spent, 6)
         self.pipeline.log.event("info", "processed", done=totals.done, failed=totals.failed, put_back=totals.put_back)
         words.summary(self.console, totals)
+        Runner(self.console).summarize(words.section(totals))
         if as_json:
             print_document(totals)
         if totals.interrupted:
             raise KeyboardInterrupt
+        if totals.stopped:
+            return SOME_FAILED if totals.done else NOTHING_DONE
         return SOME_FAILED if totals.failed or totals.overwritten else OK
-
-
-async def _rules(_store: Store, _project: ProjectSettings) -> Optimiser:
-    from nimbus_tasks.optimise.rules import RulesOptimiser  # noqa: PLC0415
-
-    return RulesOptimiser()

@@ -94,23 +94,28 @@ class Intake:
                 else:
                     await self._decide(work, known, standing)
                 if standing.what != "wait":
-                    self._doubts.pop(_name(work), None)
+                    self._doubts.pop(self._name(work), None)
             return await self._mark(wanted)
         except BaseException:
             await self._source.release(works)
             raise
 
     def _is_asleep(self, work: Work) -> bool:
-        return self._doubts.get(_name(work), (0.0, 0.0))[1] > time.monotonic()
+        return self._doubts.get(self._name(work), (0.0, 0.0))[1] > time.monotonic()
 
     def _forget_what_is_gone(self) -> None:
         """Forget entries that have not come again for a while: others have seen to them."""
         gone = time.monotonic() - SECOND_LOOK - PATIENCE - self._store.traits.lag
         self._doubts = {name: doubt for name, doubt in self._doubts.items() if doubt[1] > gone}
 
+    def _name(self, work: Work) -> str:
+        """Return what a doubt is remembered by; of an entry that only stands for the page, each delivery is another."""
+        entry = work.entry
+        return f"{entry.page_id} {token(entry) if self._source.exact else entry.batch_id}"
+
     def _doubted(self, work: Work) -> float:
         """Return for how long an entry has not fitted its page."""
-        since, _ = self._doubts.get(_name(work), (time.monotonic(), 0.0))
+        since, _ = self._doubts.get(self._name(work), (time.monotonic(), 0.0))
         return time.monotonic() - since
 
     # --- looking --------------------------------------------------------------------------------------
@@ -148,8 +153,8 @@ class Intake:
     async def _decide(self, work: Work, known: Known, standing: Standing) -> None:
         """See to an entry that is not to be processed."""
         if standing.what == "wait":
-            since, _ = self._doubts.get(_name(work), (time.monotonic(), 0.0))
-            self._doubts[_name(work)] = (since, time.monotonic() + SECOND_LOOK)
+            since, _ = self._doubts.get(self._name(work), (time.monotonic(), 0.0))
+            self._doubts[self._name(work)] = (since, time.monotonic() + SECOND_LOOK)
             await self._source.release([work], max(SECOND_LOOK, self._store.traits.lag))
             return
         if standing.what == "settle":
@@ -209,10 +214,6 @@ class _Found(Struct, frozen=True):
 
     known: Known
     status: bytes | None
-
-
-def _name(work: Work) -> str:
-    return f"{work.page_id} {token(work.entry)}"
 
 
 def _processing(work: Work, known: Known, standing: Standing, now: str) -> PageStatus:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Raw, Struct
 
-from nimbus_tasks.errors import NimbusError, TransientError
+from nimbus_tasks.errors import NimbusError, StoreError, TransientError
+from nimbus_tasks.optimise.errors import HaltError, LaterError
 from nimbus_tasks.optimise.pages import page_of
 from nimbus_tasks.process.work import Taken, Tried
 
@@ -53,12 +54,21 @@ class RecordOptimiser:
 
 
 async def attempt(taken: Taken, optimise: RecordOptimiser) -> Tried:
-    """Have one page optimised. Whatever goes wrong is the page's failure, never the process's end."""
+    """Have one page optimised. Whatever goes wrong with it is its failure, never the process's end.
+
+    Raises:
+        HaltError: not this page is to blame, and every other one would meet the same.
+        StoreError: what optimisations are kept in does not answer; that is no page's fault either.
+    """
     began = time.monotonic()
     optimisation: Optimisation | None = None
     failure: Failure | None = None
     try:
         optimisation = await optimise(taken.record)
+    except LaterError as error:
+        failure = failure_of(error)
+    except (HaltError, StoreError):
+        raise
     except Exception as error:  # a mistake in an optimiser must not stop the others' pages
         failure = failure_of(error)
     return Tried(taken, optimisation, failure, max(1, round((time.monotonic() - began) * 1000)))

@@ -22,6 +22,7 @@ from nimbus_tasks.process.overwritten import Overwritten
 from nimbus_tasks.process.recorder import Recorder
 from nimbus_tasks.process.returning import Returning
 from nimbus_tasks.process.shift import Shift
+from nimbus_tasks.queues import sender_for
 from nimbus_tasks.reading import decode
 from nimbus_tasks.records import ProjectRecord, ProjectSettings
 from nimbus_tasks.request import Request
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.process.totals import Totals
     from nimbus_tasks.process.words import Narrator
     from nimbus_tasks.process.work import Source
-    from nimbus_tasks.settings import ProcessSettings, Settings
+    from nimbus_tasks.settings import Settings
 
 #: Who works for ever tries a store that went away again, so often, in seconds.
 STORE_AGAIN = 15.0
@@ -49,14 +50,14 @@ class Run:
     def __init__(
         self,
         settings: Settings,
-        chosen: ProcessSettings,
         ask: Ask,
         make_optimiser: Callable[[Store, ProjectSettings], Awaitable[Optimiser]],
         narrator: Narrator,
         totals: Totals,
         record: Callable[[Recorded], None],
     ) -> None:
-        self._settings, self._chosen, self._ask, self._make_optimiser = settings, chosen, ask, make_optimiser
+        self._settings, self._chosen, self._ask = settings, settings.process, ask
+        self._make_optimiser = make_optimiser
         self._narrator, self._totals, self._record = narrator, totals, record
         self.stop = Stop()
 
@@ -115,9 +116,11 @@ class Run:
         project_id = self._settings.project.id
         slots = self._settings.upload.concurrency
         project = await _project_settings(store, project_id)
-        optimiser = RecordOptimiser(await self._make_optimiser(store, project), project.tone)
+        tone = self._settings.openai.tone or project.tone
+        optimiser = RecordOptimiser(await self._make_optimiser(store, project), tone)
         source = self._source(store, target_identity(store, self._settings))
         try:
+            await self._send_messages(store.traits.lag)
             recorder = Recorder(store, project_id, source, now, self._chosen.flush)
             identity = target_identity(store, self._settings)
             overwritten = Overwritten(store, project_id, self._settings.target.store, identity, now)
@@ -129,6 +132,7 @@ class Run:
                 await shift.work(self._ask, self.stop, self._narrator)
             finally:
                 self._totals.given_back += shift.given_back
+                self._totals.stopped = str(shift.halted or "")
                 self._totals.settled += intake.counts.settled
                 self._totals.dropped += intake.counts.dropped
                 self._totals.overwritten += intake.counts.overwritten
@@ -140,11 +144,22 @@ class Run:
     def _source(self, store: Store, place: str) -> Source:
         if self._chosen.queue == "cloudflare-queues":
             from nimbus_tasks.process.cloudflare_queue import open_queue  # noqa: PLC0415 - only where it is used
+            from nimbus_tasks.process.missed import name_again  # noqa: PLC0415
 
-            return open_queue(Path(), self._settings, self._chosen, self._record)
+            return open_queue(
+                self._settings,
+                self._record,
+                lambda: name_again(store, self._settings, time.time(), self._record),
+            )
         until = time.time() if self._ask.once else None
         claims = Claims(Path(CLAIMS_FILE), place, self._chosen.lease, lag=store.traits.lag)
         return LocalQueue(store, self._settings.project.id, claims, self._chosen.retry_delays, until=until)
+
+    async def _send_messages(self, lag: int) -> None:
+        """Send what an upload or a retry of this machine has left unsent: a killed one, or one without a network."""
+        async with sender_for(self._settings, self._record) as sender:
+            if sender is not None:
+                await sender.send(lag)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

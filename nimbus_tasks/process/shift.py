@@ -1,7 +1,8 @@
 """One process at work: pages are taken in, workers optimise them, what came of it is written, until there is no more.
 
-The first request to stop lets the pages in hand be finished, for some seconds; the second one ends it at once. What is
-not finished is given back: another worker takes it.
+The first request to stop lets the pages in hand be finished, for some seconds; the second one ends it at once. Where
+the optimiser says that no page can be optimised (`HaltError`), no more are begun; those under way are finished, as they
+may be paid for. What is not finished is given back, which is no try: another worker, or another run, takes it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from nimbus_tasks.optimise.errors import HaltError
 from nimbus_tasks.process.optimising import attempt
 from nimbus_tasks.process.together import together, unless
 
@@ -36,7 +38,10 @@ LONGEST_DOUBT = 120.0
 
 
 class Shift:
-    """One process's work from beginning to end. `in_hand` is what it has taken and not written yet."""
+    """One process's work from beginning to end.
+
+    in_hand: what it has taken and not written yet. halted: why no page can be optimised, None while they can.
+    """
 
     def __init__(
         self,
@@ -52,6 +57,8 @@ class Shift:
         self._returning, self._optimiser, self._settings = returning, optimiser, settings
         self.in_hand: dict[str, Taken] = {}
         self.given_back = 0
+        self.halted: HaltError | None = None
+        self._not_begun: set[str] = set()
         self._taken = 0
         self._todo: asyncio.Queue[Taken] = asyncio.Queue()
         self._tried: list[Tried] = []
@@ -106,7 +113,7 @@ class Shift:
 
     async def _finish(self, stop: Stop, limit: asyncio.Timeout) -> None:
         """Wait for the pages in hand: as long as it takes, but only for a while once Ctrl-C was pressed."""
-        while self.in_hand:
+        while self.in_hand.keys() - self._not_begun:
             self._news.clear()
             if stop.asked.is_set() and limit.when() is None:
                 limit.reschedule(asyncio.get_running_loop().time() + self._settings.grace)
@@ -114,7 +121,7 @@ class Shift:
 
     async def _take_in(self, ask: Ask, stop: Stop, observer: Observer) -> None:
         busy = False
-        while not stop.asked.is_set():
+        while not (stop.asked.is_set() or self.halted):
             self._news.clear()
             want = self._room(ask.most)
             taken = await self._intake.take(want) if want else []
@@ -189,11 +196,21 @@ class Shift:
     async def _keep_optimising(self) -> None:
         while True:
             taken = await self._todo.get()
-            self._tried.append(await attempt(taken, self._optimiser))
-            self._times.append(time.monotonic())
+            await self._try(taken)
             self._ready.set()
             self._news.set()
             await asyncio.sleep(0)  # an optimiser that never waits would else keep everything to one worker
+
+    async def _try(self, taken: Taken) -> None:
+        if self.halted is None:
+            try:
+                self._tried.append(await attempt(taken, self._optimiser))
+            except HaltError as error:
+                self.halted = error
+            else:
+                self._times.append(time.monotonic())
+                return
+        self._not_begun.add(taken.work.page_id)
 
     async def _keep_committing(self, observer: Observer) -> None:
         """Write what is ready, all that has come while the last was written at once; until there is no more to come."""

@@ -24,6 +24,7 @@ class Totals(Struct):
     """done, failed (for good), put_back (tried again later), discarded (changed by others), given_back (not finished).
 
     settled, dropped, overwritten: queue entries that were not to be processed. waiting: left in the queue.
+    spent: dollars. stopped: why no page could be optimised any more; empty where they could.
     """
 
     project_id: str
@@ -41,6 +42,8 @@ class Totals(Struct):
     overwritten: int = 0
     waiting: int = 0
     changes: int = 0
+    spent: float = 0.0
+    stopped: str = ""
     interrupted: bool = False
     failures: list[Failed] = []
 

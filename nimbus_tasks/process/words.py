@@ -10,6 +10,7 @@ from nimbus_tasks.console import FEW
 from nimbus_tasks.narration import MOST_COMPLAINTS, count, rate_limited
 
 if TYPE_CHECKING:
+    from nimbus_tasks.ci.markdown import Section
     from nimbus_tasks.console import Console, Progress
     from nimbus_tasks.process.settled import Ended
     from nimbus_tasks.process.totals import Totals
@@ -81,7 +82,7 @@ class Narrator:
         self._complaints += 1
         if self._complaints > MOST_COMPLAINTS and not self._console.verbose:
             if self._complaints == MOST_COMPLAINTS + 1:
-                self._console.line("   … more failures: doit nimbus:page:log tells of each page")
+                self._console.line("   … more failures: doit nimbus:page:log tells of each page", matters=True)
             return
         if page.ending == "failed":
             self._console.fail(f"Failed: {page.page_id}  {page.source_path} - {page.error}")
@@ -125,8 +126,21 @@ def summary(console: Console, totals: Totals) -> None:
             console.line(f"   {words}: {number}")
     rate = f", {totals.pages_a_second:,.1f} pages a second" if totals.done else ""
     console.line(f"   {totals.seconds:,.1f} s{rate}")
+    if totals.spent:
+        console.line(f"   Spent: ${totals.spent:.4f}")
     if totals.waiting:
         console.line(f"   {count(totals.waiting, 'page')} left in the queue")
+    if totals.stopped:
+        console.fail(f"Stopped: {totals.stopped}")
+
+
+def section(totals: Totals) -> Section:
+    """Return a run for the page of a CI's job."""
+    from nimbus_tasks.ci.markdown import PageRow, Section  # noqa: PLC0415 - only where a run has ended
+
+    counted = [(name, str(getattr(totals, name))) for name in ("done", "changes", "failed", "put_back", "waiting")]
+    failed = [PageRow(page.source_path or page.page_id, "failed", page.error) for page in totals.failures]
+    return Section("Nimbus processing", counted, (), failed, "doit nimbus:batch:report")
 
 
 def duration(seconds: float) -> str:

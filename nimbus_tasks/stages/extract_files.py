@@ -29,13 +29,14 @@ LARGEST_PAGE = 64 * 1024 * 1024
 
 
 class Extracted(Struct, frozen=True, array_like=True):
-    """What one source file became, as it comes back from a process."""
+    """What one source file became, as it comes back from a process. digest: of its bytes, where they were read."""
 
     path: str
     map_file: str
     written: bool = False
     skipped: str = ""
     failed: bool = False
+    digest: str = ""
 
 
 def map_file_of(source_path: str) -> str:
@@ -78,6 +79,7 @@ def _leave_interrupts_to_the_parent() -> None:
     import signal  # noqa: PLC0415
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent may heed it in its own way
 
 
 def _extract_turn(paths: tuple[str, ...], rules: Rules) -> list[Extracted]:
@@ -86,23 +88,46 @@ def _extract_turn(paths: tuple[str, ...], rules: Rules) -> list[Extracted]:
 
 def extract_file(path: str, rules: Rules) -> Extracted:
     """Extract one source file and write its map, if that says anything new."""
-    from nimbus_tasks.extract import Skipped, extract  # noqa: PLC0415 - imports the parser
-
-    map_file = map_file_of(path)
     try:
         html = _read(path)
-        if len(html) > LARGEST_PAGE:
-            return Extracted(path, "", skipped=f"larger than {LARGEST_PAGE >> 20} MiB")
-        page = extract(path, html, rules)
-        if isinstance(page, Skipped):
-            return Extracted(path, "", skipped=page.reason)
-        written = _write_if_new(map_file, msgspec.json.encode(page))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return Extracted(path, "", skipped=f"cannot be read: {reason}", failed=True)
+    return extract_html(path, html, rules)
+
+
+def extract_html(path: str, html: bytes, rules: Rules) -> Extracted:
+    """Extract one page, wherever it was read, and write its map, if that says anything new."""
+    from nimbus_tasks.extract import Skipped, extract  # noqa: PLC0415 - imports the parser
+
+    map_file = map_file_of(path)
+    if len(html) > LARGEST_PAGE:
+        return too_large(path)
+    page = extract(path, html, rules)
+    digest = digest_of(html)
+    if isinstance(page, Skipped):
+        return Extracted(path, "", skipped=page.reason, digest=digest)
+    try:
+        written = _write_if_new(map_file, msgspec.json.encode(page))
     except StateError as error:
         return Extracted(path, "", skipped=str(error), failed=True)
-    return Extracted(path, map_file, written)
+    return Extracted(path, map_file, written, digest=digest)
+
+
+def holds(path: str, digest: str) -> bool:
+    """Say whether a source file holds the bytes of this digest: a twentieth of the time that extraction takes."""
+    try:
+        return digest_of(_read(path)) == digest
+    except OSError:
+        return False
+
+
+def digest_of(html: bytes) -> str:
+    return hashlib.blake2b(html, digest_size=16).hexdigest()
+
+
+def too_large(path: str) -> Extracted:
+    return Extracted(path, "", skipped=f"larger than {LARGEST_PAGE >> 20} MiB")
 
 
 def _read(path: str) -> bytes:

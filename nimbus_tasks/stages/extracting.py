@@ -15,24 +15,30 @@ from nimbus_tasks.extract.rules import EXTRACTOR_VERSION
 from nimbus_tasks.manifest import SourceEntry, Sources
 from nimbus_tasks.scan import Odd, Scan, matcher, scan
 from nimbus_tasks.settings import PROJECT_FILE
-from nimbus_tasks.stages.extract_files import extract_files, map_file_of
+from nimbus_tasks.stages.extract_files import extract_files, holds, map_file_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nimbus_tasks.console import Progress
     from nimbus_tasks.extract.rules import Rules
-    from nimbus_tasks.settings import Settings
+    from nimbus_tasks.settings import Settings, Source
 
 #: The stamp of a file that has not been read yet: no file has it.
-_NEVER = (0, 0, 0)
+NEVER = (0, 0, 0)
 
 
 class Survey(Struct, frozen=True):
-    """What extraction would do: read `changed`, remove the maps of `gone`; `kept` are not here, and yet not gone."""
+    """What extraction would do: read `changed`, remove the maps of `gone`; `kept` are not here, and yet not gone.
+
+    touched: those of `changed` that may hold what they held before, for their size is the same.
+    """
 
     scan: Scan
     known: Sources
     rules: str
     changed: tuple[str, ...]
+    touched: tuple[str, ...]
     gone: tuple[str, ...]
     kept: frozenset[str]
     odd_changed: bool
@@ -62,24 +68,29 @@ class Extraction(Struct, frozen=True):
     skipped: tuple[Odd, ...]
 
 
-def survey(settings: Settings, maps: Scan) -> Survey:
-    """Compare the source folder with what extraction knows.
+def scan_sources(source: Source) -> Scan:
+    """Return what lies in the source folder: nothing where the project has none.
 
     Raises:
         SourceError: the folder that the settings name does not exist.
     """
-    folder = settings.source.folder
-    known = manifest.read_sources(Path())
-    rules = rules_digest(settings.rules)
-    if not folder:
-        found = Scan({})
-    elif not Path(folder).is_dir():
+    if not source.folder:
+        return Scan({})
+    if not Path(source.folder).is_dir():
         raise SourceError(
-            f"The source folder `{folder}` does not exist.",
+            f"The source folder `{source.folder}` does not exist.",
             f"Build the site, or set [source] folder in {PROJECT_FILE}.",
         )
-    else:
-        found = scan(folder, matcher(settings.source.include, settings.source.exclude))
+    return scan(source.folder, matcher(source.include, source.exclude))
+
+
+def survey(settings: Settings, maps: Scan, found: Scan, spare: Callable[[str], bool] = lambda _: False) -> Survey:
+    """Compare what was found in the source folder with what extraction knows.
+
+    `spare` says of a file that is not there whether it is not gone for all that (a build is at work, for one).
+    """
+    known = manifest.read_sources(Path())
+    rules = rules_digest(settings.rules)
     entries = known.entries if known.rules == rules else {}
     changed = tuple(
         path
@@ -89,24 +100,37 @@ def survey(settings: Settings, maps: Scan) -> Survey:
         or entry.failed
         or (entry.map_file and entry.map_file not in maps.files)
     )
+    touched = tuple(
+        path
+        for path in changed
+        if (entry := entries.get(path)) is not None
+        and entry.digest
+        and entry.stamp[1] == found.files[path][1]
+        and (not entry.map_file or entry.map_file in maps.files)
+    )
     missing = [path for path in known.entries if path not in found.files]
     unreadable = tuple(f"{odd.path}/" for odd in found.odd if odd.failed)
     # A folder that a build has just emptied is no reason to forget the site, nor is one that cannot be read.
-    kept = frozenset(path for path in missing if not found.files or path.startswith(unreadable))
+    kept = frozenset(path for path in missing if not found.files or path.startswith(unreadable) or spare(path))
     gone = tuple(path for path in missing if path not in kept and known.entries[path].map_file)
     odd_changed = {odd.path: odd.reason for odd in found.odd} != known.odd | known.unreadable
-    return Survey(found, known, rules, changed, gone, kept, odd_changed)
+    return Survey(found, known, rules, changed, touched, gone, kept, odd_changed)
 
 
 def extract(settings: Settings, plan: Survey, progress: Progress) -> Extraction:
     """Extract what changed, and replace the manifest last: a killed run does the same again."""
-    _check(settings.rules)
+    refuse_bad_rules(settings.rules)
     known = plan.known.entries
     made: dict[str, SourceEntry] = {}
     written: list[str] = []
     stale = [known[path].map_file for path in plan.gone]
     _announce(plan)
-    for result in extract_files(plan.changed, settings.rules, progress):
+    # A generator that writes every page anew leaves most of them as they were.
+    for path in plan.touched:
+        if holds(path, known[path].digest):
+            made[path] = msgspec.structs.replace(known[path], stamp=plan.scan.files[path])
+            progress.advance()
+    for result in extract_files(tuple(path for path in plan.changed if path not in made), settings.rules, progress):
         before = known.get(result.path)
         # What cannot be read now keeps its map: the page is still there.
         map_file = before.map_file if result.failed and before else result.map_file
@@ -114,7 +138,9 @@ def extract(settings: Settings, plan: Survey, progress: Progress) -> Extraction:
             stale.append(before.map_file)
         if result.written:
             written.append(map_file)
-        made[result.path] = SourceEntry(plan.scan.files[result.path], map_file, result.skipped, result.failed)
+        made[result.path] = SourceEntry(
+            plan.scan.files[result.path], map_file, result.skipped, result.failed, result.digest
+        )
     for map_file in stale:
         files.remove(Path(map_file))
     kept = {path: entry for path, entry in known.items() if path in plan.kept}
@@ -133,7 +159,7 @@ def extract(settings: Settings, plan: Survey, progress: Progress) -> Extraction:
 def _announce(plan: Survey) -> None:
     """Note which maps are about to be made: should this run be killed and a page go, its map must go too."""
     known = plan.known.entries
-    new = {path: SourceEntry(_NEVER, map_file_of(path)) for path in plan.changed if path not in known}
+    new = {path: SourceEntry(NEVER, map_file_of(path)) for path in plan.changed if path not in known}
     if new:
         manifest.write(Path(), manifest.SOURCES, msgspec.structs.replace(plan.known, entries=known | new))
 
@@ -152,7 +178,7 @@ def rules_digest(rules: Rules) -> str:
     return hashlib.blake2b(said, digest_size=16).hexdigest()
 
 
-def _check(rules: Rules) -> None:
+def refuse_bad_rules(rules: Rules) -> None:
     from nimbus_tasks.extract import RulesError, check_rules  # noqa: PLC0415 - imports the parser
 
     try:

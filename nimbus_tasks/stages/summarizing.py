@@ -1,4 +1,4 @@
-"""summarize: from an outcome to `reports/upload.json`, `reports/summary.json` and the CI's step summary."""
+"""summarize: from an outcome to `reports/upload.json` and `reports/summary.json`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from nimbus_tasks import files
-from nimbus_tasks.errors import StateError
 from nimbus_tasks.kv.rehearsal import Cost
-from nimbus_tasks.outcome import Outcome, PageResult, ResultName
+from nimbus_tasks.outcome import Counts, Outcome, PageResult, ResultName, Summary
 from nimbus_tasks.settings import SUMMARY_REPORT, UPLOAD_REPORT
 
 if TYPE_CHECKING:
@@ -19,37 +18,6 @@ if TYPE_CHECKING:
     from nimbus_tasks.manifest import Pages
     from nimbus_tasks.plan import Plan
     from nimbus_tasks.scan import Odd
-
-#: A step summary lists so many pages; the whole list is in the report.
-LISTED_IN_MARKDOWN = 50
-
-
-class Counts(Struct, frozen=True):
-    """How many pages ended how."""
-
-    pages: int
-    stored: int
-    unchanged: int
-    removed: int
-    waiting: int
-    failed: int
-    invalid: int
-    skipped: int
-
-
-class Summary(Struct, frozen=True):
-    """`upload.json` (what the run did) and `summary.json` (the whole site, an entry a page)."""
-
-    project_id: str
-    target: str
-    started: str
-    finished: str
-    batches: list[str]
-    bytes: int
-    counts: Counts
-    stopped: str
-    refusal: str
-    pages: list[PageResult]
 
 
 def invalid_results(pages: Pages) -> Iterator[PageResult]:
@@ -147,47 +115,3 @@ def write_reports(upload: Summary | None, site: Summary) -> None:
     if upload is not None:
         files.write_json(Path(UPLOAD_REPORT), upload)
     files.write_json(Path(SUMMARY_REPORT), site)
-
-
-def write_step_summary(path: str, site: Summary) -> None:
-    """Append Markdown to the file that GitHub Actions shows under the job ($GITHUB_STEP_SUMMARY)."""
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(markdown(site))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise StateError(f"$GITHUB_STEP_SUMMARY ({path}) cannot be written: {reason}.") from None
-
-
-def markdown(site: Summary) -> str:
-    """Return the summary as GitHub shows it: counts, then the pages that are not as they were."""
-    counts = site.counts
-    lines = [
-        "## Nimbus upload",
-        "",
-        "| stored | unchanged | removed | waiting | failed | invalid | skipped |",
-        "|---|---|---|---|---|---|---|",
-        f"| {counts.stored} | {counts.unchanged} | {counts.removed} | {counts.waiting} "
-        f"| {counts.failed} | {counts.invalid} | {counts.skipped} |",
-        "",
-        f"Target `{site.target}`, {', '.join(f'`{each}`' for each in site.batches) or 'no batch'}.",
-    ]
-    if site.stopped:
-        lines += ["", f"**Stopped:** {_cell(site.stopped)}"]
-    if site.refusal:
-        lines += ["", f"**Nothing was marked inactive:** {_cell(site.refusal)}."]
-    told = [page for page in site.pages if page.result != "unchanged"]
-    told.sort(key=lambda page: page.result not in ("failed", "invalid"))
-    if told:
-        lines += ["", "| page | result | why |", "|---|---|---|"]
-        lines += [
-            f"| `{_cell(page.path)}` | {page.result} | {_cell(page.error or page.reason)} |"
-            for page in told[:LISTED_IN_MARKDOWN]
-        ]
-    if len(told) > LISTED_IN_MARKDOWN:
-        lines += ["", f"… and {len(told) - LISTED_IN_MARKDOWN} more in `{SUMMARY_REPORT}`."]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("`", "'")

@@ -25,11 +25,11 @@ from nimbus_tasks.outcome import Outcome
 from nimbus_tasks.plan import Plan, Wishes, make_plan, split_into_batches
 from nimbus_tasks.project import project_key, project_record
 from nimbus_tasks.publish import publish
+from nimbus_tasks.queues import sender_for
 from nimbus_tasks.reading import read_batches
 from nimbus_tasks.reconcile import reconcile
 from nimbus_tasks.request import Request
 from nimbus_tasks.scan import stamp_of
-from nimbus_tasks.settings import MAPS_FOLDER
 from nimbus_tasks.stages.freshness import now
 from nimbus_tasks.stages.validating import candidates
 from nimbus_tasks.validate import extraction_of
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.kv import Store
     from nimbus_tasks.manifest import Pages
     from nimbus_tasks.plan import Candidate
+    from nimbus_tasks.queues.sending import Sender
     from nimbus_tasks.settings import Settings
 
 #: How many seconds ahead a free batch id is looked for.
@@ -92,19 +93,20 @@ async def _upload(
     unreadable: int,
     record: Callable[[Recorded], None],
 ) -> Uploaded:
-    store = await open_steadily(Path(), settings, pacing(settings, request), observer.waiting, record)
-    try:
-        ledger = Ledger(Path(LEDGER_FILE), settings.target.store, rehearsal=request.dry_run)
+    async with sender_for(settings, record) as sender:
+        store = await open_steadily(Path(), settings, pacing(settings, request), observer.waiting, record)
         try:
-            if not request.dry_run:
-                return await _against(store, ledger, settings, pages, request, observer, unreadable)
-            rehearsed = RehearsalStore(store)
-            done = await _against(rehearsed, ledger, settings, pages, request, observer, unreadable)
-            return _as_rehearsed(done, rehearsed.cost)
+            ledger = Ledger(Path(LEDGER_FILE), settings.target.store, rehearsal=request.dry_run)
+            try:
+                if not request.dry_run:
+                    return await _against(store, ledger, settings, pages, request, observer, unreadable, sender)
+                rehearsed = RehearsalStore(store)
+                done = await _against(rehearsed, ledger, settings, pages, request, observer, unreadable)
+                return _as_rehearsed(done, rehearsed.cost)
+            finally:
+                ledger.close()
         finally:
-            ledger.close()
-    finally:
-        await store.close()
+            await store.close()
 
 
 def _as_rehearsed(done: Uploaded, cost: Cost) -> Uploaded:
@@ -121,6 +123,7 @@ async def _against(
     request: Request,
     observer: Observer,
     unreadable: int,
+    sender: Sender | None = None,
 ) -> Uploaded:
     here = candidates(pages)
     formerly = await _believe(store, ledger, settings, here)
@@ -130,7 +133,7 @@ async def _against(
     wishes = Wishes(
         force=request.force,
         limit=request.limit,
-        remove=request.folder == MAPS_FOLDER,
+        remove=request.whole_site,
         max_removals=settings.upload.max_removals,
     )
     failed = len(pages.invalid) + unreadable
@@ -149,7 +152,10 @@ async def _against(
         work = split_into_batches(plan, sizes, chosen, settings.upload.max_pages_per_batch)
         ledger.begin(target_identity(store, settings))
         outcome = await publish(plan, work, context, observer)
-    if request.folder == MAPS_FOLDER and _is_complete(outcome):
+    if sender is not None and not outcome.stopped:
+        # Other machines hear of pages whose batch has a record, never before.
+        outcome.stopped = await sender.attempt(store.traits.lag)
+    if request.whole_site and _is_complete(outcome):
         ledger.finish(pages.site)
     return Uploaded(plan, outcome)
 
@@ -225,6 +231,7 @@ def _context(store: Store, ledger: Ledger, settings: Settings, pages: Pages, req
         name_batch=name_batch,
         extraction=extraction,
         audit_log=settings.audit_log,
+        messages=settings.messages,
         slots=pacing(settings, request).slots,
         target=settings.target.store,
     )

@@ -93,7 +93,7 @@ def validate(settings: Settings, plan: Survey, progress: Progress) -> Validation
             entries[path] = _judge(path, plan.scan, project_id)
             progress.advance()
     entries |= {odd.path: _odd_entry(odd) for odd in plan.scan.odd}
-    issues = _all_issues(entries)
+    issues = all_issues(entries)
     invalid_files = {issue.file for issue in issues if issue.severity == "error"}
     pages = Pages(
         project_id=project_id,
@@ -144,7 +144,8 @@ def _odd_entry(odd: Odd) -> PageEntry:
     return PageEntry((0, 0, 0), "", "", "", 0, (Issue(odd.path, "", f"cannot be read: {odd.reason}"),))
 
 
-def _all_issues(entries: dict[str, PageEntry]) -> list[Issue]:
+def all_issues(entries: dict[str, PageEntry]) -> list[Issue]:
+    """Return what is wrong with each map and between them, in the order of the files."""
     from nimbus_tasks.validate import cross_check  # noqa: PLC0415
 
     issues = [issue for entry in entries.values() for issue in entry.issues]

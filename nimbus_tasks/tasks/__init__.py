@@ -1,6 +1,7 @@
 """The commands as doit tasks: names, dependencies, options, one call each. No logic.
 
-`from nimbus_tasks import *` in a dodo.py brings them, next to tasks of one's own.
+`from nimbus_tasks import *` in a dodo.py brings them, next to tasks of one's own. Where those have some of the names
+already, `prefixed` brings ours under others.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.bridge import reporter_for
 from nimbus_tasks.settings import STATE_FOLDER
+from nimbus_tasks.tasks.doctor import doctor_tasks
 from nimbus_tasks.tasks.following import following_tasks
 from nimbus_tasks.tasks.gateway import gateway_tasks
 from nimbus_tasks.tasks.process import process_tasks
@@ -23,6 +25,7 @@ from nimbus_tasks.tasks.stages import (
     task_validate,
     task_watch,
 )
+from nimbus_tasks.tasks.streaming import streaming_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,3 +59,30 @@ def task_nimbus() -> Iterator[Task]:
     yield from following_tasks()
     yield from process_tasks()
     yield from gateway_tasks()
+    yield from doctor_tasks()
+    yield from streaming_tasks()
+
+
+def prefixed(prefix: str) -> Iterator[Task]:
+    """Yield the same tasks, with `site:upload` for `upload` and so on. The names `nimbus:...` stay.
+
+    In a dodo.py, in place of `from nimbus_tasks import *`:
+
+        from nimbus_tasks.tasks import DOIT_CONFIG, prefixed
+
+        DOIT_CONFIG = {**DOIT_CONFIG, "default_tasks": ["site:summarize"]}
+
+        def task_site():
+            yield from prefixed("site")
+    """
+
+    def renamed(name: str) -> str:
+        # doit does not list a name that starts with an underscore.
+        return f"_{prefix}:{name[1:]}" if name.startswith("_") else f"{prefix}:{name}"
+
+    for create in (task_extract, task__validate, task_validate, task_upload, task_summarize, task_watch):
+        task = create()
+        task.name = renamed(task.name)
+        task.task_dep = [renamed(name) for name in task.task_dep]
+        yield task
+    yield from task_nimbus()

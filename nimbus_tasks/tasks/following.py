@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.bridge import make_task, run
-from nimbus_tasks.tasks.session import JSON, console, option, pipeline
+from nimbus_tasks.tasks.session import command, console, option, pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,63 +18,57 @@ def following_tasks() -> Iterator[Task]:
     batch = option("batch", "", "the batch's id")
     newest = option("batch", "", "the batch's id (default: the newest)")
     path = option("path", "", "the page's source path, or its id")
-    yield make_task(
-        "nimbus:batch:list",
-        _LIST_HELP,
-        lambda json: run(console, lambda: _following().list(as_json=json)),
-        params=[JSON],
-    )
-    yield make_task(
+    yield command("nimbus:batch:list", _LIST_HELP, lambda as_json: _following().list(as_json=as_json))
+    yield command(
         "nimbus:batch:status",
         _STATUS_HELP,
-        lambda batch, json: run(console, lambda: _following().status(batch, as_json=json)),
-        params=[batch, JSON],
+        lambda batch, as_json: _following().status(batch, as_json=as_json),
+        params=[batch],
     )
-    yield make_task(
+    yield command(
         "nimbus:batch:report",
         _REPORT_HELP,
-        lambda batch, json: run(console, lambda: _following().report(batch, as_json=json)),
-        params=[newest, JSON],
+        lambda batch, as_json: _following().report(batch, as_json=as_json),
+        params=[newest],
     )
-    yield make_task(
+    yield command(
         "nimbus:batch:retry",
         _RETRY_HELP,
-        lambda batch, page, json: run(console, lambda: _following().retry(batch, page, as_json=json)),
-        params=[batch, option("page", "", "only this page, by its id"), JSON],
+        lambda batch, page, as_json: _following().retry(batch, page, as_json=as_json),
+        params=[batch, option("page", "", "only this page, by its id")],
     )
-    yield make_task(
+    yield command(
         "nimbus:batch:cancel",
         _CANCEL_HELP,
-        lambda batch, json: run(console, lambda: _following().cancel(batch, as_json=json)),
-        params=[batch, JSON],
+        lambda batch, as_json: _following().cancel(batch, as_json=as_json),
+        params=[batch],
     )
-    yield make_task(
+    yield command(
         "nimbus:batch:monitor",
         _MONITOR_HELP,
-        lambda batch, interval, json: run(console, lambda: _following().monitor(batch, interval, as_json=json)),
-        params=[newest, option("interval", 5000, "ms between two looks (5000)"), JSON],
+        lambda batch, interval, as_json: _following().monitor(batch, interval, as_json=as_json),
+        params=[newest, option("interval", 5000, "ms between two looks (5000)")],
     )
-    yield make_task(
+    yield command(
         "nimbus:apply",
         _APPLY_HELP,
-        lambda output, dry_run, json: run(console, lambda: _following().apply(output, dry_run=dry_run, as_json=json)),
+        lambda output, dry_run, as_json: _following().apply(output, dry_run=dry_run, as_json=as_json),
         params=[
             option("output", "", "another folder for the changed pages (default: in place, with a backup)"),
             option("dry_run", False, "show the differences, and change nothing"),
-            JSON,
         ],
     )
-    yield make_task(
+    yield command(
         "nimbus:page:status",
         _PAGE_STATUS_HELP,
-        lambda path, json: run(console, lambda: _following().page_status(path, as_json=json)),
-        params=[path, JSON],
+        lambda path, as_json: _following().page_status(path, as_json=as_json),
+        params=[path],
     )
-    yield make_task(
+    yield command(
         "nimbus:page:log",
         _PAGE_LOG_HELP,
-        lambda path, json: run(console, lambda: _following().page_log(path, as_json=json)),
-        params=[path, JSON],
+        lambda path, as_json: _following().page_log(path, as_json=as_json),
+        params=[path],
     )
 
 
@@ -85,13 +78,13 @@ def _following() -> FollowingCommands:
     return FollowingCommands(console, pipeline)
 
 
-_LIST_HELP = """List the batches of this project, the newest first: state, pages, done, failed, pending
+_LIST_HELP = """List the batches of this project, the newest first, with their states and counts
 
 Examples:
   doit nimbus:batch:list
   doit nimbus:batch:list --json
 """
-_STATUS_HELP = """Show one batch: its state, its pages done and failed, and why; without --batch, the list
+_STATUS_HELP = """Show one batch: state, pages done and failed, and why; without --batch, the list
 
 Examples:
   doit nimbus:batch:status
@@ -108,7 +101,7 @@ Examples:
   doit nimbus:batch:report --batch=batch_20240902_134500
   doit nimbus:batch:report --json > report.json
 """
-_RETRY_HELP = """Put the failed pages of a batch back into the queue, before all others (priority 8)
+_RETRY_HELP = """Put the failed pages of a batch back into the queue, before all others
 
 Other pages stay as they are. It may be run twice, while a worker runs, and again after it was interrupted. Pages that
 failed in the upload and never came to the target are named: doit upload sends those.
@@ -124,7 +117,7 @@ A batch that has ended cannot be cancelled. To send pages again later: doit uplo
 Examples:
   doit nimbus:batch:cancel --batch=batch_20240902_134500
 """
-_MONITOR_HELP = """Watch a batch until it ends: state, progress, pages in work, time left, the last errors
+_MONITOR_HELP = """Watch a batch until it ends: progress, pages in work, time left, the last errors
 
 On a terminal it is redrawn in place, elsewhere each change is one line. Ends with status 0 if the batch completed,
 1 if pages failed or it was cancelled, 130 after Ctrl-C (the batch goes on). Each look reads the batch's record, and the
@@ -145,7 +138,7 @@ Examples:
   doit nimbus:apply                  in place; as they were: .nimbus/backup/
   doit nimbus:apply --output=edited
 """
-_PAGE_STATUS_HELP = """Tell one page's whole story: upload, content here and there, batch, status, queue, result, log
+_PAGE_STATUS_HELP = """Tell one page's whole story: upload, content here and there, batch, status, log
 
 Examples:
   doit nimbus:page:status --path=dist/local/rolex-repair.html

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.bridge import make_task, run
 from nimbus_tasks.settings import GATEWAY_FOLDER
-from nimbus_tasks.tasks.session import JSON, console, option, pipeline
+from nimbus_tasks.tasks.session import command, console, option, pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,39 +17,33 @@ if TYPE_CHECKING:
 
 def gateway_tasks() -> Iterator[Task]:
     folder = option("folder", GATEWAY_FOLDER, f"where the Worker's files are ({GATEWAY_FOLDER})")
-    yield make_task(
+    yield command(
         "nimbus:worker:init",
         _WORKER_INIT_HELP,
-        lambda folder, force: run(console, lambda: _gateway().init(folder, force=force)),
+        lambda folder, force, as_json: _gateway().init(folder, force=force, as_json=as_json),
         params=[folder, option("force", False, "replace modules that were changed")],
     )
-    yield make_task(
+    yield command(
         "nimbus:worker:dev",
         _WORKER_DEV_HELP,
-        lambda port, folder: run(console, lambda: _gateway().dev(port, folder)),
+        lambda port, folder, as_json: _gateway().dev(port, folder, as_json=as_json),
         params=[option("port", 8787, "on 127.0.0.1; 0: any free one (8787)"), folder],
     )
-    yield make_task(
+    yield command(
         "nimbus:key:create",
         _KEY_CREATE_HELP,
-        lambda name, user, email, json: run(console, lambda: _gateway().create_key(name, user, email, as_json=json)),
+        lambda name, user, email, as_json: _gateway().create_key(name, user, email, as_json=as_json),
         params=[
             option("name", "", "where the key is used, such as ci"),
             option("user", "", "whose key, if the project has no owner yet (default: a new user's)"),
             option("email", "", "the user's address"),
-            JSON,
         ],
     )
-    yield make_task(
-        "nimbus:key:list",
-        _KEY_LIST_HELP,
-        lambda json: run(console, lambda: _gateway().list_keys(as_json=json)),
-        params=[JSON],
-    )
-    yield make_task(
+    yield command("nimbus:key:list", _KEY_LIST_HELP, lambda as_json: _gateway().list_keys(as_json=as_json))
+    yield command(
         "nimbus:key:revoke",
         _KEY_REVOKE_HELP,
-        lambda name, key: run(console, lambda: _gateway().revoke_key(name, key)),
+        lambda name, key, as_json: _gateway().revoke_key(name, key, as_json=as_json),
         params=[option("name", "", "the key's name"), option("key", "", "its hash, or 8 or more digits of it")],
     )
 
@@ -61,7 +54,7 @@ def _gateway() -> GatewayCommands:
     return GatewayCommands(console, pipeline)
 
 
-_WORKER_INIT_HELP = """Write the gateway Worker into this project: modules, wrangler.jsonc and how to deploy it
+_WORKER_INIT_HELP = """Write the gateway Worker into this project, and how to deploy it
 
 Run again after an update of Nimbus Tasks, it updates its modules. What you changed stays and is named; wrangler.jsonc
 is yours once it is there.
@@ -71,7 +64,7 @@ Examples:
   doit nimbus:worker:init --folder=edge/gateway
   doit nimbus:worker:init --force    modules that were changed too
 """
-_WORKER_DEV_HELP = """Run the gateway Worker on this machine, on Cloudflare's own runtime, until Ctrl-C
+_WORKER_DEV_HELP = """Run the gateway Worker on this machine until Ctrl-C, on Cloudflare's runtime
 
 The Worker of this project if nimbus:worker:init made one, else as it comes. No account needed; what it stores stays in
 .nimbus/workerd. Needs node 18; where the project has no miniflare, npm installs it once.
@@ -79,6 +72,7 @@ The Worker of this project if nimbus:worker:init made one, else as it comes. No 
 Examples:
   doit nimbus:worker:dev
   doit nimbus:worker:dev --port=0    on any free port
+  doit nimbus:worker:dev --json      its address as JSON, once it answers
 """
 _KEY_CREATE_HELP = """Make an API key for this project at the target, and show it once
 
@@ -89,7 +83,7 @@ Examples:
   doit nimbus:key:create --name=laptop --email=ann@example.com
   doit nimbus:key:create --name=ci --json > key.json
 """
-_KEY_LIST_HELP = """List the API keys of this project's owner: name, hash, when it was made, whether it is active
+_KEY_LIST_HELP = """List the API keys of this project's owner: name, hash, age, whether it is active
 
 Examples:
   doit nimbus:key:list

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.bridge import make_task, run
-from nimbus_tasks.tasks.session import JSON, VERBOSE, console, option, pipeline
+from nimbus_tasks.tasks.session import command, console, option, pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,27 +15,15 @@ if TYPE_CHECKING:
 
 
 def process_tasks() -> Iterator[Task]:
-    yield make_task(
+    yield command(
         "nimbus:process",
         _PROCESS_HELP,
-        lambda once, until_empty, workers, max_pages, verbose, json: run(
-            console,
-            lambda: _process().process(
-                once=once,
-                until_empty=until_empty,
-                workers=workers,
-                max_pages=max_pages,
-                verbose=verbose,
-                as_json=json,
-            ),
-        ),
+        lambda **options: _process().process(**options),
         params=[
             option("once", False, "what may be tried now, then end"),
             option("until_empty", False, "until nothing waits at all"),
             option("workers", 0, "pages at a time (0: as in the settings, 5)"),
             option("max_pages", 0, "pages at most (0: no limit)"),
-            JSON,
-            VERBOSE,
         ],
     )
 
@@ -51,6 +38,10 @@ _PROCESS_HELP = """Take pages from the queue and have them optimised, until Ctrl
 
 Highest priority first, then the oldest. Several of these on one machine never take the same page; one that is killed
 gives its pages back when their lease ends, and Ctrl-C finishes those in hand. Failures are tried again later.
+
+[process] optimiser says who optimises: embedded rules, or a model behind an endpoint ([openai]; the key comes from
+NIMBUS_AI_KEY). A spent cap, a wrong key or an empty account stop the run, and no page has had a try: status 1, or 2 if
+nothing was done.
 
 Examples:
   doit nimbus:process

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nimbus_tasks.bridge import make_task, run
 from nimbus_tasks.settings import MAPS_FOLDER
-from nimbus_tasks.tasks.session import JSON, VERBOSE, commands, console, option
+from nimbus_tasks.tasks.session import command, commands, option
 from nimbus_tasks.tasks.uploads import UPLOAD, request_of
 
 if TYPE_CHECKING:
@@ -16,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def project_tasks() -> Iterator[Task]:
-    yield make_task(
+    yield command(
         "nimbus:project:init",
         _INIT_HELP,
-        lambda name, domain, source: run(console, lambda: commands.init(name, domain, source)),
+        commands.init,
         params=[
             option("name", "", "the project's name (default: the folder's)"),
             option("domain", "", "the site's domain"),
@@ -27,20 +26,18 @@ def project_tasks() -> Iterator[Task]:
         ],
     )
 
-    def upload(json: bool, verbose: bool, **options: Any) -> object:
+    def upload(as_json: bool, **options: Any) -> int:
         request = request_of(options, folder=options["folder"])
-        return run(console, lambda: commands.upload(request, verbose=verbose, as_json=json, validate_first=True))
+        return commands.upload(request, as_json=as_json, validate_first=True)
 
     folder = option("folder", MAPS_FOLDER, f"folder of map files ({MAPS_FOLDER})")
-    yield make_task("nimbus:upload", _NIMBUSUPLOAD_HELP, upload, params=[folder, *UPLOAD])
+    yield command("nimbus:upload", _NIMBUSUPLOAD_HELP, upload, params=[folder, *UPLOAD])
 
-    yield make_task(
+    yield command(
         "nimbus:reconcile",
         _RECONCILE_HELP,
-        lambda json, verbose, dry_run: run(
-            console, lambda: commands.reconcile(dry_run=dry_run, verbose=verbose, as_json=json)
-        ),
-        params=[option("dry_run", False, "say what differs, and change nothing"), JSON, VERBOSE],
+        commands.reconcile,
+        params=[option("dry_run", False, "say what differs, and change nothing")],
     )
 
 

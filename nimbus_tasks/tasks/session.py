@@ -1,11 +1,17 @@
-"""What all tasks of a process share: one console, one set of commands over one pipeline."""
+"""What all tasks of a process share: one console, one set of commands over one pipeline, and how a command is made."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nimbus_tasks.bridge import make_task, run
 from nimbus_tasks.commands import Commands
 from nimbus_tasks.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from doit.task import Task
 
 console = Console()
 commands = Commands(console)
@@ -17,5 +23,22 @@ def option(name: str, default: str | int | bool, text: str) -> dict[str, Any]:
     return {"name": name, "long": name.replace("_", "-"), "type": type(default), "default": default, "help": text}
 
 
-JSON = option("json", False, "one JSON document on standard output")
-VERBOSE = option("verbose", False, "a line for each page")
+#: What each command can be asked, whatever it does.
+OUTPUT = (
+    option("json", False, "one JSON document on standard output"),
+    option("quiet", False, "only what is wrong; the exit status tells the rest"),
+    option("verbose", False, "a line for each page and each warning"),
+)
+
+
+def command(name: str, text: str, call: Callable[..., int], params: Sequence[dict[str, Any]] = (), **more: Any) -> Task:
+    """Return a task that is a command: with `--json`, `--quiet` and `--verbose`, obeyed before it begins.
+
+    `call` gets its own options by name, and `as_json`; it returns the exit status. `more` is doit's: dependencies...
+    """
+
+    def action(json: bool, quiet: bool, verbose: bool, **options: Any) -> object:
+        console.obey(json=json, quiet=quiet, verbose=verbose)
+        return run(console, lambda: call(**options, as_json=json))
+
+    return make_task(name, text, action, params=[*params, *OUTPUT], **more)

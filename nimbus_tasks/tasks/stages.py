@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 from nimbus_tasks.bridge import UpToDate, UpToDateUnlessAsked, make_task, run
 from nimbus_tasks.manifest import PAGES, SOURCES
 from nimbus_tasks.settings import SUMMARY_REPORT, UPLOAD_REPORT, VALIDATION_REPORT
-from nimbus_tasks.tasks.session import JSON, VERBOSE, commands, console, option, pipeline
-from nimbus_tasks.tasks.uploads import UPLOAD, request_of
+from nimbus_tasks.tasks.session import command, commands, console, option, pipeline
+from nimbus_tasks.tasks.uploads import CI_REPORTS, UPLOAD, request_of
 
 if TYPE_CHECKING:
     from doit.task import Task
 
+_extract_freshness = UpToDateUnlessAsked(
+    lambda: pipeline.up_to_now().sources.nothing_to_do, lambda: str(pipeline.sources)
+)
 _upload_freshness = UpToDateUnlessAsked(lambda: pipeline.up_to_now().is_published(), pipeline.upload_needed)
 
 
@@ -26,12 +29,12 @@ def task_extract() -> Task:
       doit extract
       doit clean extract    remove the maps that extraction made
     """
-    return make_task(
+    return command(
         "extract",
         task_extract.__doc__ or "",
-        lambda: run(console, commands.extract),
+        commands.extract,
         targets=[SOURCES],
-        uptodate=[UpToDate(lambda: pipeline.up_to_now().sources.nothing_to_do, lambda: str(pipeline.sources))],
+        uptodate=[_extract_freshness],
         clean=commands.clean_extraction,
     )
 
@@ -59,13 +62,14 @@ def task_validate() -> Task:
       doit validate
       doit validate --verbose    every warning too
       doit validate --json
+      doit validate --junit=junit.xml --code-quality=code-quality.json    reports for a CI
     """
-    return make_task(
+    return command(
         "validate",
         task_validate.__doc__ or "",
-        lambda json, verbose: run(console, lambda: commands.validate(verbose=verbose, as_json=json)),
+        commands.validate,
+        params=CI_REPORTS,
         task_dep=["extract", "_validate"],
-        params=[JSON, VERBOSE],
     )
 
 
@@ -85,17 +89,16 @@ def task_upload() -> Task:
       doit nimbus:reconcile            ask the store what it holds, instead of believing the ledger
     """
 
-    def upload(json: bool, verbose: bool, **options: Any) -> object:
-        request = request_of(options)
-        return run(console, lambda: commands.upload(request, verbose=verbose, as_json=json))
+    def upload(as_json: bool, **options: Any) -> int:
+        return commands.upload(request_of(options), as_json=as_json)
 
-    return make_task(
+    return command(
         "upload",
         task_upload.__doc__ or "",
         upload,
+        params=UPLOAD,
         file_dep=[PAGES],
         uptodate=[_upload_freshness],
-        params=UPLOAD,
         clean=lambda dry_run: commands.clean([UPLOAD_REPORT], dry_run),
     )
 
@@ -109,12 +112,11 @@ def task_summarize() -> Task:
       doit
       doit summarize --json
     """
-    return make_task(
+    return command(
         "summarize",
         task_summarize.__doc__ or "",
-        lambda json: run(console, lambda: commands.summarize(as_json=json)),
+        commands.summarize,
         task_dep=["upload"],
-        params=[JSON],
         clean=lambda dry_run: commands.clean([SUMMARY_REPORT], dry_run),
     )
 
@@ -123,17 +125,21 @@ def task_watch() -> Task:
     """Run the pipeline, then again after each change, until Ctrl-C
 
     One line a cycle says what was sent and how long it took. A session shares one batch. Invalid pages are shown
-    and the watch goes on.
+    and the watch goes on; what a lost store did not take is sent when it is back. A page counts as gone only after
+    two seconds in which nothing changed, for a build may write it anew.
 
     Examples:
       doit watch
       doit watch --debounce 500    wait for half a second without a change
+      doit watch --json            one line of JSON a cycle (NDJSON)
+      doit watch --status .nimbus/watch.json    how it stands, for an editor's status bar
     """
 
-    def watch(debounce: int) -> object:
+    def watch(debounce: int, status: str, as_json: bool) -> int:
         from nimbus_tasks.watch import watch as start  # noqa: PLC0415 - imports watchfiles
 
-        return run(console, lambda: start(commands, debounce))
+        return start(commands, debounce, as_json=as_json, status=status)
 
     debounce = option("debounce", 100, "ms without a change before a cycle starts")
-    return make_task("watch", task_watch.__doc__ or "", watch, params=[debounce])
+    status = option("status", "", "a file that says how the watch stands, as JSON, always up to date")
+    return command("watch", task_watch.__doc__ or "", watch, params=[debounce, status])

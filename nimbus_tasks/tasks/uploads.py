@@ -6,7 +6,13 @@ from typing import Any
 
 from nimbus_tasks.request import Request
 from nimbus_tasks.settings import MAPS_FOLDER
-from nimbus_tasks.tasks.session import JSON, VERBOSE, option
+from nimbus_tasks.tasks.session import option
+
+#: Reports for a CI, written beside what the command says.
+CI_REPORTS = [
+    option("code_quality", "", "a file for the issues, as GitLab's code quality report"),
+    option("junit", "", "a file for the pages, as JUnit XML"),
+]
 
 UPLOAD = [
     option("limit", 0, "at most so many changed pages (0: all)"),
@@ -15,8 +21,7 @@ UPLOAD = [
     option("delay", -1, "least ms between two requests of a slot (-1: as in the settings, 0)"),
     option("dry_run", False, "say what would be sent, and why"),
     option("force", False, "send unchanged pages too"),
-    JSON,
-    VERBOSE,
+    *CI_REPORTS,
 ]
 
 
@@ -29,4 +34,6 @@ def request_of(options: dict[str, Any], *, folder: str = MAPS_FOLDER) -> Request
         dry_run=options["dry_run"],
         force=options["force"],
         folder=folder,
+        code_quality=options["code_quality"],
+        junit=options["junit"],
     )

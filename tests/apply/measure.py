@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+
+sys.path.insert(0, str(Path(__file__).parent))  # for benchmarks too
+
 from outside import bytes_changed_outside
 from random_changes import BOLD_KINDS, KINDS, random_changes, some_blocks
 
@@ -22,7 +24,19 @@ from nimbus_tasks.extract import Rules, Skipped, extract
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from applying import Change
+
+    from nimbus_tasks.records import PageMap
+
 EVERY_BLOCK = 1_000_000
+
+
+class Asked(Struct, frozen=True):
+    """A page, and changes that are asked of its texts."""
+
+    html: bytes
+    page: PageMap
+    changes: list[Change]
 
 
 class Figures(Struct):
@@ -34,7 +48,7 @@ class Figures(Struct):
     seconds: float = 0.0
     bytes: int = 0
     outside: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, int] = field(default_factory=dict)
 
     @property
     def share_applied(self) -> float:
@@ -53,24 +67,32 @@ def measure(paths: Iterable[Path], kinds: tuple[str, ...] = KINDS, most_blocks: 
     """Apply random changes to pages, the same ones each time; the clock runs for `apply_changes` alone."""
     figures = Figures()
     for path in paths:
-        html = path.read_bytes()
-        page = extract(path.name, html, Rules())
-        if isinstance(page, Skipped):
+        asked = ask(path, kinds, most_blocks)
+        if asked is None:
             continue
-        random = Random(path.name)
-        changes = list(random_changes(random, page, some_blocks(random, page, most_blocks), kinds))
-        texts = [change for change in changes if change.id in page.selector_map]
         started = time.perf_counter()
-        applied = apply_changes(html, page, texts)
+        applied = apply_changes(asked.html, asked.page, asked.changes)
         figures.seconds += time.perf_counter() - started
         figures.pages += 1
-        figures.changes += len(texts)
+        figures.changes += len(asked.changes)
         figures.applied += len(applied.applied) + len(applied.already)
-        figures.reasons.update(reason for _, reason in applied.refused)
-        figures.bytes += len(html)
-        selectors = [page.selector_map[block_id] for block_id in applied.applied]
-        figures.outside += bytes_changed_outside(html, applied.html, selectors)
+        for _, reason in applied.refused:
+            figures.reasons[reason] = figures.reasons.get(reason, 0) + 1
+        figures.bytes += len(asked.html)
+        selectors = [asked.page.selector_map[block_id] for block_id in applied.applied]
+        figures.outside += bytes_changed_outside(asked.html, applied.html, selectors)
     return figures
+
+
+def ask(path: Path, kinds: tuple[str, ...] = KINDS, most_blocks: int = EVERY_BLOCK) -> Asked | None:
+    """Draw changes of a page's texts, the same ones each time; None where the page is skipped."""
+    html = path.read_bytes()
+    page = extract(path.name, html, Rules())
+    if isinstance(page, Skipped):
+        return None
+    random = Random(path.name)
+    changes = random_changes(random, page, some_blocks(random, page, most_blocks), kinds)
+    return Asked(html, page, [change for change in changes if change.id in page.selector_map])
 
 
 def main() -> None:
@@ -82,7 +104,7 @@ def main() -> None:
             f"{kind:9} {figures.pages:,} pages, {figures.changes:,} changes, {figures.share_applied:.2%} applied, "
             f"{figures.pages_a_second:.0f} pages/s, {figures.outside} of {figures.bytes:,} bytes changed outside\n",
         )
-        for reason, count in figures.reasons.most_common():
+        for reason, count in sorted(figures.reasons.items(), key=lambda each: -each[1]):
             sys.stdout.write(f"          {count:6,} {reason}\n")
 
 

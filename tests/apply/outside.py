@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
     from turbohtml import Document, Element
 
-_MARKUP = re.compile(rb"(<[^>]*>)")
+MARKUP = re.compile(rb"(<[^>]*>)")
 
 
 def bytes_changed_outside(before: bytes, after: bytes, selectors: Iterable[str]) -> int:
     """Return how many bytes differ outside of the elements that the selectors find."""
-    old, new = _MARKUP.split(before), _MARKUP.split(after)
+    old, new = MARKUP.split(before), MARKUP.split(after)
     if len(old) != len(new):
         return max(len(before), len(after))
-    spans = _spans(before, selectors)
+    spans = spans_of(before, selectors)
     place = wrong = 0
     for was, now in zip(old, new, strict=True):
         end = place + len(was)
@@ -35,7 +35,7 @@ def bytes_changed_outside(before: bytes, after: bytes, selectors: Iterable[str])
     return wrong
 
 
-def _spans(html: bytes, selectors: Iterable[str]) -> list[tuple[int, int]]:
+def spans_of(html: bytes, selectors: Iterable[str]) -> list[tuple[int, int]]:
     """Return the bytes from where each element begins to where it, or the one around it, ends."""
     page = parse(html, scripting=True, allow_declarative_shadow_roots=False)
     # One byte, one character: the places in this tree are the bytes', but for line ends of two.

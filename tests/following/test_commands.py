@@ -136,7 +136,7 @@ def test_many_failures_are_counted(filled: Filled) -> None:
     shown.commands.status(BATCH, as_json=False)
     assert sum(line.startswith("   ❌ page_p") for line in shown.lines) == FEW
     assert "   ❌ page_p00 - failed" in shown.lines
-    assert "   … and 5 more (doit nimbus:batch:report has them all)" in shown.lines
+    assert "   … and 5 more (--verbose lists them)" in shown.lines
 
 
 def test_the_status_as_a_document_is_the_record(filled: Filled, capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,7 +200,7 @@ def test_a_retry_of_many_names_some(filled: Filled) -> None:
     filled.batch("failed", **{f"p{number:02d}": "failed" for number in range(FEW + 2)})
     shown = Shown(filled)
     shown.commands.retry(BATCH, "")
-    assert (len(shown.lines), shown.lines[-1]) == (FEW + 2, "   … and 2 more")
+    assert (len(shown.lines), shown.lines[-1]) == (FEW + 2, "   … and 2 more (--verbose lists them)")
 
 
 def test_a_cancellation_says_what_was_stopped(filled: Filled, capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,7 +219,7 @@ def test_pages_that_the_store_refuses_end_with_1(filled: Filled, command: str, m
     shown = Shown(filled)
     refused = {f"page_{number}": "too much" for number in range(FEW + 1)}
 
-    async def refuse(*_: object) -> object:
+    async def refuse(*_: object, **__: object) -> object:
         return (
             Retried(BATCH, "failed", {}, refused, [])
             if command == "retry"
@@ -232,7 +232,7 @@ def test_pages_that_the_store_refuses_end_with_1(filled: Filled, command: str, m
     assert getattr(shown.commands, command)(*arguments) == 1
     assert shown.lines[-3:] == [
         f"❌ page_{FEW - 1} - too much",
-        "   … and 1 more",
+        "   … and 1 more (--verbose lists them)",
         "   Run the same command again for these.",
     ]
 

@@ -6,10 +6,16 @@ protocol's forms. Streaming is not asked for, so it is refused.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-from typing import Any, Self
+import threading
+from typing import TYPE_CHECKING, Any, Self
 
 from loopback import Asked, Loopback, answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEY = "sk-5ecre7-key"
 
@@ -126,3 +132,26 @@ def _fault_of_schema(schema: dict[str, Any]) -> str:
             return "Invalid schema for response_format"
         return next(filter(None, map(_fault_of_schema, schema["properties"].values())), "")
     return _fault_of_schema(schema["items"]) if schema["type"] == "array" else ""
+
+
+@contextlib.contextmanager
+def served(model: Any = None, **options: Any) -> Iterator[Chat]:
+    """Serve from a thread of its own, for processes that ask: `with served(model) as chat:`."""
+    begun, ended = threading.Event(), asyncio.Event()
+    chat = Chat(model, **options)
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with chat:
+            begun.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        assert begun.wait(30)
+        yield chat
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(30)
+        loop.close()

@@ -20,9 +20,11 @@ from nimbus_tasks.credentials import Secret
 from nimbus_tasks.errors import NimbusError, SettingsError, StoreError
 from nimbus_tasks.http import Recorded
 from nimbus_tasks.optimise import Optimised
-from nimbus_tasks.optimise.errors import LaterError, NeverError
-from nimbus_tasks.optimise.openai import CacheRecord, KeptInMemory, OpenAIOptimiser, OpenAISettings
+from nimbus_tasks.optimise.errors import HaltError, LaterError, NeverError
+from nimbus_tasks.optimise.openai import KeptInMemory, OpenAIOptimiser
 from nimbus_tasks.optimise.openai.parts import estimate
+from nimbus_tasks.records import CacheRecord
+from nimbus_tasks.settings import OpenAISettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -96,6 +98,11 @@ def code_of(raised: object) -> tuple[str, bool]:
     return raised.code, raised.final
 
 
+def halted(raised: object) -> str:
+    assert isinstance(raised, HaltError), raised
+    return raised.code
+
+
 # --- what goes well -----------------------------------------------------------------------------------
 
 
@@ -149,7 +156,7 @@ def test_a_server_that_does_not_count_is_paid_by_estimate() -> None:
 def test_a_server_on_this_machine_needs_no_key() -> None:
     found, chat = outcome(lambda _: BETTER, server={"key": ""}, key="")
     assert len(found.changes) == 1
-    assert chat.asked[0].headers["authorization"] == "Bearer no-key"
+    assert "authorization" not in chat.asked[0].headers
 
 
 def test_requests_are_told_to_the_log_without_the_page_or_the_key() -> None:
@@ -255,15 +262,10 @@ def test_a_single_text_that_is_cut_off_again_is_a_bad_answer() -> None:
     ("said", "code", "asked"),
     [
         (error(429, "Rate limit reached", "requests", "rate_limit_exceeded"), "rate_limited", 3),
-        (error(429, "You exceeded your current quota", "insufficient_quota", "insufficient_quota"), "quota", 1),
-        (error(402, "Insufficient balance"), "quota", 1),
         (error(500), "unavailable", 3),
         (error(503, "overloaded"), "unavailable", 3),
         (error(408), "unavailable", 3),
         (answer(502, b"<html>Bad gateway</html>"), "unavailable", 3),
-        (error(404, "The model `m-1` does not exist", code="model_not_found"), "not_found", 1),
-        (answer(301, location="https://elsewhere.example/"), "not_found", 1),
-        (error(403, "Country not supported"), "unauthorized", 1),
         (answer(200, b"<html>Welcome</html>"), "unavailable", 3),
         (answer(200, b'{"choices": []}'), "unavailable", 3),
         (b"", "unavailable", 3),
@@ -273,6 +275,35 @@ def test_trouble_that_is_not_the_pages_leaves_it_for_later(said: bytes, code: st
     raised, chat = outcome(lambda _: said)
     assert code_of(raised) == (code, False)
     assert len(chat.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "words"),
+    [
+        (
+            error(429, "You exceeded it", "insufficient_quota", "insufficient_quota"),
+            "quota",
+            "Look at its billing page",
+        ),
+        (error(402, "Insufficient balance"), "quota", "no money left"),
+        (error(401, "Invalid key"), "unauthorized", "Check NIMBUS_AI_KEY"),
+        (error(403, "Country not supported"), "unauthorized", "does not accept the key"),
+        (error(404, "No model `m-1`", code="model_not_found"), "not_found", "Check [openai] base_url and model"),
+        (answer(301, location="https://elsewhere.example/"), "not_found", "a redirect"),
+    ],
+)
+def test_trouble_that_every_page_would_have_stops_the_asking(said: bytes, code: str, words: str) -> None:
+    raised, chat = outcome(lambda _: said)
+    assert halted(raised) == code
+    assert words in str(raised)
+    assert len(chat.asked) == 1
+
+
+@pytest.mark.parametrize("metadata", [{"reasons": ["violence"], "flagged_input": "..."}, None, [], {"other": 1}])
+def test_a_moderation_that_objects_to_a_page_is_about_that_page_alone(metadata: object) -> None:
+    body = json.dumps({"error": {"code": 403, "message": "Flagged", "metadata": metadata}}).encode()
+    raised, _ = outcome(lambda _: answer(403, body))
+    assert isinstance(raised, NeverError if isinstance(metadata, dict) and "flagged_input" in metadata else HaltError)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +323,7 @@ def test_errors_are_told_in_the_servers_words_whatever_their_form(body: bytes, w
 
 def test_a_wrong_key_is_said_and_not_shown() -> None:
     raised, chat = outcome(lambda _: BETTER, key="sk-wr0ng-key")
-    assert code_of(raised) == ("unauthorized", False)
+    assert halted(raised) == "unauthorized"
     assert "NIMBUS_AI_KEY" in str(raised)
     assert "sk-wr0ng-key" not in str(raised)
     assert len(chat.asked) == 1
@@ -552,10 +583,10 @@ def test_past_the_cap_nothing_is_sent() -> None:
         ):
             for tone in ("a", "b", "c"):
                 await made.optimise(replace(PAGE, tone=tone))
-            with pytest.raises(LaterError) as raised:
+            with pytest.raises(HaltError) as raised:
                 await made.optimise(replace(PAGE, tone="d"))
-            assert code_of(raised.value) == ("spend_cap", False)
-            assert "$0.065" in str(raised.value) or "$0.07" in str(raised.value)
+            assert halted(raised.value) == "spend_cap"
+            assert "Spent $0.0300 of $0.0650" in str(raised.value)
             assert len(chat.asked) == 3
             assert made.spent == pytest.approx(0.03)
             # What is kept costs nothing, so it may still be had.
@@ -573,8 +604,22 @@ def test_requests_under_way_count_against_the_cap() -> None:
             tries = (made.optimise(replace(PAGE, tone=str(n))) for n in range(6))
             found = await asyncio.gather(*tries, return_exceptions=True)
             assert sum(isinstance(each, Optimised) for each in found) == len(chat.asked) == 2
-            assert {each.code for each in found if isinstance(each, LaterError)} == {"spend_cap"}
+            assert [halted(each) for each in found if not isinstance(each, Optimised)] == ["spend_cap"] * 4
             assert made.spent <= 0.1
+
+    run(story())
+
+
+def test_what_others_have_set_aside_is_waited_for_and_no_reason_to_stop() -> None:
+    async def story() -> None:
+        # Each can cost 0.04 beforehand, so that two at a time fill the cap, and costs 0.001 in the end.
+        async with (
+            Chat(lambda _: completion(BETTER, usage=(0, 100))) as chat,
+            optimiser(chat.url, output_price=10.0, spend_cap=0.1) as made,
+        ):
+            found = await asyncio.gather(*(made.optimise(replace(PAGE, tone=str(n))) for n in range(8)))
+            assert len(found) == len(chat.asked) == 8
+            assert made.spent == pytest.approx(0.008)
 
     run(story())
 
@@ -622,8 +667,8 @@ def test_a_page_that_talks_to_the_model_can_at_most_change_its_own_words() -> No
         (OpenAISettings("https://api.example.com/v1", "m"), None, "NIMBUS_AI_KEY is not set"),
         (OpenAISettings("http://api.example.com/v1", "m"), "k", "not encrypted"),
         (OpenAISettings("api.example.com", "m"), "k", "is not an address"),
-        (OpenAISettings("http://127.0.0.1:1/v1", ""), None, "No model"),
-        (OpenAISettings("http://127.0.0.1:1/v1", "m", spend_cap=1.0), None, "no price"),
+        (OpenAISettings("http://127.0.0.1:1/v1", ""), None, r"\[openai\] model is not set"),
+        (OpenAISettings("http://127.0.0.1:1/v1", "m", spend_cap=1.0), None, r"\[openai\] spend_cap needs prices"),
     ],
 )
 def test_settings_that_cannot_work_are_said_at_once(settings: OpenAISettings, key: str | None, words: str) -> None:
@@ -634,7 +679,7 @@ def test_settings_that_cannot_work_are_said_at_once(settings: OpenAISettings, ke
 def test_the_double_refuses_what_the_protocol_refuses() -> None:
     async def story() -> None:
         async with Chat() as chat, optimiser(f"{chat.url}/wrong") as made:
-            with pytest.raises(LaterError) as raised:
+            with pytest.raises(HaltError) as raised:
                 await made.optimise(PAGE)
             assert raised.value.code == "not_found"
         async with Loopback(answer(200, b"{}")) as server, optimiser(server.url, tries=1) as made:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
-from editing import block, page
+from editing import block, page, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_tasks.optimise.errors import LaterError
+from nimbus_tasks.optimise.errors import HaltError
 from nimbus_tasks.optimise.openai.answers import BadAnswerError, read_answer
-from nimbus_tasks.optimise.openai.keeping import cache_key
+from nimbus_tasks.optimise.openai.keeping import answer_key
 from nimbus_tasks.optimise.openai.money import Prices, Purse, Usage
 from nimbus_tasks.optimise.openai.parts import Part, Text, cut, estimate
 from nimbus_tasks.optimise.openai.prompt import RESPONSE_SCHEMA, messages, once_more, quoted
@@ -243,16 +244,16 @@ def test_the_schema_is_what_answers_are_read_by() -> None:
 
 
 def test_answers_are_kept_by_all_that_makes_them() -> None:
-    key = cache_key("m", "neutral", PART)
+    key = answer_key("m", "neutral", PART)
     assert key.startswith("cache:")
     assert len(key) == len("cache:") + 64
-    assert key == cache_key("m", "neutral", Part(PART.title, PART.language, PART.texts))
+    assert key == answer_key("m", "neutral", Part(PART.title, PART.language, PART.texts))
     others = {
-        cache_key("m2", "neutral", PART),
-        cache_key("m", "friendly", PART),
-        cache_key("m", "neutral", Part("Clocks", "en", PART.texts)),
-        cache_key("m", "neutral", Part("Watches", "de", PART.texts)),
-        cache_key("m", "neutral", Part("Watches", "en", PART.texts[1:])),
+        answer_key("m2", "neutral", PART),
+        answer_key("m", "friendly", PART),
+        answer_key("m", "neutral", Part("Clocks", "en", PART.texts)),
+        answer_key("m", "neutral", Part("Watches", "de", PART.texts)),
+        answer_key("m", "neutral", Part("Watches", "en", PART.texts[1:])),
     }
     assert len(others | {key}) == 6
 
@@ -266,39 +267,77 @@ def test_any_text_survives_its_quotation(text: str) -> None:
 # --- money --------------------------------------------------------------------------------------------
 
 
+async def spend(purse: Purse, most: Usage, paid: Usage | None) -> None:
+    async with purse.hold(most) as hold:
+        await asyncio.sleep(0)
+        hold.settle(paid)
+
+
 def test_a_request_that_could_cost_too_much_is_not_made() -> None:
-    purse = Purse(Prices(1.0, 2.0), 3.0)
-    with purse.hold(Usage(1_000_000, 500_000)) as hold:
-        with pytest.raises(LaterError) as raised, purse.hold(Usage(1_000_000, 1)):
-            pytest.fail("it is more than is left while the first one is under way")
+    async def story() -> None:
+        purse = Purse(Prices(1.0, 2.0), 3.0)
+        await spend(purse, Usage(1_000_000, 500_000), Usage(500_000, 0))
+        assert purse.spent == 0.5
+        await spend(purse, Usage(500_000, 1_000_000), None)  # the server did not count
+        assert purse.spent == 3.0
+        with pytest.raises(HaltError, match=r"Spent \$3\.0000 of \$3\.0000") as raised:
+            await spend(purse, Usage(1, 0), None)
         assert raised.value.code == "spend_cap"
-        hold.settle(Usage(500_000, 0))
-    assert purse.spent == 0.5
-    with purse.hold(Usage(500_000, 1_000_000)) as hold:
-        hold.settle(None)  # the server did not count
-    assert purse.spent == 3.0
-    assert "$0.0000 are left" in str(raised_by(purse))
+
+    run(story())
 
 
-def raised_by(purse: Purse) -> LaterError:
-    with pytest.raises(LaterError) as raised, purse.hold(Usage(1, 0)):
-        pytest.fail("nothing is left")
-    return raised.value
+def test_a_request_waits_for_what_others_cost_in_the_end() -> None:
+    async def story() -> None:
+        purse = Purse(Prices(1.0, 2.0), 3.0)
+        async with purse.hold(Usage(1_000_000, 500_000)) as first:
+            second = asyncio.create_task(spend(purse, Usage(1_000_000, 500_000), Usage(1_000_000, 0)))
+            third = asyncio.create_task(spend(purse, Usage(3_000_000, 0), None))
+            done, _ = await asyncio.wait([second, third], timeout=0.01)
+            assert not done
+            first.settle(Usage(500_000, 0))
+        await second
+        with pytest.raises(HaltError):
+            await third
+        assert purse.spent == 1.5
+
+    run(story())
+
+
+@given(st.lists(st.tuples(st.integers(0, 2_000_000), st.floats(0, 1)), max_size=20), st.integers(1, 5))
+def test_never_more_is_spent_than_may_be(asked: list[tuple[int, float]], cap: int) -> None:
+    async def story() -> None:
+        purse = Purse(Prices(1.0, 0.0), cap)
+        tries = [spend(purse, Usage(most, 0), Usage(int(most * share), 0)) for most, share in asked]
+        ends = await asyncio.gather(*tries, return_exceptions=True)
+        assert purse.spent <= cap
+        assert all(end is None or isinstance(end, HaltError) for end in ends)
+        # Who was refused would not have fitted in with all the others settled.
+        for (most, _), end in zip(asked, ends, strict=True):
+            assert end is None or purse.spent + most / 1e6 > cap
+
+    run(story())
 
 
 def test_a_request_that_was_not_answered_costs_nothing() -> None:
-    purse = Purse(Prices(1.0, 1.0), 1.0)
-    for _ in range(5):
-        with pytest.raises(ValueError, match="no answer"), purse.hold(Usage(900_000, 0)):
-            raise ValueError("no answer")
-    assert purse.spent == 0
+    async def story() -> None:
+        purse = Purse(Prices(1.0, 1.0), 1.0)
+        for _ in range(5):
+            with pytest.raises(ValueError, match="no answer"):
+                async with purse.hold(Usage(900_000, 0)):
+                    raise ValueError("no answer")
+        assert purse.spent == 0
+
+    run(story())
 
 
 def test_without_a_cap_nothing_is_too_much() -> None:
-    purse = Purse(Prices(1.0, 1.0), 0)
-    with purse.hold(Usage(10**9, 0)) as hold:
-        hold.settle(Usage(10**9, 0))
-    assert purse.spent == 1000
+    async def story() -> None:
+        purse = Purse(Prices(1.0, 1.0), 0)
+        await spend(purse, Usage(10**9, 0), Usage(10**9, 0))
+        assert purse.spent == 1000
+
+    run(story())
 
 
 # --- rate limits --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from nimbus_tasks.errors import TransientError
 from nimbus_tasks.optimise import Change
-from nimbus_tasks.optimise.errors import LaterError, NeverError
+from nimbus_tasks.optimise.errors import HaltError, LaterError, NeverError
 from nimbus_tasks.optimise.pages import page_of
 from nimbus_tasks.process.optimising import failure_of
 from nimbus_tasks.records import Block, PageRecord
@@ -60,7 +60,8 @@ def test_errors_say_whether_another_try_can_help() -> None:
 
 
 def test_errors_survive_another_process() -> None:
-    for error in (LaterError("timeout", "Too slow.", "Wait."), NeverError("bad_answer", "Nonsense.")):
+    halt = HaltError("spend_cap", "Spent.", "Raise it.")
+    for error in (LaterError("timeout", "Too slow.", "Wait."), NeverError("bad_answer", "Nonsense."), halt):
         copy = pickle.loads(pickle.dumps(error))
         assert (type(copy), copy.code, str(copy)) == (type(error), error.code, str(error))
 

@@ -79,6 +79,9 @@ class Engine:
         self.leases: dict[str, str] = {}
         self.requests: list[dict[str, Any]] = []
         self.fail = 0
+        #: Whether what is sent is held up before it is stored ("before"; then it never is) or after that ("after").
+        self.hold = ""
+        self.released = asyncio.Event()
         self.ahead = 0.0
 
     def now(self) -> float:
@@ -183,12 +186,21 @@ def application(engine: Engine) -> Starlette:
         acts = {"batch": engine.send, "pull": engine.pull, "ack": engine.acknowledge}
         if action not in acts:
             raise Refusal(404, 7003, "Could not route")
-        return acts[action](queue, await request.json())
+        if action == "batch" and engine.hold == "before":
+            await engine.released.wait()
+            raise Refusal(503, 10001, "Service temporarily unavailable")
+        done = acts[action](queue, await request.json())
+        if action == "batch" and engine.hold == "after":
+            await engine.released.wait()
+        return done
 
     async def control(request: Request) -> Response:
         asked = await request.json()
         engine.fail = asked.get("fail", engine.fail)
         engine.ahead += asked.get("advance", 0)
+        if "hold" in asked:
+            engine.released.set()
+            engine.hold, engine.released = asked["hold"], asyncio.Event()
         shown = {name: [each.body for each in some.values()] for name, some in engine.queues.items()}
         attempts = {each.body["page_id"]: each.attempts for each in engine.queues[engine.main].values()}
         return _answer({"queues": shown, "attempts": attempts, "requests": engine.requests})
@@ -259,7 +271,11 @@ class Queues:
         self._process.stdout.close()
 
     def state(self, **change: Any) -> dict[str, Any]:
-        """Return all messages by queue, deliveries by page and requests; `fail=2` lets the next two requests fail."""
+        """Return all messages by queue, deliveries by page, and requests.
+
+        fail: so many requests fail next. advance: seconds that the clock is put on. hold: `before` or `after`; those
+        who send wait before (and then in vain) or after their messages are stored, until it is empty again.
+        """
         result: dict[str, Any] = self._client.post("/_fake", json=change).raise_for_status().json()["result"]
         return result
 

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nimbus_tasks import tasks
-from nimbus_tasks.bridge import make_task, run
 from nimbus_tasks.errors import NimbusError
 from nimbus_tasks.optimise import Change, Optimised
 from nimbus_tasks.process.commands import ProcessCommands
 from nimbus_tasks.settings import ProcessSettings
-from nimbus_tasks.tasks.session import JSON, VERBOSE, console, option, pipeline
+from nimbus_tasks.tasks.session import command, console, option, pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,26 +84,14 @@ def task_nimbus() -> Iterator[Any]:
     yield from (task for task in tasks.task_nimbus() if task.name != "nimbus:process")
     chosen = msgspec.convert(json.loads(os.environ.get("FLOOR", "{}")), ProcessSettings)
     process = ProcessCommands(console, pipeline, chosen, _make)
-    yield make_task(
+    yield command(
         "nimbus:process",
         "Take pages from the queue and optimise them",
-        lambda once, until_empty, workers, max_pages, verbose, json: run(
-            console,
-            lambda: process.process(
-                once=once,
-                until_empty=until_empty,
-                workers=workers,
-                max_pages=max_pages,
-                verbose=verbose,
-                as_json=json,
-            ),
-        ),
+        process.process,
         params=[
             option("once", False, "what may be tried now, then end"),
             option("until_empty", False, "until nothing waits"),
             option("workers", 0, "pages at a time"),
             option("max_pages", 0, "pages at most"),
-            JSON,
-            VERBOSE,
         ],
     )

@@ -6,6 +6,9 @@ MODE `steps`: the project in TEMPLATE is copied to WORK/001, 002, ...; in each, 
 before its step 1, 2, ... (each call of the store, and of the claims), and another one finishes. MODE `moments`: two
 processes are started, and one is killed after so many milliseconds, one number a round. A JSON line tells what became
 of each.
+
+The project's `journal` says which pages they begin and end, and when they take and renew which: so whether a page that
+was begun twice had been let go of.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import floor
 from doit.cmd_base import ModuleTaskLoader
@@ -27,6 +30,11 @@ from doit.doit_cmd import DoitMain
 from nimbus_tasks.kv.sqlite import SqliteStore
 from nimbus_tasks.process import running
 from nimbus_tasks.process.claims import Claims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nimbus_tasks.records import QueueEntry
 
 PRELOADED = (running, floor)
 STEPS: list[tuple[Any, str]] = [(SqliteStore, name) for name in ("put", "get", "swap")]
@@ -43,11 +51,36 @@ def fork(folder: Path, name: str, fatal: int = 0) -> int:
     out = os.open(f"{name}.txt", os.O_WRONLY | os.O_CREAT)
     os.dup2(out, 1)
     os.dup2(out, 2)
+    note_claims()
     if fatal:
         die_before(fatal)
     status = DoitMain(ModuleTaskLoader({"task_nimbus": floor.task_nimbus})).run(COMMAND)
     sys.stdout.flush()
     os._exit(status)
+
+
+def note_claims() -> None:
+    """Note each sign of life once it is given: `at` is a moment just before it, `given` one just after."""
+    take, renew = Claims.take, Claims.renew
+
+    def taking(self: Claims, entries: Iterable[QueueEntry], most: int) -> list[QueueEntry]:
+        at = time.time()
+        taken = take(self, entries, most)
+        line = {"what": "claim", "pid": os.getpid(), "at": at, "given": time.time()}
+        note(*(line | {"page": entry.page_id} for entry in taken))
+        return taken
+
+    def renewing(self: Claims) -> None:
+        at = time.time()
+        renew(self)
+        note({"what": "renew", "pid": os.getpid(), "at": at, "given": time.time()})
+
+    Claims.take, Claims.renew = taking, renewing  # type: ignore[method-assign]
+
+
+def note(*lines: dict[str, Any]) -> None:
+    with open("journal", "ab") as journal:
+        journal.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
 
 def die_before(fatal: int) -> None:

@@ -13,6 +13,7 @@ from nimbus_tasks import records
 from nimbus_tasks.errors import NimbusError
 from nimbus_tasks.kv import Limits, Traits
 from nimbus_tasks.optimise import Change, Optimised
+from nimbus_tasks.optimise.errors import HaltError
 from nimbus_tasks.process.asking import Ask, Stop
 from nimbus_tasks.process.claims import Claims
 from nimbus_tasks.process.commit import Commit
@@ -91,6 +92,13 @@ def failing(code: str = "timeout", *, final: bool = False) -> Callable[[], Any]:
         raise PageError(code, final=final)
 
     return fail
+
+
+def halting() -> Callable[[], Any]:
+    def halt() -> None:
+        raise HaltError("quota", "There is no money left.", "Look at its billing page.")
+
+    return halt
 
 
 class Told:

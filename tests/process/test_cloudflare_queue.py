@@ -20,14 +20,16 @@ from kit import DODO, PROJECT, Site, page_id
 
 from nimbus_tasks import settings as nimbus_settings
 from nimbus_tasks.errors import SettingsError, StoreError
-from nimbus_tasks.process.cloudflare_queue import CloudflareQueue, send
-from nimbus_tasks.process.queue_api import Message, open_api
+from nimbus_tasks.process.cloudflare_queue import CloudflareQueue
+from nimbus_tasks.queues.api import Message, open_api
+from nimbus_tasks.queues.sending import Body
 from nimbus_tasks.records import QueueEntry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from nimbus_tasks.process.work import Work
+    from nimbus_tasks.settings import Settings
 
 BATCH = "batch_20260102_030405"
 SETTINGS = nimbus_settings.parse(
@@ -48,7 +50,20 @@ def entry(page: str) -> QueueEntry:
 
 
 def sent(*pages: str) -> None:
-    asyncio.run(send(Path(), SETTINGS, QUEUE, [entry(page) for page in pages]))
+    send([entry(page) for page in pages])
+
+
+def send(entries: list[QueueEntry], queue_id: str = QUEUE, settings: Settings = SETTINGS) -> None:
+    """Send a message for each entry, as an upload does."""
+
+    async def run() -> None:
+        api = open_api(Path(), settings, queue_id, lambda _: None)
+        try:
+            await api.send([Body(settings.project.id, entry.page_id, entry.batch_id) for entry in entries])
+        finally:
+            await api.close()
+
+    asyncio.run(run())
 
 
 def using(act: Callable[[CloudflareQueue], Awaitable[Any]], clock: Callable[[], float] = time.monotonic) -> Any:
@@ -146,26 +161,105 @@ def test_given_back_it_comes_at_once(queues: Queues) -> None:
     using(act)
 
 
-def test_after_too_many_deliveries_the_engine_puts_it_aside(queues: Queues) -> None:
+def test_messages_of_others_are_left_for_later(queues: Queues) -> None:
+    sent("page_a")
+    other = nimbus_settings.parse(f'[project]\nid = "proj_ffffffffffff"\n[target]\naccount_id = "{ACCOUNT}"\n', {})
+    send([entry("page_b")], settings=other)
+    assert names(using(lambda queue: queue.take(10, never))) == ["page_a"]
+    state = queues.state()
+    assert len(state["queues"][QUEUE]) == 2
+    assert [each["action"] for each in state["requests"]][-2:] == ["pull", "ack"]
+
+
+def test_of_messages_that_say_the_same_one_is_enough(queues: Queues) -> None:
+    sent("page_a", "page_a")
+
+    async def act(queue: CloudflareQueue) -> None:
+        assert names(await queue.take(10, never)) == ["page_a"]
+        assert len(queues.state()["queues"][QUEUE]) == 1
+        await asyncio.to_thread(sent, "page_a")
+        assert await queue.take(10, never) == []
+        assert len(queues.state()["queues"][QUEUE]) == 1, "the one that is leased"
+
+    using(act)
+
+
+def test_a_message_of_another_upload_is_next_once_the_page_is_done_with(queues: Queues) -> None:
+    newer = QueueEntry("page_a", "batch_20260103_030405", 5, "2026-01-03T03:04:05.000Z", 0)
+
+    async def act(queue: CloudflareQueue) -> None:
+        (first,) = await queue.take(10, never)
+        assert await queue.take(10, never) == []
+        await queue.end([first])
+        (second,) = await queue.take(10, never)
+        assert (first.entry.batch_id, second.entry.batch_id) == (BATCH, newer.batch_id)
+        assert second.entry.attempts == 0
+        await queue.end([second])
+
+    send([entry("page_a"), newer])
+    using(act)
+    assert queues.state()["queues"][QUEUE] == []
+
+
+def test_a_message_of_another_upload_goes_back_when_the_process_ends(queues: Queues) -> None:
+    send([entry("page_a"), QueueEntry("page_a", "batch_20260103_030405", 5, "2026-01-03T03:04:05.000Z", 0)])
+    (first,) = using(lambda queue: queue.take(10, never))
+    (other,) = using(lambda queue: queue.take(10, never))
+    assert first.entry.batch_id != other.entry.batch_id
+
+
+def test_a_message_whose_lease_has_ended_in_line_is_somebody_elses(queues: Queues) -> None:
+    now = [1000.0]
+
+    async def act(queue: CloudflareQueue) -> None:
+        (first,) = await queue.take(10, never)
+        now[0] += 30
+        await queue.renew()
+        assert await queue.take(10, never) == []
+        assert queue.held([first]) == set()
+
+    send([entry("page_a"), QueueEntry("page_a", "batch_20260103_030405", 5, "2026-01-03T03:04:05.000Z", 0)])
+    using(act, lambda: now[0])
+
+
+def test_what_is_given_back_untried_counts_as_before(queues: Queues) -> None:
     sent("page_a")
 
     async def act(queue: CloudflareQueue) -> None:
-        for _ in range(3):
-            await queue.release(await queue.take(1, never))
-        assert await queue.take(1, never) == []
+        (work,) = await queue.take(1, never)
+        await queue.put_back([(work, 0.0)])
+        for _ in range(5):  # more deliveries than the engine would make
+            (work,) = await queue.take(1, never)
+            assert work.entry.attempts == 1
+            await queue.release([work])
+
+    using(act)
+    state = queues.state()
+    assert (len(state["queues"][QUEUE]), state["queues"]["dlq"]) == (1, [])
+
+
+def test_what_does_not_fit_yet_is_put_aside_by_the_engine_in_the_end(queues: Queues) -> None:
+    sent("page_a")
+
+    async def act(queue: CloudflareQueue) -> None:
+        while works := await queue.take(1, never):
+            await queue.release(works, 1.0)
+            queues.state(advance=2)
 
     using(act)
     assert [each["page_id"] for each in queues.state()["queues"]["dlq"]] == ["page_a"]
 
 
-def test_messages_of_others_and_the_same_page_twice_are_left_for_later(queues: Queues) -> None:
-    sent("page_a", "page_a")
-    other = nimbus_settings.parse(f'[project]\nid = "proj_ffffffffffff"\n[target]\naccount_id = "{ACCOUNT}"\n', {})
-    asyncio.run(send(Path(), other, QUEUE, [entry("page_b")]))
-    assert using(lambda queue: queue.take(10, never)) != []
-    state = queues.state()
-    assert len(state["queues"][QUEUE]) == 3
-    assert [each["action"] for each in state["requests"]][-2:] == ["pull", "ack"]
+def test_a_message_is_nobodys_before_the_store_shows_what_it_names(queues: Queues) -> None:
+    async def act(queue: CloudflareQueue) -> None:
+        api = open_api(Path(), SETTINGS, QUEUE, lambda _: None)
+        await api.send([Body(PROJECT, "page_a", BATCH)], 60)
+        await api.close()
+        assert await queue.take(1, never) == []
+        queues.state(advance=61)
+        assert names(await queue.take(1, never)) == ["page_a"]
+
+    using(act)
 
 
 def test_requests_that_fail_in_passing_are_sent_again(queues: Queues) -> None:
@@ -189,7 +283,7 @@ def test_a_token_that_is_not_accepted_is_told_of_and_not_shown(queues: Queues, m
 
 def test_a_queue_that_does_not_exist_is_told_of(queues: Queues) -> None:
     with pytest.raises(StoreError, match=r"no such queue.*queue_id"):
-        asyncio.run(send(Path(), SETTINGS, "f" * 32, [entry("page_a")]))
+        send([entry("page_a")], "f" * 32)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +324,7 @@ def published(folder: Path, *names: str, **texts: str) -> Site:
     site.write("dodo.py", f"import sys\nsys.path.insert(0, {here!r})\n{DODO}from floor import task_nimbus\n")
     site.publish()
     items = site.store.values[f"queue:{PROJECT}"]["items"]
-    asyncio.run(send(Path(), SETTINGS, QUEUE, [QueueEntry(**item) for item in items]))
+    send([QueueEntry(**item) for item in items])
     return site
 
 
@@ -285,10 +379,10 @@ def test_an_old_message_of_a_page_that_is_done_changes_nothing(tmp_path: Path, q
     assert site.doit("nimbus:process", "--once", **environment).status == 0
     before = site.store
     sent(page_id("dist/a.html"))
-    asyncio.run(send(Path(), SETTINGS, QUEUE, [entry("page_of_nobody")]))
+    send([entry("page_of_nobody")])
     (batch_id,) = before.batches
     again = QueueEntry(page_id("dist/a.html"), batch_id, 5, "2026-01-02T03:04:05.000Z", 0)
-    asyncio.run(send(Path(), SETTINGS, QUEUE, [again]))
+    send([again])
     assert site.doit("nimbus:process", "--once", **environment).status == 0
     assert site.store.values | {f"queue:{PROJECT}": 0} == before.values | {f"queue:{PROJECT}": 0}
     assert len(journal(site)) == 2

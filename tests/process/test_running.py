@@ -19,13 +19,11 @@ from nimbus_tasks.process.asking import Ask
 from nimbus_tasks.process.running import Run
 from nimbus_tasks.process.totals import Totals
 from nimbus_tasks.process.words import Narrator
-from nimbus_tasks.settings import ProcessSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETTINGS = nimbus_settings.parse(f'[project]\nid = "{PROJECT}"\n', {})
-CHOSEN = ProcessSettings(look=0.02, flush=0.02)
+SETTINGS = nimbus_settings.parse(f'[project]\nid = "{PROJECT}"\n[process]\nlook = 0.02\nflush = 0.02\n', {})
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ def make(ask: Ask, said: io.StringIO) -> tuple[Run, Totals]:
         return Scripted()
 
     narrator = Narrator(Console(said, {}), totals)
-    return Run(SETTINGS, CHOSEN, ask, optimiser, narrator, totals, lambda _: None), totals
+    return Run(SETTINGS, ask, optimiser, narrator, totals, lambda _: None), totals
 
 
 def fail(monkeypatch: pytest.MonkeyPatch, calls: set[int]) -> None:

@@ -83,7 +83,7 @@ def _upload(folder: Path, name: str, environment: Mapping[str, str], fault: Faul
 def perform(commands: Commands) -> int:
     """Validate and upload, and return the exit status. Extraction is killed elsewhere (`test_kill.py`)."""
     try:
-        return commands.check() or commands.upload(request.Request(), verbose=True, as_json=False)
+        return commands.check() or commands.upload(request.Request())
     except errors.NimbusError as error:
         commands.console.fail(str(error))
         return error.exit_status

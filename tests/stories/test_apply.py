@@ -46,7 +46,7 @@ def test_only_what_was_proposed_changes_and_twice_is_once(proposed: Site) -> Non
     assert [file.read_bytes() for file in kept] == [before]
     run = proposed.doit("nimbus:apply", "--json")
     assert run.status == 0
-    assert {page["path"]: (page["applied"], len(page["already"])) for page in run.json}[A] == ([], 1)
+    assert {page["path"]: (page["applied"], len(page["already"])) for page in run.json["pages"]}[A] == ([], 1)
     assert (proposed / A).read_bytes() == after
     proposed.publish()
     assert "We repair, clean and polish watches." in proposed.store.text(A)

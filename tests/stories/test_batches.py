@@ -154,7 +154,8 @@ def test_a_report_of_a_thousand_pages_takes_tens_of_requests(site: Site) -> None
     for number, page in enumerate(pages):
         records[f"status:{PROJECT}:{page}"] = {"status": "done", "batch_id": batch_id, "updated": ENDED, "result": DONE}
         records[f"logs:{PROJECT}:{page}"] = {"page_id": page, "entries": [entry] * 5}
-        record = {"page_id": page, "source_path": f"dist/{number}.html", "extraction": {"text": "x" * 2000}}
+        record = {"page_id": page, "batch_id": batch_id, "source_path": f"dist/{number}.html"}
+        record |= {"extraction": {"text": "x" * 2000}}
         records[f"page:{PROJECT}:{page}"] = record
     with Fake() as fake:
         with fake.client() as client:

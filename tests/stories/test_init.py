@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +60,46 @@ def test_init_writes_settings_that_explain_themselves_and_a_gitignore(empty: Sit
     for table in ("project", "source", "dimensions", "upload", "target", "log"):
         assert f"[{table}]" in text
     assert (empty / ".nimbus/.gitignore").read_text() == "*\n!project.toml\n!.gitignore\n"
+
+
+def test_init_writes_what_editors_need_and_again_where_it_is_missing(empty: Site) -> None:
+    empty.doit("nimbus:project:init")
+    first_line = (empty / ".nimbus/project.toml").read_text().splitlines()[0]
+    assert first_line == "#:schema ./project.schema.json"
+    schema = empty / ".nimbus/project.schema.json"
+    made = schema.read_bytes()
+    assert json.loads(made)["$defs"]["Upload"]["properties"]["tries"]["description"]
+    schema.unlink()
+    again = empty.doit("nimbus:project:init")
+    assert "nothing changed" in again.out
+    assert schema.read_bytes() == made
+
+
+TAPLO = Path(__file__).parents[1] / "node/node_modules/.bin/taplo"
+
+
+@pytest.mark.skipif(not TAPLO.exists(), reason="Taplo is not here: run `npm install --prefix tests/node` (node 20)")
+def test_an_editor_marks_what_we_would_refuse(empty: Site) -> None:
+    """Taplo is what VS Code, Zed, Helix and others run for TOML."""
+
+    def marked() -> str:
+        command = [shutil.which("node") or "node", TAPLO, "lint", ".nimbus/project.toml"]
+        done = subprocess.run(command, cwd=empty.folder, capture_output=True, text=True, timeout=30, check=False)
+        return done.stderr if done.returncode else ""
+
+    empty.doit("nimbus:project:init")
+    assert marked() == ""
+    file = empty / ".nimbus/project.toml"
+    whole = file.read_text()
+    for right, mistake in (
+        ('store = "sqlite"', 'store = "sqlit"'),
+        ('store = "sqlite"', "stor = 1"),
+        ("[upload]", "[upload]\ntries = 0"),
+        ("[upload]", "[uplaod]"),
+    ):
+        file.write_text(whole.replace(right, mistake))
+        assert "error:" in marked()
+        assert empty.doit("summarize").status == 2
 
 
 def test_init_stores_the_record_of_the_project(empty: Site) -> None:
@@ -117,7 +160,7 @@ def test_the_settings_hold_no_secret_of_the_environment(empty: Site) -> None:
 def test_a_store_that_there_is_not_is_named(site: Site) -> None:
     run = site.doit("upload", NIMBUS_TARGET="floppy")
     assert run.status == 2
-    assert "NIMBUS_TARGET: `target.store` must be one of sqlite, gateway, cloudflare." in run.said
+    assert "NIMBUS_TARGET: [target] store must be one of cloudflare, gateway, sqlite." in run.said
 
 
 def test_settings_that_are_no_toml_are_named(site: Site) -> None:

@@ -11,6 +11,7 @@ import pytest
 from edge.fake import Fake
 from edge.workerd import needs_workerd
 from kit import PROJECT, Site
+from schema import conforms
 from worker_kit import LocalWorker, files_with, give_miniflare, local_worker
 
 from nimbus_tasks.records import apikey_hash
@@ -38,6 +39,7 @@ class Target:
     def create(self, *options: str) -> dict[str, str]:
         run = self.doit("nimbus:key:create", "--json", *options)
         assert run.status == 0, run.said
+        conforms(run.json, "key")
         return run.json
 
     def refused(self, *arguments: str, **more: str) -> str:
@@ -48,7 +50,9 @@ class Target:
         return run.said
 
     def keys(self) -> dict[str, dict[str, Any]]:
-        return {key["name"]: key for key in self.doit("nimbus:key:list", "--json").json["keys"]}
+        listed = self.doit("nimbus:key:list", "--json").json
+        conforms(listed, "keys")
+        return {key["name"]: key for key in listed["keys"]}
 
 
 @pytest.fixture
@@ -201,7 +205,9 @@ def test_a_name_that_is_taken_is_refused_until_its_key_is_revoked(cloudflare: Ta
 
 def test_to_revoke_twice_changes_nothing_and_says_so(cloudflare: Target, fake: Fake) -> None:
     cloudflare.create("--name=ci")
-    assert cloudflare.doit("nimbus:key:revoke", "--name=ci").status == 0
+    revoked = cloudflare.doit("nimbus:key:revoke", "--name=ci", "--json").json
+    conforms(revoked, "revoked_key")
+    assert (revoked["already"], revoked["key"]["active"]) == (False, False)
     before = fake.state("apikey:")
     run = cloudflare.doit("nimbus:key:revoke", "--name=ci")
     assert run.status == 0

@@ -133,10 +133,62 @@ def test_a_large_run_is_split_into_batches(site: Site) -> None:
     assert site.store.project["usage"]["total_batches"] == 3
 
 
-@pytest.mark.parametrize("option", ["--limit=two", "--nonsense", "--delay=x"])
-def test_a_wrong_option_is_refused_before_anything_happens(site: Site, option: str) -> None:
-    assert site.doit("upload", option).status == 3
+# --- options that are none ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("upload --limt=5", "upload has no option --limt. Did you mean --limit?  Its options: doit help upload"),
+        ("upload --limit=two --json", "upload --limit: `two` is not a whole number. Such as --limit=5"),
+        ("nimbus:batch:status --batch", "nimbus:batch:status --batch needs a value. Such as --batch=..."),
+        ("nimbus:batch:status --batch --json", "nimbus:batch:status --batch needs a value. Such as --batch=..."),
+        ("upload --dry-run=yes", "upload --dry-run takes no value."),
+        ("upload limit=5", "upload: `limit=5` is no option. Did you mean --limit=5?"),
+        ("upload now", "There is no task `now`. All tasks: doit list"),
+        ("uplaod", "There is no task `uplaod`. Did you mean upload?  All tasks: doit list"),
+        (
+            "nimbus:batch:stat",
+            "There is no task `nimbus:batch:stat`. Did you mean nimbus:batch:status?  All tasks: doit list",
+        ),
+    ],
+)
+def test_a_wrong_word_is_one_line_with_the_right_one_before_anything_happens(site: Site, words: str, line: str) -> None:
+    run = site.doit(*words.split())
+    assert (run.status, run.out, run.err) == (2, "", f"❌ {line}\n")
     assert site.store.values == {}
+
+
+def test_a_wrong_value_in_the_configuration_of_doit_is_one_line_too(site: Site) -> None:
+    site.write("pyproject.toml", '[tool.doit.tasks.upload]\nlimit = "many"\n')
+    run = site.doit("upload")
+    assert run.status == 2
+    assert run.said == (
+        "❌ In the configuration of doit: upload --limit: `many` is not a whole number. Such as --limit=5\n"
+    )
+
+
+def test_a_users_own_tasks_are_answered_by_doit_itself(site: Site) -> None:
+    site.write(
+        "dodo.py",
+        """\
+from doit import get_var
+from nimbus_tasks import *
+
+def task_build():
+    show = lambda fast: print("fast", fast, "limit", get_var("limit"))
+    return {"actions": [show], "verbosity": 2, "params": [{"name": "fast", "long": "fast", "type": int, "default": 0}]}
+""",
+    )
+    for words in ("build --fats=1", "build --fast=x", "biuld"):
+        run = site.doit(*words.split())
+        assert (run.status, run.err.startswith("ERROR: ")) == (3, True)
+    assert "fast 3 limit 5" in site.doit("build", "--fast=3", "limit=5").out
+
+
+def test_two_tasks_at_once_get_their_options(site: Site) -> None:
+    assert site.doit("-n", "2", "validate", "upload", "--limit=1").status == 0
+    assert len(site.store.pages) == 1
 
 
 # --- --json -------------------------------------------------------------------------------------------

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 from kit import Site, html
+from watching import cycles, watching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from kit import Running
 
 A, B, C, D = (f"dist/{name}.html" for name in "abcd")
 BROKEN = "<html><body><main><p>No title.</p></main></body></html>"
-
-
-@contextlib.contextmanager
-def watching(site: Site) -> Iterator[Running]:
-    """Start a watch, and wait until its first run is over."""
-    with site.start("watch") as watch:
-        watch.until("Watching dist")
-        watch.until(" ms")
-        yield watch
-
-
-def cycles(watch: Running) -> list[str]:
-    """Return the lines of the cycles so far: they begin with a time and end with a duration."""
-    return [line for line in watch.lines if re.match(r"\d\d:\d\d:\d\d .* in \d+ ms$", line)]
 
 
 def test_the_first_run_publishes_what_is_there(site: Site) -> None:
@@ -183,11 +166,14 @@ uploading.upload = fail_once
 
 
 def test_ctrl_c_ends_it_well_and_says_what_was_sent(published: Site) -> None:
+    batches = set(published.store.batches)
     with watching(published) as watch:
         published.page("a", "Edited.")
         watch.until("dist/a.html")
         assert watch.interrupt() == 0
-        assert "1 page sent" in watch.lines[-1]
+        (batch,) = set(published.store.batches) - batches
+        summary = rf"👀 Watch ended after \d+ s: 1 page sent, 0 removed in 2 cycles, 0 problems, {batch}"
+        assert re.fullmatch(summary, watch.lines[-1])
         assert "Traceback" not in "\n".join(watch.lines)
 
 

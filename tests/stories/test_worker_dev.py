@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from edge.workerd import NODE_MODULES, needs_workerd
 from kit import Site
+from schema import conforms
 from worker_kit import files_with, give_miniflare, init, local_worker
 
 import nimbus_tasks
@@ -91,8 +92,12 @@ def test_it_runs_the_projects_own_copy(with_miniflare: Site) -> None:
     init(with_miniflare)
     own = (with_miniflare / INDEX).read_text().replace('"/": { GET: greet }', '"/": {}')
     with_miniflare.write(INDEX, own)
-    with local_worker(with_miniflare) as worker:
-        worker.doit.until(INDEX)
+    with local_worker(with_miniflare, "--json") as worker:
+        worker.doit.until("{")
+        worker.doit.until("}")
+        told = json.loads("".join(worker.doit.lines[worker.doit.lines.index("{") :]))
+        conforms(told, "worker_dev")
+        assert (told["url"], told["worker"]) == (worker.url, INDEX)
         assert worker.status(admin_secret(with_miniflare)) == 405
 
 

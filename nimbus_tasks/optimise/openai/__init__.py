@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nimbus_tasks.credentials import Secret
+from nimbus_tasks.credentials import CREDENTIALS_FILE
 from nimbus_tasks.errors import SettingsError
 from nimbus_tasks.http import Http, Timeouts
 from nimbus_tasks.http.addresses import check_address
@@ -25,23 +25,23 @@ from nimbus_tasks.optimise.errors import NeverError
 from nimbus_tasks.optimise.openai.answers import Answer, BadAnswerError, read_answer
 from nimbus_tasks.optimise.openai.endpoint import Endpoint
 from nimbus_tasks.optimise.openai.failures import KEY
-from nimbus_tasks.optimise.openai.keeping import CacheRecord, Keeper, Kept, KeptInMemory, cache_key
+from nimbus_tasks.optimise.openai.keeping import Keeper, Kept, KeptInMemory, KeptInStore, answer_key
 from nimbus_tasks.optimise.openai.money import Prices, Purse, Usage
 from nimbus_tasks.optimise.openai.parts import Part, cut
 from nimbus_tasks.optimise.openai.prompt import messages, once_more
-from nimbus_tasks.optimise.openai.settings import OpenAISettings
+from nimbus_tasks.settings import PROJECT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from nimbus_tasks.credentials import Secret
     from nimbus_tasks.http import Recorded
     from nimbus_tasks.optimise import Page
     from nimbus_tasks.optimise.openai.endpoint import Choice
+    from nimbus_tasks.settings import OpenAISettings
 
-__all__ = ["CacheRecord", "Kept", "KeptInMemory", "OpenAIOptimiser", "OpenAISettings"]
+__all__ = ["KEY", "Kept", "KeptInMemory", "KeptInStore", "OpenAIOptimiser", "Purse", "check", "open_purse"]
 
-#: What a server on this machine is sent, which asks for no key.
-_NO_KEY = "no-key"
 #: Tokens of a request that are not the page's: the prompt, the schema, the page's title and language.
 _AROUND = 1500
 _TRIES = 2
@@ -63,22 +63,26 @@ class OpenAIOptimiser:
         key: Secret | None,
         kept: Kept,
         *,
+        purse: Purse | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         say: Callable[[float, str], None] = lambda _seconds, _why: None,
         record: Callable[[Recorded], None] = lambda _: None,
     ) -> None:
-        """Check the settings; nothing is sent.
+        """Check the settings; nothing is sent. `purse`: of the run, where more than one of these is made in it.
 
         Raises:
-            SettingsError: the endpoint needs a key, or must not be sent one; a cap needs prices.
+            SettingsError: the endpoint needs a key, or must not be sent one; a cap needs prices; no model is set.
         """
-        _check(settings, key)
+        check(settings, key)
+        if not settings.model:
+            raise SettingsError(f"{PROJECT_FILE}: [openai] model is not set.", "Name one that the endpoint has.")
         self.name = settings.model
         self._settings = settings
         # Our own patience ends first, so that what was too slow is told from what went wrong.
         patience = Timeouts(min(10.0, settings.timeout), settings.timeout + 1)
-        self._http = Http(settings.base_url, key or Secret(_NO_KEY), patience, record)
-        self._purse = Purse(Prices(settings.input_price, settings.output_price), settings.spend_cap)
+        self._http = Http(settings.base_url, key, patience, record)
+        self._purse = purse or open_purse(settings)
+        self._kept = kept
         self._endpoint = Endpoint(settings, self._http, self._purse, say)
         self._keeper = Keeper(kept, settings.keep_days, clock)
         self._asking: dict[str, tuple[asyncio.Lock, int]] = {}
@@ -95,9 +99,10 @@ class OpenAIOptimiser:
 
     async def close(self) -> None:
         await self._http.close()
+        await self._kept.close()
 
     async def _buy(self, part: Part, tone: str) -> _Bought:
-        key = cache_key(self.name, tone, part)
+        key = answer_key(self.name, tone, part)
         async with self._alone(key):
             if answer := await self._keeper.find(key, part):
                 return _Bought(answer)
@@ -151,14 +156,30 @@ class OpenAIOptimiser:
         )
 
 
-def _check(settings: OpenAISettings, key: Secret | None) -> None:
-    _, loopback = check_address(settings.base_url)
-    if not settings.model:
-        raise SettingsError("No model is set.", "Name one that the endpoint has.")
+def open_purse(settings: OpenAISettings) -> Purse:
+    """Return the money that one run may spend."""
+    return Purse(Prices(settings.input_price, settings.output_price), settings.spend_cap)
+
+
+def check(settings: OpenAISettings, key: Secret | None) -> None:
+    """Check all but the model, which the project's record may name.
+
+    Raises:
+        SettingsError: the endpoint needs a key, or must not be sent one; a cap needs prices.
+    """
+    try:
+        _, loopback = check_address(settings.base_url)
+    except SettingsError as error:
+        raise SettingsError(f"{PROJECT_FILE}: [openai] base_url: {error.message}", error.next_step) from None
     if key is None and not loopback:
-        raise SettingsError(f"{KEY} is not set.", "Only a server on this machine is asked without one.")
+        raise SettingsError(
+            f"{KEY} is not set: the key of {settings.base_url}.",
+            f'Set it in the environment, or as {KEY} = "..." in {CREDENTIALS_FILE} (mode 0600).',
+        )
     if settings.spend_cap and not (settings.input_price or settings.output_price):
-        raise SettingsError("A spend cap is set, but no price.", "Set the model's prices a million tokens.")
+        raise SettingsError(
+            f"{PROJECT_FILE}: [openai] spend_cap needs prices.", "Set input_price and output_price, a million tokens."
+        )
 
 
 def _read(choice: Choice, part: Part) -> Answer:

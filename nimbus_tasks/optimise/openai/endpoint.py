@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.http import Answer, Http
     from nimbus_tasks.optimise.openai.money import Hold, Purse
     from nimbus_tasks.optimise.openai.prompt import Messages
-    from nimbus_tasks.optimise.openai.settings import OpenAISettings
+    from nimbus_tasks.settings import OpenAISettings
 
 PATH = "/chat/completions"
 LONGEST_BACKOFF = 30.0
@@ -89,13 +89,14 @@ class Endpoint:
         Raises:
             LaterError: there is none just now.
             NeverError: the server refuses the question.
+            HaltError: there will be none for any question.
         """
         asked = sum(estimate(message["content"]) for message in messages) + _schema_tokens
         most = Usage(asked, self._settings.max_tokens)
         return await self._retrying.copy()(self._paid, messages, most)
 
     async def _paid(self, messages: Messages, most: Usage) -> tuple[Choice, Usage]:
-        with self._purse.hold(most) as hold:
+        async with self._purse.hold(most) as hold:
             try:
                 completion = await self._pace.request(lambda: self._send(messages, most, hold))
             except LaterError:

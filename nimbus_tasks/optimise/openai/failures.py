@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.http import PASSING, wait_of
-from nimbus_tasks.optimise.errors import LaterError, NeverError
+from nimbus_tasks.optimise.errors import HaltError, LaterError, NeverError
 
 if TYPE_CHECKING:
     from nimbus_tasks.http import Answer, Http
@@ -20,6 +20,12 @@ class _Complaint(Struct):
     message: str = ""
     type: str | None = None
     code: str | int | None = None
+    metadata: object = None
+
+    @property
+    def is_of_content(self) -> bool:
+        """Whether a moderation objects to what was asked; routers say so in the metadata of a 403."""
+        return isinstance(self.metadata, dict) and "flagged_input" in self.metadata
 
 
 class _Told(Struct):
@@ -29,24 +35,28 @@ class _Told(Struct):
     message: str | None = None
 
 
-def failure_of(http: Http, answer: Answer) -> LaterError | NeverError:  # noqa: PLR0911 - a table
+def failure_of(http: Http, answer: Answer) -> LaterError | NeverError | HaltError:  # noqa: PLR0911 - a table
     """Return the error that an answer stands for."""
     complaint = _complaint(answer)
     said = http.plain(complaint.message)
     told = f"{http.host} answered {answer.status}{f' ({said})' if said else ''}"
     if "insufficient_quota" in (complaint.code, complaint.type) or answer.status == 402:
-        return LaterError("quota", f"{told}: the account has no money left.", "Look at its billing page.")
+        return HaltError("quota", f"{told}: the account has no money left.", "Look at its billing page.")
+    if answer.status == 403 and complaint.is_of_content:
+        return NeverError("refused", f"{told}: it refuses this page.")
     match answer.status:
         case 429:
             return _after(answer, LaterError("rate_limited", f"{told}."))
         case status if status in PASSING or status >= 500:
             return _after(answer, LaterError("unavailable", f"{told}."))
         case 401 | 403:
-            return LaterError("unauthorized", f"{told}: it does not accept the key.", f"Check {KEY}.")
+            return HaltError("unauthorized", f"{told}: it does not accept the key.", f"Check {KEY}.")
         case 404:
-            return LaterError("not_found", f"{told}.", "Check the address and the model's name.")
+            return HaltError("not_found", f"{told}.", "Check [openai] base_url and model.")
         case status if 300 <= status < 400:
-            return LaterError("not_found", f"{told}: a redirect.", "It is not followed: set the address itself.")
+            return HaltError(
+                "not_found", f"{told}: a redirect.", "It is not followed: set [openai] base_url to the address itself."
+            )
         case _:
             return NeverError("refused", f"{told}: it refuses this page.")
 

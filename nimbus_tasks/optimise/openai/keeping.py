@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from nimbus_tasks.errors import StoreError
+from nimbus_tasks.kv import Write
 from nimbus_tasks.optimise.openai.answers import Answer, BadAnswerError, read_answer
 from nimbus_tasks.optimise.openai.prompt import PROMPT_VERSION
-from nimbus_tasks.records import digest, timestamp
+from nimbus_tasks.records import CacheRecord, cache_key, digest, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nimbus_tasks.kv import Store
     from nimbus_tasks.optimise.openai.parts import Part
-
-
-class CacheRecord(Struct):
-    """`cache:{hash}`."""
-
-    data: Raw
-    created: str
-    expires: str
-    type: Literal["ai_response", "page_data"] = "ai_response"
 
 
 class Kept(Protocol):
@@ -35,6 +28,8 @@ class Kept(Protocol):
     async def get(self, key: str) -> CacheRecord | None: ...
 
     async def put(self, key: str, record: CacheRecord) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class KeptInMemory:
@@ -49,13 +44,40 @@ class KeptInMemory:
     async def put(self, key: str, record: CacheRecord) -> None:
         self._records[key] = record
 
+    async def close(self) -> None: ...
 
-def cache_key(model: str, tone: str, part: Part) -> str:
+
+class KeptInStore:
+    """Answers kept as `cache:` records in a store. own: whether nobody else uses it, so that it is closed here."""
+
+    def __init__(self, store: Store, *, own: bool = False) -> None:
+        self._store, self._own = store, own
+
+    async def get(self, key: str) -> CacheRecord | None:
+        value = (await self._store.get([key])).get(key)
+        if value is None:
+            return None
+        try:
+            return msgspec.json.decode(value, type=CacheRecord)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None  # others may write there too: it is no answer of ours, and will be replaced by one
+
+    async def put(self, key: str, record: CacheRecord) -> None:
+        stored = await self._store.put([Write(key, msgspec.json.encode(record))])
+        if stored.failed:
+            raise StoreError(f"{key} could not be stored: {stored.failed[key]}.")
+
+    async def close(self) -> None:
+        if self._own:
+            await self._store.close()
+
+
+def answer_key(model: str, tone: str, part: Part) -> str:
     """Return the key of what this model would answer to this part of a page."""
     content = msgspec.to_builtins(part)
     # As JSON, so that no two different fours run into the same text.
     hashed = msgspec.json.encode([model, PROMPT_VERSION, tone, digest(content)])
-    return f"cache:{hashlib.sha256(hashed).hexdigest()}"
+    return cache_key(hashlib.sha256(hashed).hexdigest())
 
 
 class Keeper:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from nimbus_tasks.optimise.errors import LaterError
+from nimbus_tasks.optimise.errors import HaltError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
 
 _MILLION = 1_000_000
 
@@ -51,30 +52,38 @@ class Purse:
     def __init__(self, prices: Prices, cap: float) -> None:
         self._prices, self._cap = prices, cap
         self.spent = 0.0
-        self._held = 0.0
+        self._held: dict[Hold, float] = {}
+        self._settled = asyncio.Condition()
 
-    @contextlib.contextmanager
-    def hold(self, most: Usage) -> Iterator[Hold]:
-        """Set aside what a request can cost at most.
+    @contextlib.asynccontextmanager
+    async def hold(self, most: Usage) -> AsyncIterator[Hold]:
+        """Set aside what a request can cost at most; where others hold too much, wait for what theirs cost in the end.
 
         Raises:
-            LaterError: that would be more than is left (`spend_cap`).
+            HaltError: with all settled, that would still be more than is left (`spend_cap`).
         """
         price = self._prices.cost(most)
-        if self._cap and self.spent + self._held + price > self._cap:
-            raise LaterError(
-                "spend_cap",
-                f"The next request could cost ${price:.4f}, and of ${self._cap:.2f} a run"
-                f" ${max(0.0, self._cap - self.spent - self._held):.4f} are left.",
-                "Raise the spend cap, or process the rest in another run.",
-            )
-        self._held += price
-        hold = Hold(most)
+        async with self._settled:
+            await self._settled.wait_for(lambda: not self._held or self._affords(price))
+            if not self._affords(price):
+                raise HaltError(
+                    "spend_cap",
+                    f"Spent ${self.spent:.4f} of ${self._cap:.4f} that a run may; the next request could cost"
+                    f" ${price:.4f}.",
+                    "Another run goes on with the rest; [openai] spend_cap raises what each may spend.",
+                )
+            hold = Hold(most)
+            self._held[hold] = price
         try:
             yield hold
         finally:
-            self._held -= price
+            del self._held[hold]
             self.spent += self.cost(hold.paid)
+            async with self._settled:
+                self._settled.notify_all()
 
     def cost(self, usage: Usage) -> float:
         return self._prices.cost(usage)
+
+    def _affords(self, price: float) -> bool:
+        return not self._cap or self.spent + sum(self._held.values()) + price <= self._cap

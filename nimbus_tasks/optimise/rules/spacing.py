@@ -107,11 +107,18 @@ def mend_marks(text: str, language: str) -> str:
 
 
 def _mended_once(text: str, language: str) -> str:
-    text = _COMMAS.sub(r"\1,", text)
-    text = _LOOSE_COMMA.sub(r"\1,", text)
+    # Each mark is looked for before its pattern is: the patterns try every word, and few texts have a slip.
+    if ",," in text:
+        text = _COMMAS.sub(r"\1,", text)
+    if " ," in text:
+        text = _LOOSE_COMMA.sub(r"\1,", text)
     # Spanish opens with as many marks as it closes with.
     if "¡" in text or "¿" in text:
         return text
-    text = _CALLS.sub(r"\1\2", text)
-    text = _QUESTIONS.sub(r"\1\2", text)
-    return _LOOSE_MARK.sub(r"\1\2", text) if language in CLOSE_SET else text
+    if "!!" in text:
+        text = _CALLS.sub(r"\1\2", text)
+    if "??" in text:
+        text = _QUESTIONS.sub(r"\1\2", text)
+    if language in CLOSE_SET and (" !" in text or " ?" in text):
+        text = _LOOSE_MARK.sub(r"\1\2", text)
+    return text

@@ -2,7 +2,7 @@
 
 import { fromStore, json, Refusal, refused, text } from "./answers.js";
 import { authenticate } from "./auth.js";
-import { readKeys, readPairs, readPut } from "./body.js";
+import { readKeys, readOn, readPairs, readPut } from "./body.js";
 import { expectedBy } from "./conditions.js";
 import { storeId } from "./identity.js";
 import { isSwappable, projectOf, refusal, secondPart } from "./keys.js";
@@ -34,6 +34,7 @@ export default {
     try {
       return await answer(request, env);
     } catch (error) {
+      await readOn(request);
       return refused(fromStore(error));
     }
   },

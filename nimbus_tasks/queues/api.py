@@ -45,6 +45,7 @@ class Message(Struct, frozen=True):
 
     lease_id: str
     body: object = None
+    id: str = ""
     attempts: int = 1
     timestamp_ms: float = 0.0
 
@@ -90,15 +91,15 @@ class QueueApi:
             reraise=True,
         )
 
-    async def send(self, bodies: Sequence[object]) -> None:
-        """Send messages, as many in a request as it takes.
+    async def send(self, bodies: Sequence[object], delay: int = 0) -> None:
+        """Send messages, as many in a request as it takes; nobody is given them before `delay` seconds are over.
 
         Raises:
             StoreError: they could not all be sent.
         """
         for some in runs(bodies, MOST_MESSAGES):
             messages = [{"body": body, "content_type": "json"} for body in some]
-            await self._post("/batch", {"messages": messages}, object)
+            await self._post("/batch", {"messages": messages, "delay_seconds": delay}, object)
 
     async def pull(self, most: int, visibility: float) -> Pulled:
         """Take messages: nobody else is given them for so many seconds."""

@@ -1,0 +1,36 @@
+"""One command from its beginning to its exit status."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from doit.exceptions import TaskError, TaskFailed
+
+from nimbus_tasks.commands import NOTHING_DONE, OK
+from nimbus_tasks.errors import NimbusError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nimbus_tasks.console import Console
+
+
+def run(console: Console, command: Callable[[], int]) -> object:
+    """Run a command, and turn its exit status or an error of ours into what doit understands.
+
+    Nothing is printed twice: what went wrong has been told when doit hears of it.
+    """
+    try:
+        status = command()
+    except NimbusError as error:
+        console.fail(str(error))
+        status = error.exit_status
+    except KeyboardInterrupt:
+        console.line()
+        console.fail("Interrupted. What was stored is safe; the same command goes on from there.")
+        sys.exit(130)
+    if status == OK:
+        return None
+    kind = TaskError if status == NOTHING_DONE else TaskFailed
+    return kind("", report=False)

@@ -1,0 +1,44 @@
+"""A running `doit watch`, for stories."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from kit import SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kit import Running, Site
+
+#: Where a watch says how it stands, in these stories.
+STATUS = ".nimbus/watch.json"
+
+
+@contextlib.contextmanager
+def watching(site: Site, *options: str, **environment: str) -> Iterator[Running]:
+    """Start a watch, and wait until its first run is over."""
+    with site.start("watch", *options, **environment) as watch:
+        watch.until("Watching dist")
+        watch.until(" ms")
+        yield watch
+
+
+def cycles(watch: Running) -> list[str]:
+    """Return the lines of the cycles so far: they begin with a time and end with a duration."""
+    return [line for line in watch.lines if re.match(r"\d\d:\d\d:\d\d .* in \d+ ms$", line)]
+
+
+def until_status(site: Site, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Wait until the status file says so; every reading of it must be a whole document."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        status = json.loads((site / STATUS).read_bytes())
+        if is_so(status):
+            return status
+        time.sleep(0.01)
+    raise AssertionError(status)
