@@ -1,0 +1,1 @@
+from nimbus_tasks import *

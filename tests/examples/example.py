@@ -1,0 +1,125 @@
+"""One folder of `examples/`, as a fresh checkout has it, and commands in it as a person types them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from shutil import copytree
+from typing import TYPE_CHECKING
+
+import ptyprocess
+from kit import Run, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SECONDS = 60  # no command may take longer
+#: What runs of an example leave in its folder, and git ignores.
+_MADE = {"dist", "feed.txt", "__pycache__", ".doit.db", ".venv"}
+_COMMITTED_STATE = {"project.toml", ".gitignore"}
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a shell in which our virtual environment is active, and no other of ours."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    kept = {name: os.environ[name] for name in ("TMPDIR", "PYTHONPATH", "COVERAGE_PROCESS_START") if name in os.environ}
+    return {**kept, "PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8", **more}
+
+
+class Example:
+    """A copy of `examples/NAME` in a folder."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.home = folder
+        self.folder = folder / name
+        copytree(EXAMPLES / name, self.folder, ignore=_made)
+
+    def __truediv__(self, path: str) -> Path:
+        return self.folder / path
+
+    def run(self, command: str, **more: str) -> Run:
+        """Run a line of a shell. A traceback in what it says is a bug."""
+        done = subprocess.run(
+            command,
+            shell=True,
+            cwd=self.folder,
+            env=environment(self.home, **more),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=SECONDS,
+            check=False,
+        )
+        run = Run(done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in run.said, run.said
+        return run
+
+    def well(self, command: str, **more: str) -> Run:
+        """Run a line that is expected to go well."""
+        run = self.run(command, **more)
+        assert run.status == 0, run.said
+        return run
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        text = (self / path).read_text()
+        assert old in text
+        (self / path).write_text(text.replace(old, new))
+
+    @property
+    def published(self) -> dict[str, str]:
+        return published(Store(self / ".nimbus/kv.db"))
+
+    @contextlib.contextmanager
+    def terminal(self, command: str) -> Iterator[Terminal]:
+        """Start a command on a terminal of its own; it is ended with the block."""
+        process = ptyprocess.PtyProcess.spawn(
+            command.split(), cwd=str(self.folder), env=environment(self.home, TERM="xterm"), dimensions=(40, 120)
+        )
+        try:
+            yield Terminal(process)
+        finally:
+            process.close(force=True)
+
+
+class Terminal:
+    """A command on a terminal: what it says can be waited for, and keys be pressed."""
+
+    def __init__(self, process: ptyprocess.PtyProcess) -> None:
+        self._process = process
+        self._unread = ""
+
+    def until(self, words: str) -> None:
+        """Wait for these words; what came up to them has been read then."""
+        while words not in self._unread:
+            self._unread += self._process.read(4096).decode(errors="replace")
+        self._unread = self._unread.partition(words)[2]
+
+    def press_ctrl_c(self) -> str:
+        """Press Ctrl-C, wait for the end, and return what was said until then."""
+        self._process.sendintr()
+        with contextlib.suppress(EOFError):
+            while True:
+                self._unread += self._process.read(4096).decode(errors="replace")
+        self._process.wait()
+        return self._unread
+
+
+def published(store: Store) -> dict[str, str]:
+    """Return the text of each page that is on the site, as path -> text."""
+    texts = {}
+    for key, page in store.values.items():
+        if key.startswith("page:") and store.values[f"status:{key.removeprefix('page:')}"]["status"] == "uploaded":
+            extraction = page["extraction"]
+            blocks = extraction["above_fold_blocks"] + extraction["rest_of_page_blocks"]
+            texts[page["source_path"]] = " ".join(block["content"] for block in blocks)
+    return texts
+
+
+def _made(folder: str, names: list[str]) -> set[str]:
+    made = _MADE & set(names)
+    return made | (set(names) - _COMMITTED_STATE if Path(folder).name == ".nimbus" else set())

@@ -1,0 +1,117 @@
+"""The steps of a GitHub workflow, in order, in a fresh checkout with the variables that a runner documents.
+
+A `run:` step is run as it stands. The actions themselves cannot run here and are stood in for by what their documents
+say that they do: checkout is a clone, setup-python our virtual environment on the PATH, cache/restore and cache/save
+copies of files. An action or an expression that is not known here is an error, so a workflow cannot grow past its test.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from example import SECONDS, environment
+from kit import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from repository import Repository
+    from saved_files import SavedFiles
+
+_EXPRESSION = re.compile(r"\$\{\{\s*([\w.]+)\s*\}\}")
+
+
+class GitHub:
+    """One run after the other of the one job of a workflow."""
+
+    def __init__(self, repository: Repository, cache: SavedFiles, folder: Path, known: dict[str, str]) -> None:
+        """`known`: the repository's variables and secrets, as `vars.NAME` and `secrets.NAME`."""
+        self._repository, self._cache, self._folder, self._known = repository, cache, folder, known
+        self.runs = 0
+
+    def run(self, workflow: str, **machine: str) -> Job:
+        """Run a workflow on a new runner. `machine` is environment that comes from outside of the workflow."""
+        self.runs += 1
+        description = yaml.safe_load((self._repository.example / workflow).read_text())
+        (job,) = description["jobs"].values()
+        context = {"github.ref_name": "main", "github.run_id": str(self.runs), "github.run_attempt": "1", **self._known}
+        runner = self._folder / f"runner{self.runs}"
+        runner.mkdir(parents=True)
+        return Job(runner, self._repository, self._cache, context, machine).steps(job["steps"])
+
+
+class Job:
+    """What became of a job: `status` 0 if it went well, what its `run:` steps said, its summary page."""
+
+    def __init__(
+        self, runner: Path, repository: Repository, cache: SavedFiles, context: dict[str, str], machine: dict[str, str]
+    ) -> None:
+        self.checkout = runner / "checkout"
+        self.status = 0
+        self.said: dict[str, Run] = {}
+        self.summary = ""
+        self._runner, self._repository, self._cache, self._context = runner, repository, cache, context
+        self._machine = machine
+
+    def steps(self, steps: list[dict[str, Any]]) -> Job:
+        for step in steps:
+            condition = step.get("if", "success()").removeprefix("${{").removesuffix("}}").strip()
+            assert condition in {"success()", "always()"}, condition
+            if self.status and condition == "success()":
+                continue
+            if "uses" in step:
+                self._use(step["uses"].partition("@")[0], step.get("with", {}))
+            else:
+                self._run(step)
+        return self
+
+    def _use(self, action: str, inputs: dict[str, str]) -> None:
+        if action == "actions/checkout":
+            self._repository.clone(self.checkout)
+        elif action == "actions/cache/restore":
+            self._cache.restore(
+                self._filled(inputs["key"]), self.checkout, self._filled(inputs["restore-keys"]).split()
+            )
+        elif action == "actions/cache/save":
+            key = self._filled(inputs["key"])
+            assert key not in self._cache, "an entry is written once"
+            self._cache.save(key, self.checkout, inputs["path"].split())
+        else:
+            assert action == "actions/setup-python", action
+
+    def _run(self, step: dict[str, Any]) -> None:
+        script, page = self._runner / "script.sh", self._runner / "summary.md"
+        script.write_text(step["run"])
+        page.write_text("")
+        done = subprocess.run(
+            ["bash", "-e", str(script)],  # what a step without `shell:` is run with
+            cwd=self.checkout,
+            env=environment(
+                self._runner,
+                CI="true",
+                GITHUB_ACTIONS="true",
+                GITHUB_WORKSPACE=str(self.checkout),
+                GITHUB_REF_NAME=self._context["github.ref_name"],
+                GITHUB_RUN_ID=self._context["github.run_id"],
+                GITHUB_STEP_SUMMARY=str(page),
+                PIP_NO_INDEX="1",  # what is asked for is in the virtual environment
+                PIP_DISABLE_PIP_VERSION_CHECK="1",
+                **self._machine,
+                **{name: self._filled(value) for name, value in step.get("env", {}).items()},
+            ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=SECONDS,
+            check=False,
+        )
+        self.said[step.get("name", step["run"])] = Run(done.returncode, done.stdout, done.stderr)
+        self.summary += page.read_text()
+        self.status = self.status or done.returncode
+
+    def _filled(self, text: str) -> str:
+        return _EXPRESSION.sub(lambda found: self._context[found[1]], text)

@@ -1,0 +1,90 @@
+"""The jobs of a .gitlab-ci.yml, in order of their stages, each in a fresh checkout with the documented variables.
+
+`before_script` and `script` are run as they stand, in one shell that ends at the first failure. Stood in for: the image
+(our virtual environment on the PATH), the checkout (a clone), the cache (copies of files, restored before and saved
+after), artifacts (looked at where the job left them). Rules are not read: the jobs are those of the default branch.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from example import SECONDS, environment
+from kit import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from repository import Repository
+    from saved_files import SavedFiles
+
+_NO_JOBS = {"stages", "default"}
+
+
+class GitLab:
+    """One pipeline after the other."""
+
+    def __init__(self, repository: Repository, cache: SavedFiles, folder: Path, variables: dict[str, str]) -> None:
+        """`variables`: the project's CI/CD variables."""
+        self._repository, self._cache, self._folder, self._variables = repository, cache, folder, variables
+        self.pipelines = 0
+
+    def run(self, *, cached: bool = True) -> dict[str, Job]:
+        """Run the pipeline of a push to the default branch. Return its jobs, up to one that failed."""
+        self.pipelines += 1
+        description = yaml.safe_load((self._repository.example / ".gitlab-ci.yml").read_text())
+        jobs = {name: job for name, job in description.items() if name not in _NO_JOBS}
+        assert [job["stage"] for job in jobs.values()] == description["stages"]
+        done: dict[str, Job] = {}
+        for name, job in jobs.items():
+            runner = self._folder / f"pipeline{self.pipelines}" / name
+            runner.mkdir(parents=True)
+            done[name] = self._job(runner, description["default"] | job, cached=cached)
+            if done[name].status:
+                break
+        return done
+
+    def _job(self, runner: Path, job: dict[str, Any], *, cached: bool) -> Job:
+        checkout = self._repository.clone(runner / "checkout")
+        cache = job.get("cache") if cached else None
+        key = cache["key"].replace("$CI_COMMIT_REF_SLUG", "main") if cache else ""
+        if cache:
+            self._cache.restore(key, checkout)
+        lines = [*job["before_script"], *job["script"]]
+        ran = subprocess.run(
+            ["bash", "-c", "set -eo pipefail\n" + "\n".join(lines)],
+            cwd=checkout,
+            env=environment(
+                runner,
+                CI="true",
+                GITLAB_CI="true",
+                CI_PROJECT_DIR=str(checkout),
+                CI_COMMIT_BRANCH="main",
+                CI_DEFAULT_BRANCH="main",
+                CI_COMMIT_REF_SLUG="main",
+                PIP_NO_INDEX="1",  # what is asked for is in the virtual environment
+                PIP_DISABLE_PIP_VERSION_CHECK="1",
+                **self._variables,
+            ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=SECONDS,
+            check=False,
+        )
+        if cache and (not ran.returncode or cache["when"] == "always"):
+            self._cache.save(key, checkout, cache["paths"])
+        artifacts = job.get("artifacts", {})
+        reports = {kind: checkout / path for kind, path in artifacts.get("reports", {}).items()}
+        return Job(checkout, Run(ran.returncode, ran.stdout, ran.stderr), reports)
+
+
+class Job:
+    """What became of a job, and the reports that it names."""
+
+    def __init__(self, checkout: Path, said: Run, reports: dict[str, Path]) -> None:
+        self.checkout, self.said, self.reports = checkout, said, reports
+        self.status = said.status
