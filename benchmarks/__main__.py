@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 #: In the order of a page's way. Each has BENCHMARKS: name -> function that yields rows.
-MODULES = ("extract", "pipeline", "watch", "edge", "faults")
+MODULES = ("extract", "pipeline", "watch", "edge", "faults", "following", "processing", "kills", "applying")
 
 
 def main(arguments: list[str] | None = None) -> int:

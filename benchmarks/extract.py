@@ -20,7 +20,7 @@ import msgspec
 from turbohtml import parse
 
 from benchmarks.sites import REAL_SITES, SCRATCH
-from benchmarks.timing import Figure, Row, environment, in_turn, say, within
+from benchmarks.timing import Figure, Row, environment, higher, in_turn, say, within
 from nimbus_tasks.extract import Rules, extract
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ _CONTENDERS: dict[str, Callable[[list[str]], float]] = {
 
 def extraction(size: Size) -> Iterator[Row]:
     """Pages a second on one core, beside the parser alone; on two; memory."""
-    paths = _pages(size)
+    paths = real_pages(size)
     if not paths:
         return
     say(f"extract: {len(paths):,} real pages of {', '.join(PACKAGES)}")
@@ -117,13 +117,13 @@ def extraction(size: Size) -> Iterator[Row]:
         "at most 3 x",
         ratio <= 3,
     )
-    yield _faster("extract files to JSON, two processes", rate["two"], rate["one"], "one process", 1.7)
+    yield higher("extract files to JSON, two processes", rate["two"], rate["one"], "one process", 1.7)
     yield within("extract files to JSON, peak memory of a process", Figure("MB", tuple(peaks)), below=200)
 
 
 def peers(size: Size) -> Iterator[Row]:
     """Pages a second beside tools that read built sites too."""
-    paths = _pages(size)
+    paths = real_pages(size)
     if not paths:
         return
     if not (_PEERS / "node_modules").is_dir() or not shutil.which("node"):
@@ -144,8 +144,8 @@ def peers(size: Size) -> Iterator[Row]:
             warm_ups=0,
         )
     rate = {name: figure.per_second(len(paths)) for name, figure in seconds.items()}
-    yield _faster("extract to JSON, one core", rate["extract"], rate["cheerio"], "cheerio, the same work", 5)
-    yield _faster(
+    yield higher("extract to JSON, one core", rate["extract"], rate["cheerio"], "cheerio, the same work", 5)
+    yield higher(
         "extract files to JSON, two processes", rate["two"], rate["pagefind"], "pagefind, indexing, all cores", 4
     )
 
@@ -153,12 +153,7 @@ def peers(size: Size) -> Iterator[Row]:
 BENCHMARKS = {"extract": extraction, "extract-peers": peers}
 
 
-def _faster(what: str, ours: Figure, beside: Figure, beside_what: str, at_least: float) -> Row:
-    ratio = ours.median / beside.median
-    return Row(what, ours, beside, beside_what, ratio, f"at least {at_least:g} x", ratio >= at_least)
-
-
-def _pages(size: Size) -> list[str]:
+def real_pages(size: Size) -> list[str]:
     found = [
         str(path)
         for package in PACKAGES
@@ -166,7 +161,7 @@ def _pages(size: Size) -> list[str]:
         if path.is_file() and not path.is_symlink()
     ]
     if not found:
-        say(f"extract: no real sites in {REAL_SITES}; `make sites` fetches them; not measured")
+        say(f"No real sites in {REAL_SITES}; `make sites` fetches them; not measured")
     return found[::4] if size.quick else found
 
 

@@ -1,4 +1,4 @@
-"""Servers that pages are published to: each an empty process of its own on this machine, on a free port.
+"""Where pages are published to. Servers are each an empty process of its own on this machine, on a free port.
 
 They keep what they store in memory where the system lets them: what is measured is who sends and what is sent, not
 how fast a disk says that it has written.
@@ -7,11 +7,12 @@ how fast a disk says that it has written.
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
+
+    from benchmarks.sites import Site
 
 _MEMORY = Path("/dev/shm")
 _CLASSIC = Path(__file__).parents[1] / "tests" / "edge" / "classic.js"
@@ -57,14 +60,42 @@ class Holds(Struct, frozen=True):
             sys.exit(f"{pages} pages were sent; stored: {len(self.pages)} records, {len(self.statuses)} statuses")
 
 
-class Server(Protocol):
-    """`environment` is what a `doit` there needs. The bulk address and the token are for a bare client."""
+class Target(Protocol):
+    """Where pages are published. `environment` is what a `doit` there needs."""
 
     environment: dict[str, str]
+
+    def holds(self, project: str) -> Holds: ...
+
+
+class Server(Target, Protocol):
+    """A target over HTTP. The bulk address and the token are for a bare client."""
+
     bulk: str
     token: str
 
-    def holds(self, project: str) -> Holds: ...
+    def address(self, key: str) -> str:
+        """Return where one value is to be had, with the token."""
+        ...
+
+
+class Embedded:
+    """The store in a site's own folder."""
+
+    def __init__(self, site: Site) -> None:
+        self.environment: dict[str, str] = {}
+        self.file = site.state / "kv.db"
+
+    def holds(self, project: str) -> Holds:
+        with contextlib.closing(sqlite3.connect(self.file)) as store:
+            found = dict(store.execute("SELECT key, value FROM kv WHERE key NOT LIKE 'logs:%'"))
+
+        def listed(kind: str) -> set[str]:
+            prefix = f"{kind}:{project}:"
+            return {key.removeprefix(prefix) for key in found if key.startswith(prefix)}
+
+        queue = msgspec.json.decode(found[f"queue:{project}"], type=_Queue)
+        return Holds(listed("page"), listed("status"), Counter(entry.page_id for entry in queue.items))
 
 
 class Rest:
@@ -86,6 +117,9 @@ class Rest:
         with self.fake.client() as client:
             return _holds(client, project, names="result", cursor=("result_info", "cursor"), value="/values/")
 
+    def address(self, key: str) -> str:
+        return f"{self.fake.namespace_url()}/values/{quote(key, safe='')}"
+
 
 class Worker:
     """Our Worker, asked with an API key; or a classic one, which has the admin's secret only."""
@@ -104,6 +138,9 @@ class Worker:
         with self.workerd.client() as admin:
             return _holds(admin, project, names="keys", cursor=("cursor",), value="/kv/")
 
+    def address(self, key: str) -> str:
+        return f"{self.workerd.url}/kv/{quote(key, safe='')}"
+
 
 class Classic(Worker):
     """What a classic Worker holds, one of ours over the same KV tells."""
@@ -118,8 +155,15 @@ class Classic(Worker):
 
 
 @contextlib.contextmanager
-def rest() -> Iterator[Rest]:
-    with Fake() as fake:
+def embedded(site: Site) -> Iterator[Embedded]:
+    site.forget("kv.db*", "claims.db*")
+    yield Embedded(site)
+
+
+@contextlib.contextmanager
+def rest(**options: Any) -> Iterator[Rest]:
+    """Start the fake of Cloudflare's API; `options` are its own (`requests=5000` in five minutes)."""
+    with Fake(**options) as fake:
         yield Rest(fake)
 
 

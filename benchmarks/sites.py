@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +27,7 @@ REAL_SITES = Path(os.environ.get("NIMBUS_REAL_SITES") or _CACHE / "sites").absol
 SCRATCH = Path(os.environ.get("TMPDIR") or _CACHE / "bench").absolute()
 
 SOURCE = "dist"
+_BATCH_SIZE = re.compile(r"^# max_pages_per_batch = \d+", re.MULTILINE)
 _PAGES_A_FOLDER = 100
 _SEED = 20240902
 _WORDS = (  # noqa: SIM905 - sixty quoted words would be harder to read
@@ -36,19 +39,22 @@ _WORDS = (  # noqa: SIM905 - sixty quoted words would be harder to read
 
 
 class Page(Struct, frozen=True):
-    """What a made page looks like."""
+    """What a made page looks like. flawed: no description, images without alternative text, a doubled comma."""
 
     name: str
     sections: int
     paragraphs: int
     list_rows: int
     words: int
+    flawed: bool = False
 
 
 #: Like a real page: of 5,119 pages of ten generators the median has 11.7 kB and 103 blocks; these, 11.9 and 106.
 TYPICAL = Page("typical", sections=8, paragraphs=3, list_rows=4, words=11)
 #: 1.4 kB and 7 blocks: for sites of which only the number of pages counts.
 SMALL = Page("small", sections=1, paragraphs=2, list_rows=2, words=10)
+#: As typical, with something to improve.
+FLAWED = Page("flawed", sections=8, paragraphs=3, list_rows=4, words=11, flawed=True)
 
 
 class Site(Struct, frozen=True):
@@ -68,6 +74,14 @@ class Site(Struct, frozen=True):
 
     def path_of(self, number: int) -> Path:
         return self.source / _name(number)
+
+    def allow_one_batch(self) -> None:
+        """Set that a batch may have all pages, however many; a new project says 1,000."""
+        file = self.folder / settings.PROJECT_FILE
+        text, times = _BATCH_SIZE.subn(f"max_pages_per_batch = {self.pages}", file.read_text(encoding="utf-8"))
+        if times != 1:
+            sys.exit(f"{file} does not say how many pages a batch may have")
+        file.write_text(text, encoding="utf-8")
 
     def edit(self, number: int, revision: int) -> None:
         """Change a line of text of one page, in place, as an editor's save does."""
@@ -129,14 +143,15 @@ def _html(number: int, page: Page, chance: random.Random, revision: int) -> byte
         return " ".join(pool[taken : taken + count])
 
     title = f"{words(3).title()} {number}"
+    description = f'<meta name="description" content="{words(12)}">\n'
     parts = [
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
-        f'<meta name="description" content="{words(12)}">\n'
+        f"{'' if page.flawed else description}"
         f'<link rel="canonical" href="https://example.com/{_name(number)}">\n'
         f'<link rel="stylesheet" href="/style.css">\n</head>\n<body>\n'
         '<header><nav><ul><li><a href="/">Home</a></li><li><a href="/prices.html">Prices</a></li>'
         f'</ul></nav></header>\n<main id="content">\n<h1>{title}</h1>\n<p class="lead">Revision {revision}: '
-        f"{words(page.words)}</p>\n"
+        f"{words(page.words)}{',, ' + words(3) if page.flawed else ''}</p>\n"
     ]
     for section in range(page.sections):
         parts.append(f'<section id="s{section}" class="section block">\n<h2>{words(4)}</h2>\n')
@@ -149,7 +164,9 @@ def _html(number: int, page: Page, chance: random.Random, revision: int) -> byte
         parts.append(f'<ul class="points">\n{rows}</ul>\n')
         if page.sections > 1:
             cells = "".join(f"<tr><th>{words(2)}</th><td>{words(5)}</td></tr>\n" for _ in range(2))
-            parts.append(f'<table class="prices">\n{cells}</table>\n<img src="/{words(1)}.jpg" alt="{words(4)}">\n')
+            image, seen = f"/{words(1)}.jpg", words(4)
+            alt = "" if page.flawed else f' alt="{seen}"'
+            parts.append(f'<table class="prices">\n{cells}</table>\n<img src="{image}"{alt}>\n')
         parts.append("</section>\n")
     parts.append("</main>\n<footer><p>Swiss Watch Repair, 12 Main Street</p></footer>\n</body>\n</html>\n")
     return "".join(parts).encode()

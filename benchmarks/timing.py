@@ -105,6 +105,13 @@ def faster(what: str, ours: Figure, beside: Figure, beside_what: str, at_least: 
     return Row(what, ours, beside, beside_what, ratio, target, None if at_least is None else ratio >= at_least)
 
 
+def higher(what: str, ours: Figure, beside: Figure, beside_what: str, at_least: float | None = None) -> Row:
+    """Return the row of something of which there should be at least so many times as much as of something else."""
+    ratio = ours.median / beside.median
+    target = "" if at_least is None else f"at least {at_least:g} x"
+    return Row(what, ours, beside, beside_what, ratio, target, None if at_least is None else ratio >= at_least)
+
+
 def within(
     what: str,
     ours: Figure,

@@ -1,4 +1,4 @@
-"""What benchmarks over HTTP share: uploads to empty servers, their bulk bodies kept, and their requests counted."""
+"""What benchmarks share: uploads to empty targets, their bulk bodies kept, and their requests counted."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from benchmarks.servers import Server
+    from benchmarks.servers import Server, Target
     from benchmarks.sites import Page, Site
+    from benchmarks.timing import Ended
 
     #: Starts an empty server.
     Serve = Callable[[], AbstractContextManager[Server]]
@@ -83,10 +84,15 @@ def recorded(site: Site, serve: Serve) -> Iterator[Recorded]:
 def publish(site: Site, serve: Serve) -> float:
     """Upload all pages to an empty server, and return the seconds of the process."""
     with serve() as server:
-        _forget(site)
-        ended = run(doit("upload"), site.folder, server.environment)
-        server.holds(project(site)).check(site.pages)
-    return ended.seconds
+        return upload(site, server).seconds
+
+
+def upload(site: Site, target: Target) -> Ended:
+    """Upload all pages to a target that is empty, and check that they are there."""
+    _forget(site)
+    ended = run(doit("upload"), site.folder, target.environment)
+    target.holds(project(site)).check(site.pages)
+    return ended
 
 
 def put_bodies(kept: Recorded, pages: int, serve: Serve, slots: int) -> float:
@@ -99,12 +105,18 @@ def put_bodies(kept: Recorded, pages: int, serve: Serve, slots: int) -> float:
 
 
 def requests_of(site: Site, server: Server, *arguments: str, forget: bool = False) -> list[Sent]:
-    """Upload, and return the requests that it took. The log is read as a user would."""
+    """Upload, and return the requests that it took."""
     if forget:
         _forget(site)
+    return requests_for(site, server, "upload", *arguments)
+
+
+def requests_for(site: Site, server: Server, *command: str) -> list[Sent]:
+    """Run a command, and return the requests that it took."""
     site.forget("log.jsonl")
     with _debug(site):
-        run(doit("upload", *arguments), site.folder, server.environment)
+        run(doit(*command), site.folder, server.environment)
+    # As a user would read it.
     log = site.folder / LOG_FILE
     lines = log.read_bytes().splitlines() if log.exists() else []
     return [msgspec.json.decode(line, type=Sent) for line in lines if b'"event":"request"' in line]
