@@ -6,7 +6,6 @@ A stage replaces its manifest last. One that is missing, or of an older version,
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks import files
+from nimbus_tasks.garbage import uncollected
 from nimbus_tasks.scan import Stamp, stamp_of
 from nimbus_tasks.settings import STATE_FOLDER
 from nimbus_tasks.validate import Issue
@@ -144,11 +144,5 @@ def _read(path: Path, shape: type[T]) -> T:
 
 
 def _decode(path: Path, shape: type[T]) -> T:
-    # Decoding makes nothing but live objects: looking for cycles among them doubles the time.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         return files.read_json(path, shape) or shape()
-    finally:
-        if collecting:
-            gc.enable()

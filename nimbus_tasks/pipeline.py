@@ -72,7 +72,19 @@ class Pipeline:
 
     @functools.cached_property
     def sources(self) -> extracting.Survey:
-        return extracting.survey(self.settings, self.maps, extracting.scan_sources(self.settings.source), self.spare)
+        return extracting.survey(self.settings, *self._look(), self.spare)
+
+    def _look(self) -> tuple[Scan, Scan]:
+        """Return what lies in the maps folder and in the source folder: both looked at at once."""
+        if "maps" in self.__dict__:
+            return self.maps, extracting.scan_sources(self.settings.source)
+        self._seen_lock = last_held(Path())
+        wait_for_maps = validating.begin_to_scan_maps()
+        try:
+            found = extracting.scan_sources(self.settings.source)
+        finally:
+            self.maps = wait_for_maps()
+        return self.maps, found
 
     @functools.cached_property
     def skipped(self) -> tuple[Odd, ...]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
+from nimbus_tasks.garbage import uncollected
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -45,6 +47,13 @@ def scan(folder: str, wanted: Callable[[str], bool]) -> Scan:
     Linked folders are not entered (they repeat pages, or never end), hidden ones neither. Errors of a single
     entry are reasons in `odd`; a folder that does not exist is an empty scan.
     """
+    with uncollected():
+        found = _walk(folder, wanted)
+    _let_clock_step(found.files)
+    return found
+
+
+def _walk(folder: str, wanted: Callable[[str], bool]) -> Scan:
     files: dict[str, Stamp] = {}
     odd: list[Odd] = []
     # "." is a folder too, but no path says so.
@@ -76,7 +85,6 @@ def scan(folder: str, wanted: Callable[[str], bool]) -> Scan:
                         files[path] = (status.st_mtime_ns, status.st_size, status.st_ctime_ns)
                     else:
                         odd.append(Odd(_sayable(path), _oddity(path, status)))
-    _let_clock_step(files)
     return Scan(files, tuple(sorted(odd)))
 
 

@@ -108,7 +108,7 @@ def survey(settings: Settings, maps: Scan, found: Scan, spare: Callable[[str], b
         and entry.stamp[1] == found.files[path][1]
         and (not entry.map_file or entry.map_file in maps.files)
     )
-    missing = [path for path in known.entries if path not in found.files]
+    missing = sorted(known.entries.keys() - found.files.keys())
     unreadable = tuple(f"{odd.path}/" for odd in found.odd if odd.failed)
     # A folder that a build has just emptied is no reason to forget the site, nor is one that cannot be read.
     kept = frozenset(path for path in missing if not found.files or path.startswith(unreadable) or spare(path))

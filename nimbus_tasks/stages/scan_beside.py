@@ -1,4 +1,4 @@
-"""Two folders looked at at once: one of them by a forked child, on another core.
+"""A folder looked at by a forked child, on another core, while this process looks at another one.
 
 Where nothing changed, a run is little else than a look at every file of two folders, and Python looks at one file at a
 time however many threads there are. The child's answer is the value that `scan` would have returned here.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from nimbus_tasks.garbage import uncollected
 from nimbus_tasks.scan import Scan, scan
 
 if TYPE_CHECKING:
@@ -36,10 +37,12 @@ def scan_beside(folder: str, wanted: Callable[[str], bool]) -> Callable[[], Scan
 
     if sys.platform != "linux" or threading.active_count() > 1 or (os.cpu_count() or 1) < 2:
         return here
+    source, sink = os.pipe()
     try:
-        source, sink = os.pipe()
         child = os.fork()
-    except OSError:
+    except OSError:  # no more processes for this user
+        os.close(source)
+        os.close(sink)
         return here
     if not child:
         _answer(here, sink)
@@ -50,7 +53,8 @@ def scan_beside(folder: str, wanted: Callable[[str], bool]) -> Callable[[], Scan
             answer = pipe.read()
         os.waitpid(child, 0)
         try:
-            return _decode(answer)
+            with uncollected():
+                return _decode(answer)
         except msgspec.MsgspecError:
             return here()
 
