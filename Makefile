@@ -6,6 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SITES  := .cache/sites
 SHELLS := .cache/shells
+# Half again as many as there are cores: tests wait for processes much of their time.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(-(-3 * (os.cpu_count() or 1) // 2))')
 SHELL_PACKAGES := zsh zsh-common fish fish-common libpcre2-32-0
 # Real sites to extract in tests and benchmarks: HTML as generators wrote it.
 SITE_PACKAGES := python3.11-doc apache2-doc sqlite3-doc libgtk-3-doc debian-handbook
@@ -25,8 +27,8 @@ run: $(VENV)/installed  ## Publish the example site into the embedded store, and
 	@echo "Change a page:            edit examples/site/about.html, then run: .venv/bin/doit"
 	@echo "All commands:             .venv/bin/doit list"
 
-test: $(VENV)/tested sites servers shells docsite/node_modules  ## All tests but the long ones, on all cores; pure rooms must be covered to the last branch
-	pytest -n auto -m "not soak" --cov --cov-report=
+test: $(VENV)/tested sites servers shells docsite/node_modules  ## All tests but the long ones; pure rooms must be covered to the last branch
+	pytest -n $(WORKERS) --dist worksteal -m "not soak" --cov --cov-report=
 	coverage report --fail-under=100 --include='$(PURE)'
 
 PURE := nimbus_tasks/apply/*,nimbus_tasks/optimise/*,nimbus_tasks/extract/*,nimbus_tasks/validate/*,nimbus_tasks/ci/*,nimbus_tasks/console/abilities.py,nimbus_tasks/console/characters.py,nimbus_tasks/json_schema.py,nimbus_tasks/plan.py,nimbus_tasks/records.py,nimbus_tasks/batches/*,nimbus_tasks/kv/packing.py,nimbus_tasks/kv/pacing.py,nimbus_tasks/kv/steady.py,nimbus_tasks/kv/rehearsal.py,nimbus_tasks/verdict.py,nimbus_tasks/outcome.py,nimbus_tasks/watch/agenda.py,nimbus_tasks/watch/meaning.py,nimbus_tasks/watch/complaints.py,nimbus_tasks/watch/wrong.py,nimbus_tasks/command_line.py,nimbus_tasks/nearest.py,nimbus_tasks/doctor/findings.py,nimbus_tasks/doctor/judging.py,nimbus_tasks/completion/bash.py,nimbus_tasks/completion/zsh.py,nimbus_tasks/completion/fish.py,nimbus_tasks/completion/tasks.py,nimbus_tasks/settings/mistakes.py
@@ -41,7 +43,7 @@ docs: $(VENV)/checked docsite/node_modules  ## The documentation as a site, in .
 	python -m docsite
 
 soak: $(VENV)/tested sites servers  ## The long tests: every page of every real site, more kills
-	pytest -n auto -m soak --timeout 3600
+	pytest -n $(WORKERS) --dist worksteal -m soak --timeout 3600
 
 bench: $(VENV)/tested sites servers peers  ## Measure, side by side with peers, in one run
 	python -m benchmarks $(ARGS)

@@ -57,12 +57,12 @@ def check_that_faults_were_met(trials: list[dict[str, Any]], *faults: str) -> No
 @pytest.mark.parametrize("part", range(4))
 def test_a_few_trials_of_each_fault(tmp_path: Path, part: int) -> None:
     faults = list(FAULTS)[part::4]
-    check_that_faults_were_met(make_trials(tmp_path, "cloudflare", "--trials=3", *faults, seconds=110), *faults)
+    check_that_faults_were_met(make_trials(tmp_path, "cloudflare", "--trials=2", *faults, seconds=110), *faults)
 
 
 @needs_workerd
 def test_a_few_trials_through_the_worker(tmp_path: Path) -> None:
-    trials = make_trials(tmp_path, "gateway", "--trials=3", *AT_THE_GATEWAY, seconds=110)
+    trials = make_trials(tmp_path, "gateway", "--trials=2", *AT_THE_GATEWAY, seconds=110)
     check_that_faults_were_met(trials, *AT_THE_GATEWAY)
 
 
