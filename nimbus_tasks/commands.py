@@ -128,7 +128,7 @@ class Commands:
     def init(self, name: str, domain: str, source: str, *, as_json: bool = False) -> int:
         """Make a project here; one that exists stays as it is."""
         from nimbus_tasks import project  # noqa: PLC0415
-        from nimbus_tasks.stages import uploading  # noqa: PLC0415
+        from nimbus_tasks.stages.reaching import store_project  # noqa: PLC0415
 
         try:
             existing = settings.load(Path())
@@ -154,7 +154,7 @@ class Commands:
         # Nothing is written before it is known to be readable again.
         checked = settings.parse(made, {})
         project.write(made)
-        uploading.store_project(checked)
+        store_project(checked)
         self.console.line(f"✅ Project {project_id} ({name}): {PROJECT_FILE}")
         self.console.line(f"   Source: {source or 'none, maps come from another tool'}")
         self.console.line("   Next: doit")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 #: How alike two names must be to be taken for each other: 0 nothing, 1 equal (`difflib`).
 ALIKE = 0.6
@@ -13,10 +13,15 @@ ALIKE = 0.6
 
 def nearest(name: str, known: Collection[str], *, alike: float = ALIKE) -> str:
     """Return the known name that is most like this one, empty where none is."""
+    found = closest(name, known, most=1, alike=alike)
+    return found[0] if found else ""
+
+
+def closest(name: str, known: Iterable[str], *, most: int = 3, alike: float = 0.0) -> list[str]:
+    """Return so many of the known names at most, those most like this one first; by default however unlike they are."""
     import difflib  # noqa: PLC0415 - only when something is wrong
 
-    found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=alike)
-    return found[0] if found else ""
+    return difflib.get_close_matches(name, sorted(set(known)), n=most, cutoff=alike)
 
 
 def meant_tasks(name: str, known: Collection[str]) -> list[str]:

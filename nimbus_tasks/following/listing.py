@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING
 
@@ -12,14 +11,15 @@ from nimbus_tasks import records
 from nimbus_tasks.batches.lifecycle import summary_of
 from nimbus_tasks.errors import SettingsError
 from nimbus_tasks.kv import all_names
+from nimbus_tasks.nearest import closest
 from nimbus_tasks.records import BatchPage, BatchRecord, BatchState, BatchSummary
 
 if TYPE_CHECKING:
     from nimbus_tasks.following.target import OpenTarget
 
 _BATCH_ID = re.compile(r"batch_\d{8}_\d{6}")
-#: Batches that an error names.
-NEAREST = 3
+#: Batches that an error names where none was asked for.
+NEWEST = 3
 
 
 class ListedBatch(Struct, frozen=True):
@@ -100,7 +100,7 @@ async def which_batch(target: OpenTarget, batch_id: str) -> BatchRecord:
         SettingsError: it has not.
     """
     if not batch_id:
-        newest = sorted(await _ids(target), reverse=True)[:NEAREST]
+        newest = sorted(await _ids(target), reverse=True)[:NEWEST]
         hint = f"Newest: {', '.join(newest)}." if newest else "There is none yet: run doit upload."
         raise SettingsError("Say which batch, with --batch.", hint)
     found = await find_batch(target, batch_id)
@@ -129,5 +129,5 @@ def _begun_here(target: OpenTarget, batch_id: str) -> BatchRecord | None:
 
 
 async def _nearest(target: OpenTarget, batch_id: str) -> str:
-    nearest = difflib.get_close_matches(batch_id, await _ids(target), n=NEAREST, cutoff=0)
+    nearest = closest(batch_id, await _ids(target))
     return f"Closest: {', '.join(nearest)}." if nearest else "There is none yet: run doit upload."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from nimbus_tasks import records
 from nimbus_tasks.errors import SettingsError
+from nimbus_tasks.nearest import closest
 from nimbus_tasks.reading import decode
 from nimbus_tasks.records import (
     BatchPage,
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from nimbus_tasks.manifest import Pages
 
 _PAGE_ID = re.compile(r"page_[0-9a-f]{12}")
-#: Paths that an error names.
-NEAREST = 3
 
 
 class Digests(Struct, frozen=True, omit_defaults=True):
@@ -146,5 +144,5 @@ async def _nearest(target: OpenTarget, here: Pages, path: str) -> str:
     """Name the paths that look most like it. Records are not read for that: a site may have many."""
     known: Iterable[str] = {entry.source_path for entry in here.entries.values()}
     known = sorted({*known, *(row.source_path for row in target.known_pages().values())} - {""})
-    nearest = difflib.get_close_matches(path, known, n=NEAREST, cutoff=0)
+    nearest = closest(path, known)
     return f"Nearest: {', '.join(nearest)}." if nearest else "No page is known here yet: run doit upload."

@@ -23,7 +23,7 @@ from nimbus_tasks.records import BatchRecord, QueueRecord
 from nimbus_tasks.request import Request
 from nimbus_tasks.slots import in_slots
 from nimbus_tasks.stages.freshness import now
-from nimbus_tasks.stages.uploading import pacing, target_identity
+from nimbus_tasks.stages.reaching import pacing, target_identity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence

@@ -206,7 +206,7 @@ class GatewayCommands:
         """Ask something of the target, as its admin."""
         from nimbus_tasks.kv.open import KV_FILE, open_steadily  # noqa: PLC0415
         from nimbus_tasks.request import Request  # noqa: PLC0415
-        from nimbus_tasks.stages.uploading import pacing  # noqa: PLC0415
+        from nimbus_tasks.stages.reaching import pacing  # noqa: PLC0415
 
         settings = self.pipeline.settings
         if settings.target.store == "sqlite":

@@ -6,7 +6,6 @@ list names, a key that the list has lost is still found, and so can be revoked.
 
 from __future__ import annotations
 
-import difflib
 import re
 import secrets
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +17,7 @@ from nimbus_tasks import records
 from nimbus_tasks.errors import SettingsError, StoreError
 from nimbus_tasks.gateway.wish import SHOWN_DIGITS
 from nimbus_tasks.kv import Write, all_names
+from nimbus_tasks.nearest import closest
 from nimbus_tasks.project import project_key, project_record
 from nimbus_tasks.records import ApiKeyRecord, ApiKeyUsage, EmailRecord, UserRecord
 
@@ -178,7 +178,7 @@ def _hashed(known: list[KnownKey], hashed: str, owner: str) -> KnownKey:
 
 
 def _unknown(which: str, given: str, known: Iterable[str], owner: str) -> SettingsError:
-    nearest = difflib.get_close_matches(given, sorted(set(known)), n=3, cutoff=0)
+    nearest = closest(given, known)
     hint = f"Closest: {', '.join(nearest)}." if nearest else "There is no key yet: doit nimbus:key:create makes one."
     return SettingsError(f"{owner or 'This project, which has no owner yet,'} has no key {which}.", hint)
 

@@ -27,7 +27,7 @@ from nimbus_tasks.reading import decode
 from nimbus_tasks.records import ProjectRecord, ProjectSettings
 from nimbus_tasks.request import Request
 from nimbus_tasks.stages.freshness import now
-from nimbus_tasks.stages.uploading import pacing, target_identity
+from nimbus_tasks.stages.reaching import pacing, target_identity
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -15,7 +15,7 @@ from nimbus_tasks.kv.open import open_steadily
 from nimbus_tasks.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.reconcile import Difference, compare, lost_from_queue, reconcile
 from nimbus_tasks.request import Request
-from nimbus_tasks.stages.uploading import pacing, target_identity
+from nimbus_tasks.stages.reaching import pacing, target_identity
 from nimbus_tasks.stages.validating import candidates
 
 if TYPE_CHECKING:

@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks import records
-from nimbus_tasks.batches.lifecycle import takes_pages
 from nimbus_tasks.closing import count_usage
 from nimbus_tasks.context import Context, UnreadableMapError
-from nimbus_tasks.errors import SettingsError
-from nimbus_tasks.kv import Write
 from nimbus_tasks.kv.open import open_steadily
-from nimbus_tasks.kv.pacing import Pacing
 from nimbus_tasks.kv.rehearsal import Cost, RehearsalStore
 from nimbus_tasks.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.outcome import Outcome
 from nimbus_tasks.plan import Plan, Wishes, make_plan, split_into_batches
-from nimbus_tasks.project import project_key, project_record
+from nimbus_tasks.project import project_record
 from nimbus_tasks.publish import publish
 from nimbus_tasks.queues import sender_for
-from nimbus_tasks.reading import read_batches
 from nimbus_tasks.reconcile import reconcile
-from nimbus_tasks.request import Request
 from nimbus_tasks.scan import stamp_of
+from nimbus_tasks.stages.batching import chosen_batch, end_batches, free_batch_id
 from nimbus_tasks.stages.freshness import now
+from nimbus_tasks.stages.reaching import pacing, target_identity
 from nimbus_tasks.stages.validating import candidates
 from nimbus_tasks.validate import extraction_of
 
@@ -43,10 +37,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.manifest import Pages
     from nimbus_tasks.plan import Candidate
     from nimbus_tasks.queues.sending import Sender
+    from nimbus_tasks.request import Request
     from nimbus_tasks.settings import Settings
-
-#: How many seconds ahead a free batch id is looked for.
-BATCH_SECONDS = 3600
 
 
 class Uploaded(Struct, frozen=True):
@@ -127,8 +119,8 @@ async def _against(
 ) -> Uploaded:
     here = candidates(pages)
     formerly = await _believe(store, ledger, settings, here)
-    await _end_batches(store, ledger, settings.project.id)
-    chosen = await _chosen_batch(store, ledger, settings.project.id, request)
+    await end_batches(store, ledger, settings.project.id)
+    chosen = await chosen_batch(store, ledger, settings.project.id, request)
     open_batches = [batch_id for batch_id, (_, is_open) in ledger.batches().items() if is_open]
     wishes = Wishes(
         force=request.force,
@@ -164,20 +156,6 @@ def _is_complete(outcome: Outcome) -> bool:
     return not (outcome.stopped or outcome.failed or outcome.waiting or outcome.refusal)
 
 
-def target_identity(store: Store, settings: Settings) -> str:
-    """Return what a ledger must speak of to be believed: this store, and this project in it."""
-    return f"{store.identity} {settings.project.id}"
-
-
-def pacing(settings: Settings, request: Request) -> Pacing:
-    """Return the pace that the settings and the request ask for."""
-    return Pacing(
-        slots=settings.upload.concurrency if request.concurrency is None else request.concurrency,
-        delay=(settings.upload.delay if request.delay is None else request.delay) / 1000,
-        give_up_after=settings.upload.give_up_after,
-    )
-
-
 async def _believe(store: Store, ledger: Ledger, settings: Settings, here: list[Candidate]) -> frozenset[str]:
     """Ask the target what it holds where the ledger cannot say; return the pages that it used to hold."""
     identity = target_identity(store, settings)
@@ -189,36 +167,9 @@ async def _believe(store: Store, ledger: Ledger, settings: Settings, here: list[
     return formerly
 
 
-async def _end_batches(store: Store, ledger: Ledger, project_id: str) -> None:
-    """Close open batches that have moved on at the target: their unfinished pages go into another one."""
-    open_batches = [batch_id for batch_id, (_, is_open) in ledger.batches().items() if is_open]
-    for batch_id, record in (await read_batches(store, project_id, open_batches)).items():
-        if not takes_pages(record.status):
-            ledger.close_batch(batch_id)
-
-
-async def _chosen_batch(store: Store, ledger: Ledger, project_id: str, request: Request) -> str:
-    """Return the batch to go on with, if there is such a batch and it takes pages."""
-    batch_id = request.batch
-    if not batch_id or ledger.batches().get(batch_id, ("", False))[1]:
-        return batch_id
-    record = (await read_batches(store, project_id, [batch_id])).get(batch_id)
-    if record is not None and takes_pages(record.status):
-        return batch_id
-    if not request.insist:
-        return ""
-    if record is not None:
-        raise SettingsError(f"Batch {batch_id} is {record.status} and takes no more pages.", "Leave out --batch.")
-    import difflib  # noqa: PLC0415 - only when something is wrong
-
-    nearest = difflib.get_close_matches(batch_id, ledger.batches(), n=3, cutoff=0)
-    hint = f"Closest: {', '.join(nearest)}." if nearest else "There is none yet: leave out --batch."
-    raise SettingsError(f"There is no batch {batch_id}.", hint)
-
-
 def _context(store: Store, ledger: Ledger, settings: Settings, pages: Pages, request: Request) -> Context:
     async def name_batch() -> str:
-        return await _free_batch_id(store, ledger, settings.project.id)
+        return await free_batch_id(store, ledger, settings.project.id)
 
     def extraction(page: Candidate) -> msgspec.Raw:
         return _extraction(page, pages)
@@ -237,19 +188,6 @@ def _context(store: Store, ledger: Ledger, settings: Settings, pages: Pages, req
     )
 
 
-async def _free_batch_id(store: Store, ledger: Ledger, project_id: str) -> str:
-    """Return the id of this second, or of the next one that no batch has."""
-    moment = datetime.now(UTC)
-    taken = ledger.batches()
-    for second in range(BATCH_SECONDS):
-        batch_id = records.batch_id(moment + timedelta(seconds=second))
-        if batch_id not in taken:
-            key = records.batch_key(project_id, batch_id)
-            if key not in await store.get([key]):
-                return batch_id
-    raise SettingsError("No batch id is free for an hour from now.", "Is this machine's clock right?")
-
-
 def _extraction(page: Candidate, pages: Pages) -> msgspec.Raw:
     """Read a map that was valid a moment ago, and return what its record holds of it."""
     try:
@@ -261,18 +199,3 @@ def _extraction(page: Candidate, pages: Pages) -> msgspec.Raw:
     if stamp_of(status) != pages.entries[page.map_file].stamp:
         raise UnreadableMapError(f"{page.map_file} changed while it was uploaded; run doit upload again")
     return extraction_of(data)
-
-
-def store_project(settings: Settings) -> None:
-    """Store the record of a project that has none at the target yet."""
-
-    async def put() -> None:
-        store = await open_steadily(Path(), settings, pacing(settings, Request()))
-        try:
-            key = project_key(settings)
-            if key not in await store.get([key]):
-                await store.put([Write(key, msgspec.json.encode(project_record(settings, store.owner)))])
-        finally:
-            await store.close()
-
-    asyncio.run(put())
