@@ -1,8 +1,8 @@
 """From the save of a page to its record in the store: `doit watch`, beside `gulp.watch` with a hand-written uploader.
 
-What is subtracted is the debounce that the user sets (100 ms, for both), and nothing else. Ours waits longer:
-watchfiles sleeps in steps, a change comes somewhere within a step, and only a whole further step without any other
-change ends the wait. Without all that ("cycle") is what the pipeline itself takes, as its own line says.
+What is subtracted is the debounce that the user sets (100 ms, for both), and nothing else. Ours waits up to 10 ms more:
+watchfiles tells of changes in steps of that length. Without all that ("cycle") is what the pipeline itself takes, as
+its own line says.
 
 Each contender watches a site of its own; their saves come in turn, so that a noisy minute hits all of them.
 """
@@ -136,7 +136,12 @@ def _ours_at_gateway(pages: int) -> Iterator[Contender]:
 def _watching(site: Site, settings: dict[str, str]) -> Iterator[Callable[[], float]]:
     command = [sys.executable, "-u", "-m", "doit", "watch", "--debounce", str(DEBOUNCE_MS)]
     with subprocess.Popen(
-        command, cwd=site.folder, env=environment(settings), stdout=subprocess.PIPE, text=True
+        command,
+        cwd=site.folder,
+        env=environment(settings),
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
     ) as watch:
         assert watch.stdout is not None
         try:
@@ -147,6 +152,11 @@ def _watching(site: Site, settings: dict[str, str]) -> Iterator[Callable[[], flo
             watch.stdout.read()
     if watch.returncode:
         sys.exit(f"doit watch ended with {watch.returncode}")
+
+
+def _heed_ctrl_c() -> None:
+    # A shell's background job ignores it, and so would its children.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
