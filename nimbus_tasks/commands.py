@@ -74,7 +74,9 @@ class Commands:
         request.check()
         check_reports(request.code_quality, request.junit)
         if validate_first:
-            self.pipeline.validate(self._progress("Validating"), request.folder)
+            report = self.pipeline.validate(self._progress("Validating"), request.folder)
+            if not report.maps:
+                self.console.warn(f"There are no map files (*.json) in {request.folder}: nothing can be uploaded.")
         chosen = self.pipeline.settings
         invalid = list(summarizing.invalid_results(self.pipeline.pages_in(request.folder)))
         concurrency = request.concurrency or chosen.upload.concurrency

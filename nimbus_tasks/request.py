@@ -49,6 +49,8 @@ class Request(Struct, frozen=True):
             raise SettingsError(f"--limit={self.limit} is less than nothing.", "0 means: all of them.")
         if self.concurrency is not None and not 0 < self.concurrency <= MOST_SLOTS:
             raise SettingsError(f"--concurrency={self.concurrency} must be 1 to {MOST_SLOTS}.")
+        if self.delay is not None and self.delay < 0:
+            raise SettingsError(f"--delay={self.delay} is less than nothing.", "-1 means: as in the settings.")
 
 
 def check_reports(code_quality: str, junit: str) -> None:
@@ -57,6 +59,19 @@ def check_reports(code_quality: str, junit: str) -> None:
     Raises:
         SettingsError: it names the option.
     """
-    for option, path in (("code-quality", code_quality), ("junit", junit)):
+    for option, path, beginning in (("code-quality", code_quality, b"["), ("junit", junit, b"<?xml")):
         if path and (path.endswith("/") or Path(path).is_dir()):
             raise SettingsError(f"--{option}={path} is a folder.", f"Name a file, such as {path.rstrip('/')}/{option}.")
+        if path and not _may_be_written(Path(path), beginning):
+            raise SettingsError(f"--{option}={path} is there, and is no such report.", "Name another file.")
+    if code_quality and junit and Path(code_quality) == Path(junit):
+        raise SettingsError(f"--code-quality and --junit both name {junit}.", "Name two files.")
+
+
+def _may_be_written(path: Path, beginning: bytes) -> bool:
+    """Say whether a report may take this place: nothing is there, or one of an earlier run. A page never is."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(beginning)) in (b"", beginning)
+    except OSError:
+        return True  # nothing, or what cannot be read, which cannot be written either and will be told then

@@ -30,7 +30,7 @@ def request_of(options: dict[str, Any], *, folder: str = MAPS_FOLDER) -> Request
         limit=options["limit"],
         batch=options["batch"],
         concurrency=options["concurrency"] or None,
-        delay=None if options["delay"] < 0 else options["delay"],
+        delay=None if options["delay"] == -1 else options["delay"],
         dry_run=options["dry_run"],
         force=options["force"],
         folder=folder,
