@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from editing import GOOD_HEAD, SENTENCES, block, changes, texts
+from editing import GOOD_HEAD, SENTENCES, block, changes, page, texts
+from msgspec.structs import replace
 
+from nimbus_tasks.optimise.rules import improve
 from nimbus_tasks.optimise.rules.sentences import is_whole, sentences
 
 FIRST, SECOND, THIRD = SENTENCES
@@ -42,6 +44,7 @@ def test_a_title_that_is_too_long_loses_the_sites_name(separator: str) -> None:
         f"Berlin | {LONG} | all makers welcome",
         "Watches | Uhren Meier",  # short enough
         "x" * 61,
+        f"{LONG[:-1]} | Bern",  # hardly too long
     ],
 )
 def test_a_title_of_which_nothing_can_go_for_sure_is_left_alone(text: str) -> None:
@@ -53,12 +56,43 @@ def test_a_site_that_says_its_name_may_stand_first() -> None:
     assert title(f"{LONG} \u2013 Uhren Meier", **{"og:site_name": "Uhren Meier"}) == LONG
 
 
+@pytest.mark.parametrize(
+    ("canonical", "path", "kept"),
+    [
+        ("https://www.example.com/", "dist/a.html", True),
+        ("https://www.example.com", "dist/a.html", True),
+        ("https://www.example.com/de/index.html", "dist/a.html", True),
+        ("https://www.example.com/fr/", "dist/a.html", False),
+        ("https://www.example.com/watches/", "dist/watches/index.html", False),
+        ("https://www.example.com/shop/", "dist/index.html", True),
+        ("", "index.html", True),
+        ("", "dist/index.html", True),
+        ("", "web/dist/de/index.html", True),
+        ("", "web/dist/shop/index.html", False),
+        ("", "dist/watches.html", False),
+        ("http://[broken", "dist/watches.html", False),
+    ],
+)
+def test_a_home_page_keeps_the_sites_name(canonical: str, path: str, kept: bool) -> None:
+    head = GOOD_HEAD | {"title": f"{LONG} | Uhren Meier", "canonical": canonical, "lang": "de"}
+    found = improve(replace(page(block("p", "Words"), head=head), source_path=path)).changes
+    assert [change.id for change in found] == ([] if kept else ["title"])
+
+
+def test_an_addition_goes_too_where_the_main_heading_does_without_it() -> None:
+    text = "iPhone 12 repair - screen, battery, camera and everything else - PhoneFix Manchester"
+    assert title(text, "iPhone 12 Repair") == "iPhone 12 repair"
+    assert title(text, "All repairs") == text
+
+
 def test_what_the_main_heading_speaks_of_is_no_name_of_a_site() -> None:
     text = f"{LONG} | Rolex"
     assert title(text + " Daytona", "All about the Rolex Daytona") == text + " Daytona"
 
 
-@pytest.mark.parametrize("placeholder", ["", "  ", "Untitled", "Document", "index.html", "Unbenanntes Dokument"])
+@pytest.mark.parametrize(
+    "placeholder", ["", "  ", "Untitled", "Document", "index.html", "Unbenanntes Dokument", "Welcome!"]
+)
 def test_a_title_that_says_nothing_becomes_the_main_heading(placeholder: str) -> None:
     assert title(placeholder, "Watch repair", "Prices") == "Watch repair"
 
@@ -73,6 +107,7 @@ def test_the_main_heading_is_the_first_of_the_highest_level() -> None:
 def test_no_title_is_made_where_no_heading_is_one() -> None:
     assert title("Untitled", "x" * 61) == "Untitled"
     assert title("Untitled", "Page title") == "Untitled"
+    assert title("Untitled", "Welcome") == title("Untitled", "Herzlich willkommen!") == "Untitled"
     assert title("Untitled") == "Untitled"
     assert texts(block("h1", "Réparation", lang="fr"), head=GOOD_HEAD | {"title": "Document", "lang": "en"}) == {}
 
@@ -134,11 +169,45 @@ def test_paragraphs_with_something_between_them_do_not_join(kind: str) -> None:
         "Call foo(bar) = baz to get the value of it, and then call it again until it ends.",
         "Supercalifragilisticexpialidocious antidisestablishmentarianism indeed.",
         "我们在自己的车间修理所有制造商的机械手表。" * 4 + "End of it all, says the man here.",
+        "Please enter your user name and the word that we have sent to you by letter.",
+        "Have you forgotten the word? Click here to reset it now, it does not take long.",
+        "Sorry, nothing stands here any more. Look at our home page for what you want.",
+        "Oh dear, the page that you asked for could not be found on this server of ours.",
+        "This website requires JavaScript to be enabled in your browser to show anything.",
+        "EUR 199.00 incl. VAT. A watch of our own, with a strap of leather and a box.",
+        "€ 199 for a watch of our own, with a strap of leather and a box of wood.",
+        "A watch of our own, with a strap of leather, in stock. Add to basket at once.",
+        "Uhren Meier, Inhaber Max Meier, Lange Straße 5, 10115 Berlin, Deutschland, Europa.",
+        "Harbour Lane Repairs are to be found at the harbour of Portsea, PO1 3AB, England.",
+        "Deprecated since version three: use the other function for this, it is better.",
+        "See also the lists of all objects, of all constants, and of all the functions.",
+        "New in version three: the other function, which is for all of this and better.",
+        "THE SOFTWARE IS PROVIDED AS IT IS, WITHOUT WARRANTY OF ANY KIND WHATSOEVER.",
+        "What does a repair cost? How long does it take to get my watch back? Who are you?",
+        "We repair watches .NET , then we sell them again to whoever wants to have one .",
         "An open (bracket that is never closed makes this sentence none that could stand alone.",
     ],
 )
 def test_what_is_no_prose_is_no_description(text: str) -> None:
     assert description(text) == ""
+
+
+def test_a_slip_that_is_not_mended_is_not_quoted() -> None:
+    slip = "We repair watches and clocks of all makers in our own workshop in the town of {} ."
+    assert description(slip.format("bern"), lang="en") == ""
+    assert description(slip.format("Bern"), lang="en") == slip.format("Bern").replace(" .", ".")
+    marks = "We repair watches ! and we repair all kinds of clocks in our own workshop in town."
+    assert description(marks, lang="en") == ""
+    assert description(marks, lang="fr") == marks
+
+
+def test_an_answer_does_not_stand_without_its_question() -> None:
+    for kind in ("h3", "summary", "dt"):
+        found = texts(block(kind, "Do you repair clocks?"), block("p", FIRST), head={"title": "Watches"})
+        assert found == {}
+    found = texts(block("h3", "Clocks?"), block("p", FIRST), block("p", SECOND), head={"title": "Watches"})
+    assert found["metaDescription"] == SECOND
+    assert description(f"Is your watch broken? {FIRST}") == f"Is your watch broken? {FIRST}"
 
 
 def test_only_the_first_paragraphs_tell_what_a_page_is_about() -> None:

@@ -36,6 +36,8 @@ PIECES = [
         ",",
         ",,",
         " ,",
+        " .",
+        "&",
         "!",
         "!!",
         " !",
@@ -89,7 +91,7 @@ PIECES = [
 ]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=40)
 LANGUAGES = st.sampled_from(["", "en", "en-US", "de", "fr", "es", "zh", "ja", "x"])
-TYPES = st.sampled_from(["p", "p", "p", "li", "img", "img", "pre", *HEADINGS])
+TYPES = st.sampled_from(["p", "p", "p", "li", "img", "img", "figcaption", "pre", *HEADINGS])
 SOURCES = st.sampled_from(["", "IMG_1.jpg", "old-clock.jpg", "clock-2.png", "часы.png", "data:x", "http://["]) | TEXTS
 
 
@@ -99,7 +101,9 @@ def blocks(draw: st.DrawFn):
     if kind == "img":
         content = draw(st.just("") | TEXTS)
         says = draw(
-            st.dictionaries(st.sampled_from(["alt", "role", "width", "lang"]), st.sampled_from(["", "none", "9"]))
+            st.dictionaries(
+                st.sampled_from(["alt", "role", "width", "lang", "title"]), st.sampled_from(["", "none", "9"])
+            )
         )
         return block(kind, content, src=draw(SOURCES), **says)
     says = {"lang": draw(LANGUAGES)} if draw(st.integers(0, 4)) == 0 else {}

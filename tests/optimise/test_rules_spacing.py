@@ -28,6 +28,12 @@ from editing import GOOD_HEAD, block, changes, texts, tidy
         ("L'heure , c'est l'heure", "L'heure, c'est l'heure"),
         ("Часы , ремонт", "Часы, ремонт"),
         ("One , two , three , four", "One, two, three, four"),
+        ("Ask for a quote ,we answer ,gladly", "Ask for a quote, we answer, gladly"),
+        ("5XL ! Preise", "5XL! Preise"),
+        ("Preise ab 5 EUR .", "Preise ab 5 EUR."),
+        ("Open from 9 to 5 .", "Open from 9 to 5."),
+        ("Tickets at the door? “Yes .”", "Tickets at the door? “Yes.”"),
+        ("Watches & clocks , repaired", "Watches & clocks, repaired"),
     ],
 )
 def test_slips_of_typing_are_mended(slip: str, mended: str) -> None:
@@ -38,6 +44,13 @@ def test_slips_of_typing_are_mended(slip: str, mended: str) -> None:
     "text",
     [
         "And so on...",
+        "And So . . .",
+        "Run git add .",
+        "Home . About",
+        "Nf3 ! Then",
+        "if (a && b) , then",
+        "take &x , then",
+        "write &amp; , then",
         "And so on… more",
         "What?! Really!? Yes?!",
         "3,5 and 1,000,000 and 0.5",

@@ -7,30 +7,32 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from nimbus_tasks.optimise import HEADINGS, MAX_ALT, TITLE
+from nimbus_tasks.optimise import HEADINGS, MAX_ALT
 from nimbus_tasks.optimise.rules.edit import Edit
 from nimbus_tasks.optimise.rules.file_names import words_of
 from nimbus_tasks.optimise.rules.language import is_foreign, is_latin
 from nimbus_tasks.optimise.rules.spacing import manners_of, tidied
+from nimbus_tasks.optimise.rules.spelling import spelled, spelling_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from nimbus_tasks.optimise import Page
     from nimbus_tasks.optimise.rules.edit import RuleName
+    from nimbus_tasks.optimise.rules.spelling import Spelling
     from nimbus_tasks.records import Block
 
 _DECORATION = frozenset({"none", "presentation"})
 #: Pixels. Smaller images are signs beside a text, or dots that count visitors: their files' names tell nobody anything.
 _SMALLEST = 32
-_WORD = re.compile(r"[^\W\d_]+")
 #: The number of a chapter: it does not number the picture.
 _NUMBER = re.compile(r"^\d+(?:\.\d+)*\.?\s+(?=[^\W\d_])")
 
 
 def describe_images(page: Page) -> Iterator[Edit]:
-    """Yield alternative texts, from the file's name or else from the nearest heading. Each is given once."""
+    """Yield alternative texts: from a title, a caption, the file's name, or the nearest heading. Each is given once."""
     places = [
         place
         for place, block in enumerate(page.blocks)
@@ -39,12 +41,12 @@ def describe_images(page: Page) -> Iterator[Edit]:
     if not places:
         return
     given = {block.content.casefold(): _src(block) for block in page.blocks if block.type == "img"}
-    spelling = _spelling(page)
+    spelling, headings = spelling_of(page), _own_headings(page)
     # Of a file name's words we know the script alone; among others they would be foreign.
     named = is_latin(" ".join(block.content for block in page.blocks if block.type != "img"))
     for place in places:
         block = page.blocks[place]
-        for rule, text, reason in _proposals(page, place, spelling, named=named):
+        for rule, text, reason in _proposals(page, place, spelling, headings, named=named):
             if text and len(text) <= MAX_ALT and given.setdefault(text.casefold(), _src(block)) == _src(block):
                 yield Edit(block.id, rule, text, f"Has no alternative text: {reason}", block.type)
                 break
@@ -73,36 +75,48 @@ def _src(block: Block) -> str:
     return block.attributes.get("src", "").strip()
 
 
-def _proposals(page: Page, place: int, spelling: dict[str, str], *, named: bool) -> Iterator[tuple[RuleName, str, str]]:
-    words = words_of(_src(page.blocks[place]))
+def _proposals(
+    page: Page, place: int, spelling: Spelling, headings: Sequence[Block | None], *, named: bool
+) -> Iterator[tuple[RuleName, str, str]]:
+    """Yield texts, the one that says most about this picture first; some are empty."""
+    block = page.blocks[place]
+    title = block.attributes.get("title", "").strip()
+    # Programs write the file's name there.
+    if words_of(quote(title)):
+        yield "alt from title", tidied(title, manners_of(page)), "its title says what is to be seen"
+    yield "alt from caption", _caption(page, place), "its caption says what is to be seen"
+    words = words_of(_src(block))
     if words and named == is_latin(" ".join(words)):
-        yield "alt from file name", _sentence(words, spelling), "the file's name says what is to be seen"
-    yield "alt from heading", _nearest_heading(page, place), "the nearest heading says what it belongs to"
+        yield "alt from file name", spelled(words, spelling), "the file's name says what is to be seen"
+    yield "alt from heading", _heading(page, headings[place]), "the nearest heading says what it belongs to"
 
 
-def _sentence(words: list[str], spelling: dict[str, str]) -> str:
-    """Return words as the page spells them, the first with a capital."""
-    text = " ".join(spelling.get(word.casefold(), word.lower()) for word in words)
-    return text[0].upper() + text[1:]
+def _caption(page: Page, place: int) -> str:
+    """Return the caption right behind an image."""
+    behind = page.blocks[place + 1 : place + 2]
+    if not behind or behind[0].type != "figcaption" or is_foreign(behind[0], page):
+        return ""
+    return tidied(behind[0].content.strip(), manners_of(page))
 
 
-def _spelling(page: Page) -> dict[str, str]:
-    """Return how the page spells words, names above all."""
-    spelling: dict[str, str] = {}
-    headings = [block.content for block in page.blocks if block.type in HEADINGS]
-    for text in (page.head.get(TITLE, ""), *headings, *(each.content for each in page.blocks if each.type == "p")):
-        for match in _WORD.finditer(text):
-            # In the middle of a text, a capital is a sign of a name; less so where the page has the word without.
-            if match.start() > 0 and (match[0].islower() or match[0].casefold() not in spelling):
-                spelling[match[0].casefold()] = match[0]
-    return spelling
+def _own_headings(page: Page) -> list[Block | None]:
+    """Return for each block the heading above it, or else the first one behind, where but one image stands below.
+
+    Of several images it does not tell which one shows what it says.
+    """
+    heading = next((block for block in page.blocks if block.type in HEADINGS), None)
+    headings: list[Block | None] = []
+    pictures: dict[str, set[str]] = {}
+    for block in page.blocks:
+        if block.type in HEADINGS:
+            heading = block
+        headings.append(heading)
+        if heading and block.type == "img" and (block.content or _lacks_text(block)):
+            pictures.setdefault(heading.id, set()).add(_src(block))
+    return [each if each and len(pictures.get(each.id, ())) == 1 else None for each in headings]
 
 
-def _nearest_heading(page: Page, place: int) -> str:
-    """Return the heading that the image stands under, else the first one behind it."""
-    before = [block for block in page.blocks[:place] if block.type in HEADINGS]
-    behind = (block for block in page.blocks[place:] if block.type in HEADINGS)
-    heading = before[-1] if before else next(behind, None)
+def _heading(page: Page, heading: Block | None) -> str:
     if heading is None or is_foreign(heading, page):
         return ""
     return tidied(_NUMBER.sub("", heading.content.strip()), manners_of(page))

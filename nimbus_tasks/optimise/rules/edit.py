@@ -14,6 +14,8 @@ RuleName = Literal[
     "title from heading",
     "description shortened",
     "description from text",
+    "alt from title",
+    "alt from caption",
     "alt from file name",
     "alt from heading",
 ]
@@ -27,6 +29,8 @@ CONFIDENCE: dict[RuleName, float] = {
     "title from heading": 0.8,  # it names the page, if not always its place in the site
     "description shortened": 0.9,  # the editor's own sentences, fewer of them
     "description from text": 0.6,  # the page's own sentences, which were not written to stand alone
+    "alt from title": 0.9,  # somebody wrote it for this picture, to be shown in passing
+    "alt from caption": 0.7,  # says what the picture shows, to those who see it
     "alt from file name": 0.6,  # who named the file knew the picture; words may be missing
     "alt from heading": 0.5,  # says what the section shows, not what the picture does
 }

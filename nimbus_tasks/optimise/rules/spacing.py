@@ -31,8 +31,12 @@ _SPACES = re.compile(f"[{_BLANKS}]{{2,}}")
 _MIXED = re.compile(r"(?<=[^\W\d_]|[.,;])(?: \u00a0 ?|\u00a0 )(?=[^\W\d_])")
 
 _OPENING = f"[{OPENING}]*"
+_START = r"(?:(?<=\s)|^)"
+_LETTERS = rf"(?:[^\W\d_]+[{APOSTROPHES}\-])*[^\W\d_]{{2,}}"
 #: A word of letters alone behind a blank or at the beginning, so no address, number, file name or chess move.
-_WORD = rf"(?:(?<=\s)|^)({_OPENING}(?:[^\W\d_]+[{APOSTROPHES}\-])*[^\W\d_]{{2,}})"
+_WORD = rf"{_START}({_OPENING}{_LETTERS})"
+#: Or a number with its unit, 24h or 5XL; a chess move begins with a letter.
+_WORD_OR_SIZE = rf"{_START}({_OPENING}(?:{_LETTERS}|\d+[^\W\d_]+))"
 _BEFORE_WORD = rf"(?=\s+{_OPENING}[^\W\d_])"
 _AT_END = rf"(?=[{CLOSING}]*(?:\s|$))"
 
@@ -40,12 +44,16 @@ _COMMAS = re.compile(rf"{_WORD},{{2,}}(?=\s|$)")
 _CALLS = re.compile(rf"{_WORD}(!)!+{_AT_END}")
 _QUESTIONS = re.compile(rf"{_WORD}(\?)\?+{_AT_END}")
 _LOOSE_COMMA = re.compile(rf"{_WORD} +,{_BEFORE_WORD}")
+#: Its blank stands on the wrong side.
+_TURNED_COMMA = re.compile(rf"{_WORD} +,(?={_OPENING}[^\W\d_]{{2}})")
 #: Of the scripts of the languages in CLOSE_SET.
 _CAPITAL = "[A-Z\u00c0-\u00de\u0410-\u042f]"
 # Before a small letter it is mostly spoken of: "the ? operator". So are colons and semicolons anywhere.
-_LOOSE_MARK = re.compile(rf"{_WORD} +([!?])\2*(?=[{CLOSING}]*(?:\s+{_OPENING}{_CAPITAL}|$))")
+_LOOSE_MARK = re.compile(rf"{_WORD_OR_SIZE} +([!?])\2*(?=[{CLOSING}]*(?:\s+{_OPENING}{_CAPITAL}|$))")
+# Behind a small letter it may be an argument: "run git add ."
+_LOOSE_STOP = re.compile(rf"{_START}({_OPENING}(?:{_CAPITAL}[^\W\d_]*|\d+)) +\.(?=[{CLOSING}]*$)")
 #: Signs that prose does not have, and words do not stand beside by chance.
-_LIKE_CODE = re.compile(r"[{}\[\]<>=_\\`|&^$#@~*+]|://|\(\)|--|::|\bwww\.")
+_LIKE_CODE = re.compile(r"[{}\[\]<>=_\\`|^$#@~*+]|&&|&#?\w+;|(?<!\S)&\w|://|\(\)|--|::|\bwww\.")
 
 
 class Manners(Struct, frozen=True):
@@ -101,7 +109,8 @@ def looks_like_code(text: str) -> bool:
 
 def mend_marks(text: str, language: str) -> str:
     """Return a text whose marks of punctuation stand once, and close to their word."""
-    while (better := _mended_once(text, language)) != text:  # each step makes it shorter, so there is a last one
+    # Each step makes it shorter, or sets a comma close that was not, so there is a last one.
+    while (better := _mended_once(text, language)) != text:
         text = better
     return text
 
@@ -111,7 +120,7 @@ def _mended_once(text: str, language: str) -> str:
     if ",," in text:
         text = _COMMAS.sub(r"\1,", text)
     if " ," in text:
-        text = _LOOSE_COMMA.sub(r"\1,", text)
+        text = _TURNED_COMMA.sub(r"\1, ", _LOOSE_COMMA.sub(r"\1,", text))
     # Spanish opens with as many marks as it closes with.
     if "¡" in text or "¿" in text:
         return text
@@ -121,4 +130,6 @@ def _mended_once(text: str, language: str) -> str:
         text = _QUESTIONS.sub(r"\1\2", text)
     if language in CLOSE_SET and (" !" in text or " ?" in text):
         text = _LOOSE_MARK.sub(r"\1\2", text)
+    if language in CLOSE_SET and " ." in text:
+        text = _LOOSE_STOP.sub(r"\1.", text)
     return text

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from nimbus_tasks.optimise import HEADINGS, MAX_TITLE, TITLE
 from nimbus_tasks.optimise.rules.edit import Edit
-from nimbus_tasks.optimise.rules.language import is_foreign
+from nimbus_tasks.optimise.rules.language import is_foreign, language_of
 from nimbus_tasks.optimise.rules.marks import DASHES
 from nimbus_tasks.optimise.rules.spacing import manners_of, tidied
 
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
 
 #: What editors and generators write where nobody has written anything.
 _PLACEHOLDERS = frozenset(
-    {"", "document", "index", "index.html", "new document", "new page", "page title", "title", "untitled"}
+    {"", "document", "home", "homepage", "index", "index.html", "new document", "new page", "page title", "title"}
+    | {"herzlich willkommen", "startseite", "untitled", "welcome", "willkommen"}
     | {"untitled document", "untitled page", "react app", "vite app", "unbenannt", "unbenanntes dokument"}
     | {"document sans titre", "sans titre", "documento sin título", "sin título", "documento senza titolo"}
 )
+_INDEX = frozenset({"", "index.html", "index.htm"})
+#: Folders that generators write a site to.
+_PUBLISHED = frozenset({"_site", "build", "dist", "htdocs", "out", "public", "site", "www"})
 _SEPARATOR = re.compile(rf"\s+(?:[|·•»«{DASHES}]|::)\s+")
+#: A word that ends here is still shown: titles are cut by their width.
+_TOLERATED = 3
 #: The name of a site is short: what is longer is part of what the page is about.
 _LONGEST_NAME = 35
 #: Shorter ones do not say what the page is about.
@@ -32,13 +39,38 @@ _SHORTEST_TITLE = 15
 def entitle(page: Page) -> Iterator[Edit]:
     """Yield a better title: the page's main heading for none, a shorter one for one that is too long."""
     title = page.head.get(TITLE, "").strip()
-    if title.casefold() in _PLACEHOLDERS:
+    if _is_placeholder(title):
         if heading := _main_heading(page):
             reason = f"Says nothing of the page: {'is missing' if not title else 'is a placeholder'}"
             yield Edit(TITLE, "title from heading", heading, f"{reason}, its main heading does")
-    elif len(title) > MAX_TITLE and (shorter := _without_site(title, page)):
-        reason = f"Has {len(title)} characters, about {MAX_TITLE} are shown: the site's name can go"
+    elif len(title) > MAX_TITLE + _TOLERATED and not _is_home(page) and (shorter := _shortened(title, page)):
+        reason = f"Has {len(title)} characters, about {MAX_TITLE} are shown: its last part can go"
         yield Edit(TITLE, "title shortened", shorter, reason)
+
+
+def _is_home(page: Page) -> bool:
+    """Say whether it is the site's first page, in any language: there the site's name is what it is about.
+
+    Its address says so, or its file: `index.html` in the folder that is published, as far as that can be told.
+    """
+    canonical = page.head.get("canonical", "")
+    try:
+        if canonical and _is_root(urlsplit(canonical).path, page):
+            return True
+    except ValueError:
+        pass  # no address: its file is left to say so
+    *folders, name = page.source_path.split("/")
+    published = max((place for place, folder in enumerate(folders) if folder in _PUBLISHED), default=0)
+    return _is_root("/".join([*folders[published + 1 :], name]), page)
+
+
+def _is_root(path: str, page: Page) -> bool:
+    *folders, name = path.lower().split("/")
+    return name in _INDEX and all(folder in ("", language_of(page)) for folder in folders)
+
+
+def _is_placeholder(text: str) -> bool:
+    return text.casefold().rstrip("!. ") in _PLACEHOLDERS
 
 
 def _main_heading(page: Page) -> str:
@@ -46,10 +78,10 @@ def _main_heading(page: Page) -> str:
     headings = [block for block in page.blocks if block.type in HEADINGS and not is_foreign(block, page)]
     first = min(headings, key=lambda block: block.type, default=None)
     text = tidied(first.content.strip(), manners_of(page), title=True) if first else ""
-    return "" if len(text) > MAX_TITLE or text.casefold() in _PLACEHOLDERS else text
+    return "" if len(text) > MAX_TITLE or _is_placeholder(text) else text
 
 
-def _without_site(title: str, page: Page) -> str:
+def _shortened(title: str, page: Page) -> str:
     """Return a title without the site's name, or nothing where that is not to be told for sure."""
     separators = list(_SEPARATOR.finditer(title))
     if not separators:
@@ -61,9 +93,14 @@ def _without_site(title: str, page: Page) -> str:
     else:
         # Where the site does not say its name, it is what stands last.
         name, rest = title[last.end() :], title[: last.start()]
+    if len(name) > min(_LONGEST_NAME, len(rest)) or _is_topic(name, page):
+        return ""
+    first_part = title[: first.start()].strip()
+    # What stands behind it is an addition, where the main heading does without it.
+    if len(rest) > MAX_TITLE and first_part.casefold() == _main_heading(page).casefold():
+        rest = first_part
     rest = tidied(rest.strip(), manners_of(page), title=True)
-    fits = _SHORTEST_TITLE <= len(rest) <= MAX_TITLE
-    return rest if fits and len(name) <= min(_LONGEST_NAME, len(rest)) and not _is_topic(name, page) else ""
+    return rest if _SHORTEST_TITLE <= len(rest) <= MAX_TITLE else ""
 
 
 def _is_topic(name: str, page: Page) -> bool:
