@@ -56,8 +56,7 @@ def put_page(root: Path, folder: str, path: str, after: bytes, output: Path) -> 
         StateError: it cannot be written.
     """
     page = _inside(root, folder, path)
-    if output.resolve().is_relative_to((root / folder).resolve()):
-        raise SourceError(f"{output} lies in {folder}, the folder of the pages.", "Name a folder outside of it.")
+    check_output(root, folder, output)
     parts = page.relative_to(root / folder).parts
     target = output.joinpath(*parts)
     if any(link.is_symlink() for link in _down(output, parts)):
@@ -66,16 +65,30 @@ def put_page(root: Path, folder: str, path: str, after: bytes, output: Path) -> 
     return target
 
 
+def check_output(root: Path, folder: str, output: Path) -> None:
+    """Refuse another folder for the pages that is, or lies in, their own.
+
+    Raises:
+        SourceError: it does.
+    """
+    if output.resolve().is_relative_to((root / folder).resolve()):
+        where = "is" if output.resolve() == (root / folder).resolve() else f"lies in {folder},"
+        raise SourceError(f"{output} {where} the folder of the pages.", "Name a folder outside of it.")
+
+
 def diff(path: str, before: bytes, after: bytes) -> str:
     """Return how a page changes, line by line, as `diff -u` says it."""
     codec = "latin-1"
     with contextlib.suppress(NotCertainError):
         codec = codec_of(before)
-    old, new = (
-        html.decode(codec, "backslashreplace").removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
-        for html in (before, after)
-    )
-    return "".join(f"{line}\n" for line in unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm=""))
+    old, new = (_lines(html.decode(codec, "backslashreplace")) for html in (before, after))
+    found = unified_diff(old, new, f"a/{path}", f"b/{path}")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found)
+
+
+def _lines(html: str) -> list[str]:
+    *lines, last = html.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    return [f"{line}\n" for line in lines] + ([last] if last else [])
 
 
 def _inside(root: Path, folder: str, path: str) -> Path:

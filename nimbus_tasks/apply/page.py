@@ -10,13 +10,13 @@ from nimbus_tasks.apply.change import DESCRIPTION, TITLE, Applied, NotCertainErr
 from nimbus_tasks.apply.head import adds_description, edit_description, edit_title, find_title
 from nimbus_tasks.apply.marked import MarkedTree
 from nimbus_tasks.apply.source import Source
-from nimbus_tasks.apply.state import make_plan, read_said
+from nimbus_tasks.apply.state import Plan, level_changes, make_plan, read_said
 from nimbus_tasks.apply.tree import shape
 from nimbus_tasks.extract import Rules, Skipped, extract
 from nimbus_tasks.extract.parse import parse_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from turbohtml import Node
 
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from nimbus_tasks.records import PageMap
 
 UNPROVEN = "the page would not read as it should afterwards"
+#: Half of an outline may be worse than none of it.
+NOT_ALONE = "the levels of a page's headings change together, and another one was refused"
 
 
 def apply_changes(html: bytes, page_map: PageMap, changes: Iterable[Change], rules: Rules | None = None) -> Applied:
     """Put optimised content into a page. All bytes but those of the changed texts and attributes stay.
 
     `rules` are those that the map was made with. The page must say what the map says, apart from changes made
-    before; those that it cannot take for certain are refused one by one.
+    before; those that it cannot take for certain are refused one by one, but levels of headings all together.
     """
     changes = list(changes)
     rules = rules or Rules()
@@ -39,6 +41,8 @@ def apply_changes(html: bytes, page_map: PageMap, changes: Iterable[Change], rul
     if isinstance(now, Skipped):
         return Applied(html, (), (), tuple((change.id, now.reason) for change in changes))
     plan = make_plan(read_said(now), read_said(page_map), changes)
+    levels = level_changes(read_said(page_map), changes)
+    plan = _levels_together(plan, levels)
     if not plan.todo:
         return Applied(html, (), tuple(plan.already), tuple(plan.refused))
     try:
@@ -46,13 +50,21 @@ def apply_changes(html: bytes, page_map: PageMap, changes: Iterable[Change], rul
     except NotCertainError as error:
         refused = [(wanted.id, str(error)) for wanted in plan.todo]
         return Applied(html, (), tuple(plan.already), (*plan.refused, *refused))
-    made, refused = page.make(plan.todo)
+    made, refused = page.make(plan.todo, levels)
     return Applied(
         page.html_with(made),
         tuple(wanted.id for wanted in made),
         tuple(plan.already),
         (*plan.refused, *refused),
     )
+
+
+def _levels_together(plan: Plan, levels: Collection[str]) -> Plan:
+    """Refuse all changes of levels where one is refused already."""
+    if not any(change_id in levels for change_id, _ in plan.refused):
+        return plan
+    alone = [(wanted.id, NOT_ALONE) for wanted in plan.todo if wanted.id in levels]
+    return Plan(_without(plan.todo, levels), plan.already, plan.refused + alone)
 
 
 class _Page:
@@ -68,8 +80,11 @@ class _Page:
         #: Behind what a description would be a new element; to be asked before the tree is taken apart.
         self._meta_follows = find_title(self._tree) if adds_description(self._tree) else None
 
-    def make(self, todo: Sequence[Wanted]) -> tuple[list[Wanted], list[tuple[str, str]]]:
-        """Return the changes that can be made together, and the others with their reasons."""
+    def make(self, todo: Sequence[Wanted], levels: Collection[str]) -> tuple[list[Wanted], list[tuple[str, str]]]:
+        """Return the changes that can be made together, and the others with their reasons.
+
+        `levels`: ids of those that change the level of a heading, which are made all or not at all.
+        """
         refused = []
         # The head first: to find blocks as extraction does takes the tree apart, stray titles for one.
         for wanted in sorted(todo, key=lambda each: each.id in self._now.blocks):
@@ -78,9 +93,17 @@ class _Page:
             except NotCertainError as error:
                 refused.append((wanted.id, str(error)))
         located = [wanted for wanted in todo if wanted.id in self._edits]
+        if all(change_id not in levels for change_id, _ in refused):
+            made = self._proven([], located) if located else []
+            unproven = _without(located, {wanted.id for wanted in made})
+            refused += [(wanted.id, UNPROVEN) for wanted in unproven]
+            if all(wanted.id not in levels for wanted in unproven):
+                return made, refused
+            located = made
+        refused += [(wanted.id, NOT_ALONE) for wanted in located if wanted.id in levels]
+        located = _without(located, levels)
         made = self._proven([], located) if located else []
-        proven = {wanted.id for wanted in made}
-        refused += [(wanted.id, UNPROVEN) for wanted in located if wanted.id not in proven]
+        refused += [(wanted.id, UNPROVEN) for wanted in _without(located, {wanted.id for wanted in made})]
         return made, refused
 
     def html_with(self, made: Iterable[Wanted]) -> bytes:
@@ -137,3 +160,7 @@ class _Page:
             nodes = [node for node, _ in self._tree.shape]
             should.insert(nodes.index(self._meta_follows) + 1, "meta")
         return [said for _, said in shape(parse_page(html))] == should
+
+
+def _without(all_wanted: Sequence[Wanted], ids: Collection[str]) -> list[Wanted]:
+    return [wanted for wanted in all_wanted if wanted.id not in ids]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.apply.change import Change
     from nimbus_tasks.records import PageMap
 
-CHANGED = "the page has changed since its extraction"
+CHANGED = "the page has changed since its extraction: run doit, then doit nimbus:process"
 
 
 class Wanted(Struct, frozen=True):
@@ -108,6 +108,16 @@ def make_plan(now: Said, before: Said, changes: Iterable[Change]) -> Plan:
         return plan
     rest = [(change_id, CHANGED) for change_id in (*plan.already, *(each.id for each in plan.todo))]
     return Plan([], [], plan.refused + rest)
+
+
+def level_changes(before: Said, changes: Iterable[Change]) -> set[str]:
+    """Return the ids of the changes that give a heading another level."""
+    levels = set()
+    for change in changes:
+        block = before.blocks.get(change.id)
+        if block is not None and new_type(change) not in ("", block.type):
+            levels.add(change.id)
+    return levels
 
 
 def _wanted(change: Change, before: Said) -> Wanted:

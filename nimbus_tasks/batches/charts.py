@@ -38,25 +38,35 @@ def times_chart(times: Sequence[int]) -> Markup:
     """Draw how many pages took how long, with lines at the median and at the 95th percentile."""
     if not times:
         return element("p", "No page has a time yet.", class_="quiet")
-    longest = max(1, *times)
-    counts = [0] * _COLUMNS
+    shortest, longest = min(times), max(times)
+    span = longest - shortest + 1
+    columns = min(_COLUMNS, span)  # a column is a millisecond wide at least
+    counts = [0] * columns
     for ms in times:
-        counts[min(_COLUMNS - 1, ms * _COLUMNS // longest)] += 1
-    wide = WIDTH / _COLUMNS
+        counts[(ms - shortest) * columns // span] += 1
+    wide = WIDTH / columns
     parts: list[Markup] = []
     for column, number in enumerate(counts):
         high = _CHART_HEIGHT * number / max(counts)
-        begins, ends = (in_words(round(longest * edge / _COLUMNS)) for edge in (column, column + 1))
-        told = element("title", f"{begins} to {ends}: {number}")
+        first, behind = (shortest - (-span * edge // columns) for edge in (column, column + 1))
+        told = element("title", f"{_range(first, behind - 1)}: {number}")
         parts.append(_box(column * wide, _CHART_HEIGHT - high, wide - 2, high, "time", told))
     marks = (("p50", percentile(times, 0.50)), ("p95", percentile(times, 0.95)))
     for name, ms in marks:
-        across = round(WIDTH * ms / longest, 1)
+        across = round(WIDTH * (ms - shortest + 0.5) / span, 1)
         told = element("title", f"{name}: {in_words(ms)}")
         parts.append(element("line", told, x1=across, x2=across, y1=0, y2=_CHART_HEIGHT, class_=name))
     said = ", ".join(f"{name} {in_words(ms)}" for name, ms in marks)
-    caption = element("p", f"0 to {in_words(longest)}; {said}", class_="quiet")
+    caption = element("p", f"{_range(shortest, longest)}; {said}", class_="quiet")
     return Markup(_drawing(_CHART_HEIGHT, f"Times of {len(times)} pages: {said}", parts) + caption)
+
+
+def _range(first: int, last: int) -> str:
+    """Return times from one to another: in words where these tell them apart, else to the millisecond."""
+    if first == last:
+        return in_words(first)
+    begins, ends = in_words(first), in_words(last)
+    return f"{first} ms to {last} ms" if begins == ends else f"{begins} to {ends}"
 
 
 def _drawing(height: int, said: str, parts: Sequence[Markup]) -> Markup:

@@ -25,11 +25,16 @@ class Rate:
 
     @property
     def per_second(self) -> float | None:
-        """Pages a second; None where none has ended while somebody looked."""
+        """Pages a second; None where none has ended while somebody looked.
+
+        Up to the look that saw the last of them end: pages are told in bulk, and looks between two such tellings would
+        make it slower and slower.
+        """
         if not self._seen:
             return None
-        (began, before), (now, after) = self._seen[0], self._seen[-1]
-        return (after - before) / (now - began) if after > before and now > began else None
+        (began, before), (_, after) = self._seen[0], self._seen[-1]
+        last = next(moment for moment, ended in self._seen if ended == after)
+        return (after - before) / (last - began) if after > before and last > began else None
 
     def seconds_left(self, pending: int) -> float | None:
         rate = self.per_second

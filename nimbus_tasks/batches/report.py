@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct, UnsetType
 
+from nimbus_tasks.batches.page_log import entries_of, optimised
 from nimbus_tasks.batches.times import milliseconds, percentile
 from nimbus_tasks.records import LogEntry
 
@@ -42,8 +43,9 @@ class Proposal(Struct, omit_defaults=True, frozen=True):
 class ReportPage(Struct, omit_defaults=True, frozen=True, kw_only=True):
     """One page of the batch.
 
-    `changes`: their number. `optimized_blocks`: the changes themselves, where there are any. `log_entries`: those of
-    this batch, from the page's upload on.
+    `changes`: their number. `optimized_blocks`: the changes themselves, where there are any and the target still holds
+    them. `later_batch`: with which the page was uploaded again since. `log_entries`: those of this batch, from the
+    page's upload on.
     """
 
     page_id: str
@@ -57,18 +59,24 @@ class ReportPage(Struct, omit_defaults=True, frozen=True, kw_only=True):
     confidence: float | UnsetType = UNSET
     optimized_blocks: tuple[Proposal, ...] = ()
     error: ReportError | UnsetType = UNSET
+    later_batch: str | UnsetType = UNSET
     log_entries: list[LogEntry]
 
 
 class Metrics(Struct, omit_defaults=True, frozen=True, kw_only=True):
-    """Figures over the pages. `success_rate`: the share of all pages that are done. Times are of pages done."""
+    """Figures over the pages. `success_rate`: the share of all pages that are done. Times are of pages done.
+
+    `total_changes`: of the pages whose changes are known; left out where pages are done and no page's are.
+    `uploaded_again`: how many of the pages came with a later batch since; left out where none did.
+    """
 
     total_pages: int
     success_rate: float
     average_time_ms: int | UnsetType = UNSET
     p50_time_ms: int | UnsetType = UNSET
     p95_time_ms: int | UnsetType = UNSET
-    total_changes: int
+    total_changes: int | UnsetType = UNSET
+    uploaded_again: int = 0
     average_confidence: float | UnsetType = UNSET
     states: dict[str, int]
     failures: dict[str, int]
@@ -117,6 +125,11 @@ def _page(page_id: str, page: BatchPage, batch_id: str, facts: Facts) -> ReportP
     started = page.started if page.started is not UNSET else begun
     completed = result.completed if result is not UNSET else page.completed
     took = milliseconds(started or "", completed or "")
+    entries = entries_of(batch_id, facts.logs.get(page_id, ()), page.uploaded or "")
+    changes, confidence = (UNSET, UNSET) if result is UNSET else (result.changes, result.confidence)
+    if status is None and page.status == "done":
+        changes, confidence = optimised(entries)
+    later = facts.statuses[page_id].batch_id if page_id in facts.statuses else ""
     return ReportPage(
         page_id=page_id,
         source_path=facts.paths.get(page_id, UNSET),
@@ -125,11 +138,12 @@ def _page(page_id: str, page: BatchPage, batch_id: str, facts: Facts) -> ReportP
         started=started,
         completed=completed,
         time_ms=UNSET if took is None else took,
-        changes=result.changes if result is not UNSET else UNSET,
-        confidence=result.confidence if result is not UNSET else UNSET,
+        changes=changes,
+        confidence=confidence,
         optimized_blocks=facts.proposals.get(page_id, ()) if result is not UNSET else (),
         error=_error(page, status),
-        log_entries=[entry for entry in facts.logs.get(page_id, ()) if entry.timestamp >= (page.uploaded or "")],
+        later_batch=later if later > batch_id else UNSET,
+        log_entries=entries,
     )
 
 
@@ -147,6 +161,7 @@ def _error(page: BatchPage, status: PageStatus | None) -> ReportError | UnsetTyp
 def _metrics(pages: list[ReportPage]) -> Metrics:
     states = Counter(page.status for page in pages)
     times = [page.time_ms for page in pages if page.status == "done" and page.time_ms is not UNSET]
+    changes = [page.changes for page in pages if page.changes is not UNSET]
     confidences = [page.confidence for page in pages if page.confidence is not UNSET]
     failed = [page.error for page in pages if page.status == "failed" and page.error is not UNSET]
     return Metrics(
@@ -155,7 +170,8 @@ def _metrics(pages: list[ReportPage]) -> Metrics:
         average_time_ms=round(sum(times) / len(times)) if times else UNSET,
         p50_time_ms=percentile(times, 0.50) if times else UNSET,
         p95_time_ms=percentile(times, 0.95) if times else UNSET,
-        total_changes=sum(page.changes for page in pages if page.changes is not UNSET),
+        total_changes=sum(changes) if changes or not states["done"] else UNSET,
+        uploaded_again=sum(page.later_batch is not UNSET for page in pages),
         average_confidence=round(sum(confidences) / len(confidences), 4) if confidences else UNSET,
         states=dict(sorted(states.items())),
         failures=dict(sorted(Counter(error.code for error in failed).items(), key=lambda each: (-each[1], each[0]))),

@@ -68,6 +68,7 @@ def report_page(report: Report) -> str:
         element("h1", report.batch_id),
         element("p", f"{report.status} · created {report.created} · report of {report.generated}", class_="quiet"),
         _figures(report.metrics),
+        *(element("p", said, class_="quiet") for said in again(report.metrics)),
         element("h2", "States"),
         states_chart(report.metrics.states),
         element("h2", "Times"),
@@ -90,8 +91,15 @@ def figures(metrics: Metrics) -> Iterator[tuple[str, str]]:
     times = (("Average time", metrics.average_time_ms), ("p50", metrics.p50_time_ms), ("p95", metrics.p95_time_ms))
     for name, ms in times:
         yield name, "-" if ms is UNSET else in_words(ms)
-    yield "Changes", f"{metrics.total_changes}"
+    yield "Changes", "-" if metrics.total_changes is UNSET else f"{metrics.total_changes}"
     yield "Confidence", "-" if metrics.average_confidence is UNSET else f"{metrics.average_confidence:.2f}"
+
+
+def again(metrics: Metrics) -> Iterator[str]:
+    """Yield what is to be said of pages that a later batch has brought again, if there are any."""
+    if metrics.uploaded_again:
+        pages = "1 page was" if metrics.uploaded_again == 1 else f"{metrics.uploaded_again} pages were"
+        yield f"{pages} uploaded again since: what this batch made of them is told from their logs."
 
 
 def _failures(failures: Mapping[str, int]) -> Markup:
@@ -129,15 +137,24 @@ def _proposals(page: ReportPage) -> Iterator[Markup]:
 
 def _proposal(change: Proposal) -> Markup:
     retyped = f" to {change.optimized_type}" if change.optimized_type else ""
-    before = [element("del", change.content), " "] if change.content else []
+    block = f"{change.id} " if change.id != change.type else ""
     return element(
         "li",
-        element("code", f"{change.type}{retyped}"),
+        element("code", f"{block}{change.type}{retyped}"),
         " ",
-        *before,
-        element("ins", change.optimized_content),
+        *_texts(change),
         element("div", change.reason, class_="quiet"),
     )
+
+
+def _texts(change: Proposal) -> Iterator[Markup | str]:
+    if change.content == change.optimized_content:
+        yield change.content  # its level changes, not its text
+        return
+    if change.content:
+        yield element("del", change.content)
+        yield " "
+    yield element("ins", change.optimized_content)
 
 
 def _error(page: ReportPage) -> Iterator[Markup]:

@@ -33,5 +33,6 @@ def applied(console: Console, done: Applied) -> None:
     counts = [sum(len(getattr(page, what)) for page in done.pages) for what in ("applied", "already", "refused")]
     console.line(f"📊 Applied: {counts[0]}, there before: {counts[1]}, refused: {counts[2]}")
     if counts[0] and not done.dry_run:
-        where = f"Written to {done.output}" if done.output else "As they were: .nimbus/backup/"
-        console.line(f"   {where}. Next: doit")
+        # What lies in another folder is not what doit reads: there is nothing next to run.
+        where = f"Written to {done.output}" if done.output else "As they were: .nimbus/backup/. Next: doit"
+        console.line(f"   {where}")

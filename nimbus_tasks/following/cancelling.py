@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct
 
 from nimbus_tasks.batches.lifecycle import ENDED, ENDED_BATCHES, move_page
 from nimbus_tasks.errors import SettingsError
+from nimbus_tasks.following.noting import note
 from nimbus_tasks.following.retrying import with_pages
 from nimbus_tasks.following.statuses import move_statuses
 from nimbus_tasks.records import BatchPage, PageStatus
@@ -50,6 +51,7 @@ async def cancel(target: OpenTarget, batch: BatchRecord) -> Cancelled:
     moved = await move_statuses(target, still_open, lambda _, held: _stopped(batch.batch_id, held, target.clock()))
     ended = set(still_open).difference(moved.refused)
     await target.change_queue(lambda queue: _without(queue, batch.batch_id, ended))
+    await note(target, moved.moved, "cancel", "Cancelled", batch.batch_id)
     after = await target.change_batch(batch.batch_id, lambda held: _told(held, ended, moved.now))
     stopped = sum(page.status == "cancelled" for page in after.pages.values())
     left = len(after.pages) - stopped - len(moved.refused)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_tasks.documents import print_document
+from nimbus_tasks.errors import SettingsError
 from nimbus_tasks.following import words
 from nimbus_tasks.kv.open import KV_FILE
 from nimbus_tasks.narration import rate_limited
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OK, SOME_FAILED = 0, 1
+
+
+def _given(option: str, value: str | None) -> bool:
+    """Return whether an option was given. An empty one is most often a variable that is not set: it is refused.
+
+    Raises:
+        SettingsError: it names the option.
+    """
+    if value == "":
+        raise SettingsError(f"{option} is empty.", "Give it a value, or leave it out.")
+    return value is not None
 
 
 class FollowingCommands:
@@ -114,15 +126,17 @@ class FollowingCommands:
 
     # --- changing -------------------------------------------------------------------------------------
 
-    def retry(self, batch_id: str, page_id: str, *, as_json: bool = False) -> int:
-        """Put failed pages back into the queue."""
+    def retry(self, batch_id: str, page: str | None = None, *, as_json: bool = False) -> int:
+        """Put failed pages back into the queue; only one with `page`, its id or its source path."""
         from nimbus_tasks.following.listing import which_batch  # noqa: PLC0415
         from nimbus_tasks.following.retrying import Retried, retry  # noqa: PLC0415
         from nimbus_tasks.queues import sender_for  # noqa: PLC0415
 
+        _given("--page", page)
+
         async def ask(target: OpenTarget) -> Retried:
             async with sender_for(target.settings, self.pipeline.log_request) as sender:
-                return await retry(target, await which_batch(target, batch_id), page_id, sender=sender)
+                return await retry(target, await which_batch(target, batch_id), page or "", sender=sender)
 
         done = self._at_target(ask)
         self.pipeline.log.event(
@@ -172,26 +186,32 @@ class FollowingCommands:
         from nimbus_tasks.following.story import tell  # noqa: PLC0415
 
         pages = manifest.read_pages(Path())
-        return self._at_target(lambda target: tell(target, pages, path))
+        sources = manifest.read_sources(Path()).entries
+        skipped = {source: entry.skipped for source, entry in sources.items() if entry.skipped}
+        return self._at_target(lambda target: tell(target, pages, path, skipped))
 
-    def apply(self, output: str, *, dry_run: bool, as_json: bool) -> int:
-        """Put what was proposed into the HTML; 1 where something was refused."""
+    def apply(self, output: str | None, *, dry_run: bool, as_json: bool) -> int:
+        """Put what was proposed into the HTML; 1 where something was refused. No `output`: in place."""
         from nimbus_tasks import manifest  # noqa: PLC0415
+        from nimbus_tasks.apply.files import check_output  # noqa: PLC0415
         from nimbus_tasks.following.applied import Applied, applied  # noqa: PLC0415
         from nimbus_tasks.following.applying import apply_proposal, find_proposals  # noqa: PLC0415
         from nimbus_tasks.stages.validating import candidates  # noqa: PLC0415
 
+        folder = self.pipeline.settings.source.folder
+        if _given("--output", output) and folder:
+            check_output(Path(), folder, Path(output or ""))
         page_ids = [page.page_id for page in candidates(self.pipeline.pages)]
         proposals = self._at_target(lambda target: find_proposals(target, page_ids))
-        settings, stamp = self.pipeline.settings, now().replace(":", "")
+        settings, stamp, where = self.pipeline.settings, now().replace(":", ""), output or ""
         sources = manifest.read_sources(Path()).entries
         pages = []
         with self.console.progress("Applying", len(proposals)) as progress:
             for proposal in proposals:
                 extracted = proposal.page_map.path in sources
-                pages.append(apply_proposal(settings, proposal, stamp, output, dry_run=dry_run, extracted=extracted))
+                pages.append(apply_proposal(settings, proposal, stamp, where, dry_run=dry_run, extracted=extracted))
                 progress.advance()
-        done = Applied(dry_run, output, pages)
+        done = Applied(dry_run, where, pages)
         if as_json:
             print_document(done)
         else:

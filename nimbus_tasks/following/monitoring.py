@@ -10,6 +10,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from nimbus_tasks import records
@@ -21,7 +22,7 @@ from nimbus_tasks.following.target import opened
 from nimbus_tasks.records import BatchRecord, BatchSummary, PageStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from nimbus_tasks.following.target import OpenTarget
     from nimbus_tasks.http import Recorded
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 SHOWN = 5
 #: Seconds that a store may be away.
 PATIENCE = 600.0
+#: Steps that a page's status names when a worker is through with it; its batch is told a moment later.
+OVER = ("done", "failed")
+#: A batch in which nothing has happened for so many looks, and for so many seconds, is worked on by nobody.
+QUIET_LOOKS = 3
+QUIET_SECONDS = 3.0
 #: Milliseconds: each look is a request or two, and a paid read or two.
 LEAST_INTERVAL = 100
 
@@ -47,7 +53,10 @@ class Failure(Struct, frozen=True):
 
 
 class Look(Struct, frozen=True):
-    """What one look at a batch showed. in_work: the first few pages of `working`. errors: the last few."""
+    """What one look at a batch showed. in_work: the first few pages of `working`. errors: the last few.
+
+    idle: pages wait, and nobody has worked on any for some looks.
+    """
 
     batch: BatchRecord
     summary: BatchSummary
@@ -56,6 +65,7 @@ class Look(Struct, frozen=True):
     errors: list[Failure]
     per_second: float | None = None
     seconds_left: float | None = None
+    idle: bool = False
 
     @property
     def ended(self) -> int:
@@ -98,6 +108,7 @@ class Monitor:
         self._last: BatchRecord | None = None
         self._answered = 0.0
         self._away = False
+        self._quiet = _Quiet()
 
     async def until_it_ends(self) -> BatchRecord:
         """Return the batch as it ended.
@@ -136,19 +147,26 @@ class Monitor:
         keys = [records.status_key(target.project_id, each) for each in working[:SHOWN]]
         statuses = await target.read(keys, PageStatus)
         steps = {each: status.processing for each, status in statuses.items() if status.processing}
+        over = {each: step.current_step for each, step in steps.items() if step.current_step in OVER}
+        over |= {each: status.status for each, status in statuses.items() if status.status in OVER}
+        steps = {each: step for each, step in steps.items() if each not in over}
         failed = [(page.completed or "", each) for each, page in batch.pages.items() if page.status == "failed"]
         errors = [each for _, each in sorted(failed, reverse=True)[:SHOWN]]
         await self._learn_paths(target, [*steps, *errors])
-        summary = summary_of(batch.pages.values(), batch.summary.average_time_ms)
-        self._rate.note(time.monotonic(), len(batch.pages) - summary.pending)
+        summary = _with_ended(summary_of(batch.pages.values(), batch.summary.average_time_ms), over.values())
+        ended = len(batch.pages) - summary.pending
+        self._rate.note(time.monotonic(), ended)
+        # A batch that is still being uploaded has no worker yet, and none is missing.
+        at_work = bool(working) or batch.status == "uploading" or not summary.pending
         return Look(
             batch=batch,
             summary=summary,
-            working=len(working),
+            working=len(working) - len(over),
             in_work=[InWork(self._paths[each], step.current_step, step.progress) for each, step in steps.items()],
             errors=[Failure(self._paths[each], batch.pages[each].error or "failed") for each in errors],
             per_second=self._rate.per_second,
             seconds_left=self._rate.seconds_left(summary.pending),
+            idle=self._quiet.note(time.monotonic(), ended, at_work=at_work),
         )
 
     async def _learn_paths(self, target: OpenTarget, page_ids: list[str]) -> None:
@@ -157,3 +175,30 @@ class Monitor:
         if new:
             self._paths |= dict.fromkeys(new, "") | await target.paths(new)
             self._paths |= {each: each for each in new if not self._paths[each]}
+
+
+class _Quiet:
+    """Is told of each look, and knows since when nothing has happened."""
+
+    def __init__(self) -> None:
+        self._looks, self._since, self._ended = 0, 0.0, -1
+
+    def note(self, moment: float, ended: int, *, at_work: bool) -> bool:
+        """Return whether it has been quiet for long."""
+        if at_work or ended != self._ended:
+            self._looks, self._since = 0, moment
+        self._looks += 1
+        self._ended = ended
+        return not at_work and self._looks >= QUIET_LOOKS and moment - self._since >= QUIET_SECONDS
+
+
+def _with_ended(summary: BatchSummary, over: Collection[str]) -> BatchSummary:
+    """Count pages that have ended, though their batch still holds them for being processed."""
+    failed = sum(step == "failed" for step in over)
+    done = len(over) - failed
+    return msgspec.structs.replace(
+        summary,
+        completed=summary.completed + done,
+        failed=summary.failed + failed,
+        pending=summary.pending - len(over),
+    )

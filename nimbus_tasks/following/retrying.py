@@ -15,6 +15,7 @@ from msgspec import UNSET, Struct
 from nimbus_tasks import records
 from nimbus_tasks.batches.lifecycle import ENDED, batch_state, move_page, summary_of
 from nimbus_tasks.errors import SettingsError
+from nimbus_tasks.following.noting import note
 from nimbus_tasks.following.statuses import move_statuses
 from nimbus_tasks.records import RETRY_PRIORITY, BatchPage, PageStatus, QueueEntry
 
@@ -47,15 +48,23 @@ class _Sent(Struct):
     batch_id: str
 
 
-async def retry(target: OpenTarget, batch: BatchRecord, page_id: str = "", *, sender: Sender | None = None) -> Retried:
+#: States of a page that is on its way already: to retry it once more changes nothing.
+_ON_ITS_WAY: tuple[PageState | None, ...] = ("queued", "processing")
+
+
+async def retry(target: OpenTarget, batch: BatchRecord, page: str = "", *, sender: Sender | None = None) -> Retried:
     """Put the failed pages of a batch back into the queue, or one of them; `sender` tells other machines.
 
+    `page`: its id or its source path.
+
     Raises:
-        SettingsError: the batch does not have that page, or it has not failed; or the batch is cancelled.
+        SettingsError: the batch does not have that page, or it has ended well; or the batch is cancelled.
         StoreError: the target does not answer.
     """
+    page_id = page if not page or page in batch.pages else target.page_id(page)
     if page_id and page_id not in batch.pages:
-        raise SettingsError(f"Batch {batch.batch_id} has no page {page_id}.", "doit nimbus:batch:status names them.")
+        hint = f"doit nimbus:batch:status --batch={batch.batch_id} --json lists its pages."
+        raise SettingsError(f"Batch {batch.batch_id} has no page {page}.", hint)
     if batch.status == "cancelled":
         raise SettingsError(f"Batch {batch.batch_id} is cancelled.", "doit upload --force sends its pages again.")
     states = await _states(target, batch, [page_id] if page_id else list(batch.pages))
@@ -64,10 +73,13 @@ async def retry(target: OpenTarget, batch: BatchRecord, page_id: str = "", *, se
     failed = [
         each for each, state in states.items() if state == "failed" and _is_told(batch.pages[each], each, waiting)
     ]
-    if page_id and not (failed or begun):
-        raise SettingsError(f"{page_id} is {states.get(page_id, 'in another batch by now')}: nothing to try again.")
+    # One whose failure its worker is about to tell is on its way too.
+    if page_id and not (failed or begun) and states.get(page_id) not in (*_ON_ITS_WAY, "failed"):
+        raise SettingsError(f"{page} is {states.get(page_id, 'in another batch by now')}: nothing to try again.")
     there = await _at_target(target, batch.batch_id, failed)
     moved = await move_statuses(target, there, lambda each, held: _again(batch, each, held, target.clock()))
+    # Before they are in the queue: from then on a worker writes their logs.
+    await note(target, moved.moved, "retry", "Waits for another try", batch.batch_id)
     again = [*moved.moved, *begun]
     status: BatchState = batch.status
     if again:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -21,14 +20,13 @@ from nimbus_tasks.records import (
     PageStatus,
     QueueRecord,
 )
+from nimbus_tasks.verdict import Issue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from nimbus_tasks.following.target import OpenTarget
     from nimbus_tasks.manifest import Pages
-
-_PAGE_ID = re.compile(r"page_[0-9a-f]{12}")
 
 
 class Digests(Struct, frozen=True, omit_defaults=True):
@@ -57,12 +55,16 @@ class InBatch(Struct, frozen=True):
 
 
 class Story(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """All that is known of one page. Fields are left out where there is nothing."""
+    """All that is known of one page. Fields are left out where there is nothing.
+
+    issues: what validation found in its map; an error among them keeps it from the target.
+    """
 
     page_id: str
     source_path: str | UnsetType = UNSET
     uploaded: str | UnsetType = UNSET
     digest: Digests
+    issues: tuple[Issue, ...] = ()
     status: PageStatus | UnsetType = UNSET
     queue: Place | UnsetType = UNSET
     batch: InBatch | UnsetType = UNSET
@@ -78,11 +80,13 @@ class PageLog(Struct, frozen=True, kw_only=True):
     entries: list[LogEntry]
 
 
-async def tell(target: OpenTarget, here: Pages, path: str) -> Story:
+async def tell(target: OpenTarget, here: Pages, path: str, skipped: Mapping[str, str] | None = None) -> Story:
     """Return the story of the page with this source path, or with this page id.
 
+    `skipped`: why files have no map, by their source paths.
+
     Raises:
-        SettingsError: nobody knows such a page; it names the nearest paths.
+        SettingsError: nobody knows such a page (it names the nearest paths), or its file is skipped.
     """
     page_id = _page_id(target, path)
     record_key, status_key = (kind(target.project_id, page_id) for kind in (records.page_key, records.status_key))
@@ -94,6 +98,9 @@ async def tell(target: OpenTarget, here: Pages, path: str) -> Story:
     queue = decode(queue_key, held[queue_key], QueueRecord) if queue_key in held else QueueRecord([])
     lies_here = {entry.page_id: entry for entry in here.entries.values()}.get(page_id)
     if record is None and status is None and lies_here is None:
+        why = {records.page_id(target.project_id, each): why for each, why in (skipped or {}).items()}.get(page_id)
+        if why:
+            raise SettingsError(f"{path} is skipped: {why}.", "Its file is there, but is not published.")
         raise SettingsError(f"There is no page {path}, here or at the target.", await _nearest(target, here, path))
     known_path = record.source_path if record is not None else lies_here.source_path if lies_here is not None else UNSET
     return Story(
@@ -101,9 +108,11 @@ async def tell(target: OpenTarget, here: Pages, path: str) -> Story:
         source_path=known_path,
         uploaded=record.uploaded if record is not None else UNSET,
         digest=Digests(
-            here=lies_here.digest if lies_here is not None else UNSET,
+            # A map that is not valid has no digest: nothing of it is ever sent.
+            here=(lies_here.digest or UNSET) if lies_here is not None else UNSET,
             there=_digest(record_key, record) if record is not None else UNSET,
         ),
+        issues=lies_here.issues if lies_here is not None else (),
         status=status if status is not None else UNSET,
         queue=place_in(queue, page_id) or UNSET,
         batch=await _batch(target, page_id, record, status),
@@ -124,7 +133,7 @@ def place_in(queue: QueueRecord, page_id: str) -> Place | None:
 def _page_id(target: OpenTarget, path: str) -> str:
     if not path:
         raise SettingsError("Say which page, with --path.", "It is the path of its HTML, such as dist/index.html.")
-    return path if _PAGE_ID.fullmatch(path) else records.page_id(target.project_id, path.removeprefix("./"))
+    return target.page_id(path)
 
 
 def _digest(key: str, record: PageRecord) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
+_PAGE_ID = re.compile(r"page_[0-9a-f]{12}")
 
 
 def _ignore(_: int) -> None:
@@ -135,6 +137,16 @@ class OpenTarget:
 
         await in_slots(self.slots, pack(writes, lambda write: write.size, self.store.limits), put_some)
         return failed
+
+    # --- names of pages -------------------------------------------------------------------------------
+
+    def page_id(self, name: str) -> str:
+        """Return the id of the page that goes by a source path, from here or from the root, or by its id."""
+        if _PAGE_ID.fullmatch(name):
+            return name
+        with contextlib.suppress(ValueError):
+            name = Path(name).relative_to(Path.cwd()).as_posix()
+        return records.page_id(self.project_id, name.removeprefix("./"))
 
     # --- what this machine knows ----------------------------------------------------------------------
 

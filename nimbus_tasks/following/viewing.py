@@ -20,6 +20,7 @@ class MonitorViewer:
         self._shown = contextlib.ExitStack()
         self._region: Region | None = None
         self._said = ""
+        self._told_idle = False
 
     def __enter__(self) -> Self:
         if self._console.live:
@@ -36,7 +37,10 @@ class MonitorViewer:
         said = words.changed(look)
         if said != self._said:
             self._console.line(said)
-            self._said = said
+            self._said, self._told_idle = said, False
+        if look.idle and not self._told_idle:
+            self._console.line(f"   {words.IDLE}", "yellow")
+            self._told_idle = True
 
     def lost(self, error: StoreError) -> None:
         self._console.warn(f"{error.message} Asking on, until it answers (Ctrl-C ends that).")

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from nimbus_tasks.batches.lifecycle import WAITING, summary_of
-from nimbus_tasks.batches.report_page import figures
+from nimbus_tasks.batches.report_page import again, figures
 from nimbus_tasks.batches.times import in_words
 from nimbus_tasks.console import FEW
 from nimbus_tasks.narration import count
@@ -74,6 +74,8 @@ def reported(console: Console, report: Report, files: tuple[str, str]) -> None:
     console.line(f"📊 {report.batch_id}: {report.status}", _STYLES.get(report.status, ""))
     for name, said in figures(report.metrics):
         console.line(f"   {name}: {said}")
+    for said in again(report.metrics):
+        console.line(f"   {said}", "yellow")
     for state, number in report.metrics.states.items():
         console.line(f"   {state}: {number}", "dim")
     for code, number in report.metrics.failures.items():
@@ -129,6 +131,10 @@ def changed(look: Look) -> str:
     return f"{said} ({_counts(look.summary)})"
 
 
+#: What is said under a batch in which nothing happens.
+IDLE = "Nobody works on it: doit nimbus:process"
+
+
 def region(look: Look, *, symbols: bool) -> list[tuple[str, str]]:
     """Return the lines of the live view, each with its style."""
     total = len(look.batch.pages)
@@ -142,6 +148,8 @@ def region(look: Look, *, symbols: bool) -> list[tuple[str, str]]:
     lines += [(f"   → {page.path}  {page.step} {page.progress} %", "") for page in look.in_work]
     if look.working > len(look.in_work):
         lines.append((f"   … and {look.working - len(look.in_work)} more in work", "dim"))
+    if look.idle:
+        lines.append((f"   {IDLE}", "yellow"))
     return lines + [(f"   ❌ {failure.path} - {failure.message}", "red") for failure in look.errors]
 
 
@@ -161,10 +169,15 @@ def page(console: Console, story: Story, where: str) -> None:
     console.line(f"📄 {story.source_path or story.page_id}")
     console.line(f"   Page: {story.page_id}")
     if story.uploaded is UNSET:
-        console.line(f"   Not at {where}: doit upload")
+        sendable = all(issue.severity != "error" for issue in story.issues)
+        console.line(f"   Not at {where}: {'doit upload' if sendable else 'its map is not valid'}")
     else:
         console.line(f"   Uploaded: {story.uploaded}")
     console.line(f"   Content: {_content(story, where)}")
+    for issue in story.issues:
+        wrong = issue.severity == "error"
+        pointer = f"{issue.pointer} " if issue.pointer else ""
+        console.line(f"   {'❌' if wrong else '⚠️ '} {pointer}{issue.message}", "red" if wrong else "yellow")
     if story.batch is not UNSET:
         said = f", there {story.batch.page.status}" if story.batch.page is not UNSET else ""
         console.line(f"   Batch: {story.batch.batch_id}, {story.batch.status}{said}")
@@ -185,8 +198,10 @@ def page(console: Console, story: Story, where: str) -> None:
 
 def _content(story: Story, where: str) -> str:
     here, there = story.digest.here, story.digest.there
+    if here is UNSET and there is UNSET:
+        return f"no valid map here, none at {where}"
     if here is UNSET:
-        return f"no map here; {there} at {where}"
+        return f"no {'valid ' if story.issues else ''}map here; {there} at {where}"
     if there is UNSET:
         return f"{here} here, none at {where}"
     return f"{here}, the same here and at {where}" if here == there else f"{here} here, {there} at {where}"

@@ -84,7 +84,7 @@ export interface Commands {
     readonly retry: Command<{
       /** the batch's id */
       batch?: string | undefined;
-      /** only this page, by its id */
+      /** only this page, by its source path or its id */
       page?: string | undefined;
       /** one JSON document on standard output */
       json?: boolean | undefined;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nimbus_tasks.tasks.session import command, console, option, pipeline
 
@@ -35,7 +35,7 @@ def following_tasks() -> Iterator[Task]:
         "nimbus:batch:retry",
         _RETRY_HELP,
         lambda batch, page, as_json: _following().retry(batch, page, as_json=as_json),
-        params=[batch, option("page", "", "only this page, by its id")],
+        params=[batch, _unless_given(option("page", "", "only this page, by its source path or its id"))],
     )
     yield command(
         "nimbus:batch:cancel",
@@ -54,7 +54,9 @@ def following_tasks() -> Iterator[Task]:
         _APPLY_HELP,
         lambda output, dry_run, as_json: _following().apply(output, dry_run=dry_run, as_json=as_json),
         params=[
-            option("output", "", "another folder for the changed pages (default: in place, with a backup)"),
+            _unless_given(
+                option("output", "", "another folder for the changed pages (default: in place, with a backup)")
+            ),
             option("dry_run", False, "show the differences, and change nothing"),
         ],
     )
@@ -70,6 +72,11 @@ def following_tasks() -> Iterator[Task]:
         lambda path, as_json: _following().page_log(path, as_json=as_json),
         params=[path],
     )
+
+
+def _unless_given(made: dict[str, Any]) -> dict[str, Any]:
+    """Let an option be None where it is not given: empty is something else, mostly a variable that is not set."""
+    return made | {"default": None}
 
 
 def _following() -> FollowingCommands:

@@ -107,7 +107,7 @@ def test_only_plain_files_in_the_folder_are_pages(root: Path, path: str, reason:
 
 def test_another_folder_must_lead_elsewhere(root: Path) -> None:
     for output in (root / "dist", root / "dist/out", root / "out/../dist"):
-        with pytest.raises(SourceError, match="lies in dist"):
+        with pytest.raises(SourceError, match=r"(lies in dist,|is) the folder of the pages"):
             files.put_page(root, "dist", "dist/local/a.html", NEW, output)
     (root / "out").mkdir()
     (root / "out/local").symlink_to(root / "dist/local")
@@ -141,9 +141,15 @@ def test_a_page_that_is_too_large_or_gone_is_said(root: Path, monkeypatch: pytes
 def test_the_difference_is_told_line_by_line(codec: str) -> None:
     before, after = (f"<p>é\r\n<p>{word}\r\n<p>c".encode(codec) for word in ("old", "new"))
     assert files.diff("dist/a.html", before, after) == (
-        "--- a/dist/a.html\n+++ b/dist/a.html\n@@ -1,3 +1,3 @@\n <p>é\n-<p>old\n+<p>new\n <p>c\n"
+        "--- a/dist/a.html\n+++ b/dist/a.html\n"
+        "@@ -1,3 +1,3 @@\n <p>é\n-<p>old\n+<p>new\n <p>c\n\\ No newline at end of file\n"
     )
     assert files.diff("dist/a.html", before, before) == ""
+
+
+def test_an_end_of_line_that_comes_or_goes_is_told_as_diff_tells_it() -> None:
+    assert files.diff("a", b"<p>a\n", b"<p>a").endswith("-<p>a\n+<p>a\n\\ No newline at end of file\n")
+    assert files.diff("a", b"<p>a\n", b"<p>b\n").endswith("-<p>a\n+<p>b\n")
 
 
 def test_pages_without_an_encoding_of_ours_have_differences_too() -> None:

@@ -6,7 +6,9 @@ import pytest
 from applying import PATH, Change, apply, blocks_of, change, changed, map_of
 
 from nimbus_tasks.apply import apply_changes
-from nimbus_tasks.apply.state import CHANGED
+from nimbus_tasks.apply.change import Edit
+from nimbus_tasks.apply.page import NOT_ALONE, _Page
+from nimbus_tasks.apply.state import CHANGED, Wanted
 from nimbus_tasks.extract import Rules
 
 HTML = "<title>T</title><h2>Head</h2><p>One</p><p>Two</p>"
@@ -116,3 +118,58 @@ def test_dimensions_may_say_what_the_changed_text_says() -> None:
     rules = Rules(selectors={"brand": "h2"})
     assert changed(HTML, 0, "Brand", rules=rules) == HTML.replace("Head", "Brand")
     assert map_of(HTML, rules).path == PATH
+
+
+OUTLINE = "<title>T</title><h1>H</h1><h4>Deep</h4><p>One</p>{}<h5>Deeper</h5>"
+
+
+@pytest.mark.parametrize(
+    ("heading", "reason"),
+    [("<h4>Deep2", "no end tag of its own"), ("<h4>Deep2<a>\u00b6</a></h4>", "")],
+)
+def test_levels_change_together_or_not_at_all(heading: str, reason: str) -> None:
+    html = OUTLINE.format(heading)
+    page = map_of(html)
+    asked = [
+        change(page, 1, "Deep", "h2"),
+        change(page, 2, "New"),
+        change(page, 3, blocks_of(page)[3].content, "h2"),
+        change(page, 4, "Deeper", "h3"),
+    ]
+    done = apply_changes(html.encode(), page, asked)
+    if not reason:
+        assert done.applied == tuple(each.id for each in asked)
+        return
+    assert done.html == html.replace("One", "New").encode()
+    refused = dict(done.refused)
+    assert reason in refused.pop("block-3")
+    assert refused == {"block-1": NOT_ALONE, "block-4": NOT_ALONE}
+    again = apply_changes(done.html, page, asked)
+    assert (again.html, dict(again.refused)) == (done.html, dict(done.refused))
+
+
+def test_a_level_that_was_meant_for_another_text_lets_no_other_pass() -> None:
+    html = OUTLINE.format("")
+    page = map_of(html)
+    stale = Change("block-1", "Other", "Deep", "h2")
+    done = apply_changes(html.encode(), page, [stale, change(page, 3, "Deeper", "h3"), change(page, 2, "New")])
+    assert dict(done.refused) == {"block-1": "the change was made for another text", "block-3": NOT_ALONE}
+    assert done.applied == ("block-2",)
+
+
+def test_a_level_that_the_page_does_not_take_lets_no_other_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    html = OUTLINE.format("")
+    page = map_of(html)
+    find = _Page._find_edits
+
+    def wrong(self: _Page, wanted: Wanted) -> list[Edit]:
+        return [] if wanted.id == "block-1" else find(self, wanted)
+
+    monkeypatch.setattr(_Page, "_find_edits", wrong)
+    done = apply_changes(
+        html.encode(),
+        page,
+        [change(page, 1, "Deep", "h2"), change(page, 2, "New"), change(page, 3, "Deeper", "h3")],
+    )
+    assert dict(done.refused).keys() == {"block-1", "block-3"}
+    assert done.html == html.replace("One", "New").encode()

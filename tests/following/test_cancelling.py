@@ -164,7 +164,7 @@ def _stir(filled: Filled, key: str) -> None:
 def test_writes_go_from_the_pages_to_the_batch(filled: Filled) -> None:
     filled.batch("queued", a="uploaded", b="uploaded")
     stop(filled)
-    assert sorted(set(filled.writes), key=filled.writes.index) == ["status", "queue", "batch"]
+    assert sorted(set(filled.writes), key=filled.writes.index) == ["status", "queue", "logs", "batch"]
 
 
 @given(

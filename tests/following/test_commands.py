@@ -14,7 +14,7 @@ from filled import BATCH, ENDED_AT, OTHER, PROJECT, STARTED, UPLOADED, Filled
 
 from nimbus_tasks import records
 from nimbus_tasks.console import FEW, Console
-from nimbus_tasks.errors import StoreError
+from nimbus_tasks.errors import SettingsError, StoreError
 from nimbus_tasks.following import words
 from nimbus_tasks.following.cancelling import Cancelled
 from nimbus_tasks.following.commands import FollowingCommands
@@ -179,27 +179,27 @@ def test_a_report_prints_its_figures_and_names_its_files(filled: Filled, capsys:
 def test_a_retry_names_the_pages(filled: Filled, capsys: pytest.CaptureFixture[str]) -> None:
     filled.batch("failed", a="failed", b=BatchPage("failed"))
     shown = Shown(filled)
-    assert shown.commands.retry(BATCH, "") == 0
+    assert shown.commands.retry(BATCH) == 0
     assert shown.lines == [
         f"✅ 1 page of {BATCH} in the queue again; it is retrying",
         "   page_a  dist/a.html",
         "   Not at the target as this batch sent them: 1 failed page (doit upload sends what is missing)",
     ]
-    assert shown.commands.retry(BATCH, "", as_json=True) == 0
+    assert shown.commands.retry(BATCH, as_json=True) == 0
     assert json.loads(capsys.readouterr().out)["pages"] == {}
 
 
 def test_a_retry_with_nothing_to_do_says_so(filled: Filled) -> None:
     filled.batch("completed", a="done")
     shown = Shown(filled)
-    assert shown.commands.retry(BATCH, "") == 0
+    assert shown.commands.retry(BATCH) == 0
     assert shown.lines == [f"{BATCH} has nothing to try again: nothing changed"]
 
 
 def test_a_retry_of_many_names_some(filled: Filled) -> None:
     filled.batch("failed", **{f"p{number:02d}": "failed" for number in range(FEW + 2)})
     shown = Shown(filled)
-    shown.commands.retry(BATCH, "")
+    shown.commands.retry(BATCH)
     assert (len(shown.lines), shown.lines[-1]) == (FEW + 2, "   … and 2 more (--verbose lists them)")
 
 
@@ -228,8 +228,7 @@ def test_pages_that_the_store_refuses_end_with_1(filled: Filled, command: str, m
 
     module = {"retry": "retrying", "cancel": "cancelling"}[command]
     monkeypatch.setattr(f"nimbus_tasks.following.{module}.{command}", refuse)
-    arguments = (BATCH, "") if command == "retry" else (BATCH,)
-    assert getattr(shown.commands, command)(*arguments) == 1
+    assert getattr(shown.commands, command)(BATCH) == 1
     assert shown.lines[-3:] == [
         f"❌ page_{FEW - 1} - too much",
         "   … and 1 more (--verbose lists them)",
@@ -240,13 +239,22 @@ def test_pages_that_the_store_refuses_end_with_1(filled: Filled, command: str, m
 def test_what_was_changed_is_in_the_log(filled: Filled) -> None:
     filled.batch("failed", a="failed")
     shown = Shown(filled)
-    shown.commands.retry(BATCH, "")
+    shown.commands.retry(BATCH)
     shown.commands.cancel(BATCH)
     events = [json.loads(line) for line in Path(".nimbus/log.jsonl").read_text().splitlines()]
     assert [(event["event"], event["batch_id"], event["pages"]) for event in events] == [
         ("batch retried", BATCH, 1),
         ("batch cancelled", BATCH, 1),
     ]
+
+
+def test_an_empty_option_is_no_option_that_was_left_out(filled: Filled) -> None:
+    filled.batch("failed", a="failed")
+    shown = Shown(filled)
+    with pytest.raises(SettingsError, match=r"--page is empty\. Give it a value, or leave it out"):
+        shown.commands.retry(BATCH, "")
+    with pytest.raises(SettingsError, match="--output is empty"):
+        shown.commands.apply("", dry_run=False, as_json=False)
 
 
 # --- pages --------------------------------------------------------------------------------------------
@@ -309,8 +317,8 @@ def test_a_page_that_failed_shows_why(filled: Filled) -> None:
     assert f"   ❌ no answer (timeout, {ENDED_AT})" in shown.lines
 
 
-def _known_here(digest: str) -> None:
-    entry = [[1, 1, 1], PATH, ID, digest, 10, []]
+def _known_here(digest: str, *issues: dict[str, str]) -> None:
+    entry = [[1, 1, 1], PATH, ID, digest, 10, issues]
     Path(".nimbus/manifest").mkdir(parents=True)
     pages = {"project_id": PROJECT, "site": "", "invalid": [], "entries": {"a.json": entry}}
     Path(".nimbus/manifest/pages.json").write_text(json.dumps(pages))
@@ -321,6 +329,37 @@ def test_a_page_that_is_only_here_is_not_uploaded_yet(filled: Filled) -> None:
     shown = Shown(filled)
     assert shown.commands.page_status(PATH, as_json=False) == 0
     assert shown.lines[2:] == ["   Not at .nimbus/kv.db: doit upload", "   Content: 9 here, none at .nimbus/kv.db"]
+
+
+def test_a_map_that_is_not_valid_says_what_is_wrong_with_it(filled: Filled) -> None:
+    _known_here("", {"file": "a.json", "pointer": "/head/title", "message": "is missing: add a <title>"})
+    shown = Shown(filled)
+    shown.commands.page_status(PATH, as_json=False)
+    assert shown.lines[2:] == [
+        "   Not at .nimbus/kv.db: its map is not valid",
+        "   Content: no valid map here, none at .nimbus/kv.db",
+        "   ❌ /head/title is missing: add a <title>",
+    ]
+    _one_page(filled, "uploaded")
+    shown = Shown(filled)
+    shown.commands.page_status(PATH, as_json=False)
+    assert f"   Content: no valid map here; {records.digest({'path': PATH})} at .nimbus/kv.db" in shown.lines
+
+
+def test_a_warning_keeps_no_page_from_its_upload(filled: Filled) -> None:
+    _known_here("9", {"file": "a.json", "pointer": "", "message": "is long", "severity": "warning"})
+    shown = Shown(filled)
+    shown.commands.page_status(PATH, as_json=False)
+    assert [shown.lines[2], shown.lines[4]] == ["   Not at .nimbus/kv.db: doit upload", "   ⚠️  is long"]
+
+
+def test_a_file_that_is_skipped_is_not_unknown(filled: Filled) -> None:
+    shown = Shown(filled)
+    Path(".nimbus/manifest").mkdir(parents=True)
+    sources = {"entries": {"dist/thanks.html": [[1, 1, 1], "", "noindex"]}}
+    Path(".nimbus/manifest/sources.json").write_text(json.dumps(sources))
+    with pytest.raises(SettingsError, match=r"dist/thanks\.html is skipped: noindex"):
+        shown.commands.page_status("dist/thanks.html", as_json=False)
 
 
 @pytest.mark.parametrize("digest", ["9", records.digest({"path": PATH})])
@@ -424,6 +463,17 @@ def test_the_live_view_has_a_bar_the_pages_in_work_and_the_last_errors(look: Cal
         "   ❌ dist/b.html - no answer",
     ]
     assert words.region(seen, symbols=False)[1][0] == f"   {'#' * 15}{'-' * 15} 50 %  2/4"
+
+
+def test_a_batch_that_nobody_works_on_says_so_once(look: Callable[..., Look]) -> None:
+    screen = io.StringIO()
+    with MonitorViewer(Console(screen, {})) as viewer:
+        for idle in (False, True, True):
+            viewer.show(look(idle=idle))
+    assert screen.getvalue().splitlines()[1:] == ["   Nobody works on it: doit nimbus:process"]
+    assert "   Nobody works on it: doit nimbus:process" in [
+        line for line, _ in words.region(look(idle=True), symbols=True)
+    ]
 
 
 class Screen(io.StringIO):

@@ -203,6 +203,36 @@ def test_no_such_batch_ends_it_at_once(filled: Filled, watch: Callable[..., Watc
         watch().until_it_ends(OTHER)
 
 
+def test_a_page_that_a_worker_is_through_with_has_ended(filled: Filled, watch: Callable[..., Watched]) -> None:
+    filled.batch("processing", a="processing", b="processing", c="processing", d="processing")
+    for page, status in (
+        ("a", PageStatus("processing", BATCH, STARTED, Processing(STARTED, "done", 100))),
+        ("b", PageStatus("failed", BATCH, STARTED)),
+        ("c", PageStatus("done", BATCH, STARTED, Processing(STARTED, "rewrite", 40))),
+        ("d", PageStatus("processing", BATCH, STARTED, Processing(STARTED, "rewrite", 40))),
+    ):
+        filled.put(f"status:{PROJECT}:page_{page}", status)
+    watched = watch(lambda: filled.batch("failed", a="failed"))
+    watched.until_it_ends()
+    look = watched.looks[0]
+    assert (look.ended, look.working, look.in_work) == (3, 1, [InWork("dist/d.html", "rewrite", 40)])
+    assert (look.summary.completed, look.summary.failed, look.summary.pending) == (2, 1, 1)
+
+
+def test_a_batch_in_which_nothing_happens_is_told_to_be_idle(
+    filled: Filled, watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitoring, "QUIET_SECONDS", 0.0)
+    filled.batch("queued", a="uploaded", b="uploaded")
+    watched = watch(
+        *[lambda: None] * 3,
+        lambda: filled.batch("processing", a="processing", b="uploaded"),
+        lambda: filled.batch("completed", a="done", b="done"),
+    )
+    watched.until_it_ends()
+    assert [look.idle for look in watched.looks] == [False, False, True, True, False, False]
+
+
 @pytest.mark.parametrize("interval", [99, 0, -1])
 def test_an_interval_must_be_one(interval: int) -> None:
     with pytest.raises(SettingsError, match=f"--interval={interval} is too short"):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from nimbus_tasks.batches.charts import STATES
+from nimbus_tasks.batches.charts import STATES, times_chart
 from nimbus_tasks.batches.lifecycle import summary_of
 from nimbus_tasks.batches.markup import Markup, element
 from nimbus_tasks.batches.rate import Rate
@@ -112,6 +112,56 @@ def test_a_log_begins_with_the_upload() -> None:
     assert [entry.message for entry in page.log_entries] == ["new"]
     [page] = report({"p": BatchPage("failed")}, logs={"p": entries}).pages
     assert len(page.log_entries) == 2, "nobody knows when it came"
+
+
+LATER = "batch_20260103_030405"
+
+
+def processed(when: str, batch_id: str, changes: object, **more: object) -> list[LogEntry]:
+    """Return what one optimisation leaves in a page's log."""
+    told = {"model": "rules", "changes": changes} | more
+    return [
+        LogEntry(when, "info", "optimise", "Optimised by rules", told),
+        LogEntry(when, "info", "process", "Done", {"batch_id": batch_id, "attempt": 1}),
+    ]
+
+
+def test_a_page_that_came_again_with_a_later_batch_is_told_from_its_log() -> None:
+    first = [LogEntry(T0, "info", "upload", "stored", {"batch_id": BATCH}), *processed(T2, BATCH, 7, confidence=0.9)]
+    second = [LogEntry(at(80), "info", "upload", "stored", {"batch_id": LATER}), *processed(at(90), LATER, 0)]
+    after = PageStatus("done", LATER, at(90), result=Result(at(90), True, 0, 1.0))
+    made = report({"p": done(T1, T2)}, {"p": after}, {"p": first + second})
+    [page] = made.pages
+    assert (page.changes, page.confidence, page.later_batch) == (7, 0.9, LATER)
+    assert page.log_entries == first
+    assert (made.metrics.total_changes, made.metrics.average_confidence, made.metrics.uploaded_again) == (7, 0.9, 1)
+    assert "1 page was uploaded again since" in check_page(report_page(made)).words
+
+
+def test_the_optimisation_of_an_older_batch_that_ended_late_is_not_this_ones() -> None:
+    late = [*processed(T1, "batch_20260101_030405", 5), *processed(T2, BATCH, 2, confidence=1)]
+    [page] = report({"p": done(T1, T2)}, logs={"p": late}).pages
+    assert (page.changes, page.confidence) == (2, 1.0)
+    assert page.log_entries == late[2:]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        processed(T2, LATER, 3),
+        processed(T2, BATCH, "many", confidence="high"),
+        [LogEntry(T1, "info", "upload", "stored", {"batch_id": 7}), LogEntry(T1, "warn", "optimise", "no answer")],
+        [LogEntry(T1, "info", "optimise", "odd", {}), LogEntry(T1, "info", "queue", "waits")],
+    ],
+)
+def test_where_nobody_knows_what_changed_no_number_is_said(entries: list[LogEntry]) -> None:
+    later = {page: PageStatus("uploaded", LATER, NOW) for page in "pq"}
+    made = report({page: done(T1, T2) for page in "pq"}, later, dict.fromkeys("pq", entries))
+    said = as_json(made)
+    assert not {"total_changes", "average_confidence"} & said["metrics"].keys()
+    assert not {"changes", "confidence"} & said["pages"][0].keys()
+    assert "2 pages were uploaded again since" in check_page(report_page(made)).words
 
 
 @pytest.mark.parametrize(
@@ -270,7 +320,26 @@ def test_a_page_of_nothing_says_so() -> None:
 
 
 def test_a_batch_of_instant_pages_can_be_drawn() -> None:
-    assert "0 to 1 ms; p50 0 ms" in check_page(report_page(report({"p": done(T1, T1)}))).words
+    assert "0 ms; p50 0 ms" in check_page(report_page(report({"p": done(T1, T1)}))).words
+
+
+def test_times_that_are_close_have_a_column_a_millisecond() -> None:
+    chart = times_chart([3, 3, 4, 6])
+    assert re.findall("<title>([^<p]*)</title>", chart) == ["3 ms: 2", "4 ms: 1", "5 ms: 0", "6 ms: 1"]
+    assert "3 ms to 6 ms; p50 3 ms" in chart
+
+
+@given(st.lists(st.integers(0, 10**7), min_size=1, max_size=60))
+def test_every_page_stands_in_one_column_of_the_chart(times: list[int]) -> None:
+    columns = re.findall("<title>([^<p]*): ([0-9]+)</title>", times_chart(times))
+    assert sum(int(number) for _, number in columns) == len(times)
+    assert len(columns) <= min(24, max(times) - min(times) + 1)
+
+
+@given(st.integers(0, 2000), st.integers(0, 100))
+def test_no_two_columns_say_the_same_of_times_in_milliseconds(shortest: int, more: int) -> None:
+    columns = re.findall("<title>([^<p]*): [0-9]+</title>", times_chart([shortest, shortest + more]))
+    assert shortest + more > 999 or len(set(columns)) == len(columns)
 
 
 HOSTILE = "</style></title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>&lt;\x00\x1b[31m\u202egnp.exe"
@@ -376,3 +445,9 @@ def test_a_rate_is_over_the_last_minute() -> None:
 def test_a_retry_begins_anew() -> None:
     assert rate((0, 0), (10, 100), (20, 50)).per_second is None
     assert rate((0, 0), (10, 100), (20, 50), (30, 60)).per_second == 1
+
+
+def test_looks_that_see_nothing_new_do_not_make_it_slower() -> None:
+    seen = rate((0, 0), (1, 4), (1.5, 4), (1.9, 4))
+    assert (seen.per_second, seen.seconds_left(16)) == (4, 4)
+    assert rate((0, 0), (1, 4), (50, 4), (62, 4), (123, 4)).per_second is None, "nothing for a minute is no rate"

@@ -43,16 +43,19 @@ def propose(filled: Filled, page: str, blocks: object, batch: str = BATCH) -> No
 def test_what_is_proposed_stands_beside_its_page_with_the_reason(filled: Filled) -> None:
     change = {"id": "block-1", "type": "img", "content": "", "optimized_content": "A watch", "reason": "No <alt> text."}
     retyped = {"id": "block-2", "type": "h4", "content": "Open", "optimized_content": "Open", "optimized_type": "h3"}
-    propose(filled, "a", [change, retyped])
+    title = {"id": "title", "type": "title", "content": "Old", "optimized_content": "New"}
+    propose(filled, "a", [change, retyped, title])
     report = run(gather(filled.target, filled.find()))
     a, b = report.pages
-    assert [each.reason for each in a.optimized_blocks] == ["No <alt> text.", ""]
+    assert [each.reason for each in a.optimized_blocks] == ["No <alt> text.", "", ""]
     assert b.optimized_blocks == ()
     page = Path(write(report)[1]).read_text(encoding="utf-8")
-    assert "<summary>2 changes</summary>" in page
+    assert "<summary>3 changes</summary>" in page
     assert "<ins>A watch</ins>" in page
+    assert "<code>title</code> <del>Old</del> <ins>New</ins>" in page
     assert "No &lt;alt&gt; text." in page
-    assert "<code>h4 to h3</code> <del>Open</del>" in page
+    assert "<code>block-2 h4 to h3</code> Open<" in page, "its text stays"
+    assert "<code>block-1 img</code> <ins>" in page, "which image it is"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from filled import BATCH, ENDED_AT, OTHER, PROJECT, STARTED, UPLOADED, Filled, run
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from nimbus_tasks.errors import SettingsError, StoreError
 from nimbus_tasks.following.retrying import Retried, retry
 from nimbus_tasks.kv import Traits
-from nimbus_tasks.records import BatchPage, PageState, PageStatus, QueueEntry, batch_key, page_key, status_key
+from nimbus_tasks.records import BatchPage, PageState, PageStatus, QueueEntry, batch_key, page_id, page_key, status_key
 
 STORES = [Traits(), Traits(atomic=False, lists=False)]
 
@@ -80,10 +81,27 @@ def test_one_page_alone(filled: Filled) -> None:
     assert filled.statuses() == {"a": "failed", "b": "queued"}
 
 
+def test_one_page_twice_is_once(filled: Filled) -> None:
+    filled.batch("failed", a="failed", b="failed", c="processing")
+    again(filled, "page_b")
+    before, state = filled.snapshot(), filled.state()
+    for page in ("page_b", "page_c"):
+        assert again(filled, page) == Retried(BATCH, state, {}, {}, [])
+    assert filled.snapshot() == before
+
+
+def test_a_page_goes_by_its_path_too(filled: Filled) -> None:
+    page = page_id(PROJECT, "dist/a.html")
+    for name in ("dist/a.html", "./dist/a.html", str(Path.cwd() / "dist/a.html"), page):
+        filled.batch("failed", **{page[5:]: "failed"}, b="failed")
+        assert list(again(filled, name).pages) == [page]
+
+
 @pytest.mark.parametrize(
     ("page", "said"),
     [
-        ("page_x", "has no page page_x"),
+        ("page_x", f"has no page page_x. doit nimbus:batch:status --batch={BATCH} --json lists"),
+        ("dist/a.html", "has no page dist/a.html"),
         ("page_a", "page_a is done: nothing to try again"),
         ("page_c", "page_c is in another batch by now"),
     ],
@@ -214,7 +232,7 @@ def test_writes_go_from_the_pages_to_the_batch(filled: Filled) -> None:
     filled.batch("failed", a="failed", b="failed")
     again(filled)
     order = sorted(set(filled.writes), key=filled.writes.index)
-    assert order == ["status", "queue", "batch"]
+    assert order == ["status", "logs", "queue", "batch"]
 
 
 @given(

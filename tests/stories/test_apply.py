@@ -48,18 +48,29 @@ def test_only_what_was_proposed_changes_and_twice_is_once(proposed: Site) -> Non
     assert run.status == 0
     assert {page["path"]: (page["applied"], len(page["already"])) for page in run.json["pages"]}[A] == ([], 1)
     assert (proposed / A).read_bytes() == after
+    [batch] = proposed.store.batches
     proposed.publish()
+    assert proposed.doit("nimbus:process", "--until-empty").status == 0
+    report = proposed.doit("nimbus:batch:report", f"--batch={batch}", "--json").json
+    assert (report["metrics"]["total_changes"], report["metrics"]["uploaded_again"]) == (1, 1), "what was is still so"
     assert "We repair, clean and polish watches." in proposed.store.text(A)
 
 
 def test_pages_may_go_into_another_folder(proposed: Site) -> None:
     before = (proposed / A).read_bytes()
-    assert proposed.doit("nimbus:apply", "--output=edited").status == 0
+    run = proposed.doit("nimbus:apply", "--output=edited")
+    assert (run.status, run.out.splitlines()[-1]) == (0, "   Written to edited")
     assert (proposed / A).read_bytes() == before
     assert b"repair, clean" in (proposed / "edited/a.html").read_bytes()
-    run = proposed.doit("nimbus:apply", "--output=dist/inside")
-    assert run.status == 1
-    assert "lies in dist" in run.said
+    for empty_or_inside, said in (
+        ("dist/inside", "lies in dist"),
+        ("dist", "is the folder"),
+        ("", "--output is empty"),
+    ):
+        run = proposed.doit("nimbus:apply", f"--output={empty_or_inside}")
+        assert (run.status, len(run.said.splitlines())) == (2, 1), run.said
+        assert said in run.said
+    assert (proposed / A).read_bytes() == before
 
 
 def test_a_page_that_changed_since_is_refused_with_its_reason(proposed: Site) -> None:

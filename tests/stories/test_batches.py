@@ -209,6 +209,9 @@ def test_a_retry_may_be_run_twice_and_an_upload_goes_on_as_ever(site: Site) -> N
     assert B in said
     assert C not in said
     before = site.store
+    good(site.doit("nimbus:batch:retry", batch_option, f"--page={B}"))
+    assert site.store == before
+    assert "--page is empty" in refused(site.doit("nimbus:batch:retry", batch_option, "--page="))
     done = site.doit("nimbus:batch:retry", batch_option, f"--page={page_id(A)}")
     assert f"{page_id(A)} is done: nothing to try again" in refused(done)
     site.publish()

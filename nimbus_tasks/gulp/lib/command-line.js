@@ -14,7 +14,8 @@ const LOG_LEVEL = /^(log-level|L+)$/;
  * Read it as Gulp does: what follows an unknown option without a `=` is its value, unless it is an option too.
  *
  * @param {string[]} words process.argv from the third on
- * @returns {{ tasks: string[], options: [string, string | true][] }}
+ * @returns {{ tasks: string[], options: [string, string | true, string][] }} of an option its name, its value, and its
+ *   name as it was typed
  */
 function readCommandLine(words) {
   const tasks = [];
@@ -29,7 +30,7 @@ function readCommandLine(words) {
       tasks.push(word);
       continue;
     }
-    const [, name, , value] = /^--?([^=]*)(=([^]*))?$/.exec(word);
+    const [, typed, name, , value] = /^(--?([^=]*))(=([^]*))?$/.exec(word);
     if (FLAGS.has(name) || LOG_LEVEL.test(name)) {
       continue;
     }
@@ -37,7 +38,7 @@ function readCommandLine(words) {
     const takesNext = value === undefined && next !== undefined && !/^-(?!\d)/.test(next);
     at += takesNext ? 1 : 0;
     if (!WITH_VALUE.has(name)) {
-      options.push([name, value ?? (takesNext ? next : true)]);
+      options.push([name, value ?? (takesNext ? next : true), typed]);
     }
   }
   return { tasks, options };

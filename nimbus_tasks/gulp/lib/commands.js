@@ -2,7 +2,7 @@
 
 "use strict";
 
-const { wordsOf } = require("./options.js");
+const { inJavaScript, wordsOf } = require("./options.js");
 const { run } = require("./run.js");
 const { tasks } = require("./tasks.js");
 
@@ -39,11 +39,6 @@ function command(task, settings) {
 /** As Gulp prints it. Not `displayName`: an exported function would be registered by that. */
 function named(task, action) {
   return Object.defineProperty(action, "name", { value: task.name });
-}
-
-/** until-empty -> untilEmpty */
-function inJavaScript(name) {
-  return name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
 }
 
 module.exports = { commandTree };

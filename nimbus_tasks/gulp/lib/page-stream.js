@@ -38,7 +38,7 @@ class PageStream extends Duplex {
     this.#settings = settings;
     this.#folder = folder;
     this.#failAfterError = failAfterError;
-    this.#words = () => wordsOf({ ...task, name: "nimbus()" }, more);
+    this.#words = () => wordsOf({ ...task, name: "nimbus()", alsoKnown: ["folder", "fail-after-error"] }, more);
   }
 
   pipe(next, options) {

@@ -4,7 +4,7 @@
 
 const { readCommandLine } = require("./command-line.js");
 const { NimbusError } = require("./errors.js");
-const { optionOf, unknownOption, wordsOf } = require("./options.js");
+const { optionOf, typed, unknownOption, wordsOf } = require("./options.js");
 const { run } = require("./run.js");
 const { tasks } = require("./tasks.js");
 
@@ -30,16 +30,16 @@ function wordsFromCommandLine(task, { ownOptions = [] }) {
   const all = named.map((name) => tasks.find((each) => each.name === name));
   const onlyOurs = all.length > 0 && all.every(Boolean);
   const given = {};
-  for (const [written, value] of options) {
+  for (const [written, value, asTyped] of options) {
     const name = turnedOff(task, written);
     if (optionOf(task, name)) {
       given[name] = name === written ? valueOf(task, name, value) : false;
     } else if (onlyOurs && !ownOptions.includes(written) && !all.some((each) => optionOf(each, name))) {
       const own = ` If your gulpfile reads it: require("gulp-nimbus")(gulp, { ownOptions: ["${written}"] })`;
-      throw unknownOption(task, written, own);
+      throw unknownOption(task, asTyped, typed, own);
     }
   }
-  return wordsOf(task, given);
+  return wordsOf(task, given, typed);
 }
 
 /** `--no-dry-run` is about dry-run. */
@@ -49,9 +49,9 @@ function turnedOff(task, written) {
 }
 
 function valueOf(task, name, value) {
-  const { type, name: typed } = optionOf(task, name);
+  const { type, name: known } = optionOf(task, name);
   if (value === true && type !== "boolean") {
-    throw new NimbusError(`${task.name} --${typed} needs a value: --${typed}=...`);
+    throw new NimbusError(`${task.name} ${typed(known)} needs a value: ${typed(known)}=...`);
   }
   return value;
 }

@@ -17,6 +17,7 @@ const { tasks, stream } = require("../tasks.json");
  * @property {string} runs the task of Nimbus Tasks that it runs
  * @property {string} description
  * @property {Option[]} options
+ * @property {string[]} [alsoKnown] options that are taken before: errors name them too
  */
 
 module.exports = {
