@@ -83,6 +83,16 @@ def refuse_variable(task: str, option: Option, value: str) -> SettingsError:
     return SettingsError(f"{task}: `{given}` is no option.", f"Did you mean {meant}?")
 
 
+def refuse_name(task: str, known: Collection[str], name: str) -> SettingsError:
+    """Return the error of a name in the configuration of doit that no option of the task has.
+
+    There, options have the names that doit keeps them by: `dry_run`, without dashes.
+    """
+    all_of_them = f"Its options: {', '.join(sorted(known))}" if known else "It takes none."
+    meant = nearest(name, known)
+    return SettingsError(f"{task} has no option `{_shown(name)}`.", f"Did you mean {meant}?" if meant else all_of_them)
+
+
 def refuse_task(name: str, known: Collection[str]) -> SettingsError:
     """Return the error of a word that is neither a task nor a target. `known` are the tasks that there are."""
     told = f"There is no task `{_shown(name)}`."

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_tasks.command_line import Option, refuse_task, refuse_value, refuse_variable, refuse_words
+from nimbus_tasks.command_line import Option, refuse_name, refuse_task, refuse_value, refuse_variable, refuse_words
 from nimbus_tasks.nearest import meant_tasks, nearest, tasks_below
 
 OPTIONS = (
@@ -119,3 +119,15 @@ def test_what_is_meant_is_always_a_name_that_there_is(name: str, known: list[str
     assert nearest(name, known) in ["", *known]
     assert set(meant_tasks(name, known)) <= set(known)
     assert set(tasks_below(name, known)) <= set(known)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "hint"),
+    [
+        ("dry-run", ["dry_run", "limit"], "Did you mean dry_run?"),
+        ("zzzz", ["limit", "dry_run"], "Its options: dry_run, limit"),
+        ("limit", [], "It takes none."),
+    ],
+)
+def test_a_wrong_name_in_a_configuration_is_told_with_the_right_ones(name: str, known: list[str], hint: str) -> None:
+    assert str(refuse_name("upload", known, name)) == f"upload has no option `{name}`. {hint}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,11 @@ def run(console: Console, command: Callable[[], int]) -> object:
     except NimbusError as error:
         console.fail(str(error))
         status = error.exit_status
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         console.line()
         console.fail("Interrupted. What was stored is safe; the same command goes on from there.")
-        sys.exit(130)
+        # A command may say by which signal it was ended, else it was Ctrl-C.
+        sys.exit(128 + next(iter(interrupt.args), signal.SIGINT))
     if status == OK:
         return None
     kind = TaskError if status == NOTHING_DONE else TaskFailed

@@ -50,6 +50,8 @@ class NimbusTask(Task):  # type: ignore[misc]  # doit has no types
         """Read the options; `args` are the words behind the task's name, None where it was not named itself."""
         if self.options is None and args is not None:
             self._refuse_variables()
+        if self.options is None:
+            self._refuse_configuration()
         try:
             unread: list[str] | None = super().init_options(args)
         except CmdParseError as error:
@@ -67,6 +69,13 @@ class NimbusTask(Task):  # type: ignore[misc]  # doit has no types
 
                 refuse(refuse_variable(self.name, _option(option), value))
 
+    def _refuse_configuration(self) -> None:
+        # doit passes over a name that it does not know.
+        if unknown := (self.cfg_values or {}).keys() - {option["name"] for option in self.params}:
+            from nimbus_tasks.command_line import refuse_name  # noqa: PLC0415 - only when something is wrong
+
+            refuse(_configured(refuse_name(self.name, [option["name"] for option in self.params], min(unknown))))
+
     def _what_is_wrong(self, args: Sequence[str]) -> NimbusError | None:
         from nimbus_tasks.command_line import refuse_value, refuse_words  # noqa: PLC0415 - only where options are given
 
@@ -76,7 +85,7 @@ class NimbusTask(Task):  # type: ignore[misc]  # doit has no types
         # What stands in the project's configuration of doit, such as [tool.doit.tasks.upload] in pyproject.toml.
         for name, value in (self.cfg_values or {}).items():
             if name in options and (refused := refuse_value(self.name, options[name], str(value))):
-                return NimbusError(f"In the configuration of doit: {refused.message}", refused.next_step)
+                return _configured(refused)
         return None
 
 
@@ -103,6 +112,10 @@ def _option(described: Mapping[str, Any]) -> Option:
 
     choices = tuple(name for name, _ in described.get("choices", ()))
     return Option(described["long"], described["type"], choices, described.get("help", ""))
+
+
+def _configured(error: NimbusError) -> NimbusError:
+    return NimbusError(f"In the configuration of doit: {error.message}", error.next_step)
 
 
 def _clean_action(clean: Callable[[bool], None]) -> Callable[[bool], None]:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from nimbus_tasks import settings
 from nimbus_tasks.doctor import state, versions
 from nimbus_tasks.doctor.examination import examine
-from nimbus_tasks.doctor.findings import Finding, diagnosis, failed
+from nimbus_tasks.doctor.findings import Finding, diagnosis, problem
 from nimbus_tasks.errors import NimbusError
-from nimbus_tasks.settings import STATE_FOLDER
+from nimbus_tasks.settings import PROJECT_FILE, STATE_FOLDER
 
 if TYPE_CHECKING:
     from nimbus_tasks.doctor.examination import Check
     from nimbus_tasks.doctor.findings import Diagnosis
     from nimbus_tasks.settings import Settings
+
+_MEND_SETTINGS = f"Mend {PROJECT_FILE}, or restore it from version control."
 
 
 def diagnose(root: Path) -> Diagnosis:
@@ -26,7 +28,7 @@ def diagnose(root: Path) -> Diagnosis:
     try:
         chosen = settings.load(root)
     except NimbusError as error:
-        found.append(failed("settings", error))
+        found.append(problem("settings", error.message, error.next_step or _MEND_SETTINGS))
     checks = _of_settings(root, chosen) if chosen is not None else {}
     if (root / STATE_FOLDER).is_dir():
         checks |= _of_project(root)

@@ -37,9 +37,9 @@ def check_permissions(root: Path) -> Iterator[Finding]:
         told = f"{STATE_FOLDER}/ cannot be written by user {os.geteuid()}."
         yield problem("permissions", told, f"Run: sudo chown -R $(id -u) {STATE_FOLDER}")
         return
-    locked = sorted(path.name for path in folder.iterdir() if path.is_file() and not os.access(path, os.R_OK | os.W_OK))
+    locked = sorted(path.name for path in folder.iterdir() if _is_locked(path))
     if locked:
-        told = f"{STATE_FOLDER}/ holds files that user {os.geteuid()} cannot write: {', '.join(locked[:5])}."
+        told = f"{STATE_FOLDER}/ holds what user {os.geteuid()} cannot write: {', '.join(locked[:5])}."
         yield problem("permissions", told, f"Run: sudo chown -R $(id -u) {STATE_FOLDER}")
     else:
         yield ok("permissions", f"{STATE_FOLDER}/ and its files can be written")
@@ -91,6 +91,12 @@ def check_clock(root: Path) -> Iterator[Finding]:
 def check_leases(root: Path) -> Iterator[Finding]:
     rows = select(root / CLAIMS_FILE, _LEASES)
     yield from judge_leases([float(row[0]) for row in rows], [float(row[1]) for row in rows], time.time())
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a file or folder cannot be written. One that went meanwhile, as SQLite's own do, is not locked."""
+    wanted = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
+    return not os.access(path, wanted) and path.exists()
 
 
 def _is_ignored(gitignore: Path) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nimbus_tasks import records
+from nimbus_tasks.doctor.databases import check_database
 from nimbus_tasks.doctor.findings import failed, ok, problem, warning
 from nimbus_tasks.doctor.judging import judge_clock, judge_protocol
 from nimbus_tasks.doctor.queue import check_queue, queue_keys
@@ -54,8 +55,16 @@ async def _check(root: Path, settings: Settings) -> list[Finding]:
     except TransientError as error:
         found.append(problem("store", error.message, error.next_step or _NEXT))
     except NimbusError as error:
-        found.append(failed("store", error))
+        if not _is_damaged_file(root, settings):
+            found.append(failed("store", error))
     return found
+
+
+def _is_damaged_file(root: Path, settings: Settings) -> bool:
+    """Whether the store is a file that is damaged: the look at the databases tells of it, and how to mend it."""
+    if settings.target.store != "sqlite":
+        return False
+    return any(each.level == "problem" for each in check_database("store", root / KV_FILE, ""))
 
 
 async def _look(root: Path, settings: Settings) -> AsyncIterator[Finding]:

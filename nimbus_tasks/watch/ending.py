@@ -30,6 +30,9 @@ def at_once_from_now_on() -> None:
 
 
 def _interrupt(*_: object) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a shell's script starts what it does not wait for: Ctrl-C is not meant for it, and this is.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Whoever handles Ctrl-C just now, asyncio for one, handles this too.
     signal.raise_signal(signal.SIGINT)
 

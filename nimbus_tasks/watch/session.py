@@ -106,6 +106,7 @@ class Session:
         try:
             self.settings = self._pipeline.settings
             self._wrong.settings = ""
+            self._telling.watches(self.settings.source.folder)
         except NimbusError as error:
             self._pipeline.settings = self.settings
             self._wrong.settings = f"{error} Until then the old settings are in force."

@@ -47,6 +47,13 @@ class Telling:
         self._console.line(f"👀 Watching {self._source or MAPS_FOLDER} (Ctrl-C ends it)")
         self.stands("working")
 
+    def watches(self, source: str) -> None:
+        """Tell that the settings name another source folder from now on, if they do."""
+        if source != self._source:
+            before, self._source = self._source, source
+            gone = f" Pages that only {before} has count as gone after a short rest." if before else ""
+            self._console.line(f"👀 Watching {source or MAPS_FOLDER} from now on.{gone}")
+
     def news(self, news: News) -> None:
         """Tell what is wrong since the last cycle, and what is no longer."""
         complaints(self._console, news.wrong.values(), len(news.wrong))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,28 @@ def test_a_queue_whose_times_cannot_be_read_is_counted_all_the_same(root: Path) 
     items = '{"page_id":"p","batch_id":"b","priority":5,"queued_at":"yesterday","attempts":0}'
     (found,) = check_queue(root, SETTINGS, {key: f'{{"items":[{items}]}}'.encode()})
     assert found.message == "1 page in the queue"
+
+
+def test_a_file_that_goes_while_it_is_looked_at_is_no_problem(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wal = root / ".nimbus/kv.db-wal"
+    wal.write_text("")
+    access = os.access
+
+    def access_of_what_has_gone(path: Path, mode: int) -> bool:
+        if path == wal:
+            wal.unlink()
+        return access(path, mode)
+
+    monkeypatch.setattr(os, "access", access_of_what_has_gone)
+    (found,) = state.check_permissions(root)
+    assert (found.level, wal.exists()) == ("ok", False)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_of_somebody_else_is_a_problem(root: Path) -> None:
+    (root / ".nimbus/maps").mkdir(mode=0o500)
+    (found,) = state.check_permissions(root)
+    assert (found.level, "maps" in found.message) == ("problem", True)
 
 
 @pytest.mark.parametrize(("lines", "told"), [("*\n!project.toml\n", 0), ("credentials.toml\n", 0), ("", 1)])

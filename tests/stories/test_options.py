@@ -168,6 +168,17 @@ def test_a_wrong_value_in_the_configuration_of_doit_is_one_line_too(site: Site) 
     )
 
 
+def test_a_wrong_name_in_the_configuration_of_doit_is_one_line_too(site: Site) -> None:
+    site.write("pyproject.toml", "[tool.doit.tasks.upload]\nconcurency = 10\n")
+    run = site.doit("upload")
+    assert run.status == 2
+    assert run.said == (
+        "❌ In the configuration of doit: upload has no option `concurency`. Did you mean concurrency?\n"
+    )
+    site.write("pyproject.toml", "[tool.doit.tasks.upload]\nconcurrency = 10\n")
+    site.publish()
+
+
 def test_a_users_own_tasks_are_answered_by_doit_itself(site: Site) -> None:
     site.write(
         "dodo.py",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from kit import Site, html
-from watching import cycles, watching
+from watching import STATUS, cycles, until_status, watching
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,11 +119,14 @@ def test_wrong_settings_are_told_and_the_watch_goes_on(published: Site) -> None:
 
 def test_another_source_folder_is_watched_from_then_on(published: Site) -> None:
     published.write("public/x.html", html("Text.", "Page x"))
-    with watching(published) as watch:
+    with watching(published, f"--status={STATUS}") as watch:
         published.settings(folder='"public"')
+        watch.until("👀 Watching public from now on. Pages that only dist has count as gone after a short rest.")
         watch.until("public/x.html")
+        assert until_status(published, lambda status: status["sent"] == 1)["source"] == "public"
         published.write("public/y.html", html("Text.", "Page y"))
         watch.until("public/y.html")
+        assert "Pages whose source is gone stay as they are: 3 of 5" in watch.until("source is gone")
 
 
 def test_maps_of_other_tools_are_watched_too(published: Site) -> None:

@@ -78,6 +78,30 @@ def test_sigterm_ends_it_as_ctrl_c_does(published: Site) -> None:
     assert "Watch ended after" in watch.lines[-1]
 
 
+def test_sigterm_ends_one_that_a_script_has_in_the_background(published: Site) -> None:
+    # The shell of a script has what it starts with `&` ignore Ctrl-C.
+    with subprocess.Popen(
+        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "doit", "watch"],
+        cwd=published.folder,
+        env=published.environment({}),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as watch:
+        try:
+            assert watch.stdout is not None
+            while " ms" not in watch.stdout.readline():
+                assert watch.poll() is None
+            watch.send_signal(signal.SIGINT)
+            published.page("a", "Edited after a Ctrl-C that was meant for another.")
+            while "dist/a.html in" not in watch.stdout.readline():
+                assert watch.poll() is None
+            watch.terminate()
+            assert watch.wait(SECONDS) == 0
+            assert "Watch ended after" in watch.stdout.read()
+        finally:
+            watch.kill()
+
+
 def test_ctrl_c_in_the_middle_of_an_upload_loses_nothing(tmp_path: Path) -> None:
     names = [f"page-{number}" for number in range(60)]
     site = Site.with_pages(tmp_path, *names, settings="[upload]\ndelay = 100\nconcurrency = 1\n")
