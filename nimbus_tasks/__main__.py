@@ -25,6 +25,9 @@ def main() -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         os.register_at_fork(after_in_child=_die_of_sigterm)
         if lifeline := os.environ.pop(LIFELINE, ""):
+            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+                # As a shell's background job has it: the end of the lifeline would be ignored too.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             threading.Thread(target=_end_with, args=(int(lifeline),), daemon=True).start()
         return _run(sys.argv[1:])
     except KeyboardInterrupt:

@@ -22,7 +22,7 @@ from nimbus_tasks.stages.extracting import NEVER, refuse_bad_rules, rules_digest
 from nimbus_tasks.validate.paths import fault_of_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from nimbus_tasks.scan import Scan
     from nimbus_tasks.settings import Settings, Source
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def extract_arrived(settings: Settings, pages: Iterable[tuple[str, bytes | None]], maps: Scan) -> list[Extracted]:
     """Extract pages, each a source path and its HTML (None: too much of it), and return what each became, in order.
 
-    A page without a map (redirect, noindex, no HTML) loses the one that it had.
+    A page without a map (redirect, noindex, no HTML, none to [source] at all) loses the one that it had.
 
     Raises:
         SettingsError: a rule of the settings cannot be used.
@@ -42,11 +42,11 @@ def extract_arrived(settings: Settings, pages: Iterable[tuple[str, bytes | None]
     # Entries that other rules made stay as they are, and stale: `doit extract` reads their files all the same.
     kept_rules = before.rules if before.entries else rules
     known = before.entries if before.rules == rules else {}
-    looked = [_look(path, html, known.get(path), maps) for path, html in pages]
-    belongs = _belonging(settings.source)
+    site = _Site(settings.source)
+    looked = [_look(path, html, known.get(path), maps, site) for path, html in pages]
     entries = dict(before.entries)
     for look in looked:
-        if look.result is None and belongs(look.path):
+        if look.result is None and site.finds(look.path):
             # A killed run must leave no map that passes for its file's.
             formerly = entries.get(look.path)
             map_file = formerly.map_file if formerly else ""
@@ -62,7 +62,7 @@ def extract_arrived(settings: Settings, pages: Iterable[tuple[str, bytes | None]
             result = msgspec.structs.replace(result, map_file=formerly.map_file)
         elif not (result.map_file or result.failed):
             files.remove(Path(map_file_of(look.path)))
-        if belongs(look.path):
+        if site.finds(look.path):
             entries[look.path] = SourceEntry(look.stamp, result.map_file, result.skipped, result.failed)
         done.append(result)
     if entries != announced:
@@ -79,9 +79,11 @@ class _Look(Struct, frozen=True):
     result: Extracted | None
 
 
-def _look(path: str, html: bytes | None, known: SourceEntry | None, maps: Scan) -> _Look:
+def _look(path: str, html: bytes | None, known: SourceEntry | None, maps: Scan, site: _Site) -> _Look:
     if fault := fault_of_path(path):
         return _Look(path, b"", NEVER, Extracted(path, "", skipped=fault, failed=True))
+    if reason := site.why_no_page(path):
+        return _Look(path, b"", NEVER, Extracted(path, "", skipped=reason))
     if html is None:
         return _Look(path, b"", NEVER, too_large(path))
     stamp, same = _beside(path, html)
@@ -105,19 +107,34 @@ def _beside(path: str, html: bytes) -> tuple[Stamp, bool]:
         return NEVER, False
 
 
-def _belonging(source: Source) -> Callable[[str], bool]:
-    """Return a test for paths that `doit extract` finds, once they are files: its manifest has only those."""
-    wanted = matcher(source.include, source.exclude)
-    inside = "" if source.folder == "." else f"{source.folder}/"
+class _Site:
+    """What [source] says of a path: whether it is a page, and whether `doit extract` finds it, once it is a file."""
 
-    def belongs(path: str) -> bool:
-        if not source.folder or not path.startswith(inside) or fault_of_path(path):
+    def __init__(self, source: Source) -> None:
+        self._folder = source.folder
+        self._included = matcher(source.include)
+        self._wanted = matcher(source.include, source.exclude)
+
+    def why_no_page(self, path: str) -> str:
+        """Return why a path is not a page's, or nothing. Outside of the folder only the include patterns count."""
+        below = self._below(path)
+        if not self._included(below or path):
+            return "[source] include does not name it"
+        return "[source] exclude names it" if below and not self._wanted(below) else ""
+
+    def finds(self, path: str) -> bool:
+        """Say whether the manifest may have it: `doit extract` keeps only what it finds there."""
+        below = self._below(path)
+        if not below or fault_of_path(path):
             return False
-        below = path[len(inside) :]
         hidden = any(folder.startswith(".") for folder in below.split("/")[:-1])
-        return not hidden and wanted(below)
+        return not hidden and self._wanted(below)
 
-    return belongs
+    def _below(self, path: str) -> str:
+        """Return the path below the source folder; empty where it is outside."""
+        if self._folder == ".":
+            return path
+        return path.removeprefix(f"{self._folder}/") if self._folder and path.startswith(f"{self._folder}/") else ""
 
 
 def _write(before: Sources, rules: str, entries: dict[str, SourceEntry]) -> None:

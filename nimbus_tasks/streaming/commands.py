@@ -47,7 +47,7 @@ class StreamCommands:
         request.check()
         pipeline = self.pipeline
         total = Outcome(pipeline.settings.target.store, now(), now())
-        narrator = Narrator(self.console)
+        narrator = Narrator(self.console, dry_run=request.dry_run)
         failed = False
         # Not sys.stdin, and never closed: a thread may wait in it when this process has to end.
         pages = open(0, "rb", closefd=False)  # noqa: SIM115
@@ -65,7 +65,7 @@ class StreamCommands:
             request = msgspec.structs.replace(request, batch=batch, insist=request.insist and not total.batches)
         if not request.dry_run and (total.pages or total.unchanged):
             Runner(self.console).summarize(markdown.site(pipeline.report(total)))
-        narrator.end(total, dry_run=request.dry_run)
+        narrator.end(total)
         return SOME_FAILED if failed or total.stopped else OK
 
 

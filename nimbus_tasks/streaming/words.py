@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Narrator:
     """Tells of the groups of one stream as if they were one upload."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, dry_run: bool) -> None:
         self._console = console
+        self._dry_run = dry_run
         self._counts: dict[str, int] = {}
         self._told = self._complaints = 0
         self._batch = ""
@@ -27,7 +28,7 @@ class Narrator:
         pass
 
     def batch(self, batch_id: str) -> None:
-        if batch_id != self._batch:
+        if batch_id != self._batch and not self._dry_run:  # a dry run makes none
             self._batch = batch_id
             self._console.line(f"📦 Using batch: {batch_id}")
 
@@ -53,10 +54,12 @@ class Narrator:
         elif self._complaints == narration.MOST_COMPLAINTS + 1:
             self._console.line("   … more failures: all of them are in the report")
 
-    def end(self, outcome: Outcome, *, dry_run: bool) -> None:
+    def end(self, outcome: Outcome) -> None:
         pages = sum(self._counts.values())
         said = ", ".join(f"{number} {status}" for status, number in sorted(self._counts.items())) or "nothing"
-        self._console.line(f"📊 Streamed {narration.count(pages, 'page')}: {said}{' (dry run)' if dry_run else ''}")
+        self._console.line(
+            f"📊 Streamed {narration.count(pages, 'page')}: {said}{' (dry run)' if self._dry_run else ''}"
+        )
         if outcome.stopped:
             self._console.fail(
                 f"Stopped: {outcome.stopped} What was stored is safe; the same command goes on from there."

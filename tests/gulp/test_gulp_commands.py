@@ -69,7 +69,8 @@ def test_functions_make_tasks_for_a_series(with_gulp: Make) -> None:
 
 def test_an_option_that_does_not_exist_is_named_with_the_nearest_one(with_gulp: Make) -> None:
     gulpfile = """
-    exports.wrong = nimbus.upload({ dryRunn: true });
+    exports.wrong = nimbus.upload({ dryrun: true });
+    exports.misfit = nimbus.upload({ dryRun: "perhaps" });
     exports.more = gulp.series("nimbus:publish");
     const mine = require("gulp-nimbus")(gulp, { ownOptions: ["env"] });
     """
@@ -77,7 +78,10 @@ def test_an_option_that_does_not_exist_is_named_with_the_nearest_one(with_gulp: 
     typed = site.gulp("nimbus:publish", "--dryrun")
     assert typed.status == 1
     assert "nimbus:publish has no option --dryrun. Did you mean --dry-run?" in typed.said
-    assert "nimbus:upload has no option --dry-runn. Did you mean --dry-run?" in site.gulp("wrong").said
+    assert "nimbus:publish has no option -x. It has --" in site.gulp("nimbus:publish", "-x").said
+    # In a gulpfile they are written as JavaScript has them.
+    assert "nimbus:upload has no option dryrun. Did you mean dryRun?" in site.gulp("wrong").said
+    assert 'nimbus:upload: dryRun must be true or false, not "perhaps"' in site.gulp("misfit").said
     assert '--limit must be a whole number, not "many"' in site.gulp("nimbus:publish", "--limit=many").said
     assert "--batch needs a value" in site.gulp("nimbus:batch:status", "--batch").said
     assert site.store.pages == set()

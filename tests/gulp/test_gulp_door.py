@@ -137,6 +137,8 @@ def test_a_page_that_may_no_longer_be_indexed_loses_its_map(site: GulpSite) -> N
 def test_a_dry_run_says_what_would_be_sent(site: GulpSite) -> None:
     run = stream(site, (A, html()), options=("--dry-run",))
     assert [(answer["status"], answer["reason"]) for answer in answered(run)] == [("waiting", "new")]
+    assert "Using batch" not in run.err
+    assert "(dry run)" in run.err
     assert site.store.values == {}
 
 
@@ -176,6 +178,20 @@ def test_pages_of_another_folder_are_maps_of_another_tool(site: GulpSite) -> Non
     stream(site, ("made/x.html", html()))
     site.publish()
     assert site.store.active == {A, "made/x.html"}
+
+
+def test_what_the_settings_do_not_call_a_page_is_skipped_and_leaves_no_map(site: GulpSite) -> None:
+    site.settings(exclude='["drafts/"]')
+    stylesheet = ".nimbus/maps/dist/style.css.json"
+    site.write(stylesheet, '{"path": "dist/style.css"}')  # as older versions left one
+    others = ("dist/style.css", "made/logo.svg", "dist/drafts/x.html")
+    run = stream(site, *((path, html()) for path in others), (A, html()), ("made/drafts/x.html", html()))
+    assert run.status == 0, run.said
+    assert statuses(run) == ["skipped"] * 3 + ["stored"] * 2
+    unnamed = "[source] include does not name it"
+    assert [answer["reason"] for answer in answered(run)[:3]] == [unnamed, unnamed, "[source] exclude names it"]
+    assert list(site.maps()) == [f".nimbus/maps/{path}.json" for path in (A, "made/drafts/x.html")]
+    assert site.nimbus("nimbus:upload").status == 0
 
 
 def test_a_killed_stream_leaves_no_map_that_passes_for_its_files(site: GulpSite) -> None:

@@ -65,6 +65,14 @@ def test_what_gulp_started_ends_when_gulp_is_killed(watching: GulpSite) -> None:
         running.until("Watch ended")
 
 
+def test_so_does_what_was_started_to_ignore_ctrl_c_as_a_background_job_is(watching: GulpSite) -> None:
+    watching.write("python", TELLING.replace("exec", "trap '' INT\nexec"))
+    with watching.start_gulp("nimbus:watch", NIMBUS_PYTHON="./python") as running:
+        running.until("sent 1")
+        running.process.kill()
+        running.until("Watch ended")
+
+
 def test_the_signal_that_ended_a_command_is_told(watching: GulpSite) -> None:
     with watching.start_gulp("nimbus:watch", NIMBUS_PYTHON="./python") as running:
         python = python_of(running)

@@ -122,7 +122,7 @@ def test_source_paths_are_those_of_the_project_whatever_a_file_was_called(with_g
       .pipe(gulp.dest("dist/moved")).pipe(nimbus()).pipe(tell());
     exports.going = () => gulp.src("src/**/*.html").pipe(nimbus({ folder: "dist" })).pipe(tell());
     exports.outside = () => gulp.src("../elsewhere/*.html").pipe(nimbus()).pipe(tell());
-    exports.wrong = () => gulp.src("dist/**/*.html").pipe(nimbus({ forse: true }));
+    exports.wrong = () => gulp.src("dist/**/*.html").pipe(nimbus({ floder: "dist" }));
     """
     site = with_gulp(gulpfile, "deep/a")
     site.write("src/blog/ä b.html", html())
@@ -133,7 +133,7 @@ def test_source_paths_are_those_of_the_project_whatever_a_file_was_called(with_g
     outside = site.gulp("outside")
     assert outside.status == 1
     assert f"{site.folder.parent}/elsewhere/x.html is outside the project {site.folder}." in outside.said
-    assert "nimbus() has no option --forse. Did you mean --force?" in site.gulp("wrong").said
+    assert "nimbus() has no option floder. Did you mean folder?" in site.gulp("wrong").said
 
 
 def test_a_slow_reader_holds_the_stream_up_and_few_files_are_kept(with_gulp: Make) -> None:
