@@ -58,6 +58,10 @@ class TransientError(StoreError):
         return error
 
 
+class UnreachableError(TransientError):
+    """There was not even a connection: nobody listens there, or the name is not known."""
+
+
 class TooSlowError(TransientError):
     """One request took the store too long: half of it may go well, and so may the same one later."""
 

@@ -31,6 +31,7 @@ from nimbus_tasks.errors import (
     TooMuchError,
     TooSlowError,
     TransientError,
+    UnreachableError,
 )
 from nimbus_tasks.http import MOST_WORDS, Answer, Http, Recorded, Timeouts, check_address, wait_of
 from nimbus_tasks.kv.gateway import GatewayStore
@@ -265,7 +266,7 @@ def test_where_nobody_listens_that_is_told() -> None:
         with nobody() as url:
             async with Client(url) as client:
                 error = await client.fails()
-        assert type(error) is TransientError
+        assert type(error) is UnreachableError
         assert error.message == f"{client.http.host} does not answer: connection refused."
 
     asyncio.run(story())
@@ -293,7 +294,7 @@ def test_a_name_that_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(socket, "getaddrinfo", unknown)
         async with Client("https://nowhere.invalid") as client:
             error = await client.fails()
-        assert type(error) is TransientError
+        assert type(error) is UnreachableError
         assert str(error) == "nowhere.invalid does not answer: its name is not known here."
 
     asyncio.run(story())
@@ -824,7 +825,7 @@ def test_who_does_not_speak_tls_is_told(said: bytes, why: str) -> None:
         server = await asyncio.start_server(accept, "127.0.0.1", 0)
         async with server, Client(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
             error = await client.fails()
-        assert type(error) is TransientError
+        assert type(error) is UnreachableError
         assert error.message == f"{client.http.host} does not answer: no encryption was agreed on ({why})."
 
     asyncio.run(story())

@@ -20,7 +20,14 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.errors import RefusedError, StoreError, TooMuchError, TooSlowError, TransientError
+from nimbus_tasks.errors import (
+    RefusedError,
+    StoreError,
+    TooMuchError,
+    TooSlowError,
+    TransientError,
+    UnreachableError,
+)
 from nimbus_tasks.http.addresses import check_address
 from nimbus_tasks.http.words import cause, system_words, transport_words
 
@@ -37,6 +44,7 @@ KEEP_ALIVE_SECONDS = 4.0
 PASSING = frozenset({408, 425, 429})
 #: Cloudflare's own status: the server behind it took over 100 seconds.
 TOO_SLOW = 524
+_NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout)
 #: Of what a server says, so much is passed on.
 MOST_WORDS = 200
 #: However lively an answer trickles in, it is not waited for longer than this, in seconds.
@@ -92,7 +100,7 @@ class Http:
         """Send one request and return its answer, whatever its status. `path` is percent-encoded already.
 
         Raises:
-            TransientError: there was no whole answer.
+            TransientError: there was no whole answer; `UnreachableError`: nor a connection.
             StoreError: there never will be, as things are.
         """
         client = self._idle.pop() if self._idle else self._client()
@@ -108,6 +116,10 @@ class Http:
             self._record(Recorded(method, path, status, ms, len(body), len(answered)))
             self._idle.append(client)
         return Answer(status, response.headers, answered)
+
+    @property
+    def has_token(self) -> bool:
+        return self._token is not None
 
     async def close(self) -> None:
         while self._idle:
@@ -187,7 +199,8 @@ class Http:
                     f"The certificate of {self.host} is not trusted: {untrusted.verify_message}.",
                     "Is this the right address, and this machine's clock right?",
                 ) from None
-            raise TransientError(f"{self.host} does not answer: {transport_words(error)}.") from None
+            kind = UnreachableError if isinstance(error, _NO_CONNECTION) else TransientError
+            raise kind(f"{self.host} does not answer: {transport_words(error)}.") from None
         except TimeoutError:
             raise TransientError(f"{self.host} does not answer: no whole answer in time.") from None
         except httpx.DecodingError:

@@ -11,10 +11,11 @@ from nimbus_tasks.errors import SettingsError
 
 #: Of what was given as an address, so much is shown again.
 MOST_WORDS = 200
+_EXAMPLE = "https://nimbus.example.workers.dev"
 
 
-def check_address(base: str) -> tuple[str, bool]:
-    """Return an address without its last slash, and whether it is this machine.
+def check_address(base: str, example: str = _EXAMPLE) -> tuple[str, bool]:
+    """Return an address without its last slash, and whether it is this machine. `example`: one of the right form.
 
     Raises:
         SettingsError: credentials may not be sent there.
@@ -26,9 +27,7 @@ def check_address(base: str) -> tuple[str, bool]:
     except (ValueError, httpx.InvalidURL):
         parts, host = urlsplit(""), ""
     if parts.scheme not in ("http", "https") or not host or not base.isprintable() or " " in base:
-        raise SettingsError(
-            f"`{_without_secrets(base)}` is not an address.", "It must look like https://nimbus.example.workers.dev"
-        )
+        raise SettingsError(f"`{_without_secrets(base)}` is not an address.", f"It must look like {example}")
     if "@" in parts.netloc:
         raise SettingsError(
             f"The address of {host} has a password in it.", "Take it out: credentials come from the environment."

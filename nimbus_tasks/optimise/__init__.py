@@ -58,7 +58,8 @@ class Change(Struct, frozen=True, omit_defaults=True):
 class Optimised(Struct, frozen=True, omit_defaults=True):
     """What an optimiser found.
 
-    confidence: from 0 to 1, how sure it is that an editor would accept all of it; 1 where there is no change.
+    confidence: from 0 to 1, how sure it is that an editor would accept all of it, or, without a change, that
+        there is none to make.
     model: `rules`, or the model's name. tokens, cost in dollars: what was paid for now, nothing for what was kept.
     """
 

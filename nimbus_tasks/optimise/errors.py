@@ -9,18 +9,20 @@ from typing import Literal
 
 from nimbus_tasks.errors import NimbusError, TransientError
 
-#: The page is not to blame: it stays as it is, and may go well another time.
+#: The page stays as it is, and may go well another time.
 PassingCode = Literal[
+    "bad_answer",  # the model says something else than was asked; it may do better when it is asked again
     "rate_limited",  # the server asks for patience
     "timeout",
     "unavailable",  # no answer, or the server says that it is in trouble
 ]
-#: The page as it is, or what the model makes of it.
-LastingCode = Literal["bad_answer", "refused", "unreadable_page"]
+#: The page as it is.
+LastingCode = Literal["refused", "unreadable_page"]
 #: What every page would meet alike, until somebody has seen to it.
 HaltCode = Literal[
     "unauthorized",  # the key is not accepted
     "not_found",  # there is no such model or address
+    "unreachable",  # nobody listens at the address
     "quota",  # the account has no money left
     "spend_cap",  # this run has spent what it may
 ]

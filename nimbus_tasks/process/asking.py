@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -24,13 +25,15 @@ class Ask(Struct, frozen=True):
 
 
 class Stop:
-    """What Ctrl-C asks for: once, to finish; twice, to end at once."""
+    """What a signal asks for: once, to finish; twice, to end at once. signal: the one that came last."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.at_once = asyncio.Event()
+        self.signal = signal.SIGINT
 
-    def ask(self) -> None:
+    def ask(self, by: signal.Signals = signal.SIGINT) -> None:
+        self.signal = by
         if self.asked.is_set():
             self.at_once.set()
         self.asked.set()
@@ -49,4 +52,4 @@ class Observer(Protocol):
         """Be told that nothing may be done just now."""
         ...
 
-    def stopping(self, pages: int, seconds: float) -> None: ...
+    def stopping(self, pages: int, seconds: float, by: signal.Signals) -> None: ...

@@ -55,6 +55,11 @@ class Choice:
         """Dollars that the run has paid so far, also for pages that failed."""
         return self._purse.spent if self._with_model else 0.0
 
+    @property
+    def overspent(self) -> float:
+        """Dollars that were billed beyond [openai] spend_cap."""
+        return self._purse.overspent if self._with_model else 0.0
+
     async def __call__(self, store: Store, project: ProjectSettings) -> Optimiser:
         """Return the optimiser for this target, and for the project as its record there has it.
 

@@ -65,6 +65,8 @@ class CloudflareQueue:
         #: Of the same pages, but of other uploads: next once those are done with.
         self._behind: list[tuple[Work, str]] = []
         self._backlog = 0
+        #: Messages that were acknowledged since that was counted.
+        self._ended = 0
         self._is_dry = False
 
     async def take(self, most: int, skip: Callable[[Work], bool]) -> list[Work]:  # noqa: ARG002 - it goes back for a while
@@ -101,6 +103,7 @@ class CloudflareQueue:
             await self._api.acknowledge(doubles, strange)
         known = pulled.message_backlog_count
         self._backlog = len(pulled.messages) if known is None else int(known)
+        self._ended = len(doubles)
         self._is_dry = known == 0 and not pulled.messages
         return taken
 
@@ -130,6 +133,10 @@ class CloudflareQueue:
         left = max(0, self._backlog - len(self._leases))
         return Outlook(waiting=left, ready=left)
 
+    async def left(self) -> int:
+        """Return what the engine had at the last pull, without what has ended since: asking anew would take pages."""
+        return max(0, self._backlog - self._ended)
+
     async def renew(self) -> None:
         """Do nothing: the API has no way to. What has run out is forgotten."""
         now = self._clock()
@@ -142,6 +149,7 @@ class CloudflareQueue:
 
     async def end(self, works: Sequence[Work]) -> None:
         await self._api.acknowledge([work.lease for work in works])
+        self._ended += len(works)
         self._forget(works)
 
     async def put_back(self, works: Sequence[tuple[Work, float]]) -> None:

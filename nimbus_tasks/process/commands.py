@@ -48,7 +48,7 @@ class ProcessCommands:
         Raises:
             SettingsError: the options cannot be meant, or the settings are not enough.
             StoreError, StateError: the target or the claims cannot be used.
-            KeyboardInterrupt: it was told to stop, and has.
+            KeyboardInterrupt: it was told to stop, and has; with the signal that told it.
         """
         from nimbus_tasks.ci.runner import Runner  # noqa: PLC0415
         from nimbus_tasks.process.asking import Ask  # noqa: PLC0415
@@ -71,14 +71,20 @@ class ProcessCommands:
             ask = Ask(once, until_empty, max_pages)
             run = Run(settings, ask, self._make_optimiser or choice, narrator, totals, self.pipeline.log_request)
             asyncio.run(run.run())
-            totals.spent = round(choice.spent, 6)
+            totals.spent, totals.overspent = round(choice.spent, 6), round(choice.overspent, 6)
         self.pipeline.log.event("info", "processed", done=totals.done, failed=totals.failed, put_back=totals.put_back)
         words.summary(self.console, totals)
         Runner(self.console).summarize(words.section(totals))
         if as_json:
             print_document(totals)
         if totals.interrupted:
-            raise KeyboardInterrupt
-        if totals.stopped:
-            return SOME_FAILED if totals.done else NOTHING_DONE
-        return SOME_FAILED if totals.failed or totals.overwritten else OK
+            raise KeyboardInterrupt(run.stop.signal)
+        return status_of(totals, emptied=until_empty and not max_pages)
+
+
+def status_of(totals: Totals, *, emptied: bool) -> int:
+    """Return the exit status of a run that has ended by itself. `emptied`: it went on until it saw the queue empty."""
+    failed = totals.stopped or totals.failed or (totals.some_wait_again and not emptied)
+    if failed and not totals.done:
+        return NOTHING_DONE
+    return SOME_FAILED if failed or totals.overwritten or totals.overspent else OK

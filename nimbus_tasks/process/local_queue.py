@@ -60,6 +60,10 @@ class LocalQueue:
     def outlook(self) -> Outlook:
         return self._outlook
 
+    async def left(self) -> int:
+        await self._look(anew=True)
+        return len(self._items)
+
     async def renew(self) -> None:
         self._claims.renew()
 

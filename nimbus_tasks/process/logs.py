@@ -29,10 +29,11 @@ _encode = msgspec.json.Encoder().encode
 def entries(tried: Tried, now: str, ending: str, after: float | None) -> list[LogEntry]:
     """Return what is to be said of one try: that it was optimised or failed, and how that ended."""
     taken, found, failure = tried.taken, tried.optimisation, tried.failure
-    facts = {"batch_id": taken.record.batch_id, "attempt": taken.work.entry.attempts + 1}
+    batch = {"batch_id": taken.record.batch_id}
+    facts = batch | {"attempt": taken.work.entry.attempts + 1}
     whole = max(1, milliseconds_between(taken.started, now))
     if found is not None:
-        told = {"model": found.model, "changes": found.changes, "confidence": found.confidence}
+        told = batch | {"model": found.model, "changes": found.changes, "confidence": found.confidence}
         return [
             LogEntry(now, "info", "optimise", f"Optimised by {found.model}", told, tried.duration_ms),
             LogEntry(now, "info", "process", "Done: optimisation stored", facts, whole),
@@ -41,7 +42,7 @@ def entries(tried: Tried, now: str, ending: str, after: float | None) -> list[Lo
     ended = "Failed for good" if ending == "failed" else f"Waits for another try in {after:,.0f} s"
     level: records.LogLevel = "error" if ending == "failed" else "warn"
     return [
-        LogEntry(now, level, "optimise", message, {"code": code}, tried.duration_ms),
+        LogEntry(now, level, "optimise", message, batch | {"code": code}, tried.duration_ms),
         LogEntry(now, level, "process", ended, facts, whole),
     ]
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.process.work import Source
     from nimbus_tasks.settings import Settings
 
+#: The last look at the queue is worth so many seconds after a second Ctrl-C.
+LAST_LOOK = 1.0
 #: Who works for ever tries a store that went away again, so often, in seconds.
 STORE_AGAIN = 15.0
 
@@ -136,10 +138,18 @@ class Run:
                 self._totals.settled += intake.counts.settled
                 self._totals.dropped += intake.counts.dropped
                 self._totals.overwritten += intake.counts.overwritten
-                self._totals.waiting = source.outlook().waiting
+            self._totals.left_in_hand = shift.left_in_hand
+            self._totals.waiting = await self._left(source, shift)
         finally:
             await source.close()
             await optimiser.close()
+
+    async def _left(self, source: Source, shift: Shift) -> int:
+        """Return how many pages wait, what was given back included; as far as it was known where nobody answers."""
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(LAST_LOOK if self.stop.at_once.is_set() else None):
+                return await source.left()
+        return source.outlook().waiting + len(shift.in_hand)
 
     def _source(self, store: Store, place: str) -> Source:
         if self._chosen.queue == "cloudflare-queues":
@@ -166,7 +176,7 @@ class Run:
         """Let Ctrl-C, and whoever ends this process in good order, ask it to stop."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.stop.ask)
+            loop.add_signal_handler(number, self.stop.ask, number)
         try:
             yield
         finally:

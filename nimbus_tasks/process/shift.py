@@ -40,7 +40,8 @@ LONGEST_DOUBT = 120.0
 class Shift:
     """One process's work from beginning to end.
 
-    in_hand: what it has taken and not written yet. halted: why no page can be optimised, None while they can.
+    in_hand: what it has taken and not written yet; in the end, given_back of these wait as before, and left_in_hand are
+    still marked as being processed. halted: why no page can be optimised, None while they can.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Shift:
         self._source, self._intake, self._commit, self._recorder = source, intake, commit, recorder
         self._returning, self._optimiser, self._settings = returning, optimiser, settings
         self.in_hand: dict[str, Taken] = {}
-        self.given_back = 0
+        self.given_back = self.left_in_hand = 0
         self.halted: HaltError | None = None
         self._not_begun: set[str] = set()
         self._taken = 0
@@ -89,6 +90,7 @@ class Shift:
                 self._closing = True
                 self._ready.set()
             await unless(stop.at_once, self._hand_over())
+            self.left_in_hand = len(self.in_hand) - self.given_back
         finally:
             await self._source.release([taken.work for taken in self.in_hand.values()])
 
@@ -106,7 +108,7 @@ class Shift:
     async def _main(self, ask: Ask, stop: Stop, observer: Observer) -> None:
         await self._take_in(ask, stop, observer)
         if stop.asked.is_set():
-            observer.stopping(len(self.in_hand), self._settings.grace)
+            observer.stopping(len(self.in_hand), self._settings.grace, stop.signal)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as limit:
                 await self._finish(stop, limit)

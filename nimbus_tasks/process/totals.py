@@ -20,11 +20,13 @@ class Failed(Struct, frozen=True):
     error: str
 
 
-class Totals(Struct):
+class Totals(Struct, dict=True):
     """done, failed (for good), put_back (tried again later), discarded (changed by others), given_back (not finished).
 
+    left_in_hand: not even given back, as it had to end at once; the next run takes them again.
     settled, dropped, overwritten: queue entries that were not to be processed. waiting: left in the queue.
-    spent: dollars. stopped: why no page could be optimised any more; empty where they could.
+    spent, overspent (beyond the cap): dollars. stopped: why no page could be optimised any
+    more; empty where they could.
     """
 
     project_id: str
@@ -37,17 +39,28 @@ class Totals(Struct):
     put_back: int = 0
     discarded: int = 0
     given_back: int = 0
+    left_in_hand: int = 0
     settled: int = 0
     dropped: int = 0
     overwritten: int = 0
     waiting: int = 0
     changes: int = 0
     spent: float = 0.0
+    overspent: float = 0.0
     stopped: str = ""
     interrupted: bool = False
     failures: list[Failed] = []
 
+    def __post_init__(self) -> None:
+        self._again: set[str] = set()
+
+    @property
+    def some_wait_again(self) -> bool:
+        """Whether there are pages that were put back and wait for another try; where none waits, others saw to them."""
+        return bool(self._again and self.waiting)
+
     def count(self, page: Ended) -> None:
+        self._again.discard(page.page_id)
         match page.ending:
             case "done":
                 self.done += 1
@@ -58,5 +71,6 @@ class Totals(Struct):
                     self.failures.append(Failed(page.page_id, page.source_path, page.code, page.error))
             case "put back":
                 self.put_back += 1
+                self._again.add(page.page_id)
             case "discarded":
                 self.discarded += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -61,10 +62,11 @@ class Narrator:
         self._progress = None
         self._console.line(f"⏳ {waiting(outlook, doubts)}")
 
-    def stopping(self, pages: int, seconds: float) -> None:
+    def stopping(self, pages: int, seconds: float, by: signal.Signals) -> None:
         if pages:
+            again = "Ctrl-C" if by == signal.SIGINT else by.name
             self._console.line(
-                f"⏳ Finishing {count(pages, 'page')}, for {seconds:g} s at most (Ctrl-C again: at once)"
+                f"⏳ Finishing {count(pages, 'page')}, for {seconds:g} s at most ({again} again: at once)"
             )
 
     def slowed(self, seconds: float, why: str) -> None:
@@ -124,10 +126,17 @@ def summary(console: Console, totals: Totals) -> None:
     ):
         if number:
             console.line(f"   {words}: {number}")
+    if totals.left_in_hand:
+        be = "was" if totals.left_in_hand == 1 else "were"
+        again = "is" if totals.left_in_hand == 1 else "are"
+        console.line(f"   {count(totals.left_in_hand, 'page')} {be} in hand and {again} taken again")
     rate = f", {totals.pages_a_second:,.1f} pages a second" if totals.done else ""
     console.line(f"   {totals.seconds:,.1f} s{rate}")
     if totals.spent:
         console.line(f"   Spent: ${totals.spent:.4f}")
+    if totals.overspent:
+        more = f"${totals.overspent:.4f} more than [openai] spend_cap allows"
+        console.fail(f"Spent {more}: the endpoint counts more tokens than were expected.")
     if totals.waiting:
         console.line(f"   {count(totals.waiting, 'page')} left in the queue")
     if totals.stopped:

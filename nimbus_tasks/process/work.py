@@ -80,6 +80,14 @@ class Source(Protocol):
         """Return what was left at the last look."""
         ...
 
+    async def left(self) -> int:
+        """Return how many pages the queue holds now, also those that somebody is at.
+
+        Raises:
+            StoreError: it does not answer.
+        """
+        ...
+
     async def renew(self) -> None:
         """Give a sign of life."""
         ...

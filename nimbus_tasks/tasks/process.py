@@ -40,8 +40,8 @@ Highest priority first, then the oldest. Several of these on one machine never t
 gives its pages back when their lease ends, and Ctrl-C finishes those in hand. Failures are tried again later.
 
 [process] optimiser says who optimises: embedded rules, or a model behind an endpoint ([openai]; the key comes from
-NIMBUS_AI_KEY). A spent cap, a wrong key or an empty account stop the run, and no page has had a try: status 1, or 2 if
-nothing was done.
+NIMBUS_AI_KEY). A spent cap, a wrong key, an empty account or an address where nobody answers stop the run, and no page
+has had a try: status 1, or 2 if nothing was done.
 
 Examples:
   doit nimbus:process

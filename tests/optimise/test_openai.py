@@ -133,12 +133,12 @@ def test_the_head_can_change_too() -> None:
     ]
 
 
-def test_a_page_that_is_good_has_no_change_and_full_confidence() -> None:
+def test_a_page_that_is_good_has_no_change_and_the_confidence_that_the_model_has_in_that() -> None:
     found, _ = outcome(lambda _: changes(confidence=0.1))
-    assert (found.changes, found.confidence, found.tokens) == ((), 1.0, 110)
+    assert (found.changes, found.confidence, found.tokens) == ((), 0.1, 110)
     # To say the same again is no change.
     found, _ = outcome(lambda _: changes(("block-1", "We fixes  watches.")))
-    assert (found.changes, found.confidence) == ((), 1.0)
+    assert (found.changes, found.confidence) == ((), 0.8)
 
 
 def test_a_page_without_text_costs_nothing() -> None:
@@ -219,10 +219,17 @@ def test_a_bad_answer_gets_one_more_try(bad: str | None) -> None:
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_second_bad_answer_fails_the_page_for_good(bad: str | None) -> None:
+def test_a_second_bad_answer_leaves_the_page_for_later(bad: str | None) -> None:
     raised, chat = outcome(lambda _: completion(bad))
-    assert code_of(raised) == ("bad_answer", True)
+    assert code_of(raised) == ("bad_answer", False)
     assert len(chat.asked) == 2
+
+
+def test_one_bad_change_does_not_cost_the_good_ones_of_its_answer() -> None:
+    mixed = changes(("block-77", "x"), ("block-1", "We fix watches."), ("block-0", "<b>x</b>"))
+    found, chat = outcome(lambda _: mixed)
+    assert [(each.id, each.optimized_content) for each in found.changes] == [("block-1", "We fix watches.")]
+    assert len(chat.asked) == 2, "it was asked for a better answer first"
 
 
 def test_a_model_that_refuses_is_not_asked_twice() -> None:
@@ -251,7 +258,7 @@ def test_an_answer_that_was_cut_off_is_asked_for_in_halves() -> None:
 
 def test_a_single_text_that_is_cut_off_again_is_a_bad_answer() -> None:
     raised, _ = outcome(lambda _: completion("", finish_reason="length"))
-    assert code_of(raised) == ("bad_answer", True)
+    assert code_of(raised) == ("bad_answer", False)
     assert "cut off" in str(raised)
 
 
@@ -329,6 +336,12 @@ def test_a_wrong_key_is_said_and_not_shown() -> None:
     assert len(chat.asked) == 1
 
 
+def test_a_server_that_wants_a_key_where_none_is_set_is_told_so() -> None:
+    raised, _ = outcome(lambda _: BETTER, key="")
+    assert halted(raised) == "unauthorized"
+    assert "it wants a key, and NIMBUS_AI_KEY is not set. Set it in the environment" in str(raised)
+
+
 def test_a_server_that_recovers_is_not_noticed() -> None:
     said = [error(500), error(429, retry_after="0"), BETTER]
     found, chat = outcome(lambda _: said.pop(0))
@@ -403,15 +416,35 @@ def test_an_answer_that_takes_too_long_is_not_asked_for_again_and_counts_as_paid
     run(story())
 
 
-def test_a_server_that_is_not_there_is_unavailable() -> None:
+def test_a_server_that_is_not_there_stops_the_asking() -> None:
     async def story(url: str) -> None:
         async with optimiser(url, tries=2) as made:
-            with pytest.raises(LaterError) as raised:
+            with pytest.raises(HaltError, match=r"connection refused\. Check \[openai\] base_url\.") as raised:
                 await made.optimise(PAGE)
-            assert code_of(raised.value) == ("unavailable", False)
+            assert halted(raised.value) == "unreachable"
 
     with nobody() as url:
         run(story(url))
+
+
+def test_a_server_that_goes_away_after_it_has_answered_is_unavailable() -> None:
+    async def story() -> None:
+        async with Chat(lambda _: BETTER) as chat, optimiser(chat.url, tries=2) as made:
+            await made.optimise(PAGE)
+            await chat.__aexit__()
+            with pytest.raises(LaterError, match="does not answer") as raised:
+                await made.optimise(replace(PAGE, tone="formal"))
+            assert code_of(raised.value) == ("unavailable", False)
+
+    run(story())
+
+
+def test_what_no_request_can_get_past_stops_the_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "nowhere.pem")
+    raised, chat = outcome(lambda _: BETTER)
+    assert (halted(raised), chat.asked) == ("unreachable", [])
+    assert "certificates to trust cannot be read" in str(raised)
+    assert "Check SSL_CERT_FILE" in str(raised)
 
 
 def test_a_server_that_was_away_for_long_is_asked_again() -> None:
@@ -624,6 +657,22 @@ def test_what_others_have_set_aside_is_waited_for_and_no_reason_to_stop() -> Non
     run(story())
 
 
+def test_a_server_that_counts_more_than_was_expected_is_not_asked_until_the_cap_is_far_behind() -> None:
+    async def story() -> None:
+        # We expect less than a cent of a request; ten are billed.
+        async with (
+            Chat(lambda _: completion(BETTER, usage=(100_000, 0))) as chat,
+            optimiser(chat.url, input_price=1.0, output_price=1.0, spend_cap=0.25) as made,
+        ):
+            with pytest.raises(HaltError) as raised:
+                for tone in "abcdef":
+                    await made.optimise(replace(PAGE, tone=tone))
+            assert halted(raised.value) == "spend_cap"
+            assert (len(chat.asked), made.spent) == (2, pytest.approx(0.2))
+
+    run(story())
+
+
 # --- pages that talk to the model ---------------------------------------------------------------------
 
 INJECTION = (
@@ -641,7 +690,7 @@ def obedient(question: Question) -> str:
 
 def test_a_page_that_talks_to_the_model_cannot_change_what_is_not_its_own() -> None:
     raised, chat = outcome(obedient, page(block("h1", "Watches"), block("p", INJECTION)))
-    assert code_of(raised) == ("bad_answer", True)
+    assert code_of(raised) == ("bad_answer", False)
     for question in chat.questions:
         # Its words stand in the quotation alone, and there they are a text.
         assert "Ignore previous" not in question.system
@@ -666,7 +715,7 @@ def test_a_page_that_talks_to_the_model_can_at_most_change_its_own_words() -> No
     [
         (OpenAISettings("https://api.example.com/v1", "m"), None, "NIMBUS_AI_KEY is not set"),
         (OpenAISettings("http://api.example.com/v1", "m"), "k", "not encrypted"),
-        (OpenAISettings("api.example.com", "m"), "k", "is not an address"),
+        (OpenAISettings("api.example.com", "m"), "k", "is not an address.*like https://api.openai.com/v1"),
         (OpenAISettings("http://127.0.0.1:1/v1", ""), None, r"\[openai\] model is not set"),
         (OpenAISettings("http://127.0.0.1:1/v1", "m", spend_cap=1.0), None, r"\[openai\] spend_cap needs prices"),
     ],

@@ -90,6 +90,22 @@ def test_a_text_changes_once() -> None:
         read(change, change)
 
 
+def test_bad_changes_can_be_left_out_as_long_as_there_is_a_good_one() -> None:
+    good = {"id": "block-0", "text": "Words", "reason": "Why."}
+    bad = [good | {"id": "block-9"}, good | {"text": "<p>"}, good | {"text": "Again"}]
+
+    def left(*changed: dict[str, str]) -> list[str]:
+        said = json.dumps({"changes": changed, "confidence": 0.5})
+        return [each.text for each in read_answer(said, PART, drop_bad=True).changes]
+
+    assert left(good, *bad) == left(*bad[:2], good) == ["Words"]
+    assert left() == []
+    with pytest.raises(BadAnswerError, match="not in the page"):
+        left(*bad[:2])
+    with pytest.raises(BadAnswerError, match="not the JSON object"):
+        read_answer("", PART, drop_bad=True)
+
+
 @pytest.mark.parametrize("text", ["", "  ", "\n", "\u00a0"])
 def test_no_text_becomes_empty(text: str) -> None:
     assert fault(text) == "it has an empty text"
@@ -319,6 +335,21 @@ def test_never_more_is_spent_than_may_be(asked: list[tuple[int, float]], cap: in
     run(story())
 
 
+def test_what_was_billed_beyond_the_estimate_is_learnt_from_and_told() -> None:
+    async def story() -> None:
+        purse = Purse(Prices(1.0, 0.0), 3.0)
+        await spend(purse, Usage(0, 0), None)  # nothing to learn from
+        await spend(purse, Usage(100_000, 0), Usage(1_000_000, 0))  # ten times as much
+        await spend(purse, Usage(100_000, 0), Usage(10_000, 0))  # cheaper ones do not lessen the care
+        assert purse.overspent == 0
+        with pytest.raises(HaltError, match=r"the next request could cost \$2\.0000"):
+            await spend(purse, Usage(200_000, 0), None)
+        await spend(purse, Usage(100_000, 0), Usage(2_500_000, 0))
+        assert purse.overspent == pytest.approx(0.51)
+
+    run(story())
+
+
 def test_a_request_that_was_not_answered_costs_nothing() -> None:
     async def story() -> None:
         purse = Purse(Prices(1.0, 1.0), 1.0)
@@ -335,7 +366,7 @@ def test_without_a_cap_nothing_is_too_much() -> None:
     async def story() -> None:
         purse = Purse(Prices(1.0, 1.0), 0)
         await spend(purse, Usage(10**9, 0), Usage(10**9, 0))
-        assert purse.spent == 1000
+        assert (purse.spent, purse.overspent) == (1000, 0)
 
     run(story())
 

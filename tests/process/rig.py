@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,7 @@ class Told:
     def idle(self, outlook: Outlook, doubts: int) -> None:
         self.idled.append((outlook, doubts))
 
-    def stopping(self, pages: int, seconds: float) -> None:
+    def stopping(self, pages: int, seconds: float, by: signal.Signals) -> None:
         self.stopped += 1
 
     def endings(self) -> dict[str, str]:

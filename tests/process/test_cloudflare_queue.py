@@ -98,8 +98,9 @@ def test_pages_are_sent_a_hundred_a_request_and_pulled_again(queues: Queues) -> 
         assert names(works) == pages[:100]
         assert (works[0].entry.batch_id, works[0].entry.attempts) == (BATCH, 0)
         assert queue.held(works) == set(pages[:100])
-        assert queue.outlook().waiting == 150
+        assert (queue.outlook().waiting, await queue.left()) == (150, 250)
         await queue.end(works)
+        assert await queue.left() == 150
         assert queue.held(works) == set()
 
     using(act)

@@ -7,15 +7,16 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rig import PROJECT, Rig, Scripted
+from rig import PROJECT, A, B, C, Rig, Scripted, failing, halting
 
 from nimbus_tasks import settings as nimbus_settings
 from nimbus_tasks.console import Console
 from nimbus_tasks.errors import StoreError
 from nimbus_tasks.kv import Write
 from nimbus_tasks.kv.sqlite import SqliteStore
-from nimbus_tasks.process import running
+from nimbus_tasks.process import running, words
 from nimbus_tasks.process.asking import Ask
+from nimbus_tasks.process.local_queue import LocalQueue
 from nimbus_tasks.process.running import Run
 from nimbus_tasks.process.totals import Totals
 from nimbus_tasks.process.words import Narrator
@@ -38,11 +39,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def make(ask: Ask, said: io.StringIO) -> tuple[Run, Totals]:
+def make(ask: Ask, said: io.StringIO, scripted: Scripted | None = None) -> tuple[Run, Totals]:
     totals = Totals(PROJECT, "")
 
     async def optimiser(*_: Any) -> Scripted:
-        return Scripted()
+        return scripted or Scripted()
 
     narrator = Narrator(Console(said, {}), totals)
     return Run(SETTINGS, ask, optimiser, narrator, totals, lambda _: None), totals
@@ -104,3 +105,55 @@ def test_the_store_may_stay_away_until_it_is_told_to_stop(folder: Path, monkeypa
 
     with pytest.raises(StoreError, match="is away"):
         asyncio.run(asyncio.wait_for(work(), 30))
+
+
+# --- what is left -------------------------------------------------------------------------------------
+
+
+def end(run: Run, totals: Totals, said: io.StringIO) -> str:
+    """Let a run work to its end, and return its summary."""
+    asyncio.run(asyncio.wait_for(run.run(), 30))
+    words.summary(Console(said, {}), totals)
+    return said.getvalue().partition("Summary")[2]
+
+
+def test_what_was_given_back_is_left_in_the_queue_too(folder: Path) -> None:
+    scripted, said = Scripted(), io.StringIO()
+    scripted.script = {page: [halting()] for page in (A, B, C)}
+    run, totals = make(Ask(once=True), said, scripted)
+    assert "3 pages left in the queue" in end(run, totals, said)
+    assert (totals.waiting, totals.given_back, totals.left_in_hand) == (3, 3, 0)
+
+
+def test_what_was_put_back_is_left_in_the_queue_and_what_is_done_is_not(folder: Path) -> None:
+    scripted, said = Scripted(), io.StringIO()
+    scripted.script = {A: [failing()]}
+    run, totals = make(Ask(most=3), said, scripted)
+    assert "1 page left in the queue" in end(run, totals, said)
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["the queue answers", "it does not"])
+def test_a_second_signal_says_what_was_in_hand_and_counts_it_as_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    scripted, said = Scripted(), io.StringIO()
+    run, totals = make(Ask(), said, scripted)
+
+    async def hang() -> None:
+        if not answers:
+            monkeypatch.setattr(LocalQueue, "left", away)
+        run.stop.ask()
+        run.stop.ask()
+        await asyncio.sleep(3600)
+
+    async def away(_: LocalQueue) -> int:
+        raise StoreError("The store is away.")
+
+    async def too_long() -> None:
+        await asyncio.sleep(3600)
+
+    scripted.script = {A: [too_long], B: [too_long], C: [hang]}
+    told = end(run, totals, said)
+    assert "3 pages were in hand and are taken again" in told
+    assert "3 pages left in the queue" in told
+    assert (totals.left_in_hand, totals.given_back, totals.waiting) == (3, 0, 3)

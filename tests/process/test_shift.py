@@ -65,6 +65,7 @@ def test_a_page_that_is_done_is_so_everywhere(rig: Rig) -> None:
     steps = [(each["step"], each["level"]) for each in rig.log(A)]
     assert steps == [("optimise", "info"), ("process", "info")]
     assert all(each["duration_ms"] >= 1 for each in rig.log(A))
+    assert {each["data"]["batch_id"] for each in rig.log(A)} == {BATCH}, "a later upload's entries are told from these"
 
 
 def test_writes_come_in_the_order_that_loses_nothing(rig: Rig) -> None:
@@ -122,6 +123,7 @@ def test_a_failure_is_tried_again_after_each_delay_and_then_stays(rig: Rig) -> N
     assert (status.status, status.error) == ("failed", StatusError("It took too long.", "timeout", rig.clock()))
     assert (page.status, page.error, page.completed) == ("failed", "It took too long.", rig.clock())
     assert [each["level"] for each in rig.log(A)] == ["warn", "warn"] * 5 + ["error", "error"]
+    assert {each["data"]["batch_id"] for each in rig.log(A)} == {BATCH}
 
 
 def test_what_is_for_good_fails_at_once(rig: Rig) -> None:
@@ -378,6 +380,8 @@ def test_a_second_ctrl_c_gives_back_at_once_and_the_next_process_goes_on(rig: Ri
     rig.optimiser.script = {A: [hang]}
     rig.work()
     assert rig.status(A).status == "processing"
+    assert (rig.shift.left_in_hand, rig.shift.given_back) == (len(rig.shift.in_hand), 0)
+    assert A in rig.shift.in_hand
     # No lease has to run out: the claims were given back.
     assert rig.work(once=True).endings()[A] == "done"
     assert (rig.batch().status, rig.queue()) == ("completed", {})

@@ -13,7 +13,8 @@ from remote import made
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "optimise"))
 
-from chat import KEY, Chat, Question, changes, completion, served
+from chat import KEY, Chat, Question, changes, completion, error, served
+from loopback import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,6 +108,40 @@ def test_a_key_that_is_wrong_or_missing_is_one_line_and_no_pages_fault(
     assert site.store.values[f"queue:{PROJECT}"] == before
     assert {site.store.status(path) for path in site.store.pages} <= {"uploaded", "queued"}
     assert all(entry["step"] != "optimise" for path in site.store.pages for entry in site.store.log(path))
+
+
+def test_where_nobody_listens_no_page_loses_a_try(tmp_path: Path, chat: Chat) -> None:
+    site = site_of(tmp_path, chat, *"ab", more="retry_wait = 0.01\n")
+    site.publish()
+    before = site.store.values[f"queue:{PROJECT}"]
+    with nobody() as url:
+        text = (site / ".nimbus/project.toml").read_text().replace(chat.url, f"{url}/v1")
+        site.write(".nimbus/project.toml", text)
+        run = site.doit("nimbus:process", "--once")
+    assert run.status == 2, run.said
+    assert "connection refused. Check [openai] base_url." in run.out
+    assert "2 pages left in the queue" in run.out
+    assert site.store.values[f"queue:{PROJECT}"] == before
+
+
+def test_a_run_that_only_puts_pages_back_has_done_nothing(tmp_path: Path) -> None:
+    with served(lambda _: error(500)) as chat:
+        site = site_of(tmp_path, chat, "good", "bad", more="tries = 1\n")
+        site.publish()
+        run = site.doit("nimbus:process", "--once", NIMBUS_AI_KEY=KEY)
+    assert (run.status, run.out.count("⏳ Put back, again in")) == (2, 2), run.said
+    assert "2 pages left in the queue" in run.out
+
+
+def test_money_beyond_the_cap_is_said_and_the_run_stops(tmp_path: Path) -> None:
+    said = completion(changes(), usage=(100_000, 0))
+    with served(lambda _: said) as chat:
+        site = site_of(tmp_path, chat, *"abcdefgh", more="spend_cap = 0.15\nmax_tokens = 500\n")
+        site.publish()
+        run = site.doit("nimbus:process", "--until-empty", "--json", NIMBUS_AI_KEY=KEY)
+    assert run.status == 1, run.said
+    assert (run.json["overspent"] > 0, run.json["done"] < 8, "could cost" in run.json["stopped"]) == (True,) * 3
+    assert "more than [openai] spend_cap allows" in run.err
 
 
 @needs_workerd

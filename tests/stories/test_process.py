@@ -154,8 +154,11 @@ def test_what_takes_too_long_is_given_back_in_good_order(tmp_path: Path, number:
     with site.start("nimbus:process", **floor(grace=0.3)) as running:
         running.until("Optimised")
         running.process.send_signal(number)
-        assert running.end() == 130
+        assert running.end() == 128 + number
+    again = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    assert any(f"for 0.3 s at most ({again} again: at once)" in line for line in running.lines)
     assert any("Given back, not finished: 1" in line for line in running.lines)
+    assert any("1 page left in the queue" in line for line in running.lines)
     store = site.store
     assert (store.status("dist/s.html"), store.queue) == ("queued", ["dist/s.html"])
     (batch,) = store.batches.values()

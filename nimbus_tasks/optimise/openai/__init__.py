@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nimbus_tasks.credentials import CREDENTIALS_FILE
 from nimbus_tasks.errors import SettingsError
 from nimbus_tasks.http import Http, Timeouts
 from nimbus_tasks.http.addresses import check_address
 from nimbus_tasks.optimise import DESCRIPTION, TITLE, Optimised, changes_between
-from nimbus_tasks.optimise.errors import NeverError
+from nimbus_tasks.optimise.errors import LaterError, NeverError
 from nimbus_tasks.optimise.openai.answers import Answer, BadAnswerError, read_answer
 from nimbus_tasks.optimise.openai.endpoint import Endpoint
-from nimbus_tasks.optimise.openai.failures import KEY
+from nimbus_tasks.optimise.openai.failures import KEY, key_hint
 from nimbus_tasks.optimise.openai.keeping import Keeper, Kept, KeptInMemory, KeptInStore, answer_key
 from nimbus_tasks.optimise.openai.money import Prices, Purse, Usage
 from nimbus_tasks.optimise.openai.parts import Part, cut
@@ -45,6 +44,7 @@ __all__ = ["KEY", "Kept", "KeptInMemory", "KeptInStore", "OpenAIOptimiser", "Pur
 #: Tokens of a request that are not the page's: the prompt, the schema, the page's title and language.
 _AROUND = 1500
 _TRIES = 2
+_EXAMPLE = "https://api.openai.com/v1"
 
 
 class _Bought(Struct, frozen=True):
@@ -127,17 +127,18 @@ class OpenAIOptimiser:
         said = messages(part, tone)
         paid: list[Usage] = []
         fault = ""
-        for _ in range(_TRIES):
+        for tries_left in reversed(range(_TRIES)):
             choice, usage = await self._endpoint.ask(once_more(said, fault) if fault else said)
             paid.append(usage)
             if choice.finish_reason == "length" and len(part.texts) > 1:
                 halves = [await self._buy(half, tone) for half in part.halves()]
                 return _together(halves, paid)
             try:
-                return _Bought(_read(choice, part), _sum(paid))
+                # The other changes of an answer are paid for: what is wrong in it is left out in the end.
+                return _Bought(_read(choice, part, drop_bad=not tries_left), _sum(paid))
             except BadAnswerError as error:
                 fault = str(error)
-        raise NeverError("bad_answer", f"{self.name} gave no answer that can be used: {fault}.")
+        raise LaterError("bad_answer", f"{self.name} gave no answer that can be used: {fault}.")
 
     def _optimised(self, page: Page, bought: list[_Bought]) -> Optimised:
         proposals = {each.id: each for one in bought for each in one.answer.changes}
@@ -149,7 +150,7 @@ class OpenAIOptimiser:
         usage = _sum([one.usage for one in bought])
         return Optimised(
             changes,
-            _confidence([one.answer for one in bought]) if changes else 1.0,
+            _confidence([one.answer for one in bought]),
             self.name,
             usage.prompt_tokens + usage.completion_tokens,
             self._purse.cost(usage),
@@ -168,13 +169,13 @@ def check(settings: OpenAISettings, key: Secret | None) -> None:
         SettingsError: the endpoint needs a key, or must not be sent one; a cap needs prices.
     """
     try:
-        _, loopback = check_address(settings.base_url)
+        _, loopback = check_address(settings.base_url, _EXAMPLE)
     except SettingsError as error:
         raise SettingsError(f"{PROJECT_FILE}: [openai] base_url: {error.message}", error.next_step) from None
     if key is None and not loopback:
         raise SettingsError(
             f"{KEY} is not set: the key of {settings.base_url}.",
-            f'Set it in the environment, or as {KEY} = "..." in {CREDENTIALS_FILE} (mode 0600).',
+            key_hint(),
         )
     if settings.spend_cap and not (settings.input_price or settings.output_price):
         raise SettingsError(
@@ -182,8 +183,8 @@ def check(settings: OpenAISettings, key: Secret | None) -> None:
         )
 
 
-def _read(choice: Choice, part: Part) -> Answer:
-    """Return the answer in what the server said.
+def _read(choice: Choice, part: Part, *, drop_bad: bool) -> Answer:
+    """Return the answer in what the server said. `drop_bad`: without changes that cannot be taken.
 
     Raises:
         BadAnswerError: there is none.
@@ -193,7 +194,7 @@ def _read(choice: Choice, part: Part) -> Answer:
         raise NeverError("refused", "The model refuses to edit this page.")
     if choice.finish_reason == "length":
         raise BadAnswerError("it was cut off before its end")
-    return read_answer(choice.message.content or "", part)
+    return read_answer(choice.message.content or "", part, drop_bad=drop_bad)
 
 
 def _together(halves: list[_Bought], paid: list[Usage]) -> _Bought:
@@ -203,8 +204,12 @@ def _together(halves: list[_Bought], paid: list[Usage]) -> _Bought:
 
 
 def _confidence(answers: list[Answer]) -> float:
-    """Return how sure the model is of all its answers: as sure as of the least."""
-    return min((answer.confidence for answer in answers if answer.changes), default=1.0)
+    """Return how sure the model is of all its answers: as sure as of the least.
+
+    Parts without a change count where no part has one: a model that is unsure whether a page is good says so too.
+    """
+    telling = [answer for answer in answers if answer.changes] or answers
+    return min((answer.confidence for answer in telling), default=1.0)
 
 
 def _sum(usages: list[Usage]) -> Usage:

@@ -17,6 +17,8 @@ from nimbus_tasks.optimise import MAX_ALT
 from nimbus_tasks.validate.advice import MAX_DESCRIPTION, MAX_TITLE
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
     from nimbus_tasks.optimise.openai.parts import Part, Text
 
 _LIMITS = {"title": MAX_TITLE, "meta": MAX_DESCRIPTION, "img": MAX_ALT}
@@ -56,8 +58,10 @@ class BadAnswerError(Exception):
 _decoder = msgspec.json.Decoder(Answer)
 
 
-def read_answer(said: str | bytes, part: Part) -> Answer:
+def read_answer(said: str | bytes, part: Part, *, drop_bad: bool = False) -> Answer:
     """Return an answer that may be shown to an editor, texts with their white space collapsed.
+
+    `drop_bad`: changes that may not are left out, as long as others are left.
 
     Raises:
         BadAnswerError: it may not.
@@ -68,16 +72,28 @@ def read_answer(said: str | bytes, part: Part) -> Answer:
         raise BadAnswerError("it is not the JSON object that was asked for") from None
     sent = {text.id: text for text in part.texts}
     proposals: dict[str, Proposal] = {}
+    fault: BadAnswerError | None = None
     for change in answer.changes:
-        if change.id not in sent:
-            raise BadAnswerError("it changes an id that is not in the page")
-        if change.id in proposals:
-            raise BadAnswerError("it changes the same id twice")
-        text, reason = _collapsed(change.text), _collapsed(change.reason)
-        if fault := _fault_of(text, sent[change.id]) or _fault_of_reason(reason):
-            raise BadAnswerError(fault)
-        proposals[change.id] = Proposal(change.id, text, reason)
+        try:
+            proposals[change.id] = _proposal(change, sent, proposals)
+        except BadAnswerError as error:
+            if not drop_bad:
+                raise
+            fault = fault or error
+    if fault is not None and not proposals:
+        raise fault
     return Answer(tuple(proposals.values()), answer.confidence)
+
+
+def _proposal(change: Proposal, sent: Mapping[str, Text], before: Container[str]) -> Proposal:
+    if change.id not in sent:
+        raise BadAnswerError("it changes an id that is not in the page")
+    if change.id in before:
+        raise BadAnswerError("it changes the same id twice")
+    text, reason = _collapsed(change.text), _collapsed(change.reason)
+    if fault := _fault_of(text, sent[change.id]) or _fault_of_reason(reason):
+        raise BadAnswerError(fault)
+    return Proposal(change.id, text, reason)
 
 
 def _collapsed(text: str) -> str:

@@ -12,10 +12,10 @@ from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from nimbus_tasks.errors import StoreError
+from nimbus_tasks.errors import StoreError, TransientError, UnreachableError
 from nimbus_tasks.kv.pacing import LONGEST_WAIT, Pace, Pacing
 from nimbus_tasks.optimise.errors import LaterError
-from nimbus_tasks.optimise.openai.failures import failure_of
+from nimbus_tasks.optimise.openai.failures import failure_of, unreachable
 from nimbus_tasks.optimise.openai.money import Usage
 from nimbus_tasks.optimise.openai.parts import estimate
 from nimbus_tasks.optimise.openai.prompt import RESPONSE_OBJECT, RESPONSE_SCHEMA
@@ -60,6 +60,14 @@ class _TooLongError(LaterError):
     """The server asks for more patience than a request has; the page comes again later."""
 
 
+class _NobodyThereError(LaterError):
+    """There was no connection."""
+
+    def __init__(self, why: UnreachableError) -> None:
+        super().__init__("unavailable", why.message, why.next_step)
+        self.why = why
+
+
 class Endpoint:
     """Asks one model."""
 
@@ -76,6 +84,7 @@ class Endpoint:
         self._pace = Pace(Pacing(settings.slots, settings.delay, give_up_after=sys.maxsize), say)
         self._limits = RateLimits()
         self._knows_schemas = True
+        self._has_answered = False
         self._retrying = AsyncRetrying(
             stop=stop_after_attempt(settings.tries),
             wait=wait_random_exponential(multiplier=settings.retry_wait, max=LONGEST_BACKOFF),
@@ -93,7 +102,12 @@ class Endpoint:
         """
         asked = sum(estimate(message["content"]) for message in messages) + _schema_tokens
         most = Usage(asked, self._settings.max_tokens)
-        return await self._retrying.copy()(self._paid, messages, most)
+        try:
+            return await self._retrying.copy()(self._paid, messages, most)
+        except _NobodyThereError as error:
+            if self._has_answered:
+                raise
+            raise unreachable(error.why) from None
 
     async def _paid(self, messages: Messages, most: Usage) -> tuple[Choice, Usage]:
         async with self._purse.hold(most) as hold:
@@ -121,6 +135,7 @@ class Endpoint:
         if not completion.choices:
             hold.settle(None)
             raise LaterError("unavailable", f"{self._http.host} answered with something else than a completion.")
+        self._has_answered = True
         return completion
 
     async def _post(self, messages: Messages, form: dict[str, Any], most: Usage, hold: Hold) -> Answer:
@@ -141,8 +156,12 @@ class Endpoint:
             # Nobody knows whether it is billed; money is counted rather twice than not.
             hold.settle(None)
             raise LaterError("timeout", f"{self._http.host} took longer than {seconds:g} seconds.") from None
-        except StoreError as error:
+        except UnreachableError as error:
+            raise _NobodyThereError(error) from None
+        except TransientError as error:
             raise LaterError("unavailable", error.message, error.next_step) from None
+        except StoreError as error:
+            raise unreachable(error) from None
         self._limits.note(answer.headers, time.monotonic())
         return answer
 

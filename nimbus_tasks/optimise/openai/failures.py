@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.credentials import CREDENTIALS_FILE
 from nimbus_tasks.http import PASSING, wait_of
 from nimbus_tasks.optimise.errors import HaltError, LaterError, NeverError
 
 if TYPE_CHECKING:
+    from nimbus_tasks.errors import StoreError
     from nimbus_tasks.http import Answer, Http
 
 KEY = "NIMBUS_AI_KEY"
@@ -50,7 +52,7 @@ def failure_of(http: Http, answer: Answer) -> LaterError | NeverError | HaltErro
         case status if status in PASSING or status >= 500:
             return _after(answer, LaterError("unavailable", f"{told}."))
         case 401 | 403:
-            return HaltError("unauthorized", f"{told}: it does not accept the key.", f"Check {KEY}.")
+            return _unauthorized(http, told)
         case 404:
             return HaltError("not_found", f"{told}.", "Check [openai] base_url and model.")
         case status if 300 <= status < 400:
@@ -59,6 +61,21 @@ def failure_of(http: Http, answer: Answer) -> LaterError | NeverError | HaltErro
             )
         case _:
             return NeverError("refused", f"{told}: it refuses this page.")
+
+
+def unreachable(error: StoreError) -> HaltError:
+    """Return the error of a server that nothing can be sent to as things are: the address may be wrong."""
+    return HaltError("unreachable", error.message, f"Check [openai] base_url. {error.next_step}".rstrip())
+
+
+def _unauthorized(http: Http, told: str) -> HaltError:
+    if http.has_token:
+        return HaltError("unauthorized", f"{told}: it does not accept the key.", f"Check {KEY}.")
+    return HaltError("unauthorized", f"{told}: it wants a key, and {KEY} is not set.", key_hint())
+
+
+def key_hint() -> str:
+    return f'Set it in the environment, or as {KEY} = "..." in {CREDENTIALS_FILE} (mode 0600).'
 
 
 def _after(answer: Answer, error: LaterError) -> LaterError:

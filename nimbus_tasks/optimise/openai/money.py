@@ -47,12 +47,17 @@ class Hold:
 
 
 class Purse:
-    """The money of one run. cap: dollars; 0: no end."""
+    """The money of one run. cap: dollars; 0: no end.
+
+    What a request can cost at most is our estimate. Where a server has counted more for one, the next are set aside
+    so much more for.
+    """
 
     def __init__(self, prices: Prices, cap: float) -> None:
         self._prices, self._cap = prices, cap
         self.spent = 0.0
         self._held: dict[Hold, float] = {}
+        self._factor = 1.0
         self._settled = asyncio.Condition()
 
     @contextlib.asynccontextmanager
@@ -69,7 +74,7 @@ class Purse:
                 raise HaltError(
                     "spend_cap",
                     f"Spent ${self.spent:.4f} of ${self._cap:.4f} that a run may; the next request could cost"
-                    f" ${price:.4f}.",
+                    f" ${price * self._factor:.4f}.",
                     "Another run goes on with the rest; [openai] spend_cap raises what each may spend.",
                 )
             hold = Hold(most)
@@ -78,12 +83,20 @@ class Purse:
             yield hold
         finally:
             del self._held[hold]
-            self.spent += self.cost(hold.paid)
+            paid = self.cost(hold.paid)
+            self.spent += paid
+            if price:
+                self._factor = max(self._factor, paid / price)
             async with self._settled:
                 self._settled.notify_all()
 
     def cost(self, usage: Usage) -> float:
         return self._prices.cost(usage)
 
+    @property
+    def overspent(self) -> float:
+        """Dollars that were billed beyond the cap, as requests cost more than was expected of them."""
+        return max(0.0, self.spent - self._cap) if self._cap else 0.0
+
     def _affords(self, price: float) -> bool:
-        return not self._cap or self.spent + sum(self._held.values()) + price <= self._cap
+        return not self._cap or self.spent + (sum(self._held.values()) + price) * self._factor <= self._cap
