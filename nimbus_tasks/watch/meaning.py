@@ -70,8 +70,14 @@ def _is_unclear(path: str, told: Told, seen: Seen) -> bool:
     if told.role == "settings" or told.lying == "folder" or path in seen.odd:
         return True
     if told.role in ("page", "map"):
-        return told.lying == "odd" or dirname(path) not in seen.folders
+        return told.lying == "odd" or dirname(path) not in seen.folders or _may_be_linked(path, told, seen)
     return told.lying == "gone" and path in seen.folders
+
+
+def _may_be_linked(path: str, told: Told, seen: Seen) -> bool:
+    """Whether a file came or went that a link may lead to: what is said of the link is another thing then."""
+    was_there = path in (seen.sources if told.role == "page" else seen.maps).files
+    return bool(seen.odd) and was_there == (told.lying == "gone")
 
 
 def _differs(path: str, told: Told, scan: Scan) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from nimbus_tasks import manifest
@@ -93,6 +93,8 @@ edits = st.tuples(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(edits, min_size=1, max_size=4), min_size=1, max_size=4))
+@example([[("link", "b")], [("remove", "a")]])
+@example([[("link", "b"), ("remove", "a")], [("write", "a")]])
 def test_after_any_edits_the_state_is_that_of_a_fresh_full_run(bursts: list[list[tuple[str, str]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

@@ -10,10 +10,9 @@ from nimbus_tasks.scan import Odd, Scan
 from nimbus_tasks.watch.meaning import MOST_TOLD, Look, Seen, Told, meaning
 
 OLD, NEW = (1, 2, 3), (4, 5, 6)
-SEEN = Seen.of(
-    Scan({"dist/a.html": OLD, "dist/deep/er/b.html": OLD}, (Odd("dist/link.html", "a link to nothing"),)),
-    Scan({".nimbus/maps/dist/a.html.json": OLD}),
-)
+FILES, MAPS = {"dist/a.html": OLD, "dist/deep/er/b.html": OLD}, Scan({".nimbus/maps/dist/a.html.json": OLD})
+PLAIN = Seen.of(Scan(FILES), MAPS)
+SEEN = Seen.of(Scan(FILES, (Odd("dist/link.html", "a link to nothing"),)), MAPS)
 WHOLE = Look(whole=True)
 
 
@@ -30,7 +29,7 @@ WHOLE = Look(whole=True)
     ],
 )
 def test_a_plain_file_in_a_known_folder_is_looked_at_alone(path: str, told: Told, look: Look) -> None:
-    assert meaning({path: told}, SEEN) == look
+    assert meaning({path: told}, PLAIN) == look
 
 
 @pytest.mark.parametrize(
@@ -66,10 +65,23 @@ def test_what_a_look_at_one_file_cannot_tell_means_all_of_them(path: str, told: 
     assert meaning({path: told}, SEEN) == WHOLE
 
 
+@pytest.mark.parametrize(
+    ("path", "told", "look"),
+    [
+        ("dist/a.html", Told("page", "gone"), WHOLE),
+        ("dist/new.html", Told("page", NEW), WHOLE),
+        (".nimbus/maps/dist/z.json", Told("map", NEW), WHOLE),
+        ("dist/a.html", Told("page", NEW), Look(pages=("dist/a.html",))),
+    ],
+)
+def test_where_there_are_links_what_comes_or_goes_may_be_what_they_lead_to(path: str, told: Told, look: Look) -> None:
+    assert meaning({path: told}, SEEN) == look
+
+
 def test_so_much_that_events_may_be_lost_means_all_of_them() -> None:
     told = {f"dist/{number}.html": Told("page", NEW) for number in range(MOST_TOLD)}
-    assert meaning(told, SEEN) == Look(pages=tuple(told))
-    assert meaning(told | {"dist/a.html": Told("page", OLD)}, SEEN) == WHOLE
+    assert meaning(told, PLAIN) == Look(pages=tuple(told))
+    assert meaning(told | {"dist/a.html": Told("page", OLD)}, PLAIN) == WHOLE
 
 
 lying = st.sampled_from([OLD, NEW, "folder", "odd", "gone"])
