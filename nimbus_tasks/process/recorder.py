@@ -17,7 +17,6 @@ from msgspec import UNSET
 
 from nimbus_tasks import records
 from nimbus_tasks.errors import StoreError
-from nimbus_tasks.kv.packing import runs
 from nimbus_tasks.process.changes import change_batch, change_queue
 from nimbus_tasks.reading import LONGEST_PAUSE, SWAP_TRIES, decode
 from nimbus_tasks.records import BatchRecord, QueueRecord
@@ -26,12 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nimbus_tasks.kv import Store
-    from nimbus_tasks.process.work import Note, Source
+    from nimbus_tasks.process.work import Note, Source, Work
 
 T = TypeVar("T")
 
 #: A write that takes long is not begun again at once: of all the time, at most one part in so many goes into writing.
 SHARE = 4
+#: Works that the source is told of in one request.
+MOST_TOLD = 100
 
 _encode = msgspec.json.Encoder().encode
 
@@ -50,13 +51,16 @@ class Recorder:
         self._interval = interval
         self._pending: list[Note] = []
         self._recent: list[tuple[float, Note]] = []
+        #: Of what is written, what the source is still to be told: who is stopped in between tells it at the end.
+        self._over: list[Work] = []
+        self._again: list[tuple[Work, float]] = []
         self._next = 0.0
         self._noted = asyncio.Event()
         self._writing = asyncio.Lock()
 
     @property
     def pending(self) -> bool:
-        return bool(self._pending)
+        return bool(self._pending or self._over or self._again)
 
     def note(self, *notes: Note) -> None:
         self._pending.extend(notes)
@@ -73,29 +77,34 @@ class Recorder:
                 await asyncio.sleep(self._interval * random.random())  # noqa: S311 - another process is first
 
     async def flush(self) -> None:
-        """Write all that is pending.
+        """Write all that is pending, and tell the source.
 
         Raises:
-            StoreError: it could not be written; it stays pending.
+            StoreError: it could not be written, or told; it stays pending.
         """
         async with self._writing:
-            if not self._pending:
-                return
-            began = time.monotonic()
-            notes, self._pending = self._pending, []
-            self._noted.clear()
-            try:
-                await self._write([*self._written_lately(began), *notes])
-            except BaseException:
-                self._pending = notes + self._pending
-                self._noted.set()
-                raise
-            finally:
-                took = time.monotonic() - began
-                self._next = began + max(self._interval, took * SHARE)
-            if not self._store.traits.atomic:
-                self._recent += [(began, note) for note in notes]
-            await self._tell(notes)
+            if self._pending:
+                await self._write_pending()
+            await self._tell()
+
+    async def _write_pending(self) -> None:
+        began = time.monotonic()
+        notes, self._pending = self._pending, []
+        self._noted.clear()
+        try:
+            await self._write([*self._written_lately(began), *notes])
+        except BaseException:
+            self._pending = notes + self._pending
+            self._noted.set()
+            raise
+        finally:
+            took = time.monotonic() - began
+            self._next = began + max(self._interval, took * SHARE)
+        if not self._store.traits.atomic:
+            self._recent += [(began, note) for note in notes]
+        works = [(note.work, note.after) for note in notes if note.work is not None]
+        self._over += [work for work, after in works if after is None]
+        self._again += [(work, after) for work, after in works if after is not None]
 
     async def flush_all(self) -> None:
         """Write all that is pending, once the time has come; then look again at what others may have undone since."""
@@ -145,11 +154,10 @@ class Recorder:
             await asyncio.sleep(random.random() * pause)  # noqa: S311 - nothing to guess
         raise StoreError(f"{key} was changed by others {SWAP_TRIES} times in a row.", "Run doit nimbus:process again.")
 
-    async def _tell(self, notes: Sequence[Note]) -> None:
-        over = [note.work for note in notes if note.work is not None and note.after is None]
-        again = [(note.work, note.after) for note in notes if note.work is not None and note.after is not None]
-        # A queue over a network takes a hundred in one request.
-        for some in runs(over, 100):
+    async def _tell(self) -> None:
+        while some := self._over[:MOST_TOLD]:
             await self._source.end(some)
-        for pairs in runs(again, 100):
+            del self._over[:MOST_TOLD]
+        while pairs := self._again[:MOST_TOLD]:
             await self._source.put_back(pairs)
+            del self._again[:MOST_TOLD]

@@ -207,3 +207,29 @@ def test_who_pays_for_writes_waits_for_its_turn_on_this_machine(tmp_path: Path) 
 
     run(work())
     assert heard.turns == 3
+
+
+def test_who_is_stopped_while_the_source_is_told_tells_it_at_the_end(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    recorder, heard = make(rig)
+    asked, told = asyncio.Event(), heard.put_back
+
+    async def never(works: Sequence[tuple[Work, float]]) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    async def story() -> None:
+        heard.put_back = never  # type: ignore[method-assign]
+        event = PageEvent(BATCH, B, UPLOADED, ("take", "fail", "retry"), UPLOADED, LATER)
+        recorder.note(done(A), Note(event, EntryEvent(entry(B)), Work(entry(B)), after=60.0))
+        writing = asyncio.create_task(recorder.flush())
+        await asked.wait()
+        writing.cancel()
+        await asyncio.wait([writing])
+        assert recorder.pending
+        heard.put_back = told  # type: ignore[method-assign]
+        await recorder.flush_all()
+        assert not recorder.pending
+
+    run(story())
+    assert (heard.over, heard.again) == ([A], [(B, 60.0)])
