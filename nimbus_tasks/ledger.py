@@ -10,6 +10,7 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
+from nimbus_tasks.database import connect, log_ahead, transaction
 from nimbus_tasks.errors import StateError
 from nimbus_tasks.plan import Held
 from nimbus_tasks.settings import STATE_FOLDER
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LEDGER_FILE = f"{STATE_FOLDER}/ledger.db"
-BUSY_SECONDS = 30
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS target(
@@ -52,8 +52,8 @@ class Ledger:
         self._path = path
         self._target = target
         with self._honest_errors():
-            self._connection = _copy(path) if rehearsal else _open(path)
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection = _copy(path) if rehearsal else connect(path)
+            log_ahead(self._connection)
             self._connection.execute("PRAGMA synchronous = NORMAL")
             # Asking first keeps a run with nothing to do from taking the write lock.
             if not self._connection.execute(_YOUNGEST).fetchone():
@@ -206,14 +206,8 @@ class Ledger:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._honest_errors():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.rollback()
-                raise
-            self._connection.commit()
+        with self._honest_errors(), transaction(self._connection) as connection:
+            yield connection
 
     @contextlib.contextmanager
     def _honest_errors(self) -> Iterator[None]:
@@ -226,14 +220,9 @@ class Ledger:
             ) from None
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-
-
 def _copy(path: Path) -> sqlite3.Connection:
     copy = sqlite3.connect(":memory:", isolation_level=None)
     if path.exists():
-        with contextlib.closing(_open(path)) as original:
+        with contextlib.closing(connect(path)) as original:
             original.backup(copy)
     return copy

@@ -10,23 +10,21 @@ import contextlib
 import functools
 import os
 import sqlite3
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from nimbus_tasks.database import connect, log_ahead, transaction
 from nimbus_tasks.errors import StoreError
 from nimbus_tasks.kv import Limits, Listed, Names, Stored, Traits, Write, refusal
 from nimbus_tasks.records import LOCAL_USER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import TypeVar
 
     T = TypeVar("T")
 
-#: How long to wait for another process's transaction, in seconds.
-BUSY_SECONDS = 30
 PAGE_BYTES = 16 * 1024
 #: The write-ahead log is written back once it has grown to this.
 LOG_BYTES = 64 * 1024 * 1024
@@ -41,18 +39,6 @@ _PUT = """
 INSERT INTO kv(key, value, metadata) VALUES (?, ?, ?)
 ON CONFLICT(key) DO UPDATE SET value = excluded.value, metadata = excluded.metadata, expiration = NULL
 """
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Take the write lock at once (a later upgrade could not wait for it), commit or roll back."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
 
 
 class SqliteStore:
@@ -116,11 +102,10 @@ class SqliteStore:
         self._connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = connect(self._path)
         # Page records take tens of kilobytes: larger pages than SQLite's 4 KiB store them half as fast again.
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        _log_ahead(connection)
+        log_ahead(connection)
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // PAGE_BYTES}")
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
@@ -154,20 +139,6 @@ class SqliteStore:
                 f"The embedded store {self._path} does not answer: {error}.",
                 "Check the disk and the file's permissions; if it is damaged, remove it and upload again.",
             ) from None
-
-
-def _log_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging. Where several make the file at once, SQLite refuses instead of waiting."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.002)
-        else:
-            return
 
 
 def read_identity(path: Path) -> str:

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING
 
+from nimbus_tasks.database import connect, log_ahead, transaction
 from nimbus_tasks.errors import StateError
 from nimbus_tasks.settings import STATE_FOLDER
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from nimbus_tasks.records import QueueEntry
 
 CLAIMS_FILE = f"{STATE_FOLDER}/claims.db"
-BUSY_SECONDS = 30
 #: An ended claim is remembered so much longer than the store may lag behind: copies of the queue get that old.
 REMEMBERED_SECONDS = 60.0
 
@@ -51,9 +51,8 @@ class Claims:
         self._path, self._place, self._lease, self._clock = path, place, lease, clock
         self._remembered = REMEMBERED_SECONDS + lag
         with self._honest_errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-            _log_ahead(self._connection)
+            self._connection = connect(path)
+            log_ahead(self._connection)
             self._connection.execute("PRAGMA synchronous = OFF")  # leases do not outlive a power cut anyway
             self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
 
@@ -144,14 +143,8 @@ class Claims:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._honest_errors():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.rollback()
-                raise
-            self._connection.commit()
+        with self._honest_errors(), transaction(self._connection) as connection:
+            yield connection
 
     @contextlib.contextmanager
     def _honest_errors(self) -> Iterator[None]:
@@ -167,17 +160,3 @@ class Claims:
 def token(entry: QueueEntry) -> str:
     """Return what tells this entry from another one of the same page: put back or uploaded anew, it is another."""
     return f"{entry.batch_id} {entry.queued_at} {entry.attempts}"
-
-
-def _log_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging. Where several make the file at once, SQLite refuses instead of waiting."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.002)
-        else:
-            return

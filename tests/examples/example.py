@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
 from pathlib import Path
 from shutil import copytree
 from typing import TYPE_CHECKING
 
 import ptyprocess
-from kit import Run, Store
+from kit import Run, Store, ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,21 +42,7 @@ class Example:
 
     def run(self, command: str, **more: str) -> Run:
         """Run a line of a shell. A traceback in what it says is a bug."""
-        done = subprocess.run(
-            command,
-            shell=True,
-            cwd=self.folder,
-            env=environment(self.home, **more),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=SECONDS,
-            check=False,
-        )
-        run = Run(done.returncode, done.stdout, done.stderr)
-        assert "Traceback" not in run.said, run.said
-        return run
+        return ended(["sh", "-c", command], self.folder, environment(self.home, **more))
 
     def well(self, command: str, **more: str) -> Run:
         """Run a line that is expected to go well."""

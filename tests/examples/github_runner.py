@@ -8,12 +8,11 @@ copies of files. An action or an expression that is not known here is an error, 
 from __future__ import annotations
 
 import re
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from example import SECONDS, environment
-from kit import Run
+from example import environment
+from kit import Run, ended
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,10 +85,10 @@ class Job:
         script, page = self._runner / "script.sh", self._runner / "summary.md"
         script.write_text(step["run"])
         page.write_text("")
-        done = subprocess.run(
+        done = ended(
             ["bash", "-e", str(script)],  # what a step without `shell:` is run with
-            cwd=self.checkout,
-            env=environment(
+            self.checkout,
+            environment(
                 self._runner,
                 CI="true",
                 GITHUB_ACTIONS="true",
@@ -102,14 +101,8 @@ class Job:
                 **self._machine,
                 **{name: self._filled(value) for name, value in step.get("env", {}).items()},
             ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=SECONDS,
-            check=False,
         )
-        self.said[step.get("name", step["run"])] = Run(done.returncode, done.stdout, done.stderr)
+        self.said[step.get("name", step["run"])] = done
         self.summary += page.read_text()
         self.status = self.status or done.returncode
 

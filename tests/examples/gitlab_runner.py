@@ -7,12 +7,11 @@ after), artifacts (looked at where the job left them). Rules are not read: the j
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from example import SECONDS, environment
-from kit import Run
+from example import environment
+from kit import Run, ended
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,10 +52,10 @@ class GitLab:
         if cache:
             self._cache.restore(key, checkout)
         lines = [*job["before_script"], *job["script"]]
-        ran = subprocess.run(
+        ran = ended(
             ["bash", "-c", "set -eo pipefail\n" + "\n".join(lines)],
-            cwd=checkout,
-            env=environment(
+            checkout,
+            environment(
                 runner,
                 CI="true",
                 GITLAB_CI="true",
@@ -68,18 +67,12 @@ class GitLab:
                 PIP_DISABLE_PIP_VERSION_CHECK="1",
                 **self._variables,
             ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=SECONDS,
-            check=False,
         )
-        if cache and (not ran.returncode or cache["when"] == "always"):
+        if cache and (not ran.status or cache["when"] == "always"):
             self._cache.save(key, checkout, cache["paths"])
         artifacts = job.get("artifacts", {})
         reports = {kind: checkout / path for kind, path in artifacts.get("reports", {}).items()}
-        return Job(checkout, Run(ran.returncode, ran.stdout, ran.stderr), reports)
+        return Job(checkout, ran, reports)
 
 
 class Job:

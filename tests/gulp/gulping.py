@@ -6,13 +6,12 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import ptyprocess
-from kit import SECONDS, Run, Running, Site
+from kit import Run, Running, Site, ended, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,40 +62,15 @@ class GulpSite(Site):
         return self.command([sys.executable, "-m", "nimbus_tasks", *arguments], given)
 
     def command(self, command: list[str], given: bytes = b"", **environment: str) -> Run:
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment(environment),
-            input=given,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        run = Run(done.returncode, done.stdout.decode(), done.stderr.decode())
-        assert "Traceback" not in run.said, run.said
+        run = ended(command, self.folder, self.environment(environment), given)
         assert "    at " not in run.said, run.said  # a stack of Node's
         return run
 
     @contextlib.contextmanager
     def start_gulp(self, *arguments: str, **environment: str) -> Iterator[Running]:
         """Start `gulp ARGUMENTS` and go on; it is killed at the end if it still runs."""
-        with subprocess.Popen(
-            [*GULP, *arguments],
-            cwd=self.folder,
-            env=self.environment(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-        ) as process:
-            running = Running(process)
-            try:
-                yield running
-            finally:
-                if process.poll() is None:
-                    process.kill()
-                running.reader.join(SECONDS)
+        with started([*GULP, *arguments], self.folder, self.environment(environment)) as running:
+            yield running
 
     def gulp_on_a_terminal(self, *arguments: str) -> ptyprocess.PtyProcess:
         environment = self.environment({"TERM": "xterm-256color"})

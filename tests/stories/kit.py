@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import ptyprocess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 PROJECT = "proj_0123456789ab"
 SECONDS = 60  # no command may take longer
@@ -221,19 +221,7 @@ class Site:
         return known | {"PYTHONIOENCODING": "utf-8"} | more
 
     def doit(self, *arguments: str, **environment: str) -> Run:
-        done = subprocess.run(
-            [sys.executable, "-m", "doit", *arguments],
-            cwd=self.folder,
-            env=self.environment(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        encoding = self.environment(environment)["PYTHONIOENCODING"]
-        run = Run(done.returncode, done.stdout.decode(encoding), done.stderr.decode(encoding))
-        assert "Traceback" not in run.said, run.said
-        return run
+        return ended([sys.executable, "-m", "doit", *arguments], self.folder, self.environment(environment))
 
     def publish(self, *arguments: str) -> Run:
         """Run `doit upload`, which is expected to go well."""
@@ -244,24 +232,9 @@ class Site:
     @contextlib.contextmanager
     def start(self, *arguments: str, **environment: str) -> Iterator[Running]:
         """Start a command and go on; it is killed at the end if it still runs."""
-        with subprocess.Popen(
-            [sys.executable, "-m", "doit", *arguments],
-            cwd=self.folder,
-            env=self.environment(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
-        ) as process:
-            running = Running(process)
-            try:
-                yield running
-            finally:
-                if process.poll() is None:
-                    process.kill()
-                running.reader.join(SECONDS)
+        command = [sys.executable, "-m", "doit", *arguments]
+        with started(command, self.folder, self.environment(environment)) as running:
+            yield running
 
     # --- what came of it ------------------------------------------------------------------------------
 
@@ -302,6 +275,46 @@ class Site:
         """Return when each map file was last written."""
         maps = (self.folder / ".nimbus/maps").rglob("*.json")
         return {str(file.relative_to(self.folder)): file.stat().st_mtime_ns for file in maps}
+
+
+def ended(command: Sequence[str], folder: Path, environment: Mapping[str, str], given: bytes = b"") -> Run:
+    """Run a command to its end, `given` on its standard input. A traceback in what it says is a bug."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        input=given,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    encoding = environment.get("PYTHONIOENCODING", "utf-8")
+    run = Run(done.returncode, done.stdout.decode(encoding), done.stderr.decode(encoding))
+    assert "Traceback" not in run.said, run.said
+    return run
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Running]:
+    """Start a command and go on; it is killed at the end if it still runs."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
+    ) as process:
+        running = Running(process)
+        try:
+            yield running
+        finally:
+            if process.poll() is None:
+                process.kill()
+            running.reader.join(SECONDS)
 
 
 def _heed_ctrl_c() -> None:
