@@ -31,7 +31,7 @@ test: $(VENV)/tested sites servers shells docsite/node_modules  ## All tests but
 	pytest -n $(WORKERS) --dist worksteal -m "not soak" --cov --cov-report=
 	coverage report --fail-under=100 --include='$(PURE)'
 
-PURE := nimbus_tasks/apply/*,nimbus_tasks/optimise/*,nimbus_tasks/extract/*,nimbus_tasks/validate/*,nimbus_tasks/ci/*,nimbus_tasks/console/abilities.py,nimbus_tasks/console/characters.py,nimbus_tasks/json_schema.py,nimbus_tasks/plan.py,nimbus_tasks/records.py,nimbus_tasks/batches/*,nimbus_tasks/kv/packing.py,nimbus_tasks/kv/pacing.py,nimbus_tasks/kv/steady.py,nimbus_tasks/kv/rehearsal.py,nimbus_tasks/verdict.py,nimbus_tasks/outcome.py,nimbus_tasks/watch/agenda.py,nimbus_tasks/watch/meaning.py,nimbus_tasks/watch/complaints.py,nimbus_tasks/watch/wrong.py,nimbus_tasks/command_line.py,nimbus_tasks/nearest.py,nimbus_tasks/doctor/findings.py,nimbus_tasks/doctor/judging.py,nimbus_tasks/completion/bash.py,nimbus_tasks/completion/zsh.py,nimbus_tasks/completion/fish.py,nimbus_tasks/completion/tasks.py,nimbus_tasks/settings/mistakes.py
+PURE := nimbus_tasks/model/*,nimbus_tasks/html/*,nimbus_tasks/processing/optimise/*,nimbus_tasks/cli/ci/*,nimbus_tasks/cli/completion/*,nimbus_tasks/publishing/plan.py,nimbus_tasks/publishing/outcome.py,nimbus_tasks/batches/report/*
 
 check: $(VENV)/checked docs  ## Style, types, the directions between the rooms, and the documentation
 	ruff check .

@@ -1,7 +1,8 @@
 """Changes into real pages, beside tools that write a page anew from its tree: pages a second, and what else changes.
 
 `python -m benchmarks.applying ours < paths` and `... tree ASKED [FOLDER]` are contenders in processes of their own, as
-`peers/rewrite.mjs` is: pages are in memory, one core. The changes are those of the tests (`tests/apply/measure.py`).
+`peers/rewrite.mjs` is: pages are in memory, one core. The changes are those of the tests
+(`tests/html/apply/measure.py`).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from turbohtml import parse
 from benchmarks.extract import PACKAGES, real_pages
 from benchmarks.sites import SCRATCH
 from benchmarks.timing import Figure, Row, environment, higher, in_turn, say, within
-from tests.apply.measure import Figures, ask, measure
-from tests.apply.outside import MARKUP, spans_of
+from tests.html.apply.measure import Figures, ask, measure
+from tests.html.apply.outside import MARKUP, spans_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -21,7 +21,7 @@ from turbohtml import parse
 
 from benchmarks.sites import REAL_SITES, SCRATCH
 from benchmarks.timing import Figure, Row, environment, higher, in_turn, say, within
-from nimbus_tasks.extract import Rules, extract
+from nimbus_tasks.html.extract import Rules, extract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from benchmarks import batches, servers, sites, uploads
 from benchmarks.timing import Figure, Row, against, doit, faster, in_turn, run, say, within
-from nimbus_tasks import records
+from nimbus_tasks.model import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

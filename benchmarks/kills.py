@@ -1,7 +1,7 @@
 """What is lost and what is processed twice when a worker is killed: one of two processes, at 100 random moments.
 
-The processes are those of the tests (`tests/process/processor.py`), in a project of their own for each kill. A page may
-be begun again only once the lease of the process that was killed has run out: each sign of life is in the journal.
+The processes are those of the tests (`tests/processing/processor.py`), in a project of their own for each kill. A page
+may be begun again only once the lease of the process that was killed has run out: each sign of life is in the journal.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from benchmarks.timing import Row, Size
 
-_TESTS = Path(__file__).parents[1] / "tests" / "process"
+_TESTS = Path(__file__).parents[1] / "tests" / "processing"
 _MEMORY = Path("/dev/shm")
 KILLS, QUICK_KILLS = 100, 10
 #: Rounds in one go: some processes end before the moment at which they were to be killed.

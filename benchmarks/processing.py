@@ -2,7 +2,7 @@
 
 On the embedded store and through the gateway, each twice. With the embedded rules, where writing is what takes long:
 whole processes. With an optimiser that waits as one over a network does: from the first page that begins to the last
-that ends (`tests/process/pace.py`).
+that ends (`tests/processing/pace.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import batches, servers, sites, uploads
 from benchmarks.timing import Figure, Row, higher, in_turn, run, say
-from tests.process.pace import pages_a_second
+from tests.processing.pace import pages_a_second
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

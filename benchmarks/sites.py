@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from benchmarks.timing import doit, run
-from nimbus_tasks import records, settings
+from nimbus_tasks.model import records
+from nimbus_tasks.project import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

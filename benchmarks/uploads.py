@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from benchmarks import sites
 from benchmarks.timing import doit, run
-from nimbus_tasks import settings
-from nimbus_tasks.log import LOG_FILE
+from nimbus_tasks.project import settings
+from nimbus_tasks.project.log import LOG_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -186,7 +186,7 @@ def _gulp(pages: int) -> Iterator[Contender]:
 
 @contextlib.contextmanager
 def _reading(server: Worker) -> Iterator[Callable[[str], bytes]]:
-    import httpx  # noqa: PLC0415 - only where there is a server to ask
+    import httpx
 
     with httpx.Client(headers={"Authorization": f"Bearer {server.token}"}, timeout=_PATIENCE) as client:
 

@@ -15,7 +15,7 @@ import yaml
 from docsite import architecture, commands, documents, messages, settings, states
 from docsite.building import CONFIGURATION, PAGES, ROOT, named_pages, write_configuration
 from docsite.drawings import draw
-from nimbus_tasks.schemas import write_schemas
+from nimbus_tasks.cli.schemas import write_schemas
 
 if TYPE_CHECKING:
     from collections.abc import Callable

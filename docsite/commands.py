@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsite.markdown import block, code, table
-from nimbus_tasks import tasks
-from nimbus_tasks.schemas import documents_of
+from nimbus_tasks.cli import tasks
+from nimbus_tasks.cli.schemas import documents_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

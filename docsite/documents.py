@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from docsite.commands import FOLDER
 from docsite.markdown import code, table
 from docsite.settings import type_words
-from nimbus_tasks.schemas import DOCUMENTS, Document
+from nimbus_tasks.cli.schemas import DOCUMENTS, Document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -57,7 +57,7 @@ def draw(texts: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def from_mermaid(text: str) -> str:
-    """Return DOT for a state diagram of Mermaid, as `nimbus_tasks.batches.diagram` writes it.
+    """Return DOT for a state diagram of Mermaid, as `nimbus_tasks.cli.state_diagram` writes it.
 
     Raises:
         ValueError: a line is none of the kinds that are written there.

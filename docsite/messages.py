@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from docsite.architecture import summary
 from docsite.markdown import code, table
-from nimbus_tasks import errors
+from nimbus_tasks.model import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-_PACKAGE = Path(errors.__file__).parent
+_PACKAGE = Path(errors.__file__).parents[1]
 #: A program of its own, for tests: nobody meets its messages in a project.
-_NOT_MET = ("kv/fake",)
+_NOT_MET = ("backends/kv/fake",)
 _PUT_IN = "…"
 _REFUSAL = "NotCertainError"
 #: What makes an issue of a page, and how severe that is.
@@ -78,7 +78,7 @@ def issues() -> str:
     """Return what may be wrong with a page's map: an error keeps the page back, a warning does not."""
     found: dict[tuple[str, str], None] = {}
     for inside, calls in _calls():
-        for call in calls if inside.parts[0] == "validate" else ():
+        for call in calls if inside.as_posix().startswith("html/validate/") else ():
             name = call.func.id if isinstance(call.func, ast.Name) else ""
             if name in _ISSUES:
                 text = _said(call.args[1], _module(inside))

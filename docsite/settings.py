@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from docsite.markdown import code, table
-from nimbus_tasks.json_schema import schema_of_settings
-from nimbus_tasks.settings import ENVIRONMENT, Settings
+from nimbus_tasks.model.json_schema import schema_of_settings
+from nimbus_tasks.project.settings import ENVIRONMENT, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from docsite.drawings import from_mermaid
 from docsite.markdown import code, table
-from nimbus_tasks.batches.diagram import batch_diagram, page_diagram
-from nimbus_tasks.batches.lifecycle import BATCH_MOVES, PAGE_MOVES
+from nimbus_tasks.cli.state_diagram import batch_diagram, page_diagram
+from nimbus_tasks.model.states import BATCH_MOVES, PAGE_MOVES
 
 PAGES = ("How a page moves from state to state", from_mermaid(page_diagram()))
 BATCHES = ("How a batch moves from state to state", from_mermaid(batch_diagram()))

@@ -23,5 +23,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module("nimbus_tasks.tasks"), name)
+        return getattr(import_module("nimbus_tasks.cli.tasks"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

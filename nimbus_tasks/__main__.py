@@ -35,9 +35,9 @@ def main() -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from doit.doit_cmd import DoitMain  # noqa: PLC0415 - a process that extracts imports this module again
+    from doit.doit_cmd import DoitMain
 
-    from nimbus_tasks.loader import NimbusLoader  # noqa: PLC0415
+    from nimbus_tasks.cli.doit.loader import NimbusLoader
 
     program = DoitMain(NimbusLoader())
     program.BIN_NAME = "python -m nimbus_tasks"

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nimbus_tasks import manifest
-from nimbus_tasks.manifest import Sources
-from nimbus_tasks.pipeline import Pipeline
-from nimbus_tasks.scan import stamp_of
-from nimbus_tasks.settings import PROJECT_FILE
+from nimbus_tasks.pipeline.pipeline import Pipeline
+from nimbus_tasks.project import manifest
+from nimbus_tasks.project.manifest import Sources
+from nimbus_tasks.project.scan import stamp_of
+from nimbus_tasks.project.settings import PROJECT_FILE
 
 if TYPE_CHECKING:
-    from nimbus_tasks.stages.extracting import Extraction
+    from nimbus_tasks.pipeline.extract import Extraction
 
 PAGE = '<!doctype html><html lang="en"><head><title>{0}</title></head><body><main><h1>{0}</h1></main></body></html>'
 SETTINGS = '[project]\nid = "proj_0123456789ab"\nname = "x"\ncreated = "2026-01-02T03:04:05.678Z"\n'

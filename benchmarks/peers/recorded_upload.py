@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from doit.doit_cmd import DoitMain
 
-from nimbus_tasks.http import Http
+from nimbus_tasks.backends.http import Http
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nimbus_tasks.http import Answer
+    from nimbus_tasks.backends.http import Answer
 
 _send = Http.send
 

@@ -1,1 +1,1 @@
-"""Batches: which moves their states and their pages' states may make."""
+"""Batches and pages at the target, after their upload: seen, reported, tried again, cancelled, watched."""

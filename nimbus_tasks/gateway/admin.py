@@ -8,8 +8,8 @@ import secrets
 import tomllib
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.credentials import CREDENTIALS_FILE, Secret, find_secret
-from nimbus_tasks.errors import SettingsError, StateError
+from nimbus_tasks.model.errors import SettingsError, StateError
+from nimbus_tasks.project.secrets import CREDENTIALS_FILE, Secret, find_secret
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks import records
-from nimbus_tasks.errors import SettingsError, StoreError
-from nimbus_tasks.gateway.wish import SHOWN_DIGITS
-from nimbus_tasks.kv import Write, all_names
-from nimbus_tasks.nearest import closest
-from nimbus_tasks.project import project_key, project_record
-from nimbus_tasks.records import ApiKeyRecord, ApiKeyUsage, EmailRecord, UserRecord
+from nimbus_tasks.backends.kv import Write, all_names
+from nimbus_tasks.gateway.key_options import SHOWN_DIGITS
+from nimbus_tasks.model import records
+from nimbus_tasks.model.errors import SettingsError, StoreError
+from nimbus_tasks.model.records import ApiKeyRecord, ApiKeyUsage, EmailRecord, UserRecord
+from nimbus_tasks.model.suggest import closest
+from nimbus_tasks.project.init import project_key, project_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nimbus_tasks.credentials import Secret
-    from nimbus_tasks.gateway.wish import Wish
-    from nimbus_tasks.kv import Store
-    from nimbus_tasks.settings import Settings
+    from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.gateway.key_options import Wish
+    from nimbus_tasks.project.secrets import Secret
+    from nimbus_tasks.project.settings import Settings
 
 T = TypeVar("T")
 

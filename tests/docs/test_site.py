@@ -10,10 +10,10 @@ import pytest
 
 import nimbus_tasks
 from docsite import architecture, assembly, building, commands, drawings, links, messages, settings, states
-from nimbus_tasks.batches.lifecycle import BATCH_MOVES, PAGE_MOVES
-from nimbus_tasks.schemas import DOCUMENTS
-from nimbus_tasks.settings import Settings
-from nimbus_tasks.tasks import task_nimbus
+from nimbus_tasks.cli.schemas import DOCUMENTS
+from nimbus_tasks.cli.tasks import task_nimbus
+from nimbus_tasks.model.states import BATCH_MOVES, PAGE_MOVES
+from nimbus_tasks.project.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import yaml
 from blocks import INCLUDED, Block, blocks_of, pages
 from reader import PROJECT_FILE, REPOSITORY, Reader, difference, toml
 
-from nimbus_tasks.settings import parse
+from nimbus_tasks.project.settings import parse
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,7 +1,7 @@
 """Cloudflare's KV REST API on 127.0.0.1, as a context manager: `with Fake(daily_writes=1000) as fake:`.
 
-The fake is a process of its own (`python -m nimbus_tasks.kv.fake`). It ends with the `with` block, and at the latest
-when the process that started it does.
+The fake is a process of its own (`python -m nimbus_tasks.backends.kv.fake`). It ends with the `with` block,
+and at the latest when the process that started it does.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Fake:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nimbus_tasks.kv.fake", "--until-stdin-closes", *self._arguments],
+            [sys.executable, "-m", "nimbus_tasks.backends.kv.fake", "--until-stdin-closes", *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[2]
-DEV = ROOT / "nimbus_tasks" / "worker" / "dev.mjs"
+DEV = ROOT / "nimbus_tasks/gateway/worker/dev.mjs"
 NODE_MODULES = ROOT / "tests" / "node" / "node_modules"
 SECONDS = 30  # for a start, an end, or an answer
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_tasks.errors import NimbusError, SettingsError, StateError
 from nimbus_tasks.gateway.admin import ADMIN_SECRET, admin_secret, make_admin_secret
+from nimbus_tasks.model.errors import NimbusError, SettingsError, StateError
 
 
 @pytest.fixture

@@ -7,15 +7,15 @@ import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
-from contracts.memory import MemoryStore
+from backends.kv.memory import MemoryStore
 
-from nimbus_tasks import settings
-from nimbus_tasks.credentials import Secret
-from nimbus_tasks.errors import NimbusError, SettingsError, StoreError
+from nimbus_tasks.backends.kv import Traits
 from nimbus_tasks.gateway import keys
-from nimbus_tasks.gateway.wish import Wish, new_key
-from nimbus_tasks.kv import Traits
-from nimbus_tasks.records import apikey_hash
+from nimbus_tasks.gateway.key_options import Wish, new_key
+from nimbus_tasks.model.errors import NimbusError, SettingsError, StoreError
+from nimbus_tasks.model.records import apikey_hash
+from nimbus_tasks.project import settings
+from nimbus_tasks.project.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

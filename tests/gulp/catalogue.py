@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from doit.loader import generate_tasks
 
-from nimbus_tasks import tasks
+from nimbus_tasks.cli import tasks
 
 if TYPE_CHECKING:
     from doit.task import Task
 
-PLUGIN = Path(tasks.__file__).parents[1] / "gulp"
+PLUGIN = Path(__file__).parents[2] / "gulp"
 
 #: Stages under a name that Gulp's users tell from their own tasks. `nimbus:upload` is a task already: that of maps.
 STAGES = {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 NODE_MODULES = HERE / "node_modules"
-PLUGIN = HERE.parents[1] / "nimbus_tasks" / "gulp"
+PLUGIN = HERE.parents[1] / "gulp"
 
 #: What each gulpfile begins with. `tell` prints what became of each file.
 GULPFILE = """\

@@ -150,7 +150,7 @@ def test_a_python_that_is_not_there_is_named(with_gulp: Make) -> None:
 # --- what is written about it -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", ["docs/gulp.md", "nimbus_tasks/gulp/README.md"])
+@pytest.mark.parametrize("page", ["docs/gulp.md", "gulp/README.md"])
 def test_the_gulpfile_that_is_shown_runs(with_gulp: Make, page: str) -> None:
     text = (HERE.parents[1] / page).read_text(encoding="utf-8")
     (gulpfile,) = re.findall(r"^```js\n(// gulpfile\.js\n.*?)^```", text, re.MULTILINE | re.DOTALL)

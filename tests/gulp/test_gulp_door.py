@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit import DODO, PROJECT, Run, html, page_id
 
-from nimbus_tasks.errors import SourceError
-from nimbus_tasks.manifest import Pages
-from nimbus_tasks.outcome import Outcome, PageResult
-from nimbus_tasks.plan import Candidate, Plan, Planned
-from nimbus_tasks.stages.extract_files import Extracted
-from nimbus_tasks.streaming import frames
-from nimbus_tasks.streaming.answers import answers
-from nimbus_tasks.streaming.frames import LONGEST_HEADER, StreamedPage, read_pages
-from nimbus_tasks.streaming.groups import MOST_PAGES, groups
+from nimbus_tasks.cli.stream import frames
+from nimbus_tasks.cli.stream.answers import answers
+from nimbus_tasks.cli.stream.frames import LONGEST_HEADER, StreamedPage, read_pages
+from nimbus_tasks.cli.stream.groups import MOST_PAGES, groups
+from nimbus_tasks.model.errors import SourceError
+from nimbus_tasks.pipeline.extract_files import Extracted
+from nimbus_tasks.project.manifest import Pages
+from nimbus_tasks.publishing.outcome import Outcome, PageResult
+from nimbus_tasks.publishing.plan import Candidate, Plan, Planned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -201,9 +201,9 @@ def test_a_killed_stream_leaves_no_map_that_passes_for_its_files(site: GulpSite)
     # As it is left by a kill between the maps and the manifest: the entry was taken back before.
     script = (
         "import os\n"
-        "from nimbus_tasks.stages import arriving\n"
-        "from nimbus_tasks import settings\n"
-        "from nimbus_tasks.scan import Scan\n"
+        "from nimbus_tasks.pipeline import extract_stream as arriving\n"
+        "from nimbus_tasks.project import settings\n"
+        "from nimbus_tasks.project.scan import Scan\n"
         "from pathlib import Path\n"
         "real = arriving.extract_html\n"
         "def killed(*given):\n"

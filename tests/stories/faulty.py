@@ -38,9 +38,9 @@ from kit import PROJECT, SETTINGS, Site
 from places import Gateway, Place, Rest
 from whole import judge
 
-from nimbus_tasks import http
-from nimbus_tasks.commands import Commands
-from nimbus_tasks.console import Console
+from nimbus_tasks.backends import http
+from nimbus_tasks.cli.commands.pipeline import Commands
+from nimbus_tasks.cli.console import Console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

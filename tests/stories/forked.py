@@ -15,10 +15,12 @@ import time
 import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
-from nimbus_tasks import errors, kv, request
-from nimbus_tasks.commands import Commands
-from nimbus_tasks.console import Console
-from nimbus_tasks.kv import cloudflare
+from nimbus_tasks.backends import kv
+from nimbus_tasks.backends.kv import cloudflare
+from nimbus_tasks.cli.commands.pipeline import Commands
+from nimbus_tasks.cli.console import Console
+from nimbus_tasks.model import errors
+from nimbus_tasks.publishing import options as request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

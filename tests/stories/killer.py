@@ -24,15 +24,26 @@ from typing import Any
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 
-import nimbus_tasks.extract
-import nimbus_tasks.validate
-from nimbus_tasks import files, lock
-from nimbus_tasks.kv import Limits
-from nimbus_tasks.kv.sqlite import SqliteStore
-from nimbus_tasks.ledger import Ledger
-from nimbus_tasks.stages import extract_files, summarizing, uploading, validating
+import nimbus_tasks.html.extract
+import nimbus_tasks.html.validate
+from nimbus_tasks.backends.kv import Limits
+from nimbus_tasks.backends.kv.sqlite import SqliteStore
+from nimbus_tasks.pipeline.pipeline import (
+    extract_files,
+)
+from nimbus_tasks.pipeline.pipeline import (
+    summary as summarizing,
+)
+from nimbus_tasks.pipeline.pipeline import (
+    upload as uploading,
+)
+from nimbus_tasks.pipeline.pipeline import (
+    validate as validating,
+)
+from nimbus_tasks.project import files, lock
+from nimbus_tasks.publishing.ledger import Ledger
 
-PRELOADED = (nimbus_tasks.extract, nimbus_tasks.validate, uploading, summarizing, lock)
+PRELOADED = (nimbus_tasks.html.extract, nimbus_tasks.html.validate, uploading, summarizing, lock)
 
 #: Small enough that a handful of pages takes several requests.
 LIMITS = Limits(pairs=2, bytes=1 << 20, keys=2)
@@ -98,7 +109,7 @@ def run(folder: Path, name: str, command: list[str], steps: list[tuple[Any, str]
 
 def main(template: str, work: str, kind: str, lose: str, *command: str) -> None:
     os.chdir(template)
-    import nimbus_tasks.tasks  # noqa: F401, PLC0415 - looks for the project in the working directory
+    import nimbus_tasks.tasks  # noqa: F401 - looks for the project in the working directory
 
     steps = STORE_STEPS if kind == "store" else FILE_STEPS
     for fatal in itertools.count(1):

@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from nimbus_tasks.schemas import DOCUMENTS
+from nimbus_tasks.cli.schemas import DOCUMENTS
 
 
 @functools.cache

@@ -222,7 +222,7 @@ def test_a_retry_may_be_run_twice_and_an_upload_goes_on_as_ever(site: Site) -> N
 
 DIES_BEFORE_IT_TELLS_THE_BATCH = """
 import os
-from nimbus_tasks.kv.sqlite import SqliteStore
+from nimbus_tasks.backends.kv.sqlite import SqliteStore
 
 async def swap(self, key, expected, value, _swap=SqliteStore.swap):
     if key.startswith("batch:"):

@@ -14,7 +14,7 @@ from kit import PROJECT, Site
 from schema import conforms
 from worker_kit import LocalWorker, files_with, give_miniflare, local_worker
 
-from nimbus_tasks.records import apikey_hash
+from nimbus_tasks.model.records import apikey_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ import killer
 import pytest
 from kit import DODO, PROJECT, Site, page_id
 
-from nimbus_tasks import records
+from nimbus_tasks.model import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -195,7 +195,7 @@ def test_a_page_that_goes_after_a_killed_extraction_leaves_no_map_behind(tmp_pat
         """\
 import os, signal
 from nimbus_tasks import *
-from nimbus_tasks.stages import extract_files
+from nimbus_tasks.pipeline import extract_files
 
 def extract_file(path, rules, real=extract_files.extract_file):
     if path.endswith("e.html"):
@@ -225,7 +225,7 @@ def test_a_batch_that_got_no_page_after_all_leaves_no_trace(tmp_path: Path) -> N
         """\
 import os, signal
 from nimbus_tasks import *
-from nimbus_tasks.kv.sqlite import SqliteStore
+from nimbus_tasks.backends.kv.sqlite import SqliteStore
 
 async def put(self, writes):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -11,7 +11,7 @@ from edge.workerd import needs_workerd
 from kit import PROJECT, Site
 from remote import made
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "optimise"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "processing/optimise"))
 
 from chat import KEY, Chat, Question, changes, completion, error, served
 from loopback import nobody

@@ -23,7 +23,7 @@ from remote import made
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FLOOR = Path(__file__).parents[1] / "process"
+FLOOR = Path(__file__).parents[1] / "processing"
 PROCESS_DODO = f"import sys\nsys.path.insert(0, {str(FLOOR)!r})\n{DODO}from floor import task_nimbus\n"
 PROCESSOR = FLOOR / "processor.py"
 QUICK = {"look": 0.05, "flush": 0.05}

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kit import DODO, PROJECT, Site, page_id
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "process"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "processing"))
 
 from fake_queues import QUEUE, Queues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOM = Path(__file__).parents[1] / "process"
+ROOM = Path(__file__).parents[1] / "processing"
 CHOSEN: dict[str, Any] = {"queue": "cloudflare-queues", "queue_id": QUEUE, "look": 0.05, "flush": 0.05}
 SETTINGS = f'[upload]\nretry_wait = 1\n[process]\nqueue = "cloudflare-queues"\nqueue_id = "{QUEUE}"\nlook = 0.05\n'
 PAGES = ("dist/a.html", "dist/b.html", "dist/c.html")
@@ -40,7 +40,7 @@ def site_of(folder: Path, *names: str, **texts: str) -> Site:
 
 
 def obedient(site: Site) -> Site:
-    """Let the pages say what becomes of them (tests/process/floor.py)."""
+    """Let the pages say what becomes of them (tests/processing/floor.py)."""
     site.write("dodo.py", f"import sys\nsys.path.insert(0, {str(ROOM)!r})\n{DODO}from floor import task_nimbus\n")
     return site
 

@@ -197,7 +197,7 @@ def test_a_map_that_changes_between_validation_and_upload_costs_only_itself(site
         "dodo.py",
         """\
 from nimbus_tasks import *
-from nimbus_tasks.stages import uploading
+from nimbus_tasks.pipeline import upload as uploading
 
 def change_a_map_first(*arguments, _upload=uploading.upload, **options):
     with open(".nimbus/maps/dist/a.html.json", "a") as file:
@@ -220,7 +220,7 @@ def test_a_map_that_vanishes_between_validation_and_upload_costs_only_itself(sit
         """\
 import os
 from nimbus_tasks import *
-from nimbus_tasks.stages import uploading
+from nimbus_tasks.pipeline import upload as uploading
 
 def remove_a_map_first(*arguments, _upload=uploading.upload, **options):
     os.unlink(".nimbus/maps/dist/a.html.json")
@@ -240,7 +240,7 @@ uploading.upload = remove_a_map_first
 
 REFUSING = """\
 from nimbus_tasks import *
-from nimbus_tasks.kv import sqlite
+from nimbus_tasks.backends.kv import sqlite
 
 def refuse_one(write, refusal=sqlite.refusal):
     return "the store does not like it" if write.key == "{kind}:{project}:{key}" else refusal(write)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 STOPS_AT_THE_FIRST_PUT = """\
 import asyncio
 from nimbus_tasks import *
-from nimbus_tasks.kv.sqlite import SqliteStore
+from nimbus_tasks.backends.kv.sqlite import SqliteStore
 
 async def put(self, writes, _put=SqliteStore.put):
     stored = await _put(self, writes)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import SECONDS
 
-from nimbus_tasks.errors import StateError
-from nimbus_tasks.lock import LOCK_FILE, Holder, hold, last_held
+from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.project.lock import LOCK_FILE, Holder, hold, last_held
 
 if TYPE_CHECKING:
     from pathlib import Path

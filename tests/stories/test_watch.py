@@ -149,7 +149,7 @@ def test_a_failure_in_a_cycle_is_told_and_the_watch_goes_on(published: Site) -> 
         "dodo.py",
         """\
 from nimbus_tasks import *
-from nimbus_tasks.stages import uploading
+from nimbus_tasks.pipeline import upload as uploading
 
 upload = uploading.upload
 

@@ -9,7 +9,7 @@ import pytest
 from kit import PROJECT, page_id, page_map
 from whole import Content, content_of, judge
 
-from nimbus_tasks import records
+from nimbus_tasks.model import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,12 +20,12 @@ from schema import conforms
 from worker_kit import files_with, give_miniflare, init, local_worker
 
 import nimbus_tasks
-from nimbus_tasks.gateway.runtime import MINIFLARE
+from nimbus_tasks.gateway.node_runtime import MINIFLARE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHIPPED = Path(nimbus_tasks.__file__).parent / "worker"
+SHIPPED = Path(nimbus_tasks.__file__).parent / "gateway/worker"
 INDEX = "nimbus-gateway/src/index.js"
 
 

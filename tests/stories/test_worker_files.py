@@ -19,7 +19,7 @@ import nimbus_tasks
 if TYPE_CHECKING:
     pass
 
-SHIPPED = Path(nimbus_tasks.__file__).parent / "worker"
+SHIPPED = Path(nimbus_tasks.__file__).parent / "gateway/worker"
 MODULES = sorted(path.name for path in (SHIPPED / "src").glob("*.js"))
 INDEX = "nimbus-gateway/src/index.js"
 
@@ -93,8 +93,10 @@ def test_without_namespace_ids_wrangler_makes_the_namespace(project: Site) -> No
 def test_modules_that_are_ours_but_older_are_updated_and_named(project: Site) -> None:
     """An older release is one whose files differ: the package is copied, and changed there."""
     older = project / "older"
-    shutil.copytree(SHIPPED.parent, older / "nimbus_tasks", ignore=shutil.ignore_patterns("__pycache__"))
-    module = older / "nimbus_tasks/worker/src/answers.js"
+    shutil.copytree(
+        Path(nimbus_tasks.__file__).parent, older / "nimbus_tasks", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    module = older / "nimbus_tasks/gateway/worker/src/answers.js"
     module.write_bytes(b"// an older one\n" + module.read_bytes())
     init(project, PYTHONPATH=str(older))
     assert b"// an older one" in written(project)["src/answers.js"]

@@ -1,9 +1,0 @@
-"""Optimised content back into the HTML it came from. Only its own bytes change; what is not certain is refused.
-
-Pure but for `files.py` (pages on disk): the same page, map and changes give the same bytes, everywhere and always.
-"""
-
-from nimbus_tasks.apply.change import Applied, Change
-from nimbus_tasks.apply.page import apply_changes
-
-__all__ = ["Applied", "Change", "apply_changes"]

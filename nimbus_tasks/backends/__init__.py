@@ -1,0 +1,1 @@
+"""Contracts of what lies outside (KV stores, queues, HTTP), and their implementations."""

@@ -1,0 +1,124 @@
+"""A store that reads and counts, and stores nothing: what a dry run publishes to.
+
+It stands in front of the real store, so that the run which is rehearsed is the run itself: the same requests in the
+same order, and none of the figures is an estimate of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from nimbus_tasks.backends.kv import Limits, Names, Store, Stored, Traits, Write, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+#: Cloudflare's prices in dollars a million (developers.cloudflare.com/kv/platform/pricing): reads, writes, listings.
+READS_PRICE, WRITES_PRICE, LISTS_PRICE = 0.50, 5.00, 5.00
+#: Writes a day of the free plan (the same page).
+FREE_WRITES = 1000
+
+
+class Cost(Struct):
+    """What a run takes at the target.
+
+    requests: to the store. writes, reads: keys. lists: pages of listings. bytes: of keys, values and metadata sent.
+    seconds: the least that the store's rate limit allows; None where it has none. dollars: 0 where nothing is billed.
+    free_plan: whether the writes fit into a day of the free plan.
+    """
+
+    requests: int = 0
+    writes: int = 0
+    reads: int = 0
+    lists: int = 0
+    bytes: int = 0
+    seconds: float | None = None
+    dollars: float = 0.0
+    free_plan: bool = True
+
+    def priced(self, traits: Traits) -> Cost:
+        """Return it with what follows from the store's terms."""
+        over = max(0, self.requests - traits.burst)
+        price = self.reads * READS_PRICE + self.writes * WRITES_PRICE + self.lists * LISTS_PRICE
+        return Cost(
+            self.requests,
+            self.writes,
+            self.reads,
+            self.lists,
+            self.bytes,
+            seconds=round(over / traits.rate, 1) if traits.rate else None,
+            dollars=round(price / 1e6, 6) if traits.billed else 0.0,
+            free_plan=not traits.billed or self.writes <= FREE_WRITES,
+        )
+
+
+class RehearsalStore:
+    """Another store, of which nothing changes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._counted = Cost()
+        self._written: dict[str, bytes] = {}
+
+    @property
+    def cost(self) -> Cost:
+        """What was asked of the store so far."""
+        return self._counted.priced(self._store.traits)
+
+    @property
+    def limits(self) -> Limits:
+        return self._store.limits
+
+    @property
+    def traits(self) -> Traits:
+        return self._store.traits
+
+    @property
+    def identity(self) -> str:
+        return self._store.identity
+
+    @property
+    def owner(self) -> str:
+        return self._store.owner
+
+    async def open(self) -> None:
+        await self._store.open()
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    async def put(self, writes: Sequence[Write]) -> Stored:
+        refused = {write.key: reason for write in writes if (reason := refusal(write))}
+        # Of one key the last value is sent, and where nothing is left to send, no request.
+        accepted = {write.key: write for write in writes if write.key not in refused}
+        if accepted:
+            self._count_put(accepted.values(), requests=1)
+        return Stored(tuple(accepted), refused)
+
+    async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        self._counted.requests += 1 if keys else 0
+        self._counted.reads += len(keys)
+        # What a swap changed is read again to make sure; nothing else that a run writes is.
+        known = {key: self._written[key] for key in keys if key in self._written}
+        unknown = [key for key in keys if key not in known]
+        return known | (await self._store.get(unknown) if unknown else {})
+
+    async def names(self, prefix: str, cursor: str = "") -> Names:
+        self._counted.requests += 1
+        self._counted.lists += 1
+        return await self._store.names(prefix, cursor)
+
+    async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:  # noqa: ARG002
+        """Believe that nobody else writes meanwhile."""
+        requests = self._store.traits.swap_requests
+        self._count_put([Write(key, value)], requests)
+        self._counted.reads += requests - 1
+        self._written[key] = value
+        return True
+
+    def _count_put(self, writes: Collection[Write], requests: int) -> None:
+        self._counted.requests += requests
+        self._counted.writes += len(writes)
+        self._counted.bytes += sum(write.size for write in writes)

@@ -1,0 +1,24 @@
+"""`python -m nimbus_tasks.backends.kv.fake`: says in one line what is missing, else serves until it is told to stop."""
+
+from __future__ import annotations
+
+import sys
+
+MISSING = "Cloudflare's KV API on this machine needs starlette and uvicorn: pip install 'nimbus-tasks[fake]'\n"
+
+
+def main() -> int:
+    try:
+        from nimbus_tasks.backends.kv.fake.serve import serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
+            raise
+        sys.stderr.write(MISSING)
+        return 2
+    from nimbus_tasks.backends.kv.fake.options import parse
+
+    return serve(parse(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Batches: which moves their states and their pages' states may make."""

@@ -1,0 +1,241 @@
+"""What each command about batches and pages at the target does; it returns the exit status.
+
+0: all went well. 1: some pages were refused, or the batch that was watched did not complete. 2: nothing could be done
+(raised as `NimbusError`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from nimbus_tasks.backends.kv.open import KV_FILE
+from nimbus_tasks.cli.json_output import print_document
+from nimbus_tasks.cli.messages import batches as words
+from nimbus_tasks.cli.messages import rate_limited
+from nimbus_tasks.model.clock import now
+from nimbus_tasks.model.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from nimbus_tasks.batches.page_detail import Story
+    from nimbus_tasks.batches.report.report import Report
+    from nimbus_tasks.cli.console import Console
+    from nimbus_tasks.model.records import BatchRecord
+    from nimbus_tasks.pipeline.pipeline import Pipeline
+    from nimbus_tasks.publishing.target import OpenTarget
+
+T = TypeVar("T")
+
+OK, SOME_FAILED = 0, 1
+
+
+def _given(option: str, value: str | None) -> bool:
+    """Return whether an option was given. An empty one is most often a variable that is not set: it is refused.
+
+    Raises:
+        SettingsError: it names the option.
+    """
+    if value == "":
+        raise SettingsError(f"{option} is empty.", "Give it a value, or leave it out.")
+    return value is not None
+
+
+class FollowingCommands:
+    """The commands of one process, over one pipeline and one console."""
+
+    def __init__(self, console: Console, pipeline: Pipeline) -> None:
+        self.console = console
+        self.pipeline = pipeline
+
+    # --- seeing ---------------------------------------------------------------------------------------
+
+    def list(self, *, as_json: bool) -> int:
+        """Show all batches of the project."""
+        from nimbus_tasks.batches.listing import list_batches
+
+        found = self._at_target(list_batches)
+        if as_json:
+            print_document(found)
+        else:
+            words.listed(self.console, found, self._where())
+        return OK
+
+    def status(self, batch_id: str, *, as_json: bool) -> int:
+        """Show one batch; without its id, the list."""
+        from nimbus_tasks.batches.listing import find_batch
+
+        if not batch_id:
+            return self.list(as_json=as_json)
+
+        async def ask(target: OpenTarget) -> tuple[BatchRecord, dict[str, str]]:
+            batch = await find_batch(target, batch_id)
+            failed = [each for each, page in batch.pages.items() if page.status == "failed"]
+            return batch, {} if as_json else await target.paths(failed)
+
+        batch, paths = self._at_target(ask)
+        if as_json:
+            print_document(batch)
+        else:
+            words.told(self.console, batch, paths)
+        return OK
+
+    def report(self, batch_id: str, *, as_json: bool) -> int:
+        """Write a batch's report, and print its summary."""
+        from nimbus_tasks.batches.listing import find_batch
+        from nimbus_tasks.batches.report import gather as reporting
+        from nimbus_tasks.cli.ci import markdown
+        from nimbus_tasks.cli.ci.runner import Runner
+
+        async def ask(target: OpenTarget) -> Report:
+            batch = await find_batch(target, batch_id)
+            with self.console.progress("Reading", 2 * len(batch.pages)) as progress:
+                return await reporting.gather(target, batch, progress.advance)
+
+        report = self._at_target(ask)
+        written = reporting.write(report)
+        self.pipeline.log.event("info", "batch reported", batch_id=report.batch_id, pages=len(report.pages))
+        if as_json:
+            print_document(report)
+        else:
+            words.reported(self.console, report, written)
+        Runner(self.console).summarize(markdown.batch(report, written[0]))
+        return OK
+
+    def page_status(self, path: str, *, as_json: bool) -> int:
+        """Show one page's whole story."""
+        story = self._story(path)
+        if as_json:
+            print_document(story)
+        else:
+            words.page(self.console, story, self._where())
+        return OK
+
+    def page_log(self, path: str, *, as_json: bool) -> int:
+        """Show what was done with one page."""
+        from nimbus_tasks.batches.page_detail import PageLog
+
+        story = self._story(path)
+        if as_json:
+            print_document(PageLog(page_id=story.page_id, source_path=story.source_path, entries=story.log_entries))
+        else:
+            words.log(self.console, story)
+        return OK
+
+    # --- changing -------------------------------------------------------------------------------------
+
+    def retry(self, batch_id: str, page: str | None = None, *, as_json: bool = False) -> int:
+        """Put failed pages back into the queue; only one with `page`, its id or its source path."""
+        from nimbus_tasks.batches.listing import which_batch
+        from nimbus_tasks.batches.retry import Retried, retry
+        from nimbus_tasks.publishing.messages import sender_for
+
+        _given("--page", page)
+
+        async def ask(target: OpenTarget) -> Retried:
+            async with sender_for(target.settings, self.pipeline.log_request) as sender:
+                return await retry(target, await which_batch(target, batch_id), page or "", sender=sender)
+
+        done = self._at_target(ask)
+        self.pipeline.log.event(
+            "info", "batch retried", batch_id=done.batch_id, pages=len(done.pages), refused=len(done.refused)
+        )
+        if as_json:
+            print_document(done)
+        else:
+            words.retried(self.console, done)
+        return SOME_FAILED if done.refused or done.stopped else OK
+
+    def cancel(self, batch_id: str, *, as_json: bool = False) -> int:
+        """Stop what has not been processed."""
+        from nimbus_tasks.batches.cancel import Cancelled, cancel
+        from nimbus_tasks.batches.listing import which_batch
+
+        async def ask(target: OpenTarget) -> Cancelled:
+            return await cancel(target, await which_batch(target, batch_id))
+
+        done = self._at_target(ask)
+        self.pipeline.log.event(
+            "info", "batch cancelled", batch_id=done.batch_id, pages=done.pages, refused=len(done.refused)
+        )
+        if as_json:
+            print_document(done)
+        else:
+            words.cancelled(self.console, done)
+        return SOME_FAILED if done.refused else OK
+
+    # --- watching -------------------------------------------------------------------------------------
+
+    def monitor(self, batch_id: str, interval: int, *, as_json: bool) -> int:
+        """Watch a batch, the newest where none is named, until it ends."""
+        from nimbus_tasks.batches.monitor import Monitor, check_interval
+        from nimbus_tasks.cli.messages.monitor import MonitorViewer
+
+        check_interval(interval)
+        with MonitorViewer(self.console) as viewer:
+            monitor = Monitor(self.pipeline.settings, batch_id, interval, viewer, self.pipeline.log_request)
+            batch = asyncio.run(monitor.until_it_ends())
+        if as_json:
+            print_document(batch)
+        return OK if batch.status == "completed" else SOME_FAILED
+
+    def _story(self, path: str) -> Story:
+        from nimbus_tasks.batches.page_detail import tell
+        from nimbus_tasks.project import manifest
+
+        pages = manifest.read_pages(Path())
+        sources = manifest.read_sources(Path()).entries
+        skipped = {source: entry.skipped for source, entry in sources.items() if entry.skipped}
+        return self._at_target(lambda target: tell(target, pages, path, skipped))
+
+    def apply(self, output: str | None, *, dry_run: bool, as_json: bool) -> int:
+        """Put what was proposed into the HTML; 1 where something was refused. No `output`: in place."""
+        from nimbus_tasks.cli.messages.apply import Applied, applied
+        from nimbus_tasks.html.apply.files import check_output
+        from nimbus_tasks.pipeline.apply import apply_proposal, find_proposals
+        from nimbus_tasks.pipeline.validate import candidates
+        from nimbus_tasks.project import manifest
+
+        folder = self.pipeline.settings.source.folder
+        if _given("--output", output) and folder:
+            check_output(Path(), folder, Path(output or ""))
+        page_ids = [page.page_id for page in candidates(self.pipeline.pages)]
+        proposals = self._at_target(lambda target: find_proposals(target, page_ids))
+        settings, stamp, where = self.pipeline.settings, now().replace(":", ""), output or ""
+        sources = manifest.read_sources(Path()).entries
+        pages = []
+        with self.console.progress("Applying", len(proposals)) as progress:
+            for proposal in proposals:
+                extracted = proposal.page_map.path in sources
+                pages.append(apply_proposal(settings, proposal, stamp, where, dry_run=dry_run, extracted=extracted))
+                progress.advance()
+        done = Applied(dry_run, where, pages)
+        if as_json:
+            print_document(done)
+        else:
+            applied(self.console, done)
+        return SOME_FAILED if any(page.refused for page in pages) else OK
+
+    def _at_target(self, ask: Callable[[OpenTarget], Awaitable[T]]) -> T:
+        """Ask something of the target."""
+        from nimbus_tasks.publishing.target import opened
+
+        settings = self.pipeline.settings
+
+        answers: list[T] = []
+
+        async def run() -> None:
+            async with opened(
+                settings, lambda seconds, why: rate_limited(self.console, seconds, why), self.pipeline.log_request
+            ) as target:
+                answers.append(await ask(target))
+
+        # Not as the task's result: when asyncio puts Ctrl-C back, Python spells that out, thousands of pages of it.
+        asyncio.run(run())
+        return answers[0]
+
+    def _where(self) -> str:
+        target = self.pipeline.settings.target
+        return KV_FILE if target.store == "sqlite" else target.store

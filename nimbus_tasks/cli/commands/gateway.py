@@ -1,0 +1,236 @@
+"""What each of the gateway's commands does and says; it returns the exit status."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from nimbus_tasks.cli.json_output import print_document
+from nimbus_tasks.cli.messages import count, rate_limited
+from nimbus_tasks.gateway import worker_files as files
+from nimbus_tasks.gateway.printed import ListedKeys, RunningWorker, ShownKey
+from nimbus_tasks.model.errors import SettingsError, StateError
+from nimbus_tasks.project.settings import PROJECT_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.cli.console import Console
+    from nimbus_tasks.gateway.dev_process import Process
+    from nimbus_tasks.pipeline.pipeline import Pipeline
+    from nimbus_tasks.project.secrets import Secret
+
+T = TypeVar("T")
+
+OK = 0
+
+
+class GatewayCommands:
+    """The commands of one process, over one pipeline and one console."""
+
+    def __init__(self, console: Console, pipeline: Pipeline) -> None:
+        self.console = console
+        self.pipeline = pipeline
+
+    # --- the Worker -----------------------------------------------------------------------------------
+
+    def init(self, folder: str, *, force: bool, as_json: bool = False) -> int:
+        """Bring the Worker's files in the project up to date."""
+        written = files.write_worker(self.pipeline.settings, folder, force=force)
+        made, updated = written.paths("made"), written.paths("updated", "replaced")
+        for verb, paths in (("written", made), ("updated", updated)):
+            if paths:
+                self.console.line(f"✅ {written.folder}: {count(len(paths), 'file')} {verb}")
+                for path in paths if verb == "updated" else ():
+                    self.console.line(f"   {path}")
+        if not made and not updated:
+            self.console.line(f"{written.folder}: nothing changed")
+        for path in written.paths("changed"):
+            self.console.warn(f"{path} was changed here, and stays as it is (--force replaces a module)")
+        for path in written.paths("foreign"):
+            self.console.warn(f"{path} was not made by this command, and stays as it is")
+        for path in written.paths("yours"):
+            self.console.line(f"   {path} is yours, and stays as it is")
+        if made:
+            self._say_next(written.folder)
+        if as_json:
+            print_document(written)
+        return OK
+
+    def _say_next(self, folder: str) -> None:
+        for line in (
+            "   Next:",
+            f"     cd {folder}",
+            "     npx wrangler deploy",
+            "     npx wrangler secret put NIMBUS_ADMIN_SECRET",
+            f'   then in {PROJECT_FILE}: [target] store = "gateway", worker_url = "https://... as wrangler printed it"',
+            "   and, with NIMBUS_ADMIN_SECRET in the environment: doit nimbus:key:create --name=ci",
+            "   Or try it on this machine first: doit nimbus:worker:dev",
+        ):
+            self.console.line(line)
+
+    def dev(self, port: int, folder: str, *, as_json: bool = False) -> int:
+        """Run the Worker on this machine until Ctrl-C."""
+        from nimbus_tasks.gateway import dev_process as process
+        from nimbus_tasks.gateway import node_runtime as runtime
+
+        namespaces = [name for name, id_ in sorted(self.pipeline.settings.target.namespaces.items()) if id_]
+        worker = self._worker(folder)
+        process.check_port(port)
+        node = runtime.find_node()
+        with process.only_one() as lock:
+            environment = runtime.without_credentials() | {"NIMBUS_ADMIN_SECRET": self._admin_secret().reveal()}
+            seen_from = runtime.find_miniflare(Path(), Path(folder), Path(runtime.NODE_FOLDER))
+            seen_from = seen_from or runtime.install_miniflare(lambda text: self.console.line(f"📦 {text}"))
+            command = [node, str(files.SHIPPED / "dev.mjs"), "--port", str(port), "--worker", str(worker.absolute())]
+            command += ["--persist", str(Path(process.PERSIST).absolute())]
+            command += ["--namespaces", ",".join(["NIMBUS_KV", *namespaces])]
+            try:
+                with process.Process(command, seen_from.absolute(), environment, lock) as running:
+                    self._show(running, worker, as_json=as_json)
+                    status = running.end()
+            except KeyboardInterrupt:
+                self.console.line()
+                self.console.line(f"👀 The Worker has ended; what it stored stays in {process.PERSIST}")
+                return OK
+        raise StateError(f"The Worker ended by itself (exit status {status}).", "Run the same command again.")
+
+    def _worker(self, folder: str) -> Path:
+        own = files.check_folder(folder) / files.MAIN
+        if own.is_file():
+            return own
+        if folder != files.FOLDER:
+            raise SettingsError(f"There is no {own}.", f"Make it: doit nimbus:worker:init --folder={folder}")
+        return files.SHIPPED / files.MAIN
+
+    def _admin_secret(self) -> Secret:
+        from nimbus_tasks.gateway import admin
+        from nimbus_tasks.project.secrets import CREDENTIALS_FILE
+
+        secret = admin.admin_secret(Path())
+        if secret is None:
+            secret = admin.make_admin_secret(Path())
+            self.console.line(f"✅ Made {admin.ADMIN_SECRET} for this machine, in {CREDENTIALS_FILE}")
+        return secret
+
+    def _show(self, running: Process, worker: Path, *, as_json: bool) -> None:
+        """Say how to reach the Worker, then what it says itself, until it ends."""
+        from nimbus_tasks.gateway import dev_process as process
+
+        url = running.ready()
+        shown = "as it comes with Nimbus Tasks" if worker.is_absolute() else str(worker)
+        for line in (
+            f"👀 The Worker runs at {url} (Ctrl-C ends it)",
+            f"   Worker: {shown}",
+            f"   To publish through it, in {PROJECT_FILE}:",
+            "     [target]",
+            '     store = "gateway"',
+            f'     worker_url = "{url}"',
+            "   then make an API key: doit nimbus:key:create --name=dev",
+        ):
+            self.console.line(line)
+        if as_json:
+            print_document(RunningWorker(url, str(worker), process.PERSIST))
+        for line in running.lines():
+            self.console.line(f"   {line}", "dim")
+
+    # --- the keys -------------------------------------------------------------------------------------
+
+    def create_key(self, name: str, user: str, email: str, *, as_json: bool) -> int:
+        """Make an API key, and show it once."""
+        from nimbus_tasks.gateway import keys
+        from nimbus_tasks.gateway.key_options import Wish, new_key
+        from nimbus_tasks.model.clock import now
+        from nimbus_tasks.project.secrets import Secret
+
+        wish = Wish(name, user, email)
+        wish.check()
+        settings = self.pipeline.settings
+        secret = Secret(new_key())
+        made = self._at_target(lambda store: keys.create(store, settings, wish, secret, now()))
+        self.pipeline.log.event("info", "api key created", key_name=made.name, hash=made.hash, user_id=made.user_id)
+        if as_json:
+            print_document(ShownKey(made.key.reveal(), made.hash, made.name, made.user_id, made.created))
+            return OK
+        self.console.line(f"✅ API key {made.name} of {made.user_id}, for {settings.project.id} at {self._where()}")
+        # With --quiet too: nobody can see it again.
+        self.console.line(f"   {made.key.reveal()}", matters=True)
+        self.console.line("   It is shown this once. Put it where doit runs, as NIMBUS_API_KEY: a secret of the CI,")
+        self.console.line("   the environment, or .nimbus/credentials.toml (mode 0600)")
+        return OK
+
+    def list_keys(self, *, as_json: bool) -> int:
+        """Show the keys of the project's owner."""
+        from nimbus_tasks.gateway import keys
+
+        project = self.pipeline.settings.project.id
+        owner, known = self._at_target(lambda store: keys.keys_of_owner(store, project))
+        if as_json:
+            print_document(ListedKeys(owner, known))
+            return OK
+        if not known:
+            self.console.line(f"{owner or project} has no API key at {self._where()} yet: doit nimbus:key:create")
+            return OK
+        self.console.line(f"{count(len(known), 'API key')} of {owner} at {self._where()}")
+        width = max(len(key.name) for key in known)
+        for key in known:
+            state, style = ("active", "") if key.active else ("revoked", "dim")
+            self.console.line(f"   {key.name:<{width}}  {key.short}  {key.created}  {state}", style)
+        return OK
+
+    def revoke_key(self, name: str, hashed: str, *, as_json: bool = False) -> int:
+        """Shut an API key out."""
+        from nimbus_tasks.gateway import keys
+        from nimbus_tasks.gateway.key_options import check_choice
+
+        check_choice(name, hashed)
+        project = self.pipeline.settings.project.id
+        done = self._at_target(lambda store: keys.revoke(store, project, name, hashed))
+        if not done.already:
+            self.pipeline.log.event("info", "api key revoked", key_name=done.key.name, hash=done.key.hash)
+        if as_json:
+            print_document(done)
+            return OK
+        told = f"API key {done.key.name} ({done.key.short})"
+        if done.already:
+            self.console.line(f"{told} is revoked already: nothing changed")
+            return OK
+        self.console.line(f"✅ {told} is revoked")
+        self.console.line(
+            "   KV may take a minute to show that everywhere, and a gateway may remember the key as long."
+        )
+        return OK
+
+    def _at_target(self, ask: Callable[[Store], Awaitable[T]]) -> T:
+        """Ask something of the target, as its admin."""
+        from nimbus_tasks.backends.kv.open import KV_FILE, open_steadily
+        from nimbus_tasks.publishing.options import Request
+        from nimbus_tasks.publishing.pacing import pacing
+
+        settings = self.pipeline.settings
+        if settings.target.store == "sqlite":
+            raise SettingsError(
+                f"An embedded store ({KV_FILE}) has no API keys: who can read the file needs none.",
+                f'Keys are for [target] store = "gateway" or "cloudflare" in {PROJECT_FILE}.',
+            )
+
+        async def run() -> T:
+            store = await open_steadily(
+                Path(),
+                settings,
+                pacing(settings, Request()),
+                lambda seconds, why: rate_limited(self.console, seconds, why),
+                as_admin=True,
+            )
+            try:
+                return await ask(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(run())
+
+    def _where(self) -> str:
+        target = self.pipeline.settings.target
+        return target.worker_url if target.store == "gateway" else target.store

@@ -1,0 +1,97 @@
+"""The commands about the gateway: its Worker, and the API keys to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.cli.tasks.session import command, console, option, pipeline
+from nimbus_tasks.project.settings import GATEWAY_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from doit.task import Task
+
+    from nimbus_tasks.cli.commands.gateway import GatewayCommands
+
+
+def gateway_tasks() -> Iterator[Task]:
+    folder = option("folder", GATEWAY_FOLDER, f"where the Worker's files are ({GATEWAY_FOLDER})")
+    yield command(
+        "nimbus:worker:init",
+        _WORKER_INIT_HELP,
+        lambda folder, force, as_json: _gateway().init(folder, force=force, as_json=as_json),
+        params=[folder, option("force", False, "replace modules that were changed")],
+    )
+    yield command(
+        "nimbus:worker:dev",
+        _WORKER_DEV_HELP,
+        lambda port, folder, as_json: _gateway().dev(port, folder, as_json=as_json),
+        params=[option("port", 8787, "on 127.0.0.1; 0: any free one (8787)"), folder],
+    )
+    yield command(
+        "nimbus:key:create",
+        _KEY_CREATE_HELP,
+        lambda name, user, email, as_json: _gateway().create_key(name, user, email, as_json=as_json),
+        params=[
+            option("name", "", "where the key is used, such as ci"),
+            option("user", "", "whose key, if the project has no owner yet (default: a new user's)"),
+            option("email", "", "the user's address"),
+        ],
+    )
+    yield command("nimbus:key:list", _KEY_LIST_HELP, lambda as_json: _gateway().list_keys(as_json=as_json))
+    yield command(
+        "nimbus:key:revoke",
+        _KEY_REVOKE_HELP,
+        lambda name, key, as_json: _gateway().revoke_key(name, key, as_json=as_json),
+        params=[option("name", "", "the key's name"), option("key", "", "its hash, or 8 or more digits of it")],
+    )
+
+
+def _gateway() -> GatewayCommands:
+    from nimbus_tasks.cli.commands.gateway import GatewayCommands
+
+    return GatewayCommands(console, pipeline)
+
+
+_WORKER_INIT_HELP = """Write the gateway Worker into this project, and how to deploy it
+
+Run again after an update of Nimbus Tasks, it updates its modules. What you changed stays and is named; wrangler.jsonc
+is yours once it is there.
+
+Examples:
+  doit nimbus:worker:init
+  doit nimbus:worker:init --folder=edge/gateway
+  doit nimbus:worker:init --force    modules that were changed too
+"""
+_WORKER_DEV_HELP = """Run the gateway Worker on this machine until Ctrl-C, on Cloudflare's runtime
+
+The Worker of this project if nimbus:worker:init made one, else as it comes. No account needed; what it stores stays in
+.nimbus/workerd. Needs node 18; where the project has no miniflare, npm installs it once.
+
+Examples:
+  doit nimbus:worker:dev
+  doit nimbus:worker:dev --port=0    on any free port
+  doit nimbus:worker:dev --json      its address as JSON, once it answers
+"""
+_KEY_CREATE_HELP = """Make an API key for this project at the target, and show it once
+
+Needs NIMBUS_ADMIN_SECRET for a gateway, CLOUDFLARE_API_TOKEN for Cloudflare. The target stores the key's hash only.
+
+Examples:
+  doit nimbus:key:create --name=ci
+  doit nimbus:key:create --name=laptop --email=ann@example.com
+  doit nimbus:key:create --name=ci --json > key.json
+"""
+_KEY_LIST_HELP = """List the API keys of this project's owner: name, hash, age, whether it is active
+
+Examples:
+  doit nimbus:key:list
+  doit nimbus:key:list --json
+"""
+_KEY_REVOKE_HELP = """Revoke an API key, by its name or by the beginning of its hash
+
+Examples:
+  doit nimbus:key:revoke --name=ci
+  doit nimbus:key:revoke --key=sha256:0a1b2c3d
+"""

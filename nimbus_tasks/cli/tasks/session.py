@@ -1,0 +1,44 @@
+"""What all tasks of a process share: one console, one set of commands over one pipeline, and how a command is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nimbus_tasks.cli.commands.pipeline import Commands
+from nimbus_tasks.cli.console import Console
+from nimbus_tasks.cli.doit import make_task, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from doit.task import Task
+
+console = Console()
+commands = Commands(console)
+pipeline = commands.pipeline
+
+
+def option(name: str, default: str | int | bool, text: str) -> dict[str, Any]:
+    """Return an option of a task, as doit wants it."""
+    return {"name": name, "long": name.replace("_", "-"), "type": type(default), "default": default, "help": text}
+
+
+#: What each command can be asked, whatever it does.
+OUTPUT = (
+    option("json", False, "one JSON document on standard output"),
+    option("quiet", False, "only what is wrong; the exit status tells the rest"),
+    option("verbose", False, "a line for each page and each warning"),
+)
+
+
+def command(name: str, text: str, call: Callable[..., int], params: Sequence[dict[str, Any]] = (), **more: Any) -> Task:
+    """Return a task that is a command: with `--json`, `--quiet` and `--verbose`, obeyed before it begins.
+
+    `call` gets its own options by name, and `as_json`; it returns the exit status. `more` is doit's: dependencies...
+    """
+
+    def action(json: bool, quiet: bool, verbose: bool, **options: Any) -> object:
+        console.obey(json=json, quiet=quiet, verbose=verbose)
+        return run(console, lambda: call(**options, as_json=json))
+
+    return make_task(name, text, action, params=[*params, *OUTPUT], **more)

@@ -1,0 +1,188 @@
+"""Bytes -> JSON document, or the reasons why they are none.
+
+msgspec reads; it is fast but says little of where and why it stopped. Only then the standard library reads
+again: it knows lines and columns, and takes what msgspec refuses (NaN, lone surrogates), so that those can be
+found and named too.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from nimbus_tasks.model.verdict import Finding, Where, name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: A page map is four levels deep. Far beyond that, whether a reader copes depends on how much stack it has
+#: left, and a page must not be valid here and fail at the next stage.
+MAX_DEPTH = 200
+
+#: Python reads no longer integer (a guard against quadratic conversion), and neither does msgspec.
+_MAX_DIGITS = 4300
+
+_decode = msgspec.json.Decoder().decode
+
+
+class UnreadableError(Exception):
+    """The bytes are no JSON document. Never leaves `validate`."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+
+def read(data: bytes) -> object:
+    """Return the document that the bytes hold."""
+    try:
+        document = _decode(data)
+    except RecursionError:
+        raise UnreadableError([_TOO_DEEP]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableError(_reasons(data, error)) from None
+    if _may_be_deep(data, document) and _is_deep(document):
+        raise UnreadableError([_TOO_DEEP])
+    return document
+
+
+def repeated(data: bytes, document: object) -> list[Finding]:
+    r"""Name members that an object has twice: readers of JSON disagree on which of the two counts.
+
+    The parser kept one of them, so that the document, written again, is shorter and has fewer quotes; a quote
+    inside a text is written as one both times, unless the file says `\u0022`. That much can be asked of every
+    page, to name the members costs more.
+    """
+    again = msgspec.json.encode(document)
+    if len(again) == len(data) or again.count(b'"') == data.count(b'"'):
+        return []
+    return [
+        Finding((*where, member), f"{name((*where, member))} is written more than once: keep one of them")
+        for where, value in _walk(json.loads(data, object_pairs_hook=_object))
+        if isinstance(value, _Repeating)
+        for member in value.repeated
+    ]
+
+
+# --- why it cannot be read ----------------------------------------------------------------------------
+
+_TOO_DEEP = Finding((), f"nested deeper than {MAX_DEPTH} levels: a page map needs four, so mend what wrote it")
+
+
+def _reasons(data: bytes, error: Exception) -> list[Finding]:
+    if encoding := _foreign_encoding(data):
+        return [Finding((), f"the file {encoding}: save it as UTF-8 without a byte order mark")]
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as bad:
+        line, column = _position(data[: bad.start].decode())
+        message = f"not valid UTF-8 (line {line}, column {column}): save the file as UTF-8"
+        return [Finding((), message, line=line, column=column)]
+    if not text.strip():
+        return [Finding((), "the file is empty: write the map again, or delete it")]
+    try:
+        document = json.loads(text, parse_int=_integer)
+    except json.JSONDecodeError as bad:
+        message = f"not valid JSON (line {bad.lineno}, column {bad.colno})"
+        return [Finding((), message, line=bad.lineno, column=bad.colno)]
+    except RecursionError:
+        return [_TOO_DEEP]
+    return list(_unspeakable(document)) or [Finding((), f"not valid JSON: {error}")]
+
+
+def _foreign_encoding(data: bytes) -> str:
+    if data.startswith(codecs.BOM_UTF8):
+        return "starts with a byte order mark"
+    # The first characters of JSON are ASCII: a NUL among their bytes is half of a wider character.
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:2]:
+        return "is UTF-16 or UTF-32"
+    return ""
+
+
+def _position(before: str) -> tuple[int, int]:
+    """Return line and column, from 1 and in characters, of what comes after a text."""
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits.lstrip("-")) <= _MAX_DIGITS else math.inf
+
+
+def _unspeakable(document: object) -> Iterator[Finding]:
+    """Yield what the standard library reads although JSON or UTF-8 cannot say it."""
+    for where, value in _walk(document):
+        if isinstance(value, float) and not math.isfinite(value):
+            yield Finding(where, f"{name(where)} is not a number that JSON can hold: leave it out")
+        if isinstance(value, str) and not _encodable(value):
+            yield Finding(where, f"{name(where)} holds {_HALF}")
+        if isinstance(value, dict):
+            halves = [(*where, key) for key in value if not _encodable(key)]
+            yield from (Finding(member, f"the name of {name(member)} holds {_HALF}") for member in halves)
+
+
+_HALF = "half of a character (a lone surrogate): write the whole character as UTF-8"
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# --- walking ------------------------------------------------------------------------------------------
+
+
+def _walk(document: object) -> Iterator[tuple[Where, Any]]:
+    """Yield every value in document order with the way to it. A list, not recursion: depth costs no stack."""
+    waiting: list[tuple[Where, Any]] = [((), document)]
+    while waiting:
+        where, value = waiting.pop()
+        yield where, value
+        if isinstance(value, dict):
+            waiting += [((*where, key), value[key]) for key in reversed(value)]
+        elif isinstance(value, list):
+            waiting += [((*where, i), value[i]) for i in reversed(range(len(value)))]
+
+
+def _may_be_deep(data: bytes, document: object) -> bool:
+    """Tell cheaply of nearly every page that it is not: beside its blocks it has too few brackets."""
+    arrays = [value for value in document.values() if isinstance(value, list)] if isinstance(document, dict) else []
+    blocks = sum(list(map(type, array)).count(dict) for array in arrays)
+    return data.count(b"{") + data.count(b"[") - blocks > MAX_DEPTH - 1
+
+
+def _is_deep(document: object) -> bool:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner += value.values()
+            elif isinstance(value, list):
+                inner += value
+        if not inner:
+            return False
+        level = inner
+    return True
+
+
+class _Repeating(dict[str, Any]):
+    """An object of which a parser silently drops members."""
+
+    repeated: tuple[str, ...]
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    counts = Counter(member for member, _ in members)
+    if len(counts) == len(members):
+        return dict(members)
+    made = _Repeating(members)
+    made.repeated = tuple(member for member, count in counts.items() if count > 1)
+    return made

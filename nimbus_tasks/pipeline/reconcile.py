@@ -1,0 +1,102 @@
+"""nimbus:reconcile: what the target really holds, beside what the ledger believes."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from nimbus_tasks.backends.kv.open import open_steadily
+from nimbus_tasks.model import records
+from nimbus_tasks.pipeline.validate import candidates
+from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
+from nimbus_tasks.publishing.options import Request
+from nimbus_tasks.publishing.pacing import pacing, target_identity
+from nimbus_tasks.publishing.reconcile import Difference, compare, lost_from_queue, reconcile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nimbus_tasks.backends.http import Recorded
+    from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.project.manifest import Pages
+    from nimbus_tasks.project.settings import Settings
+    from nimbus_tasks.publishing.plan import Held
+
+
+class Reconciled(Struct, frozen=True):
+    """How the ledger and the target differed.
+
+    pages: that the target holds. recent: pages that were stored less than `lag` seconds ago, of which the ledger
+    knows better than a listing that may lag behind.
+    """
+
+    target: str
+    pages: int
+    differences: list[Difference]
+    recent: int
+    lag: int
+    dry_run: bool
+
+
+def reconcile_ledger(
+    settings: Settings,
+    pages: Pages,
+    say: Callable[[float, str], None],
+    *,
+    dry_run: bool,
+    record: Callable[[Recorded], None],
+) -> Reconciled:
+    """Compare the ledger with the target, and make it say what the target holds.
+
+    Raises:
+        StoreError, StateError: the target or the ledger cannot be used.
+    """
+
+    async def run() -> Reconciled:
+        store = await open_steadily(Path(), settings, pacing(settings, Request()), say, record)
+        try:
+            ledger = Ledger(Path(LEDGER_FILE), settings.target.store, rehearsal=dry_run)
+            try:
+                return await _reconcile(store, ledger, settings, pages, dry_run=dry_run)
+            finally:
+                ledger.close()
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+async def _reconcile(store: Store, ledger: Ledger, settings: Settings, pages: Pages, *, dry_run: bool) -> Reconciled:
+    identity = target_identity(store, settings)
+    believed = ledger.held() if ledger.identity == identity else {}
+    found = await reconcile(store, settings.project.id, {page.page_id: page.source_path for page in candidates(pages)})
+    lost = await lost_from_queue(store, settings.project.id, found.pages)
+    recent = _recent(believed, store.traits.lag)
+    at_target = {row.page_id: row for row in found.pages} | recent
+    differences = compare(believed, list(at_target.values()), lost - recent.keys())
+    rows = [
+        # Not queued although its batch has ended: the next upload sends it again, and so queues it.
+        msgspec.structs.replace(row, step="stored") if row.page_id in lost and row.page_id not in recent else row
+        for row in at_target.values()
+    ]
+    open_here = [(each, created, is_open) for each, (created, is_open) in ledger.batches().items()]
+    if believed and not differences:
+        batches = open_here
+    else:
+        named = {batch_id for batch_id, _, _ in found.batches}
+        batches = [*found.batches, *(batch for batch in open_here if believed and batch[0] not in named)]
+    ledger.replace(identity, rows, batches)
+    return Reconciled(settings.target.store, len(at_target), differences, len(recent), store.traits.lag, dry_run)
+
+
+def _recent(believed: dict[str, Held], lag: int) -> dict[str, Held]:
+    """Return what was stored so recently that a listing need not show it."""
+    if not lag:
+        return {}
+    since = records.timestamp(datetime.now(UTC) - timedelta(seconds=lag))
+    return {page_id: row for page_id, row in believed.items() if row.uploaded > since}

@@ -1,0 +1,162 @@
+"""Who on this machine works at which page: `.nimbus/claims.db`, a lease a page.
+
+A lease is renewed while its worker lives; of one that dies, it runs out and anybody may take the page. A claim that has
+ended is remembered for a while with the queue entry that it was for: who still sees that entry in an older copy of
+the queue must not take it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.project.settings import STATE_FOLDER
+from nimbus_tasks.project.sqlite import connect, log_ahead, transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from nimbus_tasks.model.records import QueueEntry
+
+CLAIMS_FILE = f"{STATE_FOLDER}/claims.db"
+#: An ended claim is remembered so much longer than the store may lag behind: copies of the queue get that old.
+REMEMBERED_SECONDS = 60.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS claim(
+    place TEXT, page_id TEXT, entry TEXT NOT NULL, worker TEXT NOT NULL, renewed REAL NOT NULL, until REAL NOT NULL,
+    ended INTEGER NOT NULL, PRIMARY KEY(place, page_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS turn(place TEXT PRIMARY KEY, taken REAL NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Claims:
+    """The claims of one worker process at one place (a store, and a project in it)."""
+
+    def __init__(
+        self, path: Path, place: str, lease: float, *, lag: float = 0.0, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Open the file, and make it where there is none.
+
+        Raises:
+            StateError: it cannot be opened, or is damaged.
+        """
+        self.worker = f"{os.getpid()}-{os.urandom(6).hex()}"
+        self._path, self._place, self._lease, self._clock = path, place, lease, clock
+        self._remembered = REMEMBERED_SECONDS + lag
+        with self._honest_errors():
+            self._connection = connect(path)
+            log_ahead(self._connection)
+            self._connection.execute("PRAGMA synchronous = OFF")  # leases do not outlive a power cut anyway
+            self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def take(self, entries: Iterable[QueueEntry], most: int) -> list[QueueEntry]:
+        """Claim pages that are free, in the order given, and return their entries."""
+        taken: list[QueueEntry] = []
+        with self._transaction() as connection:
+            now = self._clock()
+            for entry in entries:
+                if len(taken) == most:
+                    break
+                if self._is_free(connection, entry, now):
+                    row = (self._place, entry.page_id, token(entry), self.worker, now, now + self._lease)
+                    connection.execute("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?, ?, ?, 0)", row)
+                    taken.append(entry)
+        return taken
+
+    def renew(self) -> None:
+        """Give a sign of life: all that this worker still holds is its own for another lease."""
+        with self._transaction() as connection:
+            now = self._clock()
+            connection.execute(
+                "UPDATE claim SET renewed = ?, until = ? WHERE place = ? AND worker = ? AND NOT ended AND until > ?",
+                (now, now + self._lease, self._place, self.worker, now),
+            )
+            connection.execute(
+                "DELETE FROM claim WHERE place = ? AND until <= ?", (self._place, now - self._remembered)
+            )
+
+    def held(self, page_ids: Iterable[str]) -> set[str]:
+        """Return which of these pages are still this worker's."""
+        now = self._clock()
+        query = "SELECT worker, until, ended FROM claim WHERE place = ? AND page_id = ?"
+        held: set[str] = set()
+        with self._honest_errors():
+            for page_id in page_ids:
+                row = self._connection.execute(query, (self._place, page_id)).fetchone()
+                if row and row[0] == self.worker and row[1] > now and not row[2]:
+                    held.add(page_id)
+        return held
+
+    def end(self, entries: Iterable[QueueEntry]) -> None:
+        """Give up pages whose entries are not in the queue any more as they were."""
+        with self._transaction() as connection:
+            now = self._clock()
+            connection.executemany(
+                "UPDATE claim SET ended = 1, renewed = ?, until = ? WHERE place = ? AND page_id = ? AND worker = ?",
+                [(now, now + self._remembered, self._place, entry.page_id, self.worker) for entry in entries],
+            )
+
+    def release(self, page_ids: Iterable[str]) -> None:
+        """Give pages back as they were: anybody may take them at once."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "DELETE FROM claim WHERE place = ? AND page_id = ? AND worker = ? AND NOT ended",
+                [(self._place, page_id, self.worker) for page_id in page_ids],
+            )
+
+    def release_all(self) -> None:
+        with self._transaction() as connection:
+            connection.execute(
+                "DELETE FROM claim WHERE place = ? AND worker = ? AND NOT ended", (self._place, self.worker)
+            )
+
+    def take_turn(self, seconds: float) -> bool:
+        """Say whether this process may write what all write, so often at most on this machine."""
+        with self._transaction() as connection:
+            now = self._clock()
+            row = connection.execute("SELECT taken FROM turn WHERE place = ?", (self._place,)).fetchone()
+            if row and now - seconds < row[0] <= now:
+                return False
+            connection.execute("INSERT OR REPLACE INTO turn VALUES (?, ?)", (self._place, now))
+            return True
+
+    def _is_free(self, connection: sqlite3.Connection, entry: QueueEntry, now: float) -> bool:
+        query = "SELECT entry, renewed, until, ended FROM claim WHERE place = ? AND page_id = ?"
+        row = connection.execute(query, (self._place, entry.page_id)).fetchone()
+        if row is None:
+            return True
+        claimed, renewed, until, ended = row
+        if ended and claimed != token(entry):
+            return True
+        # A lease that begins in the future is from before somebody put the clock back: nobody shall wait for its end.
+        return bool(until <= now or renewed > now + self._lease)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._honest_errors(), transaction(self._connection) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _honest_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StateError(
+                f"The claims in {self._path} cannot be used: {error}.",
+                "Check the disk; if it is damaged, end all doit nimbus:process and remove it.",
+            ) from None
+
+
+def token(entry: QueueEntry) -> str:
+    """Return what tells this entry from another one of the same page: put back or uploaded anew, it is another."""
+    return f"{entry.batch_id} {entry.queued_at} {entry.attempts}"

@@ -1,0 +1,70 @@
+"""Which waiting page is next, and when a failed one may be tried again. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from nimbus_tasks.model.records import DEFAULT_PRIORITY, RETRY_PRIORITY, QueueEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class Line(Struct, frozen=True):
+    """The queue at one moment. ready: best first. due: when others may be tried, soonest first, in epoch seconds."""
+
+    ready: tuple[QueueEntry, ...]
+    due: tuple[float, ...]
+
+
+def line_up(entries: Iterable[QueueEntry], now: float, delays: Sequence[float]) -> Line:
+    """Divide the entries into those that may be tried now, and those whose next try is due later."""
+    ready: list[QueueEntry] = []
+    due: list[float] = []
+    for entry in entries:
+        when = due_at(entry, delays)
+        if when <= now:
+            ready.append(entry)
+        else:
+            due.append(when)
+    ready.sort(key=lambda entry: (-entry.priority, entry.queued_at, entry.page_id))
+    return Line(tuple(ready), tuple(sorted(due)))
+
+
+def due_at(entry: QueueEntry, delays: Sequence[float]) -> float:
+    """Return from when on a page may be tried, in epoch seconds; what an operator puts back, at once."""
+    if entry.attempts <= 0 or entry.priority >= RETRY_PRIORITY or not delays:
+        return 0.0
+    return seconds_of(entry.queued_at) + delays[min(entry.attempts, len(delays)) - 1]
+
+
+def put_back(entry: QueueEntry, now: str) -> QueueEntry:
+    """Return the entry of a page that failed and is tried again later.
+
+    It must not keep an operator's priority: that one is tried at once, and would be again and again.
+    """
+    priority = entry.priority if entry.priority < RETRY_PRIORITY else DEFAULT_PRIORITY
+    return msgspec.structs.replace(entry, priority=priority, queued_at=now, attempts=entry.attempts + 1)
+
+
+def may_try_again(entry: QueueEntry, delays: Sequence[float]) -> bool:
+    """Say whether a page that has just failed is put back."""
+    return entry.attempts < len(delays)
+
+
+def seconds_of(time: str) -> float:
+    """Return a time of the contract in epoch seconds; 0 for what is none, which no page shall wait for."""
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return 0.0
+    return moment.timestamp() if moment.tzinfo else 0.0
+
+
+def milliseconds_between(started: str, ended: str) -> int:
+    """Return how long something took; never less than nothing, whatever the clocks of two machines say."""
+    return max(0, round((seconds_of(ended) - seconds_of(started)) * 1000))

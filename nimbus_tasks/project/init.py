@@ -1,0 +1,174 @@
+"""A new project: its id, its settings file with a comment to each setting, its `.gitignore`, its record."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from nimbus_tasks.model import records
+from nimbus_tasks.model.records import ProjectRecord, ProjectSettings, ProjectUsage
+from nimbus_tasks.project import files
+from nimbus_tasks.project.settings import LIKELY_SOURCES, PROJECT_FILE, STATE_FOLDER, Settings
+
+#: All else under `.nimbus/` is made.
+GITIGNORE = "*\n!project.toml\n!.gitignore\n"
+
+#: What editors know of the settings; made by us, never edited, never committed.
+SCHEMA_FILE = f"{STATE_FOLDER}/project.schema.json"
+
+_TEMPLATE = """\
+#:schema ./project.schema.json
+# Nimbus Tasks: the settings of this project. Commit this file; it holds no secrets.
+# Environment variables win over it: NIMBUS_TARGET, NIMBUS_WORKER_URL, CLOUDFLARE_ACCOUNT_ID, KV_NAMESPACE_ID.
+
+[project]
+id = {id}  # part of every key in the store: never change it
+name = {name}
+domain = {domain}
+created = {created}
+
+[source]
+folder = {folder}  # the built HTML; "" where another tool writes .nimbus/maps itself
+# include = ["**/*.html", "**/*.htm"]   # patterns as in .gitignore
+# exclude = ["drafts/"]
+# main = "#content"                     # CSS selector of the main content; left out: found for each page
+# ignore = [".cookie-banner"]           # CSS selectors of parts that give no content
+# fold = 800                            # height in pixels of what a visitor sees first; 0: nothing
+# noindex = "skip"                      # pages with robots noindex: "skip" or "keep"
+
+[dimensions]                            # facts about a page that travel with it
+# patterns = ["{pattern}/local/{{brand}}-{{service}}.html"]
+# [dimensions.selectors]
+# location = ".address .city"
+# [dimensions.constants]
+# language = "en"
+
+[upload]
+# concurrency = 5                       # requests at a time
+# delay = 0                             # least milliseconds between the starts of two requests in one slot
+# max_removals = 256                    # more pages are not marked inactive at once without --force
+# max_pages_per_batch = 1000
+# audit_log = true                      # a log entry a page; left out: only in the embedded store
+# tries = 3                             # of each write and each read
+# retry_wait = 500                      # milliseconds before a second try, at most; then longer each time
+# give_up_after = 10                    # so many requests in a row without a good answer end the run
+
+[target]
+store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gateway: a Worker; cloudflare: REST API
+# worker_url = "https://nimbus.example.workers.dev"  # of the gateway; its key comes from NIMBUS_API_KEY
+# account_id = ""                       # of Cloudflare; the token comes from CLOUDFLARE_API_TOKEN
+# namespace_id = ""
+# connect_timeout = 10                  # seconds to wait for a connection
+# read_timeout = 100                    # seconds to wait for each sign of life of an answer
+# [target.namespaces]                   # a namespace of its own for a kind of record
+# NIMBUS_PAGES = ""
+
+[process]
+# optimiser = "rules"                   # embedded, no network; "openai": any OpenAI-compatible endpoint, see [openai]
+# workers = 5                           # pages at a time
+# lease = 60                            # seconds; a worker without a sign of life for so long has lost its pages
+# retry_delays = [60, 300, 900, 3600, 21600]  # seconds before the second, third, ... try of a page
+# queue = "record"                      # "cloudflare-queues", with queue_id, where several machines process
+# queue_id = ""                         # its id; the account is [target] account_id, the token CLOUDFLARE_API_TOKEN
+
+[openai]                                # where [process] optimiser = "openai"; the key comes from NIMBUS_AI_KEY
+# base_url = "https://api.openai.com/v1"  # /chat/completions is put behind it
+# model = ""                            # left out: ai_model of the project's record
+# tone = ""                             # such as "friendly"; left out: the tone of the project's record
+# input_price = 0                       # dollars a million tokens, as the endpoint bills them
+# output_price = 0
+# spend_cap = 0                         # dollars a run, needs prices; 0: no cap
+# max_prompt_tokens = 8000              # of one request; longer pages are cut into parts
+# max_tokens = 4000                     # of one answer
+# timeout = 120                         # seconds that an answer may take
+# tries = 3                             # of a request that the endpoint could not answer
+# retry_wait = 1                        # seconds before a second try, at most; then longer each time
+# slots = 4                             # requests at a time
+# delay = 0                             # least seconds between the starts of two requests in one slot
+# keep_days = 90                        # for so long the same content is not paid for again
+
+[log]
+# level = "info"                        # debug, info, warning, error: what goes to .nimbus/log.jsonl
+"""
+
+
+def new_project_id() -> str:
+    return f"proj_{secrets.token_hex(6)}"
+
+
+def detect_source() -> str:
+    """Return the folder that a site generator has most likely written, or empty."""
+    for folder in LIKELY_SOURCES:
+        if Path(folder).is_dir():
+            return folder
+    return ""
+
+
+def settings_text(project_id: str, name: str, domain: str, source: str, created: str) -> str:
+    """Return the text of a new `.nimbus/project.toml`."""
+    return _TEMPLATE.format(
+        id=_toml(project_id),
+        name=_toml(name),
+        domain=_toml(domain),
+        created=_toml(created),
+        folder=_toml(source),
+        pattern=source.replace("{", "{{").replace("}", "}}").replace("\n", "") or "dist",
+    )
+
+
+def write(text: str) -> None:
+    """Write `.nimbus/.gitignore` and the schema, then the settings: a project exists once they do."""
+    files.replace(Path(STATE_FOLDER, ".gitignore"), GITIGNORE.encode())
+    write_schema()
+    files.replace(Path(PROJECT_FILE), text.encode())
+
+
+def write_schema() -> bool:
+    """Write what editors know of the settings, and say whether another version was there, or none."""
+    if schema_is_current():
+        return False
+    files.replace(Path(SCHEMA_FILE), _schema())
+    return True
+
+
+def schema_is_current() -> bool:
+    try:
+        return Path(SCHEMA_FILE).read_bytes() == _schema()
+    except OSError:
+        return False
+
+
+def _schema() -> bytes:
+    from nimbus_tasks.model.json_schema import schema_of_settings
+
+    schema = schema_of_settings(Settings, "The settings of a project")
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+
+
+def project_record(settings: Settings, owner: str) -> ProjectRecord:
+    """Return the `project:` record of a project that has published nothing yet."""
+    project = settings.project
+    return ProjectRecord(
+        project_id=project.id,
+        user_id=owner,
+        name=project.name,
+        created=project.created,
+        settings=ProjectSettings(
+            max_pages_per_batch=settings.upload.max_pages_per_batch,
+            default_concurrency=settings.upload.concurrency,
+            domain=project.domain,
+        ),
+        usage=ProjectUsage(),
+    )
+
+
+def project_key(settings: Settings) -> str:
+    return records.project_key(settings.project.id)
+
+
+def _toml(text: str) -> str:
+    # TOML's basic strings and JSON's agree on every escape that JSON writes.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

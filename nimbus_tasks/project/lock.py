@@ -1,0 +1,99 @@
+"""One pipeline at a time in a project: a lock file that says who holds it.
+
+The operating system frees the lock when its holder ends, however it ends; the text in it is only for people.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.project.settings import STATE_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+LOCK_FILE = f"{STATE_FOLDER}/lock"
+
+
+class Holder(Struct, frozen=True):
+    """Who holds the lock: process id, what it does, and since when (local time, HH:MM:SS)."""
+
+    pid: int
+    does: str
+    since: str
+
+
+@contextlib.contextmanager
+def hold(root: Path, does: str, waiting: Callable[[Holder], None]) -> Iterator[int]:
+    """Hold the project's lock; where another process has it, call `waiting` once and wait for it.
+
+    Yields what `last_held` gave before, so that the holder can tell whether others ran since it last looked.
+
+    Raises:
+        StateError: the lock file cannot be made.
+    """
+    path = root / LOCK_FILE
+    try:
+        path.parent.mkdir(exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StateError(f"{path} cannot be opened: {(error.strerror or '').lower()}.") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting(_holder(descriptor))
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        before = os.fstat(descriptor).st_mtime_ns
+        _sign(descriptor, does)
+        yield before
+    finally:
+        os.close(descriptor)
+
+
+def last_held(root: Path) -> int:
+    """Return when the lock was last taken, in nanoseconds; 0 where it never was."""
+    try:
+        return (root / LOCK_FILE).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def seen_holder(root: Path) -> Holder | None:
+    """Return who holds the lock just now, None where nobody does. Nothing is written."""
+    try:
+        descriptor = os.open(root / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # A lock that many may share at once: it keeps nobody waiting but for this moment.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(descriptor)
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _sign(descriptor: int, does: str) -> None:
+    holder = Holder(os.getpid(), does, time.strftime("%H:%M:%S"))
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, msgspec.json.encode(holder), 0)
+
+
+def _holder(descriptor: int) -> Holder:
+    try:
+        return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
+    except msgspec.MsgspecError:
+        # It has the lock but has not signed yet.
+        return Holder(0, "another run", time.strftime("%H:%M:%S"))

@@ -1,0 +1,109 @@
+"""`.nimbus/project.toml` and the environment: what a user decides. No secret is ever kept here.
+
+Environment variables win over the file. An unknown key is an error that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nimbus_tasks.model.errors import NoProjectError, SettingsError
+from nimbus_tasks.project.settings import mistakes
+from nimbus_tasks.project.settings.tables import (
+    DEFAULT_INCLUDE,
+    MOST_SLOTS,
+    MOST_WORKERS,
+    Dimensions,
+    Log,
+    LogLevelName,
+    OpenAISettings,
+    ProcessSettings,
+    Project,
+    Settings,
+    Source,
+    StoreName,
+    Target,
+    Upload,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DEFAULT_INCLUDE", "ENVIRONMENT", "GATEWAY_FOLDER", "LIKELY_SOURCES", "MAPS_FOLDER", "MOST_SLOTS"]
+__all__ += ["MOST_WORKERS", "PROJECT_FILE", "REPORTS_FOLDER", "STATE_FOLDER", "SUMMARY_REPORT", "UPLOAD_REPORT"]
+__all__ += ["VALIDATION_REPORT", "Dimensions", "Log", "LogLevelName", "OpenAISettings", "ProcessSettings", "Project"]
+__all__ += ["Settings", "Source", "StoreName", "Target", "Upload", "load", "parse"]
+
+STATE_FOLDER = ".nimbus"
+PROJECT_FILE = f"{STATE_FOLDER}/project.toml"
+#: Where the gateway Worker's files are in a project.
+GATEWAY_FOLDER = "nimbus-gateway"
+MAPS_FOLDER = f"{STATE_FOLDER}/maps"
+REPORTS_FOLDER = f"{STATE_FOLDER}/reports"
+VALIDATION_REPORT = f"{REPORTS_FOLDER}/validation.json"
+UPLOAD_REPORT = f"{REPORTS_FOLDER}/upload.json"
+SUMMARY_REPORT = f"{REPORTS_FOLDER}/summary.json"
+
+#: Where a site generator is likely to put its HTML, likeliest first.
+LIKELY_SOURCES = ("dist", "build", "_site", "public", "out", "site")
+
+#: environment variable -> (table, key) that it overrides
+ENVIRONMENT = {
+    "NIMBUS_TARGET": ("target", "store"),
+    "NIMBUS_WORKER_URL": ("target", "worker_url"),
+    "CLOUDFLARE_ACCOUNT_ID": ("target", "account_id"),
+    "KV_NAMESPACE_ID": ("target", "namespace_id"),
+}
+
+
+def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of the project in `root`.
+
+    Raises:
+        NoProjectError: there is no project file.
+        SettingsError: it cannot be read, or says something that the contract does not have.
+    """
+    try:
+        text = (root / PROJECT_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NoProjectError from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{PROJECT_FILE} cannot be read: {_reason(error)}.") from None
+    return parse(text, os.environ if environment is None else environment)
+
+
+def parse(text: str, environment: Mapping[str, str]) -> Settings:
+    """Return the settings that a project file's text and the environment give together."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{PROJECT_FILE} is not valid TOML: {error}.") from None
+    mistakes.refuse_unknown_keys(PROJECT_FILE, tables)
+    for variable, (table, key) in ENVIRONMENT.items():
+        if value := environment.get(variable):
+            tables.setdefault(table, {})[key] = value
+    try:
+        settings = msgspec.convert(tables, Settings)
+    except msgspec.ValidationError as error:
+        said = str(error)
+        # The only variable whose value may be of no use; what the others say is a text.
+        where = "NIMBUS_TARGET" if "$.target.store" in said and environment.get("NIMBUS_TARGET") else PROJECT_FILE
+        raise mistakes.wrong_value(where, said, tables) from None
+    _refuse_climbing(settings.source.folder)
+    return settings
+
+
+def _refuse_climbing(folder: str) -> None:
+    if folder and (folder.startswith("/") or "\\" in folder or ".." in folder.split("/")):
+        raise SettingsError(
+            f"{PROJECT_FILE}: [source] folder `{folder}` must be a folder inside the project, such as `dist`."
+        )
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not UTF-8"

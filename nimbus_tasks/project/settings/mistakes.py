@@ -1,0 +1,118 @@
+"""What is wrong with a project file's content: the file, the key, and what is allowed there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+
+from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.model.records import NamespaceName
+from nimbus_tasks.model.suggest import nearest
+from nimbus_tasks.project.settings.tables import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Keys are few and told apart easily: less alike than tasks need to be.
+_ALIKE = 0.4
+_TEXT = 'a text: "..."'
+
+
+def refuse_unknown_keys(file: str, tables: Mapping[str, Any]) -> None:
+    """Check every name in a project file but those that are the user's own (facts of `[dimensions]`).
+
+    Raises:
+        SettingsError: a name is unknown; it says the nearest known one.
+    """
+    known = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    _check_names(file, tables, list(known), where="table")
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise SettingsError(f"{file}: `{name}` must be a table: [{name}].")
+        keys = [field.name for field in msgspec.structs.fields(known[name])]
+        _check_names(file, table, keys, where=f"key in [{name}]")
+    namespaces = tables.get("target", {}).get("namespaces")
+    if isinstance(namespaces, dict):
+        _check_names(file, namespaces, list(get_args(NamespaceName)), where="name in [target.namespaces]")
+
+
+def wrong_value(file: str, message: str, tables: Mapping[str, Any]) -> SettingsError:
+    """Return the error of msgspec's "Expected `int`, got `str` - at `$.upload.delay`", in a project file's words."""
+    problem, _, path = message.partition(" - at `$.")
+    table, _, key = path.rstrip("`").partition(".")
+    # Of a list or a table the whole is said: `retry_delays[1]`, `namespaces[...]`.
+    key = key.partition("[")[0]
+    if (table, key) == ("project", "id") or "missing required field" in problem:
+        return SettingsError(
+            f"{file}: [project] needs an id of the form proj_ + 12 hex digits.",
+            "Restore the file, or remove it and run: doit nimbus:project:init",
+        )
+    allowed = _type_of(table, key)
+    told = f"{file}: [{table}] {key} must be {_words(allowed)}."
+    given = tables[table].get(key)
+    if isinstance(allowed, msgspec.inspect.LiteralType) and isinstance(given, str):
+        meant = nearest(given, [str(value) for value in allowed.values])
+        return SettingsError(told, f"Did you mean `{meant}`?" if meant else "")
+    return SettingsError(told)
+
+
+def _check_names(file: str, given: Mapping[str, Any], known: list[str], where: str) -> None:
+    for name in given:
+        if name not in known:
+            meant = nearest(name, known, alike=_ALIKE)
+            hint = f"Did you mean `{meant}`?" if meant else f"Known: {', '.join(known)}."
+            raise SettingsError(f"{file}: unknown {where}: `{_shown(name)}`.", hint)
+
+
+def _type_of(table: str, key: str) -> msgspec.inspect.Type:
+    found = msgspec.inspect.type_info(Settings)
+    for name in (table, key):
+        fields = _plain(found).fields  # type: ignore[attr-defined]  # tables are structs
+        found = _plain(next(field.type for field in fields if field.name == name))
+    return found
+
+
+def _words(allowed: msgspec.inspect.Type) -> str:  # noqa: PLR0911 - a table
+    """Say what a value may be, as TOML has it."""
+    match _plain(allowed):
+        case msgspec.inspect.LiteralType(values=values):
+            return f"one of {', '.join(str(value) for value in values)}"
+        case msgspec.inspect.IntType() as number:
+            return f"a whole number{_bounds(number)}"
+        case msgspec.inspect.FloatType() as number:
+            return f"a number{_bounds(number)}"
+        case msgspec.inspect.BoolType():
+            return "true or false"
+        case msgspec.inspect.VarTupleType(item_type=each):
+            words = _words(each)
+            return 'a list of texts: ["..."]' if words == _TEXT else words.replace("a number", "a list of numbers", 1)
+        case msgspec.inspect.DictType():
+            return 'a table of texts: name = "..."'
+        case _:
+            return _TEXT
+
+
+def _bounds(number: Any) -> str:
+    """Say the bounds of a number: msgspec has them as gt, ge and le."""
+    bounds = [("above", getattr(number, "gt", None)), ("from", number.ge)]
+    least = next((f" {word} {bound:g}" for word, bound in bounds if bound is not None), "")
+    if number.le is None:
+        return f"{least} on" if least.startswith(" from") else least
+    return f"{least} to {number.le:g}" if least.startswith(" from") else f"{least}, at most {number.le:g}"
+
+
+def _plain(allowed: msgspec.inspect.Type) -> msgspec.inspect.Type:
+    """Return a type without its description, and without the None of what may be left out."""
+    while True:
+        if isinstance(allowed, msgspec.inspect.Metadata):
+            allowed = allowed.type
+        elif isinstance(allowed, msgspec.inspect.UnionType):
+            allowed = next(each for each in allowed.types if not isinstance(each, msgspec.inspect.NoneType))
+        else:
+            return allowed
+
+
+def _shown(name: str) -> str:
+    return re.sub(r"[^\x20-\x7e]", "?", name)[:60]

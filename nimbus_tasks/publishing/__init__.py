@@ -1,0 +1,1 @@
+"""Brings a target up to date: plan, upload, ledger, reconcile, outbox."""

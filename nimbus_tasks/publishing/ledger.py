@@ -1,0 +1,228 @@
+"""What each target has confirmed, one row a page; written as confirmations arrive (`.nimbus/ledger.db`).
+
+doit says whether a stage must run, the ledger says what the target holds. Old knowledge is forgotten only after
+success: a page's row changes when the store has confirmed the new content, never before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.project.settings import STATE_FOLDER
+from nimbus_tasks.project.sqlite import connect, log_ahead, transaction
+from nimbus_tasks.publishing.plan import Held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+LEDGER_FILE = f"{STATE_FOLDER}/ledger.db"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS target(
+    name TEXT PRIMARY KEY, identity TEXT NOT NULL, published TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS page(
+    target TEXT, page_id TEXT, source_path TEXT NOT NULL, digest TEXT NOT NULL, batch_id TEXT NOT NULL,
+    uploaded TEXT NOT NULL, step TEXT NOT NULL, PRIMARY KEY(target, page_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batch(
+    target TEXT, batch_id TEXT, created TEXT NOT NULL, open INTEGER NOT NULL, PRIMARY KEY(target, batch_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS message(
+    target TEXT, page_id TEXT, batch_id TEXT NOT NULL, PRIMARY KEY(target, page_id)
+) WITHOUT ROWID;
+"""
+#: The youngest table: where it is missing, the file is new, or of an older version.
+_YOUNGEST = "SELECT 1 FROM sqlite_master WHERE name = 'message'"
+
+
+class Ledger:
+    """The rows of one target. Every method commits before it returns."""
+
+    def __init__(self, path: Path, target: str, *, rehearsal: bool = False) -> None:
+        """Open the file, and make it where there is none. A rehearsal works on a copy in memory.
+
+        Raises:
+            StateError: it cannot be opened, or is damaged.
+        """
+        self._path = path
+        self._target = target
+        with self._honest_errors():
+            self._connection = _copy(path) if rehearsal else connect(path)
+            log_ahead(self._connection)
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            # Asking first keeps a run with nothing to do from taking the write lock.
+            if not self._connection.execute(_YOUNGEST).fetchone():
+                self._connection.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def identity(self) -> str:
+        """Which store the rows speak of; empty where nothing is known."""
+        with self._honest_errors():
+            row = self._connection.execute("SELECT identity FROM target WHERE name = ?", (self._target,))
+            return str((row.fetchone() or ("",))[0])
+
+    @property
+    def published(self) -> str:
+        """The digest of the site that the target holds completely; empty while anything is under way."""
+        with self._honest_errors():
+            row = self._connection.execute("SELECT published FROM target WHERE name = ?", (self._target,))
+            return str((row.fetchone() or ("",))[0])
+
+    def begin(self, identity: str) -> None:
+        """Note that a run against this store begins: until `finish`, nobody may believe the site published."""
+        with self._transaction():
+            self._write_identity(identity)
+
+    def finish(self, published: str) -> None:
+        """Note the site that the target now holds completely."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE target SET published = ? WHERE name = ?", (published, self._target))
+
+    def held(self) -> dict[str, Held]:
+        """Return what the target holds, by page id."""
+        with self._honest_errors():
+            rows = self._connection.execute(
+                "SELECT page_id, source_path, digest, batch_id, uploaded, step FROM page WHERE target = ?",
+                (self._target,),
+            )
+            return {row[0]: Held(*row) for row in rows}
+
+    def count_active(self) -> int:
+        """Count the pages that the target holds and that are not inactive."""
+        with self._honest_errors():
+            query = "SELECT count(*) FROM page WHERE target = ? AND step != 'inactive'"
+            return int(self._connection.execute(query, (self._target,)).fetchone()[0])
+
+    def newest(self) -> str:
+        """Return when a page was last stored, empty where none was."""
+        with self._honest_errors():
+            query = "SELECT max(uploaded) FROM page WHERE target = ?"
+            return self._connection.execute(query, (self._target,)).fetchone()[0] or ""
+
+    def in_batch(self, batch_id: str) -> list[Held]:
+        """Return the rows that this batch put there."""
+        with self._honest_errors():
+            rows = self._connection.execute(
+                "SELECT page_id, source_path, digest, batch_id, uploaded, step FROM page "
+                "WHERE target = ? AND batch_id = ?",
+                (self._target, batch_id),
+            )
+            return [Held(*row) for row in rows]
+
+    def confirm(self, rows: Iterable[Held], *, messages: bool = False) -> None:
+        """Write what the store has just confirmed. `messages`: in the same step, note that the pages need messages."""
+        rows = list(rows)
+        with self._transaction():
+            self._write_rows(rows)
+            if messages:
+                self._write_messages((row.page_id, row.batch_id) for row in rows)
+
+    def replace(self, identity: str, rows: Iterable[Held], batches: Iterable[tuple[str, str, bool]]) -> None:
+        """Believe the target instead: these pages and batches (id, created, open) and no others."""
+        with self._transaction() as connection:
+            for table in ("page", "batch"):
+                connection.execute(f"DELETE FROM {table} WHERE target = ?", (self._target,))  # noqa: S608
+            connection.executemany(
+                "INSERT INTO batch VALUES (?, ?, ?, ?)", [(self._target, *batch) for batch in batches]
+            )
+            self._write_rows(rows)
+            self._write_identity(identity)
+
+    def open_batch(self, batch_id: str, created: str) -> None:
+        """Note a batch before anything is sent in its name, so that a killed run's batch is found again."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO batch VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET open = 1",
+                (self._target, batch_id, created),
+            )
+
+    def close_batch(self, batch_id: str) -> None:
+        """Note that the batch's record is stored: all its pages stand in the queue."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE batch SET open = 0 WHERE target = ? AND batch_id = ?", (self._target, batch_id))
+
+    def forget_batch(self, batch_id: str) -> None:
+        """Drop a batch that got no page after all."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM batch WHERE target = ? AND batch_id = ?", (self._target, batch_id))
+
+    def batches(self) -> dict[str, tuple[str, bool]]:
+        """Return batch id -> when it was created, and whether it is still open; oldest first."""
+        with self._honest_errors():
+            rows = self._connection.execute(
+                "SELECT batch_id, created, open FROM batch WHERE target = ? ORDER BY created, batch_id",
+                (self._target,),
+            )
+            return {batch_id: (created, bool(is_open)) for batch_id, created, is_open in rows}
+
+    # --- messages that are still to be sent to a queue that machines share ----------------------------
+
+    def messages(self) -> list[tuple[str, str]]:
+        """Return the pages whose messages are to be sent now, each with its batch: none of a batch that is open."""
+        with self._honest_errors():
+            query = (
+                "SELECT page_id, batch_id FROM message WHERE target = ? AND batch_id NOT IN "
+                "(SELECT batch_id FROM batch WHERE batch.target = message.target AND open)"
+            )
+            return self._connection.execute(query, (self._target,)).fetchall()
+
+    def note_messages(self, pages: Iterable[tuple[str, str]]) -> None:
+        with self._transaction():
+            self._write_messages(pages)
+
+    def strike_messages(self, pages: Iterable[tuple[str, str]]) -> None:
+        """Forget messages that were sent; a page that was noted for another batch meanwhile stays noted."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "DELETE FROM message WHERE target = ? AND page_id = ? AND batch_id = ?",
+                [(self._target, *page) for page in pages],
+            )
+
+    def _write_messages(self, pages: Iterable[tuple[str, str]]) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO message VALUES (?, ?, ?)", [(self._target, *page) for page in pages]
+        )
+
+    def _write_identity(self, identity: str) -> None:
+        self._connection.execute(
+            "INSERT INTO target(name, identity) VALUES (?, ?) ON CONFLICT(name) "
+            "DO UPDATE SET identity = excluded.identity, published = ''",
+            (self._target, identity),
+        )
+
+    def _write_rows(self, rows: Iterable[Held]) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(self._target, h.page_id, h.source_path, h.digest, h.batch_id, h.uploaded, h.step) for h in rows],
+        )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._honest_errors(), transaction(self._connection) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _honest_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StateError(
+                f"The ledger {self._path} cannot be used: {error}.",
+                "Check the disk; if it is damaged, remove it: the next upload asks the target what it holds.",
+            ) from None
+
+
+def _copy(path: Path) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    if path.exists():
+        with contextlib.closing(connect(path)) as original:
+            original.backup(copy)
+    return copy

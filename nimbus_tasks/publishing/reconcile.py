@@ -1,0 +1,190 @@
+"""What a target really holds, from its own listing: for when there is no ledger, or none to be trusted.
+
+A page counts as held where its batch has a record that names it as it is: the batch record is written last, so
+before it is, a page may be stored and not stand in the queue.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from nimbus_tasks.backends.concurrency import in_slots
+from nimbus_tasks.backends.kv import all_names
+from nimbus_tasks.backends.kv.chunks import runs
+from nimbus_tasks.backends.kv.records import decode, read_all, read_batches
+from nimbus_tasks.model import records
+from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus, QueueRecord
+from nimbus_tasks.publishing.plan import Held, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.model.records import BatchRecord
+
+#: Requests at a time where records are read one by one; the store's pace may allow fewer.
+READERS = 20
+
+
+#: How the ledger and the target may differ about a page.
+What = Literal["missing at the target", "unknown to the ledger", "other content", "not in the queue", "other state"]
+
+
+class Difference(Struct, frozen=True):
+    page_id: str
+    source_path: str
+    what: What
+
+
+class Found(Struct, frozen=True):
+    """What the target holds: pages, and the batches that they name as (id, created, still open)."""
+
+    pages: list[Held]
+    batches: list[tuple[str, str, bool]]
+
+
+class _Path(Struct):
+    source_path: str
+
+
+async def reconcile(store: Store, project_id: str, paths: Mapping[str, str]) -> Found:
+    """Ask the target what it holds. `paths`: page id -> source path of the pages here; others it is asked for.
+
+    Where nothing changed this takes a listing of the pages and a read of the batches that they name. A store that
+    cannot list is asked for the records of the pages here: what else it holds, it cannot say.
+
+    Raises:
+        StoreError: the target does not answer, or holds something else under our keys.
+    """
+    listed = await (_listed_pages if store.traits.lists else _read_pages)(store, project_id, paths)
+    known = await read_batches(store, project_id, sorted({m.batch_id for m in listed.values() if m.batch_id}))
+    paths = dict(paths) | await _paths(store, project_id, [p for p in listed if p not in paths])
+    inactive = await _inactive(store, project_id, [page_id for page_id, m in listed.items() if not m.digest])
+    pages = [
+        Held(
+            page_id,
+            paths.get(page_id, ""),
+            m.digest,
+            m.batch_id,
+            m.uploaded,
+            "inactive" if page_id in inactive else _step(page_id, m, known),
+        )
+        for page_id, m in listed.items()
+    ]
+    first_seen: dict[str, str] = {}
+    for row in pages:
+        if row.step != "inactive" and row.batch_id:
+            first_seen[row.batch_id] = min(row.uploaded, first_seen.get(row.batch_id, row.uploaded))
+    batches = [(each, record.created, False) for each, record in known.items()]
+    batches += [(each, first_seen[each], True) for each in sorted(first_seen.keys() - known)]
+    return Found(pages, batches)
+
+
+async def lost_from_queue(store: Store, project_id: str, pages: Sequence[Held]) -> set[str]:
+    """Return the pages, by id, that ought to wait in the queue and do not: nobody has begun to process them."""
+    key = records.queue_key(project_id)
+    queue = (await store.get([key])).get(key)
+    waiting = {entry.page_id for entry in decode(key, queue, QueueRecord).items} if queue is not None else set()
+    absent = [row.page_id for row in pages if row.step == "queued" and row.page_id not in waiting]
+    keys = {records.status_key(project_id, each): each for each in absent}
+    statuses = await read_all(store, list(keys))
+    states = {keys[each]: decode(each, value, PageStatus).status for each, value in statuses.items()}
+    return {each for each in absent if states.get(each, "uploaded") in ("uploaded", "queued")}
+
+
+def compare(ledger: Mapping[str, Held], target: Sequence[Held], lost: Collection[str]) -> list[Difference]:
+    """Say how what the ledger believes differs from what the target holds, in the order of the paths. Pure."""
+    found = {row.page_id: row for row in target}
+    differences = [
+        Difference(row.page_id, row.source_path, "missing at the target")
+        for row in ledger.values()
+        if row.page_id not in found and row.step != "inactive"
+    ]
+    for row in target:
+        believed = ledger.get(row.page_id)
+        what: What | None = None
+        if believed is None:
+            what = "unknown to the ledger"
+        elif believed.digest != row.digest:
+            what = "other content"
+        elif row.page_id in lost:
+            what = "not in the queue"
+        elif (believed.step, believed.batch_id) != (row.step, row.batch_id):
+            what = "other state"
+        if what is not None:
+            differences.append(Difference(row.page_id, row.source_path, what))
+    return sorted(differences, key=lambda each: (each.source_path, each.page_id))
+
+
+def _step(page_id: str, metadata: PageMetadata, batches: Mapping[str, BatchRecord]) -> Step:
+    batch = batches.get(metadata.batch_id)
+    came = batch.pages.get(page_id) if batch is not None else None
+    # One that failed in the upload has no time of it; one that failed in processing was held before.
+    if came is None or (came.status == "failed" and came.uploaded is UNSET):
+        return "stored"
+    # A batch that is gone on with may name the page as it was before.
+    return "queued" if came.uploaded is UNSET or came.uploaded >= metadata.uploaded else "stored"
+
+
+async def _inactive(store: Store, project_id: str, page_ids: list[str]) -> set[str]:
+    """Return the pages that have been marked inactive completely: those of a killed run may still be queued."""
+    found: set[str] = set()
+    if not page_ids:
+        return found
+    key = records.queue_key(project_id)
+    queue = (await store.get([key])).get(key)
+    waiting = {entry.page_id for entry in decode(key, queue, QueueRecord).items} if queue is not None else set()
+    keys = {records.status_key(project_id, each): each for each in page_ids}
+    for status_key, value in (await read_all(store, list(keys))).items():
+        if decode(status_key, value, PageStatus).status == "inactive":
+            found.add(keys[status_key])
+    return found - waiting
+
+
+async def _listed_pages(store: Store, project_id: str, _: Mapping[str, str]) -> dict[str, PageMetadata]:
+    prefix = records.page_prefix(project_id)
+    listed: dict[str, PageMetadata] = {}
+    decode = msgspec.json.Decoder(PageMetadata).decode
+    async for name in all_names(store, prefix):
+        try:
+            listed[name.key.removeprefix(prefix)] = decode(name.metadata)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            # Another tool wrote it without metadata: held, but not with any content we know.
+            listed[name.key.removeprefix(prefix)] = PageMetadata("", "", "unknown")
+    return listed
+
+
+async def _read_pages(store: Store, project_id: str, paths: Mapping[str, str]) -> dict[str, PageMetadata]:
+    """Make out of the records and their statuses what the metadata would say."""
+    held: dict[str, PageMetadata] = {}
+
+    async def read(some: Sequence[str]) -> None:
+        keys = {records.page_key(project_id, each): each for each in some}
+        for key, value in (await store.get(list(keys))).items():
+            held[keys[key]] = _metadata_of(value)
+        status_keys = {records.status_key(project_id, each): each for each in some if each in held}
+        for key, value in (await read_all(store, list(status_keys))).items():
+            if decode(key, value, PageStatus).status == "inactive":
+                held[status_keys[key]].digest = ""
+
+    await in_slots(READERS, runs(list(paths), store.limits.keys), read)
+    return held
+
+
+def _metadata_of(value: bytes) -> PageMetadata:
+    try:
+        record = msgspec.json.decode(value, type=PageRecord)
+        content = msgspec.json.decode(record.extraction, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return PageMetadata("", "", "unknown")
+    return PageMetadata(record.batch_id, record.uploaded, records.digest({"path": record.source_path} | content))
+
+
+async def _paths(store: Store, project_id: str, page_ids: list[str]) -> dict[str, str]:
+    """Read the source paths of pages that are not here any more."""
+    keys = {records.page_key(project_id, each): each for each in page_ids}
+    found = await read_all(store, list(keys))
+    return {keys[key]: decode(key, value, _Path).source_path for key, value in found.items()}

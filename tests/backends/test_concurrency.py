@@ -1,0 +1,167 @@
+"""What several slots promise of the work that they share."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+import virtual_time
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nimbus_tasks.backends.concurrency import in_slots
+from nimbus_tasks.model.errors import StateError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECONDS = st.floats(0, 10)
+
+
+@given(st.lists(SECONDS, max_size=30), st.integers(1, 8))
+def test_each_piece_is_done_once_and_never_more_at_a_time_than_there_are_slots(work: list[float], slots: int) -> None:
+    begun: list[int] = []
+    ended: list[int] = []
+    most = 0
+
+    async def perform(piece: tuple[int, float]) -> None:
+        nonlocal most
+        begun.append(piece[0])
+        most = max(most, len(begun) - len(ended))
+        await asyncio.sleep(piece[1])
+        ended.append(piece[0])
+
+    virtual_time.run(in_slots(slots, enumerate(work), perform))
+    assert begun == list(range(len(work))), "in order, each once"
+    assert sorted(ended) == begun
+    assert most == min(slots, len(work))
+
+
+def test_one_slot_keeps_the_order_to_the_end() -> None:
+    done: list[int] = []
+
+    async def perform(piece: int) -> None:
+        await asyncio.sleep(10 - piece)
+        done.append(piece)
+
+    virtual_time.run(in_slots(1, range(10), perform))
+    assert done == list(range(10))
+
+
+def test_work_that_never_waits_is_shared_too() -> None:
+    by: dict[str, int] = {}
+
+    async def perform(_: int) -> None:
+        task = asyncio.current_task()
+        assert task
+        by[task.get_name()] = by.get(task.get_name(), 0) + 1
+
+    virtual_time.run(in_slots(3, range(9), perform))
+    assert sorted(by.values()) == [3, 3, 3]
+
+
+def test_no_more_work_is_taken_than_is_under_way() -> None:
+    taken: list[int] = []
+
+    def work() -> Iterator[int]:
+        for piece in range(100):
+            taken.append(piece)
+            yield piece
+
+    async def story() -> None:
+        go_on = asyncio.Event()
+
+        async def perform(_: int) -> None:
+            await go_on.wait()
+
+        running = asyncio.create_task(in_slots(4, work(), perform))
+        await asyncio.sleep(1)
+        assert taken == [0, 1, 2, 3], "what lies ahead may be large: it is made when its turn comes"
+        go_on.set()
+        await running
+
+    virtual_time.run(story())
+    assert len(taken) == 100
+
+
+def test_the_first_error_wins_and_ends_the_others() -> None:
+    begun: list[int] = []
+    ended: list[int] = []
+    cancelled: list[int] = []
+
+    async def perform(piece: int) -> None:
+        begun.append(piece)
+        try:
+            await asyncio.sleep(5 - piece)
+        except asyncio.CancelledError:
+            cancelled.append(piece)
+            raise
+        if piece == 2:
+            raise StoreError("the first")
+        ended.append(piece)
+
+    with pytest.raises(StoreError, match=r"^the first$"):
+        virtual_time.run(in_slots(3, range(9), perform))
+    assert (begun, sorted(cancelled), ended) == ([0, 1, 2], [0, 1], [])
+
+
+def test_of_errors_at_once_the_first_one_is_raised_plain() -> None:
+    async def perform(piece: int) -> None:
+        if piece:
+            raise StateError("the second")
+        raise StoreError("the first")
+
+    with pytest.raises(StoreError, match=r"^the first$"):
+        virtual_time.run(in_slots(2, range(9), perform))
+
+
+def test_an_error_that_is_not_ours_is_not_hidden() -> None:
+    async def perform(_: int) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ExceptionGroup) as caught:
+        virtual_time.run(in_slots(2, range(9), perform))
+    assert caught.group_contains(ZeroDivisionError)
+
+
+def test_work_that_cannot_be_made_ends_all() -> None:
+    def work() -> Iterator[int]:
+        yield 1
+        raise StateError("no more")
+
+    async def perform(_: int) -> None:
+        await asyncio.sleep(1)
+
+    with pytest.raises(StateError, match=r"^no more$"):
+        virtual_time.run(in_slots(2, work(), perform))
+
+
+def test_who_is_cancelled_leaves_nothing_running() -> None:
+    running = 0
+
+    async def perform(_: int) -> None:
+        nonlocal running
+        running += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            running -= 1
+
+    async def story() -> None:
+        task = asyncio.create_task(in_slots(3, range(9), perform))
+        await asyncio.sleep(1)
+        assert running == 3
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert running == 0
+
+    virtual_time.run(story())
+
+
+def test_without_work_nothing_happens() -> None:
+    async def perform(_: int) -> None:
+        raise AssertionError
+
+    virtual_time.run(in_slots(3, [], perform))

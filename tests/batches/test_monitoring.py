@@ -1,0 +1,240 @@
+"""A batch is watched until it ends, through whatever a store may do meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+from filled import BATCH, OTHER, PROJECT, SETTINGS, STARTED, UPLOADED, Filled, run
+
+from nimbus_tasks.batches import monitor as monitoring
+from nimbus_tasks.batches.monitor import SHOWN, Failure, InWork, Look, Monitor, check_interval
+from nimbus_tasks.model.errors import SettingsError, StoreError
+from nimbus_tasks.model.records import BatchPage, PageStatus, Processing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from nimbus_tasks.model.records import BatchState
+    from nimbus_tasks.publishing.target import OpenTarget
+
+
+class Watched:
+    """A target, and steps that happen to it: one after each look."""
+
+    def __init__(self, filled: Filled, *steps: Callable[[], object]) -> None:
+        self.filled = filled
+        self.steps = list(steps)
+        self.looks: list[Look] = []
+        self.losses: list[str] = []
+        self.connections = 0
+
+    def show(self, look: Look) -> None:
+        self.looks.append(look)
+        if self.steps:
+            self.steps.pop(0)()
+
+    def lost(self, error: StoreError) -> None:
+        self.losses.append(error.message)
+
+    def waiting(self, seconds: float, why: str) -> None:
+        raise AssertionError
+
+    def until_it_ends(self, batch_id: str = BATCH) -> str:
+        return run(Monitor(SETTINGS, batch_id, 1, self, lambda _: None).until_it_ends()).status
+
+    @property
+    def states(self) -> list[str]:
+        return [look.batch.status for look in self.looks]
+
+
+@pytest.fixture
+def filled() -> Filled:
+    return Filled()
+
+
+@pytest.fixture
+def watch(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watched]:
+    def make(*steps: Callable[[], object]) -> Watched:
+        watched = Watched(filled, *steps)
+
+        @contextlib.asynccontextmanager
+        async def opened(*_: object) -> AsyncIterator[OpenTarget]:
+            watched.connections += 1
+            yield filled.target
+
+        monkeypatch.setattr(monitoring, "opened", opened)
+        return watched
+
+    return make
+
+
+def test_it_looks_until_the_batch_ends(filled: Filled, watch: Callable[..., Watched]) -> None:
+    filled.batch("queued", a="uploaded", b="uploaded")
+    watched = watch(
+        lambda: filled.batch("processing", a="done", b="processing"),
+        lambda: filled.batch("completed", a="done", b="done"),
+    )
+    assert watched.until_it_ends() == "completed"
+    assert watched.states == ["queued", "processing", "completed"]
+    assert [look.ended for look in watched.looks] == [0, 1, 2]
+    assert watched.looks[-1].per_second
+    assert watched.looks[0].per_second is watched.looks[0].seconds_left is None
+
+
+@pytest.mark.parametrize("state", ["completed", "partially_completed", "failed", "cancelled"])
+def test_one_that_has_ended_is_shown_once(filled: Filled, watch: Callable[..., Watched], state: BatchState) -> None:
+    filled.batch(state, a="done")
+    watched = watch()
+    assert watched.until_it_ends() == state
+    assert watched.states == [state]
+
+
+def test_pages_in_work_and_the_last_errors_are_shown_by_their_paths(
+    filled: Filled, watch: Callable[..., Watched]
+) -> None:
+    failed = {
+        f"f{number}": BatchPage("failed", UPLOADED, STARTED, f"2026-01-02T03:{number:02d}:00.000Z", f"error {number}")
+        for number in range(10, 10 + SHOWN + 2)
+    }
+    working = dict.fromkeys((f"w{number}" for number in range(SHOWN + 2)), "processing")
+    filled.batch("processing", a="done", **working, **failed)
+    begun = Processing(STARTED, "rewrite", 40)
+    filled.put(f"status:{PROJECT}:page_w0", PageStatus("processing", BATCH, STARTED, begun))
+    del filled.store.values[f"page:{PROJECT}:page_f16"]
+    watched = watch(lambda: filled.batch("failed", a="failed"))
+    watched.until_it_ends()
+    look = watched.looks[0]
+    assert (look.working, look.in_work) == (SHOWN + 2, [InWork("dist/w0.html", "rewrite", 40)])
+    assert look.errors[:2] == [Failure("page_f16", "error 16"), Failure("dist/f15.html", "error 15")]
+    assert len(look.errors) == SHOWN
+
+
+def test_a_look_costs_two_reads_and_a_path_is_asked_for_once(filled: Filled, watch: Callable[..., Watched]) -> None:
+    filled.batch("processing", a="processing", b="uploaded")
+    begun = PageStatus("processing", BATCH, STARTED, Processing(STARTED, "rewrite", 40))
+    filled.put(f"status:{PROJECT}:page_a", begun)
+    watched = watch(*[lambda: None] * 3, lambda: filled.batch("completed", a="done", b="done"))
+    watched.until_it_ends()
+    kinds = [keys[0].partition(":")[0] for _, keys in filled.store.calls]
+    assert kinds.count("page") == 1
+    assert (kinds.count("batch"), kinds.count("status")) == (5, 4)
+
+
+def test_the_newest_is_watched_where_none_is_named_and_stays_the_one(
+    filled: Filled, watch: Callable[..., Watched]
+) -> None:
+    filled.batch("queued", a="uploaded")
+    watched = watch(lambda: filled.batch("completed", OTHER), lambda: filled.batch("completed", a="done"))
+    assert watched.until_it_ends("") == "completed"
+    assert {look.batch.batch_id for look in watched.looks} == {BATCH}
+
+
+def test_a_store_that_goes_away_is_asked_again_and_that_is_said_once(
+    filled: Filled, watch: Callable[..., Watched]
+) -> None:
+    filled.batch("processing", a="processing")
+    watched = watch(lambda: fail(3), lambda: fail(1))
+
+    def fail(times: int) -> None:
+        answer = filled.store._answer
+        left = [times]
+
+        def away(call: str, keys: list[str]) -> None:
+            if left[0] == 0:
+                filled.store._answer = answer  # type: ignore[method-assign]
+                filled.batch("completed" if len(watched.looks) == 2 else "processing", a="done", b="processing")
+                return
+            left[0] -= 1
+            raise StoreError("It is away.")
+
+        filled.store._answer = away  # type: ignore[method-assign]
+
+    assert watched.until_it_ends() == "completed"
+    assert watched.losses == ["It is away.", "It is away."], "once each time that it went away"
+    assert watched.connections == 5
+
+
+def test_a_store_that_never_answered_is_an_error_at_once(filled: Filled, watch: Callable[..., Watched]) -> None:
+    filled.batch("queued")
+    filled.store.fail_at = 1
+    with pytest.raises(StoreError, match="does not answer"):
+        watch().until_it_ends()
+
+
+def test_a_store_that_stays_away_ends_it(
+    filled: Filled, watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitoring, "PATIENCE", -1.0)
+    filled.batch("queued")
+
+    def go() -> None:
+        filled.store.fail_at = len(filled.store.calls) + 1
+
+    with pytest.raises(StoreError, match="does not answer"):
+        watch(go).until_it_ends()
+
+
+def test_a_record_that_a_lagging_store_does_not_show_is_waited_for(
+    filled: Filled, watch: Callable[..., Watched]
+) -> None:
+    filled.batch("queued", a="uploaded")
+    get, looked = filled.store.get, [0]
+
+    async def vanished(keys: list[str]) -> dict[str, bytes]:
+        looked[0] += 1
+        if looked[0] == 3:
+            filled.store.get = get  # type: ignore[method-assign]
+            filled.batch("completed", a="done")
+        return {}
+
+    def hide() -> None:
+        filled.store.get = vanished  # type: ignore[assignment,method-assign]
+
+    watched = watch(hide)
+    assert watched.until_it_ends() == "completed"
+    assert watched.losses == []
+
+
+def test_no_such_batch_ends_it_at_once(filled: Filled, watch: Callable[..., Watched]) -> None:
+    filled.batch("queued")
+    with pytest.raises(SettingsError, match=f"There is no batch {OTHER}. Closest: {BATCH}"):
+        watch().until_it_ends(OTHER)
+
+
+def test_a_page_that_a_worker_is_through_with_has_ended(filled: Filled, watch: Callable[..., Watched]) -> None:
+    filled.batch("processing", a="processing", b="processing", c="processing", d="processing")
+    for page, status in (
+        ("a", PageStatus("processing", BATCH, STARTED, Processing(STARTED, "done", 100))),
+        ("b", PageStatus("failed", BATCH, STARTED)),
+        ("c", PageStatus("done", BATCH, STARTED, Processing(STARTED, "rewrite", 40))),
+        ("d", PageStatus("processing", BATCH, STARTED, Processing(STARTED, "rewrite", 40))),
+    ):
+        filled.put(f"status:{PROJECT}:page_{page}", status)
+    watched = watch(lambda: filled.batch("failed", a="failed"))
+    watched.until_it_ends()
+    look = watched.looks[0]
+    assert (look.ended, look.working, look.in_work) == (3, 1, [InWork("dist/d.html", "rewrite", 40)])
+    assert (look.summary.completed, look.summary.failed, look.summary.pending) == (2, 1, 1)
+
+
+def test_a_batch_in_which_nothing_happens_is_told_to_be_idle(
+    filled: Filled, watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitoring, "QUIET_SECONDS", 0.0)
+    filled.batch("queued", a="uploaded", b="uploaded")
+    watched = watch(
+        *[lambda: None] * 3,
+        lambda: filled.batch("processing", a="processing", b="uploaded"),
+        lambda: filled.batch("completed", a="done", b="done"),
+    )
+    watched.until_it_ends()
+    assert [look.idle for look in watched.looks] == [False, False, True, True, False, False]
+
+
+@pytest.mark.parametrize("interval", [99, 0, -1])
+def test_an_interval_must_be_one(interval: int) -> None:
+    with pytest.raises(SettingsError, match=f"--interval={interval} is too short"):
+        check_interval(interval)
+    check_interval(100)

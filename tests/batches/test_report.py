@@ -1,0 +1,453 @@
+"""A batch's report: what it says of each page, and figures that hold whatever is missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from nimbus_tasks.batches.rate import Rate
+from nimbus_tasks.batches.report.charts import STATES, times_chart
+from nimbus_tasks.batches.report.html import report_page
+from nimbus_tasks.batches.report.markup import Markup, element
+from nimbus_tasks.batches.report.report import Facts, Proposal, Report, make_report
+from nimbus_tasks.batches.report.times import in_words, milliseconds, percentile
+from nimbus_tasks.model.records import (
+    BatchPage,
+    BatchRecord,
+    LogEntry,
+    PageState,
+    PageStatus,
+    Processing,
+    Result,
+    StatusError,
+)
+from nimbus_tasks.model.states import summary_of
+
+BATCH = "batch_20260102_030405"
+
+
+def at(seconds: float) -> str:
+    return f"2026-01-02T03:{int(seconds) // 60:02d}:{seconds % 60:06.3f}Z"
+
+
+BEFORE, T0, T1, T2, NOW = at(0), at(60), at(61), at(62), at(120)
+
+
+def report(
+    pages: dict[str, BatchPage],
+    statuses: dict[str, PageStatus] | None = None,
+    logs: dict[str, list[LogEntry]] | None = None,
+    paths: dict[str, str] | None = None,
+    proposals: dict[str, tuple[Proposal, ...]] | None = None,
+) -> Report:
+    batch = BatchRecord(BATCH, "proj_1", T0, len(pages), "processing", pages, summary_of(pages.values()))
+    return make_report(batch, Facts(paths or {}, statuses or {}, logs or {}, proposals or {}), NOW)
+
+
+def done(began: str, ended: str) -> BatchPage:
+    return BatchPage("done", uploaded=T0, started=began, completed=ended)
+
+
+def as_json(made: object) -> Any:
+    return json.loads(msgspec.json.encode(made), parse_constant=pytest.fail)
+
+
+# --- a page -------------------------------------------------------------------------------------------
+
+
+def test_a_page_that_is_done_tells_when_how_long_and_what_changed() -> None:
+    status = PageStatus("done", BATCH, T2, result=Result(T2, True, 7, 0.9))
+    [page] = as_json(report({"p": done(T1, T2)}, {"p": status}, paths={"p": "dist/a.html"}))["pages"]
+    assert page == {
+        "page_id": "p",
+        "source_path": "dist/a.html",
+        "status": "done",
+        "uploaded": T0,
+        "started": T1,
+        "completed": T2,
+        "time_ms": 1000,
+        "changes": 7,
+        "confidence": 0.9,
+        "log_entries": [],
+    }
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    [page] = as_json(report({"p": BatchPage("uploaded")}))["pages"]
+    assert page == {"page_id": "p", "status": "uploaded", "log_entries": []}
+
+
+def test_the_status_is_ahead_of_the_batch_record() -> None:
+    begun = PageStatus("processing", BATCH, T1, Processing(T1, "rewrite", 40))
+    [page] = report({"p": BatchPage("uploaded", uploaded=T0)}, {"p": begun}).pages
+    assert (page.status, page.started) == ("processing", T1)
+
+
+def test_a_status_that_the_store_shows_too_late_is_not_believed() -> None:
+    begun = PageStatus("processing", BATCH, T1, Processing(T1, "rewrite", 40))
+    [page] = report({"p": done(T1, T2)}, {"p": begun}).pages
+    assert page.status == "done"
+    waits = PageStatus("uploaded", BATCH, T0)
+    [page] = report({"p": BatchPage("processing", uploaded=T0, started=T1)}, {"p": waits}).pages
+    assert page.status == "processing"
+
+
+def test_a_status_of_another_batch_says_nothing_of_this_one() -> None:
+    elsewhere = PageStatus("failed", "batch_other", NOW, error=StatusError("no", "timeout", NOW))
+    [page] = report({"p": BatchPage("uploaded", uploaded=T0)}, {"p": elsewhere}).pages
+    assert (page.status, page.error) == ("uploaded", UNSET)
+
+
+def test_a_log_begins_with_the_upload() -> None:
+    entries = [LogEntry(BEFORE, "info", "upload", "old"), LogEntry(T1, "info", "upload", "new")]
+    [page] = report({"p": BatchPage("uploaded", uploaded=T0)}, logs={"p": entries}).pages
+    assert [entry.message for entry in page.log_entries] == ["new"]
+    [page] = report({"p": BatchPage("failed")}, logs={"p": entries}).pages
+    assert len(page.log_entries) == 2, "nobody knows when it came"
+
+
+LATER = "batch_20260103_030405"
+
+
+def processed(when: str, batch_id: str, changes: object, **more: object) -> list[LogEntry]:
+    """Return what one optimisation leaves in a page's log."""
+    told = {"model": "rules", "changes": changes} | more
+    return [
+        LogEntry(when, "info", "optimise", "Optimised by rules", told),
+        LogEntry(when, "info", "process", "Done", {"batch_id": batch_id, "attempt": 1}),
+    ]
+
+
+def test_a_page_that_came_again_with_a_later_batch_is_told_from_its_log() -> None:
+    first = [LogEntry(T0, "info", "upload", "stored", {"batch_id": BATCH}), *processed(T2, BATCH, 7, confidence=0.9)]
+    second = [LogEntry(at(80), "info", "upload", "stored", {"batch_id": LATER}), *processed(at(90), LATER, 0)]
+    after = PageStatus("done", LATER, at(90), result=Result(at(90), True, 0, 1.0))
+    made = report({"p": done(T1, T2)}, {"p": after}, {"p": first + second})
+    [page] = made.pages
+    assert (page.changes, page.confidence, page.later_batch) == (7, 0.9, LATER)
+    assert page.log_entries == first
+    assert (made.metrics.total_changes, made.metrics.average_confidence, made.metrics.uploaded_again) == (7, 0.9, 1)
+    assert "1 page was uploaded again since" in check_page(report_page(made)).words
+
+
+def test_the_optimisation_of_an_older_batch_that_ended_late_is_not_this_ones() -> None:
+    late = [*processed(T1, "batch_20260101_030405", 5), *processed(T2, BATCH, 2, confidence=1)]
+    [page] = report({"p": done(T1, T2)}, logs={"p": late}).pages
+    assert (page.changes, page.confidence) == (2, 1.0)
+    assert page.log_entries == late[2:]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        processed(T2, LATER, 3),
+        processed(T2, BATCH, "many", confidence="high"),
+        [LogEntry(T1, "info", "upload", "stored", {"batch_id": 7}), LogEntry(T1, "warn", "optimise", "no answer")],
+        [LogEntry(T1, "info", "optimise", "odd", {}), LogEntry(T1, "info", "queue", "waits")],
+    ],
+)
+def test_where_nobody_knows_what_changed_no_number_is_said(entries: list[LogEntry]) -> None:
+    later = {page: PageStatus("uploaded", LATER, NOW) for page in "pq"}
+    made = report({page: done(T1, T2) for page in "pq"}, later, dict.fromkeys("pq", entries))
+    said = as_json(made)
+    assert not {"total_changes", "average_confidence"} & said["metrics"].keys()
+    assert not {"changes", "confidence"} & said["pages"][0].keys()
+    assert "2 pages were uploaded again since" in check_page(report_page(made)).words
+
+
+@pytest.mark.parametrize(
+    ("page", "status", "error"),
+    [
+        (BatchPage("failed", error="no status"), None, ("no status", "upload_failed")),
+        (BatchPage("failed", uploaded=T0, error="odd"), None, ("odd", "unknown")),
+        (BatchPage("failed", uploaded=T0), PageStatus("failed", BATCH, T2), ("", "unknown")),
+        (
+            BatchPage("failed", uploaded=T0, error="short"),
+            PageStatus("failed", BATCH, T2, error=StatusError("long", "timeout", T2)),
+            ("long", "timeout"),
+        ),
+        (BatchPage("failed", uploaded=T0, error="before"), PageStatus("queued", BATCH, T2), None),
+        (BatchPage("queued", uploaded=T0, error="the last try"), None, ("the last try", "unknown")),
+    ],
+)
+def test_an_error_has_a_message_and_a_code(
+    page: BatchPage, status: PageStatus | None, error: tuple[str, str] | None
+) -> None:
+    [made] = report({"p": page}, {"p": status} if status else {}).pages
+    assert (None if made.error is UNSET else (made.error.message, made.error.code)) == error
+
+
+# --- the figures --------------------------------------------------------------------------------------
+
+
+def test_an_empty_batch_has_figures_too() -> None:
+    assert as_json(report({}).metrics) == {
+        "total_pages": 0,
+        "success_rate": 0.0,
+        "total_changes": 0,
+        "states": {},
+        "failures": {},
+    }
+
+
+def test_figures_are_over_the_pages_that_have_them() -> None:
+    pages = {f"p{n}": done(T0, at(60 + n)) for n in range(1, 21)}
+    pages |= {"f": BatchPage("failed", uploaded=T0, started=T0, completed=at(119)), "u": BatchPage("failed")}
+    statuses = {f"p{n}": PageStatus("done", BATCH, NOW, result=Result(at(60 + n), True, n, 0.5)) for n in (1, 2)}
+    statuses["f"] = PageStatus("failed", BATCH, NOW, error=StatusError("slow", "timeout", NOW))
+    assert as_json(report(pages, statuses).metrics) == {
+        "total_pages": 22,
+        "success_rate": 0.9091,
+        "average_time_ms": 10_500,
+        "p50_time_ms": 10_000,
+        "p95_time_ms": 19_000,
+        "total_changes": 3,
+        "average_confidence": 0.5,
+        "states": {"done": 20, "failed": 2},
+        "failures": {"timeout": 1, "upload_failed": 1},
+    }
+
+
+STATUS = st.builds(
+    PageStatus,
+    st.sampled_from(get_args(PageState)),
+    st.sampled_from([BATCH, "other"]),
+    st.sampled_from([BEFORE, T1, NOW, "", "yesterday"]),
+    result=st.just(UNSET)
+    | st.builds(Result, st.sampled_from([T1, "?"]), st.booleans(), st.integers(0, 9), st.floats(0, 1)),
+    error=st.just(UNSET) | st.builds(StatusError, st.text(), st.text(), st.just(T1)),
+)
+TIME = st.just(UNSET) | st.sampled_from([BEFORE, T0, T1, T2, "", "2026-01-02", "2026-01-02T03:04:05"])
+PAGE = st.builds(
+    BatchPage,
+    st.sampled_from(get_args(PageState)),
+    uploaded=TIME,
+    started=TIME,
+    completed=TIME,
+    error=st.just(UNSET) | st.text(),
+)
+
+
+@given(st.dictionaries(st.text(), PAGE, max_size=8), st.dictionaries(st.text(), STATUS, max_size=8))
+def test_any_batch_has_a_report_that_is_json_without_nulls(
+    pages: dict[str, BatchPage], statuses: dict[str, PageStatus]
+) -> None:
+    made = report(pages, statuses)
+    said = as_json(made)
+    assert "null" not in re.sub(r'"(?:[^"\\]|\\.)*"', "", json.dumps(said))
+    assert 0 <= said["metrics"]["success_rate"] <= 1
+    assert sum(said["metrics"]["states"].values()) == len(said["pages"]) == len(pages)
+    check_page(report_page(made))
+
+
+# --- the page to read ---------------------------------------------------------------------------------
+
+
+class Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.words = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words += data + " "
+
+
+def check_page(page: str) -> Reader:
+    """Assert that a page is whole, loads nothing and runs nothing."""
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    assert not reader.tags & {"script", "link", "img", "iframe", "object", "embed", "a", "image", "use", "base", "form"}
+    assert not [name for name, _ in reader.attributes if name.startswith("on") or name in ("href", "src", "style")]
+    assert "default-src 'none'" in page
+    assert not re.search(r"url\(|@import|https?:", page.partition("</style>")[0])
+    return reader
+
+
+def test_the_page_shows_figures_charts_and_each_page_with_its_log() -> None:
+    failed = PageStatus("failed", BATCH, T2, error=StatusError("no answer", "timeout", T2))
+    made = report(
+        {"page_a": done(T1, T2), "page_b": BatchPage("failed", uploaded=T0)},
+        {"page_b": failed, "page_a": PageStatus("done", BATCH, T2, result=Result(T2, True, 7, 0.9))},
+        {"page_b": [LogEntry(T1, "error", "optimise", "gave up")]},
+        {"page_a": "dist/a.html"},
+    )
+    reader = check_page(report_page(made))
+    for said in (
+        BATCH,
+        "processing",
+        "50.0%",
+        "1.0 s",
+        "dist/a.html",
+        "page_b",
+        "no answer (timeout)",
+        "gave up",
+        "0.90",
+    ):
+        assert said in reader.words
+    assert ("aria-label", "1 done, 1 failed") in reader.attributes
+    assert {"svg", "rect", "table", "details"} <= reader.tags
+    assert "prefers-color-scheme: dark" in report_page(made)
+
+
+def test_a_page_of_nothing_says_so() -> None:
+    reader = check_page(report_page(report({})))
+    assert "No page has a time yet." in reader.words
+    assert ("aria-label", "no pages") in reader.attributes
+
+
+def test_a_batch_of_instant_pages_can_be_drawn() -> None:
+    assert "0 ms; p50 0 ms" in check_page(report_page(report({"p": done(T1, T1)}))).words
+
+
+def test_times_that_are_close_have_a_column_a_millisecond() -> None:
+    chart = times_chart([3, 3, 4, 6])
+    assert re.findall("<title>([^<p]*)</title>", chart) == ["3 ms: 2", "4 ms: 1", "5 ms: 0", "6 ms: 1"]
+    assert "3 ms to 6 ms; p50 3 ms" in chart
+
+
+@given(st.lists(st.integers(0, 10**7), min_size=1, max_size=60))
+def test_every_page_stands_in_one_column_of_the_chart(times: list[int]) -> None:
+    columns = re.findall("<title>([^<p]*): ([0-9]+)</title>", times_chart(times))
+    assert sum(int(number) for _, number in columns) == len(times)
+    assert len(columns) <= min(24, max(times) - min(times) + 1)
+
+
+@given(st.integers(0, 2000), st.integers(0, 100))
+def test_no_two_columns_say_the_same_of_times_in_milliseconds(shortest: int, more: int) -> None:
+    columns = re.findall("<title>([^<p]*): [0-9]+</title>", times_chart([shortest, shortest + more]))
+    assert shortest + more > 999 or len(set(columns)) == len(columns)
+
+
+HOSTILE = "</style></title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>&lt;\x00\x1b[31m\u202egnp.exe"
+
+
+def test_whatever_a_page_says_is_words() -> None:
+    status = PageStatus("failed", BATCH, T2, error=StatusError(HOSTILE, HOSTILE, T2))
+    pages = {HOSTILE: BatchPage("failed", uploaded=T0, error=HOSTILE)}
+    made = report(pages, {HOSTILE: status}, {HOSTILE: [LogEntry(T1, "error", HOSTILE, HOSTILE)]}, {HOSTILE: HOSTILE})
+    page = report_page(msgspec.structs.replace(made, batch_id=HOSTILE, status=HOSTILE, created=HOSTILE))
+    check_page(page)
+    assert "<script" not in page
+    assert not {"\x00", "\x1b", "\u202e"} & set(page)
+    assert r"\u202egnp.exe" in page
+
+
+def test_every_state_has_its_place_in_the_chart() -> None:
+    assert set(STATES) == set(get_args(PageState))
+    page = report_page(report({state: BatchPage(state) for state in get_args(PageState)}))
+    for state in STATES:
+        assert f".{state} {{" in page
+        assert f'class="state {state}"' in page
+
+
+@given(st.text())
+def test_markup_is_kept_and_all_else_is_escaped(words: str) -> None:
+    made = element("p", words, Markup("<b>"), title=words)
+    assert made.endswith("<b></p>")
+    reader = Reader()
+    reader.feed(made.replace("<b>", ""))
+    assert reader.tags == {"p"}
+    assert len(reader.attributes) == 1
+
+
+# --- times --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "ms"),
+    [
+        (T0, T1, 1000),
+        (T0, T0, 0),
+        (T1, T0, None),
+        ("", T1, None),
+        (T0, "", None),
+        (T0, "soon", None),
+        ("2026-01-02T03:01:00", T1, None),
+        ("2026-01-02T04:01:00+01:00", T1, 1000),
+    ],
+)
+def test_a_time_is_told_where_both_ends_are(began: str, ended: str, ms: int | None) -> None:
+    assert milliseconds(began, ended) == ms
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1), st.floats(0.01, 1))
+def test_a_percentile_is_one_of_the_times_and_the_least_that_covers_its_share(times: list[int], share: float) -> None:
+    found = percentile(times, share)
+    assert found in times
+    assert sum(each <= found for each in times) >= share * len(times) - 1e-6
+    assert sum(each < found for each in times) < share * len(times) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1_000, "1.0 s"),
+        (59_949, "59.9 s"),
+        (59_950, "1 min 0 s"),
+        (200_000, "3 min 20 s"),
+        (7_500_000, "2 h 5 min"),
+    ],
+)
+def test_times_in_words(ms: int, said: str) -> None:
+    assert in_words(ms) == said
+
+
+# --- the rate -----------------------------------------------------------------------------------------
+
+
+def rate(*seen: tuple[float, int]) -> Rate:
+    made = Rate(window=60)
+    for moment, ended in seen:
+        made.note(moment, ended)
+    return made
+
+
+def test_a_rate_needs_pages_that_ended_while_somebody_looked() -> None:
+    for nothing in (rate(), rate((0, 5)), rate((0, 5), (5, 5)), rate((0, 5), (0, 6))):
+        assert nothing.per_second is None
+        assert nothing.seconds_left(9) is None
+    assert rate((0, 5), (10, 25)).per_second == 2
+    assert rate((0, 5), (10, 25)).seconds_left(8) == 4
+
+
+def test_a_rate_is_over_the_last_minute() -> None:
+    slow_then_fast = rate((0, 0), (100, 1), (130, 31), (160, 61))
+    assert slow_then_fast.per_second == 1
+    assert rate((0, 0), (1000, 10)).per_second == 0.01, "looks may be further apart than the window"
+
+
+def test_a_retry_begins_anew() -> None:
+    assert rate((0, 0), (10, 100), (20, 50)).per_second is None
+    assert rate((0, 0), (10, 100), (20, 50), (30, 60)).per_second == 1
+
+
+def test_looks_that_see_nothing_new_do_not_make_it_slower() -> None:
+    seen = rate((0, 0), (1, 4), (1.5, 4), (1.9, 4))
+    assert (seen.per_second, seen.seconds_left(16)) == (4, 4)
+    assert rate((0, 0), (1, 4), (50, 4), (62, 4), (123, 4)).per_second is None, "nothing for a minute is no rate"

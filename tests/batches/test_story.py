@@ -1,0 +1,141 @@
+"""One page's whole story, whatever of it there is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from filled import BATCH, ENDED_AT, PROJECT, UPLOADED, Filled, run
+from msgspec import UNSET
+
+from nimbus_tasks.batches.page_detail import Place, Story, place_in, tell
+from nimbus_tasks.model import records
+from nimbus_tasks.model.errors import SettingsError, StoreError
+from nimbus_tasks.model.records import LogEntry, LogsRecord, PageRecord, QueueEntry, QueueRecord
+from nimbus_tasks.project.manifest import PageEntry, Pages
+from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
+from nimbus_tasks.publishing.plan import Held
+
+PATH = "dist/a.html"
+ID = records.page_id(PROJECT, PATH)
+CONTENT = {"engine": "html", "head": {"title": "A"}}
+DIGEST = records.digest({"path": PATH} | CONTENT)
+
+
+@pytest.fixture
+def filled() -> Filled:
+    made = Filled()
+    made.batch("queued", **{ID[5:]: "uploaded"})
+    extraction = msgspec.Raw(msgspec.json.encode(CONTENT))
+    made.put(records.page_key(PROJECT, ID), PageRecord(ID, PROJECT, BATCH, PATH, UPLOADED, extraction))
+    made.put(records.logs_key(PROJECT, ID), LogsRecord(ID, [LogEntry(ENDED_AT, "info", "upload", "stored")]))
+    return made
+
+
+def here(*paths: str, digest: str = DIGEST) -> Pages:
+    entries = {f"{path}.json": PageEntry((1, 1, 1), path, records.page_id(PROJECT, path), digest, 10) for path in paths}
+    return Pages(PROJECT, entries=entries)
+
+
+def story(filled: Filled, path: str = PATH, pages: Pages | None = None) -> Story:
+    return run(tell(filled.target, pages or here(PATH), path))
+
+
+def test_a_page_that_waits_has_a_place_a_batch_and_the_same_content(filled: Filled) -> None:
+    told = story(filled)
+    assert (told.page_id, told.source_path, told.uploaded) == (ID, PATH, UPLOADED)
+    assert told.digest.here == told.digest.there == DIGEST
+    assert told.queue == Place(1, 1, 5, UPLOADED, 0)
+    assert told.status is not UNSET
+    assert told.status.status == "uploaded"
+    assert told.batch is not UNSET
+    assert told.batch.page is not UNSET
+    assert (told.batch.batch_id, told.batch.status, told.batch.page.status) == (BATCH, "queued", "uploaded")
+    assert [entry.message for entry in told.log_entries] == ["stored"]
+
+
+@pytest.mark.parametrize("name", [ID, f"./{PATH}"])
+def test_a_page_goes_by_other_names_too(filled: Filled, name: str) -> None:
+    assert story(filled, name).source_path == PATH
+
+
+def test_a_page_that_was_optimised_keeps_what_was_made_of_it(filled: Filled) -> None:
+    record = filled.read(records.page_key(PROJECT, ID), PageRecord)
+    record.optimization = msgspec.Raw(b'{"completed": "t", "model": "rules", "changes": 2, "confidence": 1.0}')
+    filled.put(records.page_key(PROJECT, ID), record)
+    told = json.loads(msgspec.json.encode(story(filled)))
+    assert told["optimization"]["model"] == "rules"
+    assert told["digest"]["there"] == DIGEST, "what was optimised is not what was extracted"
+
+
+def test_a_page_that_was_never_sent_has_a_digest_here_only(filled: Filled) -> None:
+    told = story(filled, "dist/new.html", here(PATH, "dist/new.html", digest="9"))
+    assert json.loads(msgspec.json.encode(told)) == {
+        "page_id": records.page_id(PROJECT, "dist/new.html"),
+        "source_path": "dist/new.html",
+        "digest": {"here": "9"},
+        "log_entries": [],
+    }
+
+
+def test_a_page_that_is_gone_here_is_known_from_the_target(filled: Filled) -> None:
+    told = story(filled, pages=Pages())
+    assert (told.source_path, told.digest.here, told.digest.there) == (PATH, UNSET, DIGEST)
+
+
+def test_a_page_with_a_status_alone_has_a_story(filled: Filled) -> None:
+    del filled.store.values[records.page_key(PROJECT, ID)]
+    told = story(filled, ID, Pages())
+    assert (told.source_path, told.uploaded) == (UNSET, UNSET)
+    assert told.batch is not UNSET
+    assert told.batch.batch_id == BATCH
+
+
+def test_a_batch_that_does_not_name_the_page_is_named_still(filled: Filled) -> None:
+    filled.batch("queued", b="uploaded")
+    told = story(filled)
+    assert told.batch is not UNSET
+    assert told.batch.page is UNSET
+
+
+def test_a_path_that_nobody_knows_is_named_with_the_nearest(filled: Filled) -> None:
+    ledger = Ledger(Path(LEDGER_FILE), "sqlite")
+    ledger.begin(f"{filled.store.identity} {PROJECT}")
+    ledger.confirm([Held("page_1", "dist/about/a.html", "1", BATCH, UPLOADED, "queued")])
+    ledger.close()
+    with pytest.raises(SettingsError) as caught:
+        story(filled, "dist/ab.html")
+    assert caught.value.message == "There is no page dist/ab.html, here or at the target."
+    assert caught.value.next_step == "Nearest: dist/a.html, dist/about/a.html."
+
+
+def test_where_no_page_is_known_the_next_step_is_an_upload() -> None:
+    with pytest.raises(SettingsError, match="doit upload"):
+        run(tell(Filled().target, Pages(), "dist/a.html"))
+
+
+def test_a_page_must_be_named(filled: Filled) -> None:
+    with pytest.raises(SettingsError, match="Say which page, with --path"):
+        story(filled, "")
+
+
+def test_a_record_of_another_shape_is_one_line(filled: Filled) -> None:
+    filled.put(records.page_key(PROJECT, ID), {"page_id": ID})
+    with pytest.raises(StoreError, match="is not what the contract says"):
+        story(filled)
+
+
+def test_the_queue_is_in_the_order_in_which_pages_are_taken() -> None:
+    entries = [
+        QueueEntry("page_old", BATCH, 5, "2026-01-01", 0),
+        QueueEntry("page_new", BATCH, 5, "2026-01-03", 2),
+        QueueEntry("page_retried", BATCH, 8, "2026-01-04", 1),
+        QueueEntry("page_mid", BATCH, 5, "2026-01-02", 0),
+    ]
+    queue = QueueRecord(entries)
+    places = {entry.page_id: place_in(queue, entry.page_id) for entry in entries}
+    assert [each.place for each in places.values() if each] == [2, 4, 1, 3]
+    assert places["page_new"] == Place(4, 4, 5, "2026-01-03", 2)
+    assert place_in(queue, "page_other") is None

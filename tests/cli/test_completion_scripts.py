@@ -1,0 +1,54 @@
+"""The scripts for shells: whatever a task's texts hold, they stay texts."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stories import shells
+
+from nimbus_tasks.cli.completion import bash, fish, zsh
+from nimbus_tasks.cli.completion.tasks import Completed, completed
+from nimbus_tasks.cli.option_errors import Option
+
+SCRIPTS = {"bash": bash.script, "zsh": zsh.script, "fish": fish.script}
+#: What means something to one shell or another.
+TEXTS = st.text("ab '\"\\:[]$`(){};&|<>!#%*?~\u00e9", max_size=20)
+
+
+def task(line: str, help_text: str) -> Completed:
+    options = [
+        Option("limit", int, (), help_text),
+        Option("force", bool, (), help_text),
+        Option("folder", str, (), help_text),
+        Option("shell", str, ("bash", "zsh"), help_text),
+    ]
+    return completed("nimbus:upload", line, options)
+
+
+@pytest.mark.parametrize("shell", SCRIPTS)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(line=TEXTS, help_text=TEXTS)
+def test_a_script_is_one_that_the_shell_can_read(shell: str, line: str, help_text: str) -> None:
+    script = SCRIPTS[shell]([task(line, help_text)])
+    assert "@" not in script.replace('"$@"', "").replace('"${(@)words', "").replace("[@]", "")
+    if program := shells.find(shell):
+        read = subprocess.run(
+            [program, "-n"],
+            input=script,
+            capture_output=True,
+            text=True,
+            env=shells.libraries(),
+            timeout=30,
+            check=False,
+        )
+        assert (read.returncode, read.stderr) == (0, "")
+
+
+def test_options_with_values_files_and_choices_are_told_apart() -> None:
+    limit, force, folder, shell = task("", "").options
+    assert [each.takes_value for each in (limit, force, folder, shell)] == [True, False, True, True]
+    assert [each.takes_path for each in (limit, force, folder, shell)] == [False, False, True, False]
+    assert shell.choices == ("bash", "zsh")

@@ -1,0 +1,198 @@
+"""A look at the files that were told of finds what a look at all files finds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from nimbus_tasks.cli.watch.scanner import Looking, identity, role_of
+from nimbus_tasks.pipeline.pipeline import Pipeline
+from nimbus_tasks.project import manifest
+from nimbus_tasks.project.settings import PROJECT_FILE, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = '<!doctype html><html lang="en"><head><title>{0}</title></head><body><main><h1>{0}</h1></main></body></html>'
+SETTINGS = (
+    '[project]\nid = "proj_0123456789ab"\nname = "x"\ncreated = "2026-01-02T03:04:05.678Z"\n[source]\nfolder = "dist"\n'
+)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = Path.cwd()
+    yield
+    os.chdir(before)
+
+
+class _Silent:
+    def advance(self, steps: int = 1) -> None:
+        pass
+
+
+def bring_up_to_date(pipeline: Pipeline) -> None:
+    if not pipeline.sources.nothing_to_do:
+        pipeline.extract(lambda _: contextlib.nullcontext(_Silent()))
+    if not pipeline.map_files.nothing_to_do:
+        pipeline.validate(lambda _: contextlib.nullcontext(_Silent()))
+
+
+def state() -> tuple[object, object]:
+    """Return what the manifests and the maps say, less the times."""
+    sources, pages = manifest.read_sources(Path()), manifest.read_pages(Path())
+    known = {path: msgspec.structs.replace(entry, stamp=(0, 0, 0)) for path, entry in sources.entries.items()}
+    judged = {path: msgspec.structs.replace(entry, stamp=(0, 0, 0)) for path, entry in pages.entries.items()}
+    maps = {str(path): path.read_bytes() for path in Path(".nimbus/maps").rglob("*.json")}
+    return (known, sources.odd), (judged, pages.site, pages.invalid, maps)
+
+
+def write(path: str, text: str) -> None:
+    file = Path(path)
+    if file.is_dir():
+        shutil.rmtree(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    file.write_text(text)
+
+
+def edit(kind: str, name: str) -> set[str]:
+    """Change something below `dist`; return the paths that the operating system tells of."""
+    path = f"dist/{name}.html"
+    existed = os.path.lexists(path)
+    if kind == "write":
+        write(path, PAGE.format(f"{name} {os.urandom(4).hex()}"))
+    elif kind == "break":
+        write(path, "<html><body><main><p>No title.</p></main></body></html>")
+    elif kind == "link":
+        Path(path).unlink(missing_ok=True)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).symlink_to("a.html")
+    elif kind == "remove" and existed:
+        Path(path).unlink()
+    elif kind == "move folder" and Path("dist/deep").is_dir() and not Path("dist/moved").exists():
+        Path("dist/deep").rename("dist/moved")
+        return {"dist/deep", "dist/moved"}
+    return {path}
+
+
+edits = st.tuples(
+    st.sampled_from(["write", "write", "break", "link", "remove", "move folder"]),
+    st.sampled_from(["a", "b", "c", "deep/d", "deep/e", "new/f"]),
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(edits, min_size=1, max_size=4), min_size=1, max_size=4))
+@example([[("link", "b")], [("remove", "a")]])
+@example([[("link", "b"), ("remove", "a")], [("write", "a")]])
+def test_after_any_edits_the_state_is_that_of_a_fresh_full_run(bursts: list[list[tuple[str, str]]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        write(PROJECT_FILE, SETTINGS)
+        for name in ("a", "b", "deep/d"):
+            edit("write", name)
+        watched = Pipeline()
+        looking = Looking(watched)
+        source = watched.settings.source
+        looking.look(looking.means((), source), removals=True)
+        bring_up_to_date(watched)
+        looking.note_maps()
+        for burst in bursts:
+            told = set[str]()
+            for kind, name in burst:
+                told |= edit(kind, name)
+            look = looking.means(told, source)
+            looking.look(look, removals=True)
+            bring_up_to_date(watched)
+            looking.note_maps()
+        seen = state()
+        shutil.rmtree(".nimbus/manifest")
+        bring_up_to_date(Pipeline())
+        assert state() == seen
+        os.chdir("/")
+
+
+def test_what_is_missing_counts_as_gone_only_where_removals_are_asked_for(tmp_path: Path) -> None:
+    os.chdir(tmp_path)
+    write(PROJECT_FILE, SETTINGS)
+    for name in ("a", "b"):
+        edit("write", name)
+    write(".nimbus/maps/other.json", "{}")
+    pipeline = Pipeline()
+    looking = Looking(pipeline)
+    source = pipeline.settings.source
+    assert looking.look(looking.means((), source), removals=False) == 0
+    bring_up_to_date(pipeline)
+    looking.note_maps()
+    Path("dist/a.html").unlink()
+    Path(".nimbus/maps/other.json").unlink()
+    told = {"dist/a.html", ".nimbus/maps/other.json"}
+    assert looking.look(looking.means(told, source), removals=False) == 2
+    assert pipeline.sources.gone == pipeline.map_files.gone == ()
+    looking.forget()
+    assert looking.look(looking.means((), source), removals=True) == 0
+    assert pipeline.sources.gone == ("dist/a.html",)
+    assert pipeline.map_files.gone == (".nimbus/maps/other.json",)
+
+
+def test_a_page_that_is_being_written_stays_as_it_was_and_is_looked_at_again(tmp_path: Path) -> None:
+    os.chdir(tmp_path)
+    write(PROJECT_FILE, SETTINGS)
+    edit("write", "a")
+    pipeline = Pipeline()
+    looking = Looking(pipeline)
+    source = pipeline.settings.source
+    looking.look(looking.means((), source), removals=True)
+    bring_up_to_date(pipeline)
+    Path("dist/a.html").write_bytes(b"")
+    looking.look(looking.means({"dist/a.html"}, source), removals=True)
+    assert looking.unfinished == ("dist/a.html",)
+    assert pipeline.sources.nothing_to_do
+
+
+@pytest.mark.parametrize(
+    ("path", "role"),
+    [
+        ("dist/a.html", "page"),
+        ("dist/deep/a.html", "page"),
+        ("dist/.hidden.html", "page"),
+        ("dist/.git/a.html", "other"),
+        ("dist/deep/.git/a.html", "other"),
+        ("dist/a.css", "other"),
+        ("other/a.html", "other"),
+        (PROJECT_FILE, "settings"),
+        (".nimbus/maps/dist/a.html.json", "map"),
+        (".nimbus/maps/.git/a.json", "other"),
+        (".nimbus/maps/.123.tmp", "other"),
+        (".nimbus/kv.db", "other"),
+    ],
+)
+def test_a_path_says_what_it_is(path: str, role: str) -> None:
+    assert role_of(Source(folder="dist"))(path) == role
+
+
+def test_the_project_itself_can_be_the_source() -> None:
+    role = role_of(Source(folder="."))
+    assert [role(path) for path in ("a.html", "deep/a.html", ".git/a.html")] == ["page", "page", "other"]
+
+
+def test_without_a_source_folder_there_are_only_maps() -> None:
+    role = role_of(Source(folder=""))
+    assert [role(path) for path in ("a.html", ".nimbus/maps/a.json")] == ["other", "map"]
+
+
+def test_a_folder_that_was_made_anew_is_another_one(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    assert identity(str(tmp_path / "one")) != identity(str(tmp_path / "two"))
+    assert (identity(""), identity(str(tmp_path / "none"))) == (0, -1)

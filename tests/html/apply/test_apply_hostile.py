@@ -1,0 +1,45 @@
+"""Pages made to take long take no longer than large ones."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from applying import blocks_of, change
+
+from nimbus_tasks.html.apply import apply_changes
+from nimbus_tasks.html.extract import Rules, Skipped, extract
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div>a" * 250 + "<b>a" * 20_000,
+        "<p>a</p>" * 20_000,
+        "<p>" + "<b>a</b> " * 20_000,
+        "<p>" + "&amp; " * 100_000,
+        "<p>" + "a<br>" * 20_000,
+        "<p>a" + "<!--" * 100_000,
+        "<p>a" + "</" * 100_000,
+        "<p>a " + "< " * 100_000,
+        "<p>a" + "<b " * 100_000,
+        "<p>a" + "<title>" * 50_000,
+        "<p>a<script>" + "<!--<script>" * 50_000,
+        "<p>a" + "<svg><![CDATA[x]]></svg>" * 10_000,
+        "<p>a" + "<table>b" * 250,
+        "<p>a" + "<img>" * 10_000,
+        "<pre>" + " " * 500_000 + "a",
+        "<p>a" + "&" * 200_000,
+    ],
+    ids=lambda html: f"{html[:24]}...",
+)
+def test_hostile_pages(html: str) -> None:
+    page = extract("a", html.encode(), Rules())
+    if isinstance(page, Skipped):
+        pytest.fail(f"the page is to be read, but {page.reason}")
+    blocks = blocks_of(page)
+    some = range(0, len(blocks), 1 + len(blocks) // 50)
+    begun = time.process_time()
+    done = apply_changes(html.encode(), page, [change(page, n, f"{blocks[n].content} b") for n in some])
+    assert time.process_time() - begun < 10
+    assert len(done.applied) + len(done.refused) == len(some)

@@ -1,0 +1,47 @@
+"""Which words stay is found in texts of any length."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+
+import pytest
+from applying import changed
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nimbus_tasks.html.apply import word_diff as words
+from nimbus_tasks.html.apply.word_diff import rewrites, split
+
+TEXTS = st.lists(st.sampled_from(["a", "b", "c,", "(d)", "é", "時計"]), max_size=12).map(" ".join)
+
+
+@pytest.mark.parametrize("longest", [0, 4000])
+@given(TEXTS, TEXTS)
+def test_rewrites_make_one_text_the_other(longest: int, before: str, after: str) -> None:
+    old, new = split(before, exact=False), split(after, exact=False)
+    limit, words._MOST_COMPARED = words._MOST_COMPARED, longest
+    try:
+        found = rewrites(old, new)
+    finally:
+        words._MOST_COMPARED = limit
+    said = [word.said for word in old]
+    for rewrite in reversed(found):
+        said[rewrite.first : rewrite.last] = [word.said for word in rewrite.words]
+    assert said == [word.said for word in new]
+    assert bool(found) == (before != after)
+
+
+def test_exact_words_are_all_of_the_text() -> None:
+    text = " a\n\tb, c\u00a0 d "
+    assert "".join(word.said for word in split(text, exact=True)) == text
+
+
+def test_long_texts_take_no_longer_than_they_are_large() -> None:
+    many = [f"w{n}" for n in range(50_000)]
+    shuffled = Random(1).sample(many, len(many))
+    begun = time.process_time()
+    html = changed(f"<p>{' '.join(many)}<pre>{'<b>x</b> ' * 5000}</pre>", 0, " ".join(shuffled))
+    assert f"<p>{' '.join(shuffled)}<pre>" in html
+    changed(f"<p>a<pre>{'<b>x</b> ' * 5000}</pre>", 1, "y " + "x " * 4999)
+    assert time.process_time() - begun < 20

@@ -1,0 +1,79 @@
+"""Free facts: the page's own word beats a selector, that a path, that a constant."""
+
+from __future__ import annotations
+
+import pytest
+from reading import read
+
+from nimbus_tasks.html.extract import Rules, RulesError, check_rules, extract
+
+
+def from_path(path: str, *patterns: str) -> object:
+    return extract(path, b"<p>a", Rules(patterns=patterns)).dimensions
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "expected"),
+    [
+        ("a/rolex-repair.html", "a/{brand}-{service}.html", {"brand": "rolex", "service": "repair"}),
+        ("a/rolex-watch-repair.html", "a/{brand}-{service}.html", {"brand": "rolex", "service": "watch-repair"}),
+        ("a/b/c.html", "a/{x}.html", {}),
+        ("a/b/c.html", "{x}/{y}/c.html", {"x": "a", "y": "b"}),
+        ("a/-repair.html", "a/{brand}-repair.html", {}),
+        ("a/b+(c).html", "a/{x}+(c).html", {"x": "b"}),
+        ("x/a/b.html", "a/{x}.html", {}),
+        ("a/b\nc.html", "a/{my name}.html", {"my name": "b\nc"}),
+    ],
+)
+def test_a_pattern_reads_the_path(path: str, pattern: str, expected: dict[str, str]) -> None:
+    assert from_path(path, pattern) == expected
+
+
+def test_the_first_pattern_that_fits_wins() -> None:
+    assert from_path("a/b.html", "c/{x}.html", "a/{y}.html", "{z}/b.html") == {"y": "b"}
+
+
+def test_selectors_read_the_page() -> None:
+    html = "<meta name=x content=' c '><p class=a>b <i>d</i><p class=a>e<p class=f> <p>g"
+    selectors = {"one": ".a", "two": "meta[name=x]", "three": ".f", "four": ".none"}
+    assert read(html, selectors=selectors).dimensions == {"one": "b d", "two": "c"}
+
+
+def test_the_closer_to_the_page_the_stronger() -> None:
+    rules = Rules(
+        patterns=("{a}-{b}-{c}-{d}",),
+        selectors={"b": "p", "c": "p"},
+        constants={"a": "constant", "e": "constant"},
+    )
+    page = extract("1-2-3-4", b"<meta name='nimbus:c' content=meta><p>text", rules)
+    assert page.dimensions == {"a": "1", "b": "text", "c": "meta", "d": "4", "e": "constant"}
+    assert page.head == {}
+
+
+def test_dimensions_can_come_from_hidden_parts() -> None:
+    assert read("<p>a<script id=x>b</script>", selectors={"x": "#x"}).dimensions == {"x": "b"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        (Rules(main="p["), "main: 'p['"),
+        (Rules(ignore=(".a", "..")), "ignore: '..'"),
+        (Rules(selectors={"x": ""}), "the selector of 'x': ''"),
+        (Rules(patterns=("a/{b.html",)), "'a/{b.html' has a brace without its partner"),
+        (Rules(patterns=("a/{}.html",)), "'a/{}.html' has a pair of braces without a name"),
+        (Rules(patterns=("{a}/{a}",)), "'{a}/{a}' has a name twice"),
+        (Rules(patterns=("a.html",)), "'a.html' has no name in braces"),
+        (Rules(fold=-1), "fold is -1"),
+    ],
+)
+def test_rules_that_no_page_can_be_read_with_are_named(rules: Rules, named: str) -> None:
+    with pytest.raises(RulesError) as error:
+        check_rules(rules)
+    assert named in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_good_rules_pass() -> None:
+    check_rules(Rules())
+    check_rules(Rules(main="main, #x", ignore=(".a > b",), patterns=("{a}/b",), selectors={"c": "d"}))

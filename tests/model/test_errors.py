@@ -1,0 +1,62 @@
+"""What every error promises to who tells it to a user, and to another process."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from nimbus_tasks.model import errors
+from nimbus_tasks.model.errors import (
+    NimbusError,
+    NoProjectError,
+    RefusedError,
+    StoreError,
+    TooMuchError,
+    TooSlowError,
+    TransientError,
+)
+
+PLAIN = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, NimbusError) and kind is not NoProjectError
+]
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_an_error_survives_the_way_to_another_process(kind: type[NimbusError]) -> None:
+    sent = kind("What is wrong.", "What to do.")
+    came = pickle.loads(pickle.dumps(sent))
+    assert type(came) is kind
+    assert (came.message, came.next_step, str(came)) == (sent.message, sent.next_step, "What is wrong. What to do.")
+
+
+def test_the_one_without_words_of_its_own_survives_too() -> None:
+    assert str(pickle.loads(pickle.dumps(NoProjectError()))) == "No project here. Run: doit nimbus:project:init"
+
+
+@pytest.mark.parametrize("wait", [None, 0.0, 17.5])
+@pytest.mark.parametrize("kind", [TransientError, TooSlowError])
+def test_how_long_to_wait_travels_along(kind: type[TransientError], wait: float | None) -> None:
+    error = kind.after(wait, "Busy.")
+    came = pickle.loads(pickle.dumps(error))
+    assert (type(came), came.wait, str(came)) == (kind, wait, "Busy.")
+
+
+def test_an_error_that_says_nothing_of_waiting_asks_for_none() -> None:
+    TransientError.after(5, "Busy.")
+    assert TransientError("Busy.").wait is None, "one error's wait is not another's"
+
+
+def test_what_is_worth_a_try_and_what_is_too_much_are_told_apart() -> None:
+    assert issubclass(TooSlowError, TransientError)
+    assert issubclass(TooMuchError, RefusedError)
+    assert not issubclass(RefusedError, TransientError)
+    assert all(issubclass(kind, StoreError) for kind in (TransientError, RefusedError))
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_nothing_could_be_done_unless_an_error_says_otherwise(kind: type[NimbusError]) -> None:
+    assert kind("Wrong.").exit_status == 2
+    assert str(kind("Wrong.")) == "Wrong."

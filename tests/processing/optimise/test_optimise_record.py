@@ -1,0 +1,77 @@
+"""From a page record to what an optimiser is given, and errors that carry what became of a page."""
+
+from __future__ import annotations
+
+import pickle
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from nimbus_tasks.model.errors import TransientError
+from nimbus_tasks.model.records import Block, PageRecord
+from nimbus_tasks.processing.optimise import Change
+from nimbus_tasks.processing.optimise.attempt import failure_of
+from nimbus_tasks.processing.optimise.errors import HaltError, LaterError, NeverError
+from nimbus_tasks.processing.optimise.page_input import page_of
+
+
+def record(extraction: bytes) -> PageRecord:
+    return PageRecord(
+        "page_0123456789ab", "proj_0123456789ab", "batch_20240902_134500", "dist/a.html", "2024", Raw(extraction)
+    )
+
+
+def test_blocks_come_in_document_order_with_the_head_and_the_tone() -> None:
+    extraction = {
+        "engine": "html",
+        "main_selector": "main",
+        "head": {"title": "Watches"},
+        "above_fold_blocks": [{"id": "block-0", "type": "h1", "content": "Repair", "attributes": {"id": "a"}}],
+        "rest_of_page_blocks": [{"id": "block-1", "type": "p", "content": "Words", "ours": 1}],
+        "selector_map": {},
+        "unknown": [1],
+    }
+    page = page_of(record(msgspec.json.encode(extraction)), "friendly")
+    assert page.blocks == (Block("block-0", "h1", "Repair", {"id": "a"}), Block("block-1", "p", "Words"))
+    assert (page.page_id, page.source_path, page.head) == ("page_0123456789ab", "dist/a.html", {"title": "Watches"})
+    assert (page.main_selector, page.tone) == ("main", "friendly")
+
+
+def test_a_block_that_could_be_taken_for_the_head_is_left_out() -> None:
+    blocks = [{"id": name, "type": "p", "content": "Words"} for name in ("title", "metaDescription", "x")]
+    extraction = {"head": {}, "above_fold_blocks": blocks, "rest_of_page_blocks": []}
+    assert [block.id for block in page_of(record(msgspec.json.encode(extraction))).blocks] == ["x"]
+
+
+@pytest.mark.parametrize("extraction", [b"", b"[]", b"{}", b'{"head": 1}', b"\xff", b'"\xff"'])
+def test_a_record_that_cannot_be_read_fails_for_good(extraction: bytes) -> None:
+    with pytest.raises(NeverError) as raised:
+        page_of(record(extraction))
+    assert raised.value.code == "unreadable_page"
+    assert "page_0123456789ab" in str(raised.value)
+
+
+def test_errors_say_whether_another_try_can_help() -> None:
+    later, never = LaterError("timeout", "Too slow.", "Wait."), NeverError("bad_answer", "Nonsense.")
+    assert isinstance(later, TransientError)
+    assert (failure_of(later).code, failure_of(later).final) == ("timeout", False)
+    assert (failure_of(never).code, failure_of(never).final) == ("bad_answer", True)
+
+
+def test_errors_survive_another_process() -> None:
+    halt = HaltError("spend_cap", "Spent.", "Raise it.")
+    for error in (LaterError("timeout", "Too slow.", "Wait."), NeverError("bad_answer", "Nonsense."), halt):
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), copy.code, str(copy)) == (type(error), error.code, str(error))
+
+
+def test_a_change_leaves_out_a_type_that_stays() -> None:
+    change = Change("block-0", "p", "a  b", "a b", "Why.")
+    assert msgspec.json.decode(msgspec.json.encode(change)) == {
+        "id": "block-0",
+        "type": "p",
+        "content": "a  b",
+        "optimized_content": "a b",
+        "reason": "Why.",
+    }

@@ -1,0 +1,231 @@
+"""A queue in memory with pages in it, as an upload leaves it, and a worker process's parts over it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from backends.kv.memory import MemoryStore
+
+from nimbus_tasks.backends.kv import Limits, Traits
+from nimbus_tasks.model import records
+from nimbus_tasks.model.errors import NimbusError
+from nimbus_tasks.model.records import (
+    BatchPage,
+    BatchRecord,
+    BatchSummary,
+    PageMetadata,
+    PageRecord,
+    PageStatus,
+    QueueEntry,
+    QueueRecord,
+)
+from nimbus_tasks.processing.commit import Commit
+from nimbus_tasks.processing.intake import Intake
+from nimbus_tasks.processing.kv_queue import LocalQueue
+from nimbus_tasks.processing.leases import Claims
+from nimbus_tasks.processing.lost_uploads import Overwritten
+from nimbus_tasks.processing.optimise import Change, Optimised
+from nimbus_tasks.processing.optimise.attempt import RecordOptimiser
+from nimbus_tasks.processing.optimise.errors import HaltError
+from nimbus_tasks.processing.options import Ask, Stop
+from nimbus_tasks.processing.recorder import Recorder
+from nimbus_tasks.processing.release import Returning
+from nimbus_tasks.processing.results import Ended
+from nimbus_tasks.processing.schedule import seconds_of
+from nimbus_tasks.processing.worker import Shift
+from nimbus_tasks.project.settings import ProcessSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from nimbus_tasks.processing.optimise import Page
+    from nimbus_tasks.processing.queue import Outlook
+
+PROJECT = "proj_0123456789ab"
+BATCH, NEWER = "batch_20260102_030405", "batch_20260103_030405"
+UPLOADED, LATER = "2026-01-02T03:04:05.000Z", "2026-01-03T03:04:05.000Z"
+PAGES = ("page_00000000000a", "page_00000000000b", "page_00000000000c")
+A, B, C = PAGES
+NOW = seconds_of(LATER)
+
+CHANGES = (
+    Change("title", "title", "Watches", "Watch repair", "It says what the page is about."),
+    Change("block-0", "h3", "By hand", "By hand", "No level is left out.", "h2"),
+)
+
+_encode = msgspec.json.encode
+
+
+class PageError(NimbusError):
+    def __init__(self, code: str = "timeout", *, final: bool = False) -> None:
+        super().__init__("It took too long.")
+        self.code, self.final = code, final
+
+
+class Scripted:
+    """An optimiser that does what it is told for a page, once for each try, and then optimises it."""
+
+    def __init__(self) -> None:
+        self.script: dict[str, list[Callable[[], Any]]] = {}
+        self.begun: list[str] = []
+
+    name = "scripted"
+
+    async def optimise(self, page: Page) -> Optimised:
+        self.begun.append(page.page_id)
+        for step in self.script.get(page.page_id, [])[:1]:
+            self.script[page.page_id].pop(0)
+            done = step()
+            if asyncio.iscoroutine(done):
+                await done
+        return Optimised(CHANGES, 0.5, "scripted")
+
+    async def close(self) -> None: ...
+
+
+def failing(code: str = "timeout", *, final: bool = False) -> Callable[[], Any]:
+    def fail() -> None:
+        raise PageError(code, final=final)
+
+    return fail
+
+
+def halting() -> Callable[[], Any]:
+    def halt() -> None:
+        raise HaltError("quota", "There is no money left.", "Look at its billing page.")
+
+    return halt
+
+
+class Told:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.pages: list[Ended] = []
+        self.idled: list[tuple[Outlook, int]] = []
+        self.stopped = 0
+
+    def working(self, pages: int) -> None: ...
+
+    def ended(self, page: Ended) -> None:
+        self.pages.append(page)
+
+    def idle(self, outlook: Outlook, doubts: int) -> None:
+        self.idled.append((outlook, doubts))
+
+    def stopping(self, pages: int, seconds: float, by: signal.Signals) -> None:
+        self.stopped += 1
+
+    def endings(self) -> dict[str, str]:
+        return {page.page_id: page.ending for page in self.pages}
+
+
+class Rig:
+    """A store with three pages that wait, and what processes them. `now` is what all clocks say."""
+
+    def __init__(self, folder: Path, traits: Traits | None = None, **chosen: Any) -> None:
+        self.store = MemoryStore(Limits(100, 1 << 20, 100), traits)
+        self.folder = folder
+        self.now = NOW
+        self.optimiser = Scripted()
+        self.told, self.stop = Told(), Stop()
+        self.chosen = ProcessSettings(**{"look": 0.02, "flush": 0.01, "grace": 0.1, **chosen})
+        self.fill()
+
+    def clock(self) -> str:
+        return records.timestamp(datetime.fromtimestamp(self.now, UTC))
+
+    # --- what an upload does --------------------------------------------------------------------------
+
+    def fill(self) -> None:
+        for page in PAGES:
+            self.upload(page)
+        self.put(records.queue_key(PROJECT), QueueRecord([entry(page) for page in PAGES]))
+        pages = {page: BatchPage("uploaded", UPLOADED) for page in PAGES}
+        self.put_batch(BatchRecord(BATCH, PROJECT, UPLOADED, 3, "queued", pages, BatchSummary(0, 0, 3, 0)))
+
+    def upload(self, page: str, batch_id: str = BATCH, uploaded: str = UPLOADED) -> None:
+        """Store a page and its status, as the first half of an upload does."""
+        extraction = {
+            "engine": "html",
+            "head": {"title": f"{page} {uploaded}"},
+            "above_fold_blocks": [{"id": "block-0", "type": "h3", "content": "By hand"}],
+            "rest_of_page_blocks": [],
+            "own": [1, 2],
+        }
+        record = PageRecord(page, PROJECT, batch_id, f"dist/{page}.html", uploaded, msgspec.Raw(_encode(extraction)))
+        digest = records.digest({"path": record.source_path} | extraction)
+        key = records.page_key(PROJECT, page)
+        self.put(key, record)
+        self.store.metadata[key] = _encode(PageMetadata(batch_id, uploaded, digest))
+        self.put(records.status_key(PROJECT, page), PageStatus("uploaded", batch_id, uploaded))
+
+    def put(self, key: str, record: object) -> None:
+        self.store.values[key] = _encode(record)
+        self.store.metadata.setdefault(key, b"")
+
+    def put_batch(self, batch: BatchRecord) -> None:
+        self.put(records.batch_key(PROJECT, batch.batch_id), batch)
+
+    def put_status(self, page: str, status: PageStatus) -> None:
+        self.put(records.status_key(PROJECT, page), status)
+
+    # --- what is there --------------------------------------------------------------------------------
+
+    def record(self, page: str) -> dict[str, Any]:
+        return msgspec.json.decode(self.store.values[records.page_key(PROJECT, page)])
+
+    def metadata(self, page: str) -> PageMetadata:
+        return msgspec.json.decode(self.store.metadata[records.page_key(PROJECT, page)], type=PageMetadata)
+
+    def status(self, page: str) -> PageStatus:
+        return msgspec.json.decode(self.store.values[records.status_key(PROJECT, page)], type=PageStatus)
+
+    def batch(self, batch_id: str = BATCH) -> BatchRecord:
+        return msgspec.json.decode(self.store.values[records.batch_key(PROJECT, batch_id)], type=BatchRecord)
+
+    def queue(self) -> dict[str, QueueEntry]:
+        queue = msgspec.json.decode(self.store.values[records.queue_key(PROJECT)], type=QueueRecord)
+        assert len({each.page_id for each in queue.items}) == len(queue.items)
+        return {each.page_id: each for each in queue.items}
+
+    def log(self, page: str) -> list[dict[str, Any]]:
+        key = records.logs_key(PROJECT, page)
+        return msgspec.json.decode(self.store.values[key])["entries"] if key in self.store.values else []
+
+    # --- a process ------------------------------------------------------------------------------------
+
+    def work(self, **ask: Any) -> Told:
+        """Let a process work, and return what it told."""
+        asyncio.run(self.working(**ask))
+        return self.told
+
+    async def working(self, **ask: Any) -> Shift:
+        self.told, self.stop = Told(), Stop()
+        claims = Claims(self.folder / "claims.db", "here", self.chosen.lease, clock=lambda: self.now)
+        until = self.now if ask.get("once") else None
+        delays = self.chosen.retry_delays
+        source = LocalQueue(self.store, PROJECT, claims, delays, until=until, clock=lambda: self.now)
+        recorder = Recorder(self.store, PROJECT, source, self.clock, self.chosen.flush)
+        overwritten = Overwritten(self.store, PROJECT, "sqlite", "here", self.clock, self.folder)
+        self.intake = Intake(self.store, PROJECT, source, recorder, overwritten, self.clock, 2)
+        commit = Commit(self.store, PROJECT, source, recorder, self.clock, delays, 2)
+        optimiser = RecordOptimiser(self.optimiser, "neutral")
+        returning = Returning(self.store, PROJECT, recorder, self.clock, 2)
+        self.shift = Shift(source, self.intake, commit, recorder, returning, optimiser, self.chosen)
+        try:
+            await self.shift.work(Ask(**ask), self.stop, self.told)
+        finally:
+            await source.close()
+        return self.shift
+
+
+def entry(page: str, batch_id: str = BATCH, **more: Any) -> QueueEntry:
+    return QueueEntry(
+        **{"page_id": page, "batch_id": batch_id, "priority": 5, "queued_at": UPLOADED, "attempts": 0} | more
+    )

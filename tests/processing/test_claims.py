@@ -1,0 +1,222 @@
+"""Leases: one worker a page, whatever two connections do, and however long one of them is silent."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from rig import LATER, NEWER, PAGES, A, B, C, entry
+
+from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.processing.leases import REMEMBERED_SECONDS, Claims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LEASE = 60.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def two(tmp_path: Path, clock: Clock) -> Iterator[tuple[Claims, Claims]]:
+    pair = tuple(Claims(tmp_path / "claims.db", "here", LEASE, clock=clock) for _ in range(2))
+    yield pair[0], pair[1]
+    for each in pair:
+        each.close()
+
+
+def test_what_one_has_the_other_does_not_get(two: tuple[Claims, Claims]) -> None:
+    one, other = two
+    assert one.take([entry(A), entry(B)], 1) == [entry(A)]
+    assert other.take([entry(A), entry(B), entry(C)], 5) == [entry(B), entry(C)]
+    assert (one.held(PAGES), other.held(PAGES)) == ({A}, {B, C})
+
+
+def test_a_lease_that_runs_out_frees_the_page(two: tuple[Claims, Claims], clock: Clock) -> None:
+    one, other = two
+    one.take([entry(A)], 1)
+    clock.now += LEASE - 0.1
+    assert other.take([entry(A)], 1) == []
+    clock.now += 0.1
+    assert one.held([A]) == set()
+    assert other.take([entry(A)], 1) == [entry(A)]
+    one.renew()
+    one.end([entry(A)])
+    one.release([A])
+    assert other.held([A]) == {A}
+
+
+def test_signs_of_life_keep_it(two: tuple[Claims, Claims], clock: Clock) -> None:
+    one, other = two
+    one.take([entry(A)], 1)
+    for _ in range(10):
+        clock.now += LEASE / 2
+        one.renew()
+        assert other.take([entry(A)], 1) == []
+    assert one.held([A]) == {A}
+
+
+def test_what_has_ended_is_not_taken_again_from_an_old_copy_of_the_queue(
+    two: tuple[Claims, Claims], clock: Clock
+) -> None:
+    one, other = two
+    one.take([entry(A)], 1)
+    one.end([entry(A)])
+    assert other.take([entry(A)], 1) == []
+    # Put back, tried by an operator or uploaded anew, it is another entry.
+    for newer in (entry(A, attempts=1), entry(A, queued_at=LATER), entry(A, NEWER)):
+        assert other.take([newer], 1) == [newer]
+        other.release([A])
+        one.take([entry(A)], 1)
+        one.end([entry(A)])
+    clock.now += REMEMBERED_SECONDS
+    assert other.take([entry(A)], 1) == [entry(A)]
+
+
+def test_given_back_it_is_free_at_once(two: tuple[Claims, Claims]) -> None:
+    one, other = two
+    one.take([entry(A), entry(B)], 2)
+    one.release([A])
+    assert other.take([entry(A), entry(B)], 2) == [entry(A)]
+    one.release_all()
+    assert other.take([entry(B)], 1) == [entry(B)]
+
+
+def test_places_have_nothing_to_do_with_each_other(tmp_path: Path, clock: Clock) -> None:
+    here, there = (Claims(tmp_path / "claims.db", place, LEASE, clock=clock) for place in ("here", "there"))
+    assert here.take([entry(A)], 1) == there.take([entry(A)], 1) == [entry(A)]
+    here.close()
+    there.close()
+
+
+def test_a_clock_that_was_put_back_keeps_no_page_for_ever(two: tuple[Claims, Claims], clock: Clock) -> None:
+    one, other = two
+    one.take([entry(A)], 1)
+    clock.now -= 1_000_000
+    assert other.take([entry(A)], 1) == [entry(A)]
+
+
+def test_turns_are_taken_a_time_apart(two: tuple[Claims, Claims], clock: Clock) -> None:
+    one, other = two
+    assert one.take_turn(1.0)
+    assert not other.take_turn(1.0)
+    clock.now += 1.0
+    assert other.take_turn(1.0)
+    clock.now -= 100  # put back: nobody waits for the old time
+    assert one.take_turn(1.0)
+
+
+def test_old_ends_are_forgotten(two: tuple[Claims, Claims], clock: Clock, tmp_path: Path) -> None:
+    one, _ = two
+    one.take([entry(A)], 1)
+    one.end([entry(A)])
+    clock.now += 3 * REMEMBERED_SECONDS
+    one.renew()
+    with sqlite3.connect(tmp_path / "claims.db") as connection:
+        assert connection.execute("SELECT count(*) FROM claim").fetchone() == (0,)
+    connection.close()
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "claims.db").write_bytes(b"not a database, but long enough to be looked at" * 100)
+    with pytest.raises(StateError, match=r"claims\.db cannot be used: file is not a database\. .* remove it"):
+        Claims(tmp_path / "claims.db", "here", LEASE)
+
+
+class TwoWorkers(RuleBasedStateMachine):
+    """Two connections to one file, a clock, and what must never be: a page with two owners at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.clock = Clock()
+        path = Path(self.folder.name) / "claims.db"
+        self.workers = [Claims(path, "here", LEASE, clock=self.clock) for _ in range(2)]
+        #: page -> (worker, until) as it must be
+        self.model: dict[str, tuple[int, float]] = {}
+        self.finished: dict[str, tuple[str, float]] = {}
+
+    def teardown(self) -> None:
+        for each in self.workers:
+            each.close()
+        self.folder.cleanup()
+
+    @rule(worker=st.integers(0, 1), some=st.lists(st.sampled_from(PAGES), unique=True), most=st.integers(0, 3))
+    def take(self, worker: int, some: list[str], most: int) -> None:
+        now = self.clock.now
+        free = [page for page in some if self._is_free(page, now)]
+        taken = self.workers[worker].take([entry(page) for page in some], most)
+        assert [each.page_id for each in taken] == free[:most]
+        for each in taken:
+            self.model[each.page_id] = (worker, now + LEASE)
+            self.finished.pop(each.page_id, None)
+
+    @rule(worker=st.integers(0, 1))
+    def renew(self, worker: int) -> None:
+        self.workers[worker].renew()
+        for page, (owner, until) in self.model.items():
+            if owner == worker and until > self.clock.now:
+                self.model[page] = (owner, self.clock.now + LEASE)
+
+    @rule(worker=st.integers(0, 1), page=st.sampled_from(PAGES), how=st.sampled_from(["end", "release"]))
+    def give_up(self, worker: int, page: str, how: str) -> None:
+        held = self.workers[worker].held([page])
+        if not held:
+            return  # only what is still held is ended: who lost a page throws its result away
+        if how == "end":
+            self.workers[worker].end([entry(page)])
+            self.finished[page] = ("", self.clock.now + REMEMBERED_SECONDS)
+        else:
+            self.workers[worker].release([page])
+        del self.model[page]
+
+    @rule(seconds=st.sampled_from([1.0, 20.0, 59.0, 61.0]))
+    def wait(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    @invariant()
+    def each_page_has_one_owner_at_most(self) -> None:
+        owners = [each.held(PAGES) for each in self.workers]
+        assert not owners[0] & owners[1]
+        expected = [
+            {page for page, (owner, until) in self.model.items() if owner == n and until > self.clock.now}
+            for n in (0, 1)
+        ]
+        assert owners == expected
+
+    def _is_free(self, page: str, now: float) -> bool:
+        if page in self.model and self.model[page][1] > now:
+            return False
+        return page not in self.finished or self.finished[page][1] <= now
+
+
+TwoWorkers.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+test_two_workers_and_a_clock = TwoWorkers.TestCase
+
+
+def test_many_names_of_workers_are_different(tmp_path: Path) -> None:
+    some = [Claims(tmp_path / "claims.db", "here", LEASE) for _ in range(5)]
+    assert len({each.worker for each in some}) == 5
+    for one, other in itertools.pairwise(some):
+        assert one.worker != other.worker
+    for each in some:
+        each.close()

@@ -1,0 +1,447 @@
+"""A worker process's parts together, over a store in memory and a clock that stands still unless it is moved."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from msgspec import UNSET
+from rig import BATCH, CHANGES, LATER, NEWER, PAGES, PROJECT, UPLOADED, A, B, C, Rig, entry, failing
+
+from nimbus_tasks.backends.kv import Traits
+from nimbus_tasks.model import records
+from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.records import (
+    BatchPage,
+    BatchRecord,
+    BatchSummary,
+    PageStatus,
+    QueueRecord,
+    StatusError,
+)
+from nimbus_tasks.processing.leases import Claims
+from nimbus_tasks.processing.lost_uploads import WORDS
+from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
+from nimbus_tasks.publishing.plan import Held
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+QUEUE = records.queue_key(PROJECT)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
+
+
+# --- one page -----------------------------------------------------------------------------------------
+
+
+def test_a_page_that_is_done_is_so_everywhere(rig: Rig) -> None:
+    before = rig.record(A)
+    told = rig.work(once=True)
+    record = rig.record(A)
+    assert record["optimization"] == {
+        "completed": LATER,
+        "model": "scripted",
+        "confidence": 0.5,
+        "changes": 2,
+        "optimized_blocks": list(msgspec.to_builtins(CHANGES)),
+    }
+    del record["optimization"]
+    assert record == before
+    digest = records.digest({"path": record["source_path"]} | record["extraction"])
+    assert (rig.metadata(A).digest, rig.metadata(A).batch_id, rig.metadata(A).uploaded) == (digest, BATCH, UPLOADED)
+    status = rig.status(A)
+    assert (status.status, status.batch_id) == ("done", BATCH)
+    assert status.result == records.Result(LATER, success=True, changes=2, confidence=0.5)
+    assert rig.batch().pages[A] == BatchPage("done", UPLOADED, LATER, LATER)
+    assert (rig.batch().status, rig.batch().summary.completed, rig.queue()) == ("completed", 3, {})
+    assert told.endings() == dict.fromkeys(PAGES, "done")
+    steps = [(each["step"], each["level"]) for each in rig.log(A)]
+    assert steps == [("optimise", "info"), ("process", "info")]
+    assert all(each["duration_ms"] >= 1 for each in rig.log(A))
+    assert {each["data"]["batch_id"] for each in rig.log(A)} == {BATCH}, "a later upload's entries are told from these"
+
+
+def test_writes_come_in_the_order_that_loses_nothing(rig: Rig) -> None:
+    rig.work(once=True, most=1)
+    page = rig.optimiser.begun[0]
+    written = [keys[0].partition(":")[0] for call, keys in rig.store.calls if call in ("put", "swap")]
+    assert written[:1] == ["status"]
+    order = [kind for kind in written if kind != "batch"]
+    assert order == ["status", "page", "logs", "status", "queue"]
+    assert written[-2:] == ["batch", "queue"]
+    assert rig.status(page).status == "done"
+
+
+def test_priority_decides_then_age(rig: Rig) -> None:
+    items = [entry(A), entry(B, priority=9), entry(C, queued_at="2025-01-01T00:00:00.000Z")]
+    rig.put(QUEUE, QueueRecord(items))
+    rig.chosen = msgspec.structs.replace(rig.chosen, workers=1)
+    rig.work(once=True)
+    assert rig.optimiser.begun == [B, C, A]
+
+
+def test_max_pages_is_a_limit(rig: Rig) -> None:
+    rig.work(until_empty=True, most=2)
+    assert (len(rig.optimiser.begun), len(rig.queue())) == (2, 1)
+
+
+def test_many_pages_take_few_requests(rig: Rig) -> None:
+    rig.work(once=True)
+    gets = [keys for call, keys in rig.store.calls if call == "get"]
+    puts = [keys for call, keys in rig.store.calls if call == "put"]
+    # The queue; all batches, statuses and records; the same again before the writes; the logs; then batch and queue.
+    assert len(gets) <= 12
+    assert len(puts) <= 6
+
+
+# --- failures -----------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_tried_again_after_each_delay_and_then_stays(rig: Rig) -> None:
+    rig.put(QUEUE, QueueRecord([entry(A)]))
+    rig.optimiser.script[A] = [failing()] * 6
+    for number, delay in enumerate(rig.chosen.retry_delays, start=1):
+        assert rig.work(once=True).endings() == {A: "put back"}
+        waits = rig.queue()[A]
+        assert (waits.attempts, waits.queued_at, waits.priority) == (number, rig.clock(), 5)
+        status, page = rig.status(A), rig.batch().pages[A]
+        assert (status.status, status.error) == ("queued", StatusError("It took too long.", "timeout", rig.clock()))
+        assert (page.status, page.started, page.completed) == ("queued", rig.clock(), UNSET)
+        rig.now += delay - 1
+        assert rig.work(once=True).pages == []
+        rig.now += 1
+    assert rig.work(once=True).endings() == {A: "failed"}
+    assert (rig.queue(), len(rig.optimiser.begun)) == ({}, 6)
+    status, page = rig.status(A), rig.batch().pages[A]
+    assert (status.status, status.error) == ("failed", StatusError("It took too long.", "timeout", rig.clock()))
+    assert (page.status, page.error, page.completed) == ("failed", "It took too long.", rig.clock())
+    assert [each["level"] for each in rig.log(A)] == ["warn", "warn"] * 5 + ["error", "error"]
+    assert {each["data"]["batch_id"] for each in rig.log(A)} == {BATCH}
+
+
+def test_what_is_for_good_fails_at_once(rig: Rig) -> None:
+    rig.optimiser.script[A] = [failing("refused", final=True)]
+    assert rig.work(once=True).endings() == {A: "failed", B: "done", C: "done"}
+    assert (rig.batch().status, rig.queue()) == ("partially_completed", {})
+
+
+def test_a_mistake_in_the_optimiser_costs_its_page_only_and_tells_no_secret(rig: Rig) -> None:
+    rig.optimiser.script[A] = [lambda: {}["sk_live_secret"]]
+    assert rig.work(once=True).endings() == {A: "put back", B: "done", C: "done"}
+    assert b"sk_live" not in b"".join(rig.store.values.values())
+    assert rig.status(A).error == StatusError("The optimiser failed with KeyError.", "internal", LATER)
+
+
+def test_a_record_that_the_store_refuses_is_a_failure_of_its_page(rig: Rig) -> None:
+    rig.store.refuse[records.page_key(PROJECT, A)] = "it is too large"
+    assert rig.work(once=True).endings() == {A: "put back", B: "done", C: "done"}
+    assert rig.status(A).error == StatusError("it is too large", "not_stored", LATER)
+
+
+def test_what_an_operator_puts_back_is_tried_at_once_but_not_for_ever(rig: Rig) -> None:
+    rig.put(QUEUE, QueueRecord([entry(A, priority=8, attempts=2)]))
+    rig.optimiser.script[A] = [failing()] * 2
+    assert rig.work(once=True).endings() == {A: "put back"}
+    assert rig.work(once=True).pages == []
+
+
+def test_until_empty_waits_for_the_next_try(rig: Rig) -> None:
+    rig.chosen = msgspec.structs.replace(rig.chosen, retry_delays=(100.0,))
+    rig.optimiser.script[A] = [failing()]
+
+    async def work() -> None:
+        async def pass_time() -> None:
+            while not any(outlook.due for outlook, _ in rig.told.idled):
+                await asyncio.sleep(0.005)
+            rig.now += 100
+
+        passing = asyncio.create_task(pass_time())
+        await asyncio.wait_for(rig.working(until_empty=True), 20)
+        await passing
+
+    asyncio.run(work())
+    assert [each.ending for each in rig.told.pages if each.page_id == A] == ["put back", "done"]
+    outlook, _ = rig.told.idled[0]
+    assert (outlook.waiting, outlook.due) == (1, rig.now)
+
+
+# --- others -------------------------------------------------------------------------------------------
+
+
+def during(rig: Rig, page: str, act: Callable[[], Any]) -> None:
+    """Let something happen while a page is being optimised."""
+    rig.optimiser.script[page] = [act]
+
+
+def newer_upload(rig: Rig, page: str) -> None:
+    """Store a page anew, as a whole upload does."""
+    rig.upload(page, NEWER, LATER)
+    queue = rig.queue()
+    queue[page] = msgspec.structs.replace(queue[page], batch_id=NEWER) if page in queue else entry(page, NEWER)
+    rig.put(QUEUE, QueueRecord(list(queue.values())))
+    rig.put_batch(
+        BatchRecord(NEWER, PROJECT, LATER, 1, "queued", {page: BatchPage("uploaded", LATER)}, BatchSummary(0, 0, 1, 0))
+    )
+
+
+def test_a_result_for_a_page_that_was_uploaded_anew_is_thrown_away_and_the_page_is_processed_again(rig: Rig) -> None:
+    during(rig, A, lambda: newer_upload(rig, A))
+    told = rig.work(until_empty=True)
+    assert [each.ending for each in told.pages if each.page_id == A] == ["discarded", "done"]
+    assert rig.record(A)["uploaded"] == LATER
+    assert (rig.status(A).batch_id, rig.status(A).status) == (NEWER, "done")
+    assert (rig.batch(NEWER).status, rig.queue()) == ("completed", {})
+
+
+def test_an_upload_that_has_stored_the_page_but_not_yet_its_status_is_not_overwritten(rig: Rig) -> None:
+    status = records.status_key(PROJECT, A)
+
+    def half_an_upload() -> None:
+        before = rig.store.values[status]
+        rig.upload(A, NEWER, LATER)
+        rig.store.values[status] = before
+
+    during(rig, A, half_an_upload)
+    assert rig.work(once=True).endings()[A] == "discarded"
+    assert (rig.record(A)["uploaded"], "optimization" in rig.record(A)) == (LATER, False)
+
+
+def test_a_page_whose_record_is_gone_is_dropped(rig: Rig) -> None:
+    during(rig, A, lambda: rig.store.values.pop(records.page_key(PROJECT, A)))
+    assert [each.ending for each in rig.work(until_empty=True).pages if each.page_id == A] == ["discarded"]
+    assert (rig.queue(), rig.intake.counts.dropped) == ({}, 1)
+
+
+def test_a_page_that_is_withdrawn_in_the_moment_it_is_taken_is_not_processed(rig: Rig) -> None:
+    def meddle(key: str) -> None:
+        if key == records.status_key(PROJECT, A):
+            rig.put_status(A, PageStatus("cancelled", BATCH, LATER))
+
+    rig.store.meddle = meddle
+    rig.work(until_empty=True)
+    assert (rig.optimiser.begun.count(A), rig.status(A).status, rig.queue()) == (0, "cancelled", {})
+
+
+@pytest.mark.parametrize("state", ["cancelled", "inactive"])
+def test_a_page_that_was_withdrawn_while_it_was_processed_stays_so(rig: Rig, state: Any) -> None:
+    during(rig, A, lambda: rig.put_status(A, PageStatus(state, BATCH, LATER)))
+    told = rig.work(until_empty=True)
+    assert told.endings()[A] == "discarded"
+    assert (rig.status(A).status, rig.batch().pages[A].status, rig.queue()) == (state, state, {})
+    assert "optimization" not in rig.record(A)
+
+
+def test_an_entry_of_an_older_upload_is_dropped(rig: Rig) -> None:
+    rig.upload(A, NEWER, LATER)
+    rig.work(once=True)
+    assert (rig.optimiser.begun.count(A), rig.queue(), rig.intake.counts.dropped) == (0, {}, 1)
+    assert (rig.status(A).status, rig.status(A).batch_id) == ("uploaded", NEWER)
+
+
+@pytest.mark.parametrize("state", ["done", "cancelled", "inactive"])
+def test_a_page_that_has_ended_is_not_processed_and_its_batch_brought_in_line(rig: Rig, state: Any) -> None:
+    result = records.Result(LATER, success=True, changes=1, confidence=1.0) if state == "done" else UNSET
+    rig.put_status(A, PageStatus(state, BATCH, LATER, result=result))
+    rig.work(once=True)
+    assert (rig.optimiser.begun.count(A), rig.queue(), rig.intake.counts.settled) == (0, {}, 1)
+    assert rig.batch().pages[A].status == state
+
+
+def test_a_page_whose_batch_has_no_record_yet_waits_for_the_upload_to_end(rig: Rig) -> None:
+    held = rig.store.values.pop(records.batch_key(PROJECT, BATCH))
+    rig.work(once=True)
+    assert (rig.optimiser.begun, len(rig.queue()), rig.intake.doubts) == ([], 3, 3)
+    rig.store.values[records.batch_key(PROJECT, BATCH)] = held
+    assert len(rig.work(once=True).pages) == 3
+
+
+def test_another_workers_pages_are_left_alone_until_its_lease_ends(rig: Rig, tmp_path: Path) -> None:
+    dead = Claims(tmp_path / "claims.db", "here", rig.chosen.lease, clock=lambda: rig.now)
+    dead.take([entry(A)], 1)
+    dead.close()
+    assert rig.work(once=True).endings() == {B: "done", C: "done"}
+    rig.now += rig.chosen.lease
+    assert rig.work(once=True).endings() == {A: "done"}
+
+
+def test_who_lost_its_lease_throws_its_result_away(rig: Rig) -> None:
+    def run_out() -> None:
+        rig.now += rig.chosen.lease
+
+    rig.put(QUEUE, QueueRecord([entry(A)]))
+    during(rig, A, run_out)
+    assert [each.ending for each in rig.work(until_empty=True).pages] == ["discarded", "done"]
+
+
+def test_where_the_store_lags_nothing_is_dropped_before_its_lag_is_over(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, Traits(lag=60))
+    rig.upload(A, NEWER, LATER)
+    rig.work(once=True)
+    assert (A in rig.queue(), rig.intake.doubts, rig.intake.counts.dropped) == (True, 1, 0)
+
+
+def test_without_compare_and_set_statuses_are_written_in_bulk(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, Traits(atomic=False, lag=60, billed=True))
+    assert len(rig.work(once=True).pages) == 3
+    statuses = [keys for call, keys in rig.store.calls if call == "put" and keys[0].startswith("status:")]
+    assert [len(keys) for keys in statuses[:1]] == [3]
+    assert not [keys for call, keys in rig.store.calls if call == "swap" and keys[0].startswith("status:")]
+    assert (rig.batch().status, rig.queue()) == ("completed", {})
+
+
+# --- a newer upload that was lost ---------------------------------------------------------------------
+
+
+def test_an_upload_in_the_moment_of_the_write_is_seen_to_be_lost_and_sent_again(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nimbus_tasks.processing.decide.SECOND_LOOK", 0.05)
+    monkeypatch.setattr("nimbus_tasks.processing.intake.SECOND_LOOK", 0.05)
+    ledger = Ledger(tmp_path / LEDGER_FILE, "sqlite")
+    ledger.begin("here")
+    ledger.confirm([Held(A, "dist/a.html", "d" * 32, NEWER, LATER, "queued")])
+    ledger.finish("the site")
+    rig.put(QUEUE, QueueRecord([entry(A)]))
+    put = rig.store.put
+
+    async def put_and_overwrite(writes: Any) -> Any:
+        if writes[0].key == records.page_key(PROJECT, A) and rig.record(A)["uploaded"] == UPLOADED:
+            newer_upload(rig, A)  # the moment between the look and the write
+        return await put(writes)
+
+    monkeypatch.setattr(rig.store, "put", put_and_overwrite)
+    rig.work(until_empty=True)
+    assert (rig.queue(), rig.intake.counts.overwritten) == ({}, 1)
+    assert rig.status(A).error == StatusError(WORDS, "overwritten", LATER)
+    assert (rig.batch(NEWER).pages[A].status, rig.batch(NEWER).status) == ("failed", "failed")
+    assert rig.metadata(A).digest == ""
+    assert (ledger.held()[A].digest, ledger.held()[A].step, ledger.published) == ("", "stored", "")
+    ledger.close()
+
+
+def test_on_another_machine_there_is_no_ledger_to_tell(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nimbus_tasks.processing.decide.SECOND_LOOK", 0.0)
+    rig.put_batch(msgspec.structs.replace(rig.batch(), pages={A: BatchPage("uploaded", LATER)}))
+    rig.put(QUEUE, QueueRecord([entry(A)]))
+    rig.work(once=True)
+    assert (rig.status(A).status, rig.metadata(A).digest, rig.queue()) == ("failed", "", {})
+    assert not (tmp_path / LEDGER_FILE).exists()
+
+
+# --- the end ------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_finishes_the_pages_in_hand_and_takes_no_more(rig: Rig) -> None:
+    def ask() -> None:
+        rig.stop.ask()
+
+    rig.chosen = msgspec.structs.replace(rig.chosen, workers=1)
+    rig.optimiser.script = {A: [ask]}
+    rig.put(QUEUE, QueueRecord([entry(page, priority=9 if page == A else 5) for page in PAGES]))
+    told = rig.work()
+    assert told.endings() == {A: "done"}
+    assert (set(rig.queue()), rig.status(B).status, rig.batch().pages[B].status) == ({B, C}, "uploaded", "uploaded")
+
+
+@pytest.mark.parametrize("traits", [Traits(), Traits(atomic=False, lag=60, billed=True)])
+def test_what_is_not_finished_in_time_waits_again_as_if_never_begun(tmp_path: Path, traits: Traits) -> None:
+    rig = Rig(tmp_path, traits)
+
+    async def hang() -> None:
+        rig.stop.ask()
+        await asyncio.sleep(3600)
+
+    rig.optimiser.script = {A: [hang]}
+    before = rig.queue()[A]
+    told = rig.work()
+    assert (told.endings(), rig.shift.given_back) == ({B: "done", C: "done"}, 1)
+    assert rig.queue() == {A: before}
+    assert (rig.status(A).status, rig.batch().pages[A].status, rig.batch().status) == ("queued", "queued", "processing")
+    assert rig.work(once=True).endings() == {A: "done"}
+    assert rig.batch().status == "completed"
+
+
+def test_a_second_ctrl_c_gives_back_at_once_and_the_next_process_goes_on(rig: Rig) -> None:
+    async def hang() -> None:
+        rig.stop.ask()
+        rig.stop.ask()
+        await asyncio.sleep(3600)
+
+    rig.chosen = msgspec.structs.replace(rig.chosen, grace=3600.0)
+    rig.optimiser.script = {A: [hang]}
+    rig.work()
+    assert rig.status(A).status == "processing"
+    assert (rig.shift.left_in_hand, rig.shift.given_back) == (len(rig.shift.in_hand), 0)
+    assert A in rig.shift.in_hand
+    # No lease has to run out: the claims were given back.
+    assert rig.work(once=True).endings()[A] == "done"
+    assert (rig.batch().status, rig.queue()) == ("completed", {})
+
+
+def test_a_store_that_fails_ends_it_and_gives_the_pages_back(rig: Rig) -> None:
+    def go() -> None:
+        rig.store.fail_at = len(rig.store.calls) + 1
+
+    rig.optimiser.script = {A: [go]}
+    with pytest.raises(StoreError, match="does not answer"):
+        rig.work(once=True)
+    assert set(rig.work(once=True).endings().values()) == {"done"}
+    assert (rig.batch().status, rig.queue()) == ("completed", {})
+
+
+@pytest.mark.parametrize("call", range(1, 24))
+def test_wherever_the_store_fails_the_next_process_finishes(rig: Rig, call: int) -> None:
+    rig.optimiser.script = {B: [failing(final=True)]}
+    rig.store.fail_at = call
+    try:
+        rig.work(once=True)
+    except StoreError:
+        assert len(rig.store.calls) >= call
+    rig.store.fail_at = 0
+    rig.work(until_empty=True)
+    rig.now += 1
+    assert rig.queue() == {}
+    states = {page: rig.status(page).status for page in PAGES}
+    assert states in ({A: "done", B: "failed", C: "done"}, dict.fromkeys(PAGES, "done"))
+    assert {page: each.status for page, each in rig.batch().pages.items()} == states
+    assert rig.batch().summary.pending == 0
+    assert rig.batch().status == ("completed" if states[B] == "done" else "partially_completed")
+    for page in PAGES:
+        assert ("optimization" in rig.record(page)) == (states[page] == "done")
+
+
+def test_pages_that_come_meanwhile_are_taken_by_who_works_for_ever(rig: Rig) -> None:
+    async def work() -> None:
+        working = asyncio.create_task(rig.working())
+        while len(rig.told.pages) < 3 or not rig.told.idled:
+            await asyncio.sleep(0.005)
+        newer_upload(rig, A)
+        while len(rig.told.pages) < 4:
+            await asyncio.sleep(0.005)
+        rig.stop.ask()
+        await working
+
+    asyncio.run(asyncio.wait_for(work(), 30))
+    assert (rig.batch(NEWER).status, rig.queue()) == ("completed", {})
+
+
+def test_a_lease_is_renewed_while_its_worker_lives(rig: Rig) -> None:
+    rig.chosen = msgspec.structs.replace(rig.chosen, lease=0.3)
+    rig.put(QUEUE, QueueRecord([entry(A)]))
+
+    async def slow() -> None:
+        for _ in range(5):
+            rig.now += 0.2
+            await asyncio.sleep(0.2)
+
+    rig.optimiser.script = {A: [slow]}
+    assert [each.ending for each in rig.work(once=True).pages] == ["done"]
