@@ -37,8 +37,8 @@ MADE: dict[str, Callable[[], str]] = {
     "rules": architecture.rules,
     "page moves": states.page_moves,
     "batch moves": states.batch_moves,
-    "page states": lambda: _as_block(states.PAGES),
-    "batch states": lambda: _as_block(states.BATCHES),
+    "page states": lambda: _as_block("How a page moves from state to state", states.page_drawing()),
+    "batch states": lambda: _as_block("How a batch moves from state to state", states.batch_drawing()),
 }
 
 _NAMED = re.compile(r"^<!-- made: (?P<name>[a-z ]+) -->$", re.MULTILINE)
@@ -86,8 +86,7 @@ def filled(text: str, name: str) -> str:
     return _DRAWN.sub(lambda _: next(figures), text)
 
 
-def _as_block(drawing: tuple[str, str]) -> str:
-    caption, dot = drawing
+def _as_block(caption: str, dot: str) -> str:
     return f'```dot title="{caption}"\n{dot}\n```'
 
 

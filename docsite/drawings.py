@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import textwrap
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +20,6 @@ _STYLE = f"""
   node [shape=box style=rounded fontname={_FONT} fontsize=13 height=0.4]
   edge [fontname={_FONT} fontsize=11 arrowsize=0.8]
 """
-#: Letters of a label in one line.
-_LABEL_WIDTH = 14
 #: `id="node1"` would be there once for each drawing of a page, and comments may hold what ends one.
 _LEFT_OUT = re.compile(r"<!--.*?-->|<title>.*?</title>|<a xlink:.*?>| id=\"[^\"]*\"| xml:space=\"preserve\"", re.DOTALL)
 
@@ -54,34 +51,6 @@ def draw(texts: Sequence[tuple[str, str]]) -> list[str]:
         said = next((line for line in done.stderr.splitlines() if "Error" in line), done.stderr)
         raise DrawingError(f"A drawing cannot be made: {said.strip()}. `make docs` installs what it needs.")
     return [_figure(caption, svg) for (caption, _), svg in zip(texts, json.loads(done.stdout), strict=True)]
-
-
-def from_mermaid(text: str) -> str:
-    """Return DOT for a state diagram of Mermaid, as `nimbus_tasks.cli.state_diagram` writes it.
-
-    Raises:
-        ValueError: a line is none of the kinds that are written there.
-    """
-    lines = ["digraph {", "  rankdir=TB"]
-    for line in map(str.strip, text.splitlines()[1:]):
-        if move := re.fullmatch(r"(\S+) --> (\S+?)(?:: (.+))?", line):
-            now, then, why = move.groups()
-            lines.append(f'  "{_end(now, "begins")}" -> "{_end(then, "ends")}" [label="{_label(why or "")}"]')
-        elif alias := re.fullmatch(r'state "(.+)" as (\S+)', line):
-            lines.append(f'  "{alias[2]}" [label="{alias[1]}" style="rounded,dashed"]')
-        else:
-            raise ValueError(f"not a line of a state diagram: {line}")
-    dots = '[label="" shape=circle style=filled fillcolor=black width=0.15 height=0.15 fixedsize=true]'
-    return "\n".join([*lines, f'  "begins" {dots}', f'  "ends" {dots[:-1]} peripheries=2]', "}"])
-
-
-def _label(words: str) -> str:
-    """Return words as a label in short lines, with a blank at each side that keeps it off the line."""
-    return "\\n".join(f" {line} " for line in textwrap.wrap(words, _LABEL_WIDTH))
-
-
-def _end(state: str, name: str) -> str:
-    return name if state == "[*]" else state
 
 
 def _figure(caption: str, svg: str) -> str:

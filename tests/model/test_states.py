@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import UNSET
 
-from nimbus_tasks.cli.state_diagram import batch_diagram, page_diagram
 from nimbus_tasks.model import states as lifecycle
 from nimbus_tasks.model.errors import TransitionError
 from nimbus_tasks.model.records import BatchPage, BatchState, PageState
@@ -319,40 +318,6 @@ class ABatch(RuleBasedStateMachine):
 
 
 TestABatch = ABatch.TestCase
-
-
-# --- the drawing --------------------------------------------------------------------------------------
-
-
-def test_the_diagrams_draw_the_table_and_nothing_else() -> None:
-    drawn = _edges(page_diagram())
-    everywhere = {(then, why) for now, then, why in drawn if now == "any"}
-    assert {(move.now, move.then, str(move.trigger)) for move in PAGE_MOVES} == {
-        (state, then, why) for then, why in everywhere for state in ALL_PAGES
-    } | {edge for edge in drawn if edge[0] != "any"}
-    assert everywhere == {("uploaded", "upload"), ("cancelled", "cancel"), ("inactive", "remove")}
-    assert _edges(batch_diagram()) == {
-        (now, then, why) for now, moves in BATCH_MOVES.items() for then, why in moves.items()
-    }
-
-
-@pytest.mark.parametrize("diagram", [page_diagram(), batch_diagram()])
-def test_a_diagram_is_mermaid(diagram: str) -> None:
-    lines = diagram.splitlines()
-    assert lines[0] == "stateDiagram-v2"
-    assert all(line.startswith("    ") for line in lines[1:])
-    assert lines[1].startswith("    [*] --> upload")
-    assert any(line.endswith("--> [*]") for line in lines)
-
-
-def _edges(diagram: str) -> set[tuple[str, str, str]]:
-    edges = set()
-    for line in diagram.splitlines():
-        way, _, why = line.strip().partition(": ")
-        now, arrow, then = way.partition(" --> ")
-        if arrow and why:
-            edges.add((now, then, why))
-    return edges
 
 
 def test_the_room_knows_no_clock_and_no_files() -> None:
