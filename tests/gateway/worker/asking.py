@@ -55,6 +55,15 @@ def bulk(client: httpx.Client, *pairs: tuple[str, str]) -> httpx.Response:
     return client.put("/bulk", json=[{"key": key, "value": value} for key, value in pairs])
 
 
+def swap(client: httpx.Client, *swaps: tuple[str, str | None, str]) -> httpx.Response:
+    """Compare and set many in one request: key, expected value (None: no value), new value."""
+    body = [
+        {"key": key, "expected": None if expected is None else etag(expected).strip('"'), "value": value}
+        for key, expected, value in swaps
+    ]
+    return client.post("/bulk/swap", json={"swaps": body})
+
+
 def names(client: httpx.Client, prefix: str, limit: int = 1000) -> list[str]:
     """Return all names with a prefix, in the order of the listing."""
     return [entry["name"] for page in pages(client, prefix, limit) for entry in page]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from asking import bulk, code_of, etag, kv, names, new_project, pages, put, until
+from asking import bulk, code_of, etag, kv, names, new_project, pages, put, swap, until
 from conftest import WINDOW
 from edge.workerd import Workerd
 
@@ -91,6 +91,12 @@ def test_what_another_program_wrote_before_is_found(behind: httpx.Client, kind: 
     many = f"{kind}:{new_project()}:1"
     behind.put(home_of(many), content=b"").raise_for_status()
     assert behind.post("/bulk/get", json={"keys": [many]}).json() == {"values": {many: ""}}
+    project = new_project()
+    first, second, third = (f"{kind}:{project}:{number}" for number in range(3))
+    behind.put(home_of(first), content=b"").raise_for_status()
+    behind.put(home_of(second), content=b"1").raise_for_status()
+    assert swap(behind, (first, None, "2"), (second, "1", "2"), (third, None, "2")).json()["swapped"] == [second, third]
+    until(lambda: (in_kv(behind, first), in_kv(behind, second), in_kv(behind, third)), ("", "2", "2"))
     swapped = f"{kind}:{new_project()}:1"
     behind.put(home_of(swapped), content=b"1").raise_for_status()
     assert code_of(put(behind, swapped, "2", If_None_Match="*")) == (412, "precondition_failed")

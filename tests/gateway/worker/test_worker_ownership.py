@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from asking import bulk, code_of, kv, names, new_project, put, until
+from asking import bulk, code_of, kv, names, new_project, put, swap, until
 
 if TYPE_CHECKING:
     import httpx
@@ -132,6 +132,17 @@ def test_a_bulk_put_with_one_key_of_another_user_stores_nothing(user: User, othe
     assert code_of(bulk(user.client, (f"page:{own}:1", "1"), (f"page:{project}:1", "2")))[0] == 403
     assert other.client.get(kv(f"page:{project}:1")).text == "other's"
     assert put(other.client, f"page:{own}:1", "free").status_code == 200
+
+
+def test_a_bulk_swap_with_one_key_of_another_user_stores_nothing(user: User, other: User, project: str) -> None:
+    put(other.client, f"status:{project}:1", "other's").raise_for_status()
+    own = new_project()
+    swaps = [(f"status:{own}:1", None, "1"), (f"status:{project}:1", "other's", "2")]
+    assert code_of(swap(user.client, *swaps)) == (403, "forbidden")
+    assert other.client.get(kv(f"status:{project}:1")).text == "other's"
+    assert swap(other.client, (f"status:{own}:1", None, "free")).json()["swapped"] == [f"status:{own}:1"]
+    assert code_of(user.client.get(kv(f"status:{own}:1"))) == (403, "forbidden")
+    assert code_of(swap(user.client, ("status:other", None, "1"))) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("value", ["", "null", "[]", "not JSON", "{}", '{"user_id": null}', '{"user_id": "user_"}'])

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from asking import bulk, code_of, etag, kv, new_project, put
+from asking import bulk, code_of, etag, kv, new_project, put, swap
 
 if TYPE_CHECKING:
     import httpx
@@ -147,3 +147,97 @@ def test_a_bulk_put_to_one_object_is_stored_whole(user: User, project: str) -> N
     for start in range(0, len(keys), 100):
         values |= user.client.post("/bulk/get", json={"keys": keys[start : start + 100]}).json()["values"]
     assert values == dict(pairs)
+
+
+# --- many at once -------------------------------------------------------------------------------------
+
+
+def test_a_bulk_swap_stores_what_matches_and_nothing_else(user: User, project: str) -> None:
+    same, other, absent, there = (f"status:{project}:{name}" for name in ("same", "other", "absent", "there"))
+    bulk(user.client, (same, "1"), (other, "1"), (there, "1")).raise_for_status()
+    swaps = [(same, "1", "größe\0🕰"), (other, "0", "2"), (absent, None, ""), (there, None, "2")]
+    swaps += [(f"batch:{project}:1", None, "{}"), (f"queue:{project}", "0", "{}")]
+    expected = {"swapped": [same, absent, f"batch:{project}:1"], "failed": {}}
+    assert swap(user.client, *swaps).json() == expected
+    keys = [key for key, _, _ in swaps]
+    assert user.client.post("/bulk/get", json={"keys": keys}).json()["values"] == {
+        same: "größe\0🕰", other: "1", absent: "", there: "1", f"batch:{project}:1": "{}", f"queue:{project}": None
+    }  # fmt: skip
+    assert swap(user.client, (same, "größe\0🕰", "3"), (absent, "", "3")).json()["swapped"] == [same, absent]
+    assert user.client.get(kv(same)).headers["ETag"] == etag("3")
+
+
+def test_a_bulk_swap_of_several_projects_decides_each_on_its_own(admin: httpx.Client) -> None:
+    keys = [f"queue:{new_project()}" for _ in range(5)]
+    assert swap(admin, *((key, None, "1") for key in keys)).json() == {"swapped": keys, "failed": {}}
+    assert swap(admin, *((key, "1" if key in keys[::2] else "0", "2") for key in keys)).json()["swapped"] == keys[::2]
+
+
+def test_in_a_bulk_swap_what_kv_would_refuse_fails_alone(user: User, project: str) -> None:
+    long, fine = f"status:{project}:{'x' * 512}", f"status:{project}:1"
+    answer = swap(user.client, (long, None, "1"), (fine, None, "1")).json()
+    assert (answer["swapped"], list(answer["failed"]), answer["failed"][long]["code"]) == (
+        [fine],
+        [long],
+        "bad_request",
+    )
+    assert swap(user.client).json() == {"swapped": [], "failed": {}}
+
+
+def test_while_kv_cannot_be_read_a_bulk_swap_fails_key_by_key(behind: httpx.Client) -> None:
+    unread, held = f"queue:{new_project()}", f"queue:{new_project()}"
+    put(behind, held, "1").raise_for_status()
+    behind.put("/_faults", json=[{"do": "get", "key": unread, "fail": "KV GET failed: 500"}])
+    answer = swap(behind, (unread, None, "1"), (held, "1", "2")).json()
+    assert answer["swapped"] == [held]
+    assert {key: failure["code"] for key, failure in answer["failed"].items()} == {unread: "store_unavailable"}
+    behind.put("/_faults", json=[])
+    assert swap(behind, (unread, None, "1")).json()["swapped"] == [unread]
+
+
+def test_of_two_clients_that_swap_the_same_pages_each_page_goes_to_one(worker: Workerd, user: User) -> None:
+    project = new_project()
+    keys = [f"status:{project}:page_{number:03}" for number in range(200)]
+
+    def claim_all(name: str) -> list[str]:
+        claimed = []
+        with worker.client(user.key) as client:
+            for start in range(0, len(keys), 20):
+                swaps = [(key, None, name) for key in keys[start : start + 20]]
+                claimed += swap(client, *swaps).json()["swapped"]
+        return claimed
+
+    names = [secrets.token_hex(4) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        claims = dict(zip(names, pool.map(claim_all, names), strict=True))
+    assert sorted(key for claimed in claims.values() for key in claimed) == keys
+    for name, claimed in claims.items():
+        for start in range(0, len(claimed), 100):
+            some = claimed[start : start + 100]
+            values = user.client.post("/bulk/get", json={"keys": some}).json()["values"]
+            assert values == dict.fromkeys(some, name)
+
+
+def test_bulk_and_single_swaps_of_one_key_lose_no_change(worker: Workerd, user: User) -> None:
+    keys = [f"status:{(project := new_project())}:1", f"status:{project}:2", f"queue:{project}"]
+    bulk(user.client, *((key, "0") for key in keys)).raise_for_status()
+
+    def add(number: int) -> int:
+        """Add 1 to each key ten times, in bulk or one after the other."""
+        with worker.client(user.key) as client:
+            left = dict.fromkeys(keys, 10)
+            while left := {key: times for key, times in left.items() if times}:
+                values = client.post("/bulk/get", json={"keys": list(left)}).json()["values"]
+                swaps = [(key, value, str(int(value) + 1)) for key, value in values.items()]
+                if number % 2:
+                    won = swap(client, *swaps).json()["swapped"]
+                else:
+                    won = [
+                        key for key, old, new in swaps if put(client, key, new, If_Match=etag(old)).status_code == 200
+                    ]
+                left = {key: times - (key in won) for key, times in left.items()}
+        return number
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(4)))
+    assert user.client.post("/bulk/get", json={"keys": keys}).json()["values"] == dict.fromkeys(keys, "40")

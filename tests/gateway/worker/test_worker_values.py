@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import pytest
-from asking import bulk, code_of, kv, put
+from asking import bulk, code_of, kv, put, swap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,10 +192,14 @@ NOT_JSON = [
     b"NaN",
     b'{"value": "\\x"}',
 ]
+SWAP = {"key": "queue:1", "expected": None, "value": "1"}
+NO_DIGEST = "swaps[0].expected is neither null nor the SHA-256 of a value in hex."
 NOT_UTF8 = [b'{"value": "\xff"}', b'{"value": "\xed\xa0\x80"}', b'{"value": "\xc3', '{"value": "é"}'.encode("utf-16")]
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/kv/page"), ("PUT", "/bulk"), ("POST", "/bulk/get")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "/kv/page"), ("PUT", "/bulk"), ("POST", "/bulk/get"), ("POST", "/bulk/swap")]
+)
 def test_a_body_that_is_not_json_in_utf8_is_refused(admin: httpx.Client, method: str, path: str) -> None:
     for body in NOT_JSON:
         answer = admin.request(method, path, content=body)
@@ -224,6 +228,16 @@ def test_a_body_that_is_not_json_in_utf8_is_refused(admin: httpx.Client, method:
         ("/bulk", [{"value": "1"}], "[0].key is not a string."),
         ("/bulk", [{"key": "a", "value": 1}], "[0].value is not a string."),
         ("/bulk", [{"key": "a", "value": "1", "metadata": [1]}], "[0].metadata is not an object."),
+        ("/bulk/swap", [], "The body is not an object."),
+        ("/bulk/swap", {}, "swaps is not an array."),
+        ("/bulk/swap", {"swaps": [1]}, "swaps[0] is not an object."),
+        ("/bulk/swap", {"swaps": [{**SWAP, "key": None}]}, "swaps[0].key is not a string."),
+        ("/bulk/swap", {"swaps": [{**SWAP, "key": "page:1"}]}, "swaps[0].key is not a queue:, batch: or status: key."),
+        ("/bulk/swap", {"swaps": [{**SWAP, "value": 1}]}, "swaps[0].value is not a string."),
+        ("/bulk/swap", {"swaps": [{"key": "queue:1", "value": "1"}]}, NO_DIGEST),
+        ("/bulk/swap", {"swaps": [{**SWAP, "expected": ""}]}, NO_DIGEST),
+        ("/bulk/swap", {"swaps": [{**SWAP, "expected": "A" * 64}]}, NO_DIGEST),
+        ("/bulk/swap", {"swaps": [SWAP, SWAP]}, "swaps[1].key is the key of another swap in this request."),
         ("/bulk/get", [], "The body is not an object."),
         ("/bulk/get", {}, "keys is not an array."),
         ("/bulk/get", {"keys": "page"}, "keys is not an array."),
@@ -233,7 +247,7 @@ def test_a_body_that_is_not_json_in_utf8_is_refused(admin: httpx.Client, method:
     ],
 )  # fmt: skip
 def test_a_wrong_type_is_told_with_its_place(admin: httpx.Client, path: str, body: object, place: str) -> None:
-    answer = admin.request("POST" if path == "/bulk/get" else "PUT", path, json=body)
+    answer = admin.request("POST" if path in {"/bulk/get", "/bulk/swap"} else "PUT", path, json=body)
     assert code_of(answer) == (400, "bad_request")
     assert answer.json()["error"]["message"] == place
 
@@ -256,7 +270,7 @@ def test_a_deeply_nested_body_ends_nothing(admin: httpx.Client, body: str) -> No
 
 def test_the_limits_can_be_lowered_and_hold(behind: httpx.Client) -> None:
     limits = behind.get("/").json()["limits"]
-    assert limits == {"pairs": 10, "bytes": 10_000, "keys": 5, "names": 1000}
+    assert limits == {"pairs": 10, "bytes": 10_000, "keys": 5, "names": 1000, "swaps": 10}
     pairs = [(f"page:{number}", "") for number in range(11)]
     assert bulk(behind, *pairs[:10]).status_code == 200
     assert code_of(bulk(behind, *pairs)) == (413, "too_large")
@@ -264,6 +278,10 @@ def test_the_limits_can_be_lowered_and_hold(behind: httpx.Client) -> None:
     assert code_of(behind.post("/bulk/get", json={"keys": ["a"] * 6})) == (413, "too_large")
     assert bulk(behind, ("page:1", "x" * 10_000)).status_code == 200
     assert code_of(bulk(behind, ("page:1", "x" * (20_000 + MiB)))) == (413, "too_large")
+    swaps = [(f"status:1:{number}", None, "") for number in range(11)]
+    assert swap(behind, *swaps[:10]).status_code == 200
+    assert code_of(swap(behind, *swaps)) == (413, "too_large")
+    assert code_of(swap(behind, ("status:1:11", None, "x" * (20_000 + MiB)))) == (413, "too_large")
 
 
 def drops(size: int) -> Iterator[bytes]:

@@ -1,17 +1,25 @@
 /** Bodies of requests: bounded, UTF-8, JSON, and of the shape that the protocol has. */
 
 import { Refusal } from "./answers.js";
-import { isKey } from "./keys.js";
+import { isKey, isSwappable } from "./keys.js";
 import { PUT_BODY_BYTES, SLACK_BYTES } from "./limits.js";
 
 /** What Cloudflare lets a body be; no need to read on after that. */
 const LONGEST_BYTES = 100 * 1024 * 1024;
 
+const DIGEST = /^[0-9a-f]{64}$/;
+
 /**
- * @typedef {object} Pair one write
+ * One write.
+ * @typedef {object} Pair
  * @property {string} key
  * @property {string} value
- * @property {string} metadata JSON, "" where there is none
+ * @property {string} metadata JSON, "" if there is none
+ */
+
+/**
+ * A write that is stored only if the key holds the expected value.
+ * @typedef {Pair & {expected: string}} Swap `expected` is the SHA-256 of a value in hex, "" for no value
  */
 
 /**
@@ -37,13 +45,33 @@ export async function readPairs(request, limits) {
   if (body.length > limits.pairs) {
     throw new Refusal("too_large", `A request carries at most ${limits.pairs} pairs.`);
   }
-  return body.map((entry, at) => {
-    const pair = object(entry, `[${at}]`);
-    return {
-      key: string(pair.key, `[${at}].key`),
-      value: string(pair.value, `[${at}].value`),
-      metadata: metadataOf(pair.metadata, `[${at}].metadata`),
-    };
+  return body.map((entry, at) => pairOf(entry, `[${at}]`));
+}
+
+/**
+ * The body of `POST /bulk/swap`.
+ * @param {Request} request
+ * @param {import("./limits.js").Limits} limits
+ * @returns {Promise<Swap[]>}
+ */
+export async function readSwaps(request, limits) {
+  const body = object(await readJson(request, 2 * limits.bytes + SLACK_BYTES), "The body");
+  const swaps = list(body.swaps, "swaps");
+  if (swaps.length > limits.swaps) {
+    throw new Refusal("too_large", `A request carries at most ${limits.swaps} swaps.`);
+  }
+  const keys = new Set();
+  return swaps.map((entry, at) => {
+    const place = `swaps[${at}]`;
+    const pair = pairOf(entry, place);
+    if (!isSwappable(pair.key)) {
+      throw new Refusal("bad_request", `${place}.key is not a queue:, batch: or status: key.`);
+    }
+    if (keys.has(pair.key)) {
+      throw new Refusal("bad_request", `${place}.key is the key of another swap in this request.`);
+    }
+    keys.add(pair.key);
+    return { ...pair, expected: expectedOf(entry.expected, `${place}.expected`) };
   });
 }
 
@@ -128,6 +156,25 @@ export async function readOn(request) {
   } catch {
     // It broke off: there is nobody to hear an answer.
   }
+}
+
+function pairOf(entry, place) {
+  const { key, value, metadata } = object(entry, place);
+  return {
+    key: string(key, `${place}.key`),
+    value: string(value, `${place}.value`),
+    metadata: metadataOf(metadata, `${place}.metadata`),
+  };
+}
+
+function expectedOf(found, place) {
+  if (found === null) {
+    return "";
+  }
+  if (typeof found !== "string" || !DIGEST.test(found)) {
+    throw new Refusal("bad_request", `${place} is neither null nor the SHA-256 of a value in hex.`);
+  }
+  return found;
 }
 
 function string(found, place) {

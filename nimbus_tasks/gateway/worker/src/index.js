@@ -2,17 +2,16 @@
 
 import { fromStore, json, Refusal, refused, text } from "./answers.js";
 import { authenticate } from "./auth.js";
-import { readKeys, readOn, readPairs, readPut } from "./body.js";
+import { readKeys, readOn, readPairs, readPut, readSwaps } from "./body.js";
 import { expectedBy } from "./conditions.js";
 import { storeId } from "./identity.js";
-import { isSwappable, projectOf, refusal, secondPart } from "./keys.js";
+import { isSwappable, projectOf, refusal } from "./keys.js";
 import { KEY_BYTES, limitsOf, VALUE_BYTES } from "./limits.js";
 import { list } from "./listing.js";
 import { checkList, checkRead, checkWrite } from "./ownership.js";
-import { projectObject } from "./project.js";
-import { get, getMany, put, putMany } from "./store.js";
+import { get, getMany, put, putMany, swap, swapMany } from "./store.js";
 import { keyIn, queryIn } from "./urls.js";
-import { bytesOf, fits, sha256 } from "./utf8.js";
+import { fits } from "./utf8.js";
 
 export { Account } from "./account.js";
 export { Identity } from "./identity.js";
@@ -24,6 +23,7 @@ const ROUTES = {
   "/": { GET: greet },
   "/bulk": { PUT: bulkPut },
   "/bulk/get": { POST: bulkGet },
+  "/bulk/swap": { POST: bulkSwap },
   "/keys": { GET: listKeys },
   "/kv/": { GET: getOne, PUT: putOne },
 };
@@ -87,18 +87,21 @@ async function putOne(visit, request, url) {
     await put(visit, pair);
     return json({ key });
   }
-  const value = bytesOf(pair.value);
-  const write = { key, value, metadata: pair.metadata, digest: await sha256(value) };
-  const object = projectObject(visit.env, visit.store, secondPart(key));
-  if (!(await object.swap(visit.store, write, expected))) {
+  const digest = await swap(visit, { ...pair, expected });
+  if (!digest) {
     throw new Refusal("precondition_failed", "Another value is there: read it and try again.");
   }
-  return json({ key }, { ETag: `"${write.digest}"` });
+  return json({ key }, { ETag: `"${digest}"` });
 }
 
 async function bulkPut(visit, request) {
   const { confirmed, failed } = await putMany(visit, await readPairs(request, limitsOf(visit.env)));
   return json({ confirmed, failed: Object.fromEntries(failed) });
+}
+
+async function bulkSwap(visit, request) {
+  const { swapped, failed } = await swapMany(visit, await readSwaps(request, limitsOf(visit.env)));
+  return json({ swapped, failed: Object.fromEntries(failed) });
 }
 
 async function bulkGet(visit, request) {

@@ -21,6 +21,7 @@ export const LANES = 6;
  * @property {number} pairs writes in one bulk put
  * @property {number} bytes bytes of keys, values and metadata in one bulk put; JSON may escape them to twice as many
  * @property {number} keys keys in one bulk get
+ * @property {number} swaps writes in one bulk swap
  * @property {number} names names in one page of a listing
  */
 
@@ -30,8 +31,10 @@ export const LANES = 6;
  * @returns {Limits}
  */
 export function limitsOf(env) {
+  const pairs = lowered(env.NIMBUS_LIMIT_PAIRS, 500);
   return {
-    pairs: lowered(env.NIMBUS_LIMIT_PAIRS, 500),
+    pairs,
+    swaps: pairs,
     bytes: lowered(env.NIMBUS_LIMIT_BYTES, 8 * 1024 * 1024),
     keys: lowered(env.NIMBUS_LIMIT_KEYS, 100),
     names: 1000,

@@ -20,6 +20,8 @@ export function projectObject(env, store, second) {
   return env.NIMBUS_PROJECT.get(env.NIMBUS_PROJECT.idFromName(`${store}:${second}`));
 }
 
+/** @typedef {import("./table.js").Write} Write */
+
 export class Project extends DurableObject {
   #table;
   #mirror;
@@ -67,8 +69,8 @@ export class Project extends DurableObject {
 
   /** @param {string} key @returns {Promise<{value: Uint8Array, digest: string} | null>} */
   async read(key) {
-    const held = await this.#held(key);
-    return held ? { value: held.value, digest: held.digest || (await sha256(held.value)) } : null;
+    const { value, digest } = (await this.#held(key)) ?? {};
+    return value ? { value, digest } : null;
   }
 
   /**
@@ -89,7 +91,7 @@ export class Project extends DurableObject {
   /**
    * Store all of them, or none.
    * @param {string} store which store this is
-   * @param {{key: string, value: Uint8Array, metadata: string}[]} writes
+   * @param {Write[]} writes
    */
   async write(store, writes) {
     this.#table.setFact("store", store);
@@ -98,27 +100,17 @@ export class Project extends DurableObject {
   }
 
   /**
-   * Compare and set.
+   * Compare and set: in one transaction, store each write whose key holds the expected value.
    * @param {string} store
-   * @param {{key: string, value: Uint8Array, metadata: string, digest: string}} write
-   * @param {string} expected digest of the value that must be there, "" where none may be
-   * @returns {Promise<boolean>} whether it was so
+   * @param {(Write & {expected: string})[]} swaps each key once; `expected` is a digest, "" for no value
+   * @returns {Promise<string[]>} the keys of the writes that were stored
    */
-  async swap(store, write, expected) {
+  async swap(store, swaps) {
     this.#table.setFact("store", store);
-    for (;;) {
-      const held = await this.#held(write.key);
-      const digest = held ? held.digest || (await sha256(held.value)) : "";
-      if (this.#table.version(write.key) !== (held?.version ?? 0)) {
-        continue; // another write came while this one waited; that one got through, so this ends
-      }
-      if (digest !== expected) {
-        return false;
-      }
-      this.#table.write([write]);
-      await this.#mirror.arm();
-      return true;
-    }
+    await inLanes(swaps, ({ key }) => this.#hold(key));
+    const swapped = this.#table.swap(swaps);
+    await this.#mirror.arm();
+    return swapped;
   }
 
   /**
@@ -139,17 +131,28 @@ export class Project extends DurableObject {
 
   /** @returns {Promise<import("./table.js").Row | undefined>} what is stored under a key, here or else in KV */
   async #held(key) {
+    await this.#hold(key);
+    return this.#table.read(key);
+  }
+
+  /** Adopt what KV holds under a key, unless this object already has its value and digest. */
+  async #hold(key) {
+    if (this.#table.digest(key)) {
+      return;
+    }
     const row = this.#table.read(key);
     if (row) {
-      return row;
+      // An earlier release stored some values without their digest.
+      this.#table.setDigest(key, await sha256(row.value), row.version);
+      return;
     }
     const { value, metadata } = await namespaceOf(this.env, key).getWithMetadata(key, "arrayBuffer");
     if (value === null) {
       this.#table.forget(key);
     } else {
-      this.#table.adopt(key, new Uint8Array(value), metadata === null ? "" : JSON.stringify(metadata));
+      const bytes = new Uint8Array(value);
+      this.#table.adopt(key, bytes, await sha256(bytes), metadata === null ? "" : JSON.stringify(metadata));
     }
-    return this.#table.read(key);
   }
 
   /** On the first listing of a kind KV's names come in; afterwards the table has them all. */

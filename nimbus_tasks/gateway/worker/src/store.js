@@ -6,7 +6,7 @@ import { ANSWER_BYTES } from "./limits.js";
 import { inLanes, namespaceOf, optionsOf } from "./namespaces.js";
 import { checkWrite } from "./ownership.js";
 import { projectObject } from "./project.js";
-import { bytesOf } from "./utf8.js";
+import { bytesOf, sha256 } from "./utf8.js";
 
 /** Keys that one bulk read of KV takes. */
 const KV_KEYS = 100;
@@ -61,53 +61,110 @@ export async function getMany({ env, store }, keys) {
 
 const tooMuch = () => new Refusal("too_large", "What is asked for is too large for one answer: ask for fewer keys.");
 
+/** @typedef {{code: string, message: string}} Failure */
+
+/** The writes of a bulk request that failed, each on its own. */
+class Failures {
+  /** @type {Map<string, Failure>} */
+  failed = new Map();
+
+  /** @param {string} key @param {string} message why the write cannot be stored, "" if it can */
+  accept(key, message) {
+    if (message) {
+      this.failed.set(key, { code: "bad_request", message });
+    }
+    return !message;
+  }
+
+  /** @param {{key: string}[]} writes fail together if `store` does @param {() => Promise<void>} store */
+  async attempt(writes, store) {
+    try {
+      await store();
+    } catch (error) {
+      const { code, message } = fromStore(error);
+      writes.forEach(({ key }) => this.failed.set(key, { code, message }));
+    }
+  }
+}
+
 /**
  * Put many, each on its own: what fails, fails alone.
  * @param {import("./ownership.js").Visit} visit
  * @param {import("./body.js").Pair[]} pairs
- * @returns {Promise<{confirmed: string[], failed: Map<string, {code: string, message: string}>}>}
+ * @returns {Promise<{confirmed: string[], failed: Map<string, Failure>}>}
  */
 export async function putMany(visit, pairs) {
   const last = [...new Map(pairs.map((pair) => [pair.key, pair])).values()];
-  const failed = new Map();
-  const accepted = last.filter(({ key, value, metadata }) => {
-    const message = refusal(key, value, metadata);
-    if (message) {
-      failed.set(key, { code: "bad_request", message });
-    }
-    return !message;
-  });
+  const failures = new Failures();
+  const accepted = last.filter(({ key, value, metadata }) => failures.accept(key, refusal(key, value, metadata)));
   await checkWrite(visit, accepted);
-  const attempt = async (keys, act) => {
-    try {
-      await act();
-    } catch (error) {
-      const { code, message } = fromStore(error);
-      keys.forEach((key) => failed.set(key, { code, message }));
-    }
-  };
   const direct = accepted.filter(({ key }) => !isSwappable(key));
-  await inLanes(direct, (pair) => attempt([pair.key], () => putDirect(visit, pair)));
+  await inLanes(direct, (pair) => failures.attempt([pair], () => putDirect(visit, pair)));
   const others = grouped(accepted.filter(({ key }) => isSwappable(key)), ({ key }) => secondPart(key));
   await inLanes([...others], ([second, some]) =>
-    attempt(some.map(({ key }) => key), () => objectOf(visit, second).write(visit.store, some.map(encoded))),
+    failures.attempt(some, async () => objectOf(visit, second).write(visit.store, await encoded(some))),
   );
+  const { failed } = failures;
   return { confirmed: accepted.map(({ key }) => key).filter((key) => !failed.has(key)), failed };
+}
+
+/**
+ * Compare and set many values; each project's in one transaction of its Durable Object.
+ * @param {import("./ownership.js").Visit} visit
+ * @param {import("./body.js").Swap[]} swaps each key once
+ * @returns {Promise<{swapped: string[], failed: Map<string, Failure>}>} in neither: another value is there
+ */
+export async function swapMany(visit, swaps) {
+  const failures = new Failures();
+  const accepted = swaps.filter(({ key, value, metadata }) => failures.accept(key, refusal(key, value, metadata)));
+  await checkWrite(visit, accepted);
+  const swapped = new Set();
+  await inLanes([...grouped(accepted, ({ key }) => secondPart(key))], ([second, some]) =>
+    failures.attempt(some, async () => {
+      const stored = await objectOf(visit, second).swap(visit.store, await encoded(some));
+      stored.forEach((key) => swapped.add(key));
+    }),
+  );
+  return { swapped: accepted.map(({ key }) => key).filter((key) => swapped.has(key)), failed: failures.failed };
 }
 
 /** Put one that was checked. @param {import("./ownership.js").Visit} visit @param {import("./body.js").Pair} pair */
 export async function put(visit, pair) {
   if (isSwappable(pair.key)) {
-    await objectOf(visit, secondPart(pair.key)).write(visit.store, [encoded(pair)]);
+    await objectOf(visit, secondPart(pair.key)).write(visit.store, await encoded([pair]));
   } else {
     await putDirect(visit, pair);
   }
 }
 
+/**
+ * Compare and set one that was checked.
+ * @param {import("./ownership.js").Visit} visit
+ * @param {import("./body.js").Swap} pair
+ * @returns {Promise<string>} the digest of the new value, "" if another value is there than the expected one
+ */
+export async function swap(visit, pair) {
+  const writes = await encoded([pair]);
+  const swapped = await objectOf(visit, secondPart(pair.key)).swap(visit.store, writes);
+  return swapped.length ? writes[0].digest : "";
+}
+
 const objectOf = ({ env, store }, second) => projectObject(env, store, second);
 
-/** As bytes a value of 25 MiB stays under the 32 MiB that a call may carry, whatever its characters. */
-const encoded = ({ key, value, metadata }) => ({ key, value: bytesOf(value), metadata });
+/**
+ * Writes as a Durable Object takes them. Encoded, a value of 25 MiB stays under the 32 MiB that a call may carry.
+ * @template {import("./body.js").Pair} Pair
+ * @param {Pair[]} pairs
+ * @returns {Promise<(Omit<Pair, "value"> & {value: Uint8Array, digest: string})[]>}
+ */
+function encoded(pairs) {
+  return Promise.all(
+    pairs.map(async (pair) => {
+      const value = bytesOf(pair.value);
+      return { ...pair, value, digest: await sha256(value) };
+    }),
+  );
+}
 
 function putDirect({ env }, { key, value, metadata }) {
   return namespaceOf(env, key).put(key, value, optionsOf(metadata));

@@ -31,8 +31,9 @@ ON CONFLICT(key) DO UPDATE SET head = excluded.head, parts = excluded.parts, dig
 // Only where nothing was written meanwhile: KV's value is older than ours.
 const ADOPT = `
 INSERT INTO record(key, head, parts, digest, metadata, version, mirrored, due, failures)
-VALUES (?, ?, ?, '', ?, 1, 1, 0, 0)
-ON CONFLICT(key) DO UPDATE SET head = excluded.head, parts = excluded.parts, metadata = excluded.metadata
+VALUES (?, ?, ?, ?, ?, 1, 1, 0, 0)
+ON CONFLICT(key) DO UPDATE SET head = excluded.head, parts = excluded.parts, digest = excluded.digest,
+  metadata = excluded.metadata
 WHERE head IS NULL
 `;
 
@@ -40,8 +41,16 @@ WHERE head IS NULL
  * @typedef {object} Row
  * @property {Uint8Array} value UTF-8
  * @property {string} metadata JSON, "" where there is none
- * @property {string} digest SHA-256 of the value in hex, "" where nobody needed it yet
+ * @property {string} digest SHA-256 of the value in hex, "" in rows of an earlier release
  * @property {number} version
+ */
+
+/**
+ * @typedef {object} Write
+ * @property {string} key
+ * @property {Uint8Array} value UTF-8
+ * @property {string} metadata JSON, "" if there is none
+ * @property {string} digest SHA-256 of the value in hex
  */
 
 export class Table {
@@ -65,31 +74,43 @@ export class Table {
     return { value: row.parts ? this.#whole(key, row.head) : new Uint8Array(row.head), metadata, digest, version };
   }
 
-  /** @returns {number} the writes of this key that this table has seen, 0 where it has no value */
-  version(key) {
-    const [row] = this.#sql.exec("SELECT version FROM record WHERE key = ? AND head IS NOT NULL", key);
-    return row?.version ?? 0;
+  /** @param {string} key @returns {string} the digest of its value, "" if there is none */
+  digest(key) {
+    const [row] = this.#sql.exec("SELECT digest FROM record WHERE key = ? AND head IS NOT NULL", key);
+    return row?.digest ?? "";
   }
 
-  /** @param {{key: string, value: Uint8Array, metadata: string, digest?: string}[]} writes all or none of them */
+  /** Add the digest of a value, unless another value was written since. */
+  setDigest(key, digest, version) {
+    this.#sql.exec("UPDATE record SET digest = ? WHERE key = ? AND version = ?", digest, key, version);
+  }
+
+  /** Store all of the writes, or none if one fails. @param {Write[]} writes */
   write(writes) {
-    const due = Date.now() + WAIT_MS;
-    this.#storage.transactionSync(() => {
-      for (const { key, value, metadata, digest = "" } of writes) {
-        const [head, parts] = this.#split(key, value);
-        this.#sql.exec(WRITE, key, head, parts, digest, metadata, due);
-      }
+    this.#storage.transactionSync(() => this.#write(writes));
+  }
+
+  /**
+   * Store the writes whose key holds the expected value.
+   * @param {(Write & {expected: string})[]} swaps
+   * @returns {string[]} their keys
+   */
+  swap(swaps) {
+    return this.#storage.transactionSync(() => {
+      const matching = swaps.filter(({ key, expected }) => this.digest(key) === expected);
+      this.#write(matching);
+      return matching.map(({ key }) => key);
     });
   }
 
-  /** Take over what KV has. @param {string} key @param {Uint8Array} value @param {string} metadata */
-  adopt(key, value, metadata) {
-    if (this.version(key) > 0) {
+  /** Take over a value from KV, unless this table has one. */
+  adopt(key, value, digest, metadata) {
+    if (this.digest(key)) {
       return;
     }
     this.#storage.transactionSync(() => {
       const [head, parts] = this.#split(key, value);
-      this.#sql.exec(ADOPT, key, head, parts, metadata);
+      this.#sql.exec(ADOPT, key, head, parts, digest, metadata);
     });
   }
 
@@ -154,6 +175,14 @@ export class Table {
   setFact(name, value) {
     if (this.fact(name) !== value) {
       this.#sql.exec("INSERT OR REPLACE INTO fact VALUES (?, ?)", name, value);
+    }
+  }
+
+  #write(writes) {
+    const due = Date.now() + WAIT_MS;
+    for (const { key, value, metadata, digest } of writes) {
+      const [head, parts] = this.#split(key, value);
+      this.#sql.exec(WRITE, key, head, parts, digest, metadata, due);
     }
   }
 
