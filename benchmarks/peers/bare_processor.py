@@ -21,7 +21,7 @@ import httpx
 import msgspec
 
 from nimbus_tasks.model.records import PageRecord
-from nimbus_tasks.processing.optimise.page_input import page_of
+from nimbus_tasks.processing.optimise.attempt import page_of
 from nimbus_tasks.processing.optimise.rules import RulesOptimiser
 
 _NOW = "2026-01-02T03:04:05.678Z"

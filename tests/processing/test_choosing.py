@@ -11,7 +11,7 @@ from backends.kv.memory import MemoryStore
 from nimbus_tasks.backends.kv import Limits
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import ProjectSettings
-from nimbus_tasks.processing.optimise.factory import Choice
+from nimbus_tasks.processing.optimise.factory import OptimiserFactory
 from nimbus_tasks.processing.optimise.rules import RulesOptimiser
 from nimbus_tasks.project import settings as nimbus_settings
 
@@ -36,7 +36,7 @@ def chosen(openai: str = HERE, more: str = "") -> Settings:
 
 def name_of(settings: Settings, project: ProjectSettings | None = None) -> str:
     async def make() -> str:
-        optimiser = await Choice(settings)(MemoryStore(Limits(10, 1000, 10)), project or ProjectSettings())
+        optimiser = await OptimiserFactory(settings)(MemoryStore(Limits(10, 1000, 10)), project or ProjectSettings())
         await optimiser.close()
         return optimiser.name
 
@@ -45,7 +45,7 @@ def name_of(settings: Settings, project: ProjectSettings | None = None) -> str:
 
 def test_rules_are_the_default_and_cost_nothing() -> None:
     settings = nimbus_settings.parse('[project]\nid = "proj_0123456789ab"\n', {})
-    choice = Choice(settings)
+    choice = OptimiserFactory(settings)
     made = asyncio.run(choice(MemoryStore(Limits(10, 1000, 10)), ProjectSettings(ai_model="m-2")))
     assert isinstance(made, RulesOptimiser)
     assert choice.spent == 0
@@ -61,7 +61,7 @@ def test_the_model_is_the_settings_else_the_projects() -> None:
 @pytest.mark.parametrize(
     ("openai", "words"),
     [
-        ("", "NIMBUS_AI_KEY is not set: the key of https://api.openai.com/v1. Set it in the environment"),
+        ("", "NIMBUS_AI_KEY is not set: https://api.openai.com/v1 needs a key. Set it in the environment"),
         ('base_url = "http://api.example.com/v1"', "[openai] base_url: http://api.example.com/v1 is not encrypted"),
         ('base_url = "nowhere"', "[openai] base_url: `nowhere` is not an address"),
         (f"{HERE}\nspend_cap = 1", "[openai] spend_cap needs prices. Set input_price and output_price"),
@@ -69,7 +69,7 @@ def test_the_model_is_the_settings_else_the_projects() -> None:
 )
 def test_what_cannot_work_is_said_before_the_target_is_asked(openai: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Choice(chosen(openai))
+        OptimiserFactory(chosen(openai))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -51,7 +51,7 @@ class ProcessCommands:
             KeyboardInterrupt: it was told to stop, and has; with the signal that told it.
         """
         from nimbus_tasks.cli.ci.runner import Runner
-        from nimbus_tasks.processing.optimise.factory import Choice
+        from nimbus_tasks.processing.optimise.factory import OptimiserFactory
         from nimbus_tasks.processing.options import Ask
         from nimbus_tasks.processing.run import Run
 
@@ -67,7 +67,7 @@ class ProcessCommands:
         settings = msgspec.structs.replace(self.pipeline.settings, process=chosen)
         totals = Totals(settings.project.id, now())
         with words.Narrator(self.console, totals) as narrator:
-            choice = Choice(settings, narrator.slowed, self.pipeline.log_request)
+            choice = OptimiserFactory(settings, narrator.slowed, self.pipeline.log_request)
             ask = Ask(once, until_empty, max_pages)
             run = Run(settings, ask, self._make_optimiser or choice, narrator, totals, self.pipeline.log_request)
             asyncio.run(run.run())

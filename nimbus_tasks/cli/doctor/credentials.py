@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nimbus_tasks.cli.doctor.findings import failed, ok
 from nimbus_tasks.cli.doctor.judging import judge_api_key
 from nimbus_tasks.model.errors import NimbusError
-from nimbus_tasks.processing.optimise.openai.failures import KEY as AI_KEY
+from nimbus_tasks.processing.optimise.openai import KEY as AI_KEY
 from nimbus_tasks.project.secrets import CREDENTIALS_FILE, read_secret
 
 if TYPE_CHECKING:

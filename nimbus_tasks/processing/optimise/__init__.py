@@ -1,8 +1,10 @@
-"""A page's content -> what an editor would change in it. Whoever finds that out, the answer has one shape.
+"""Optimisers: they read a page's content and propose changes to it.
 
-    page record --pages--> page --rules | openai--> changes
+    attempt    page record -> Page -> optimiser -> Optimised -> what the record gets
+    rules/     edits found without a model
+    openai/    edits proposed by a model behind an OpenAI-compatible endpoint
 
-Nothing here writes into a page: changes are proposals, each with its reason.
+Nothing here writes into a page. Every change is a proposal with a reason.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ from nimbus_tasks.model.records import Block
 __all__ = ["DESCRIPTION", "HEADINGS", "MAX_ALT", "MAX_DESCRIPTION", "MAX_TITLE", "MIN_DESCRIPTION", "TITLE"]
 __all__ += ["Change", "Optimised", "Optimiser", "Page", "changes_between"]
 
-#: What search engines show of a title and of a description, in characters, and what a screen reader reads in one go.
+#: Characters that search engines show, and what a screen reader reads in one go.
 MAX_TITLE = 60
 MIN_DESCRIPTION = 50
 MAX_ALT = 125
 
 
 class Page(Struct, frozen=True):
-    """What an optimiser is given: a page as it was extracted, blocks in document order."""
+    """A page as extracted, blocks in document order."""
 
     page_id: str
     source_path: str
@@ -36,11 +38,11 @@ class Page(Struct, frozen=True):
 
 
 class Optimised(Struct, frozen=True, omit_defaults=True):
-    """What an optimiser found.
+    """An optimiser's proposals for one page.
 
-    confidence: from 0 to 1, how sure it is that an editor would accept all of it, or, without a change, that
-        there is none to make.
-    model: `rules`, or the model's name. tokens, cost in dollars: what was paid for now, nothing for what was kept.
+    confidence: 0 to 1, the estimated probability that an editor accepts all changes, or agrees that none is needed.
+    model: `rules` or the model's name.
+    tokens, cost: spent on this call, cost in dollars. Cached answers are free.
     """
 
     changes: tuple[Change, ...]
@@ -51,19 +53,19 @@ class Optimised(Struct, frozen=True, omit_defaults=True):
 
 
 class Optimiser(Protocol):
-    """What optimises pages. One may be asked for several pages at once."""
+    """Optimises pages, several at once if asked to."""
 
     @property
     def name(self) -> str: ...
 
     async def optimise(self, page: Page) -> Optimised:
-        """Return what is to be changed.
+        """Return the changes to propose.
 
         Raises:
-            LaterError: not now; another try of this page may go well.
-            NeverError: another try of this page, as it is, cannot help.
-            HaltError: no page can be optimised as things are: stop asking.
-            StoreError: what optimisations are kept in does not answer.
+            TemporaryError: this page may succeed on a retry.
+            PermanentError: this page fails on every retry.
+            HaltError: every page would fail; stop the run.
+            StoreError: the cache of answers is unavailable.
         """
         ...
 
@@ -71,7 +73,7 @@ class Optimiser(Protocol):
 
 
 def changes_between(before: Page, after: Page, reasons: dict[str, str]) -> tuple[Change, ...]:
-    """Return what differs between a page and itself after changes, the head first, then in document order."""
+    """Return the differences between two versions of a page: the head first, then blocks in document order."""
     changes = [
         Change(name, kind, before.head.get(name, ""), after.head[name], reasons[name])
         for name, kind in ((TITLE, "title"), (DESCRIPTION, "meta"))

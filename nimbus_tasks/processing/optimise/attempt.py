@@ -1,4 +1,4 @@
-"""Between a page record and an optimiser: what it is given, and what its answer or its error means for the page."""
+"""One attempt at one page: the page record goes in, an optimisation or a failure comes out."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from nimbus_tasks.model.errors import NimbusError, StoreError, TransientError
-from nimbus_tasks.processing.optimise.errors import HaltError, LaterError
-from nimbus_tasks.processing.optimise.page_input import page_of
+from nimbus_tasks.model.records import Block
+from nimbus_tasks.processing.optimise import DESCRIPTION, TITLE, Page
+from nimbus_tasks.processing.optimise.errors import HaltError, PermanentError, TemporaryError
 from nimbus_tasks.processing.queue import Failure, Optimisation, Taken, Tried
 
 if TYPE_CHECKING:
     from nimbus_tasks.model.records import PageRecord
     from nimbus_tasks.processing.optimise import Optimiser
 
-#: What a person reads of an error; a server's words may be endless.
-MOST_WORDS = 500
+#: Characters of an error message that are kept; a server may send any amount.
+LONGEST_MESSAGE = 500
+_HEAD_IDS = frozenset({TITLE, DESCRIPTION})
 
 
 class RecordOptimiser:
-    """An optimiser of pages, asked for page records."""
+    """Runs an optimiser of pages on page records."""
 
     def __init__(self, optimiser: Optimiser, tone: str) -> None:
         self._optimiser, self._tone = optimiser, tone
@@ -37,30 +39,58 @@ class RecordOptimiser:
 
 
 async def attempt(taken: Taken, optimise: RecordOptimiser) -> Tried:
-    """Have one page optimised. Whatever goes wrong with it is its failure, never the process's end.
+    """Optimise one page. An error is that page's failure and does not stop the run.
 
     Raises:
-        HaltError: not this page is to blame, and every other one would meet the same.
-        StoreError: what optimisations are kept in does not answer; that is no page's fault either.
+        HaltError: every other page would fail the same way.
+        StoreError: the cache of answers is unavailable.
     """
     began = time.monotonic()
     optimisation: Optimisation | None = None
     failure: Failure | None = None
     try:
         optimisation = await optimise(taken.record)
-    except LaterError as error:
+    except TemporaryError as error:
         failure = failure_of(error)
     except (HaltError, StoreError):
         raise
-    except Exception as error:  # a mistake in an optimiser must not stop the others' pages
+    except Exception as error:  # a bug in an optimiser must not stop the other pages
         failure = failure_of(error)
     return Tried(taken, optimisation, failure, max(1, round((time.monotonic() - began) * 1000)))
 
 
 def failure_of(error: Exception) -> Failure:
-    """Return what an error means for the page."""
+    """Return the failure to record for an error."""
     if isinstance(error, NimbusError):
         code = str(getattr(error, "code", "") or ("unavailable" if isinstance(error, TransientError) else "refused"))
-        return Failure(str(error)[:MOST_WORDS], code, bool(getattr(error, "final", False)))
-    # Its words may hold anything, such as a part of a request: only its kind is passed on.
+        return Failure(str(error)[:LONGEST_MESSAGE], code, bool(getattr(error, "final", False)))
+    # The message may contain anything, such as part of a request: record the class only.
     return Failure(f"The optimiser failed with {type(error).__name__}.", "internal")
+
+
+class _Extraction(Struct):
+    head: dict[str, str]
+    above_fold_blocks: tuple[Block, ...]
+    rest_of_page_blocks: tuple[Block, ...]
+    main_selector: str = ""
+
+
+_decoder = msgspec.json.Decoder(_Extraction)
+
+
+def page_of(record: PageRecord, tone: str = "neutral") -> Page:
+    """Return the page in a record.
+
+    Raises:
+        PermanentError: its extraction cannot be read (`unreadable_page`).
+    """
+    try:
+        extraction = _decoder.decode(record.extraction)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise PermanentError(
+            "unreadable_page", f"The record of {record.page_id} has no readable content.", "Upload it again."
+        ) from None
+    blocks = extraction.above_fold_blocks + extraction.rest_of_page_blocks
+    # A change names its target by id, so a block must not share an id with the head.
+    blocks = tuple(block for block in blocks if block.id not in _HEAD_IDS)
+    return Page(record.page_id, record.source_path, extraction.head, blocks, extraction.main_selector, tone)

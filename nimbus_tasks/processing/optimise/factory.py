@@ -1,8 +1,7 @@
-"""Which optimiser a run has, by its settings, and what it may spend.
+"""The optimiser that the settings name, and how much a run may spend on it.
 
-Answers of a model that were paid for are kept in the target, as `cache:` records. Not behind a gateway: its Worker
-keeps the projects of many users apart, and these records have no project; one user could read the answers of another,
-or plant some. There they are kept on this machine, in the embedded store's file.
+Paid answers are cached in the target as `cache:` records. Not behind a gateway: it separates users by project, and
+these records name none, so one user could read or plant another's answers. There the embedded store holds them.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.records import ProjectSettings
     from nimbus_tasks.processing.optimise import Optimiser
-    from nimbus_tasks.processing.optimise.openai import KeptInStore
+    from nimbus_tasks.processing.optimise.openai import StoreCache
     from nimbus_tasks.project.settings import Settings
 
 
-class Choice:
-    """Makes the optimiser that the settings name. A run that loses its store makes another one, for the same money."""
+class OptimiserFactory:
+    """Makes optimisers that share one budget: a run makes a new one when it reconnects to its store."""
 
     def __init__(
         self,
@@ -35,10 +34,10 @@ class Choice:
         say: Callable[[float, str], None] = lambda _seconds, _why: None,
         record: Callable[[Recorded], None] = lambda _: None,
     ) -> None:
-        """Check all that can be known before the target is asked. `say` is told of waits, `record` of requests.
+        """Check everything that needs no connection. `say` receives waits, `record` requests.
 
         Raises:
-            SettingsError: the settings or the key are not enough.
+            SettingsError: a setting or the key is missing.
         """
         self._settings, self._say, self._record = settings, say, record
         self._with_model = settings.process.optimiser == "openai"
@@ -48,24 +47,24 @@ class Choice:
 
             self._key = find_secret(openai.KEY, Path())
             openai.check(settings.openai, self._key)
-            self._purse = openai.open_purse(settings.openai)
+            self._budget = openai.open_budget(settings.openai)
 
     @property
     def spent(self) -> float:
-        """Dollars that the run has paid so far, also for pages that failed."""
-        return self._purse.spent if self._with_model else 0.0
+        """Dollars this run has spent, including on pages that failed."""
+        return self._budget.spent if self._with_model else 0.0
 
     @property
     def overspent(self) -> float:
-        """Dollars that were billed beyond [openai] spend_cap."""
-        return self._purse.overspent if self._with_model else 0.0
+        """Dollars billed beyond [openai] spend_cap."""
+        return self._budget.overspent if self._with_model else 0.0
 
     async def __call__(self, store: Store, project: ProjectSettings) -> Optimiser:
-        """Return the optimiser for this target, and for the project as its record there has it.
+        """Return an optimiser for this target and project.
 
         Raises:
-            SettingsError: no model is set, here or there.
-            StoreError: what answers are kept in cannot be opened.
+            SettingsError: neither the settings nor the project's record names a model.
+            StoreError: the cache of answers cannot be opened.
         """
         if not self._with_model:
             from nimbus_tasks.processing.optimise.rules import RulesOptimiser
@@ -74,15 +73,15 @@ class Choice:
         from nimbus_tasks.processing.optimise.openai import OpenAIOptimiser
 
         chosen = self._settings.openai
-        # `rules` is what the record of a project says whose model nobody chose.
-        told = project.ai_model if project.ai_model != "rules" else ""
-        chosen = msgspec.structs.replace(chosen, model=chosen.model or told)
-        kept = self._kept(store)
-        return OpenAIOptimiser(chosen, self._key, kept, purse=self._purse, say=self._say, record=self._record)
+        # `rules` is the default in a project's record: it names no model.
+        default = project.ai_model if project.ai_model != "rules" else ""
+        chosen = msgspec.structs.replace(chosen, model=chosen.model or default)
+        cache = self._cache(store)
+        return OpenAIOptimiser(chosen, self._key, cache, budget=self._budget, say=self._say, record=self._record)
 
-    def _kept(self, store: Store) -> KeptInStore:
-        from nimbus_tasks.processing.optimise.openai import KeptInStore
+    def _cache(self, store: Store) -> StoreCache:
+        from nimbus_tasks.processing.optimise.openai import StoreCache
 
         if self._settings.target.store == "gateway":
-            return KeptInStore(open_store(Path(), Target(store="sqlite")), own=True)
-        return KeptInStore(store)
+            return StoreCache(open_store(Path(), Target(store="sqlite")), own=True)
+        return StoreCache(store)

@@ -20,9 +20,9 @@ from nimbus_tasks.backends.http import Recorded
 from nimbus_tasks.model.errors import NimbusError, SettingsError, StoreError
 from nimbus_tasks.model.records import CacheRecord
 from nimbus_tasks.processing.optimise import Optimised
-from nimbus_tasks.processing.optimise.errors import HaltError, LaterError, NeverError
-from nimbus_tasks.processing.optimise.openai import KeptInMemory, OpenAIOptimiser
-from nimbus_tasks.processing.optimise.openai.chunks import estimate
+from nimbus_tasks.processing.optimise.errors import HaltError, PermanentError, TemporaryError
+from nimbus_tasks.processing.optimise.openai import OpenAIOptimiser
+from nimbus_tasks.processing.optimise.openai.prompt import estimate_tokens
 from nimbus_tasks.project.secrets import Secret
 from nimbus_tasks.project.settings import OpenAISettings
 
@@ -43,31 +43,32 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-class Kept(KeptInMemory):
-    """Answers kept, and what was asked of it."""
+class FakeCache:
+    """A cache in memory that can break."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.records: dict[str, CacheRecord] = self._records
+        self.records: dict[str, CacheRecord] = {}
         self.broken: set[str] = set()
 
     async def get(self, key: str) -> CacheRecord | None:
         if "get" in self.broken:
             raise StoreError("The store is away.")
-        return await super().get(key)
+        return self.records.get(key)
 
     async def put(self, key: str, record: CacheRecord) -> None:
         if "put" in self.broken:
             raise StoreError("The store is away.")
-        await super().put(key, record)
+        self.records[key] = record
+
+    async def close(self) -> None: ...
 
 
 @asynccontextmanager
 async def optimiser(
-    url: str, kept: KeptInMemory | None = None, *, key: str = KEY, now: datetime = NOW, **settings: Any
+    url: str, cache: FakeCache | None = None, *, key: str = KEY, now: datetime = NOW, **settings: Any
 ) -> AsyncIterator[OpenAIOptimiser]:
     wanted = OpenAISettings(url, **({"model": "m-1", "retry_wait": 0.001, "timeout": 20} | settings))
-    made = OpenAIOptimiser(wanted, Secret(key) if key else None, kept or KeptInMemory(), clock=lambda: now)
+    made = OpenAIOptimiser(wanted, Secret(key) if key else None, cache or FakeCache(), clock=lambda: now)
     try:
         yield made
     finally:
@@ -94,7 +95,7 @@ def outcome(model: Any, wanted: Page = PAGE, server: dict[str, Any] | None = Non
 
 
 def code_of(raised: object) -> tuple[str, bool]:
-    assert isinstance(raised, LaterError | NeverError), raised
+    assert isinstance(raised, TemporaryError | PermanentError), raised
     return raised.code, raised.final
 
 
@@ -164,7 +165,7 @@ def test_requests_are_told_to_the_log_without_the_page_or_the_key() -> None:
 
     async def story() -> None:
         async with Chat(lambda _: BETTER) as chat:
-            made = OpenAIOptimiser(OpenAISettings(chat.url, "m-1"), Secret(KEY), KeptInMemory(), record=told.append)
+            made = OpenAIOptimiser(OpenAISettings(chat.url, "m-1"), Secret(KEY), FakeCache(), record=told.append)
             await made.optimise(PAGE)
             await made.close()
             assert KEY not in repr(vars(made))
@@ -191,7 +192,7 @@ def test_a_page_that_is_refused_in_any_form_fails_for_good_and_schemas_stay() ->
     async def story() -> list[str]:
         said = [error(400, "maximum context length is 10"), error(400, "maximum context length is 10"), BETTER]
         async with Chat(lambda _: said.pop(0)) as chat, optimiser(chat.url) as made:
-            with pytest.raises(NeverError) as raised:
+            with pytest.raises(PermanentError) as raised:
                 await made.optimise(PAGE)
             assert code_of(raised.value) == ("refused", True)
             assert "maximum context length is 10" in str(raised.value)
@@ -290,9 +291,9 @@ def test_trouble_that_is_not_the_pages_leaves_it_for_later(said: bytes, code: st
         (
             error(429, "You exceeded it", "insufficient_quota", "insufficient_quota"),
             "quota",
-            "Look at its billing page",
+            "Check its billing page",
         ),
-        (error(402, "Insufficient balance"), "quota", "no money left"),
+        (error(402, "Insufficient balance"), "quota", "no credit left"),
         (error(401, "Invalid key"), "unauthorized", "Check NIMBUS_AI_KEY"),
         (error(403, "Country not supported"), "unauthorized", "does not accept the key"),
         (error(404, "No model `m-1`", code="model_not_found"), "not_found", "Check [openai] base_url and model"),
@@ -310,7 +311,9 @@ def test_trouble_that_every_page_would_have_stops_the_asking(said: bytes, code: 
 def test_a_moderation_that_objects_to_a_page_is_about_that_page_alone(metadata: object) -> None:
     body = json.dumps({"error": {"code": 403, "message": "Flagged", "metadata": metadata}}).encode()
     raised, _ = outcome(lambda _: answer(403, body))
-    assert isinstance(raised, NeverError if isinstance(metadata, dict) and "flagged_input" in metadata else HaltError)
+    assert isinstance(
+        raised, PermanentError if isinstance(metadata, dict) and "flagged_input" in metadata else HaltError
+    )
 
 
 @pytest.mark.parametrize(
@@ -339,7 +342,7 @@ def test_a_wrong_key_is_said_and_not_shown() -> None:
 def test_a_server_that_wants_a_key_where_none_is_set_is_told_so() -> None:
     raised, _ = outcome(lambda _: BETTER, key="")
     assert halted(raised) == "unauthorized"
-    assert "it wants a key, and NIMBUS_AI_KEY is not set. Set it in the environment" in str(raised)
+    assert "it needs a key, and NIMBUS_AI_KEY is not set. Set it in the environment" in str(raised)
 
 
 def test_a_server_that_recovers_is_not_noticed() -> None:
@@ -357,7 +360,7 @@ def test_retry_after_is_obeyed_by_all_requests() -> None:
         said = [error(429, "Slow down", retry_after="1"), BETTER]
         async with Chat(lambda _: said.pop(0)) as chat:
             settings = OpenAISettings(chat.url, "m-1", retry_wait=0.001)
-            made = OpenAIOptimiser(settings, Secret(KEY), KeptInMemory(), say=lambda wait, _why: waits.append(wait))
+            made = OpenAIOptimiser(settings, Secret(KEY), FakeCache(), say=lambda wait, _why: waits.append(wait))
             began = asyncio.get_running_loop().time()
             await made.optimise(PAGE)
             await made.close()
@@ -392,7 +395,7 @@ def test_limits_that_last_too_long_are_not_waited_for() -> None:
     async def story() -> None:
         async with Chat(lambda _: BETTER, **left) as chat, optimiser(chat.url) as made:
             await made.optimise(PAGE)
-            with pytest.raises(LaterError) as raised:
+            with pytest.raises(TemporaryError) as raised:
                 await made.optimise(replace(PAGE, tone="formal"))
             assert raised.value.code == "rate_limited"
             assert len(chat.asked) == 1
@@ -406,8 +409,8 @@ def test_an_answer_that_takes_too_long_is_not_asked_for_again_and_counts_as_paid
         raise AssertionError
 
     async def story() -> None:
-        async with Chat(never) as chat, optimiser(chat.url, timeout=0.2, output_price=1.0) as made:
-            with pytest.raises(LaterError) as raised:
+        async with Chat(never) as chat, optimiser(chat.url, timeout=3, output_price=1.0) as made:
+            with pytest.raises(TemporaryError) as raised:
                 await made.optimise(PAGE)
             assert code_of(raised.value) == ("timeout", False)
             assert len(chat.asked) == 1
@@ -432,7 +435,7 @@ def test_a_server_that_goes_away_after_it_has_answered_is_unavailable() -> None:
         async with Chat(lambda _: BETTER) as chat, optimiser(chat.url, tries=2) as made:
             await made.optimise(PAGE)
             await chat.__aexit__()
-            with pytest.raises(LaterError, match="does not answer") as raised:
+            with pytest.raises(TemporaryError, match="does not answer") as raised:
                 await made.optimise(replace(PAGE, tone="formal"))
             assert code_of(raised.value) == ("unavailable", False)
 
@@ -452,7 +455,7 @@ def test_a_server_that_was_away_for_long_is_asked_again() -> None:
         said = [error(500)] * 30
         async with Chat(lambda _: said.pop() if said else BETTER) as chat, optimiser(chat.url, tries=1) as made:
             for _ in range(30):
-                with pytest.raises(LaterError):
+                with pytest.raises(TemporaryError):
                     await made.optimise(PAGE)
             assert (await made.optimise(PAGE)).changes
 
@@ -475,7 +478,7 @@ def test_a_long_page_is_asked_for_in_parts_that_each_fit() -> None:
     )
     for asked in chat.asked:
         body = json.loads(asked.body)
-        assert sum(estimate(message["content"]) for message in body["messages"]) <= 4000
+        assert sum(estimate_tokens(message["content"]) for message in body["messages"]) <= 4000
         assert body["max_tokens"] == 3000
     assert len(found.changes) == 60
     assert found.tokens == 110 * len(chat.questions)
@@ -487,19 +490,19 @@ def test_a_long_page_is_asked_for_in_parts_that_each_fit() -> None:
 
 def test_the_same_content_is_never_paid_for_twice() -> None:
     async def story() -> None:
-        kept = Kept()
+        cache = FakeCache()
         async with Chat(lambda _: BETTER) as chat:
-            async with optimiser(chat.url, kept, output_price=1.0) as made:
+            async with optimiser(chat.url, cache, output_price=1.0) as made:
                 first = await made.optimise(PAGE)
                 # Another page with the same content, and another run.
                 again = await made.optimise(replace(PAGE, page_id="page_ba9876543210", source_path="dist/b.html"))
-            async with optimiser(chat.url, kept, output_price=1.0) as made:
+            async with optimiser(chat.url, cache, output_price=1.0) as made:
                 third = await made.optimise(PAGE)
                 assert made.spent == 0
             assert len(chat.asked) == 1
             assert first.cost > 0
             assert again == third == replace(first, tokens=0, cost=0.0)
-            ((key, record),) = kept.records.items()
+            ((key, record),) = cache.records.items()
             assert key.startswith("cache:")
             assert (record.type, record.created) == ("ai_response", "2024-09-02T13:45:00.000Z")
             assert record.expires == "2024-12-01T13:45:00.000Z"
@@ -532,11 +535,11 @@ def test_pages_of_the_same_content_at_once_are_paid_for_once() -> None:
 )
 def test_what_is_no_answer_any_more_is_asked_for_again(change: dict[str, Any]) -> None:
     async def story() -> None:
-        kept = Kept()
-        async with Chat(lambda _: BETTER) as chat, optimiser(chat.url, kept) as made:
+        cache = FakeCache()
+        async with Chat(lambda _: BETTER) as chat, optimiser(chat.url, cache) as made:
             await made.optimise(PAGE)
-            ((key, record),) = kept.records.items()
-            kept.records[key] = replace_record(record, change)
+            ((key, record),) = cache.records.items()
+            cache.records[key] = replace_record(record, change)
             assert (await made.optimise(PAGE)).tokens == 110
             assert len(chat.asked) == 2
 
@@ -549,10 +552,10 @@ def replace_record(record: CacheRecord, change: dict[str, Any]) -> CacheRecord:
 
 def test_answers_end_after_their_days() -> None:
     async def story() -> None:
-        kept = Kept()
+        cache = FakeCache()
         async with Chat(lambda _: BETTER) as chat:
             for days, asked in ((0, 1), (89, 1), (90, 2)):
-                async with optimiser(chat.url, kept, now=NOW + timedelta(days=days)) as made:
+                async with optimiser(chat.url, cache, now=NOW + timedelta(days=days)) as made:
                     await made.optimise(PAGE)
                 assert len(chat.asked) == asked
 
@@ -561,9 +564,9 @@ def test_answers_end_after_their_days() -> None:
 
 def test_an_answer_that_cannot_be_kept_is_still_the_pages() -> None:
     async def story() -> None:
-        kept = Kept()
-        kept.broken.add("put")
-        async with Chat(lambda _: BETTER) as chat, optimiser(chat.url, kept) as made:
+        cache = FakeCache()
+        cache.broken.add("put")
+        async with Chat(lambda _: BETTER) as chat, optimiser(chat.url, cache) as made:
             assert (await made.optimise(PAGE)).changes
 
     run(story())
@@ -571,9 +574,9 @@ def test_an_answer_that_cannot_be_kept_is_still_the_pages() -> None:
 
 def test_where_kept_answers_cannot_be_looked_up_nothing_is_bought() -> None:
     async def story() -> None:
-        kept = Kept()
-        kept.broken.add("get")
-        async with Chat(lambda _: BETTER) as chat, optimiser(chat.url, kept) as made:
+        cache = FakeCache()
+        cache.broken.add("get")
+        async with Chat(lambda _: BETTER) as chat, optimiser(chat.url, cache) as made:
             with pytest.raises(StoreError):
                 await made.optimise(PAGE)
             assert chat.asked == []
@@ -585,15 +588,15 @@ def test_parts_that_were_paid_for_are_kept_when_a_later_one_fails() -> None:
     wanted = page(*(block("p", f"Paragraph {n}. " + "Some words. " * 60) for n in range(20)), head=GOOD_HEAD)
 
     async def story() -> None:
-        kept, said = Kept(), [BETTER_NONE, error(500), BETTER_NONE, BETTER_NONE, BETTER_NONE, BETTER_NONE]
+        cache, said = FakeCache(), [BETTER_NONE, error(500), BETTER_NONE, BETTER_NONE, BETTER_NONE, BETTER_NONE]
         settings = {"max_prompt_tokens": 4000, "tries": 1}
         async with (
             Chat(lambda _: said.pop(0) if said else BETTER_NONE) as chat,
-            optimiser(chat.url, kept, **settings) as made,
+            optimiser(chat.url, cache, **settings) as made,
         ):
-            with pytest.raises(LaterError):
+            with pytest.raises(TemporaryError):
                 await made.optimise(wanted)
-            assert len(kept.records) == 1
+            assert len(cache.records) == 1
             await made.optimise(wanted)
             quoted = [question.quoted for question in chat.questions]
             assert len(quoted) == len(set(quoted)) + 1  # only the one that failed was asked twice
@@ -722,7 +725,7 @@ def test_a_page_that_talks_to_the_model_can_at_most_change_its_own_words() -> No
 )
 def test_settings_that_cannot_work_are_said_at_once(settings: OpenAISettings, key: str | None, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        OpenAIOptimiser(settings, Secret(key) if key else None, KeptInMemory())
+        OpenAIOptimiser(settings, Secret(key) if key else None, FakeCache())
 
 
 def test_the_double_refuses_what_the_protocol_refuses() -> None:
@@ -732,7 +735,7 @@ def test_the_double_refuses_what_the_protocol_refuses() -> None:
                 await made.optimise(PAGE)
             assert raised.value.code == "not_found"
         async with Loopback(answer(200, b"{}")) as server, optimiser(server.url, tries=1) as made:
-            with pytest.raises(LaterError):
+            with pytest.raises(TemporaryError):
                 await made.optimise(PAGE)
 
     run(story())

@@ -16,7 +16,7 @@ from nimbus_tasks.backends.kv import Limits
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import NAMESPACES, CacheRecord
-from nimbus_tasks.processing.optimise.openai import KeptInStore, OpenAIOptimiser
+from nimbus_tasks.processing.optimise.openai import OpenAIOptimiser, StoreCache
 from nimbus_tasks.project.secrets import Secret
 from nimbus_tasks.project.settings import OpenAISettings
 
@@ -35,7 +35,7 @@ BETTER = changes(("block-1", "We fix watches."))
 async def ask(chat: Chat, store: Store, now: datetime = NOW) -> Optimised:
     """Ask for the page in a run of its own."""
     settings = OpenAISettings(chat.url, "m-1", output_price=1.0)
-    made = OpenAIOptimiser(settings, Secret(KEY), KeptInStore(store), clock=lambda: now)
+    made = OpenAIOptimiser(settings, Secret(KEY), StoreCache(store), clock=lambda: now)
     try:
         return await made.optimise(PAGE)
     finally:
@@ -121,7 +121,7 @@ def test_a_store_that_cannot_keep_an_answer_does_not_cost_the_page() -> None:
         async with Chat(lambda _: BETTER) as chat:
             assert (await ask(chat, full)).changes
         with pytest.raises(StoreError, match="it is full"):
-            await KeptInStore(full).put("cache:1", CacheRecord(msgspec.Raw(b"1"), "", ""))
+            await StoreCache(full).put("cache:1", CacheRecord(msgspec.Raw(b"1"), "", ""))
 
     run(story())
 
@@ -129,9 +129,9 @@ def test_a_store_that_cannot_keep_an_answer_does_not_cost_the_page() -> None:
 def test_only_a_store_of_its_own_is_closed_with_it(tmp_path: Path) -> None:
     async def story() -> None:
         shared, own = SqliteStore(tmp_path / "a.db"), SqliteStore(tmp_path / "b.db")
-        await KeptInStore(shared).close()
+        await StoreCache(shared).close()
         assert await shared.get(["cache:1"]) == {}
-        await KeptInStore(own, own=True).close()
+        await StoreCache(own, own=True).close()
         with pytest.raises(StoreError):
             await own.get(["cache:1"])
         await shared.close()

@@ -12,11 +12,17 @@ from hypothesis import strategies as st
 
 from nimbus_tasks.processing.optimise.errors import HaltError
 from nimbus_tasks.processing.optimise.openai.answers import BadAnswerError, read_answer
-from nimbus_tasks.processing.optimise.openai.budget import Prices, Purse, Usage
 from nimbus_tasks.processing.optimise.openai.cache import answer_key
-from nimbus_tasks.processing.optimise.openai.chunks import Part, Text, cut, estimate
-from nimbus_tasks.processing.optimise.openai.prompt import RESPONSE_SCHEMA, messages, once_more, quoted
-from nimbus_tasks.processing.optimise.openai.rate_limits import RateLimits, seconds
+from nimbus_tasks.processing.optimise.openai.limits import Budget, Prices, RateLimits, Usage, seconds
+from nimbus_tasks.processing.optimise.openai.prompt import (
+    RESPONSE_SCHEMA,
+    Part,
+    Text,
+    estimate_tokens,
+    messages,
+    retry_messages,
+    split,
+)
 
 PART = Part(
     "Watches",
@@ -75,7 +81,7 @@ def test_what_is_not_the_object_asked_for_is_refused(said: str) -> None:
 
 @pytest.mark.parametrize("text", [b"\xff", b"\\ud800", b"\\udc00 x"])
 def test_bytes_that_are_no_text_are_refused(text: bytes) -> None:
-    with pytest.raises(BadAnswerError, match=r"not the JSON object|do not print"):
+    with pytest.raises(BadAnswerError, match=r"not the JSON object|unprintable"):
         read_answer(b'{"changes": [{"id": "block-0", "text": "%s", "reason": "Why."}], "confidence": 1}' % text, PART)
 
 
@@ -144,7 +150,7 @@ def test_addresses_stay_in_the_text_that_has_them() -> None:
 
 @pytest.mark.parametrize("text", ["a\x00b", "a\x1b[31m", "a\u202eb", "a\u2066b", "a\x85b"])
 def test_no_signs_that_do_not_print_come_in(text: str) -> None:
-    assert fault(text) == "it has signs in a text that do not print"
+    assert fault(text) == "it has unprintable characters in a text"
     assert fault("Words", reason=text) == "it has a reason that is not one sentence"
 
 
@@ -153,7 +159,7 @@ def test_no_signs_that_do_not_print_come_in(text: str) -> None:
 )
 def test_texts_have_their_limits(block_id: str, most: int) -> None:
     assert read({"id": block_id, "text": "x" * most, "reason": "Why."}).changes
-    assert fault("x" * (most + 1), block_id) == f"it has a text of more than {most} characters where that is the most"
+    assert fault("x" * (most + 1), block_id) == f"it has a text of more than {most} characters, the limit for that text"
 
 
 @pytest.mark.parametrize("reason", ["", " ", "x" * 301])
@@ -178,7 +184,7 @@ PLAIN = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 @given(st.lists(st.tuples(st.sampled_from(["p", "h2", "pre", "img"]), PLAIN), max_size=30), st.integers(60, 800))
 def test_parts_hold_each_text_that_fits_once_and_in_order(texts: list[tuple[str, str]], room: int) -> None:
     blocks = [block(kind, text) for kind, text in texts]
-    parts = cut(page(*blocks, head={}), room, room)
+    parts = split(page(*blocks, head={}), room, room)
     found = [text.id for part in parts for text in part.texts]
     assert len(set(found)) == len(found)
     wanted = [
@@ -188,7 +194,8 @@ def test_parts_hold_each_text_that_fits_once_and_in_order(texts: list[tuple[str,
     assert sent == [each for each in wanted if each in sent]
     for part in parts:
         assert sum(
-            estimate(json.dumps({"id": t.id, "type": t.type, "text": t.text}, ensure_ascii=False)) for t in part.texts
+            estimate_tokens(json.dumps({"id": t.id, "type": t.type, "text": t.text}, ensure_ascii=False))
+            for t in part.texts
         ) <= (2 * room)
     if room == 800:
         short = [name for name in wanted if len(blocks[int(name[6:])].content.encode()) < 200]
@@ -196,7 +203,7 @@ def test_parts_hold_each_text_that_fits_once_and_in_order(texts: list[tuple[str,
 
 
 def test_a_page_that_fits_is_one_part_with_its_head() -> None:
-    (part,) = cut(
+    (part,) = split(
         page(block("h1", "Watches"), block("pre", "x = y"), block("p", "1 2 3"), block("p", "Words")), 5000, 5000
     )
     assert [text.id for text in part.texts] == ["title", "metaDescription", "block-0", "block-3"]
@@ -204,24 +211,24 @@ def test_a_page_that_fits_is_one_part_with_its_head() -> None:
 
 
 def test_a_page_without_a_word_is_no_part() -> None:
-    assert cut(page(block("pre", "x"), block("p", "1 2 3"), block("img", "")), 5000, 5000) == []
+    assert split(page(block("pre", "x"), block("p", "1 2 3"), block("img", "")), 5000, 5000) == []
 
 
 def test_a_text_too_long_for_any_part_is_left_out() -> None:
-    parts = cut(page(block("p", "Long words " * 1000), block("p", "Words")), 1000, 1000)
+    parts = split(page(block("p", "Long words " * 1000), block("p", "Words")), 1000, 1000)
     assert [text.id for part in parts for text in part.texts] == ["title", "metaDescription", "block-1"]
 
 
 def test_many_texts_are_several_parts_each_with_what_the_page_is() -> None:
-    parts = cut(page(*(block("p", "Some words " * 20) for _ in range(20)), lang="en"), 1000, 1000)
+    parts = split(page(*(block("p", "Some words " * 20) for _ in range(20)), lang="en"), 1000, 1000)
     assert len(parts) >= 4
     assert {(part.title, part.language) for part in parts} == {("Watch repair in Berlin", "en")}
 
 
 def test_tokens_are_rather_too_many_than_too_few() -> None:
-    assert estimate("") == 0
-    assert estimate("We repair watches of all makers.") >= 8
-    assert estimate("修理") >= 2
+    assert estimate_tokens("") == 0
+    assert estimate_tokens("We repair watches of all makers.") >= 8
+    assert estimate_tokens("修理") >= 2
 
 
 # --- prompt -------------------------------------------------------------------------------------------
@@ -246,7 +253,7 @@ def test_a_page_stands_apart_from_the_instructions_as_json() -> None:
 
 def test_the_second_try_says_in_our_words_what_was_wrong() -> None:
     first = messages(PART, "neutral")
-    second = once_more(first, "it has HTML in a text")
+    second = retry_messages(first, "it has HTML in a text")
     assert [message["role"] for message in second] == ["system", "user"]
     assert second[0]["content"].startswith(first[0]["content"])
     assert "it has HTML in a text" in second[0]["content"]
@@ -277,27 +284,27 @@ def test_answers_are_kept_by_all_that_makes_them() -> None:
 @given(PLAIN)
 def test_any_text_survives_its_quotation(text: str) -> None:
     part = Part("", "", (Text("block-0", "p", text),))
-    assert json.loads(quoted(part, ""))["texts"][0]["text"] == text
+    assert json.loads(messages(part, "")[1]["content"])["texts"][0]["text"] == text
 
 
 # --- money --------------------------------------------------------------------------------------------
 
 
-async def spend(purse: Purse, most: Usage, paid: Usage | None) -> None:
-    async with purse.hold(most) as hold:
+async def spend(budget: Budget, most: Usage, paid: Usage | None) -> None:
+    async with budget.reserve(most) as reservation:
         await asyncio.sleep(0)
-        hold.settle(paid)
+        reservation.settle(paid)
 
 
 def test_a_request_that_could_cost_too_much_is_not_made() -> None:
     async def story() -> None:
-        purse = Purse(Prices(1.0, 2.0), 3.0)
-        await spend(purse, Usage(1_000_000, 500_000), Usage(500_000, 0))
-        assert purse.spent == 0.5
-        await spend(purse, Usage(500_000, 1_000_000), None)  # the server did not count
-        assert purse.spent == 3.0
+        budget = Budget(Prices(1.0, 2.0), 3.0)
+        await spend(budget, Usage(1_000_000, 500_000), Usage(500_000, 0))
+        assert budget.spent == 0.5
+        await spend(budget, Usage(500_000, 1_000_000), None)  # the server did not count
+        assert budget.spent == 3.0
         with pytest.raises(HaltError, match=r"Spent \$3\.0000 of \$3\.0000") as raised:
-            await spend(purse, Usage(1, 0), None)
+            await spend(budget, Usage(1, 0), None)
         assert raised.value.code == "spend_cap"
 
     run(story())
@@ -305,17 +312,17 @@ def test_a_request_that_could_cost_too_much_is_not_made() -> None:
 
 def test_a_request_waits_for_what_others_cost_in_the_end() -> None:
     async def story() -> None:
-        purse = Purse(Prices(1.0, 2.0), 3.0)
-        async with purse.hold(Usage(1_000_000, 500_000)) as first:
-            second = asyncio.create_task(spend(purse, Usage(1_000_000, 500_000), Usage(1_000_000, 0)))
-            third = asyncio.create_task(spend(purse, Usage(3_000_000, 0), None))
+        budget = Budget(Prices(1.0, 2.0), 3.0)
+        async with budget.reserve(Usage(1_000_000, 500_000)) as first:
+            second = asyncio.create_task(spend(budget, Usage(1_000_000, 500_000), Usage(1_000_000, 0)))
+            third = asyncio.create_task(spend(budget, Usage(3_000_000, 0), None))
             done, _ = await asyncio.wait([second, third], timeout=0.01)
             assert not done
             first.settle(Usage(500_000, 0))
         await second
         with pytest.raises(HaltError):
             await third
-        assert purse.spent == 1.5
+        assert budget.spent == 1.5
 
     run(story())
 
@@ -323,50 +330,50 @@ def test_a_request_waits_for_what_others_cost_in_the_end() -> None:
 @given(st.lists(st.tuples(st.integers(0, 2_000_000), st.floats(0, 1)), max_size=20), st.integers(1, 5))
 def test_never_more_is_spent_than_may_be(asked: list[tuple[int, float]], cap: int) -> None:
     async def story() -> None:
-        purse = Purse(Prices(1.0, 0.0), cap)
-        tries = [spend(purse, Usage(most, 0), Usage(int(most * share), 0)) for most, share in asked]
+        budget = Budget(Prices(1.0, 0.0), cap)
+        tries = [spend(budget, Usage(most, 0), Usage(int(most * share), 0)) for most, share in asked]
         ends = await asyncio.gather(*tries, return_exceptions=True)
-        assert purse.spent <= cap
+        assert budget.spent <= cap
         assert all(end is None or isinstance(end, HaltError) for end in ends)
         # Who was refused would not have fitted in with all the others settled.
         for (most, _), end in zip(asked, ends, strict=True):
-            assert end is None or purse.spent + most / 1e6 > cap
+            assert end is None or budget.spent + most / 1e6 > cap
 
     run(story())
 
 
 def test_what_was_billed_beyond_the_estimate_is_learnt_from_and_told() -> None:
     async def story() -> None:
-        purse = Purse(Prices(1.0, 0.0), 3.0)
-        await spend(purse, Usage(0, 0), None)  # nothing to learn from
-        await spend(purse, Usage(100_000, 0), Usage(1_000_000, 0))  # ten times as much
-        await spend(purse, Usage(100_000, 0), Usage(10_000, 0))  # cheaper ones do not lessen the care
-        assert purse.overspent == 0
+        budget = Budget(Prices(1.0, 0.0), 3.0)
+        await spend(budget, Usage(0, 0), None)  # nothing to learn from
+        await spend(budget, Usage(100_000, 0), Usage(1_000_000, 0))  # ten times as much
+        await spend(budget, Usage(100_000, 0), Usage(10_000, 0))  # cheaper ones do not lessen the care
+        assert budget.overspent == 0
         with pytest.raises(HaltError, match=r"the next request could cost \$2\.0000"):
-            await spend(purse, Usage(200_000, 0), None)
-        await spend(purse, Usage(100_000, 0), Usage(2_500_000, 0))
-        assert purse.overspent == pytest.approx(0.51)
+            await spend(budget, Usage(200_000, 0), None)
+        await spend(budget, Usage(100_000, 0), Usage(2_500_000, 0))
+        assert budget.overspent == pytest.approx(0.51)
 
     run(story())
 
 
 def test_a_request_that_was_not_answered_costs_nothing() -> None:
     async def story() -> None:
-        purse = Purse(Prices(1.0, 1.0), 1.0)
+        budget = Budget(Prices(1.0, 1.0), 1.0)
         for _ in range(5):
             with pytest.raises(ValueError, match="no answer"):
-                async with purse.hold(Usage(900_000, 0)):
+                async with budget.reserve(Usage(900_000, 0)):
                     raise ValueError("no answer")
-        assert purse.spent == 0
+        assert budget.spent == 0
 
     run(story())
 
 
 def test_without_a_cap_nothing_is_too_much() -> None:
     async def story() -> None:
-        purse = Purse(Prices(1.0, 1.0), 0)
-        await spend(purse, Usage(10**9, 0), Usage(10**9, 0))
-        assert (purse.spent, purse.overspent) == (1000, 0)
+        budget = Budget(Prices(1.0, 1.0), 0)
+        await spend(budget, Usage(10**9, 0), Usage(10**9, 0))
+        assert (budget.spent, budget.overspent) == (1000, 0)
 
     run(story())
 

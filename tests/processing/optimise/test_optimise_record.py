@@ -11,9 +11,8 @@ from msgspec import Raw
 from nimbus_tasks.model.errors import TransientError
 from nimbus_tasks.model.records import Block, PageRecord
 from nimbus_tasks.processing.optimise import Change
-from nimbus_tasks.processing.optimise.attempt import failure_of
-from nimbus_tasks.processing.optimise.errors import HaltError, LaterError, NeverError
-from nimbus_tasks.processing.optimise.page_input import page_of
+from nimbus_tasks.processing.optimise.attempt import failure_of, page_of
+from nimbus_tasks.processing.optimise.errors import HaltError, PermanentError, TemporaryError
 
 
 def record(extraction: bytes) -> PageRecord:
@@ -46,14 +45,14 @@ def test_a_block_that_could_be_taken_for_the_head_is_left_out() -> None:
 
 @pytest.mark.parametrize("extraction", [b"", b"[]", b"{}", b'{"head": 1}', b"\xff", b'"\xff"'])
 def test_a_record_that_cannot_be_read_fails_for_good(extraction: bytes) -> None:
-    with pytest.raises(NeverError) as raised:
+    with pytest.raises(PermanentError) as raised:
         page_of(record(extraction))
     assert raised.value.code == "unreadable_page"
     assert "page_0123456789ab" in str(raised.value)
 
 
 def test_errors_say_whether_another_try_can_help() -> None:
-    later, never = LaterError("timeout", "Too slow.", "Wait."), NeverError("bad_answer", "Nonsense.")
+    later, never = TemporaryError("timeout", "Too slow.", "Wait."), PermanentError("bad_answer", "Nonsense.")
     assert isinstance(later, TransientError)
     assert (failure_of(later).code, failure_of(later).final) == ("timeout", False)
     assert (failure_of(never).code, failure_of(never).final) == ("bad_answer", True)
@@ -61,7 +60,7 @@ def test_errors_say_whether_another_try_can_help() -> None:
 
 def test_errors_survive_another_process() -> None:
     halt = HaltError("spend_cap", "Spent.", "Raise it.")
-    for error in (LaterError("timeout", "Too slow.", "Wait."), NeverError("bad_answer", "Nonsense."), halt):
+    for error in (TemporaryError("timeout", "Too slow.", "Wait."), PermanentError("bad_answer", "Nonsense."), halt):
         copy = pickle.loads(pickle.dumps(error))
         assert (type(copy), copy.code, str(copy)) == (type(error), error.code, str(error))
 

@@ -12,7 +12,7 @@ from nimbus_tasks.html.extract import Rules, Skipped, extract
 from nimbus_tasks.processing.optimise import DESCRIPTION, Page
 from nimbus_tasks.processing.optimise.rules import improve
 
-SITES = Path(os.environ.get("NIMBUS_REAL_SITES") or Path(__file__).parents[4] / ".cache" / "sites")
+SITES = Path(os.environ.get("NIMBUS_REAL_SITES") or Path(__file__).parents[3] / ".cache" / "sites")
 SAMPLE = 150
 SMALL = 100_000
 TURNS = 20

@@ -1,7 +1,7 @@
-"""What a model may answer, and whether this answer is one. Pure.
+"""Validation of a model's answers. Pure.
 
-A page's text may have talked the model into anything. So an answer is only ever new texts for the texts that were
-sent: no markup, no address where there was none, no length out of all proportion.
+A page's text may have steered the model. So an answer can only replace texts that were sent: no markup, no address
+that was not there, no length out of proportion.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from nimbus_tasks.processing.optimise import MAX_ALT
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from nimbus_tasks.processing.optimise.openai.chunks import Part, Text
+    from nimbus_tasks.processing.optimise.openai.prompt import Part, Text
 
 _LIMITS = {"title": MAX_TITLE, "meta": MAX_DESCRIPTION, "img": MAX_ALT}
-#: Other texts may become twice as long; short ones, so long.
+#: Other texts may double in length, short ones grow to this many characters.
 _SHORT = 200
 _LONGEST_REASON = 300
 
@@ -32,12 +32,12 @@ _ADDRESS = re.compile(
     r"|(?:[\w.+-]+@)?(?:[\w-]+\.)+[a-z]{2,}\b",
     re.IGNORECASE,
 )
-#: Controls, halves of characters, and what turns the direction of writing.
+#: Controls, lone surrogates, and marks that change the direction of writing.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-class Proposal(Struct, frozen=True):
-    """A new text for one that was sent."""
+class NewText(Struct, frozen=True):
+    """A replacement for a text that was sent."""
 
     id: str
     text: str
@@ -45,47 +45,45 @@ class Proposal(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What a model makes of a part of a page."""
+    """A model's answer about one part of a page."""
 
-    changes: tuple[Proposal, ...]
+    changes: tuple[NewText, ...]
     confidence: Annotated[float, Meta(ge=0, le=1)]
 
 
 class BadAnswerError(Exception):
-    """No answer, or not to what was asked. Its text says why, as a part of a sentence, in our words alone."""
+    """The answer cannot be used. The message completes a sentence and quotes nothing from the answer."""
 
 
 _decoder = msgspec.json.Decoder(Answer)
 
 
 def read_answer(said: str | bytes, part: Part, *, drop_bad: bool = False) -> Answer:
-    """Return an answer that may be shown to an editor, texts with their white space collapsed.
-
-    `drop_bad`: changes that may not are left out, as long as others are left.
+    """Return a valid answer, white space collapsed. `drop_bad` leaves out invalid changes if others remain.
 
     Raises:
-        BadAnswerError: it may not.
+        BadAnswerError: the answer is not valid.
     """
     try:
         answer = _decoder.decode(said)
     except (msgspec.MsgspecError, UnicodeError):
         raise BadAnswerError("it is not the JSON object that was asked for") from None
     sent = {text.id: text for text in part.texts}
-    proposals: dict[str, Proposal] = {}
+    changes: dict[str, NewText] = {}
     fault: BadAnswerError | None = None
     for change in answer.changes:
         try:
-            proposals[change.id] = _proposal(change, sent, proposals)
+            changes[change.id] = _checked(change, sent, changes)
         except BadAnswerError as error:
             if not drop_bad:
                 raise
             fault = fault or error
-    if fault is not None and not proposals:
+    if fault is not None and not changes:
         raise fault
-    return Answer(tuple(proposals.values()), answer.confidence)
+    return Answer(tuple(changes.values()), answer.confidence)
 
 
-def _proposal(change: Proposal, sent: Mapping[str, Text], before: Container[str]) -> Proposal:
+def _checked(change: NewText, sent: Mapping[str, Text], before: Container[str]) -> NewText:
     if change.id not in sent:
         raise BadAnswerError("it changes an id that is not in the page")
     if change.id in before:
@@ -93,7 +91,7 @@ def _proposal(change: Proposal, sent: Mapping[str, Text], before: Container[str]
     text, reason = _collapsed(change.text), _collapsed(change.reason)
     if fault := _fault_of(text, sent[change.id]) or _fault_of_reason(reason):
         raise BadAnswerError(fault)
-    return Proposal(change.id, text, reason)
+    return NewText(change.id, text, reason)
 
 
 def _collapsed(text: str) -> str:
@@ -105,15 +103,15 @@ def _fault_of(text: str, sent: Text) -> str:
     if not text or text.isspace():
         return "it has an empty text"
     if _UNPRINTABLE.search(text):
-        return "it has signs in a text that do not print"
-    # A text about HTML has tags in it that are words.
+        return "it has unprintable characters in a text"
+    # A text about HTML may mention tags.
     if any(found not in sent.text for found in _MARKUP.findall(text)):
         return "it has HTML in a text"
-    # Nor is one from elsewhere in the page: a visitor's comment must not get its address into the title.
+    # Not even an address from elsewhere in the page: a visitor's comment must not get its link into the title.
     if _addresses(text) - _addresses(sent.text):
         return "it has an address in a text that has none there"
     if len(text) > limit:
-        return f"it has a text of more than {limit} characters where that is the most"
+        return f"it has a text of more than {limit} characters, the limit for that text"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Answers that were paid for, kept: the same content is never paid for twice."""
+"""A cache of paid answers: the same content is never paid for twice."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nimbus_tasks.backends.kv import Store
-    from nimbus_tasks.processing.optimise.openai.chunks import Part
+    from nimbus_tasks.processing.optimise.openai.prompt import Part
 
 
-class Kept(Protocol):
+class Cache(Protocol):
     """Where answers are kept."""
 
     async def get(self, key: str) -> CacheRecord | None: ...
@@ -32,23 +32,8 @@ class Kept(Protocol):
     async def close(self) -> None: ...
 
 
-class KeptInMemory:
-    """Answers kept for as long as this process lives."""
-
-    def __init__(self) -> None:
-        self._records: dict[str, CacheRecord] = {}
-
-    async def get(self, key: str) -> CacheRecord | None:
-        return self._records.get(key)
-
-    async def put(self, key: str, record: CacheRecord) -> None:
-        self._records[key] = record
-
-    async def close(self) -> None: ...
-
-
-class KeptInStore:
-    """Answers kept as `cache:` records in a store. own: whether nobody else uses it, so that it is closed here."""
+class StoreCache:
+    """A cache of `cache:` records in a KV store. own: whether closing the cache closes the store."""
 
     def __init__(self, store: Store, *, own: bool = False) -> None:
         self._store, self._own = store, own
@@ -60,7 +45,7 @@ class KeptInStore:
         try:
             return msgspec.json.decode(value, type=CacheRecord)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            return None  # others may write there too: it is no answer of ours, and will be replaced by one
+            return None  # written by another program: a miss, overwritten by the next answer
 
     async def put(self, key: str, record: CacheRecord) -> None:
         stored = await self._store.put([Write(key, msgspec.json.encode(record))])
@@ -73,27 +58,27 @@ class KeptInStore:
 
 
 def answer_key(model: str, tone: str, part: Part) -> str:
-    """Return the key of what this model would answer to this part of a page."""
+    """Return the cache key of this model's answer to this part of a page."""
     content = msgspec.to_builtins(part)
-    # As JSON, so that no two different fours run into the same text.
+    # Hashed as JSON, so that two different lists never become the same text.
     hashed = msgspec.json.encode([model, PROMPT_VERSION, tone, digest(content)])
     return cache_key(hashlib.sha256(hashed).hexdigest())
 
 
-class Keeper:
-    """Answers of one model, each for some days."""
+class AnswerCache:
+    """Cached answers with an expiry in days."""
 
-    def __init__(self, kept: Kept, days: int, clock: Callable[[], datetime]) -> None:
-        self._kept, self._lasting, self._clock = kept, timedelta(days=days), clock
+    def __init__(self, cache: Cache, days: int, clock: Callable[[], datetime]) -> None:
+        self._cache, self._lifetime, self._clock = cache, timedelta(days=days), clock
 
     async def find(self, key: str, part: Part) -> Answer | None:
-        """Return the answer that was paid for, if it is still one: others may write where it is kept.
+        """Return a cached answer if it is still valid for this part: other programs may write to the cache too.
 
         Raises:
-            StoreError: it cannot be looked up; to pay once more is not a way out.
+            StoreError: the cache is unavailable. Asking the model anyway would pay twice.
         """
-        record = await self._kept.get(key)
-        if record is None or record.type != "ai_response" or self._has_ended(record):
+        record = await self._cache.get(key)
+        if record is None or record.type != "ai_response" or self._is_expired(record):
             return None
         try:
             return read_answer(bytes(record.data), part)
@@ -104,12 +89,11 @@ class Keeper:
         now = self._clock()
         data = Raw(msgspec.json.encode(answer))
         try:
-            await self._kept.put(key, CacheRecord(data, timestamp(now), timestamp(now + self._lasting)))
+            await self._cache.put(key, CacheRecord(data, timestamp(now), timestamp(now + self._lifetime)))
         except StoreError:
-            # It is paid for: the page shall have it, though the next one must pay again.
-            return
+            return  # the answer is paid for and still used
 
-    def _has_ended(self, record: CacheRecord) -> bool:
+    def _is_expired(self, record: CacheRecord) -> bool:
         try:
             return datetime.fromisoformat(record.expires) <= self._clock()
         except (ValueError, TypeError):  # no time, or one without a zone

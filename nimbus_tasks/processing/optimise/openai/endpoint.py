@@ -1,4 +1,4 @@
-"""One chat endpoint: questions go out at its pace and for our money, and what goes wrong has a name."""
+"""One chat endpoint: sends questions within the limits, and gives every failure a code."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
+from nimbus_tasks.backends.http import PASSING, wait_of
 from nimbus_tasks.backends.kv.pacing import LONGEST_WAIT, Pace, Pacing
 from nimbus_tasks.model.errors import StoreError, TransientError, UnreachableError
-from nimbus_tasks.processing.optimise.errors import LaterError
-from nimbus_tasks.processing.optimise.openai.budget import Usage
-from nimbus_tasks.processing.optimise.openai.chunks import estimate
-from nimbus_tasks.processing.optimise.openai.failures import failure_of, unreachable
-from nimbus_tasks.processing.optimise.openai.prompt import RESPONSE_OBJECT, RESPONSE_SCHEMA
-from nimbus_tasks.processing.optimise.openai.rate_limits import RateLimits
+from nimbus_tasks.processing.optimise.errors import HaltError, PermanentError, TemporaryError
+from nimbus_tasks.processing.optimise.openai.limits import RateLimits, Usage
+from nimbus_tasks.processing.optimise.openai.prompt import RESPONSE_OBJECT, RESPONSE_SCHEMA, estimate_tokens
+from nimbus_tasks.project.secrets import CREDENTIALS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nimbus_tasks.backends.http import Answer, Http
-    from nimbus_tasks.processing.optimise.openai.budget import Hold, Purse
+    from nimbus_tasks.processing.optimise.openai.limits import Budget, Reservation
     from nimbus_tasks.processing.optimise.openai.prompt import Messages
     from nimbus_tasks.project.settings import OpenAISettings
 
+KEY = "NIMBUS_AI_KEY"
 PATH = "/chat/completions"
 LONGEST_BACKOFF = 30.0
-#: Servers say 400 to a response format that they do not know; some check requests first, and say 422.
-_NOT_UNDERSTOOD = frozenset({400, 422})
-#: What may be different a moment later. An answer that took too long may well have been billed: no second one.
-_TRY_AGAIN = frozenset({"rate_limited", "unavailable"})
+#: Answers to an unknown response format.
+_FORMAT_REFUSED = frozenset({400, 422})
+#: Codes that a retry may cure. Not `timeout`: the slow answer was probably billed, and a retry pays again.
+_RETRIED = frozenset({"rate_limited", "unavailable"})
 
-_schema_tokens = estimate(msgspec.json.encode(RESPONSE_SCHEMA).decode())
+_schema_tokens = estimate_tokens(msgspec.json.encode(RESPONSE_SCHEMA).decode())
 
 
 class Message(Struct):
@@ -50,19 +50,15 @@ class Choice(Struct):
 
 
 class Completion(Struct):
-    """What the server made of a question."""
-
     choices: tuple[Choice, ...]
     usage: Usage | None = None
 
 
-class _TooLongError(LaterError):
-    """The server asks for more patience than a request has; the page comes again later."""
+class _LongWaitError(TemporaryError):
+    """The server asks for a longer wait than a request gets: the page is retried later."""
 
 
-class _NobodyThereError(LaterError):
-    """There was no connection."""
-
+class _NoConnectionError(TemporaryError):
     def __init__(self, why: UnreachableError) -> None:
         super().__init__("unavailable", why.message, why.next_step)
         self.why = why
@@ -75,57 +71,57 @@ class Endpoint:
         self,
         settings: OpenAISettings,
         http: Http,
-        purse: Purse,
+        budget: Budget,
         say: Callable[[float, str], None] = lambda _seconds, _why: None,
     ) -> None:
-        """`say` is told how many seconds everybody waits, and why."""
-        self._settings, self._http, self._purse = settings, http, purse
-        # A page that fails is tried again later, so a server that is away for an hour is no reason to give up.
+        """`say` receives how many seconds all requests wait, and why."""
+        self._settings, self._http, self._budget = settings, http, budget
+        # Never give up: a page that fails is retried later, even after an outage of an hour.
         self._pace = Pace(Pacing(settings.slots, settings.delay, give_up_after=sys.maxsize), say)
         self._limits = RateLimits()
-        self._knows_schemas = True
+        self._supports_schemas = True
         self._has_answered = False
         self._retrying = AsyncRetrying(
             stop=stop_after_attempt(settings.tries),
             wait=wait_random_exponential(multiplier=settings.retry_wait, max=LONGEST_BACKOFF),
-            retry=retry_if_exception(_may_be_tried_again),
+            retry=retry_if_exception(_may_retry),
             reraise=True,
         )
 
     async def ask(self, messages: Messages) -> tuple[Choice, Usage]:
-        """Return the model's answer, and the tokens paid for.
+        """Return the model's answer and the tokens paid for.
 
         Raises:
-            LaterError: there is none just now.
-            NeverError: the server refuses the question.
-            HaltError: there will be none for any question.
+            TemporaryError: no answer now.
+            PermanentError: the server refuses this question.
+            HaltError: the server will refuse every question.
         """
-        asked = sum(estimate(message["content"]) for message in messages) + _schema_tokens
+        asked = sum(estimate_tokens(message["content"]) for message in messages) + _schema_tokens
         most = Usage(asked, self._settings.max_tokens)
         try:
             return await self._retrying.copy()(self._paid, messages, most)
-        except _NobodyThereError as error:
+        except _NoConnectionError as error:
             if self._has_answered:
                 raise
             raise unreachable(error.why) from None
 
     async def _paid(self, messages: Messages, most: Usage) -> tuple[Choice, Usage]:
-        async with self._purse.hold(most) as hold:
+        async with self._budget.reserve(most) as reservation:
             try:
-                completion = await self._pace.request(lambda: self._send(messages, most, hold))
-            except LaterError:
+                completion = await self._pace.request(lambda: self._send(messages, most, reservation))
+            except TemporaryError:
                 raise
             except StoreError as error:
-                raise _TooLongError("rate_limited", error.message, error.next_step) from None
-            return completion.choices[0], hold.settle(completion.usage)
+                raise _LongWaitError("rate_limited", error.message, error.next_step) from None
+            return completion.choices[0], reservation.settle(completion.usage)
 
-    async def _send(self, messages: Messages, most: Usage, hold: Hold) -> Completion:
-        with_schema = self._knows_schemas
-        answer = await self._post(messages, RESPONSE_SCHEMA if with_schema else RESPONSE_OBJECT, most, hold)
-        if with_schema and answer.status in _NOT_UNDERSTOOD:
-            answer = await self._post(messages, RESPONSE_OBJECT, most, hold)
-            # If that is refused too, it was not for the schema.
-            self._knows_schemas = answer.status != 200
+    async def _send(self, messages: Messages, most: Usage, reservation: Reservation) -> Completion:
+        with_schema = self._supports_schemas
+        answer = await self._post(messages, RESPONSE_SCHEMA if with_schema else RESPONSE_OBJECT, most, reservation)
+        if with_schema and answer.status in _FORMAT_REFUSED:
+            answer = await self._post(messages, RESPONSE_OBJECT, most, reservation)
+            # If this is refused too, the schema was not the reason.
+            self._supports_schemas = answer.status != 200
         if answer.status != 200:
             raise failure_of(self._http, answer)
         try:
@@ -133,12 +129,12 @@ class Endpoint:
         except (msgspec.MsgspecError, UnicodeError):
             completion = Completion(())
         if not completion.choices:
-            hold.settle(None)
-            raise LaterError("unavailable", f"{self._http.host} answered with something else than a completion.")
+            reservation.settle(None)
+            raise TemporaryError("unavailable", f"{self._http.host} sent an unexpected response: no completion.")
         self._has_answered = True
         return completion
 
-    async def _post(self, messages: Messages, form: dict[str, Any], most: Usage, hold: Hold) -> Answer:
+    async def _post(self, messages: Messages, form: dict[str, Any], most: Usage, reservation: Reservation) -> Answer:
         body = msgspec.json.encode(
             {
                 "model": self._settings.model,
@@ -147,33 +143,113 @@ class Endpoint:
                 "max_tokens": self._settings.max_tokens,
             }
         )
-        await self._wait_for_turn(most.prompt_tokens + most.completion_tokens)
+        await self._wait_for_limits(most.prompt_tokens + most.completion_tokens)
         seconds = self._settings.timeout
         try:
             async with asyncio.timeout(seconds):
                 answer = await self._http.send("POST", PATH, body)
         except TimeoutError:
-            # Nobody knows whether it is billed; money is counted rather twice than not.
-            hold.settle(None)
-            raise LaterError("timeout", f"{self._http.host} took longer than {seconds:g} seconds.") from None
+            # It may be billed: count the most it can cost.
+            reservation.settle(None)
+            raise TemporaryError("timeout", f"{self._http.host} took longer than {seconds:g} seconds.") from None
         except UnreachableError as error:
-            raise _NobodyThereError(error) from None
+            raise _NoConnectionError(error) from None
         except TransientError as error:
-            raise LaterError("unavailable", error.message, error.next_step) from None
+            raise TemporaryError("unavailable", error.message, error.next_step) from None
         except StoreError as error:
             raise unreachable(error) from None
         self._limits.note(answer.headers, time.monotonic())
         return answer
 
-    async def _wait_for_turn(self, tokens: int) -> None:
+    async def _wait_for_limits(self, tokens: int) -> None:
         while (wait := self._limits.wait(tokens, time.monotonic())) > 0:
             if wait > LONGEST_WAIT:
-                raise _TooLongError(
+                raise _LongWaitError(
                     "rate_limited", f"{self._http.host} takes no more requests for {wait:,.0f} seconds."
                 )
             await asyncio.sleep(wait)
         self._limits.take(tokens, time.monotonic())
 
 
-def _may_be_tried_again(error: BaseException) -> bool:
-    return isinstance(error, LaterError) and error.code in _TRY_AGAIN and not isinstance(error, _TooLongError)
+def _may_retry(error: BaseException) -> bool:
+    return isinstance(error, TemporaryError) and error.code in _RETRIED and not isinstance(error, _LongWaitError)
+
+
+# --- error answers ------------------------------------------------------------------------------------
+
+
+class _ErrorDetail(Struct):
+    message: str = ""
+    type: str | None = None
+    code: str | int | None = None
+    metadata: object = None
+
+    @property
+    def is_moderation(self) -> bool:
+        """Whether moderation refused the content; routers say so in the metadata of a 403."""
+        return isinstance(self.metadata, dict) and "flagged_input" in self.metadata
+
+
+class _ErrorBody(Struct):
+    """The forms in which servers send errors."""
+
+    error: _ErrorDetail | str | None = None
+    message: str | None = None
+
+
+def failure_of(http: Http, answer: Answer) -> TemporaryError | PermanentError | HaltError:  # noqa: PLR0911 - a table
+    """Return the error for an answer that is not a success."""
+    detail = _error_detail(answer)
+    text = http.plain(detail.message)
+    answered = f"{http.host} answered {answer.status}{f' ({text})' if text else ''}"
+    if "insufficient_quota" in (detail.code, detail.type) or answer.status == 402:
+        return HaltError("quota", f"{answered}: the account has no credit left.", "Check its billing page.")
+    if answer.status == 403 and detail.is_moderation:
+        return PermanentError("refused", f"{answered}: it refuses this page.")
+    match answer.status:
+        case 429:
+            return _after(answer, TemporaryError("rate_limited", f"{answered}."))
+        case status if status in PASSING or status >= 500:
+            return _after(answer, TemporaryError("unavailable", f"{answered}."))
+        case 401 | 403 if http.has_token:
+            return HaltError("unauthorized", f"{answered}: it does not accept the key.", f"Check {KEY}.")
+        case 401 | 403:
+            return HaltError("unauthorized", f"{answered}: it needs a key, and {KEY} is not set.", key_hint())
+        case 404:
+            return HaltError("not_found", f"{answered}.", "Check [openai] base_url and model.")
+        case status if 300 <= status < 400:
+            return HaltError(
+                "not_found",
+                f"{answered}: a redirect.",
+                "Redirects are not followed: set [openai] base_url to its target.",
+            )
+        case _:
+            return PermanentError("refused", f"{answered}: it refuses this page.")
+
+
+def unreachable(error: StoreError) -> HaltError:
+    """Return the error for a server that cannot be reached: the address may be wrong."""
+    return HaltError("unreachable", error.message, f"Check [openai] base_url. {error.next_step}".rstrip())
+
+
+def key_hint() -> str:
+    return f'Set it in the environment, or as {KEY} = "..." in {CREDENTIALS_FILE} (mode 0600).'
+
+
+def _after(answer: Answer, error: TemporaryError) -> TemporaryError:
+    error.wait = wait_of(answer)
+    return error
+
+
+def _error_detail(answer: Answer) -> _ErrorDetail:
+    try:
+        body = msgspec.json.decode(answer.body, type=_ErrorBody)
+    except (msgspec.MsgspecError, UnicodeError):
+        return _ErrorDetail()
+    match body.error:
+        case None:
+            return _ErrorDetail(body.message or "")
+        case str(message):
+            return _ErrorDetail(message)
+        case detail:
+            return detail
