@@ -9,8 +9,6 @@ from nimbus_tasks.html.extract.parse import parse_page
 from nimbus_tasks.html.extract.rules import RulesError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from nimbus_tasks.html.extract.rules import Rules
 
 
@@ -20,17 +18,8 @@ def check_rules(rules: Rules) -> None:
         raise RulesError(f"fold is {rules.fold}, and a height in pixels is 0 or more")
     for pattern in rules.patterns:
         compile_pattern(pattern)
-    for where, selector in _selectors(rules):
-        _check_selector(where, selector)
-
-
-def _selectors(rules: Rules) -> Iterator[tuple[str, str]]:
-    if rules.main:
-        yield "main", rules.main
-    for selector in rules.ignore:
-        yield "ignore", selector
-    for name, selector in rules.selectors.items():
-        yield f"the selector of {name!r}", selector
+    for setting, selector in rules.named_selectors():
+        _check_selector(setting, selector)
 
 
 def _check_selector(where: str, selector: str) -> None:

@@ -10,20 +10,22 @@ from nimbus_tasks.html.extract.rules import RulesError
 from nimbus_tasks.html.extract.text import collapse
 
 if TYPE_CHECKING:
-    from turbohtml import Document
+    from turbohtml import Element
 
     from nimbus_tasks.html.extract.rules import Rules
 
 _NAME = re.compile(r"\{([^{}]*)\}")
 
 
-def read_dimensions(source_path: str, document: Document, said: dict[str, str], rules: Rules) -> dict[str, str]:
+def read_dimensions(
+    source_path: str, elements: dict[str, Element], said: dict[str, str], rules: Rules
+) -> dict[str, str]:
     """Return the dimensions of a page. The closer to the page, the stronger.
 
     What the page itself says (`said`, its `<meta name="nimbus:NAME">`) wins over a selector's text, that over the
-    path, and that over a constant.
+    path, and that over a constant. `elements`: dimension -> what its selector finds.
     """
-    return rules.constants | _from_path(source_path, rules.patterns) | _from_text(document, rules.selectors) | said
+    return rules.constants | _from_path(source_path, rules.patterns) | _from_text(elements) | said
 
 
 def _from_path(source_path: str, patterns: tuple[str, ...]) -> dict[str, str]:
@@ -34,15 +36,12 @@ def _from_path(source_path: str, patterns: tuple[str, ...]) -> dict[str, str]:
     return {}
 
 
-def _from_text(document: Document, selectors: dict[str, str]) -> dict[str, str]:
-    found = {}
-    for name, selector in selectors.items():
-        element = document.select_one(selector)
-        if element is not None:
-            value = element.attr("content") if element.tag == "meta" else element.text
-            if value := collapse(value or ""):
-                found[name] = value
-    return found
+def _from_text(elements: dict[str, Element]) -> dict[str, str]:
+    texts = {
+        name: collapse((element.attr("content") if element.tag == "meta" else element.text) or "")
+        for name, element in elements.items()
+    }
+    return {name: text for name, text in texts.items() if text}
 
 
 @lru_cache(maxsize=64)

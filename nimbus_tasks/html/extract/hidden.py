@@ -33,7 +33,7 @@ _STYLED_AWAY = re.compile(
 
 
 def find_hidden(body: Element, ignore: Sequence[str]) -> list[Element]:
-    """Return the elements of the body that give no text, and empty those that hold nothing but text.
+    """Return the elements of the body that give no text; those that hold nothing but text are emptied.
 
     The others keep their content until every selector is made: an id in them is an id of the page.
     """
@@ -42,6 +42,7 @@ def find_hidden(body: Element, ignore: Sequence[str]) -> list[Element]:
     for element in body.select(f"{unseen}, {_PERHAPS_STYLED_AWAY}"):
         if element.tag in _RAW:
             element.clear()
+            hidden.append(element)
         elif (style := element.attr("style")) is None or _STYLED_AWAY.search(style) or element.matches(unseen):
             hidden.append(element)
     return hidden

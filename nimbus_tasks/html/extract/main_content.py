@@ -42,17 +42,21 @@ _PARTS = "article, aside, main, nav, section"
 
 
 class MainContent(Struct, frozen=True):
-    """The element with the main content, the one selector that finds it, and what in it is none of it."""
+    """The element with the main content, the selector that finds only it, and the elements in it to leave out.
+
+    configured: whether the settings' selector found it.
+    """
 
     element: Element
     selector: str
     left_out: list[Element]
+    configured: bool = False
 
 
 def find_main(document: Document, body: Element, wanted: str, hidden: Container[Element]) -> MainContent:
     """Return where the main content is: where the settings say, else where the page says, else the body."""
     if wanted and (found := document.select(wanted)):
-        return _main_content(found[0], wanted, found)
+        return _main_content(found[0], wanted, found, configured=True)
     for selectors, together in _GROUPS:
         marked = document.select(together)
         for selector in selectors if marked else ():
@@ -63,9 +67,9 @@ def find_main(document: Document, body: Element, wanted: str, hidden: Container[
     return MainContent(body, "body", _surroundings(body))
 
 
-def _main_content(element: Element, selector: str, found: list[Element]) -> MainContent:
-    # The selector may find more, hidden elements for one: then the element has a path of its own.
-    return MainContent(element, selector if len(found) == 1 else element.css_path(), [])
+def _main_content(element: Element, selector: str, found: list[Element], *, configured: bool = False) -> MainContent:
+    # The selector may also find other elements, such as hidden ones: then the element's path is the selector.
+    return MainContent(element, selector if len(found) == 1 else element.css_path(), [], configured)
 
 
 def _holds_the_page(element: Element, body: Element) -> bool:

@@ -31,13 +31,19 @@ class Rules(Struct, frozen=True):
     selectors: dict[str, str] = {}
     constants: dict[str, str] = {}
 
+    def named_selectors(self) -> list[tuple[str, str]]:
+        """Return the CSS selectors of the rules, each with the name of its setting: `main`, `selectors.brand`."""
+        main = [("main", self.main)] if self.main else []
+        ignore = [("ignore", selector) for selector in self.ignore]
+        return main + ignore + [(f"selectors.{name}", selector) for name, selector in self.selectors.items()]
+
 
 class RulesError(ValueError):
     """A rule that no page can be read with. Its text names the setting and its value, in one sentence."""
 
 
 class Skipped(Struct, frozen=True):
-    """A file that is not a page to publish, and why, in words for a person."""
+    """A file that is not a page to publish, and the reason, for a person."""
 
     path: str
     reason: str

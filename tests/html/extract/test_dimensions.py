@@ -59,7 +59,7 @@ def test_dimensions_can_come_from_hidden_parts() -> None:
     [
         (Rules(main="p["), "main: 'p['"),
         (Rules(ignore=(".a", "..")), "ignore: '..'"),
-        (Rules(selectors={"x": ""}), "the selector of 'x': ''"),
+        (Rules(selectors={"x": ""}), "selectors.x: ''"),
         (Rules(patterns=("a/{b.html",)), "'a/{b.html' has a brace without its partner"),
         (Rules(patterns=("a/{}.html",)), "'a/{}.html' has a pair of braces without a name"),
         (Rules(patterns=("{a}/{a}",)), "'{a}/{a}' has a name twice"),
