@@ -721,7 +721,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("certificate")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=nimbus"
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "certificate.pem"]
-    subprocess.run([*command.split(), *names], cwd=folder, check=True, capture_output=True, timeout=60)
+    subprocess.run([*command.split(), *names], cwd=folder, check=True, capture_output=True, timeout=300)
     return folder
 
 

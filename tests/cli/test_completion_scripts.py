@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stories import shells
+from waiting import SECONDS
 
 from nimbus_tasks.cli.completion import bash, fish, zsh
 from nimbus_tasks.cli.completion.tasks import Completed, completed
@@ -41,7 +42,7 @@ def test_a_script_is_one_that_the_shell_can_read(shell: str, line: str, help_tex
             capture_output=True,
             text=True,
             env=shells.libraries(),
-            timeout=30,
+            timeout=SECONDS,
             check=False,
         )
         assert (read.returncode, read.stderr) == (0, "")

@@ -12,11 +12,12 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from waiting import SECONDS
+
 if TYPE_CHECKING:
     from blocks import Block, Command
 
 REPOSITORY = Path(__file__).parents[2]
-SECONDS = 60
 PROJECT_FILE = ".nimbus/project.toml"
 #: The project's id is given, so that the ids of pages are the same each time.
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from blocks import INCLUDED, Block, blocks_of, pages
 from reader import PROJECT_FILE, REPOSITORY, Reader, difference, toml
+from waiting import SECONDS
 
 from nimbus_tasks.project.settings import parse
 
@@ -90,7 +91,12 @@ def test_python_that_a_page_shows_runs(block: Block, tmp_path: Path) -> None:
     ast.parse(block.text)
     if not block.title:  # a file is run by the commands of its page
         done = subprocess.run(
-            [sys.executable, "-c", block.text], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", block.text],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
 

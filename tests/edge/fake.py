@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import httpx
+from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 #: Two ids of the form that Cloudflare gives.
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 NAMESPACE = "0f2ac74b498b48028cb68387c421e279"
-
-SECONDS = 30  # no answer and no end may take longer
 
 
 class Fake:

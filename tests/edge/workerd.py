@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 import pytest
+from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 DEV = ROOT / "nimbus_tasks/gateway/worker/dev.mjs"
 NODE_MODULES = ROOT / "tests" / "node" / "node_modules"
-SECONDS = 30  # for a start, an end, or an answer
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates that nobody asks for takes 20 ms a client
 

@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "stories"))
 
 from gulping import NODE_MODULES, PLUGIN, GulpSite
+from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("Gulp is not installed: make tests/gulp/node_modules")
     folder = tmp_path_factory.mktemp("packed")
     command = ["npm", "pack", str(PLUGIN), "--pack-destination", str(folder), "--loglevel=error"]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
     (tarball,) = folder.glob("gulp-nimbus-*.tgz")
     with tarfile.open(tarball) as archive:
         archive.extractall(folder, filter="data")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from gulping import HERE
 from kit import html
+from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +134,7 @@ def test_the_python_is_the_option_then_the_environment_then_the_projects_then_py
 
 def test_a_python_without_nimbus_tasks_is_told_how_to_install_it(with_gulp: Make) -> None:
     site = with_gulp()
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(site / ".venv")], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(site / ".venv")], check=True, timeout=SECONDS)
     run = site.gulp("nimbus:upload", NIMBUS_PYTHON="", PYTHONPATH="")
     assert run.status == 1
     said = [line for line in run.said.splitlines() if "Nimbus Tasks" in line]

@@ -13,6 +13,7 @@ from gulping import GulpSite
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import DODO, PROJECT, Run, html, page_id
+from waiting import SECONDS
 
 from nimbus_tasks.cli.stream import frames
 from nimbus_tasks.cli.stream.answers import answers
@@ -212,7 +213,7 @@ def test_a_killed_stream_leaves_no_map_that_passes_for_its_files(site: GulpSite)
         "arriving.extract_html = killed\n"
         f"arriving.extract_arrived(settings.load(Path()), [({A!r}, {html('In memory.').encode()!r})], Scan({{}}))\n"
     )
-    assert subprocess.run([sys.executable, "-c", script], cwd=site.folder, timeout=60, check=False).returncode == 9
+    assert subprocess.run([sys.executable, "-c", script], cwd=site.folder, timeout=SECONDS, check=False).returncode == 9
     site.publish()
     assert "on the disk" in site.store.text(A)
 
@@ -236,7 +237,7 @@ def test_a_target_that_cannot_be_used_ends_it_while_more_pages_may_come(site: Gu
         assert process.stdin and process.stdout and process.stderr
         process.stdin.write(framed((A, html())))
         process.stdin.flush()  # and stays open
-        assert process.wait(60) == 2
+        assert process.wait(SECONDS) == 2
         assert process.stdout.read() == b""
         assert process.stderr.read().count(b"\n") == 1
 
@@ -263,6 +264,6 @@ def test_nobody_who_reads_the_answers_is_one_line(site: GulpSite) -> None:
         process.stdin.write(framed((A, html())))
         process.stdin.close()
         said = process.stderr.read().decode()
-        assert process.wait(60) == 2
+        assert process.wait(SECONDS) == 2
     assert "Nobody reads the answers any more" in said
     assert "Traceback" not in said

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from catalogue import PLUGIN, TYPES, files, known_tasks
 from gulping import HERE, NODE_MODULES
+from waiting import SECONDS
 
 import nimbus_tasks
 
@@ -43,7 +44,9 @@ def test_the_package_holds_what_it_needs_and_depends_on_gulp_alone(packed: Path)
 
 def test_every_module_is_sound_and_node_is_all_that_it_needs(packed: Path) -> None:
     script = "require(process.argv[1]); console.log(JSON.stringify(Object.keys(require.cache)))"
-    done = subprocess.run(["node", "-e", script, str(packed)], check=True, capture_output=True, timeout=60, cwd="/")
+    done = subprocess.run(
+        ["node", "-e", script, str(packed)], check=True, capture_output=True, timeout=SECONDS, cwd="/"
+    )
     loaded = {Path(file) for file in json.loads(done.stdout)}
     assert loaded == {packed.resolve() / "tasks.json", *packed.resolve().rglob("*.js")}
 
@@ -56,7 +59,7 @@ def test_the_types_say_what_the_functions_take(packed: Path, tmp_path: Path) -> 
     options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--module", "nodenext", "--typeRoots", types]
     command = ["node", str(NODE_MODULES / "typescript/bin/tsc"), *options, "--types", "node", "--preserveSymlinks"]
     done = subprocess.run(
-        [*command, "typed.ts"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        [*command, "typed.ts"], cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False
     )
     assert done.returncode == 0, done.stdout
 

@@ -37,6 +37,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 MAX_DELAY = 43_200
 MAX_MESSAGE, MAX_BATCH = 128_000, 256_000
 MOST = 100
-SECONDS = 30
 QUEUE = "b01b5594f784d0165c2985833f5660dd"
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 

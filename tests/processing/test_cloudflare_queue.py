@@ -17,6 +17,7 @@ from fake_queues import ACCOUNT, QUEUE, Queues
 sys.path.insert(0, str(Path(__file__).parents[1] / "stories"))
 
 from kit import DODO, PROJECT, Site, page_id
+from waiting import wait_until
 
 from nimbus_tasks.backends.queues.cloudflare import Message, open_api
 from nimbus_tasks.model.errors import SettingsError, StoreError
@@ -359,10 +360,7 @@ def test_the_pages_of_a_killed_machine_come_to_the_other_one(tmp_path: Path, que
     site = published(tmp_path, **dict.fromkeys(names, "slow=0.3"))
     environment = machine(site, queues, visibility=2.0)
     with site.start("nimbus:process", "--workers=3", **environment) as victim:
-        deadline = time.monotonic() + 30
-        while not (site / "journal").exists() or len(journal(site)) < 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: (site / "journal").exists() and len(journal(site)) >= 3)
         victim.process.kill()
     begun = {line["page"]: line["at"] for line in journal(site) if line["what"] == "begin"}
     run = site.doit("nimbus:process", "--until-empty", **environment)

@@ -15,6 +15,8 @@ import time
 import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
+from waiting import SECONDS
+
 from nimbus_tasks.backends import kv
 from nimbus_tasks.backends.kv import cloudflare
 from nimbus_tasks.cli.commands.pipeline import Commands
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from fault_table import Fault
 
 #: No run may take longer: one that does hangs.
-SECONDS = 30.0
 #: The exit status of a run that ended as none may.
 TRACEBACK = 70
 

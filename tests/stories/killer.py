@@ -28,18 +28,10 @@ import nimbus_tasks.html.extract
 import nimbus_tasks.html.validate
 from nimbus_tasks.backends.kv import Limits
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
-from nimbus_tasks.pipeline.pipeline import (
-    extract_files,
-)
-from nimbus_tasks.pipeline.pipeline import (
-    summary as summarizing,
-)
-from nimbus_tasks.pipeline.pipeline import (
-    upload as uploading,
-)
-from nimbus_tasks.pipeline.pipeline import (
-    validate as validating,
-)
+from nimbus_tasks.pipeline import extract_files
+from nimbus_tasks.pipeline import summary as summarizing
+from nimbus_tasks.pipeline import upload as uploading
+from nimbus_tasks.pipeline import validate as validating
 from nimbus_tasks.project import files, lock
 from nimbus_tasks.publishing.ledger import Ledger
 

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import ptyprocess
+from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 PROJECT = "proj_0123456789ab"
-SECONDS = 60  # no command may take longer
 
 SETTINGS = f"""\
 [project]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import ptyprocess
 import pytest
+from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from kit import Site
 
 UNPACKED = Path(__file__).parents[2] / ".cache/shells"
-SECONDS = 20
 _READY = "READY>"
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from kit import Store, Terminal, html
+from waiting import SECONDS
 
 if TYPE_CHECKING:
     from kit import Site
@@ -84,7 +85,7 @@ def test_an_editor_marks_what_we_would_refuse(empty: Site) -> None:
 
     def marked() -> str:
         command = [shutil.which("node") or "node", TAPLO, "lint", ".nimbus/project.toml"]
-        done = subprocess.run(command, cwd=empty.folder, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, cwd=empty.folder, capture_output=True, text=True, timeout=SECONDS, check=False)
         return done.stderr if done.returncode else ""
 
     empty.doit("nimbus:project:init")

@@ -1,4 +1,4 @@
-"""A run that is killed anywhere is gone on with by the next: nothing lost, nothing twice in the queue.
+"""The next run resumes an interrupted one: nothing is lost, nothing is in the queue twice.
 
 Every step of an upload is tried, and then moments that nobody chose. After each kill the same command runs again,
 and the store must be as if nothing had ever happened.
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import killer
 import pytest
 from kit import DODO, PROJECT, Site, page_id
+from waiting import SECONDS
 
 from nimbus_tasks.model import records
 
@@ -104,7 +105,10 @@ def check_batches(site: Site) -> None:
         steps = dict(ledger.execute("SELECT page_id, step FROM page"))
         batches = dict(ledger.execute("SELECT batch_id, open FROM batch"))
     assert steps == {page_id(path): "queued" if path in store.active else "inactive" for path in store.pages}
-    assert batches == dict.fromkeys(store.batches, 0)
+    # A batch whose pages have all been sent again is named by no page: a ledger made anew does not list it.
+    named = {store.page(path)["batch_id"] for path in store.active}
+    assert named <= batches.keys() <= store.batches.keys()
+    assert set(batches.values()) <= {0}
     assert store.project["usage"]["total_batches"] == len(store.batches)
     assert store.project["usage"]["total_pages"] == len(store.active)
 
@@ -127,7 +131,7 @@ def kill_at_every_step(template: Site, work: Path, kind: str, lose: str, *comman
         [sys.executable, killer.__file__, str(template.folder), str(work), kind, lose, *command],
         env=template.environment({}),
         capture_output=True,
-        timeout=100,
+        timeout=SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()

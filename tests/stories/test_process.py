@@ -19,6 +19,7 @@ import pytest
 from edge.workerd import needs_workerd
 from kit import DODO, PROJECT, Site, Store, Terminal, page_id
 from remote import made
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +142,7 @@ def test_ctrl_c_finishes_the_pages_in_hand(tmp_path: Path) -> None:
     site = site_of(tmp_path, s="slow=1.0")
     site.publish()
     with site.start("nimbus:process", **floor()) as running:
-        wait_for(lambda: begun(site))
+        wait_until(lambda: begun(site))
         assert running.interrupt() == 130
     assert any("Finishing 1 page" in line for line in running.lines)
     check_done(site.store)
@@ -170,7 +171,7 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     site = site_of(tmp_path, s="slow=60")
     site.publish()
     with site.start("nimbus:process", **floor(grace=60)) as running:
-        wait_for(lambda: begun(site))
+        wait_until(lambda: begun(site))
         running.process.send_signal(signal.SIGINT)
         running.until("Finishing 1 page")
         pressed = time.monotonic()
@@ -179,7 +180,7 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     assert site.store.queue == ["dist/s.html"]
     # Its claim was given back too: nobody waits for a lease.
     with site.start("nimbus:process", **floor()) as running:
-        wait_for(lambda: begun(site)[page_id("dist/s.html")] == 2)
+        wait_until(lambda: begun(site)[page_id("dist/s.html")] == 2)
 
 
 def test_it_waits_for_pages_and_takes_them_when_they_come(tmp_path: Path) -> None:
@@ -324,10 +325,3 @@ def test_against_the_rest_api_a_hundred_pages_take_few_requests(tmp_path: Path) 
         (batch,) = store.batches.values()
         assert (batch["status"], store.values[f"queue:{PROJECT}"]["items"]) == ("completed", [])
         assert set(begun(site).values()) == {1}
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,10 @@ from kit import DODO, PROJECT, Site, page_id
 sys.path.insert(0, str(Path(__file__).parents[1] / "processing"))
 
 from fake_queues import QUEUE, Queues
+from waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 ROOM = Path(__file__).parents[1] / "processing"
 CHOSEN: dict[str, Any] = {"queue": "cloudflare-queues", "queue_id": QUEUE, "look": 0.05, "flush": 0.05}
@@ -65,13 +65,6 @@ def check_done(site: Site, queues: Queues) -> None:
     assert {batch["status"] for batch in store.batches.values()} == {"completed"}
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 # --- the way of the pages -----------------------------------------------------------------------------
 
 
@@ -89,7 +82,7 @@ def test_an_upload_names_its_pages_and_of_two_machines_one_may_be_killed(tmp_pat
     journal = site / "journal"
     with contextlib.ExitStack() as stack:
         victim = stack.enter_context(site.start(*command, **environment))
-        wait_for(lambda: journal.exists() and journal.read_text())
+        wait_until(lambda: journal.exists() and journal.read_text())
         victim.process.kill()
         other = stack.enter_context(site.start(*command, **environment))
         assert other.end() == 0, other.lines
@@ -148,7 +141,7 @@ def test_an_upload_killed_while_it_names_its_pages_leaves_none_out(
     site = site_of(tmp_path, "a", "b", "c")
     queues.state(hold=held)
     with site.start("upload", **queues.environment) as running:
-        wait_for(lambda: sends(queues))
+        wait_until(lambda: sends(queues))
         running.process.kill()
     queues.state(hold="")
     assert sum(named(queues).values()) == twice
@@ -163,7 +156,7 @@ def test_pages_whose_messages_are_gone_are_named_again(tmp_path: Path, queues: Q
     site = site_of(tmp_path, "a", "b", "c")
     queues.state(hold="before")
     with site.start("upload", **queues.environment) as running:
-        wait_for(lambda: sends(queues))
+        wait_until(lambda: sends(queues))
         running.process.kill()
     queues.state(hold="")
     site.forget_ledger()  # as that of a machine that is gone

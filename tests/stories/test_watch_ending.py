@@ -9,12 +9,12 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from edge.fake import ACCOUNT, NAMESPACE
-from kit import SECONDS, Site
+from kit import Site
+from waiting import SECONDS, wait_until
 from watching import STATUS, until_status, watching
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ BROKEN = "<html><body><main><p>No title.</p></main></body></html>"
 
 
 def wait_for_the_first_page(site: Site) -> None:
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        with contextlib.suppress(sqlite3.OperationalError):  # the table is still to be made
-            if site.store.pages:
-                return
-        time.sleep(0.01)
+    def has_a_page() -> bool:
+        with contextlib.suppress(sqlite3.OperationalError):  # the table is not there yet
+            return bool(site.store.pages)
+        return False
+
+    wait_until(has_a_page)
 
 
 def test_json_is_a_line_a_cycle_and_one_at_the_end(published: Site) -> None:

@@ -48,7 +48,7 @@ def test_it_runs_until_ctrl_c_and_ends_with_all_its_processes(with_miniflare: Si
         assert len(worker.processes) >= 2  # node and workerd
         assert worker.status("wrong") == 401
         assert worker.doit.interrupt() == 0
-        assert worker.all_ended()
+        worker.wait_for_all()
 
 
 @needs_workerd
@@ -56,7 +56,7 @@ def test_killed_outright_it_leaves_no_process_behind(with_miniflare: Site) -> No
     with local_worker(with_miniflare) as worker:
         assert len(worker.processes) >= 2
         worker.doit.process.kill()
-        assert worker.all_ended()
+        worker.wait_for_all()
 
 
 @needs_workerd
@@ -65,7 +65,7 @@ def test_a_worker_that_ends_by_itself_is_told(with_miniflare: Site) -> None:
         os.kill(worker.processes[0], signal.SIGKILL)
         assert worker.doit.end() == 2
         assert "The Worker ended by itself" in worker.doit.lines[-1]
-        assert worker.all_ended()
+        worker.wait_for_all()
 
 
 def test_ctrl_c_again_ends_a_worker_that_does_not_end(project: Site, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_ctrl_c_again_ends_a_worker_that_does_not_end(project: Site, tmp_path: P
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.2)
         assert process.returncode == 0
-        assert worker.all_ended()
+        worker.wait_for_all()
 
 
 @needs_workerd

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import time
 from typing import TYPE_CHECKING, Any
 
-from kit import SECONDS
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,10 +34,9 @@ def cycles(watch: Running) -> list[str]:
 
 def until_status(site: Site, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Wait until the status file says so; every reading of it must be a whole document."""
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        status = json.loads((site / STATUS).read_bytes())
-        if is_so(status):
-            return status
-        time.sleep(0.01)
-    raise AssertionError(status)
+
+    def status() -> dict[str, Any]:
+        found = json.loads((site / STATUS).read_bytes())
+        return found if is_so(found) else {}
+
+    return wait_until(status)

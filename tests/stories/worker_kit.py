@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 from edge.workerd import NODE_MODULES
+from waiting import SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kit import Running, Site
 
-SECONDS = 20  # for an end
 
 #: The Worker remembers nothing of keys: a revocation counts at once.
 FORGETFUL = {"NIMBUS_CACHE_SECONDS": "0"}
@@ -42,14 +41,9 @@ class LocalWorker:
     def settings(self) -> dict[str, str]:
         return {"NIMBUS_TARGET": "gateway", "NIMBUS_WORKER_URL": self.url}
 
-    def all_ended(self) -> bool:
-        """Wait until none of its processes runs any more, and say whether that came to pass."""
-        deadline = time.monotonic() + SECONDS
-        while any(_runs(pid) for pid in self.processes):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)  # the end of somebody else's child has no event
-        return True
+    def wait_for_all(self) -> None:
+        """Wait until all its processes have ended: the end of another program's child has no event."""
+        wait_until(lambda: not any(_runs(pid) for pid in self.processes))
 
 
 @contextlib.contextmanager

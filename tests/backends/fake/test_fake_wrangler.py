@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from edge.fake import NAMESPACE, Fake
+from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 #: Where `npm install` in tests/node puts it, or the folder that the environment names.
 FOLDERS = [Path(__file__).parents[1] / "node/node_modules", Path(os.environ.get("NIMBUS_NODE_MODULES") or "/nowhere")]
 WRANGLER = next((folder / ".bin/wrangler" for folder in FOLDERS if (folder / ".bin/wrangler").exists()), None)
-SECONDS = 60
 
 pytestmark = pytest.mark.skipif(WRANGLER is None, reason="wrangler is not installed: npm install in tests/node")
 

@@ -12,6 +12,7 @@ import pytest
 from edge.fake import Fake
 from loopback import Asked, Loopback, answer
 from stories.kit import Site
+from waiting import SECONDS
 
 from nimbus_tasks.backends.kv import Traits, Write
 from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
@@ -350,7 +351,12 @@ print(sorted(set(sys.modules) & {*sys.argv[1:]}))
 
 def test_to_know_a_store_takes_no_network_and_no_client(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", KNOWING, *HEAVY], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", KNOWING, *HEAVY],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
     )
     assert done.stdout.splitlines() == ["['', '', 'cloudflare:a:n']", "[]"]
 

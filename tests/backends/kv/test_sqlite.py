@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from waiting import SECONDS
 
 from nimbus_tasks.backends.kv import Write, all_names
 from nimbus_tasks.backends.kv.sqlite import SqliteStore, read_identity
@@ -54,7 +55,7 @@ def test_several_processes_write_at_once_and_lose_nothing(tmp_path: Path) -> Non
     processes = [
         subprocess.Popen([sys.executable, "-c", COUNTING, str(file), who], stderr=subprocess.PIPE) for who in "abcd"
     ]
-    said = [process.communicate(timeout=60)[1].decode() for process in processes]
+    said = [process.communicate(timeout=SECONDS)[1].decode() for process in processes]
     assert ([process.returncode for process in processes], said) == ([0] * 4, [""] * 4)
 
     async def story() -> None:

@@ -42,7 +42,7 @@ def test_a_check_that_hangs_or_breaks_keeps_no_other_from_its_answer() -> None:
 
 
 def test_checks_wait_side_by_side() -> None:
-    meeting = threading.Barrier(3, timeout=10)
+    meeting = threading.Barrier(3, timeout=300)
 
     def meets() -> Iterator[Finding]:
         meeting.wait()

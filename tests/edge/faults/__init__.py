@@ -31,7 +31,7 @@ __all__ = ["Faults", "Request", "Script"]
 COMMAND = (sys.executable, "-m", "edge.faults")
 FOLDER = Path(__file__).parents[2]
 #: How long the process may take to start, to change its script, and to end.
-PROCESS_SECONDS = 20
+PROCESS_SECONDS = 300
 
 
 class Faults:

@@ -8,12 +8,12 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
+from waiting import SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
-
-SECONDS = 20  # for what the Worker does on its own
 
 
 class User(NamedTuple):

@@ -8,12 +8,12 @@ import signal
 import socket
 import string
 import subprocess
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from edge.workerd import DEV, NODE_MODULES, SECONDS, Workerd
+from waiting import wait_until
 
 TEMPLATE = DEV.parent / "wrangler.jsonc.template"
 
@@ -44,10 +44,7 @@ def test_killed_outright_it_leaves_no_runtime_behind(tmp_path: Path) -> None:
     with Workerd(tmp_path) as worker:
         assert is_open(worker.url)
         worker.kill()
-        deadline = time.monotonic() + SECONDS
-        while is_open(worker.url):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: not is_open(worker.url))
 
 
 def test_it_listens_on_loopback_alone(worker: Workerd) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import inputs
 import pytest
+from waiting import SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def run_in(folder: Path) -> Run:
         cwd=folder,
         env={**os.environ, "NIMBUS_TARGET": "sqlite"},
         capture_output=True,
-        timeout=110,
+        timeout=SECONDS,
         check=False,
     )
     reports = folder / ".nimbus/reports"

@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from loopback import Asked, Loopback, answer
+from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,9 +150,9 @@ def served(model: Any = None, **options: Any) -> Iterator[Chat]:
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     try:
-        assert begun.wait(30)
+        assert begun.wait(SECONDS)
         yield chat
     finally:
         loop.call_soon_threadsafe(ended.set)
-        thread.join(30)
+        thread.join(SECONDS)
         loop.close()
