@@ -1,10 +1,11 @@
-"""A proposed change to a page: what optimisers return, records keep and `nimbus:apply` writes back."""
+"""A proposed change to a page: optimisers return it, page records keep it, `nimbus:apply` writes it into the HTML."""
 
 from __future__ import annotations
 
-from msgspec import UNSET, Struct, UnsetType
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
 
-#: Ids of what stands in the head, beside the blocks' ids.
+#: Ids of the two texts in the head that can change; all others are block ids.
 TITLE = "title"
 DESCRIPTION = "metaDescription"
 
@@ -12,14 +13,14 @@ HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
 
 class Change(Struct, frozen=True, omit_defaults=True):
-    """One text or heading to change.
+    """A new text or heading level for one part of a page.
 
-    id: a block's id, or `title` or `metaDescription` for the head.
-    type: the block's type; `title` or `meta` for the head.
+    id: a block's id, or `title` or `metaDescription`.
+    type: the block's type; `title` or `meta` in the head.
     content: the current text; empty where the page has none.
     optimized_content: the proposed text.
     reason: one sentence for an editor.
-    optimized_type: the proposed heading level (`h3`), where it changes.
+    optimized_type: the proposed heading level (`h3`), left out where the level stays.
     """
 
     id: str
@@ -28,3 +29,30 @@ class Change(Struct, frozen=True, omit_defaults=True):
     optimized_content: str
     reason: str
     optimized_type: str | UnsetType = UNSET
+
+
+class Optimization(Struct, frozen=True):
+    """`optimization` in a page record.
+
+    completed: ISO 8601 in UTC.
+    model: `rules`, or the model's name.
+    confidence: 0 to 1.
+    changes: how many changes there are.
+    optimized_blocks: the changes.
+    """
+
+    completed: str = ""
+    model: str = ""
+    confidence: float = 0.0
+    changes: int = 0
+    optimized_blocks: tuple[Change, ...] = ()
+
+
+def read_optimization(raw: Raw | UnsetType) -> Optimization | None:
+    """Return a page record's optimization, or None where it is absent or another program wrote it in its own form."""
+    if raw is UNSET:
+        return None
+    try:
+        return msgspec.json.decode(raw, type=Optimization)
+    except msgspec.MsgspecError:
+        return None

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Struct
 
 from nimbus_tasks.html.apply import apply_changes
 from nimbus_tasks.html.apply.files import diff, put_page, read_page, replace_page
 from nimbus_tasks.html.apply.state import CHANGED
 from nimbus_tasks.model import records
-from nimbus_tasks.model.changes import Change
+from nimbus_tasks.model.changes import Change, read_optimization
 from nimbus_tasks.model.errors import SettingsError, SourceError
 from nimbus_tasks.model.records import PageMap, PageRecord
 
@@ -42,10 +42,6 @@ class AppliedPage(Struct, frozen=True):
     diff: str = ""
 
 
-class _Optimization(Struct):
-    optimized_blocks: tuple[Change, ...] = ()
-
-
 class Proposal(Struct, frozen=True):
     """A page as it was when its changes were proposed, and the changes."""
 
@@ -62,13 +58,12 @@ async def find_proposals(target: OpenTarget, page_ids: list[str]) -> list[Propos
 
 
 def _proposal(record: PageRecord) -> Proposal | None:
-    optimization: Raw | UnsetType = record.optimization
-    if optimization is UNSET:
+    optimization = read_optimization(record.optimization)
+    if optimization is None or not optimization.optimized_blocks:
         return None
-    changes = msgspec.json.decode(optimization, type=_Optimization).optimized_blocks
     content = msgspec.json.decode(record.extraction, type=dict[str, Any])
     page_map = msgspec.convert({"path": record.source_path} | content, PageMap)
-    return Proposal(page_map, changes) if changes else None
+    return Proposal(page_map, optimization.optimized_blocks)
 
 
 def apply_proposal(
