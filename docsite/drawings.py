@@ -38,8 +38,8 @@ def draw(texts: Sequence[tuple[str, str]]) -> list[str]:
         return []
     styled = [dot.replace("{", "{" + _STYLE, 1) for _, dot in texts]
     try:
-        done = subprocess.run(  # noqa: S603 - our own script
-            ["node", str(_SCRIPT)],  # noqa: S607 - the node of the PATH
+        done = subprocess.run(
+            ["node", str(_SCRIPT)],
             input=json.dumps(styled),
             capture_output=True,
             text=True,

@@ -45,5 +45,5 @@ def _first(errors: BaseExceptionGroup[NimbusError]) -> NimbusError:
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, NimbusError)  # noqa: S101 - the group holds no others
+    assert isinstance(error, NimbusError)
     return error

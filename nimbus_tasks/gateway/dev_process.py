@@ -82,7 +82,7 @@ class Process:
             StateError: it cannot be started.
         """
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - node from the user's own PATH
+            self._process = subprocess.Popen(
                 command,
                 cwd=folder,
                 env=environment,
@@ -127,14 +127,14 @@ class Process:
 
     def lines(self) -> Iterator[str]:
         """Yield what it says, until it ends."""
-        assert self._process.stdout is not None  # noqa: S101 - for the type
+        assert self._process.stdout is not None
         for line in self._process.stdout:
             yield line.rstrip()
 
     def end(self) -> int:
         """End it in good order, or else at once, and return its exit status."""
-        assert self._process.stdin is not None  # noqa: S101 - for the types
-        assert self._process.stdout is not None  # noqa: S101
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         try:
             self._process.stdin.close()
             return self._process.wait(END_SECONDS)

@@ -37,7 +37,7 @@ def find_node() -> str:
     if node is None:
         raise SettingsError("The Worker runs on node, and there is no `node` here.", advice)
     try:
-        said = subprocess.run(  # noqa: S603 - found on the user's own PATH
+        said = subprocess.run(
             [node, "--version"], capture_output=True, text=True, errors="replace", timeout=ANSWER_SECONDS, check=False
         ).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
@@ -98,7 +98,7 @@ def _npm_install(npm: str, folder: Path) -> None:
     # Its packages run as they are: no script of theirs need run here.
     command = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     try:
-        done = subprocess.run(  # noqa: S603 - found on the user's own PATH
+        done = subprocess.run(
             command,
             cwd=folder,
             env=without_credentials(),

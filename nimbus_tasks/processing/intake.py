@@ -177,7 +177,7 @@ class Intake:
         writes: list[tuple[Taken, Write, bytes | None]] = []
         for work, found, standing in wanted:
             record = found.known.record
-            assert record is not None  # noqa: S101 - or it would not be taken
+            assert record is not None
             status = _encode(_processing(work, found.known, standing, now))
             key = self._key(records.status_key, work.page_id)
             writes.append((Taken(work, record, status, now), Write(key, status), found.status))
@@ -229,8 +229,8 @@ def _processing(work: Work, known: Known, standing: Standing, now: str) -> PageS
 def _as_told(work: Work, known: Known, standing: Standing) -> PageEvent:
     """Return what a status that has ended says to the batch."""
     status, record = known.status, known.record
-    assert status is not None  # noqa: S101 - or it would not have ended
-    assert record is not None  # noqa: S101
+    assert status is not None
+    assert record is not None
     completed: str | UnsetType = status.updated
     if status.result is not UNSET:
         completed = status.result.completed

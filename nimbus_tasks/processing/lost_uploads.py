@@ -53,8 +53,8 @@ class Overwritten:
     async def give_up(self, work: Work, known: Known) -> PageEvent:
         """Have the page sent again by the next upload, and return what its batch is to be told."""
         record, page = known.record, known.page
-        assert record is not None  # noqa: S101 - or nothing would be known to be lost
-        assert page is not None  # noqa: S101
+        assert record is not None
+        assert page is not None
         now = self._clock()
         self._forget(work.page_id)
         metadata = PageMetadata(record.batch_id, record.uploaded, "")

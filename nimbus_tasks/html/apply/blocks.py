@@ -31,7 +31,7 @@ class Blocks:
         self._tree = tree
         self._selectors = selector_map
         body = tree.document.find("body")
-        assert body is not None  # noqa: S101 - extraction has found it
+        assert body is not None
         self._hidden = everything_in(find_hidden(body, rules.ignore))
         main = find_main(tree.document, body, rules.main, self._hidden)
         self._hidden |= everything_in(main.left_out)
