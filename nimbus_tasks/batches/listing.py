@@ -89,8 +89,7 @@ async def look_for(target: OpenTarget, batch_id: str) -> BatchRecord | None:
     """Return the batch, if there is one. One whose upload has not ended yet has no record: the ledger knows it."""
     if not _BATCH_ID.fullmatch(batch_id):
         return None
-    key = records.batch_key(target.project_id, batch_id)
-    return await target.read_one(key, BatchRecord) or _begun_here(target, batch_id)
+    return await target.batch(batch_id) or _begun_here(target, batch_id)
 
 
 async def which_batch(target: OpenTarget, batch_id: str) -> BatchRecord:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from nimbus_tasks.backends.kv.records import decode
+from nimbus_tasks.backends.kv.records import decode, read_values
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import (
     BatchPage,
-    BatchRecord,
     BatchState,
     LogEntry,
     LogsRecord,
@@ -91,7 +90,7 @@ async def tell(target: OpenTarget, here: Pages, path: str, skipped: Mapping[str,
     page_id = _page_id(target, path)
     record_key, status_key = (kind(target.project_id, page_id) for kind in (records.page_key, records.status_key))
     logs_key, queue_key = records.logs_key(target.project_id, page_id), records.queue_key(target.project_id)
-    held = await target.read_values([record_key, status_key, logs_key, queue_key])
+    held = await read_values(target.store, [record_key, status_key, logs_key, queue_key])
     record = decode(record_key, held[record_key], PageRecord) if record_key in held else None
     status = decode(status_key, held[status_key], PageStatus) if status_key in held else None
     log = decode(logs_key, held[logs_key], LogsRecord).entries if logs_key in held else []
@@ -145,7 +144,7 @@ async def _batch(
     target: OpenTarget, page_id: str, record: PageRecord | None, status: PageStatus | None
 ) -> InBatch | UnsetType:
     batch_id = record.batch_id if record is not None else status.batch_id if status is not None else ""
-    held = await target.read_one(records.batch_key(target.project_id, batch_id), BatchRecord) if batch_id else None
+    held = await target.batch(batch_id) if batch_id else None
     return UNSET if held is None else InBatch(batch_id, held.status, held.pages.get(page_id, UNSET))
 
 

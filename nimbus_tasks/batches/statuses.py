@@ -6,16 +6,15 @@ is lost. Elsewhere they are put in bulk: a worker that writes in the same moment
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.backends.concurrency import in_slots
 from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.backends.kv.records import decode
+from nimbus_tasks.backends.kv.records import decode, read_values, update_records
 from nimbus_tasks.model import records
-from nimbus_tasks.model.errors import RefusedError
 from nimbus_tasks.model.records import PageStatus
 
 if TYPE_CHECKING:
@@ -43,29 +42,22 @@ async def move_statuses(
         StoreError: the store does not answer at all.
     """
     keys = {records.status_key(target.project_id, each): each for each in page_ids}
-    seen = await target.read_values(list(keys))
+    seen = await read_values(target.store, list(keys), target.slots)
     done = Moved({keys[key]: decode(key, value, PageStatus) for key, value in seen.items()})
     wanted = {each: made for each in page_ids if (made := decide(each, done.now.get(each))) is not None}
 
-    async def swap(page_id: str) -> None:
-        key = records.status_key(target.project_id, page_id)
-
-        def change(held: PageStatus | None) -> PageStatus | None:
-            if held is not None:
-                done.now[page_id] = held
-            return decide(page_id, held)
-
-        try:
-            made = await target.change(key, PageStatus, change, seen)
-        except RefusedError as error:
-            done.refused[page_id] = str(error)
-            return
-        if made is not None:
-            done.now[page_id] = made
-            done.moved.append(page_id)
+    def change(page_id: str, held: PageStatus | None) -> PageStatus | None:
+        if held is not None:
+            done.now[page_id] = held
+        return decide(page_id, held)
 
     if target.store.traits.atomic:
-        await in_slots(target.slots, wanted, swap)
+        changes = {records.status_key(target.project_id, each): partial(change, each) for each in wanted}
+        refused: dict[str, str] = {}
+        written = await update_records(target.store, PageStatus, changes, seen, slots=target.slots, refused=refused)
+        done.refused = {keys[key]: why for key, why in refused.items()}
+        done.moved = [keys[key] for key in changes if key in written]
+        done.now |= {keys[key]: status for key, status in written.items()}
         return done
     writes = [Write(records.status_key(target.project_id, each), _encode(made)) for each, made in wanted.items()]
     done.refused = await target.put(writes)

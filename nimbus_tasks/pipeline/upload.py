@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.backends.kv.dry_run import Cost, RehearsalStore
+from nimbus_tasks.backends.kv.dry_run import Cost, DryRunStore
 from nimbus_tasks.backends.kv.open import open_steadily
 from nimbus_tasks.html.validate import extraction_of
 from nimbus_tasks.model.clock import now
@@ -92,7 +92,7 @@ async def _upload(
             try:
                 if not request.dry_run:
                     return await _against(store, ledger, settings, pages, request, observer, unreadable, sender)
-                rehearsed = RehearsalStore(store)
+                rehearsed = DryRunStore(store)
                 done = await _against(rehearsed, ledger, settings, pages, request, observer, unreadable)
                 return _as_rehearsed(done, rehearsed.cost)
             finally:

@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw, Struct
 
-from nimbus_tasks.backends.concurrency import in_slots
-from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.backends.kv.chunks import pack, runs
-from nimbus_tasks.backends.kv.records import decode
+from nimbus_tasks.backends.kv import Swap, Write
+from nimbus_tasks.backends.kv.records import decode, put_many, read_values, swap_or_put_many
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import PageMetadata, PageRecord
-from nimbus_tasks.processing import log_entries as logs
 from nimbus_tasks.processing.queue import Failure
 from nimbus_tasks.processing.results import Settled, discarded
+from nimbus_tasks.publishing.page_logs import append
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,7 +62,7 @@ class Commit:
         mine = await self._put_records(mine)
         now = self._clock()
         settled = [Settled.of(tried, now, self._delays) for tried in mine]
-        await logs.add(self._store, self._project_id, {s.page_id: s.log() for s in settled}, self._slots)
+        await append(self._store, self._project_id, {s.page_id: s.log() for s in settled}, self._slots)
         moved = await self._put_statuses(settled)
         for each in settled:
             if each.page_id in moved:
@@ -81,12 +79,7 @@ class Commit:
         taken = {tried.taken.work.page_id: tried.taken for tried in tries if tried.taken.work.page_id in held}
         keys = [records.status_key(self._project_id, each) for each in taken]
         keys += [records.page_key(self._project_id, each) for each in taken]
-        values: dict[str, bytes] = {}
-
-        async def read(some: Sequence[str]) -> None:
-            values.update(await self._store.get(some))
-
-        await in_slots(self._slots, runs(keys, self._store.limits.keys), read)
+        values = await read_values(self._store, keys, self._slots)
         return {each for each, page in taken.items() if self._is_as_taken(page, values)}
 
     def _is_as_taken(self, taken: Taken, values: dict[str, bytes]) -> bool:
@@ -108,9 +101,7 @@ class Commit:
             for tried in tries
             if tried.optimisation is not None
         }
-        failed: dict[str, str] = {}
-        for request in pack(writes.values(), lambda write: write.size, self._store.limits):
-            failed |= (await self._store.put(request)).failed
+        failed = await put_many(self._store, writes.values(), 1)
         refused = {page_id: failed[write.key] for page_id, write in writes.items() if write.key in failed}
         return [_as_refused(tried, refused.get(tried.taken.work.page_id)) for tried in tries]
 
@@ -126,25 +117,17 @@ class Commit:
 
     async def _put_statuses(self, settled: Sequence[Settled]) -> set[str]:
         """Write the statuses, and return the pages of which it was possible: the others were changed at that moment."""
-        writes = {each.page_id: Write(self._status_key(each.page_id), each.status()) for each in settled}
-        if not self._store.traits.atomic:
-            failed: set[str] = set()
-            for request in pack(writes.values(), lambda write: write.size, self._store.limits):
-                failed.update((await self._store.put(request)).failed)
-            return {page_id for page_id, write in writes.items() if write.key not in failed}
-        moved: set[str] = set()
-
-        async def swap(each: Settled) -> None:
-            write = writes[each.page_id]
-            if await self._store.swap(write.key, each.tried.taken.status, write.value) or await self._is_there(write):
-                moved.add(each.page_id)
-
-        await in_slots(self._slots, settled, swap)
-        return moved
-
-    async def _is_there(self, write: Write) -> bool:
-        """Say whether a swap that was denied took effect all the same: its first answer may have been lost."""
-        return (await self._store.get([write.key])).get(write.key) == write.value
+        swaps = {
+            each.page_id: Swap(self._status_key(each.page_id), each.tried.taken.status, each.status())
+            for each in settled
+        }
+        written = await swap_or_put_many(self._store, list(swaps.values()), self._slots)
+        if self._store.traits.atomic:
+            # A swap that was denied may have taken effect all the same: its first answer may have been lost.
+            lost = {swap.key: swap.value for swap in swaps.values() if swap.key not in written}
+            held = await read_values(self._store, list(lost), self._slots)
+            written |= {key for key, value in lost.items() if held.get(key) == value}
+        return {page_id for page_id, swap in swaps.items() if swap.key in written}
 
     def _status_key(self, page_id: str) -> str:
         return records.status_key(self._project_id, page_id)

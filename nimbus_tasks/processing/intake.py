@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from nimbus_tasks.backends.concurrency import in_slots
-from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.backends.kv.chunks import pack, runs
-from nimbus_tasks.backends.kv.records import decode
+from nimbus_tasks.backends.kv import Swap
+from nimbus_tasks.backends.kv.records import decode, read_values, swap_or_put_many
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import BatchRecord, PageRecord, PageStatus, Processing
 from nimbus_tasks.model.states import may, move_page
@@ -126,12 +124,7 @@ class Intake:
         keys = list(batch_keys.values())
         keys += [self._key(records.status_key, work.page_id) for work in works]
         keys += [self._key(records.page_key, work.page_id) for work in works]
-        values: dict[str, bytes] = {}
-
-        async def read(some: Sequence[str]) -> None:
-            values.update(await self._store.get(some))
-
-        await in_slots(self._slots, runs(keys, self._store.limits.keys), read)
+        values = await read_values(self._store, keys, self._slots)
         batches = {each: _decoded(values, key, BatchRecord) for each, key in batch_keys.items()}
         found = {}
         for work in works:
@@ -174,16 +167,16 @@ class Intake:
         """Write the statuses of pages that are taken, each from what it was seen to be, and return those that are."""
         now = self._clock()
         taken: list[Taken] = []
-        writes: list[tuple[Taken, Write, bytes | None]] = []
+        swaps: list[tuple[Taken, Swap]] = []
         for work, found, standing in wanted:
             record = found.known.record
             assert record is not None
             status = _encode(_processing(work, found.known, standing, now))
             key = self._key(records.status_key, work.page_id)
-            writes.append((Taken(work, record, status, now), Write(key, status), found.status))
-        moved = await self._write(writes)
-        for (each, write, _), (work, _, standing) in zip(writes, wanted, strict=True):
-            if write.key in moved:
+            swaps.append((Taken(work, record, status, now), Swap(key, found.status, status)))
+        written = await swap_or_put_many(self._store, [swap for _, swap in swaps], self._slots)
+        for (each, swap), (work, _, standing) in zip(swaps, wanted, strict=True):
+            if swap.key in written:
                 taken.append(each)
                 triggers = (*standing.triggers, "take")
                 event = PageEvent(each.record.batch_id, work.page_id, each.record.uploaded, triggers, now)
@@ -191,22 +184,6 @@ class Intake:
             else:
                 await self._source.release([each.work])  # it was changed since: the next look says how
         return taken
-
-    async def _write(self, writes: Sequence[tuple[Taken, Write, bytes | None]]) -> set[str]:
-        """Return the keys that were written: in bulk where the store could not compare anyway."""
-        moved: set[str] = set()
-        if self._store.traits.atomic:
-
-            async def swap(each: tuple[Taken, Write, bytes | None]) -> None:
-                _, write, before = each
-                if await self._store.swap(write.key, before, write.value):
-                    moved.add(write.key)
-
-            await in_slots(self._slots, writes, swap)
-            return moved
-        for request in pack([write for _, write, _ in writes], lambda write: write.size, self._store.limits):
-            moved.update((await self._store.put(request)).confirmed)
-        return moved
 
 
 class _Found(Struct, frozen=True):

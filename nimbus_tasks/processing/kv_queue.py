@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends.kv.records import decode
+from nimbus_tasks.backends.kv.records import read_one
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import QueueRecord
 from nimbus_tasks.processing.queue import Outlook, Work
@@ -96,8 +96,7 @@ class LocalQueue:
         if not anew and time.monotonic() - self._looked < FRESH_SECONDS:
             return False
         self._looked = time.monotonic()
-        value = (await self._store.get([self._key])).get(self._key)
-        self._items = decode(self._key, value, QueueRecord).items if value is not None else []
+        self._items = (await read_one(self._store, self._key, QueueRecord) or QueueRecord([])).items
         return True
 
     def _claim(self, most: int, skip: Callable[[Work], bool]) -> list[Work]:

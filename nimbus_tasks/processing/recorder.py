@@ -12,12 +12,10 @@ import random
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
 from msgspec import UNSET
 
-from nimbus_tasks.backends.kv.records import LONGEST_PAUSE, SWAP_TRIES, decode
+from nimbus_tasks.backends.kv.records import update_record
 from nimbus_tasks.model import records
-from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import BatchRecord, QueueRecord
 from nimbus_tasks.processing.record_updates import change_batch, change_queue
 
@@ -33,8 +31,6 @@ T = TypeVar("T")
 SHARE = 4
 #: Works that the source is told of in one request.
 MOST_TOLD = 100
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Recorder:
@@ -142,17 +138,12 @@ class Recorder:
 
     async def _exchange(self, key: str, shape: type[T], change: Callable[[T], T]) -> None:
         """Put the changed record in the place of the one that is there; where there is none, none is made."""
-        for tried in range(SWAP_TRIES):
-            before = (await self._store.get([key])).get(key)
-            if before is None:
-                return
-            record = decode(key, before, shape)
-            changed = change(record)
-            if changed is record or await self._store.swap(key, before, _encode(changed)):
-                return
-            pause = min(LONGEST_PAUSE, 0.01 * 2**tried)
-            await asyncio.sleep(random.random() * pause)  # noqa: S311 - nothing to guess
-        raise StoreError(f"{key} was changed by others {SWAP_TRIES} times in a row.", "Run doit nimbus:process again.")
+
+        def change_existing(record: T | None) -> T | None:
+            changed = record if record is None else change(record)
+            return None if changed is record else changed
+
+        await update_record(self._store, key, shape, change_existing)
 
     async def _tell(self) -> None:
         while some := self._over[:MOST_TOLD]:

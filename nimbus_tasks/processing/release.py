@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nimbus_tasks.backends.concurrency import in_slots
-from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.backends.kv.chunks import pack
+from nimbus_tasks.backends.kv import Swap
+from nimbus_tasks.backends.kv.records import swap_or_put_many
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import PageStatus
 from nimbus_tasks.model.states import move_page
@@ -39,27 +38,18 @@ class Returning:
         """Write their statuses and tell the recorder; return how many there were. Their claims are the caller's."""
         now = self._clock()
         waiting = move_page(move_page("processing", "fail"), "retry")
-        writes = {
-            records.status_key(self._project_id, page.work.page_id): (
-                page,
+        swaps = [
+            Swap(
+                records.status_key(self._project_id, page.work.page_id),
+                page.status,
                 _encode(PageStatus(waiting, page.record.batch_id, now)),
             )
             for page in pages
-        }
+        ]
         for page in pages:
             record = page.record
             event = PageEvent(record.batch_id, record.page_id, record.uploaded, _BACK, page.started)
             self._recorder.note(Note(event))
-
-        async def swap(key: str) -> None:
-            page, status = writes[key]
-            # Where it is another one by now, somebody has decided about the page: that stays.
-            await self._store.swap(key, page.status, status)
-
-        if self._store.traits.atomic:
-            await in_slots(self._slots, writes, swap)
-        else:
-            puts = [Write(key, status) for key, (_, status) in writes.items()]
-            for request in pack(puts, lambda write: write.size, self._store.limits):
-                await self._store.put(request)
+        # Where it is another one by now, somebody has decided about the page: that stays.
+        await swap_or_put_many(self._store, swaps, self._slots)
         return len(pages)

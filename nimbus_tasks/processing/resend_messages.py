@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends.kv.records import decode, read_all
+from nimbus_tasks.backends.kv.records import read_many, read_one
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import RETRY_PRIORITY, PageStatus, QueueRecord
 from nimbus_tasks.processing.schedule import seconds_of
@@ -37,16 +37,14 @@ async def name_again(store: Store, settings: Settings, now: float, record: Calla
     """
     project_id = settings.project.id
     key = records.queue_key(project_id)
-    value = (await store.get([key])).get(key)
-    items = decode(key, value, QueueRecord).items if value is not None else []
-    waiting = {records.status_key(project_id, entry.page_id): entry for entry in items if _is_missed(entry, now)}
+    queue = await read_one(store, key, QueueRecord) or QueueRecord([])
+    waiting = {records.status_key(project_id, entry.page_id): entry for entry in queue.items if _is_missed(entry, now)}
     if not waiting:
         return 0
-    statuses = await read_all(store, list(waiting))
-    states = {key: decode(key, value, PageStatus).status for key, value in statuses.items()}
+    statuses = await read_many(store, list(waiting), PageStatus)
     by_batch: dict[str, list[str]] = {}
     for key, entry in waiting.items():
-        if states.get(key, "uploaded") in ("uploaded", "queued"):
+        if key not in statuses or statuses[key].status in ("uploaded", "queued"):
             by_batch.setdefault(entry.batch_id, []).append(entry.page_id)
     async with sender_for(settings, record) as sender:
         if sender is None:

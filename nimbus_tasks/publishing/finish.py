@@ -12,16 +12,14 @@ from msgspec import UNSET
 
 from nimbus_tasks.backends.concurrency import in_slots
 from nimbus_tasks.backends.kv import Write, all_names
-from nimbus_tasks.backends.kv.chunks import pack, runs
-from nimbus_tasks.backends.kv.records import SWAP_TRIES, decode, pause
+from nimbus_tasks.backends.kv.records import read_one, update_record
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import BatchPage, BatchRecord, LogEntry, LogsRecord, ProjectRecord
+from nimbus_tasks.model.records import BatchPage, BatchRecord, LogEntry, ProjectRecord
 from nimbus_tasks.model.states import after_upload, summary_of
+from nimbus_tasks.publishing.page_logs import append
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from nimbus_tasks.publishing.context import Context
     from nimbus_tasks.publishing.outcome import Outcome, PageResult
 
@@ -29,24 +27,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def write_logs(context: Context, outcome: Outcome) -> None:
-    """Add to each page's log what this run did with it, a step an entry."""
-    by_page = {page.page_id: page for page in outcome.pages if page.page_id}
-    page_ids = list(by_page)
+    """Add to each page's log what this run did with it, an entry a step."""
     now = context.clock()
-
-    # Read and written in one go a request, so that memory does not grow with the site.
-    async def add(some: Sequence[str]) -> None:
-        keys = {records.logs_key(context.project.project_id, page_id): page_id for page_id in some}
-        held = await context.store.get(list(keys))
-        writes = []
-        for key, page_id in keys.items():
-            log = decode(key, held[key], LogsRecord) if key in held else LogsRecord(page_id, [])
-            log.entries.extend(_entries(by_page[page_id], now))
-            writes.append(Write(key, _encode(log)))
-        for request in pack(writes, lambda write: write.size, context.store.limits):
-            await context.store.put(request)
-
-    await in_slots(context.slots, runs(page_ids, context.store.limits.keys), add)
+    entries = {page.page_id: _entries(page, now) for page in outcome.pages if page.page_id}
+    await append(context.store, context.project.project_id, entries, context.slots)
 
 
 def _entries(page: PageResult, now: str) -> list[LogEntry]:
@@ -88,24 +72,21 @@ async def _close_batch(context: Context, batch_id: str, outcome: Outcome) -> boo
         if row.step == "queued" and row.page_id not in failed
     }
     created, _ = context.ledger.batches()[batch_id]
-    for tried in range(SWAP_TRIES):
-        before = (await context.store.get([key])).get(key)
-        record = _batch_record(context, batch_id, created, before, came | failed)
-        if not record.pages:
-            context.ledger.forget_batch(batch_id)
-            return False
-        if await context.store.swap(key, before, _encode(record)):
-            context.ledger.close_batch(batch_id)
-            return True
-        await pause(tried)
-    raise StoreError(f"{key} was changed by others {SWAP_TRIES} times.", "Run doit upload again.")
+
+    def change(known: BatchRecord | None) -> BatchRecord | None:
+        record = _batch_record(context, batch_id, created, known, came | failed)
+        return record if record.pages else None
+
+    if await update_record(context.store, key, BatchRecord, change) is None:
+        context.ledger.forget_batch(batch_id)
+        return False
+    context.ledger.close_batch(batch_id)
+    return True
 
 
 def _batch_record(
-    context: Context, batch_id: str, created: str, before: bytes | None, sent: dict[str, BatchPage]
+    context: Context, batch_id: str, created: str, known: BatchRecord | None, sent: dict[str, BatchPage]
 ) -> BatchRecord:
-    key = records.batch_key(context.project.project_id, batch_id)
-    known = decode(key, before, BatchRecord) if before is not None else None
     pages = dict(known.pages) if known else {}
     for page_id, page in sent.items():
         # One that is in the record as this upload put it there may have been processed since.
@@ -128,8 +109,7 @@ async def count_usage(context: Context, *, idle: bool = False) -> None:
     An idle run only writes them where one that was killed left them wrong: it had stored pages and not said so.
     """
     key = records.project_key(context.project.project_id)
-    before = (await context.store.get([key])).get(key)
-    record = decode(key, before, ProjectRecord) if before is not None else context.project
+    record = await read_one(context.store, key, ProjectRecord) or context.project
     pages, newest = context.ledger.count_active(), context.ledger.newest()
     said = record.usage.last_activity
     if idle and record.usage.total_pages == pages and (not newest or (said is not UNSET and said >= newest)):

@@ -1,37 +1,50 @@
-"""What an operator's command did with pages, noted in their logs: where uploads note what they do, too."""
+"""The `logs:` records: what was done with each page, an entry a step."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from nimbus_tasks.backends.concurrency import in_slots
 from nimbus_tasks.backends.kv import Write
+from nimbus_tasks.backends.kv.chunks import runs
+from nimbus_tasks.backends.kv.records import SLOTS, encode, put_many, read_many
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import LogEntry, LogsRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.publishing.target import OpenTarget
 
-_encode = msgspec.json.Encoder().encode
+#: Entries in one log: the oldest make room, so that a page that fails for weeks does not fill its log.
+MAX_ENTRIES = 1000
+
+
+async def append(store: Store, project_id: str, entries: Mapping[str, Sequence[LogEntry]], slots: int = SLOTS) -> None:
+    """Append entries to the logs of pages, by page id.
+
+    Without compare-and-set: a page has one writer at a time. A log that the store refuses is left as it was.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+
+    # Each slot reads and writes one request's worth, so that memory does not grow with the site.
+    async def append_some(page_ids: Sequence[str]) -> None:
+        keys = {records.logs_key(project_id, page_id): page_id for page_id in page_ids}
+        held = await read_many(store, list(keys), LogsRecord, 1)
+        writes = []
+        for key, page_id in keys.items():
+            before = held[key].entries if key in held else []
+            writes.append(Write(key, encode(LogsRecord(page_id, [*before, *entries[page_id]][-MAX_ENTRIES:]))))
+        await put_many(store, writes, 1)
+
+    await in_slots(slots, runs(list(entries), store.limits.keys), append_some)
 
 
 async def note(target: OpenTarget, page_ids: Sequence[str], step: str, message: str, batch_id: str) -> None:
-    """Add an entry to the logs of pages that no worker has in hand. A log that is not written stops nothing.
-
-    Raises:
-        StoreError: the target does not answer.
-    """
-    if not (page_ids and target.settings.audit_log):
-        return
-    held = await target.read([records.logs_key(target.project_id, each) for each in page_ids], LogsRecord)
-    entry = LogEntry(target.clock(), "info", step, message, {"batch_id": batch_id})
-    await target.put(
-        Write(
-            records.logs_key(target.project_id, each),
-            _encode(LogsRecord(each, [*(held[each].entries if each in held else ()), entry])),
-        )
-        for each in page_ids
-    )
+    """Append the same entry to the logs of several pages, where the settings have logs written."""
+    if target.settings.audit_log:
+        entry = LogEntry(target.clock(), "info", step, message, {"batch_id": batch_id})
+        await append(target.store, target.project_id, {each: [entry] for each in page_ids}, target.slots)

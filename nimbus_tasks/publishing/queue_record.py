@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nimbus_tasks.backends.concurrency import in_slots
 from nimbus_tasks.backends.kv import VALUE_BYTES
-from nimbus_tasks.backends.kv.records import SWAP_TRIES, decode, pause, read_all
+from nimbus_tasks.backends.kv.records import decode, read_many, read_one, update_record, update_records
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import (
@@ -21,7 +20,7 @@ from nimbus_tasks.model.records import (
 from nimbus_tasks.model.states import Trigger, batch_state, may, move_page, summary_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from nimbus_tasks.publishing.context import Context
     from nimbus_tasks.publishing.plan import Held
@@ -40,8 +39,12 @@ async def update_queue(
     if not (rows or gone):
         return
     now = context.clock()
+    key = records.queue_key(context.project.project_id)
+    replaced: list[QueueRecord] = []
 
-    def change(queue: QueueRecord) -> QueueRecord:
+    def change(held: QueueRecord | None) -> QueueRecord:
+        queue = held or QueueRecord([])
+        replaced.append(queue)
         entries = {entry.page_id: entry for entry in queue.items if entry.page_id not in gone}
         for row in rows:
             waiting = entries.get(row.page_id)
@@ -50,24 +53,21 @@ async def update_queue(
                 if waiting is None
                 else msgspec.structs.replace(waiting, batch_id=row.batch_id)
             )
-        return msgspec.structs.replace(queue, items=list(entries.values()))
-
-    key = records.queue_key(context.project.project_id)
-    for tried in range(SWAP_TRIES):
-        before = (await context.store.get([key])).get(key)
-        queue = decode(key, before, QueueRecord) if before is not None else QueueRecord(items=[])
-        # First the batches that pages leave: who is killed in between has told them too early, and comes back.
-        await _tell_left_batches(context, queue, rows, gone, own)
-        after = _encode(change(queue))
-        if len(after) > VALUE_BYTES:
+        made = msgspec.structs.replace(queue, items=list(entries.values()))
+        if (size := len(_encode(made))) > VALUE_BYTES:
             raise StoreError(
-                f"The queue would take {len(after):,} bytes, KV takes at most {VALUE_BYTES:,}.",
+                f"The queue would take {size:,} bytes, KV takes at most {VALUE_BYTES:,}.",
                 "Process waiting pages first (doit nimbus:process), or upload fewer with --limit.",
             )
-        if after == before or await context.store.swap(key, before, after):
-            return
-        await pause(tried)
-    raise StoreError(f"{key} was changed by others {SWAP_TRIES} times in a row.", "Run doit upload again.")
+        return made
+
+    # First the batches that pages leave: who is killed in between has told them too early, and comes back.
+    seen = await context.store.get([key])
+    if key in seen:
+        await _tell_left_batches(context, decode(key, seen[key], QueueRecord), rows, gone, own)
+    await update_record(context.store, key, QueueRecord, change, seen)
+    if len(replaced) > 1:  # another program changed the queue meanwhile
+        await _tell_left_batches(context, replaced[-1], rows, gone, own)
 
 
 async def check_queue(context: Context, rows: Sequence[Held]) -> None:
@@ -78,15 +78,14 @@ async def check_queue(context: Context, rows: Sequence[Held]) -> None:
     if not rows:
         return
     key = records.queue_key(context.project.project_id)
-    queue = (await context.store.get([key])).get(key)
-    waiting = {entry.page_id for entry in decode(key, queue, QueueRecord).items} if queue is not None else set()
+    queue = await read_one(context.store, key, QueueRecord)
+    waiting = {entry.page_id for entry in queue.items} if queue is not None else set()
     missing = {
         records.status_key(context.project.project_id, row.page_id): row for row in rows if row.page_id not in waiting
     }
-    statuses = await read_all(context.store, list(missing))
+    statuses = await read_many(context.store, list(missing), PageStatus)
     # A status that cannot be seen yet was written a moment ago, and by us.
-    states = {each: decode(each, value, PageStatus).status for each, value in statuses.items()}
-    lost = [row for each, row in missing.items() if states.get(each, "uploaded") == "uploaded"]
+    lost = [row for each, row in missing.items() if each not in statuses or statuses[each].status == "uploaded"]
     await update_queue(context, lost, ())
 
 
@@ -103,29 +102,25 @@ async def _tell_left_batches(
         elif batch_id != entry.batch_id:
             left.setdefault(entry.batch_id, {})[entry.page_id] = batch_id
 
-    await in_slots(context.slots, left, lambda each: _tell_left_batch(context, each, left[each], is_own=each in own))
+    def change(batch_id: str) -> Callable[[BatchRecord | None], BatchRecord | None]:
+        def leave(record: BatchRecord | None) -> BatchRecord | None:
+            if record is None or not _leave(record, left[batch_id]):
+                return None
+            if batch_id not in own:
+                record.status = batch_state(record.status, record.pages.values())
+            return record
 
+        return leave
 
-async def _tell_left_batch(context: Context, batch_id: str, left: Mapping[str, str], *, is_own: bool) -> None:
-    """`left`: page id -> the batch that it is in now, empty where its source is gone."""
-    key = records.batch_key(context.project.project_id, batch_id)
-    for tried in range(SWAP_TRIES):
-        before = (await context.store.get([key])).get(key)
-        if before is None:
-            return
-        record = decode(key, before, BatchRecord)
-        if not _leave(record, left):
-            return
-        if not is_own:
-            record.status = batch_state(record.status, record.pages.values())
-        if await context.store.swap(key, before, _encode(record)):
-            return
-        await pause(tried)
-    raise StoreError(f"{key} was changed by others {SWAP_TRIES} times.", "Run doit upload again.")
+    changes = {records.batch_key(context.project.project_id, each): change(each) for each in left}
+    await update_records(context.store, BatchRecord, changes, slots=context.slots)
 
 
 def _leave(record: BatchRecord, left: Mapping[str, str]) -> bool:
-    """Change a batch's record, and say whether there was anything to change."""
+    """Change a batch's record, and say whether there was anything to change.
+
+    `left`: page id -> the batch that it is in now, empty where its source is gone.
+    """
     changed = False
     for page_id, batch_id in left.items():
         page = record.pages.get(page_id)

@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 from nimbus_tasks.backends.concurrency import in_slots
 from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.backends.kv.chunks import runs
-from nimbus_tasks.backends.kv.records import decode, read_all, read_batches
+from nimbus_tasks.backends.kv.records import SLOTS, read_batches, read_many, read_one
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus, QueueRecord
 from nimbus_tasks.publishing.plan import Held, Step
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.records import BatchRecord
-
-#: Requests at a time where records are read one by one; the store's pace may allow fewer.
-READERS = 20
-
 
 #: How the ledger and the target may differ about a page.
 What = Literal["missing at the target", "unknown to the ledger", "other content", "not in the queue", "other state"]
@@ -85,13 +81,11 @@ async def reconcile(store: Store, project_id: str, paths: Mapping[str, str]) -> 
 
 async def lost_from_queue(store: Store, project_id: str, pages: Sequence[Held]) -> set[str]:
     """Return the pages, by id, that ought to wait in the queue and do not: nobody has begun to process them."""
-    key = records.queue_key(project_id)
-    queue = (await store.get([key])).get(key)
-    waiting = {entry.page_id for entry in decode(key, queue, QueueRecord).items} if queue is not None else set()
+    queue = await read_one(store, records.queue_key(project_id), QueueRecord)
+    waiting = {entry.page_id for entry in queue.items} if queue is not None else set()
     absent = [row.page_id for row in pages if row.step == "queued" and row.page_id not in waiting]
     keys = {records.status_key(project_id, each): each for each in absent}
-    statuses = await read_all(store, list(keys))
-    states = {keys[each]: decode(each, value, PageStatus).status for each, value in statuses.items()}
+    states = {keys[key]: status.status for key, status in (await read_many(store, list(keys), PageStatus)).items()}
     return {each for each in absent if states.get(each, "uploaded") in ("uploaded", "queued")}
 
 
@@ -131,17 +125,13 @@ def _step(page_id: str, metadata: PageMetadata, batches: Mapping[str, BatchRecor
 
 async def _inactive(store: Store, project_id: str, page_ids: list[str]) -> set[str]:
     """Return the pages that have been marked inactive completely: those of a killed run may still be queued."""
-    found: set[str] = set()
     if not page_ids:
-        return found
-    key = records.queue_key(project_id)
-    queue = (await store.get([key])).get(key)
-    waiting = {entry.page_id for entry in decode(key, queue, QueueRecord).items} if queue is not None else set()
+        return set()
+    queue = await read_one(store, records.queue_key(project_id), QueueRecord)
+    waiting = {entry.page_id for entry in queue.items} if queue is not None else set()
     keys = {records.status_key(project_id, each): each for each in page_ids}
-    for status_key, value in (await read_all(store, list(keys))).items():
-        if decode(status_key, value, PageStatus).status == "inactive":
-            found.add(keys[status_key])
-    return found - waiting
+    statuses = await read_many(store, list(keys), PageStatus)
+    return {keys[key] for key, status in statuses.items() if status.status == "inactive"} - waiting
 
 
 async def _listed_pages(store: Store, project_id: str, _: Mapping[str, str]) -> dict[str, PageMetadata]:
@@ -166,11 +156,11 @@ async def _read_pages(store: Store, project_id: str, paths: Mapping[str, str]) -
         for key, value in (await store.get(list(keys))).items():
             held[keys[key]] = _metadata_of(value)
         status_keys = {records.status_key(project_id, each): each for each in some if each in held}
-        for key, value in (await read_all(store, list(status_keys))).items():
-            if decode(key, value, PageStatus).status == "inactive":
+        for key, status in (await read_many(store, list(status_keys), PageStatus, 1)).items():
+            if status.status == "inactive":
                 held[status_keys[key]].digest = ""
 
-    await in_slots(READERS, runs(list(paths), store.limits.keys), read)
+    await in_slots(SLOTS, runs(list(paths), store.limits.keys), read)
     return held
 
 
@@ -186,5 +176,4 @@ def _metadata_of(value: bytes) -> PageMetadata:
 async def _paths(store: Store, project_id: str, page_ids: list[str]) -> dict[str, str]:
     """Read the source paths of pages that are not here any more."""
     keys = {records.page_key(project_id, each): each for each in page_ids}
-    found = await read_all(store, list(keys))
-    return {keys[key]: decode(key, value, _Path).source_path for key, value in found.items()}
+    return {keys[key]: page.source_path for key, page in (await read_many(store, list(keys), _Path)).items()}

@@ -5,19 +5,15 @@ Beside it stands what the ledger of this machine knows of the target: paths of p
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import random
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from nimbus_tasks.backends.concurrency import in_slots
-from nimbus_tasks.backends.kv.chunks import pack, runs
 from nimbus_tasks.backends.kv.open import open_steadily
-from nimbus_tasks.backends.kv.records import LONGEST_PAUSE, SWAP_TRIES, decode
+from nimbus_tasks.backends.kv.records import put_many, read_many, read_one, update_record
 from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import StoreError
@@ -27,7 +23,7 @@ from nimbus_tasks.publishing.options import Request
 from nimbus_tasks.publishing.pacing import pacing, target_identity
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
     from nimbus_tasks.backends.http import Recorded
     from nimbus_tasks.backends.kv import Store, Write
@@ -36,7 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_encode = msgspec.json.Encoder().encode
 _PAGE_ID = re.compile(r"page_[0-9a-f]{12}")
 
 
@@ -62,81 +57,32 @@ class OpenTarget:
         Each is decoded as it comes, so that only what `shape` names is kept in memory. `advance` is told how many keys
         each request was about.
         """
-        found: dict[str, T] = {}
-
-        def keep(key: str, value: bytes) -> None:
-            found[last_part(key)] = decode(key, value, shape)
-
-        await self._read(keys, keep, advance)
-        return found
-
-    async def read_values(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """Return the values that exist, as they are stored."""
-        found: dict[str, bytes] = {}
-        await self._read(keys, found.__setitem__)
-        return found
-
-    async def read_one(self, key: str, shape: type[T]) -> T | None:
-        value = (await self.store.get([key])).get(key)
-        return None if value is None else decode(key, value, shape)
+        found = await read_many(self.store, keys, shape, self.slots, advance)
+        return {last_part(key): record for key, record in found.items()}
 
     async def queue(self) -> QueueRecord:
         key = records.queue_key(self.project_id)
-        return await self.read_one(key, QueueRecord) or QueueRecord([])
+        return await read_one(self.store, key, QueueRecord) or QueueRecord([])
 
-    async def _read(
-        self, keys: Sequence[str], keep: Callable[[str, bytes], None], advance: Callable[[int], None] = _ignore
-    ) -> None:
-        async def read_some(some: Sequence[str]) -> None:
-            for key, value in (await self.store.get(some)).items():
-                keep(key, value)
-            advance(len(some))
-
-        await in_slots(self.slots, runs(keys, self.store.limits.keys), read_some)
+    async def batch(self, batch_id: str) -> BatchRecord | None:
+        return await read_one(self.store, records.batch_key(self.project_id, batch_id), BatchRecord)
 
     # --- changing -------------------------------------------------------------------------------------
 
-    async def change(
-        self, key: str, shape: type[T], change: Callable[[T | None], T | None], seen: Mapping[str, bytes] | None = None
-    ) -> T | None:
-        """Put what `change` makes of a record in its place, and return that; None leaves it as it is.
-
-        `change` is called again where others were quicker. `seen` spares the first look.
-        """
-        for tried in range(SWAP_TRIES):
-            looked = seen if seen is not None and not tried else await self.store.get([key])
-            before = looked.get(key)
-            made = change(None if before is None else decode(key, before, shape))
-            if made is None:
-                return None
-            after = _encode(made)
-            if after == before or await self.store.swap(key, before, after):
-                return made
-            # Each waits for another time, longer after each try, so that others can finish.
-            await asyncio.sleep(random.random() * min(LONGEST_PAUSE, 0.01 * 2**tried))  # noqa: S311
-        raise StoreError(f"{key} was changed by others {SWAP_TRIES} times in a row.", "Run the same command again.")
-
     async def change_queue(self, change: Callable[[QueueRecord], QueueRecord]) -> None:
         key = records.queue_key(self.project_id)
-        await self.change(key, QueueRecord, lambda queue: change(queue or QueueRecord([])))
+        await update_record(self.store, key, QueueRecord, lambda queue: change(queue or QueueRecord([])))
 
     async def change_batch(self, batch_id: str, change: Callable[[BatchRecord], BatchRecord]) -> BatchRecord:
         key = records.batch_key(self.project_id, batch_id)
-        made = await self.change(key, BatchRecord, lambda batch: None if batch is None else change(batch))
+        made = await update_record(self.store, key, BatchRecord, lambda batch: None if batch is None else change(batch))
         if made is None:
             raise StoreError(f"{key} is not to be seen any more.", "KV may lag: run the same command again.")
         return made
 
     async def put(self, writes: Iterable[Write]) -> dict[str, str]:
         """Put many values in slots, and return why some of them failed, by the last part of their keys."""
-        failed: dict[str, str] = {}
-
-        async def put_some(some: Sequence[Write]) -> None:
-            refused = (await self.store.put(some)).failed
-            failed.update({last_part(key): why for key, why in refused.items()})
-
-        await in_slots(self.slots, pack(writes, lambda write: write.size, self.store.limits), put_some)
-        return failed
+        return {last_part(key): why for key, why in (await put_many(self.store, writes, self.slots)).items()}
 
     # --- names of pages -------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import msgspec
 from nimbus_tasks.backends.concurrency import in_slots
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.backends.kv.chunks import pack, runs
-from nimbus_tasks.backends.kv.records import decode
+from nimbus_tasks.backends.kv.records import decode, put_many
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
@@ -166,7 +166,7 @@ async def _mark(rows: Sequence[Held], context: Context) -> dict[str, str]:
     updated = context.clock()
     key_of = {row.page_id: records.status_key(context.project.project_id, row.page_id) for row in rows}
     writes = [Write(key_of[row.page_id], _encode(PageStatus("uploaded", row.batch_id, updated))) for row in rows]
-    failed = await _put_all(writes, context)
+    failed = await put_many(context.store, writes, 1)
     context.ledger.confirm(
         [msgspec.structs.replace(row, step="marked") for row in rows if key_of[row.page_id] not in failed]
     )
@@ -198,18 +198,10 @@ async def _retire(rows: Sequence[Held], context: Context) -> dict[str, str]:
             unmarked.append(Write(key, value, _encode(PageMetadata(row.batch_id, row.uploaded, ""))))
         ended = [Write(key, _encode(PageStatus("inactive", row.batch_id, updated))) for key, row in status_keys.items()]
         for writes, rows_of in ((unmarked, page_keys), (ended, status_keys)):
-            errors = await _put_all(writes, context)
+            errors = await put_many(context.store, writes, 1)
             failed.update({rows_of[key].page_id: error for key, error in errors.items()})
 
     await in_slots(context.slots, runs(rows, context.store.limits.keys), retire)
-    return failed
-
-
-async def _put_all(writes: Sequence[Write], context: Context) -> dict[str, str]:
-    """Put however many writes, and return why some of them failed, by key."""
-    failed: dict[str, str] = {}
-    for request in pack(writes, lambda write: write.size, context.store.limits):
-        failed |= (await context.store.put(request)).failed
     return failed
 
 

@@ -33,7 +33,7 @@ from nimbus_tasks.backends.http import (
 )
 from nimbus_tasks.backends.kv.gateway import GatewayStore
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
-from nimbus_tasks.backends.kv.retry import SteadyStore
+from nimbus_tasks.backends.kv.retry import RetryStore
 from nimbus_tasks.model.errors import (
     NimbusError,
     RefusedError,
@@ -763,7 +763,7 @@ def test_a_certificate_that_is_not_trusted_ends_it_before_anything_is_sent(
 def test_a_certificate_that_is_not_trusted_is_not_tried_again(certificate: Path) -> None:
     async def story() -> None:
         async with Loopback(answer(), tls(certificate)) as server, Client(server.url) as client:
-            store = SteadyStore(GatewayStore(client.http), Pace(Pacing()), tries=5, retry_wait=0.001)
+            store = RetryStore(GatewayStore(client.http), Pace(Pacing()), tries=5, retry_wait=0.001)
             with pytest.raises(StoreError, match="is not trusted"):
                 await store.open()
             assert len(client.recorded) == 1

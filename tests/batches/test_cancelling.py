@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 import pytest
 from filled import BATCH, ENDED_AT, OTHER, PROJECT, UPLOADED, Filled, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_tasks.backends.kv import Traits
+from nimbus_tasks.backends.kv import Swap, Traits
 from nimbus_tasks.batches.cancel import Cancelled, cancel
 from nimbus_tasks.model.errors import RefusedError, SettingsError, StoreError
 from nimbus_tasks.model.records import (
@@ -138,10 +139,10 @@ def test_a_status_that_the_store_refuses_to_exchange_is_told(monkeypatch: pytest
     filled.batch("processing", a="uploaded", b="uploaded")
     swap = filled.store.swap
 
-    async def refuse(key: str, expected: bytes | None, value: bytes) -> bool:
-        if key == status_key(PROJECT, "page_a"):
+    async def refuse(swaps: Sequence[Swap]) -> frozenset[str]:
+        if any(each.key == status_key(PROJECT, "page_a") for each in swaps):
             raise RefusedError("It will not have that.")
-        return await swap(key, expected, value)
+        return await swap(swaps)
 
     monkeypatch.setattr(filled.store, "swap", refuse)
     assert stop(filled).refused == {"page_a": "It will not have that."}
@@ -149,7 +150,7 @@ def test_a_status_that_the_store_refuses_to_exchange_is_told(monkeypatch: pytest
 
 
 def test_a_record_that_never_holds_still_is_given_up(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nimbus_tasks.publishing.target.LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr("nimbus_tasks.backends.kv.records.LONGEST_PAUSE", 0.0)
     filled.batch("queued", a="uploaded")
     batch = filled.find()
     filled.store.meddle = lambda key: filled.status("page_y", "done") or filled.queue() or _stir(filled, key)

@@ -126,7 +126,7 @@ def test_what_others_write_meanwhile_is_kept(rig: Rig) -> None:
 
 def test_others_that_never_rest_are_told_of(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, _ = make(rig)
-    monkeypatch.setattr("nimbus_tasks.processing.recorder.LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr("nimbus_tasks.backends.kv.records.LONGEST_PAUSE", 0.0)
     rig.store.meddle = lambda key: rig.put(
         key, msgspec.json.decode(rig.store.values[key]) | {"n": len(rig.store.calls)}
     )

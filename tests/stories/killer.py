@@ -38,7 +38,7 @@ from nimbus_tasks.publishing.ledger import Ledger
 PRELOADED = (nimbus_tasks.html.extract, nimbus_tasks.html.validate, uploading, summarizing, lock)
 
 #: Small enough that a handful of pages takes several requests.
-LIMITS = Limits(pairs=2, bytes=1 << 20, keys=2)
+LIMITS = Limits(pairs=2, bytes=1 << 20, keys=2, swaps=2)
 
 STORE_STEPS = [(SqliteStore, name) for name in ("put", "get", "swap", "names")] + [
     (Ledger, name) for name in ("begin", "finish", "confirm", "replace", "open_batch", "close_batch")

@@ -224,10 +224,10 @@ DIES_BEFORE_IT_TELLS_THE_BATCH = """
 import os
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 
-async def swap(self, key, expected, value, _swap=SqliteStore.swap):
-    if key.startswith("batch:"):
+async def swap(self, swaps, _swap=SqliteStore.swap):
+    if any(swap.key.startswith("batch:") for swap in swaps):
         os._exit(137)
-    return await _swap(self, key, expected, value)
+    return await _swap(self, swaps)
 
 SqliteStore.swap = swap
 """

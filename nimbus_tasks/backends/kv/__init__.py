@@ -33,6 +33,19 @@ class Write(Struct, frozen=True):
         return len(self.key) + len(self.value) + len(self.metadata)
 
 
+class Swap(Struct, frozen=True):
+    """A compare-and-set: store `value` if `key` still holds `expected` (None: the key does not exist)."""
+
+    key: str
+    expected: bytes | None
+    value: bytes
+
+    @property
+    def size(self) -> int:
+        """Approximate bytes in a request."""
+        return len(self.key) + len(self.value)
+
+
 class Listed(Struct, frozen=True):
     """One name of a listing, with its metadata (JSON, empty where there is none)."""
 
@@ -56,6 +69,8 @@ class Limits(Struct, frozen=True):
     """Bytes in one put, counted by `Write.size`."""
     keys: int
     """Keys in one get."""
+    swaps: int = 1
+    """Swaps in one request; 1 where the store has no bulk swap."""
 
 
 class Traits(Struct, frozen=True):
@@ -141,10 +156,11 @@ class Store(Protocol):
         """List the keys that begin with `prefix`, from the beginning or from where a page ended."""
         ...
 
-    async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
-        """Store `value` if the key still holds `expected` (None: nothing), and say whether it was so.
+    async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
+        """Return the keys that were swapped; a key that is left out lost the race.
 
-        A false answer may follow a swap that took effect, where the network lost its answer: read again.
+        At most `limits.swaps` at a time. A key may also be left out although its swap took effect, because the
+        network lost the first answer and the request was repeated: read it again.
         """
         ...
 

@@ -13,7 +13,7 @@ import msgspec
 from aiolimiter import AsyncLimiter
 from msgspec import Struct
 
-from nimbus_tasks.backends.kv import Limits, Names, Stored, Traits, Write
+from nimbus_tasks.backends.kv import Limits, Names, Stored, Swap, Traits, Write
 from nimbus_tasks.backends.kv.wire import Name, bulk_body, encode, listed, quote
 from nimbus_tasks.model.errors import StoreError, TransientError
 from nimbus_tasks.model.records import NAMESPACES, user_id
@@ -84,7 +84,10 @@ class CloudflareStore:
         found = listed(page.result)
         return Names(found, page.result_info.cursor or "")
 
-    async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
+    async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
+        return frozenset([swap.key for swap in swaps if await self._swap(swap.key, swap.expected, swap.value)])
+
+    async def _swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
         namespace = self._namespace_of(key)
         if (await self._get_one(namespace, key)).get(key) != expected:
             return False

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from nimbus_tasks.backends.kv import Limits, Names, Store, Stored, Traits, Write, refusal
+from nimbus_tasks.backends.kv import Names, Store, Stored, Swap, Traits, Write, refusal
+from nimbus_tasks.backends.kv.wrapper import WrapperStore
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -54,11 +55,11 @@ class Cost(Struct):
         )
 
 
-class RehearsalStore:
+class DryRunStore(WrapperStore):
     """Another store, of which nothing changes."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        super().__init__(store)
         self._counted = Cost()
         self._written: dict[str, bytes] = {}
 
@@ -66,28 +67,6 @@ class RehearsalStore:
     def cost(self) -> Cost:
         """What was asked of the store so far."""
         return self._counted.priced(self._store.traits)
-
-    @property
-    def limits(self) -> Limits:
-        return self._store.limits
-
-    @property
-    def traits(self) -> Traits:
-        return self._store.traits
-
-    @property
-    def identity(self) -> str:
-        return self._store.identity
-
-    @property
-    def owner(self) -> str:
-        return self._store.owner
-
-    async def open(self) -> None:
-        await self._store.open()
-
-    async def close(self) -> None:
-        await self._store.close()
 
     async def put(self, writes: Sequence[Write]) -> Stored:
         refused = {write.key: reason for write in writes if (reason := refusal(write))}
@@ -110,13 +89,14 @@ class RehearsalStore:
         self._counted.lists += 1
         return await self._store.names(prefix, cursor)
 
-    async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:  # noqa: ARG002
-        """Believe that nobody else writes meanwhile."""
-        requests = self._store.traits.swap_requests
-        self._count_put([Write(key, value)], requests)
-        self._counted.reads += requests - 1
-        self._written[key] = value
-        return True
+    async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
+        """Assume that no other program writes meanwhile."""
+        each = self._store.traits.swap_requests
+        requests = each * len(swaps) if self.limits.swaps == 1 else 1
+        self._count_put([Write(swap.key, swap.value) for swap in swaps], requests)
+        self._counted.reads += (each - 1) * len(swaps)
+        self._written |= {swap.key: swap.value for swap in swaps}
+        return frozenset(swap.key for swap in swaps)
 
     def _count_put(self, writes: Collection[Write], requests: int) -> None:
         self._counted.requests += requests

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Raw, Struct
 
-from nimbus_tasks.backends.kv import Limits, Names, Stored, Traits, Write
+from nimbus_tasks.backends.kv import Limits, Names, Stored, Swap, Traits, Write
 from nimbus_tasks.backends.kv.wire import Name, bulk_body, encode, listed, quote
 from nimbus_tasks.model.errors import StoreError, TransientError
 from nimbus_tasks.model.records import user_id
@@ -103,7 +103,10 @@ class GatewayStore:
         page = self._http.decode(answer, _Keys)
         return Names(listed(page.keys), page.cursor)
 
-    async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
+    async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
+        return frozenset([swap.key for swap in swaps if await self._swap(swap.key, swap.expected, swap.value)])
+
+    async def _swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
         if not self._extended:
             return await self._swap_and_look(key, expected, value)
         condition = {"if-none-match": "*"} if expected is None else {"if-match": f'"{_etag(expected)}"'}

@@ -85,9 +85,9 @@ async def open_steadily(
         StoreError: it cannot be opened, or does not answer.
     """
     from nimbus_tasks.backends.kv.pacing import Pace
-    from nimbus_tasks.backends.kv.retry import SteadyStore
+    from nimbus_tasks.backends.kv.retry import RetryStore
 
-    store = SteadyStore(
+    store = RetryStore(
         open_store(root, settings.target, record, as_admin=as_admin),
         Pace(pacing, say),
         settings.upload.tries,

@@ -1,4 +1,4 @@
-"""Reading records at the target: in bulk, and in the shape that the contract gives them."""
+"""Reading and changing records at the store: in bulk, in parallel, and by compare-and-set where others write too."""
 
 from __future__ import annotations
 
@@ -8,37 +8,28 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from nimbus_tasks.backends.kv.chunks import runs
+from nimbus_tasks.backends.concurrency import in_slots
+from nimbus_tasks.backends.kv import Swap, Write
+from nimbus_tasks.backends.kv.chunks import pack, runs
 from nimbus_tasks.model import records
-from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.errors import RefusedError, StoreError
 from nimbus_tasks.model.records import BatchRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
 
 T = TypeVar("T")
 
-#: How often a record that others write too is read again before giving up.
+#: Requests at a time; the store's own pace may allow fewer.
+SLOTS = 20
+#: How often a record that other programs changed meanwhile is read again before giving up.
 SWAP_TRIES = 20
 #: Seconds.
 LONGEST_PAUSE = 1.0
 
-
-async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) -> dict[str, BatchRecord]:
-    """Return the records of the batches that exist, by id."""
-    keys = {records.batch_key(project_id, each): each for each in batch_ids}
-    found = await read_all(store, list(keys))
-    return {keys[key]: decode(key, value, BatchRecord) for key, value in found.items()}
-
-
-async def read_all(store: Store, keys: Sequence[str]) -> dict[str, bytes]:
-    """Return the values of the keys that exist, however many are asked for."""
-    found: dict[str, bytes] = {}
-    for some in runs(keys, store.limits.keys):
-        found |= await store.get(some)
-    return found
+encode = msgspec.json.Encoder().encode
 
 
 def decode(key: str, value: bytes, shape: type[T]) -> T:
@@ -53,6 +44,173 @@ def decode(key: str, value: bytes, shape: type[T]) -> T:
         raise StoreError(f"{key} at the target is not what the contract says: {error}.") from None
 
 
-async def pause(tried: int) -> None:
-    """Let others finish: each waits for another time, longer after each try."""
-    await asyncio.sleep(random.random() * min(LONGEST_PAUSE, 0.01 * 2**tried))  # noqa: S311 - nothing to guess
+# --- reading ------------------------------------------------------------------------------------------
+
+
+def _ignore(_: int) -> None:
+    pass
+
+
+async def read_one(store: Store, key: str, shape: type[T]) -> T | None:
+    value = (await store.get([key])).get(key)
+    return None if value is None else decode(key, value, shape)
+
+
+async def read_many(
+    store: Store, keys: Sequence[str], shape: type[T], slots: int = SLOTS, advance: Callable[[int], None] = _ignore
+) -> dict[str, T]:
+    """Return the records that exist, by key.
+
+    Each is decoded as it arrives, so memory holds only the fields of `shape`. `advance` is called with the number of
+    keys of each request.
+    """
+    found: dict[str, T] = {}
+
+    def keep(key: str, value: bytes) -> None:
+        found[key] = decode(key, value, shape)
+
+    await _read(store, keys, keep, slots, advance)
+    return found
+
+
+async def read_values(store: Store, keys: Sequence[str], slots: int = SLOTS) -> dict[str, bytes]:
+    """Return the values that exist, as they are stored."""
+    found: dict[str, bytes] = {}
+    await _read(store, keys, found.__setitem__, slots, _ignore)
+    return found
+
+
+async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) -> dict[str, BatchRecord]:
+    """Return the records of the batches that exist, by id."""
+    keys = {records.batch_key(project_id, each): each for each in batch_ids}
+    return {keys[key]: batch for key, batch in (await read_many(store, list(keys), BatchRecord)).items()}
+
+
+async def _read(
+    store: Store, keys: Sequence[str], keep: Callable[[str, bytes], None], slots: int, advance: Callable[[int], None]
+) -> None:
+    async def read_some(some: Sequence[str]) -> None:
+        for key, value in (await store.get(some)).items():
+            keep(key, value)
+        advance(len(some))
+
+    await in_slots(slots, runs(keys, store.limits.keys), read_some)
+
+
+# --- writing ------------------------------------------------------------------------------------------
+
+
+async def put_many(store: Store, writes: Iterable[Write], slots: int = SLOTS) -> dict[str, str]:
+    """Store many values and return why some of them failed, by key."""
+    failed: dict[str, str] = {}
+
+    async def put_some(some: Sequence[Write]) -> None:
+        failed.update((await store.put(some)).failed)
+
+    await in_slots(slots, pack(writes, lambda write: write.size, store.limits), put_some)
+    return failed
+
+
+async def swap_many(
+    store: Store, swaps: Sequence[Swap], slots: int = SLOTS, refused: dict[str, str] | None = None
+) -> set[str]:
+    """Return the keys that were swapped; the others lost the race, or were refused.
+
+    A request that the store refuses is split until the one swap to blame is alone. `refused` receives the reason, by
+    key.
+
+    Raises:
+        RefusedError: the store refuses a swap, and `refused` is None.
+    """
+    swapped: set[str] = set()
+    limits = msgspec.structs.replace(store.limits, pairs=store.limits.swaps)
+
+    async def swap_some(some: Sequence[Swap]) -> None:
+        try:
+            swapped.update(await store.swap(some))
+        except RefusedError as error:
+            if len(some) > 1:
+                middle = len(some) // 2
+                await swap_some(some[:middle])
+                await swap_some(some[middle:])
+            elif refused is None:
+                raise
+            else:
+                refused[some[0].key] = str(error)
+
+    await in_slots(slots, pack(swaps, lambda swap: swap.size, limits), swap_some)
+    return swapped
+
+
+async def swap_or_put_many(store: Store, swaps: Sequence[Swap], slots: int = SLOTS) -> set[str]:
+    """Return the keys that were stored.
+
+    A store whose swaps are not atomic gets plain bulk puts: comparing would take three requests for each key.
+    """
+    if store.traits.atomic:
+        return await swap_many(store, swaps, slots)
+    failed = await put_many(store, (Write(swap.key, swap.value) for swap in swaps), slots)
+    return {swap.key for swap in swaps if swap.key not in failed}
+
+
+async def update_record(
+    store: Store,
+    key: str,
+    shape: type[T],
+    change: Callable[[T | None], T | None],
+    seen: Mapping[str, bytes] | None = None,
+) -> T | None:
+    """Update one record as `update_records` does; return None where `change` leaves it as it is."""
+    return (await update_records(store, shape, {key: change}, seen)).get(key)
+
+
+async def update_records(
+    store: Store,
+    shape: type[T],
+    changes: Mapping[str, Callable[[T | None], T | None]],
+    seen: Mapping[str, bytes] | None = None,
+    *,
+    slots: int = SLOTS,
+    refused: dict[str, str] | None = None,
+) -> dict[str, T]:
+    """Replace records by what their changes return, and return the new records by key.
+
+    Args:
+        store: where they are.
+        shape: of the records.
+        changes: by key. A change gets the record, None where there is none, and returns the new one, or None to leave
+            it as it is. It is called again whenever another program wrote the record first.
+        seen: values read before; saves the first read.
+        slots: requests at a time.
+        refused: receives why the store refused a record, by key.
+
+    Raises:
+        RefusedError: the store refuses a record, and `refused` is None.
+        StoreError: the store does not answer, or a record lost the race `SWAP_TRIES` times.
+    """
+    updated: dict[str, T] = {}
+    left: Sequence[str] = list(changes)
+    held = seen if seen is not None else await read_values(store, left, slots)
+    for tried in range(SWAP_TRIES):
+        made: dict[str, T] = {}
+        swaps: list[Swap] = []
+        for key in left:
+            before = held.get(key)
+            record = changes[key](None if before is None else decode(key, before, shape))
+            if record is None:
+                continue
+            value = encode(record)
+            if value == before:
+                updated[key] = record
+            else:
+                made[key] = record
+                swaps.append(Swap(key, before, value))
+        swapped = await swap_many(store, swaps, slots, refused)
+        updated |= {key: made[key] for key in swapped}
+        left = [key for key in made if key not in swapped and key not in (refused or ())]
+        if not left:
+            return updated
+        # Each program waits for a random time, longer after each try, so that the others can finish.
+        await asyncio.sleep(random.random() * min(LONGEST_PAUSE, 0.01 * 2**tried))  # noqa: S311 - not a secret
+        held = await read_values(store, left, slots)
+    raise StoreError(f"{left[0]} was changed by others {SWAP_TRIES} times in a row.", "Run the same command again.")

@@ -13,7 +13,8 @@ from msgspec import Struct
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from nimbus_tasks.backends.kv import Limits, Names, Store, Stored, Traits, Write, refusal
+from nimbus_tasks.backends.kv import Names, Store, Stored, Swap, Write, refusal
+from nimbus_tasks.backends.kv.wrapper import WrapperStore
 from nimbus_tasks.model.errors import (
     RefusedError,
     StoreError,
@@ -35,37 +36,18 @@ LONGEST_BACKOFF = 30.0
 UNANSWERED = "The store did not confirm it."
 
 
-class SteadyStore:
+class RetryStore(WrapperStore):
     """Another store, paced and tried again."""
 
     def __init__(self, store: Store, pace: Pace, tries: int, retry_wait: float) -> None:
         """`retry_wait`: seconds before a second try, at most; the next waits are longer, each of a random length."""
-        self._store = store
+        super().__init__(store)
         self._pace = pace
         self._tries = tries
         self._backoff = wait_random_exponential(multiplier=retry_wait, max=LONGEST_BACKOFF)
 
-    @property
-    def limits(self) -> Limits:
-        return self._store.limits
-
-    @property
-    def traits(self) -> Traits:
-        return self._store.traits
-
-    @property
-    def identity(self) -> str:
-        return self._store.identity
-
-    @property
-    def owner(self) -> str:
-        return self._store.owner
-
     async def open(self) -> None:
         await self._steadily(self._store.open)
-
-    async def close(self) -> None:
-        await self._store.close()
 
     async def put(self, writes: Sequence[Write]) -> Stored:
         done = _Done({write.key: reason for write in writes if (reason := refusal(write))})
@@ -96,8 +78,8 @@ class SteadyStore:
     async def names(self, prefix: str, cursor: str = "") -> Names:
         return await self._steadily(lambda: self._store.names(prefix, cursor))
 
-    async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
-        return await self._steadily(lambda: self._store.swap(key, expected, value))
+    async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
+        return await self._steadily(lambda: self._store.swap(swaps))
 
     async def _put_part(self, part: _Part, done: _Done) -> list[_Part]:
         """Put one request's worth, with its tries; return its halves where it was too much at once."""

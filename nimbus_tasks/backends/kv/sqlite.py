@@ -13,7 +13,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from nimbus_tasks.backends.kv import Limits, Listed, Names, Stored, Traits, Write, refusal
+from nimbus_tasks.backends.kv import Limits, Listed, Names, Stored, Swap, Traits, Write, refusal
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import LOCAL_USER
 from nimbus_tasks.project.sqlite import connect, log_ahead, transaction
@@ -44,7 +44,7 @@ ON CONFLICT(key) DO UPDATE SET value = excluded.value, metadata = excluded.metad
 class SqliteStore:
     """`kv.db`, the store of the contract in a file."""
 
-    limits = Limits(pairs=500, bytes=8 * 1024 * 1024, keys=500)
+    limits = Limits(pairs=500, bytes=8 * 1024 * 1024, keys=500, swaps=500)
     traits = Traits()
     owner = LOCAL_USER
 
@@ -87,14 +87,17 @@ class SqliteStore:
         found = self._answer(functools.partial(self._page_of_names, prefix, cursor))
         return Names(tuple(found), found[-1].key if len(found) == PAGE_OF_NAMES else "")
 
-    async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
-        def exchange() -> bool:
+    async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
+        def compare_and_set(swap: Swap) -> bool:
+            row = self._connection.execute("SELECT value FROM kv WHERE key = ?", (swap.key,)).fetchone()
+            if (bytes(row[0]) if row else None) != swap.expected:
+                return False
+            self._connection.execute(_PUT, (swap.key, swap.value, None))
+            return True
+
+        def exchange() -> frozenset[str]:
             with transaction(self._connection):
-                row = self._connection.execute("SELECT value FROM kv WHERE key = ?", (key,)).fetchone()
-                if (bytes(row[0]) if row else None) != expected:
-                    return False
-                self._connection.execute(_PUT, (key, value, None))
-                return True
+                return frozenset(swap.key for swap in swaps if compare_and_set(swap))
 
         return self._answer(exchange)
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from nimbus_tasks.backends.kv import Swap
 from nimbus_tasks.backends.kv.open import KV_FILE, open_http, open_store
-from nimbus_tasks.backends.kv.records import decode, read_all
+from nimbus_tasks.backends.kv.records import decode, read_values
 from nimbus_tasks.backends.kv.wire import quote
 from nimbus_tasks.cli.doctor.databases import check_database
 from nimbus_tasks.cli.doctor.findings import failed, ok, problem, warning
@@ -144,7 +145,7 @@ def _judge_gateway(store: Store, target: Target) -> Finding:
 async def _look_into(store: Store, root: Path, settings: Settings) -> AsyncIterator[Finding]:
     project_id = settings.project.id
     key = records.project_key(project_id)
-    values = await read_all(store, [key, *queue_keys(root, settings)])
+    values = await read_values(store, [key, *queue_keys(root, settings)])
     yield ok("store", f"reading is allowed{'' if key in values else f'; {project_id} is there after its first upload'}")
     if key in values:
         project = decode(key, values.pop(key), _Owned)
@@ -166,7 +167,7 @@ async def _try_to_write(store: Store, settings: Settings, values: Mapping[str, b
         return
     # Should a gateway store it all the same, then what was there.
     key = records.queue_key(settings.project.id)
-    if await store.swap(key, _NO_RECORD, values.get(key, _EMPTY_QUEUE)):
+    if await store.swap([Swap(key, _NO_RECORD, values.get(key, _EMPTY_QUEUE))]):
         told = "The gateway does not compare before it sets: two uploads at once can lose queue items."
         yield warning("store", told, "Deploy ours: doit nimbus:worker:init")
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends.kv import Limits, Listed, Names, Stored, Traits, Write, refusal
+from nimbus_tasks.backends.kv import Limits, Listed, Names, Stored, Swap, Traits, Write, refusal
 from nimbus_tasks.model.errors import StoreError
 
 if TYPE_CHECKING:
@@ -58,16 +58,19 @@ class MemoryStore:
         found = tuple(Listed(key, self.metadata[key]) for key in keys[:1000])
         return Names(found, found[-1].key if len(keys) > len(found) else "")
 
-    async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
-        self._answer("swap", [key])
-        self.meddle(key)
-        if self.values.get(key) != expected:
-            return False
-        self.values[key], self.metadata[key] = value, b""
-        return True
+    async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
+        self._answer("swap", [swap.key for swap in swaps])
+        return frozenset([swap.key for swap in swaps if self._swap(swap)])
 
     async def close(self) -> None:
         """Keep everything: the test wants to see it."""
+
+    def _swap(self, swap: Swap) -> bool:
+        self.meddle(swap.key)
+        if self.values.get(swap.key) != swap.expected:
+            return False
+        self.values[swap.key], self.metadata[swap.key] = swap.value, b""
+        return True
 
     def _answer(self, call: str, keys: Sequence[str]) -> None:
         self.calls.append((call, list(keys)))

@@ -13,11 +13,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from publishing.test_upload import PROJECT, World
 
-from nimbus_tasks.backends.kv import Limits, Stored, Traits, Write
+from nimbus_tasks.backends.kv import Limits, Stored, Swap, Traits, Write
 from nimbus_tasks.backends.kv.cloudflare import BURST, CloudflareStore
-from nimbus_tasks.backends.kv.dry_run import FREE_WRITES, Cost, RehearsalStore
+from nimbus_tasks.backends.kv.dry_run import FREE_WRITES, Cost, DryRunStore
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
-from nimbus_tasks.backends.kv.retry import SteadyStore
+from nimbus_tasks.backends.kv.retry import RetryStore
 from nimbus_tasks.model.errors import StoreError
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class Counting(MemoryStore):
         self.bytes += sum(write.size for write in writes)
         return await super().put(writes)
 
-    async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
-        self.bytes += Write(key, value).size
-        return await super().swap(key, expected, value)
+    async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
+        self.bytes += sum(Write(swap.key, swap.value).size for swap in swaps)
+        return await super().swap(swaps)
 
     def begin_anew(self) -> None:
         self.calls.clear()
@@ -77,7 +77,7 @@ def world_of(store: MemoryStore, days: Sequence[dict[str, str]]) -> World:
     world = World(store)
     world.site = dict.fromkeys("abcde", "one")
     for edits in days:
-        world.store = SteadyStore(store, Pace(Pacing()), 3, 0.5)  # type: ignore[assignment]
+        world.store = RetryStore(store, Pace(Pacing()), 3, 0.5)  # type: ignore[assignment]
         world.run(most=3, force=True)
         world.site = {name: text for name, text in (world.site | edits).items() if text}
     return world
@@ -89,7 +89,7 @@ def rehearse(limits: Limits, traits: Traits, days: Sequence[dict[str, str]], **w
     world = world_of(store, days)
     before = dict(store.values), dict(store.metadata)
     store.begin_anew()
-    rehearsed = RehearsalStore(SteadyStore(store, Pace(Pacing()), 3, 0.5))
+    rehearsed = DryRunStore(RetryStore(store, Pace(Pacing()), 3, 0.5))
     world.store = rehearsed  # type: ignore[assignment]
     outcome = world.run(most=3, **wishes)
     assert outcome.stopped == ""
@@ -100,7 +100,7 @@ def rehearse(limits: Limits, traits: Traits, days: Sequence[dict[str, str]], **w
     again = Counting(limits, traits)
     world = world_of(again, days)
     again.begin_anew()
-    world.store = SteadyStore(again, Pace(Pacing()), 3, 0.5)  # type: ignore[assignment]
+    world.store = RetryStore(again, Pace(Pacing()), 3, 0.5)  # type: ignore[assignment]
     world.run(most=3, **wishes)
     world.ledger.close()
     return rehearsed.cost, again.bill
@@ -134,7 +134,7 @@ def test_a_first_run_has_the_figures_that_one_can_count() -> None:
 
 def test_what_is_refused_is_not_counted_and_told_as_the_store_would() -> None:
     store = Counting(Limits(3, 100_000, 3), PLAIN)
-    rehearsed = RehearsalStore(store)
+    rehearsed = DryRunStore(store)
     good, bad = Write("k", b"v", b"{}"), Write("..", b"v")
     stored = asyncio.run(rehearsed.put([good, bad]))
     assert stored.confirmed == ("k",)
@@ -146,7 +146,7 @@ def test_what_is_refused_is_not_counted_and_told_as_the_store_would() -> None:
 
 
 def test_of_two_values_of_a_key_one_is_sent() -> None:
-    rehearsed = RehearsalStore(Counting(Limits(3, 100_000, 3), PLAIN))
+    rehearsed = DryRunStore(Counting(Limits(3, 100_000, 3), PLAIN))
     assert asyncio.run(rehearsed.put([Write("k", b"early"), Write("k", b"v")])) == Stored(("k",))
     assert (rehearsed.cost.writes, rehearsed.cost.bytes) == (1, 2)
 
@@ -157,11 +157,11 @@ def test_of_two_values_of_a_key_one_is_sent() -> None:
 def test_it_reads_the_store_and_what_it_would_have_swapped() -> None:
     store = Counting(Limits(9, 100_000, 9), CLASSIC)
     asyncio.run(store.put([Write("a", b"1"), Write("b", b"2")]))
-    rehearsed = RehearsalStore(store)
+    rehearsed = DryRunStore(store)
 
     async def story() -> None:
-        assert await rehearsed.swap("b", b"2", b"new")
-        assert await rehearsed.swap("c", None, b"newer")
+        assert await rehearsed.swap([Swap("b", b"2", b"new")])
+        assert await rehearsed.swap([Swap("c", None, b"newer")])
         assert await rehearsed.get(["a", "b", "c", "d"]) == {"a": b"1", "b": b"new", "c": b"newer"}
         assert await rehearsed.get(["b"]) == {"b": b"new"}
         assert await rehearsed.get([]) == {}
@@ -185,7 +185,7 @@ def test_it_is_the_store_that_it_stands_in_front_of() -> None:
             opened.append("closed")
 
     store = Seen(Limits(1, 2, 3), CLASSIC)
-    rehearsed = RehearsalStore(store)
+    rehearsed = DryRunStore(store)
     asyncio.run(rehearsed.open())
     asyncio.run(rehearsed.close())
     assert opened == ["opened", "closed"]
@@ -197,7 +197,7 @@ def test_a_store_that_does_not_answer_is_told_in_a_rehearsal_too() -> None:
     store = Counting(Limits(3, 100_000, 3), PLAIN)
     store.fail_at = 1
     with pytest.raises(StoreError, match="does not answer"):
-        asyncio.run(RehearsalStore(store).get([f"project:{PROJECT}"]))
+        asyncio.run(DryRunStore(store).get([f"project:{PROJECT}"]))
 
 
 # --- what it costs ------------------------------------------------------------------------------------

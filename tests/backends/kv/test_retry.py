@@ -12,9 +12,9 @@ from backends.kv.memory import MemoryStore
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_tasks.backends.kv import VALUE_BYTES, Limits, Names, Stored, Traits, Write
+from nimbus_tasks.backends.kv import VALUE_BYTES, Limits, Names, Stored, Swap, Traits, Write
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
-from nimbus_tasks.backends.kv.retry import LONGEST_BACKOFF, UNANSWERED, SteadyStore
+from nimbus_tasks.backends.kv.retry import LONGEST_BACKOFF, UNANSWERED, RetryStore
 from nimbus_tasks.model.errors import (
     RefusedError,
     StoreError,
@@ -81,9 +81,9 @@ class Scripted(MemoryStore):
         self._next([])
         return await super().names(prefix, cursor)
 
-    async def swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
+    async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
         self._next([])
-        return await super().swap(key, expected, value)
+        return await super().swap(swaps)
 
     def _next(self, writes: Sequence[Write]) -> Any:
         answer = self.script.pop(0) if self.script else self.always
@@ -112,8 +112,8 @@ def blames(key: str, error: Exception) -> Answer:
     return answer
 
 
-def steady(store: MemoryStore, tries: int = 3, retry_wait: float = 0.5, **pacing: Any) -> SteadyStore:
-    return SteadyStore(store, Pace(Pacing(**{"give_up_after": 100, **pacing})), tries, retry_wait)
+def steady(store: MemoryStore, tries: int = 3, retry_wait: float = 0.5, **pacing: Any) -> RetryStore:
+    return RetryStore(store, Pace(Pacing(**{"give_up_after": 100, **pacing})), tries, retry_wait)
 
 
 def writes(keys: str, value: str = "v") -> list[Write]:
@@ -380,15 +380,15 @@ def held(*script: Any) -> Scripted:
 def test_reads_are_tried_again() -> None:
     assert run(steady(held(BUSY, BUSY)).get(["a", "x"])) == {"a": b"a"}
     assert [each.key for each in run(steady(held(BUSY, BUSY)).names("c")).found] == ["c"]
-    assert run(steady(held(BUSY, BUSY)).swap("a", b"a", b"new"))
+    assert run(steady(held(BUSY, BUSY)).swap([Swap("a", b"a", b"new")]))
     assert run(steady(held(BUSY, BUSY)).open()) is None
 
 
 def test_each_read_has_tries_of_its_own_and_says_when_they_are_spent() -> None:
-    calls: list[Callable[[SteadyStore], Coroutine[Any, Any, Any]]] = [
+    calls: list[Callable[[RetryStore], Coroutine[Any, Any, Any]]] = [
         lambda store: store.get(["a"]),
         lambda store: store.names(""),
-        lambda store: store.swap("a", None, b""),
+        lambda store: store.swap([Swap("a", None, b"")]),
         lambda store: store.open(),
     ]
     for call in calls:

@@ -33,7 +33,7 @@ def test_a_new_file_is_another_store(tmp_path: Path) -> None:
 COUNTING = """
 import asyncio, sys
 from pathlib import Path
-from nimbus_tasks.backends.kv import Write
+from nimbus_tasks.backends.kv import Swap, Write
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 
 async def main(file, who):
@@ -42,7 +42,7 @@ async def main(file, who):
         await store.put([Write(f"page:{who}:{number}", who.encode())])
         while True:
             before = (await store.get(["count"])).get("count")
-            if await store.swap("count", before, str(int(before or 0) + 1).encode()):
+            if await store.swap([Swap("count", before, str(int(before or 0) + 1).encode())]):
                 break
     await store.close()
 

@@ -23,13 +23,15 @@ from nimbus_tasks.backends.kv import (
     METADATA_BYTES,
     VALUE_BYTES,
     Listed,
+    Swap,
     Write,
     all_names,
 )
 from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
 from nimbus_tasks.backends.kv.gateway import GatewayStore
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
-from nimbus_tasks.backends.kv.retry import SteadyStore
+from nimbus_tasks.backends.kv.records import read_values, swap_many
+from nimbus_tasks.backends.kv.retry import RetryStore
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.project.secrets import Secret
@@ -94,7 +96,7 @@ STORES = {each.__name__: each for each in (sqlite, memory, gateway, classic, clo
 def opener(request: pytest.FixtureRequest, name: str, folder: Path) -> Open:
     @contextlib.asynccontextmanager
     async def opened() -> AsyncIterator[Store]:
-        store = SteadyStore(STORES[name](request, folder), Pace(Pacing()), tries=3, retry_wait=0.01)
+        store = RetryStore(STORES[name](request, folder), Pace(Pacing()), tries=3, retry_wait=0.01)
         try:
             await store.open()
             yield store
@@ -367,12 +369,26 @@ def test_what_kv_just_takes_is_taken(open_store: Open, page: Callable[[str], str
 def test_a_swap_needs_the_value_that_is_there(open_store: Open, queue: str) -> None:
     async def story() -> None:
         async with open_store() as store:
-            assert not await store.swap(queue, b"other", b"1")
-            assert await store.swap(queue, None, b"1")
-            assert not await store.swap(queue, None, b"2")
-            assert not await store.swap(queue, b"other", b"2")
-            assert await store.swap(queue, b"1", b"2")
+            assert not await store.swap([Swap(queue, b"other", b"1")])
+            assert await store.swap([Swap(queue, None, b"1")])
+            assert not await store.swap([Swap(queue, None, b"2")])
+            assert not await store.swap([Swap(queue, b"other", b"2")])
+            assert await store.swap([Swap(queue, b"1", b"2")])
             assert await store.get([queue]) == {queue: b"2"}
+
+    asyncio.run(story())
+
+
+def test_of_several_swaps_in_a_request_those_are_answered_that_won(
+    open_atomic_store: Open, page: Callable[[str], str]
+) -> None:
+    async def story() -> None:
+        async with open_atomic_store() as store:
+            one, other, new = (page(each).replace("page:", "batch:", 1) for each in "abc")
+            await store.put([Write(one, b"1"), Write(other, b"1")])
+            swaps = [Swap(one, b"1", b"2"), Swap(other, b"0", b"2"), Swap(new, None, b"2")]
+            assert await swap_many(store, swaps) == {one, new}
+            assert await read_values(store, [one, other, new]) == {one: b"2", other: b"1", new: b"2"}
 
     asyncio.run(story())
 
@@ -381,8 +397,8 @@ def test_an_empty_value_is_not_nothing(open_store: Open, queue: str) -> None:
     async def story() -> None:
         async with open_store() as store:
             await store.put([Write(queue, b"")])
-            assert not await store.swap(queue, None, b"1")
-            assert await store.swap(queue, b"", b"1")
+            assert not await store.swap([Swap(queue, None, b"1")])
+            assert await store.swap([Swap(queue, b"", b"1")])
 
     asyncio.run(story())
 
@@ -392,9 +408,9 @@ def test_a_large_value_is_swapped_like_any_other(open_store: Open, queue: str) -
 
     async def story() -> None:
         async with open_store() as store:
-            assert await store.swap(queue, None, large)
-            assert await store.swap(queue, large, larger)
-            assert not await store.swap(queue, large, b"1")
+            assert await store.swap([Swap(queue, None, large)])
+            assert await store.swap([Swap(queue, large, larger)])
+            assert not await store.swap([Swap(queue, large, b"1")])
             assert await store.get([queue]) == {queue: larger}
 
     asyncio.run(story())
@@ -405,7 +421,8 @@ def test_of_two_that_swap_one_after_the_other_one_wins(open_store: Open, queue: 
         async with open_store() as one, open_store() as other:
             await one.put([Write(queue, b"0")])
             assert await one.get([queue]) == await other.get([queue])
-            assert sorted([await one.swap(queue, b"0", b"1"), await other.swap(queue, b"0", b"2")]) == [False, True]
+            won = [await store.swap([Swap(queue, b"0", value)]) for store, value in ((one, b"1"), (other, b"2"))]
+            assert won == [{queue}, set()]
 
     asyncio.run(story())
 
@@ -415,7 +432,7 @@ def test_many_that_swap_at_once_lose_nothing(open_atomic_store: Open, queue: str
         for _ in range(times):
             while True:
                 before = (await store.get([queue])).get(queue)
-                if await store.swap(queue, before, str(int(before or 0) + 1).encode()):
+                if await store.swap([Swap(queue, before, str(int(before or 0) + 1).encode())]):
                     break
 
     async def story() -> None:
