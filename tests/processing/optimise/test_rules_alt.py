@@ -198,4 +198,4 @@ def test_headings_that_are_no_description_are_not_used() -> None:
 def test_a_change_of_an_image_says_why() -> None:
     change = changes(block("img", "", src="watch.jpg"), block("p", "Words"))["block-0"]
     assert (change.type, change.content) == ("img", "")
-    assert change.reason == "Has no alternative text: the file's name says what is to be seen."
+    assert change.reason == "Has no alternative text: its file name describes the picture."

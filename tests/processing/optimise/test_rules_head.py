@@ -7,7 +7,7 @@ from editing import GOOD_HEAD, SENTENCES, block, changes, page, texts
 from msgspec.structs import replace
 
 from nimbus_tasks.processing.optimise.rules import improve
-from nimbus_tasks.processing.optimise.rules.sentences import is_whole, sentences
+from nimbus_tasks.processing.optimise.rules.description import is_whole, sentences
 
 FIRST, SECOND, THIRD = SENTENCES
 TOGETHER = f"{FIRST} {SECOND}"
@@ -116,7 +116,7 @@ def test_a_missing_title_says_so() -> None:
     head = {"metaDescription": GOOD_HEAD["metaDescription"]}
     change = changes(block("h1", "Watch repair"), head=head)["title"]
     assert (change.type, change.content, change.optimized_content) == ("title", "", "Watch repair")
-    assert change.reason == "Says nothing of the page: is missing, its main heading does."
+    assert change.reason == "Is missing: the main heading names the page."
 
 
 # --- description --------------------------------------------------------------------------------------

@@ -73,6 +73,8 @@ def test_slips_of_typing_are_mended(slip: str, mended: str) -> None:
         "list: a, , b",
         "`a ,b` quoted",
         "starts with ,",
+        "word,,",
+        "Watches and clocks,,,",
         "中文 , 中文,, 中文!!",
         "ไทย , ไทย",
         "हिन्दी , हिन्दी",
@@ -125,8 +127,8 @@ def test_the_head_is_mended_too_but_a_separator_in_a_title_stays() -> None:
 
 def test_each_change_says_why() -> None:
     found = changes(block("p", "Two  blanks"), block("p", "Welcome!!"), lang="en")
-    assert found["block-0"].reason == "Has blanks that stand there twice."
-    assert found["block-1"].reason == "Has punctuation that stands there twice or apart from its word."
+    assert found["block-0"].reason == "Has doubled blanks."
+    assert found["block-1"].reason == "Has punctuation doubled or apart from its word."
 
 
 def test_a_text_of_blanks_alone_is_not_emptied() -> None:

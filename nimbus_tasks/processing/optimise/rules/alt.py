@@ -1,7 +1,4 @@
-"""Alternative texts for images that have none: who cannot see the picture should know what it is.
-
-An image that says `alt=""` or `role="presentation"` is decoration, and stays so.
-"""
+"""Alternative texts for images without one. Images marked as decoration (`alt=""`, `role="presentation"`) stay so."""
 
 from __future__ import annotations
 
@@ -11,10 +8,9 @@ from urllib.parse import quote
 
 from nimbus_tasks.processing.optimise import HEADINGS, MAX_ALT
 from nimbus_tasks.processing.optimise.rules.edit import Edit
-from nimbus_tasks.processing.optimise.rules.file_names import words_of
+from nimbus_tasks.processing.optimise.rules.file_names import spelled, spelling_of, words_of
 from nimbus_tasks.processing.optimise.rules.language import is_foreign, is_latin
-from nimbus_tasks.processing.optimise.rules.spacing import manners_of, tidied
-from nimbus_tasks.processing.optimise.rules.spelling import spelled, spelling_of
+from nimbus_tasks.processing.optimise.rules.spacing import style_of, tidied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,17 +18,17 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.records import Block
     from nimbus_tasks.processing.optimise import Page
     from nimbus_tasks.processing.optimise.rules.edit import RuleName
-    from nimbus_tasks.processing.optimise.rules.spelling import Spelling
+    from nimbus_tasks.processing.optimise.rules.file_names import Spelling
 
 _DECORATION = frozenset({"none", "presentation"})
-#: Pixels. Smaller images are signs beside a text, or dots that count visitors: their files' names tell nobody anything.
+#: Pixels. Smaller images are icons or tracking pixels.
 _SMALLEST = 32
-#: The number of a chapter: it does not number the picture.
+#: A chapter number, which says nothing about the picture.
 _NUMBER = re.compile(r"^\d+(?:\.\d+)*\.?\s+(?=[^\W\d_])")
 
 
 def describe_images(page: Page) -> Iterator[Edit]:
-    """Yield alternative texts: from a title, a caption, the file's name, or the nearest heading. Each is given once."""
+    """Yield alternative texts from a title, a caption, the file name or the nearest heading, each used once."""
     places = [
         place
         for place, block in enumerate(page.blocks)
@@ -42,27 +38,27 @@ def describe_images(page: Page) -> Iterator[Edit]:
         return
     given = {block.content.casefold(): _src(block) for block in page.blocks if block.type == "img"}
     spelling, headings = spelling_of(page), _own_headings(page)
-    # Of a file name's words we know the script alone; among others they would be foreign.
-    named = is_latin(" ".join(block.content for block in page.blocks if block.type != "img"))
+    # The language of a file name is unknown. Its script must at least be the page's.
+    latin = is_latin(" ".join(block.content for block in page.blocks if block.type != "img"))
     for place in places:
         block = page.blocks[place]
-        for rule, text, reason in _proposals(page, place, spelling, headings, named=named):
+        for rule, text, reason in _proposals(page, place, spelling, headings, latin=latin):
             if text and len(text) <= MAX_ALT and given.setdefault(text.casefold(), _src(block)) == _src(block):
                 yield Edit(block.id, rule, text, f"Has no alternative text: {reason}", block.type)
                 break
 
 
 def _lacks_text(block: Block) -> bool:
-    says = block.attributes
+    attributes = block.attributes
     return (
         not block.content
         and bool(_src(block))
-        and "alt" not in says
-        and says.get("role", "").strip().lower() not in _DECORATION
-        and says.get("aria-hidden", "").strip().lower() != "true"
-        # It has a name already, which readers are told.
-        and not (says.get("aria-label") or says.get("aria-labelledby"))
-        and not (_is_small(says.get("width", "")) or _is_small(says.get("height", "")))
+        and "alt" not in attributes
+        and attributes.get("role", "").strip().lower() not in _DECORATION
+        and attributes.get("aria-hidden", "").strip().lower() != "true"
+        # Screen readers read these instead.
+        and not (attributes.get("aria-label") or attributes.get("aria-labelledby"))
+        and not (_is_small(attributes.get("width", "")) or _is_small(attributes.get("height", "")))
     )
 
 
@@ -76,33 +72,33 @@ def _src(block: Block) -> str:
 
 
 def _proposals(
-    page: Page, place: int, spelling: Spelling, headings: Sequence[Block | None], *, named: bool
+    page: Page, place: int, spelling: Spelling, headings: Sequence[Block | None], *, latin: bool
 ) -> Iterator[tuple[RuleName, str, str]]:
-    """Yield texts, the one that says most about this picture first; some are empty."""
+    """Yield texts, the most specific first. Some are empty."""
     block = page.blocks[place]
     title = block.attributes.get("title", "").strip()
-    # Programs write the file's name there.
+    # Some programs copy the file name into the title.
     if words_of(quote(title)):
-        yield "alt from title", tidied(title, manners_of(page)), "its title says what is to be seen"
-    yield "alt from caption", _caption(page, place), "its caption says what is to be seen"
+        yield "alt from title", tidied(title, style_of(page)), "its title describes the picture"
+    yield "alt from caption", _caption(page, place), "its caption describes the picture"
     words = words_of(_src(block))
-    if words and named == is_latin(" ".join(words)):
-        yield "alt from file name", spelled(words, spelling), "the file's name says what is to be seen"
-    yield "alt from heading", _heading(page, headings[place]), "the nearest heading says what it belongs to"
+    if words and latin == is_latin(" ".join(words)):
+        yield "alt from file name", spelled(words, spelling), "its file name describes the picture"
+    yield "alt from heading", _heading(page, headings[place]), "the nearest heading names its topic"
 
 
 def _caption(page: Page, place: int) -> str:
-    """Return the caption right behind an image."""
+    """Return the caption right after an image."""
     behind = page.blocks[place + 1 : place + 2]
     if not behind or behind[0].type != "figcaption" or is_foreign(behind[0], page):
         return ""
-    return tidied(behind[0].content.strip(), manners_of(page))
+    return tidied(behind[0].content.strip(), style_of(page))
 
 
 def _own_headings(page: Page) -> list[Block | None]:
-    """Return for each block the heading above it, or else the first one behind, where but one image stands below.
+    """Return each block's heading, above it or else the page's first, if just one image stands below that heading.
 
-    Of several images it does not tell which one shows what it says.
+    With several images, the heading does not tell which of them it describes.
     """
     heading = next((block for block in page.blocks if block.type in HEADINGS), None)
     headings: list[Block | None] = []
@@ -119,4 +115,4 @@ def _own_headings(page: Page) -> list[Block | None]:
 def _heading(page: Page, heading: Block | None) -> str:
     if heading is None or is_foreign(heading, page):
         return ""
-    return tidied(_NUMBER.sub("", heading.content.strip()), manners_of(page))
+    return tidied(_NUMBER.sub("", heading.content.strip()), style_of(page))

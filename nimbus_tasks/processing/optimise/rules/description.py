@@ -1,31 +1,37 @@
-"""The description of a page, in its own words: whole sentences of its first paragraphs, nothing invented."""
+"""A page's description in its own words: whole sentences of its first paragraphs, nothing invented."""
 
 from __future__ import annotations
 
 import re
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.processing.optimise import DESCRIPTION, MAX_DESCRIPTION, MIN_DESCRIPTION
 from nimbus_tasks.processing.optimise.rules.edit import Edit
-from nimbus_tasks.processing.optimise.rules.language import CLOSE_SET, is_dense, is_foreign, language_of
-from nimbus_tasks.processing.optimise.rules.sentences import is_whole, sentences
-from nimbus_tasks.processing.optimise.rules.spacing import looks_like_code, manners_of, tidied
+from nimbus_tasks.processing.optimise.rules.language import (
+    CLOSE_SET,
+    CLOSING,
+    ENDING,
+    is_dense,
+    is_foreign,
+    language_of,
+)
+from nimbus_tasks.processing.optimise.rules.spacing import looks_like_code, style_of, tidied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from nimbus_tasks.model.records import Block
     from nimbus_tasks.processing.optimise import Page
 
-#: What stands further down is not what the page is about.
+#: Later paragraphs are not what the page is about.
 _PARAGRAPHS_TRIED = 3
 _LEAST_WORDS = 6
-#: Of the characters of a sentence, so many are letters and blanks; of a list of prices or a formula, fewer.
+#: The least share of letters and blanks in prose; price lists and formulas have fewer.
 _LEAST_PROSE = 0.8
-#: Of its letters, so many may be capitals; German has one in ten.
+#: The highest share of capitals among letters; German has one in ten.
 _MOST_CAPITALS = 0.3
-#: What is said to whoever wants something else of the page: small print, forms, shops, errors, notes of versions.
+#: Small print, forms, shops, error pages, version notes.
 _NOT_PROSE = re.compile(
     r"""
     ^\W*(?:\(c\)|copyright\b|sorry\b|see\ also\b|siehe\ auch\b|please\ (?:enter|log|sign)\b)
@@ -44,13 +50,13 @@ _NOT_PROSE = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-#: A mark apart from its word. What is meant so is no sentence to show.
+#: A mark apart from its word: if it is meant so, this is no sentence to show.
 _LOOSE = re.compile(r"\s[.,](?:\s|$)|\s,\w")
 _LOOSE_IN_CLOSE_SET = re.compile(r"\s[!?](?:\s|$)")
 
 
 def describe_page(page: Page) -> Iterator[Edit]:
-    """Yield a description where there is none, or one that is too short to tell or too long to be shown."""
+    """Yield a description where it is missing, too short or too long."""
     now = page.head.get(DESCRIPTION, "").strip()
     if MIN_DESCRIPTION <= len(now) <= MAX_DESCRIPTION or is_dense(now, language_of(page)):
         return
@@ -63,16 +69,16 @@ def describe_page(page: Page) -> Iterator[Edit]:
 
 
 def _beginnings(page: Page) -> Iterator[list[str]]:
-    """Yield the sentences of the first paragraph and those right behind it, then from the second one on, ..."""
+    """Yield the sentences of the first paragraph and the ones right after it, then those from the second on, ..."""
     starts = [place for place, block in enumerate(page.blocks) if block.type == "p"]
     for place in starts[:_PARAGRAPHS_TRIED]:
-        # An answer does not stand without its question.
+        # An answer makes no sense without its question.
         if place and page.blocks[place - 1].content.rstrip().endswith("?"):
             continue
         behind = page.blocks[place : place + _PARAGRAPHS_TRIED]
-        # What stands between two paragraphs, a heading or a list, may have been what the second one speaks of.
-        together = takewhile(lambda block: _is_prose(block, page), behind)
-        yield [sentence for block in together for sentence in sentences(block.content)]
+        # Stop at a heading or list: the paragraph after it may refer to it.
+        prose = takewhile(lambda block: _is_prose(block, page), behind)
+        yield [sentence for block in prose for sentence in sentences(block.content)]
 
 
 def _is_prose(block: Block, page: Page) -> bool:
@@ -91,21 +97,11 @@ def _is_prose(block: Block, page: Page) -> bool:
 
 
 def _fitting(said: Sequence[str], page: Page) -> str:
-    """Return as many whole sentences from the first on as fit, or nothing where they tell too little."""
-    manners = manners_of(page)
-    fitting = (
-        text
-        for text in (tidied(text, manners) for text in _beginnings_of(said))
-        if _is_description(text, manners.language)
-    )
-    return max(fitting, key=len, default="")
-
-
-def _beginnings_of(said: Iterable[str]) -> Iterator[str]:
-    text = ""
-    for sentence in said:
-        text = f"{text} {sentence}".strip()
-        yield text
+    """Return the most sentences, from the first on, that fit; an empty string if they say too little."""
+    style = style_of(page)
+    beginnings = accumulate(said, lambda text, sentence: f"{text} {sentence}")
+    texts = (tidied(text, style) for text in beginnings)
+    return max((text for text in texts if _is_description(text, style.language)), key=len, default="")
 
 
 def _is_description(text: str, language: str) -> bool:
@@ -114,10 +110,72 @@ def _is_description(text: str, language: str) -> bool:
         and is_whole(text)
         and _LOOSE.search(text) is None
         and not (language in CLOSE_SET and _LOOSE_IN_CLOSE_SET.search(text))
-        and not _asks_most(sentences(text))
+        and not _is_mostly_questions(sentences(text))
     )
 
 
-def _asks_most(said: Sequence[str]) -> bool:
-    """Say whether more of it asks than tells, as tables of contents do."""
+def _is_mostly_questions(said: Sequence[str]) -> bool:
+    """Return whether most sentences are questions, as in a table of contents."""
     return 2 * sum("?" in sentence[-2:] for sentence in said) > len(said)
+
+
+# --- sentences ----------------------------------------------------------------------------------------
+
+#: A possible end: its marks, closing quotes and brackets, and a blank.
+_MAYBE_END = re.compile(rf"[{ENDING}]+[{CLOSING}]*(?=\s)")
+_ENDS = re.compile(rf"[{ENDING}][{CLOSING}]*$")
+_CLOSING = re.compile(rf"[{CLOSING}]+$")
+_FIRST_CHARACTER = re.compile(r"[^\W_]")
+
+#: Abbreviations in a few languages. Single letters and numbers do not end a sentence either.
+_SHORTENED = frozenset(
+    {
+        *("abb", "approx", "art", "bd", "bzw", "ca", "cf", "ch", "chap", "co", "corp", "dept", "dipl", "dr", "ed"),
+        *("eds", "eg", "engl", "etc", "evtl", "fig", "figs", "ggf", "gen", "hr", "inc", "incl", "inkl", "ing"),
+        *("ie", "jr", "jun", "lt", "ltd", "max", "mio", "min", "mr", "mrs", "ms", "mt", "nr", "no", "nos", "num"),
+        *("op", "pag", "par", "pp", "prof", "resp", "rev", "sec", "sen", "sog", "sr", "st", "str", "tel", "univ"),
+        *("usw", "vgl", "vol", "vols", "vs", "zzgl"),
+    }
+)
+_PAIRS = (("(", ")"), ("[", "]"), ("\u00ab", "\u00bb"))
+_LOW_QUOTE, _LEFT_QUOTE, _RIGHT_QUOTE = "\u201e\u201c\u201d"
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text, any rest as the last. Where an end is uncertain, the sentence continues."""
+    found = []
+    start = 0
+    for match in _MAYBE_END.finditer(text):
+        if _is_end(text[start : match.end()], text[match.end() :]):
+            found.append(text[start : match.end()].strip())
+            start = match.end()
+    rest = text[start:].strip()
+    return [*found, rest] if rest else found
+
+
+def is_whole(text: str) -> bool:
+    """Return whether a text ends as a sentence does, with all quotes and brackets closed."""
+    return (
+        _ENDS.search(text) is not None
+        and all(text.count(left) == text.count(right) for left, right in _PAIRS)
+        and text.count('"') % 2 == 0
+        and _closes_quotes(text)
+    )
+
+
+def _closes_quotes(text: str) -> bool:
+    low, left, right = map(text.count, (_LOW_QUOTE, _LEFT_QUOTE, _RIGHT_QUOTE))
+    # The left quote opens in English and closes in German.
+    return low == left + right if low else left == right
+
+
+def _is_end(said: str, rest: str) -> bool:
+    first = _FIRST_CHARACTER.search(rest)
+    if first is None or first[0].islower():
+        return False
+    stripped = _CLOSING.sub("", said)
+    if not stripped.endswith("."):
+        return True
+    # "e.g." and "z. B." end in a single letter, "3. Mai" in a number.
+    word = stripped.split()[-1].rstrip(".").rpartition(".")[2].lstrip("(").casefold()
+    return not (len(word) == 1 or word in _SHORTENED or word.isdigit())

@@ -1,4 +1,4 @@
-"""What must be known of a text's language, so that a rule does nothing where it would be wrong."""
+"""What the rules must know of languages and their punctuation, to leave alone what they would get wrong."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.records import Block
     from nimbus_tasks.processing.optimise import Page
 
-#: Languages that set `; : ! ?` close to the word before. In French they stand apart; of others we do not know.
+# Character classes for regular expressions; escapes where two characters look alike.
+APOSTROPHES = "'\u2019"
+#: Some of these close in German what they open in English.
+OPENING = "(\\[\"'\u201c\u2018\u201e\u00ab\u201a"
+CLOSING = "\"\u201c\u2018'\u201d\u2019\u00bb)\\]"
+#: Full stops and their like, with the Arabic question mark and the Hindi danda.
+ENDING = ".!?\u2026\u061f\u0964"
+#: Dashes between the parts of a title.
+DASHES = "\\-\u2013\u2014"
+TIMES = "x\u00d7"
+
+#: Languages without a space before `; : ! ?`. French has one; other languages are unknown here.
 CLOSE_SET = frozenset(
     {"cs", "da", "de", "en", "es", "et", "fi", "hr", "hu", "it", "lt", "lv", "nb", "nl", "nn", "no", "pl", "pt", "ro"}
     | {"ru", "sk", "sl", "sv", "tr", "uk"}
 )
 
-#: Scripts with other punctuation, no blanks between words, or several letters in one sign: Thai, Lao, Tibetan,
-#: Burmese, Khmer, Chinese, Japanese, Korean. Counts of characters that suit other scripts are wrong for them.
+#: Scripts with their own punctuation, no spaces between words, or several letters in a character: Thai, Lao, Tibetan,
+#: Burmese, Khmer, Chinese, Japanese, Korean. Length limits for other scripts do not suit them.
 _DENSE = re.compile(
     "[\u0e00-\u0fff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
     "\uff00-\uffef\U00020000-\U0003ffff]"
@@ -28,12 +39,12 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 
 def language_of(page: Page) -> str:
-    """Return the page's language without its region, `de` of `de-CH`; empty where it does not say."""
+    """Return the page's language without its region: `de` for `de-CH`, empty if the page names none."""
     return _primary(page.head.get("lang", ""))
 
 
 def is_foreign(block: Block, page: Page) -> bool:
-    """Say whether a block is in another language than its page: a quotation, which is nobody's to mend."""
+    """Return whether a block is in another language than its page: a quotation, which stays as it is."""
     own = _primary(block.attributes.get("lang", ""))
     return own not in ("", language_of(page))
 
@@ -43,14 +54,11 @@ def _primary(tag: str) -> str:
 
 
 def is_dense(text: str, language: str = "") -> bool:
-    """Say whether a text is one whose sentences and lengths are not to be judged here.
-
-    Its signs count, whatever the page says: templates often say `en`.
-    """
+    """Return whether the length limits do not suit a text. Its characters count too: templates often claim `en`."""
     return language in _DENSE_LANGUAGES or _DENSE.search(text) is not None
 
 
 def is_latin(text: str) -> bool:
-    """Say whether most letters of a text are Latin ones; a text without letters is not."""
+    """Return whether most letters of a text are Latin."""
     letters = len(_LETTER.findall(text))
     return letters < 2 * len(_LATIN.findall(text))

@@ -1,7 +1,7 @@
-"""Slips of typing: blanks and marks of punctuation that stand there twice, or apart from their word.
+"""Typing slips: doubled blanks and marks, and marks apart from their word.
 
-Whatever could be meant stays: code and what looks like it, addresses, numbers, ellipses, `?!`, French spacing, chess
-moves. A mark is only touched between plain words.
+Anything that may be intended stays: code, addresses, numbers, ellipses, `?!`, French spacing, chess moves. Only marks
+beside plain words are touched.
 """
 
 from __future__ import annotations
@@ -13,8 +13,15 @@ from msgspec import Struct
 
 from nimbus_tasks.processing.optimise import DESCRIPTION, TITLE
 from nimbus_tasks.processing.optimise.rules.edit import Edit
-from nimbus_tasks.processing.optimise.rules.language import CLOSE_SET, is_dense, is_foreign, language_of
-from nimbus_tasks.processing.optimise.rules.marks import APOSTROPHES, CLOSING, OPENING
+from nimbus_tasks.processing.optimise.rules.language import (
+    APOSTROPHES,
+    CLOSE_SET,
+    CLOSING,
+    OPENING,
+    is_dense,
+    is_foreign,
+    language_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,99 +31,98 @@ if TYPE_CHECKING:
 #: Blocks in which every character counts.
 CODE = frozenset({"code", "kbd", "listing", "plaintext", "pre", "samp", "textarea", "xmp"})
 
-# HTML's white space. Not the no-break space, which is meant where it stands alone, or is a layout.
+# HTML's white space. Not the no-break space: it is intended, alone or as layout.
 _BLANKS = " \t\n\f\r"
 _SPACES = re.compile(f"[{_BLANKS}]{{2,}}")
-#: Between words, one no-break space beside a plain one comes from an editing program.
+#: A no-break space beside a plain one, between words, comes from a text editor.
 _MIXED = re.compile(r"(?<=[^\W\d_]|[.,;])(?: \u00a0 ?|\u00a0 )(?=[^\W\d_])")
 
 _OPENING = f"[{OPENING}]*"
 _START = r"(?:(?<=\s)|^)"
 _LETTERS = rf"(?:[^\W\d_]+[{APOSTROPHES}\-])*[^\W\d_]{{2,}}"
-#: A word of letters alone behind a blank or at the beginning, so no address, number, file name or chess move.
+#: Letters only, after a blank or at the start: no address, number, file name or chess move.
 _WORD = rf"{_START}({_OPENING}{_LETTERS})"
-#: Or a number with its unit, 24h or 5XL; a chess move begins with a letter.
+#: Or a number with a unit: 24h, 5XL. A chess move begins with a letter.
 _WORD_OR_SIZE = rf"{_START}({_OPENING}(?:{_LETTERS}|\d+[^\W\d_]+))"
 _BEFORE_WORD = rf"(?=\s+{_OPENING}[^\W\d_])"
 _AT_END = rf"(?=[{CLOSING}]*(?:\s|$))"
 
-_COMMAS = re.compile(rf"{_WORD},{{2,}}(?=\s|$)")
+#: Not at the end of a text: one comma would be no better there.
+_COMMAS = re.compile(rf"{_WORD},{{2,}}(?=\s+\S)")
 _CALLS = re.compile(rf"{_WORD}(!)!+{_AT_END}")
 _QUESTIONS = re.compile(rf"{_WORD}(\?)\?+{_AT_END}")
 _LOOSE_COMMA = re.compile(rf"{_WORD} +,{_BEFORE_WORD}")
-#: Its blank stands on the wrong side.
+#: The blank is on the wrong side.
 _TURNED_COMMA = re.compile(rf"{_WORD} +,(?={_OPENING}[^\W\d_]{{2}})")
-#: Of the scripts of the languages in CLOSE_SET.
+#: Capitals in the scripts of CLOSE_SET.
 _CAPITAL = "[A-Z\u00c0-\u00de\u0410-\u042f]"
-# Before a small letter it is mostly spoken of: "the ? operator". So are colons and semicolons anywhere.
+# Before a lower-case letter the mark is mostly mentioned: "the ? operator". So are colons and semicolons anywhere.
 _LOOSE_MARK = re.compile(rf"{_WORD_OR_SIZE} +([!?])\2*(?=[{CLOSING}]*(?:\s+{_OPENING}{_CAPITAL}|$))")
-# Behind a small letter it may be an argument: "run git add ."
+# After a lower-case word it may be an argument: "run git add ."
 _LOOSE_STOP = re.compile(rf"{_START}({_OPENING}(?:{_CAPITAL}[^\W\d_]*|\d+)) +\.(?=[{CLOSING}]*$)")
-#: Signs that prose does not have, and words do not stand beside by chance.
+#: Characters that prose lacks.
 _LIKE_CODE = re.compile(r"[{}\[\]<>=_\\`|^$#@~*+]|&&|&#?\w+;|(?<!\S)&\w|://|\(\)|--|::|\bwww\.")
 
 
-class Manners(Struct, frozen=True):
-    """What is the same for all texts of a page. has_code: prose beside code quotes it, and nothing tells where."""
+class Style(Struct, frozen=True):
+    """What all texts of a page share. has_code: prose beside code may quote it without a sign."""
 
     language: str
     has_code: bool
 
 
 def tidy_texts(page: Page) -> Iterator[Edit]:
-    """Yield the texts of a page that have slips in them, without them."""
-    manners = manners_of(page)
+    """Yield the texts of a page that have slips, corrected."""
+    style = style_of(page)
     for name in (TITLE, DESCRIPTION):
         if text := page.head.get(name):
-            yield from _edits(name, "", text, manners)
+            yield from _edits(name, "", text, style)
     for block in page.blocks:
         if block.type not in CODE and not is_foreign(block, page):
-            yield from _edits(block.id, block.type, block.content, manners)
+            yield from _edits(block.id, block.type, block.content, style)
 
 
-def _edits(edit_id: str, kind: str, text: str, manners: Manners) -> Iterator[Edit]:
-    better = tidied(text, manners, title=edit_id == TITLE)
+def _edits(edit_id: str, kind: str, text: str, style: Style) -> Iterator[Edit]:
+    better = tidied(text, style, title=edit_id == TITLE)
     if better == text:
         return
     if better.split() == text.split():
-        yield Edit(edit_id, "spacing", better, "Has blanks that stand there twice", kind)
+        yield Edit(edit_id, "spacing", better, "Has doubled blanks", kind)
     else:
-        reason = "Has punctuation that stands there twice or apart from its word"
-        yield Edit(edit_id, "punctuation", better, reason, kind)
+        yield Edit(edit_id, "punctuation", better, "Has punctuation doubled or apart from its word", kind)
 
 
-def manners_of(page: Page) -> Manners:
-    return Manners(language_of(page), any(block.type in CODE for block in page.blocks))
+def style_of(page: Page) -> Style:
+    return Style(language_of(page), any(block.type in CODE for block in page.blocks))
 
 
-def tidied(text: str, manners: Manners, *, title: bool = False) -> str:
-    """Return a text of a page without slips. What other rules write goes through here too."""
-    if is_dense(text, manners.language):
+def tidied(text: str, style: Style, *, title: bool = False) -> str:
+    """Return a text without slips. Texts that other rules write pass through here too."""
+    if is_dense(text, style.language):
         return text
     text = _SPACES.sub(" ", text).strip(_BLANKS) or text
     if looks_like_code(text):
         return text
     text = _MIXED.sub(" ", text)
-    if manners.has_code:
+    if style.has_code:
         return text
-    # In titles a colon between blanks divides the page's name from the site's.
-    return mend_marks(text, "" if title else manners.language)
+    # In a title, a colon between blanks separates the page's name from the site's.
+    return _with_marks_tidied(text, "" if title else style.language)
 
 
 def looks_like_code(text: str) -> bool:
     return _LIKE_CODE.search(text) is not None
 
 
-def mend_marks(text: str, language: str) -> str:
-    """Return a text whose marks of punctuation stand once, and close to their word."""
-    # Each step makes it shorter, or sets a comma close that was not, so there is a last one.
-    while (better := _mended_once(text, language)) != text:
+def _with_marks_tidied(text: str, language: str) -> str:
+    # Each pass shortens the text or moves a comma to its word, so this ends.
+    while (better := _tidied_once(text, language)) != text:
         text = better
     return text
 
 
-def _mended_once(text: str, language: str) -> str:
-    # Each mark is looked for before its pattern is: the patterns try every word, and few texts have a slip.
+def _tidied_once(text: str, language: str) -> str:
+    # A substring test before each pattern: the patterns try every word, and few texts have a slip.
     if ",," in text:
         text = _COMMAS.sub(r"\1,", text)
     if " ," in text:
