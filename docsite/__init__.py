@@ -1,6 +1,11 @@
-"""Makes the documentation site: the pages of docs/, those that are made from the code, one check of the result.
+"""Build the documentation site: the pages in docs/, and the reference pages made from the code.
 
-`python -m docsite` (which is `make docs`) does it all. What is made from the code, so that it cannot say anything else:
-each command from its task, settings from their structs, JSON documents from theirs, the drawings of the states from the
-lifecycle table, the rooms from the layers that import-linter checks, error messages from the lines that raise them.
+`python -m docsite` (`make docs`) writes these pages and lets Zensical build the site, checking links and anchors.
+Why each part is our own:
+
+    __main__   adds the generated pages to docs/ and starts Zensical, which has no plugin that runs code before a build
+    commands   doit tasks: no documentation tool reads them
+    schemas    field tables: the JSON Schema tools for Markdown write a section for every field, and these are tables
+    states     Mermaid text of the two state tables; Mermaid draws it in the browser
+    markdown   a table and a code span
 """

@@ -1,32 +1,71 @@
-"""`python -m docsite [FOLDER]`: the site in FOLDER/site (.cache/docs), or a line for each thing that is wrong."""
+"""`python -m docsite [FOLDER]`: build the site in FOLDER/site (.cache/docs/site). Exit status 1 if a link is broken."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from docsite import assembly, building, links
-from docsite.drawings import DrawingError
+from docsite import commands, schemas, states
+from nimbus_tasks.cli.schemas import write_schemas
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[1]
+#: mkdocs.yml names this folder too.
 FOLDER = ".cache/docs"
+#: The site serves it itself, so that no page loads anything from elsewhere. `make docs` installs it.
+MERMAID = ROOT / "docsite/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"
+#: What pages include: `--8<-- "settings.md"` in docs/settings.md.
+GENERATED: dict[str, Callable[[], str]] = {
+    "commands.md": commands.index,
+    "settings.md": schemas.settings,
+    "environment.md": schemas.environment,
+    "documents.md": schemas.documents,
+    "page-states.md": states.pages,
+    "batch-states.md": states.batches,
+}
+
+
+def write_pages(folder: Path) -> None:
+    """Write all pages and the builder's configuration to `folder`."""
+    pages, generated = folder / "pages", folder / "generated"
+    shutil.rmtree(pages, ignore_errors=True)
+    shutil.copytree(ROOT / "docs", pages)
+    generated.mkdir(exist_ok=True)
+    for name, make in GENERATED.items():
+        (generated / name).write_text(make(), encoding="utf-8")
+    for command in commands.all_commands():
+        path = pages / command.path
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(command.page(), encoding="utf-8")
+    write_schemas(pages / "schemas")
+    shutil.copy(MERMAID, pages)
+    configuration = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    (folder / "mkdocs.yml").write_text(configuration.replace(FOLDER, str(folder)), encoding="utf-8")
+
+
+def build(folder: Path) -> bool:
+    """Build the site in `folder`. Warnings, such as broken links and anchors, are errors."""
+    command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict", "-f", str(folder / "mkdocs.yml")]
+    # Files that pages include are named from the repository's top.
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own interpreter
+    if done.returncode:
+        # The traceback that ends it says nothing more.
+        sys.stderr.write(done.stdout + done.stderr.partition("Traceback")[0])
+    return done.returncode == 0
 
 
 def main(arguments: list[str]) -> int:
     folder = Path(arguments[0] if arguments else FOLDER)
-    try:
-        assembly.assemble(folder)
-    except (assembly.PageError, DrawingError) as error:
-        print(error, file=sys.stderr)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_pages(folder)
+    if not build(folder):
         return 1
-    if not building.build(folder):
-        return 1
-    site = folder / building.SITE
-    wrong = links.problems_of(site)
-    for problem in wrong:
-        print(problem, file=sys.stderr)
-    if wrong:
-        return 1
-    print(f"{len(links.pages_of(site))} pages: {site}. To read them: python -m http.server --directory {site}")
+    print(f"{folder / 'site'} is ready. To read it: python -m http.server --directory {folder / 'site'}")
     return 0
 
 

@@ -1,106 +1,77 @@
-"""A page for each command, from its task: name, help text, options with their defaults, examples, JSON documents."""
+"""A page for each command, made from its task: summary, help text, examples, options, JSON documents."""
 
 from __future__ import annotations
 
 import re
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from docsite.markdown import block, code, table
+from docsite.markdown import code, table
 from nimbus_tasks.cli import tasks
 from nimbus_tasks.cli.schemas import documents_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FOLDER = "commands/"
-_EXAMPLES = "Examples:"
-#: Asked of every command: said once, on the page of all commands.
-_OF_ALL = ("quiet", "verbose")
+STAGES = ("extract", "validate", "upload", "summarize", "watch")
+#: Every command takes these. The page about all commands explains them.
+_COMMON = ("json", "quiet", "verbose")
 
 
 class Command(NamedTuple):
-    """A command as its task has it. `text` is what `doit help` says above the options."""
+    """A command as its task defines it. `text` is what `doit help` prints above the options."""
 
     name: str
     text: str
     options: list[dict[str, Any]]
 
     @property
-    def title(self) -> str:
-        """What it does, in one line."""
-        return self.text.partition("\n")[0]
+    def path(self) -> str:
+        return f"commands/{self.name.replace(':', '-')}.md"
 
     @property
-    def path(self) -> str:
-        return f"{FOLDER}{self.name.replace(':', '-')}.md"
+    def summary(self) -> str:
+        return self.text.partition("\n")[0]
+
+    def page(self) -> str:
+        """Return the command's page."""
+        return "\n\n".join(self._parts()) + "\n"
+
+    def _parts(self) -> Iterator[str]:
+        text, _, examples = self.text.partition("Examples:")
+        yield f"# doit {self.name}"
+        # The help is plain text: no character in it is markup.
+        yield re.sub(r"([*_<>\[\]])", r"\\\1", text.replace("\n", ".\n", 1)).strip()
+        if examples:
+            yield f"## Examples\n\n```text\n{dedent(examples).strip()}\n```"
+        yield "## Options\n\n" + table(["option", "default", "description"], map(_row, self.options))
+        if documents := documents_of(self.name):
+            links = [f"[{each.name}](../documents.md#{each.name}): {each.title}" for each in documents]
+            yield "## JSON\n\n`--json` prints:\n\n" + "\n".join(f"- {link}" for link in links)
 
 
 def all_commands() -> list[Command]:
-    """Return every command that users see: the stages in their order, then the others by name."""
-    stages = [getattr(tasks, name)() for name in tasks.__all__ if re.fullmatch(r"task_(?!_|nimbus)\w+", name)]
-    order = ["extract", "validate", "upload", "summarize", "watch"]
-    stages.sort(key=lambda task: order.index(task.name))
+    """Return every command: the stages in their order, then the others by name."""
+    stages = [getattr(tasks, f"task_{name}")() for name in STAGES]
     others = sorted(tasks.task_nimbus(), key=lambda task: task.name)
     return [Command(task.name, str(task.doc).strip(), list(task.params)) for task in (*stages, *others)]
 
 
 def index() -> str:
-    """Return a table of all commands, for the page about them."""
+    """Return a table of all commands."""
     rows = [
-        (f"[`doit {command.name}`]({command.path})", f"{command.title}{_listed(command)}") for command in all_commands()
+        (
+            f"[`doit {command.name}`]({command.path})",
+            command.summary,
+            ", ".join(code(f"--{option['long']}") for option in command.options if option["name"] not in _COMMON),
+        )
+        for command in all_commands()
     ]
-    return table(["command", "does"], rows)
-
-
-def _listed(command: Command) -> str:
-    own = [code(f"--{option['long']}") for option in command.options if option["name"] not in (*_OF_ALL, "json")]
-    return f"; {', '.join(own)}" if own else ""
-
-
-def pages() -> Iterator[tuple[Command, str]]:
-    """Yield each command with its page."""
-    for command in all_commands():
-        yield command, "\n\n".join(_parts(command)) + "\n"
-
-
-def _parts(command: Command) -> Iterator[str]:
-    told, _, examples = command.text.partition(_EXAMPLES)
-    title, _, rest = told.partition("\n")
-    yield f"# doit {command.name}"
-    yield f"{title}."
-    if rest.strip():
-        yield _escaped(rest.strip())
-    if examples.strip():
-        yield "## Examples\n\n" + block("\n".join(map(_example, examples.strip().splitlines())), "sh")
-    yield "## Options\n\n" + table(["option", "default", "says"], [_row(option) for option in command.options])
-    documents = documents_of(command.name)
-    if documents:
-        yield "## With `--json`"
-        yield "\n".join(_document(document) for document in documents)
-
-
-def _example(line: str) -> str:
-    """Return an example as a shell reads it: what it is for becomes a comment."""
-    return re.sub(r"^(\S.*?)(  +)(?=\S)", r"\1\2# ", line.strip())
+    return table(["command", "description", "options"], rows)
 
 
 def _row(option: dict[str, Any]) -> tuple[str, str, str]:
-    is_flag = option["type"] is bool
-    form = f"--{option['long']}" + ("" if is_flag else "=TEXT" if option["type"] is str else "=N")
-    default = "" if is_flag or option["default"] == "" else code(str(option["default"]))
+    value = {bool: "", str: "=TEXT", int: "=N"}[option["type"]]
+    default = "" if option["type"] is bool else code(str(option["default"]))
     choices = ", ".join(code(name) for name, _ in option.get("choices", ()))
-    return code(form), default, f"{_escaped(option['help'])}{f': {choices}' if choices else ''}"
-
-
-def _document(document: Any) -> str:
-    lines = ", one on each line" if document.lines else ""
-    kept = f"; also in {code(document.file)}" if document.file else ""
-    return (
-        f"- {document.title}{lines}: [{document.name}](../documents.md#{document.name}), "
-        f"[JSON Schema](../schemas/{document.name}.json){kept}"
-    )
-
-
-def _escaped(text: str) -> str:
-    """Return a text of help as Markdown: what looks like markup there is none."""
-    return re.sub(r"([*_<>\[\]])", r"\\\1", text)
+    return code(f"--{option['long']}{value}"), default, f"{option['help']}{f': {choices}' if choices else ''}"

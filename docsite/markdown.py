@@ -1,4 +1,4 @@
-"""Pieces of Markdown."""
+"""A table and a code span in Markdown."""
 
 from __future__ import annotations
 
@@ -9,20 +9,14 @@ if TYPE_CHECKING:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; a bar within a cell is escaped, a line break becomes a blank."""
+    """Return a table. A bar in a cell is escaped, a line break becomes a space."""
     lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
 
 def code(text: str) -> str:
-    """Return a piece of code in a line of text, nothing for nothing."""
-    fence = "``" if "`" in text else "`"
-    blank = " " if "`" in text else ""
-    return f"{fence}{blank}{text}{blank}{fence}" if text else ""
-
-
-def block(text: str, language: str = "") -> str:
-    return f"```{language}\n{text.rstrip()}\n```"
+    """Return a code span; an empty string for an empty text."""
+    return f"`{text}`" if text else ""
 
 
 def _cell(text: str) -> str:

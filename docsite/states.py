@@ -1,8 +1,7 @@
-"""The states of pages and batches, drawn and listed from the tables in `nimbus_tasks.model.states`."""
+"""The states of pages and batches as Mermaid diagrams and as tables, from `nimbus_tasks.model.states`."""
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from docsite.markdown import code, table
@@ -11,61 +10,32 @@ from nimbus_tasks.model.states import BATCH_MOVES, ENDED, ENDED_BATCHES, PAGE_MO
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-#: A label is wrapped to keep the drawing narrow.
-_LABEL_WIDTH = 14
-_DOT = 'label="" shape=circle style=filled fillcolor=black width=0.15 height=0.15 fixedsize=true'
 
-
-def page_drawing() -> str:
-    """Return the states of a page and what moves it, in DOT. A move from every state starts at one dashed node."""
-    edges = [
-        (state, then, trigger)
-        for (trigger, then), states in _page_triggers().items()
-        for state in (["any"] if _is_every(states) else states)
-    ]
-    return _drawing(edges, "uploaded", ENDED, '  "any" [label="in any state" style="rounded,dashed"]')
-
-
-def batch_drawing() -> str:
-    """Return the states of a batch and what moves it, in DOT."""
-    edges = [(now, then, why) for now, moves in BATCH_MOVES.items() for then, why in moves.items()]
-    return _drawing(edges, "uploading", ENDED_BATCHES)
-
-
-def page_moves() -> str:
-    """Return the moves of a page as a table."""
-    rows = [
-        (code(trigger), "any" if _is_every(states) else ", ".join(map(code, states)), code(then))
-        for (trigger, then), states in _page_triggers().items()
-    ]
-    return table(["trigger", "from", "to"], rows)
-
-
-def batch_moves() -> str:
-    """Return the moves of a batch as a table."""
-    rows = [(code(now), why, code(then)) for now, moves in BATCH_MOVES.items() for then, why in moves.items()]
-    return table(["from", "when", "to"], rows)
-
-
-def _page_triggers() -> dict[tuple[str, str], list[str]]:
-    """Return (trigger, resulting state) -> the states it leads from."""
+def pages() -> str:
+    """Return the diagram and the table of page states. A move from every state starts at one node."""
     triggers: dict[tuple[str, str], list[str]] = {}
     for move in sorted(PAGE_MOVES):
         triggers.setdefault((move.trigger, move.then), []).append(move.now)
-    return triggers
+    every = len({move.now for move in PAGE_MOVES})
+    moves = [
+        (now, then, trigger)
+        for (trigger, then), states in triggers.items()
+        for now in (["any"] if len(states) == every else states)
+    ]
+    return _drawn_and_listed("States of a page", "uploaded", moves, ENDED)
 
 
-def _is_every(states: Collection[str]) -> bool:
-    return len(states) == len({move.now for move in PAGE_MOVES})
+def batches() -> str:
+    """Return the diagram and the table of batch states."""
+    moves = [(now, then, why) for now, moves in BATCH_MOVES.items() for then, why in moves.items()]
+    return _drawn_and_listed("States of a batch", "uploading", moves, ENDED_BATCHES)
 
 
-def _drawing(edges: Iterable[tuple[str, str, str]], first: str, ended: Collection[str], *more: str) -> str:
-    drawn = [("begins", first, ""), *edges, *((state, "ends", "") for state in sorted(ended))]
-    lines = [f'  "{now}" -> "{then}" [label="{_label(why)}"]' for now, then, why in drawn]
-    nodes = [f'  "begins" [{_DOT}]', f'  "ends" [{_DOT} peripheries=2]', *more]
-    return "\n".join(["digraph {", "  rankdir=TB", *nodes, *lines, "}"])
-
-
-def _label(text: str) -> str:
-    """Wrap a label. A blank at each side keeps it off the line."""
-    return "\\n".join(f" {line} " for line in textwrap.wrap(text, _LABEL_WIDTH))
+def _drawn_and_listed(title: str, first: str, moves: Iterable[tuple[str, str, str]], ended: Collection[str]) -> str:
+    moves = list(moves)
+    lines = [f"accTitle: {title}", f"[*] --> {first}"]
+    lines += [f"{now} --> {then}: {why}" for now, then, why in moves]
+    lines += [f"{state} --> [*]" for state in sorted(ended)]
+    diagram = "```mermaid\nstateDiagram-v2\n" + "".join(f"    {line}\n" for line in lines) + "```"
+    rows = [(code(now), why, code(then)) for now, then, why in moves]
+    return f"{diagram}\n\n{table(['from', 'when', 'to'], rows)}"

@@ -1,8 +1,4 @@
-"""The blocks of code in docs/*.md, in their order, and what stands in a comment before each.
-
-`<!-- not run: needs an account -->` before a block says why nothing here can run it. `<!-- status: 1 -->` is the exit
-status of the block's last command. A block with a title (`title="dodo.py"`) is the file of that name.
-"""
+"""The blocks of code in docs/*.md, in order, with the comment before each. CONTRIBUTING.md explains the comments."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = Path(__file__).parents[2] / "docs"
-#: A file of the repository in the place of a block.
+#: A block that includes a file of the repository.
 INCLUDED = "--8<--"
 
 
@@ -35,7 +31,7 @@ class Block(NamedTuple):
 
     @property
     def commands(self) -> list[Command]:
-        """The commands of a `console` block, with the lines that they are said to print."""
+        """The commands of a `console` block, with the lines they print."""
         found: list[Command] = []
         for line in self.text.splitlines():
             if line.startswith("$ "):

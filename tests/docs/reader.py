@@ -1,4 +1,4 @@
-"""Does what a reader of a page would do: makes a project of the example site, writes the files, types the commands."""
+"""Do what a reader of a page does: create a project from the example site, write its files, run its commands."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[2]
 PROJECT_FILE = ".nimbus/project.toml"
-#: The project's id is given, so that the ids of pages are the same each time.
+#: A fixed project id gives the same page ids each time.
 SETTINGS: dict[str, dict[str, Any]] = {
     "project": {"id": "proj_b3f26761379b", "name": "Harbour Lane Repairs", "domain": "www.example.com"},
     "source": {"folder": "dist"},
 }
-#: What differs from run to run, and what is compared in its place.
+#: What differs from run to run, and its replacement in comparisons.
 _PATTERNS = [
     (r"batch_\d{8}_\d{6}", "batch_ID"),
     (r"proj_[0-9a-f]{12}", "proj_ID"),
@@ -33,7 +33,7 @@ _PATTERNS = [
     (r"\b[\d.]+ (ms|s|min|kB|MB|GB)\b", r"N \1"),
     (r"Python 3\.\d+\.\d+", "Python 3"),
 ]
-#: Printed only where something takes its time.
+#: Printed only on a slow machine.
 _PROGRESS = re.compile(r"\s*\w+: \d+ % \(\d+ of \d+\)")
 #: Stands for any number of lines.
 _ANY_LINES = "…"
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 
 
 class Reader:
-    """One reader, one page, one project in a folder of its own. Variables and folder last from command to command."""
+    """A reader of one page, in a project of its own. Commands share variables and the working directory."""
 
     def __init__(self, folder: Path) -> None:
         self._home = folder
@@ -60,12 +60,12 @@ class Reader:
         self._state.write_text(environment, encoding="utf-8")
 
     def has_no_project(self) -> None:
-        """Begin as somebody who has a built site and nothing else."""
+        """Start with a built site and nothing else."""
         shutil.rmtree(self._project / ".nimbus")
         (self._project / "dodo.py").unlink()
 
     def write(self, block: Block) -> None:
-        """Write the file that a block with a title is. Settings are added to those that there are."""
+        """Write a block with a title to that file. Settings are merged into the existing ones."""
         if block.title == PROJECT_FILE:
             for name, table in tomllib.loads(block.text).items():
                 self._settings.setdefault(name, {}).update(table)
@@ -74,7 +74,7 @@ class Reader:
             self._write(block.title, block.text)
 
     def type(self, command: Command) -> Answer:
-        """Run a command as a shell does, in the state that the last one left."""
+        """Run a command in a shell, in the state that the last one left."""
         keep = f'{{ export -p; echo "cd \'$PWD\'"; }} > "{self._state}"'
         script = f'. "{self._state}"\n{command.line}\nstatus=$?\n{keep}\nexit $status\n'
         done = subprocess.run(
@@ -98,7 +98,7 @@ class Reader:
 
 
 def toml(tables: dict[str, dict[str, Any]]) -> str:
-    """Return tables as TOML. JSON's texts, numbers and lists are TOML's too."""
+    """Return tables as TOML. Strings, numbers and lists are the same in JSON."""
     lines = []
     for name, table in tables.items():
         lines += [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in table.items() if not isinstance(v, dict))]
@@ -109,7 +109,7 @@ def toml(tables: dict[str, dict[str, Any]]) -> str:
 
 
 def difference(said: list[str], printed: str) -> str:
-    """Return what a page shows and a command did not print; empty where it did. Nothing shown is nothing said."""
+    """Return how the output differs from what a page shows; empty if it does not, or if the page shows none."""
     if not said:
         return ""
     wanted = [_even(line) for line in said]

@@ -1,4 +1,4 @@
-"""What the pages tell their readers to type works as they say it does; what cannot be run here says so."""
+"""The commands and files on the pages work as shown. What cannot be run here says why."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BLOCKS = [block for page in pages() for block in blocks_of(page)]
-#: Why a block is not run. Another reason is another decision: it is made here.
+#: Reasons for not running a block. A new reason is a decision, made here.
 REASONS = {
     "needs an account",
     "needs an account's token",
@@ -40,7 +40,7 @@ def each(language: str) -> pytest.MarkDecorator:
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_COMMANDS)
-def test_the_commands_of_a_page_do_what_it_shows(page: str, tmp_path: Path) -> None:
+def test_the_commands_of_a_page_print_what_it_shows(page: str, tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     if "<!-- begin: without a project -->" in (REPOSITORY / "docs" / page).read_text(encoding="utf-8"):
         reader.has_no_project()
@@ -64,21 +64,21 @@ def _type_all(reader: Reader, block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.not_run], ids=lambda block: block.where)
-def test_a_block_that_is_not_run_gives_a_reason_that_was_agreed_on(block: Block) -> None:
+def test_a_block_that_is_not_run_gives_a_known_reason(block: Block) -> None:
     assert block.not_run.partition(";")[0] in REASONS
     assert block.language in ("console", "sh")
 
 
-def test_every_block_is_of_a_language_that_is_tested() -> None:
+def test_every_block_is_in_a_tested_language() -> None:
     tested = {"console", "toml", "python", "yaml"}
-    # Drawn when the site is built; a file for the commands that follow; run by tests/examples and by tests/gulp.
-    tested |= {"dot", "html", "makefile", "just", "js"}
+    # Drawn in the browser; a file for the commands that follow; run by tests/examples and tests/gulp.
+    tested |= {"mermaid", "html", "makefile", "just", "js"}
     untested = [block.where for block in BLOCKS if block.language not in tested and not block.not_run]
     assert not untested
 
 
 @each("toml")
-def test_settings_that_a_page_shows_are_settings(block: Block) -> None:
+def test_settings_on_a_page_are_valid(block: Block) -> None:
     if block.title in ("", PROJECT_FILE):
         tables = {"project": {"id": "proj_0123456789ab"}} | tomllib.loads(block.text)
         parse(toml(tables), {})
@@ -87,9 +87,9 @@ def test_settings_that_a_page_shows_are_settings(block: Block) -> None:
 
 
 @each("python")
-def test_python_that_a_page_shows_runs(block: Block, tmp_path: Path) -> None:
+def test_python_on_a_page_runs(block: Block, tmp_path: Path) -> None:
     ast.parse(block.text)
-    if not block.title:  # a file is run by the commands of its page
+    if not block.title:  # the commands of the page run a file
         done = subprocess.run(
             [sys.executable, "-c", block.text],
             cwd=tmp_path,
@@ -102,16 +102,8 @@ def test_python_that_a_page_shows_runs(block: Block, tmp_path: Path) -> None:
 
 
 @each("yaml")
-def test_yaml_that_a_page_shows_is_yaml(block: Block) -> None:
+def test_yaml_on_a_page_is_valid(block: Block) -> None:
     assert yaml.safe_load(block.text)
-
-
-@pytest.mark.parametrize(
-    "block", [block for block in BLOCKS if block.text.startswith(INCLUDED)], ids=lambda block: block.where
-)
-def test_a_file_that_a_page_includes_is_there(block: Block) -> None:
-    [named] = [line.split('"')[1] for line in block.text.splitlines()]
-    assert (REPOSITORY / named).is_file()
 
 
 @pytest.mark.parametrize(
@@ -123,7 +115,7 @@ def test_a_file_that_a_page_includes_is_there(block: Block) -> None:
         ([], "anything\n"),
     ],
 )
-def test_what_a_page_shows_may_leave_out_lines_that_it_marks(said: list[str], printed: str) -> None:
+def test_a_page_may_leave_out_lines_that_it_marks(said: list[str], printed: str) -> None:
     assert difference(said, printed) == ""
 
 
@@ -131,5 +123,5 @@ def test_what_a_page_shows_may_leave_out_lines_that_it_marks(said: list[str], pr
     ("said", "printed"),
     [(["one", "three"], "one\ntwo\nthree\n"), (["one"], "one\ntwo\n"), (["two", "one"], "one\ntwo\n"), (["one"], "")],
 )
-def test_what_a_page_shows_and_nobody_prints_is_told(said: list[str], printed: str) -> None:
+def test_a_line_that_is_shown_but_not_printed_is_found(said: list[str], printed: str) -> None:
     assert difference(said, printed) != ""
