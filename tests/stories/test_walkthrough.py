@@ -1,4 +1,4 @@
-"""README's walk-through: the example site from `doit upload` to what an editor finds in the HTML, step by step."""
+"""From the upload of the example site to optimised content in its HTML, step by step, with real processes."""
 
 from __future__ import annotations
 
