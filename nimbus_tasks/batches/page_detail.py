@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from nimbus_tasks.backends.kv.records import decode, read_values
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import (
     BatchPage,
     BatchState,
@@ -137,7 +138,7 @@ def _page_id(target: OpenTarget, path: str) -> str:
 
 def _digest(key: str, record: PageRecord) -> str:
     content = decode(key, bytes(record.extraction), dict[str, Any])
-    return records.digest({"path": record.source_path} | content)
+    return content_digest({"path": record.source_path} | content)
 
 
 async def _batch(

@@ -1,4 +1,4 @@
-"""Every record of the contract: its shape, its key, its ids, and the digest of a page's content.
+"""Every record of the store: its shape, its key and its ids.
 
 Pure: no clock, no randomness, no files. Times are ISO 8601 strings in UTC with a `Z`, made by the caller.
 Optional fields are left out of the JSON, never null (`omit_defaults`).
@@ -9,35 +9,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
-
-#: Part of every digest: a change to the page record's shape makes every page "changed" once.
-RECORD_VERSION = 1
-
-#: Top-level fields of a map file that say when it was made, not what the page says. Not part of the digest.
-VOLATILE_FIELDS = frozenset(
-    {
-        "created",
-        "created_at",
-        "date_extracted",
-        "extracted",
-        "extracted_at",
-        "extraction_time",
-        "generated",
-        "generated_at",
-        "modified",
-        "modified_at",
-        "mtime",
-        "timestamp",
-        "updated",
-        "updated_at",
-    }
-)
 
 #: Who owns the projects of an embedded store: it has no accounts.
 LOCAL_USER = "user_local"
@@ -86,32 +61,6 @@ NAMESPACES: dict[str, NamespaceName] = {
     "status": "NIMBUS_STATUS",
     "logs": "NIMBUS_LOGS",
 }
-
-
-# --- the map file -------------------------------------------------------------------------------------
-
-
-class Block(Struct, omit_defaults=True, gc=False):
-    """One piece of content: an element's own text (white space collapsed), or an image's alt text."""
-
-    id: str
-    type: str
-    content: str
-    attributes: dict[str, str] = {}
-    optimized_content: str | UnsetType = UNSET
-
-
-class PageMap(Struct):
-    """One page as structured content: what `.nimbus/maps/**/*.json` holds."""
-
-    path: str
-    engine: str
-    main_selector: str
-    head: dict[str, str]
-    dimensions: dict[str, Any]
-    above_fold_blocks: list[Block]
-    rest_of_page_blocks: list[Block]
-    selector_map: dict[str, str]
 
 
 # --- records in the store -----------------------------------------------------------------------------
@@ -377,19 +326,3 @@ def apikey_key(hashed: str) -> str:
 
 def cache_key(hashed: str) -> str:
     return f"cache:{hashed}"
-
-
-# --- digest -------------------------------------------------------------------------------------------
-
-_canonical = msgspec.json.Encoder(order="sorted")
-
-
-def digest(content: Mapping[str, Any]) -> str:
-    """Return the digest of a decoded map: 32 hex digits.
-
-    The same content gives the same digest whatever the order of its keys, the white space of its file or the
-    time stamps in it; any other difference gives another one.
-    """
-    lasting = {name: value for name, value in content.items() if name not in VOLATILE_FIELDS}
-    # SHA-256, which processors have an instruction for: half the time of BLAKE2. Half of it tells pages apart.
-    return hashlib.sha256(b"%d:" % RECORD_VERSION + _canonical.encode(lasting)).hexdigest()[:32]

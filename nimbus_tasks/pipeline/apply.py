@@ -14,7 +14,8 @@ from nimbus_tasks.html.apply.state import CHANGED
 from nimbus_tasks.model import records
 from nimbus_tasks.model.changes import Change, read_optimization
 from nimbus_tasks.model.errors import SettingsError, SourceError
-from nimbus_tasks.model.records import PageMap, PageRecord
+from nimbus_tasks.model.page_map import PageMap
+from nimbus_tasks.model.records import PageRecord
 
 if TYPE_CHECKING:
     from nimbus_tasks.project.settings import Settings

@@ -17,6 +17,7 @@ from msgspec import Raw, Struct
 from nimbus_tasks.backends.kv import Swap, Write
 from nimbus_tasks.backends.kv.records import decode, put_many, read_values, swap_or_put_many
 from nimbus_tasks.model import records
+from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import PageMetadata, PageRecord
 from nimbus_tasks.processing.queue import Failure
 from nimbus_tasks.processing.results import Settled, discarded
@@ -107,7 +108,7 @@ class Commit:
 
     def _record(self, record: PageRecord, optimisation: Optimisation, now: str) -> Write:
         content = msgspec.json.decode(record.extraction, type=dict[str, Any])
-        digest = records.digest({"path": record.source_path} | content)
+        digest = content_digest({"path": record.source_path} | content)
         made = _Optimization(
             now, optimisation.model, optimisation.confidence, optimisation.changes, optimisation.blocks
         )

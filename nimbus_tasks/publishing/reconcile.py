@@ -16,6 +16,7 @@ from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.backends.kv.chunks import runs
 from nimbus_tasks.backends.kv.records import SLOTS, read_batches, read_many, read_one
 from nimbus_tasks.model import records
+from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus, QueueRecord
 from nimbus_tasks.publishing.plan import Held, Step
 
@@ -170,7 +171,7 @@ def _metadata_of(value: bytes) -> PageMetadata:
         content = msgspec.json.decode(record.extraction, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return PageMetadata("", "", "unknown")
-    return PageMetadata(record.batch_id, record.uploaded, records.digest({"path": record.source_path} | content))
+    return PageMetadata(record.batch_id, record.uploaded, content_digest({"path": record.source_path} | content))
 
 
 async def _paths(store: Store, project_id: str, page_ids: list[str]) -> dict[str, str]:

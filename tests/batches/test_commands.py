@@ -24,6 +24,7 @@ from nimbus_tasks.cli.messages import batches as words
 from nimbus_tasks.cli.messages.monitor import MonitorViewer
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
+from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import (
     BatchPage,
     BatchSummary,
@@ -275,7 +276,7 @@ def test_a_page_in_work_shows_its_step(filled: Filled) -> None:
     filled.put(f"logs:{PROJECT}:{ID}", LogsRecord(ID, entries))
     shown = Shown(filled)
     assert shown.commands.page_status(PATH, as_json=False) == 0
-    digest = records.digest({"path": PATH})
+    digest = content_digest({"path": PATH})
     assert shown.lines[:10] == [
         f"📄 {PATH}",
         f"   Page: {ID}",
@@ -342,7 +343,7 @@ def test_a_map_that_is_not_valid_says_what_is_wrong_with_it(filled: Filled) -> N
     _one_page(filled, "uploaded")
     shown = Shown(filled)
     shown.commands.page_status(PATH, as_json=False)
-    assert f"   Content: no valid map here; {records.digest({'path': PATH})} at .nimbus/kv.db" in shown.lines
+    assert f"   Content: no valid map here; {content_digest({'path': PATH})} at .nimbus/kv.db" in shown.lines
 
 
 def test_a_warning_keeps_no_page_from_its_upload(filled: Filled) -> None:
@@ -361,14 +362,14 @@ def test_a_file_that_is_skipped_is_not_unknown(filled: Filled) -> None:
         shown.commands.page_status("dist/thanks.html", as_json=False)
 
 
-@pytest.mark.parametrize("digest", ["9", records.digest({"path": PATH})])
+@pytest.mark.parametrize("digest", ["9", content_digest({"path": PATH})])
 def test_content_here_and_there_is_compared(filled: Filled, digest: str) -> None:
     _known_here(digest)
     _one_page(filled, "uploaded")
     filled.batch("queued", b="uploaded")  # its batch does not name it any more
     shown = Shown(filled)
     shown.commands.page_status(PATH, as_json=False)
-    there = records.digest({"path": PATH})
+    there = content_digest({"path": PATH})
     expected = f"{there} at .nimbus/kv.db" if digest == "9" else "the same here and at .nimbus/kv.db"
     assert any(line.startswith(f"   Content: {digest}") and line.endswith(expected) for line in shown.lines)
     assert f"   Batch: {BATCH}, queued" in shown.lines

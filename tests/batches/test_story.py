@@ -13,6 +13,7 @@ from msgspec import UNSET
 from nimbus_tasks.batches.page_detail import Place, Story, place_in, tell
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
+from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import LogEntry, LogsRecord, PageRecord, QueueEntry, QueueRecord
 from nimbus_tasks.project.manifest import PageEntry, Pages
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
@@ -21,7 +22,7 @@ from nimbus_tasks.publishing.plan import Held
 PATH = "dist/a.html"
 ID = records.page_id(PROJECT, PATH)
 CONTENT = {"engine": "html", "head": {"title": "A"}}
-DIGEST = records.digest({"path": PATH} | CONTENT)
+DIGEST = content_digest({"path": PATH} | CONTENT)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from nimbus_tasks.html.validate import (
     validate_map,
 )
 from nimbus_tasks.model import records
+from nimbus_tasks.model.page_map import VOLATILE_FIELDS, content_digest
 from nimbus_tasks.model.verdict import name, pointer
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def test_a_good_page_has_its_ids_its_digest_and_no_issues() -> None:
         file=FILE,
         source_path="dist/a.html",
         page_id=records.page_id(PROJECT, "dist/a.html"),
-        digest=records.digest(GOOD),
+        digest=content_digest(GOOD),
         size=verdict.size,
         issues=(),
     )
@@ -669,7 +670,7 @@ def test_the_digest_does_not_see_order_white_space_escapes_or_time_stamps(
     page: dict[str, Any], data: st.DataObject
 ) -> None:
     other = _shuffled(page, lambda keys: data.draw(st.permutations(keys)))
-    other |= {stamp: data.draw(texts) for stamp in data.draw(st.sets(st.sampled_from(sorted(records.VOLATILE_FIELDS))))}
+    other |= {stamp: data.draw(texts) for stamp in data.draw(st.sets(st.sampled_from(sorted(VOLATILE_FIELDS))))}
     written = json.dumps(other, indent=data.draw(st.sampled_from([None, 0, 3])), ensure_ascii=data.draw(st.booleans()))
     assert validate_map(FILE, written.encode(), PROJECT).digest == judge(page).digest
 
@@ -680,7 +681,7 @@ def test_the_digest_sees_any_other_change(page: dict[str, Any], text: str, data:
     places = [(holder, key) for holder, key in _places(other) if isinstance(holder[key], str)]
     holder, key = data.draw(st.sampled_from(places))
     holder[key] = data.draw(st.just(holder[key] + "x") | st.just(text).filter(lambda new: new != holder[key]))
-    assert records.digest(other) != records.digest(page)
+    assert content_digest(other) != content_digest(page)
 
 
 @given(pages(), st.dictionaries(texts, anything, max_size=3))

@@ -13,6 +13,7 @@ from backends.kv.memory import MemoryStore
 from nimbus_tasks.backends.kv import Limits, Traits
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import NimbusError
+from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import (
     BatchPage,
     BatchRecord,
@@ -159,7 +160,7 @@ class Rig:
             "own": [1, 2],
         }
         record = PageRecord(page, PROJECT, batch_id, f"dist/{page}.html", uploaded, msgspec.Raw(_encode(extraction)))
-        digest = records.digest({"path": record.source_path} | extraction)
+        digest = content_digest({"path": record.source_path} | extraction)
         key = records.page_key(PROJECT, page)
         self.put(key, record)
         self.store.metadata[key] = _encode(PageMetadata(batch_id, uploaded, digest))

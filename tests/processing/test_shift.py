@@ -13,6 +13,7 @@ from rig import BATCH, CHANGES, LATER, NEWER, PAGES, PROJECT, UPLOADED, A, B, C,
 from nimbus_tasks.backends.kv import Traits
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import (
     BatchPage,
     BatchRecord,
@@ -54,7 +55,7 @@ def test_a_page_that_is_done_is_so_everywhere(rig: Rig) -> None:
     }
     del record["optimization"]
     assert record == before
-    digest = records.digest({"path": record["source_path"]} | record["extraction"])
+    digest = content_digest({"path": record["source_path"]} | record["extraction"])
     assert (rig.metadata(A).digest, rig.metadata(A).batch_id, rig.metadata(A).uploaded) == (digest, BATCH, UPLOADED)
     status = rig.status(A)
     assert (status.status, status.batch_id) == ("done", BATCH)

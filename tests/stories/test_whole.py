@@ -9,7 +9,7 @@ import pytest
 from kit import PROJECT, page_id, page_map
 from whole import Content, content_of, judge
 
-from nimbus_tasks.model import records
+from nimbus_tasks.model.page_map import content_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def a_whole_target() -> Content:
         told = {"batch_id": BATCH, "uploaded": MOMENT}
         values[PAGE + each] = {"page_id": each, "source_path": content["path"], "extraction": extraction, **told}
         values[STATUS + each] = {"status": "inactive" if each == GONE else "uploaded", "batch_id": BATCH}
-        metadata[PAGE + each] = {**told, "digest": "" if each == GONE else records.digest(content)}
+        metadata[PAGE + each] = {**told, "digest": "" if each == GONE else content_digest(content)}
     return Content(values, metadata)
 
 

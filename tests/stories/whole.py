@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nimbus_tasks.model import records
+from nimbus_tasks.model.page_map import content_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -69,7 +70,7 @@ def _lost(project: str, page_id: str, page: Mapping[str, Any], content: Content)
         return "it has no record"
     if {"path": record["source_path"]} | record["extraction"] != page:
         return "its record has other content"
-    told = {"batch_id": record["batch_id"], "uploaded": record["uploaded"], "digest": records.digest(page)}
+    told = {"batch_id": record["batch_id"], "uploaded": record["uploaded"], "digest": content_digest(page)}
     if metadata != told:
         return f"its metadata is {metadata}, its record says {told}"
     if (status.get("status"), status.get("batch_id")) != ("uploaded", record["batch_id"]):

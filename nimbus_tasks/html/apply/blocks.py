@@ -10,10 +10,8 @@ from nimbus_tasks.html.apply.heading import rename
 from nimbus_tasks.html.apply.rewrite_text import rewrite_text
 from nimbus_tasks.html.apply.text_pieces import read_own_text
 from nimbus_tasks.html.extract.blocks import find_places
-from nimbus_tasks.html.extract.elements import PREFORMATTED
-from nimbus_tasks.html.extract.hidden import everything_in, find_hidden
-from nimbus_tasks.html.extract.main_content import find_main
-from nimbus_tasks.html.extract.text import collapse
+from nimbus_tasks.html.extract.content import find_content, find_hidden
+from nimbus_tasks.html.extract.text import PREFORMATTED, collapse
 
 if TYPE_CHECKING:
     from turbohtml import Element
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.html.apply.change import Edit
     from nimbus_tasks.html.apply.source_map import MarkedTree
     from nimbus_tasks.html.extract.rules import Rules
-    from nimbus_tasks.model.records import Block
+    from nimbus_tasks.model.page_map import Block
 
 
 class Blocks:
@@ -32,10 +30,9 @@ class Blocks:
         self._selectors = selector_map
         body = tree.document.find("body")
         assert body is not None
-        self._hidden = everything_in(find_hidden(body, rules.ignore))
-        main = find_main(tree.document, body, rules.main, self._hidden)
-        self._hidden |= everything_in(main.left_out)
-        places = find_places(main.element, self._hidden) or []
+        found = find_content(tree.document, body, rules.main, find_hidden(body, rules.ignore))
+        self._hidden = found.unseen
+        places = find_places(found.main, found.unseen) or []
         self._by_selector = {selector: element for element, _, selector in places}
         self._elements = {element for element, _, _ in places}
 

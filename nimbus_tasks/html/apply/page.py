@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.html.apply.change import Edit
     from nimbus_tasks.html.apply.state import Wanted
     from nimbus_tasks.model.changes import Change
-    from nimbus_tasks.model.records import PageMap
+    from nimbus_tasks.model.page_map import PageMap
 
 UNPROVEN = "the page would not read as it should afterwards"
 #: Half of an outline may be worse than none of it.

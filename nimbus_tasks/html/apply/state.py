@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from nimbus_tasks.html.apply.change import new_type
-from nimbus_tasks.html.extract.elements import PREFORMATTED
-from nimbus_tasks.html.extract.text import collapse
+from nimbus_tasks.html.extract.text import PREFORMATTED, collapse
 from nimbus_tasks.model.changes import DESCRIPTION, TITLE
-from nimbus_tasks.model.records import Block, digest
+from nimbus_tasks.model.page_map import Block, content_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nimbus_tasks.model.changes import Change
-    from nimbus_tasks.model.records import PageMap
+    from nimbus_tasks.model.page_map import PageMap
 
 CHANGED = "the page has changed since its extraction: run doit, then doit nimbus:process"
 
@@ -70,7 +69,7 @@ class Said(Struct, frozen=True):
     def digest(self, *, selectors: bool) -> str:
         """Return what two pages share that say the same. Selectors count heading levels, so not always."""
         lasting: dict[str, Any] = {"main": self.main_selector, "head": self.head, "blocks": self.blocks}
-        return digest(lasting | {"selectors": self.selector_map} if selectors else lasting)
+        return content_digest(lasting | {"selectors": self.selector_map} if selectors else lasting)
 
 
 def read_said(page: PageMap) -> Said:

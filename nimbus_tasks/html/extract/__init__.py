@@ -1,17 +1,89 @@
-"""HTML bytes -> map. Pure: the same page and rules give the same map, everywhere and always."""
+"""Extract a page: HTML bytes in, page map out. Pure: the same page and rules always give the same map.
 
-from nimbus_tasks.html.extract.check import check_rules
-from nimbus_tasks.html.extract.page import Extraction, extract, extract_page
-from nimbus_tasks.html.extract.rules import DEFAULT_FOLD, EXTRACTOR_VERSION, Rules, RulesError, Skipped
+In the order of the work: `parse.py` (bytes to tree, or the reason to skip the file), `head.py` (title, metadata,
+dimensions), `content.py` (hidden parts, main content), `blocks.py` (text blocks, selectors, fold). `rules.py` holds
+the settings, `text.py` what HTML's elements and white space mean.
+"""
 
-__all__ = [
-    "DEFAULT_FOLD",
-    "EXTRACTOR_VERSION",
-    "Extraction",
-    "Rules",
-    "RulesError",
-    "Skipped",
-    "check_rules",
-    "extract",
-    "extract_page",
-]
+from __future__ import annotations
+
+from msgspec import Struct
+
+from nimbus_tasks.html.extract.blocks import MAX_DEPTH, count_above_fold, find_places, read_blocks, selectors_above_mark
+from nimbus_tasks.html.extract.content import find_content, find_hidden
+from nimbus_tasks.html.extract.head import read_dimensions, read_head
+from nimbus_tasks.html.extract.parse import not_a_page, not_for_readers, parse_page
+from nimbus_tasks.html.extract.rules import (
+    DEFAULT_FOLD,
+    EXTRACTOR_VERSION,
+    Rules,
+    RulesError,
+    Skipped,
+    check_rules,
+)
+from nimbus_tasks.model.page_map import PageMap
+
+__all__ = ["DEFAULT_FOLD", "EXTRACTOR_VERSION", "Extraction", "Rules", "RulesError", "Skipped"]
+__all__ += ["check_rules", "extract", "extract_page"]
+
+
+class Extraction(Struct, frozen=True):
+    """The result for one file.
+
+    page: its map, or why it has none.
+    matched: the CSS selectors of the rules (`Rules.named_selectors`) that match an element of the page.
+    """
+
+    page: PageMap | Skipped
+    matched: frozenset[str] = frozenset()
+
+
+def extract(source_path: str, html: bytes, rules: Rules) -> PageMap | Skipped:
+    """Return the map of a page, or why it has none."""
+    return extract_page(source_path, html, rules).page
+
+
+def extract_page(source_path: str, html: bytes, rules: Rules) -> Extraction:
+    """Extract a page. Never raises, whatever the bytes."""
+    if reason := not_a_page(html):
+        return Extraction(Skipped(source_path, reason))
+    document = parse_page(html)
+    body = document.find("body")
+    if body is None:
+        return Extraction(Skipped(source_path, "it consists of frames"))
+    head = read_head(document)
+    selected = {name: document.select_one(selector) for name, selector in rules.selectors.items()}
+    matched = {rules.selectors[name] for name, element in selected.items() if element is not None}
+    dimensions = read_dimensions(source_path, selected, head.dimensions, rules)
+    hidden = find_hidden(body, rules.ignore)
+    matched.update(selector for selector in rules.ignore if any(element.matches(selector) for element in hidden))
+    if reason := not_for_readers(head, body, rules):
+        return Extraction(Skipped(source_path, reason), frozenset(matched))
+
+    content = find_content(document, body, rules.main, hidden)
+    if content.configured:
+        matched.add(rules.main)
+    places = find_places(content.main, content.unseen)
+    if places is None:
+        return Extraction(Skipped(source_path, f"its elements are nested more than {MAX_DEPTH} deep"))
+    above_mark = selectors_above_mark(body, places)
+
+    # From here on the tree is taken apart: everything that needs all of it comes before.
+    for element in (*hidden, *content.surroundings):
+        element.clear()
+    blocks, selector_map = read_blocks(places)
+    if above_mark is None or rules.fold == 0:
+        above = count_above_fold(blocks, rules.fold)
+    else:
+        above = len(above_mark.intersection(selector_map.values()))
+    page_map = PageMap(
+        path=source_path,
+        engine="html",
+        main_selector=content.selector,
+        head=head.facts,
+        dimensions=dimensions,
+        above_fold_blocks=blocks[:above],
+        rest_of_page_blocks=blocks[above:],
+        selector_map=selector_map,
+    )
+    return Extraction(page_map, frozenset(matched))

@@ -1,4 +1,4 @@
-"""What a page says about itself: its title, its language, its metadata and its links."""
+"""A page's head: its title, language, metadata and links, and the dimensions that follow from them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from nimbus_tasks.html.extract.rules import compile_pattern
 from nimbus_tasks.html.extract.text import collapse
 
 if TYPE_CHECKING:
     from turbohtml import Document, Element
 
-#: Names of our own that a `<meta name="title">` must not take.
+    from nimbus_tasks.html.extract.rules import Rules
+
+#: Names of our own, which a `<meta name="title">` must not set.
 _RESERVED = frozenset({"canonical", "favicon", "lang", "metadescription", "title"})
 _RENAMED = {"description": "metaDescription"}
 _DIMENSION = "nimbus:"
 
-#: Kinds of icons, best first: a page often names several.
+#: `rel` values of icons, best first: a page often has several.
 _ICONS = ("icon", "apple-touch-icon", "apple-touch-icon-precomposed", "mask-icon")
 
 
 class Head(Struct, frozen=True):
     """The head of a page.
 
-    facts: name -> value, as the map has them. The first occurrence wins; what is absent or empty is left out.
+    facts: name -> value, the map's `head`. The first occurrence wins; empty values are left out.
     dimensions: name -> value of each `<meta name="nimbus:NAME">`.
-    refresh: content of the first `<meta http-equiv="refresh">`, or nothing.
+    refresh: content of the first `<meta http-equiv="refresh">`; empty without one.
     """
 
     facts: dict[str, str]
@@ -34,12 +37,12 @@ class Head(Struct, frozen=True):
 
 
 def read_head(document: Document) -> Head:
-    """Read the head of a page, and what belongs there but fell into the body after a stray tag."""
+    """Read the head of a page, and head elements that a stray tag moved into the body."""
     head = Head({}, {}, "")
     refresh = ""
     icons: dict[str, str] = {}
     root = document.root
-    _note(head.facts, "lang", root.attr("lang") or root.attr("xml:lang") if root else None)
+    _set_first(head.facts, "lang", root.attr("lang") or root.attr("xml:lang") if root else None)
     for element in document.iter_elements(("title", "meta", "link")):
         if element.tag == "meta":
             if name := element.attr("property") or element.attr("name"):
@@ -48,31 +51,58 @@ def read_head(document: Document) -> Head:
                 refresh = refresh or collapse(element.attr("content") or "")
         elif element.tag == "link":
             _read_link(head, icons, element)
-        elif element.namespace.value == "html":  # a drawing's <title> is its tooltip
-            _note(head.facts, "title", element.text)
-    _note(head.facts, "favicon", next((icons[kind] for kind in _ICONS if kind in icons), None))
+        elif element.namespace.value == "html":  # the <title> of an SVG is its tooltip
+            _set_first(head.facts, "title", element.text)
+    _set_first(head.facts, "favicon", next((icons[kind] for kind in _ICONS if kind in icons), None))
     return Head(head.facts, head.dimensions, refresh)
 
 
 def _read_named(head: Head, name: str, content: str | None) -> None:
     if name.startswith(_DIMENSION):
-        _note(head.dimensions, name.removeprefix(_DIMENSION), content)
+        _set_first(head.dimensions, name.removeprefix(_DIMENSION), content)
     elif name not in _RESERVED:
-        _note(head.facts, _RENAMED.get(name, name), content)
+        _set_first(head.facts, _RENAMED.get(name, name), content)
 
 
 def _read_link(head: Head, icons: dict[str, str], link: Element) -> None:
     href = link.attr("href")
     kinds = (link.attr("rel") or "").lower().split()
     if "canonical" in kinds:
-        _note(head.facts, "canonical", href)
+        _set_first(head.facts, "canonical", href)
     for kind in _ICONS:
         if kind in kinds:
-            _note(icons, kind, href)
+            _set_first(icons, kind, href)
     if "alternate" in kinds and (language := link.attr("hreflang")):
-        _note(head.facts, f"hreflang:{language.strip()}", href)
+        _set_first(head.facts, f"hreflang:{language.strip()}", href)
 
 
-def _note(facts: dict[str, str], name: str, value: str | None) -> None:
+def _set_first(facts: dict[str, str], name: str, value: str | None) -> None:
     if name and name not in facts and value and (value := collapse(value)):
         facts[name] = value
+
+
+def read_dimensions(
+    source_path: str, selected: dict[str, Element | None], from_page: dict[str, str], rules: Rules
+) -> dict[str, str]:
+    """Return the dimensions of a page: name -> value.
+
+    What the page says of itself (`from_page`: its `<meta name="nimbus:NAME">`) wins over the text of an element that
+    the settings select (`selected`), that over the path, and that over a constant.
+    """
+    return rules.constants | _from_path(source_path, rules.patterns) | _from_elements(selected) | from_page
+
+
+def _from_path(source_path: str, patterns: tuple[str, ...]) -> dict[str, str]:
+    """Return the names and values of the first pattern that matches the whole path."""
+    for pattern, names in map(compile_pattern, patterns):
+        if match := pattern.fullmatch(source_path):
+            return dict(zip(names, match.groups(), strict=True))
+    return {}
+
+
+def _from_elements(selected: dict[str, Element | None]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, element in selected.items():
+        if element is not None:
+            _set_first(found, name, element.attr("content") if element.tag == "meta" else element.text)
+    return found

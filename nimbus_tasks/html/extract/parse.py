@@ -1,14 +1,19 @@
-"""Bytes -> the tree a browser makes of them, or why they are not a page."""
+"""From bytes to the tree that a browser builds, or the reason why a file is not a page to publish."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from turbohtml import Document
+from nimbus_tasks.html.extract.text import collapsed_text
 
-# How files begin that are sometimes found under a page's name.
+if TYPE_CHECKING:
+    from turbohtml import Document, Element
+
+    from nimbus_tasks.html.extract.head import Head
+    from nimbus_tasks.html.extract.rules import Rules
+
+# First bytes of files that sometimes have a page's name.
 _SIGNATURES = (
     (b"\x1f\x8b", "gzip"),
     (b"\x89PNG", "PNG"),
@@ -30,7 +35,7 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _BEGINNING = 4096
 _ANY_TAG = re.compile(rb"<[!/?]?[a-zA-Z]")
 _JSON = re.compile(rb"\s*(?: \{ \s* [\"}] | \[ \s* [\[{\"\]\d] )", re.VERBOSE)
-# Past declaration, comments and document type: the first tag. `[^-]` and friends never try a comment twice.
+# The first tag after declaration, comments and document type. `[^-]` and the like read each comment only once.
 _ROOT = re.compile(
     rb"\s* (?: <(?: \?[^>]*> | !--(?: [^-] | -(?!->) )*--> | ![dD][^>\[]*(?:\[[^\]]*\]\s*)?> ) \s* )* <([\w:-]+)",
     re.VERBOSE,
@@ -39,17 +44,24 @@ _XML_ROOTS = frozenset({b"feed", b"opml", b"rdf:rdf", b"rss", b"sitemapindex", b
 
 # The parser joins the attributes of all <body> and <html> tags in quadratic time and memory: 20,000 tags take
 # 13 seconds, 100,000 all memory. Real pages have one of each.
-_MOST_BODY_TAGS = 1000
+_MAX_BODY_TAGS = 1000
 _BODY_TAG = re.compile(rb"<[bBhH][oOtT][dDmM][yYlL]")  # half the time of a pattern that ignores case
-_LARGE = 131_072  # the tags that fit in less cost some seconds; each real page would pay for the look
+_LARGE = 131_072  # smaller files hold too few tags to matter; counting them would slow down every page
+
+#: A stub says little more than "this page has moved to ...". Pages with more text are extracted, redirect or not.
+MAX_STUB = 200  # characters
+_REDIRECT = re.compile(r"[\d.\s]* [;,\s] \s* (?: url \s* = \s* )? ['\"]? ([^'\"]+)", re.IGNORECASE | re.VERBOSE)
 
 
 def not_a_page(html: bytes) -> str | None:
-    """Return why a file is not an HTML page, or None. A fragment without any `<html>` is a page."""
+    """Return why a file cannot be read as an HTML page, or None. A fragment without `<html>` is a page."""
     if not html or html.isspace():
         return "the file is empty"
-    kind = _foreign_kind(html[:_BEGINNING])
-    return f"not HTML but {kind}" if kind else None
+    if kind := _foreign_kind(html[:_BEGINNING]):
+        return f"not HTML but {kind}"
+    if len(html) > _LARGE and len(_BODY_TAG.findall(html)) > _MAX_BODY_TAGS:
+        return f"it has more than {_MAX_BODY_TAGS} <html> and <body> tags"
+    return None
 
 
 def _foreign_kind(beginning: bytes) -> str | None:
@@ -57,7 +69,7 @@ def _foreign_kind(beginning: bytes) -> str | None:
         if beginning.startswith(signature):
             return kind
     if beginning.startswith(_UTF_16):
-        return None  # what follows reads ASCII
+        return None  # the checks below read ASCII
     beginning = beginning.removeprefix(_UTF_8)
     if _JSON.match(beginning):
         return "JSON"
@@ -70,19 +82,30 @@ def _is_xml(beginning: bytes, root: bytes) -> bool:
     return root in _XML_ROOTS or (beginning.lstrip().startswith(b"<?xml") and root != b"html")
 
 
-def too_hard_to_parse(html: bytes) -> str | None:
-    """Return why a page would take the parser far too long, or None."""
-    if len(html) > _LARGE and len(_BODY_TAG.findall(html)) > _MOST_BODY_TAGS:
-        return f"it has more than {_MOST_BODY_TAGS} <html> and <body> tags"
+def not_for_readers(head: Head, body: Element, rules: Rules) -> str | None:
+    """Return why a page is not to be published, or None. Texts in scripts and the like must be emptied before."""
+    if not rules.noindex and not {"noindex", "none"}.isdisjoint(
+        re.split(r"[\s,]+", head.facts.get("robots", "").lower())
+    ):
+        return "robots are asked not to index it (noindex)"
+    if (target := _REDIRECT.match(head.refresh)) and len(collapsed_text(body)) <= MAX_STUB:
+        return f"only redirects to {target[1].strip()}"
     return None
 
 
 def parse_page(html: bytes) -> Document:
-    """Parse a page as a browser with scripts does: `noscript` is text, `template` is no content.
+    """Parse a page as a browser with scripts does: `noscript` holds text, `template` no content.
 
-    The encoding is the byte order mark's, else what a `<meta>` anywhere says, else UTF-8 where the bytes are
-    that, else windows-1252; labels mean what the WHATWG says they mean.
+    The encoding comes from the byte order mark, else from a `<meta>` anywhere, else it is UTF-8 where the bytes are
+    valid UTF-8, else windows-1252. Labels mean what the WHATWG says.
     """
     from turbohtml import parse
 
     return parse(html, scripting=True, positions=False, allow_declarative_shadow_roots=False)
+
+
+def parse_text(text: str) -> Document:
+    """Parse a page like `parse_page`, but from characters, and keep where each tag is written."""
+    from turbohtml import parse
+
+    return parse(text, scripting=True, positions=False, source_locations=True, allow_declarative_shadow_roots=False)

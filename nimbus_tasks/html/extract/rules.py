@@ -1,25 +1,30 @@
-"""The rules of an extraction: everything in the settings that changes what a page's map says."""
+"""The rules of an extraction: every setting that changes a page's map."""
 
 from __future__ import annotations
+
+import re
+from functools import lru_cache
 
 from msgspec import Struct
 
 #: Part of the manifest: a new version extracts every page again.
 EXTRACTOR_VERSION = 1
 
-#: Height of a first screen in CSS pixels (see `fold`). A common laptop shows 1366 x 768; phones scroll more.
+#: Height of the first screen in CSS pixels. A common laptop shows 1366 x 768; phones scroll more.
 DEFAULT_FOLD = 800
+
+_NAME = re.compile(r"\{([^{}]*)\}")
 
 
 class Rules(Struct, frozen=True):
-    """How pages of one site are read.
+    """How to read the pages of a site.
 
-    main: CSS selector of the main content; empty: found for each page.
-    ignore: CSS selectors of parts that give no content.
-    fold: height in CSS pixels of what a visitor sees first; 0: nothing is above the fold.
-    noindex: whether pages that ask robots not to index them are extracted all the same.
-    patterns: paths with names in braces, `dist/local/{brand}-{service}.html`.
-    selectors: dimension -> CSS selector whose first match's text is the value.
+    main: CSS selector of the main content; empty: detected for each page.
+    ignore: CSS selectors of elements to leave out.
+    fold: height in CSS pixels of the first screen; 0: nothing is above the fold.
+    noindex: whether to extract pages that ask robots not to index them.
+    patterns: source paths with names in braces, `dist/local/{brand}-{service}.html`.
+    selectors: dimension -> CSS selector; the text of the first match is the value.
     constants: dimension -> value, for every page.
     """
 
@@ -39,7 +44,7 @@ class Rules(Struct, frozen=True):
 
 
 class RulesError(ValueError):
-    """A rule that no page can be read with. Its text names the setting and its value, in one sentence."""
+    """A rule that cannot be applied to any page. Its text names the setting and its value."""
 
 
 class Skipped(Struct, frozen=True):
@@ -47,3 +52,38 @@ class Skipped(Struct, frozen=True):
 
     path: str
     reason: str
+
+
+def check_rules(rules: Rules) -> None:
+    """Raise RulesError for the first invalid rule."""
+    from turbohtml import parse
+
+    if rules.fold < 0:
+        raise RulesError(f"fold is {rules.fold}, and must be a height in pixels: 0 or more")
+    for pattern in rules.patterns:
+        compile_pattern(pattern)
+    for setting, selector in rules.named_selectors():
+        try:
+            parse(b"").select(selector)
+        except ValueError as error:
+            raise RulesError(f"{setting}: {selector!r} is not a CSS selector ({error})") from None
+
+
+@lru_cache(maxsize=64)
+def compile_pattern(pattern: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """Compile `shop/{brand}-{service}.html` and return it with its names.
+
+    A name matches one or more characters within a path segment, as few as possible: the brand in
+    `rolex-watch-repair.html` is `rolex`. All other characters match themselves.
+    """
+    *parts, end = _NAME.split(pattern)
+    literals, names = [*parts[::2], end], tuple(parts[1::2])
+    if any("{" in literal or "}" in literal for literal in literals):
+        raise RulesError(f"the pattern {pattern!r} has an unmatched brace")
+    if not all(names):
+        raise RulesError(f"the pattern {pattern!r} has empty braces: put a name into them")
+    if len(set(names)) < len(names):
+        raise RulesError(f"the pattern {pattern!r} has the same name twice")
+    if not names:
+        raise RulesError(f"the pattern {pattern!r} has no name in braces, so it sets nothing")
+    return re.compile("([^/]+?)".join(map(re.escape, literals)), re.DOTALL), names

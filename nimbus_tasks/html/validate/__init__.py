@@ -19,6 +19,7 @@ from nimbus_tasks.html.validate import rules, syntax
 from nimbus_tasks.html.validate.between import cross_check
 from nimbus_tasks.html.validate.paths import fault_of_path
 from nimbus_tasks.model import records
+from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.verdict import Finding, Issue, Verdict
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def validate_map(file: str, data: bytes, project_id: str) -> Verdict:
     digest = (
         ""
         if any(issue.severity == "error" for issue in issues)
-        else records.digest(cast("dict[str, object]", document))
+        else content_digest(cast("dict[str, object]", document))
     )
     return Verdict(file, path, page_id, digest, size, issues)
 

@@ -9,7 +9,7 @@ from nimbus_tasks.model.verdict import Finding, Where, name, printable, quote
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nimbus_tasks.model.records import PageMap
+    from nimbus_tasks.model.page_map import PageMap
 
 ENGINE = "html"
 

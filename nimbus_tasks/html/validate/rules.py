@@ -13,7 +13,7 @@ import msgspec
 
 from nimbus_tasks.html.validate.advice import ENGINE, advice
 from nimbus_tasks.html.validate.paths import fault_of_path
-from nimbus_tasks.model.records import PageMap
+from nimbus_tasks.model.page_map import PageMap
 from nimbus_tasks.model.verdict import Finding, Where, name, printable, quote
 
 if TYPE_CHECKING:

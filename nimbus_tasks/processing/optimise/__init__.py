@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct
 
 from nimbus_tasks.html.validate.advice import MAX_DESCRIPTION
 from nimbus_tasks.model.changes import DESCRIPTION, HEADINGS, TITLE, Change
-from nimbus_tasks.model.records import Block
+from nimbus_tasks.model.page_map import Block
 
 __all__ = ["DESCRIPTION", "HEADINGS", "MAX_ALT", "MAX_DESCRIPTION", "MAX_TITLE", "MIN_DESCRIPTION", "TITLE"]
 __all__ += ["Change", "Optimised", "Optimiser", "Page", "changes_between"]

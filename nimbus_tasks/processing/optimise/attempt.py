@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from nimbus_tasks.model.errors import NimbusError, StoreError, TransientError
-from nimbus_tasks.model.records import Block
+from nimbus_tasks.model.page_map import Block
 from nimbus_tasks.processing.optimise import DESCRIPTION, TITLE, Page
 from nimbus_tasks.processing.optimise.errors import HaltError, PermanentError, TemporaryError
 from nimbus_tasks.processing.queue import Failure, Optimisation, Taken, Tried

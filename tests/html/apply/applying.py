@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from nimbus_tasks.html.apply import Applied, apply_changes
 from nimbus_tasks.html.extract import Rules, extract
-from nimbus_tasks.model.records import Block, PageMap
+from nimbus_tasks.model.page_map import Block, PageMap
 
 PATH = "site/page.html"
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from applying import Change
 
-    from nimbus_tasks.model.records import PageMap
+    from nimbus_tasks.model.page_map import PageMap
 
 EVERY_BLOCK = 1_000_000
 

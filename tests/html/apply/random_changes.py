@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
 
-    from nimbus_tasks.model.records import Block, PageMap
+    from nimbus_tasks.model.page_map import Block, PageMap
 
 WORDS = [
     "clear",

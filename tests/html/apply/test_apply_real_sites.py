@@ -17,7 +17,7 @@ from random_changes import BOLD_KINDS, KINDS, random_changes, some_blocks
 from nimbus_tasks.html.apply import apply_changes
 from nimbus_tasks.html.extract import Rules, Skipped, extract
 from nimbus_tasks.html.extract.text import collapse
-from nimbus_tasks.model.records import PageMap
+from nimbus_tasks.model.page_map import PageMap
 
 ROOT = Path(__file__).parents[3]
 SITES = Path(os.environ.get("NIMBUS_REAL_SITES") or ROOT / ".cache" / "sites")

@@ -9,7 +9,7 @@ from nimbus_tasks.html.apply.blocks import Blocks
 from nimbus_tasks.html.apply.change import NotCertainError
 from nimbus_tasks.html.apply.source_map import MarkedTree
 from nimbus_tasks.html.extract import Rules
-from nimbus_tasks.model.records import Block
+from nimbus_tasks.model.page_map import Block
 
 
 @pytest.mark.parametrize(

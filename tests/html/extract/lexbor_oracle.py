@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.html.extract.elements import (
+from nimbus_tasks.html.extract.text import (
     CONTAINERS,
     KNOWN_BLOCKS,
     OPAQUE,

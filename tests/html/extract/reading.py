@@ -6,7 +6,7 @@ import msgspec
 from turbohtml import parse
 
 from nimbus_tasks.html.extract import Rules, Skipped, extract
-from nimbus_tasks.model.records import Block, PageMap
+from nimbus_tasks.model.page_map import Block, PageMap
 
 PATH = "site/page.html"
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from reading import read
 
-from nimbus_tasks.html.extract.fold import (
+from nimbus_tasks.html.extract.blocks import (
     CELLS_IN_ROW,
     GAP,
     IMAGE,
     SITE_HEADER,
     TEXT,
-    count_above,
+    count_above_fold,
     height,
 )
-from nimbus_tasks.model.records import Block
+from nimbus_tasks.model.page_map import Block
 
 
 def above(html: str, **rules: object) -> list[str]:
@@ -76,4 +76,4 @@ def test_heights(kind: str, content: str, attributes: dict[str, str], expected: 
 
 
 def test_a_page_without_blocks_has_none_above() -> None:
-    assert count_above([], 800) == 0
+    assert count_above_fold([], 800) == 0

@@ -7,7 +7,7 @@ import asyncio
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from nimbus_tasks.model.records import Block
+from nimbus_tasks.model.page_map import Block
 from nimbus_tasks.processing.optimise import Change, Page
 from nimbus_tasks.processing.optimise.rules import improve
 

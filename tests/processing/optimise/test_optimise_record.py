@@ -9,7 +9,8 @@ import pytest
 from msgspec import Raw
 
 from nimbus_tasks.model.errors import TransientError
-from nimbus_tasks.model.records import Block, PageRecord
+from nimbus_tasks.model.page_map import Block
+from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.processing.optimise import Change
 from nimbus_tasks.processing.optimise.attempt import failure_of, page_of
 from nimbus_tasks.processing.optimise.errors import HaltError, PermanentError, TemporaryError

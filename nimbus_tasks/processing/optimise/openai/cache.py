@@ -11,7 +11,8 @@ from msgspec import Raw
 
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import CacheRecord, cache_key, digest, timestamp
+from nimbus_tasks.model.page_map import content_digest
+from nimbus_tasks.model.records import CacheRecord, cache_key, timestamp
 from nimbus_tasks.processing.optimise.openai.answers import Answer, BadAnswerError, read_answer
 from nimbus_tasks.processing.optimise.openai.prompt import PROMPT_VERSION
 
@@ -61,7 +62,7 @@ def answer_key(model: str, tone: str, part: Part) -> str:
     """Return the cache key of this model's answer to this part of a page."""
     content = msgspec.to_builtins(part)
     # Hashed as JSON, so that two different lists never become the same text.
-    hashed = msgspec.json.encode([model, PROMPT_VERSION, tone, digest(content)])
+    hashed = msgspec.json.encode([model, PROMPT_VERSION, tone, content_digest(content)])
     return cache_key(hashlib.sha256(hashed).hexdigest())
 
 

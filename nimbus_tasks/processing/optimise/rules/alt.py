@@ -15,7 +15,7 @@ from nimbus_tasks.processing.optimise.rules.spacing import style_of, tidied
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from nimbus_tasks.model.records import Block
+    from nimbus_tasks.model.page_map import Block
     from nimbus_tasks.processing.optimise import Page
     from nimbus_tasks.processing.optimise.rules.edit import RuleName
     from nimbus_tasks.processing.optimise.rules.file_names import Spelling

@@ -21,7 +21,7 @@ from nimbus_tasks.processing.optimise.rules.spacing import looks_like_code, styl
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from nimbus_tasks.model.records import Block
+    from nimbus_tasks.model.page_map import Block
     from nimbus_tasks.processing.optimise import Page
 
 #: Later paragraphs are not what the page is about.

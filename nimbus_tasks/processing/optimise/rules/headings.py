@@ -14,7 +14,7 @@ from nimbus_tasks.processing.optimise.rules.spacing import style_of, tidied
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nimbus_tasks.model.records import Block
+    from nimbus_tasks.model.page_map import Block
     from nimbus_tasks.processing.optimise import Page
 
 # --- levels -------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nimbus_tasks.model.records import Block
+    from nimbus_tasks.model.page_map import Block
     from nimbus_tasks.processing.optimise import Page
 
 # Character classes for regular expressions; escapes where two characters look alike.
