@@ -1,24 +1,50 @@
-"""Several requests at a time: each slot takes the next piece of work until none is left."""
+"""Work in parts, several parts at a time, and task groups that raise this package's errors as they are."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sized
 from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_tasks.model.errors import NimbusError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+
+    from nimbus_tasks.backends.kv import Limits
 
 T = TypeVar("T")
 
 
-async def in_slots(slots: int, work: Iterable[T], perform: Callable[[T], Awaitable[None]]) -> None:
-    """Perform all pieces of work, so many at a time, in about their order.
+def pack(things: Iterable[T], size: Callable[[T], int], limits: Limits) -> list[list[T]]:
+    """Return runs of things, in order, none with more things or bytes than one request may carry.
+
+    A thing that is larger than a whole request goes alone.
+    """
+    packed: list[list[T]] = []
+    run: list[T] = []
+    filled = 0
+    for thing in things:
+        takes = size(thing)
+        if run and (len(run) == limits.pairs or filled + takes > limits.bytes):
+            packed.append(run)
+            run, filled = [], 0
+        run.append(thing)
+        filled += takes
+    return [*packed, run] if run else packed
+
+
+def runs(things: Sequence[T], length: int) -> list[Sequence[T]]:
+    """Return runs of things, in order, each of that length but the last."""
+    return [things[start : start + length] for start in range(0, len(things), length)]
+
+
+async def in_parallel(slots: int, work: Iterable[T], perform: Callable[[T], Awaitable[None]]) -> None:
+    """Perform all pieces of work, at most `slots` at a time, starting in order.
 
     Raises:
-        NimbusError: the first that a piece of work raised; what had not begun by then is left undone.
+        NimbusError: the first one that a piece raised; pieces that had not begun by then are left undone.
     """
     slots = min(slots, len(work)) if isinstance(work, Sized) else slots
     pieces = iter(work)
@@ -30,17 +56,39 @@ async def in_slots(slots: int, work: Iterable[T], perform: Callable[[T], Awaitab
             await asyncio.sleep(0)
 
     if slots == 1:
-        for number, piece in enumerate(pieces):
-            if number:
-                await asyncio.sleep(0)
-            await perform(piece)
+        await slot()
         return
+    async with task_group() as group:
+        for _ in range(slots):
+            group.create_task(slot())
+
+
+@contextlib.asynccontextmanager
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """Open a task group that raises the first `NimbusError` of its tasks in place of an exception group."""
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(slots):
-                group.create_task(slot())
+            yield group
     except* NimbusError as errors:
-        first = errors.exceptions[0]
+        first: BaseException = errors
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
     else:
         return
     raise first
+
+
+async def unless(event: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Run a coroutine until it ends or the event is set; not at all where the event is already set."""
+    if event.is_set():
+        work.close()
+        return
+    doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait([doing, leaving], return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            doing.result()
+    finally:
+        for each in (doing, leaving):
+            each.cancel()
+        await asyncio.gather(doing, leaving, return_exceptions=True)

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends.together import together, unless
+from nimbus_tasks.backends.concurrency import task_group, unless
 from nimbus_tasks.processing.optimise.attempt import attempt
 from nimbus_tasks.processing.optimise.errors import HaltError
 
@@ -77,7 +77,7 @@ class Shift:
             StoreError, StateError: the target or the claims cannot be used; what was in hand is given back.
         """
         try:
-            async with together() as group:
+            async with task_group() as group:
                 committing = group.create_task(self._keep_committing(observer))
                 duties = [group.create_task(duty) for duty in self._duties()]
                 ending = group.create_task(stop.at_once.wait())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET
 
-from nimbus_tasks.backends.concurrency import in_slots
+from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.backends.kv import Write, all_names
 from nimbus_tasks.backends.kv.records import read_one, update_record
 from nimbus_tasks.model import records
@@ -54,7 +54,7 @@ async def close_batches(context: Context, outcome: Outcome) -> None:
         if await _close_batch(context, batch_id, outcome):
             closed.add(batch_id)
 
-    await in_slots(context.slots, list(outcome.batches), close)
+    await in_parallel(context.slots, list(outcome.batches), close)
     outcome.batches = [batch_id for batch_id in outcome.batches if batch_id in closed]
 
 

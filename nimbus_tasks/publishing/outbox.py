@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from nimbus_tasks.backends.kv.chunks import runs
+from nimbus_tasks.backends.concurrency import runs
 from nimbus_tasks.backends.queues.cloudflare import MOST_MESSAGES, open_api
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends.concurrency import in_slots
+from nimbus_tasks.backends.concurrency import in_parallel, runs
 from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.backends.kv.chunks import runs
 from nimbus_tasks.backends.kv.records import SLOTS, encode, put_many, read_many
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import LogEntry, LogsRecord
@@ -40,7 +39,7 @@ async def append(store: Store, project_id: str, entries: Mapping[str, Sequence[L
             writes.append(Write(key, encode(LogsRecord(page_id, [*before, *entries[page_id]][-MAX_ENTRIES:]))))
         await put_many(store, writes, 1)
 
-    await in_slots(slots, runs(list(entries), store.limits.keys), append_some)
+    await in_parallel(slots, runs(list(entries), store.limits.keys), append_some)
 
 
 async def note(target: OpenTarget, page_ids: Sequence[str], step: str, message: str, batch_id: str) -> None:

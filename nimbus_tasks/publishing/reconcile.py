@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from msgspec import UNSET, Struct
 
-from nimbus_tasks.backends.concurrency import in_slots
+from nimbus_tasks.backends.concurrency import in_parallel, runs
 from nimbus_tasks.backends.kv import all_names
-from nimbus_tasks.backends.kv.chunks import runs
 from nimbus_tasks.backends.kv.records import SLOTS, read_batches, read_many, read_one
 from nimbus_tasks.model import records
 from nimbus_tasks.model.page_map import content_digest
@@ -161,7 +160,7 @@ async def _read_pages(store: Store, project_id: str, paths: Mapping[str, str]) -
             if status.status == "inactive":
                 held[status_keys[key]].digest = ""
 
-    await in_slots(SLOTS, runs(list(paths), store.limits.keys), read)
+    await in_parallel(SLOTS, runs(list(paths), store.limits.keys), read)
     return held
 
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nimbus_tasks.backends.concurrency import in_slots
+from nimbus_tasks.backends.concurrency import in_parallel, pack, runs
 from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.backends.kv.chunks import pack, runs
 from nimbus_tasks.backends.kv.records import decode, put_many
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StateError, StoreError
@@ -87,7 +86,7 @@ async def _finish(rows: Sequence[Held], context: Context, note: Callable[[PageRe
             result: ResultName = "failed" if error else "queued"
             note(PageResult(row.source_path, row.page_id, "unfinished", result, error, batch_id=row.batch_id))
 
-    await in_slots(context.slots, runs(rows, context.store.limits.pairs), finish)
+    await in_parallel(context.slots, runs(rows, context.store.limits.pairs), finish)
 
 
 async def _queue(
@@ -110,7 +109,7 @@ async def _send(batches: Iterable[tuple[str, BatchWork]], context: Context, note
         for request in pack(part.sends, lambda planned: planned.page.size, context.store.limits)
     )
     # All batches in one stream: a request may carry a whole batch, and the slots are not to wait for each other.
-    await in_slots(context.slots, requests, lambda each: _send_request(each[1], each[0], context, note))
+    await in_parallel(context.slots, requests, lambda each: _send_request(each[1], each[0], context, note))
 
 
 async def _send_request(
@@ -201,7 +200,7 @@ async def _retire(rows: Sequence[Held], context: Context) -> dict[str, str]:
             errors = await put_many(context.store, writes, 1)
             failed.update({rows_of[key].page_id: error for key, error in errors.items()})
 
-    await in_slots(context.slots, runs(rows, context.store.limits.keys), retire)
+    await in_parallel(context.slots, runs(rows, context.store.limits.keys), retire)
     return failed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,8 @@ import virtual_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_tasks.backends.concurrency import in_slots
+from nimbus_tasks.backends.concurrency import in_parallel, pack
+from nimbus_tasks.backends.kv import Limits
 from nimbus_tasks.model.errors import StateError, StoreError
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def test_each_piece_is_done_once_and_never_more_at_a_time_than_there_are_slots(w
         await asyncio.sleep(piece[1])
         ended.append(piece[0])
 
-    virtual_time.run(in_slots(slots, enumerate(work), perform))
+    virtual_time.run(in_parallel(slots, enumerate(work), perform))
     assert begun == list(range(len(work))), "in order, each once"
     assert sorted(ended) == begun
     assert most == min(slots, len(work))
@@ -45,7 +47,7 @@ def test_one_slot_keeps_the_order_to_the_end() -> None:
         await asyncio.sleep(10 - piece)
         done.append(piece)
 
-    virtual_time.run(in_slots(1, range(10), perform))
+    virtual_time.run(in_parallel(1, range(10), perform))
     assert done == list(range(10))
 
 
@@ -57,7 +59,7 @@ def test_work_that_never_waits_is_shared_too() -> None:
         assert task
         by[task.get_name()] = by.get(task.get_name(), 0) + 1
 
-    virtual_time.run(in_slots(3, range(9), perform))
+    virtual_time.run(in_parallel(3, range(9), perform))
     assert sorted(by.values()) == [3, 3, 3]
 
 
@@ -75,7 +77,7 @@ def test_no_more_work_is_taken_than_is_under_way() -> None:
         async def perform(_: int) -> None:
             await go_on.wait()
 
-        running = asyncio.create_task(in_slots(4, work(), perform))
+        running = asyncio.create_task(in_parallel(4, work(), perform))
         await asyncio.sleep(1)
         assert taken == [0, 1, 2, 3], "what lies ahead may be large: it is made when its turn comes"
         go_on.set()
@@ -102,7 +104,7 @@ def test_the_first_error_wins_and_ends_the_others() -> None:
         ended.append(piece)
 
     with pytest.raises(StoreError, match=r"^the first$"):
-        virtual_time.run(in_slots(3, range(9), perform))
+        virtual_time.run(in_parallel(3, range(9), perform))
     assert (begun, sorted(cancelled), ended) == ([0, 1, 2], [0, 1], [])
 
 
@@ -113,7 +115,7 @@ def test_of_errors_at_once_the_first_one_is_raised_plain() -> None:
         raise StoreError("the first")
 
     with pytest.raises(StoreError, match=r"^the first$"):
-        virtual_time.run(in_slots(2, range(9), perform))
+        virtual_time.run(in_parallel(2, range(9), perform))
 
 
 def test_an_error_that_is_not_ours_is_not_hidden() -> None:
@@ -121,7 +123,7 @@ def test_an_error_that_is_not_ours_is_not_hidden() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ExceptionGroup) as caught:
-        virtual_time.run(in_slots(2, range(9), perform))
+        virtual_time.run(in_parallel(2, range(9), perform))
     assert caught.group_contains(ZeroDivisionError)
 
 
@@ -134,7 +136,7 @@ def test_work_that_cannot_be_made_ends_all() -> None:
         await asyncio.sleep(1)
 
     with pytest.raises(StateError, match=r"^no more$"):
-        virtual_time.run(in_slots(2, work(), perform))
+        virtual_time.run(in_parallel(2, work(), perform))
 
 
 def test_who_is_cancelled_leaves_nothing_running() -> None:
@@ -149,7 +151,7 @@ def test_who_is_cancelled_leaves_nothing_running() -> None:
             running -= 1
 
     async def story() -> None:
-        task = asyncio.create_task(in_slots(3, range(9), perform))
+        task = asyncio.create_task(in_parallel(3, range(9), perform))
         await asyncio.sleep(1)
         assert running == 3
         task.cancel()
@@ -164,4 +166,36 @@ def test_without_work_nothing_happens() -> None:
     async def perform(_: int) -> None:
         raise AssertionError
 
-    virtual_time.run(in_slots(3, [], perform))
+    virtual_time.run(in_parallel(3, [], perform))
+
+
+# --- requests: everything once, in order, within the limits ----------------------------------------------
+
+SIZES = st.lists(st.integers(0, 20))
+
+
+def packed(sizes: list[int], pairs: int, most: int) -> list[list[int]]:
+    return pack(sizes, lambda size: size, Limits(pairs, most, 1))
+
+
+@given(SIZES, st.integers(1, 6), st.integers(1, 15))
+def test_everything_is_sent_once_in_its_order(sizes: list[int], pairs: int, most: int) -> None:
+    assert [size for request in packed(sizes, pairs, most) for size in request] == sizes
+
+
+@given(SIZES, st.integers(1, 6), st.integers(1, 15))
+def test_no_request_is_larger_than_allowed_unless_one_thing_is(sizes: list[int], pairs: int, most: int) -> None:
+    for request in packed(sizes, pairs, most):
+        assert 0 < len(request) <= pairs
+        assert sum(request) <= most or len(request) == 1
+
+
+@given(SIZES, st.integers(1, 6), st.integers(1, 15))
+def test_no_request_is_smaller_than_it_must_be(sizes: list[int], pairs: int, most: int) -> None:
+    requests = packed(sizes, pairs, most)
+    for request, following in itertools.pairwise(requests):
+        assert len(request) == pairs or sum(request) + following[0] > most
+
+
+def test_nothing_needs_no_request() -> None:
+    assert packed([], 5, 5) == []

@@ -29,7 +29,6 @@ from nimbus_tasks.backends.http import (
     Recorded,
     Timeouts,
     check_address,
-    wait_of,
 )
 from nimbus_tasks.backends.kv.gateway import GatewayStore
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
@@ -241,7 +240,7 @@ FAULTS: list[tuple[str, Callable[[Asked], Awaitable[bytes]] | bytes, str]] = [
     ("no chunk", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nabc", BROKEN),
     ("not HTTP", b"SSH-2.0-OpenSSH_9.6\r\n\r\n", BROKEN),
     ("two lengths", b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx", BROKEN),
-    ("not gzip", answer(200, b"plain", content_encoding="gzip"), "what it sent is not compressed as it says"),
+    ("not gzip", answer(200, b"plain", content_encoding="gzip"), "its answer is not compressed as it says"),
     (
         "gzip of something else",
         answer(200, gzip.compress(b"x")[:-8] + b"y" * 8, content_encoding="gzip"),
@@ -439,7 +438,7 @@ def test_whatever_a_server_says_the_error_is_one_line_without_the_token(said: st
 
 
 def asks(retry_after: str) -> float | None:
-    return wait_of(Answer(429, {"retry-after": retry_after}, b""))
+    return Answer(429, {"retry-after": retry_after}, b"").retry_after
 
 
 @pytest.mark.parametrize(
@@ -490,7 +489,7 @@ def test_nonsense_asks_for_nothing(said: str) -> None:
 
 
 def test_who_says_nothing_asks_for_nothing() -> None:
-    assert wait_of(Answer(429, {}, b"")) is None
+    assert Answer(429, {}, b"").retry_after is None
 
 
 @given(st.one_of(st.text(), st.from_regex(r"\w{3}, \d{2} \w{3} \d{1,6} \d\d:\d\d:\d\d [-+]?\w{0,5}")))
@@ -850,4 +849,4 @@ def test_an_answer_is_read_in_the_shape_that_was_asked_for() -> None:
 def test_an_answer_that_is_something_else_may_be_another_one_next_time(body: bytes) -> None:
     with pytest.raises(TransientError) as caught:
         http().decode(Answer(200, {}, body), dict[str, int])
-    assert str(one_line(caught.value)) == "127.0.0.1:9 answered 200 with something else than was asked."
+    assert str(one_line(caught.value)) == "127.0.0.1:9 answered 200 with an unexpected response."

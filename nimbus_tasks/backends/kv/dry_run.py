@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from nimbus_tasks.backends.kv import Names, Store, Stored, Swap, Traits, Write, refusal
-from nimbus_tasks.backends.kv.wrapper import WrapperStore
+from nimbus_tasks.backends.kv import Names, Store, Stored, Swap, Traits, WrapperStore, Write, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

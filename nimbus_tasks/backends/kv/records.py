@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from nimbus_tasks.backends.concurrency import in_slots
+from nimbus_tasks.backends.concurrency import in_parallel, pack, runs
 from nimbus_tasks.backends.kv import Swap, Write
-from nimbus_tasks.backends.kv.chunks import pack, runs
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import RefusedError, StoreError
 from nimbus_tasks.model.records import BatchRecord
@@ -94,7 +93,7 @@ async def _read(
             keep(key, value)
         advance(len(some))
 
-    await in_slots(slots, runs(keys, store.limits.keys), read_some)
+    await in_parallel(slots, runs(keys, store.limits.keys), read_some)
 
 
 # --- writing ------------------------------------------------------------------------------------------
@@ -107,7 +106,7 @@ async def put_many(store: Store, writes: Iterable[Write], slots: int = SLOTS) ->
     async def put_some(some: Sequence[Write]) -> None:
         failed.update((await store.put(some)).failed)
 
-    await in_slots(slots, pack(writes, lambda write: write.size, store.limits), put_some)
+    await in_parallel(slots, pack(writes, lambda write: write.size, store.limits), put_some)
     return failed
 
 
@@ -138,7 +137,7 @@ async def swap_many(
             else:
                 refused[some[0].key] = str(error)
 
-    await in_slots(slots, pack(swaps, lambda swap: swap.size, limits), swap_some)
+    await in_parallel(slots, pack(swaps, lambda swap: swap.size, limits), swap_some)
     return swapped
 
 

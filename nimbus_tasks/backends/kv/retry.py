@@ -13,8 +13,7 @@ from msgspec import Struct
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from nimbus_tasks.backends.kv import Names, Store, Stored, Swap, Write, refusal
-from nimbus_tasks.backends.kv.wrapper import WrapperStore
+from nimbus_tasks.backends.kv import Names, Store, Stored, Swap, WrapperStore, Write, refusal
 from nimbus_tasks.model.errors import (
     RefusedError,
     StoreError,

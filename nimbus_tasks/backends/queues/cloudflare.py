@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from nimbus_tasks.backends.concurrency import runs
 from nimbus_tasks.backends.http import Http, Timeouts
-from nimbus_tasks.backends.kv.chunks import runs
 from nimbus_tasks.backends.kv.open import API_VARIABLE, CLOUDFLARE_API
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
 from nimbus_tasks.backends.kv.wire import encode, quote

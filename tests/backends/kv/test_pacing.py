@@ -10,7 +10,7 @@ import virtual_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_tasks.backends.concurrency import in_slots
+from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.backends.kv.pacing import LONGEST_WAIT, Pace, Pacing
 from nimbus_tasks.model.errors import RefusedError, StoreError, TooSlowError, TransientError
 
@@ -218,7 +218,7 @@ def test_whatever_happens_no_more_than_the_slots_are_under_way_and_all_end(
             assert world.running <= slots
             assert 1 <= world.pace.slots <= slots
 
-        await in_slots(20, outcomes, lambda each: one(*each))
+        await in_parallel(20, outcomes, lambda each: one(*each))
 
     world = story(tell, slots=slots, delay=delay, give_up_after=1000)
     assert world.most <= slots

@@ -12,7 +12,7 @@ from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from nimbus_tasks.backends.http import PASSING, wait_of
+from nimbus_tasks.backends.http import PASSING
 from nimbus_tasks.backends.kv.pacing import LONGEST_WAIT, Pace, Pacing
 from nimbus_tasks.model.errors import StoreError, TransientError, UnreachableError
 from nimbus_tasks.processing.optimise.errors import HaltError, PermanentError, TemporaryError
@@ -237,7 +237,7 @@ def key_hint() -> str:
 
 
 def _after(answer: Answer, error: TemporaryError) -> TemporaryError:
-    error.wait = wait_of(answer)
+    error.wait = answer.retry_after
     return error
 
 
