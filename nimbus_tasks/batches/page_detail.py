@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from nimbus_tasks.backends.kv.records import decode, read_values
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.model.issues import Issue
 from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import (
     BatchPage,
@@ -20,7 +21,6 @@ from nimbus_tasks.model.records import (
     QueueRecord,
 )
 from nimbus_tasks.model.suggest import closest
-from nimbus_tasks.model.verdict import Issue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

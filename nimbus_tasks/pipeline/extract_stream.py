@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.html.validate.paths import fault_of_path
+from nimbus_tasks.html.validate.rules import path_error
 from nimbus_tasks.pipeline.extract import NEVER, refuse_bad_rules, rules_digest
 from nimbus_tasks.pipeline.extract_files import Extracted, extract_html, map_file_of, too_large
 from nimbus_tasks.project import files, manifest
@@ -80,7 +80,7 @@ class _Look(Struct, frozen=True):
 
 
 def _look(path: str, html: bytes | None, known: SourceEntry | None, maps: Scan, site: _Site) -> _Look:
-    if fault := fault_of_path(path):
+    if fault := path_error(path):
         return _Look(path, b"", NEVER, Extracted(path, "", skipped=fault, failed=True))
     if reason := site.why_no_page(path):
         return _Look(path, b"", NEVER, Extracted(path, "", skipped=reason))
@@ -125,7 +125,7 @@ class _Site:
     def finds(self, path: str) -> bool:
         """Say whether the manifest may have it: `doit extract` keeps only what it finds there."""
         below = self._below(path)
-        if not below or fault_of_path(path):
+        if not below or path_error(path):
             return False
         hidden = any(folder.startswith(".") for folder in below.split("/")[:-1])
         return not hidden and self._wanted(below)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from nimbus_tasks.backends.http import Recorded
+    from nimbus_tasks.model.issues import Issue
     from nimbus_tasks.model.progress import Progress
-    from nimbus_tasks.model.verdict import Issue
     from nimbus_tasks.pipeline.extract import Extraction
     from nimbus_tasks.pipeline.reconcile import Reconciled
     from nimbus_tasks.pipeline.upload import Uploaded

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from nimbus_tasks.model.errors import SourceError
-from nimbus_tasks.model.verdict import Issue, Verdict
+from nimbus_tasks.model.issues import Issue, Verdict
 from nimbus_tasks.project import files, manifest
 from nimbus_tasks.project.manifest import PAGES, PageEntry, Pages
 from nimbus_tasks.project.scan import Odd, Scan, matcher, scan

@@ -21,8 +21,8 @@ from nimbus_tasks.html.validate import (
     validate_map,
 )
 from nimbus_tasks.model import records
+from nimbus_tasks.model.issues import name, pointer
 from nimbus_tasks.model.page_map import VOLATILE_FIELDS, content_digest
-from nimbus_tasks.model.verdict import name, pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,7 +142,7 @@ UNREADABLE = [
         (0, 0),
     ),
 ]
-TOO_DEEP = "nested deeper than 200 levels: a page map needs four, so mend what wrote it"
+TOO_DEEP = "nested deeper than 200 levels: a page map needs four, so fix what writes it"
 
 
 @pytest.mark.parametrize(("data", "message", "position"), UNREADABLE)
@@ -185,7 +185,7 @@ def test_huge_integers_are_numbers_like_any_other() -> None:
 
 def test_lone_surrogates_are_named_wherever_they_are() -> None:
     document = {"head": {"ti\udc00tle": 1, "fine": "\U0001f600"}, "list": ["a", "b\ud800"]}
-    half = "holds half of a character (a lone surrogate): write the whole character as UTF-8"
+    half = "holds a lone surrogate, half of a character: write the whole character as UTF-8"
     assert said(judge(document)) == [
         ("/head/ti\\udc00tle", f'the name of head["ti\\udc00tle"] {half}'),
         ("/list/1", f"list[1] {half}"),
@@ -194,7 +194,7 @@ def test_lone_surrogates_are_named_wherever_they_are() -> None:
 
 def test_what_only_the_first_reader_refuses_still_gives_an_issue() -> None:
     """No such bytes are known; should a new msgspec find some, they are an issue, not a page."""
-    assert syntax._reasons(b"{}", ValueError("new rule"))[0].message == "not valid JSON: new rule"
+    assert syntax.reasons(b"{}", ValueError("new rule"))[0].message == "not valid JSON: new rule"
 
 
 def test_members_written_twice_are_named() -> None:
@@ -270,7 +270,7 @@ FAULTS: list[tuple[Any, str, str]] = [
     (
         changed("rest_of_page_blocks", 0, to=[]),
         "/rest_of_page_blocks/0",
-        "rest_of_page_blocks[0] must be a block, so an object, not an array: mend it or leave it out",
+        "rest_of_page_blocks[0] must be a block, so an object, not an array: fix it or leave it out",
     ),
     (
         changed("rest_of_page_blocks", 0, "id"),
@@ -376,15 +376,15 @@ def test_all_faults_of_a_page_are_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("path", "fault"),
     [
-        ("../x.html", "climbs with ..: write it from the project root, without leaving it"),
-        ("dist/../../x.html", "climbs with ..: write it from the project root, without leaving it"),
+        ("../x.html", "leaves its folder with ..: write it from the project root"),
+        ("dist/../../x.html", "leaves its folder with ..: write it from the project root"),
         ("/etc/passwd", "is absolute: write it from the project root, such as dist/about.html"),
         ("C:/site/x.html", "is absolute: write it from the project root, such as dist/about.html"),
         ("c:x.html", "is absolute: write it from the project root, such as dist/about.html"),
-        ("dist\\x.html", "has a backslash in it: separate folders with /"),
-        ("./x.html", "has a . in it that names no folder: leave that out"),
-        ("dist//x.html", "has a / too many: between two names there is one"),
-        ("dist/", "has a / too many: between two names there is one"),
+        ("dist\\x.html", "contains a backslash: separate folders with /"),
+        ("./x.html", "contains a . folder: leave it out"),
+        ("dist//x.html", "contains an empty folder name: write one / between two names"),
+        ("dist/", "contains an empty folder name: write one / between two names"),
     ],
 )
 def test_a_path_stays_in_the_project_and_has_one_form(path: str, fault: str) -> None:
@@ -397,7 +397,7 @@ def test_a_path_stays_in_the_project_and_has_one_form(path: str, fault: str) -> 
 def test_a_path_has_no_control_characters_and_the_message_has_none_either(control: str) -> None:
     ((where, message),) = said(judge(changed("path", to=f"dist/a{control}.html")))
     assert where == "/path"
-    assert message.endswith("has a control character in it: rename the page")
+    assert message.endswith("contains a control character: rename the page")
     assert message.isprintable()
 
 
@@ -460,7 +460,7 @@ def test_a_page_lists_its_first_hundred_issues_and_counts_the_rest() -> None:
     document = changed("selector_map", to={f"x{i:03}": "p" for i in range(150)})
     verdict = judge({**document, "above_fold_blocks": [{}] * 40})
     assert len(verdict.issues) == 101
-    assert verdict.issues[-1].message == "22 more issues are not listed: mend these first, then look again"
+    assert verdict.issues[-1].message == "22 more issues are not listed: fix these first, then run it again"
     assert verdict.issues[-1].severity == "error"
 
 
@@ -529,7 +529,7 @@ def test_two_maps_of_one_page_are_an_error_of_both() -> None:
 
 def test_two_paths_that_meet_in_one_page_id_are_an_error_of_both() -> None:
     page_id = "page_0123456789ab"
-    meet = "meet in one page id, page_0123456789ab: rename one of the pages"
+    meet = "have the same page id, page_0123456789ab: rename one of the pages"
     verdicts = [verdict_of("a.json", "dist/x.html", page_id), verdict_of("b.json", "dist/y.html", page_id)]
     assert [issue.message for issue in cross_check(verdicts)] == [
         f"dist/x.html (a.json) and dist/y.html (b.json) {meet}",
@@ -627,7 +627,7 @@ def _places(value: Any) -> Any:
 @given(pages())
 def test_any_good_page_is_valid_on_both_ways(page: dict[str, Any]) -> None:
     assert judge(page).valid
-    assert list(rules.faults(page)) == []
+    assert list(rules.errors(page)) == []
 
 
 @given(bad_pages())
@@ -636,9 +636,9 @@ def test_the_fast_way_and_the_thorough_way_agree(page: dict[str, Any]) -> None:
         document = syntax.read(json.dumps(page).encode())
     except syntax.UnreadableError:
         return
-    shaped = rules._shaped(document)
+    shaped = rules.as_page(document)
     sound = shaped is not None and rules.is_sound(shaped)
-    assert sound == (list(rules.faults(document)) == [])
+    assert sound == (list(rules.errors(document)) == [])
     assert judge(page).valid == sound
     assert bool(judge(page).digest) == sound
 

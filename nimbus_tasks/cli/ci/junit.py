@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from nimbus_tasks.model.verdict import Issue
+    from nimbus_tasks.model.issues import Issue
     from nimbus_tasks.publishing.outcome import PageResult
 
 #: What no XML 1.0 document may hold, however it is written.

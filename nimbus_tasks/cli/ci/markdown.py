@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from nimbus_tasks.batches.report.html import figures
-from nimbus_tasks.model.verdict import printable
+from nimbus_tasks.model.issues import printable
 from nimbus_tasks.project.settings import SUMMARY_REPORT
 
 if TYPE_CHECKING:

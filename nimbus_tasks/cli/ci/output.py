@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.cli.ci.runner import Runner
     from nimbus_tasks.cli.console import Console
-    from nimbus_tasks.model.verdict import Issue
+    from nimbus_tasks.model.issues import Issue
     from nimbus_tasks.publishing.outcome import Summary
 
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from nimbus_tasks.model.verdict import Severity, printable
+from nimbus_tasks.model.issues import Severity, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from nimbus_tasks.model.verdict import Issue
+    from nimbus_tasks.model.issues import Issue
     from nimbus_tasks.publishing.outcome import PageResult
 
 Check = Literal["invalid-page", "page-warning", "unreadable-page", "failed-upload"]

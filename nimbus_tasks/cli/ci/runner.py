@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.cli.ci.markdown import Section
     from nimbus_tasks.cli.ci.problems import Problem
     from nimbus_tasks.cli.console import Console
-    from nimbus_tasks.model.verdict import Issue
+    from nimbus_tasks.model.issues import Issue
     from nimbus_tasks.publishing.outcome import PageResult
 
 #: Where a checkout is, in GitHub Actions and in GitLab CI.

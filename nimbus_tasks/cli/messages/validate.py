@@ -10,7 +10,7 @@ from nimbus_tasks.project.settings import VALIDATION_REPORT
 
 if TYPE_CHECKING:
     from nimbus_tasks.cli.console import Console
-    from nimbus_tasks.model.verdict import Issue
+    from nimbus_tasks.model.issues import Issue
     from nimbus_tasks.pipeline.validate import ValidationReport
 
 

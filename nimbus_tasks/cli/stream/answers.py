@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from nimbus_tasks.html.validate.paths import fault_of_path
+from nimbus_tasks.html.validate.rules import path_error
 from nimbus_tasks.model import records
 from nimbus_tasks.pipeline.summary import invalid_results
 from nimbus_tasks.publishing.outcome import ResultName
@@ -54,7 +54,7 @@ def answers(
     results = {result.page_id: result for result in outcome.pages}
     planned = {each.page.page_id: each.reason for each in plan.sends}
     for each in extracted:
-        if fault := fault_of_path(each.path):
+        if fault := path_error(each.path):
             yield Answer(each.path, "invalid", fault)
             continue
         if each.failed or not each.map_file:

@@ -1,73 +1,74 @@
-"""Map file -> verdict: the page's ids and digest, or everything that is wrong with it, at once.
+"""Validate a map file: bytes in; the page's id and digest out, or everything that is wrong with it, at once.
 
-    bytes --syntax--> document --rules--> findings --> verdict          many verdicts --between--> issues
+In the order of the work: `syntax.py` (bytes to document), `rules.py` (errors and warnings of one page), then
+`cross_check` here (pages against each other).
 
-Nearly every page of a site is sound, so a page is first asked one cheap question ("is anything wrong?",
-answered in C and with sets); only one that fails is walked value by value, to say what, where and what to do.
-Nothing here raises for any bytes, except `extraction_of` for bytes that were never found valid.
+Nearly every page of a site is sound, so one cheap check comes first; only a page that fails it is walked value by
+value, to say what is wrong, where, and what to do.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 from msgspec import Raw
 
 from nimbus_tasks.html.validate import rules, syntax
-from nimbus_tasks.html.validate.between import cross_check
-from nimbus_tasks.html.validate.paths import fault_of_path
+from nimbus_tasks.html.validate.rules import path_error
 from nimbus_tasks.model import records
+from nimbus_tasks.model.issues import Finding, Issue, Verdict, printable
 from nimbus_tasks.model.page_map import content_digest
-from nimbus_tasks.model.verdict import Finding, Issue, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Issue", "Verdict", "cross_check", "extraction_of", "validate_map"]
+__all__ = ["Issue", "Verdict", "cross_check", "extraction_of", "path_error", "validate_map"]
 
-#: A generator gone wrong breaks every block of a page. Its author needs some of those, not ten thousand.
+#: A broken generator breaks every block of a page. Some of the issues are enough to fix it.
 MAX_ISSUES = 100
 
-#: KV's limits, in bytes. Metadata is made of two ids and a time, never of the page: it cannot reach 1,024.
+#: KV's limits in bytes. Metadata (1,024) cannot reach its own: it holds two ids and a time.
 MAX_KEY = 512
 MAX_VALUE = 25 * 1024 * 1024
 
-#: No page record has more bytes around its extraction, its project id and its path than this.
+#: No page record has more bytes than this around its extraction, project id and path.
 _ENVELOPE = 1024
 
-#: How a map without white space begins. Writers of JSON are consistent, and a look at every byte would take as
-#: long as removing white space that is not there.
+#: How a map without white space begins. JSON writers are consistent, and searching every byte would take as long as
+#: removing white space.
 _COMPACT = re.compile(rb'\{"[^"\\]*":[^\s]')
+
+#: How many other files an error names. A folder copied by mistake must not give a megabyte of report.
+_MAX_NAMED = 3
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 
 
 def validate_map(file: str, data: bytes, project_id: str) -> Verdict:
-    """Judge one map file. The page id is empty where its path is unusable, the digest where it is invalid."""
+    """Validate one map file. Never raises, whatever the bytes.
+
+    The verdict has no page id where the path is invalid, and no digest where anything is.
+    """
     try:
         document = syntax.read(data)
     except syntax.UnreadableError as unreadable:
         return Verdict(file, "", "", "", len(data), _issues(file, unreadable.findings))
     path = rules.path_of(document)
-    page_id = "" if fault_of_path(path) else records.page_id(project_id, path)
+    page_id = "" if path_error(path) else records.page_id(project_id, path)
     size = _record_size(document, data, project_id)
-    findings = [*syntax.repeated(data, document), *rules.findings(document), *_limits(size, project_id)]
-    issues = _issues(file, findings)
-    digest = (
-        ""
-        if any(issue.severity == "error" for issue in issues)
-        else content_digest(cast("dict[str, object]", document))
-    )
-    return Verdict(file, path, page_id, digest, size, issues)
+    findings = [*syntax.duplicate_members(data, document), *rules.findings(document), *_limits(size, project_id)]
+    valid = all(finding.severity != "error" for finding in findings)
+    digest = content_digest(cast("dict[str, object]", document)) if valid else ""
+    return Verdict(file, path, page_id, digest, size, _issues(file, findings))
 
 
 def extraction_of(data: bytes) -> Raw:
-    """Return the `extraction` of a valid map's page record: the map without `path`, and without white space.
+    """Return the `extraction` of a valid map's page record: the map without `path` and without white space.
 
-    The members stay bytes throughout: unknown fields travel along as they were written, and a page that is
-    sent costs two passes in C.
+    Members stay bytes, so unknown fields are stored as they were written, and a page costs two passes in C.
     """
     members = _members.decode(data)
     del members["path"]
@@ -78,11 +79,11 @@ def extraction_of(data: bytes) -> Raw:
 
 
 def _record_size(document: object, data: bytes, project_id: str) -> int:
-    """Return an upper bound of the page record's bytes; a closer one where it matters."""
+    """Return an upper bound of the page record's bytes; a closer one where the file is near the limit."""
     around = _ENVELOPE + len(project_id.encode())
     if len(data) + around <= MAX_VALUE or not isinstance(document, dict):
         return len(data) + around
-    # The file holds the path too, so a file that fits proves that its record does; an indented one may yet.
+    # An indented file may be too large although its record is not.
     return len(msgspec.json.format(msgspec.json.encode(document), indent=-1)) + around
 
 
@@ -90,7 +91,7 @@ def _limits(size: int, project_id: str) -> Iterator[Finding]:
     if size > MAX_VALUE:
         advice = "split the page, or leave part of it out with data-nimbus-ignore"
         yield Finding((), f"the page record would take {size:,} bytes, KV takes {MAX_VALUE:,}: {advice}")
-    key = records.status_key(project_id, "page_" + "0" * 12)  # the longest of a page's keys, whatever its id
+    key = records.status_key(project_id, "page_" + "0" * 12)  # the longest key of a page
     if len(key.encode()) > MAX_KEY:
         taken = f"{len(key.encode()):,} bytes, KV takes {MAX_KEY}"
         yield Finding((), f"the page's keys would take {taken}: use a shorter project id")
@@ -101,6 +102,37 @@ def _issues(file: str, findings: Iterable[Finding]) -> tuple[Issue, ...]:
     ordered = sorted(findings, key=lambda finding: finding.severity)  # "error" < "warning"
     issues = [finding.of(file) for finding in ordered[:MAX_ISSUES]]
     if more := len(ordered[MAX_ISSUES:]):
-        message = f"{more:,} more issues are not listed: mend these first, then look again"
+        message = f"{more:,} more issues are not listed: fix these first, then run it again"
         issues.append(Issue(file, "", message, ordered[MAX_ISSUES].severity))
     return tuple(issues)
+
+
+def cross_check(verdicts: Iterable[Verdict]) -> list[Issue]:
+    """Return an error for each file that shares its page id with another; none of them may be sent.
+
+    Invalid maps count too: which of two files is the right one is for the user to decide.
+    """
+    by_page: dict[str, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        if verdict.page_id:
+            by_page[verdict.page_id].append(verdict)
+    conflicts = (verdicts for verdicts in by_page.values() if len(verdicts) > 1)
+    return [_conflict(verdict, conflict) for conflict in conflicts for verdict in conflict]
+
+
+def _conflict(verdict: Verdict, conflict: list[Verdict]) -> Issue:
+    others = [other for other in conflict[: _MAX_NAMED + 1] if other is not verdict][:_MAX_NAMED]
+    more = len(conflict) - 1 - len(others)
+    if all(other.source_path == verdict.source_path for other in conflict):
+        named = _listed([printable(each.file) for each in (verdict, *others)], more)
+        message = f"{named} describe the same page, {printable(verdict.source_path)}: keep one of them"
+    else:
+        named = _listed([f"{printable(e.source_path)} ({printable(e.file)})" for e in (verdict, *others)], more)
+        message = f"{named} have the same page id, {verdict.page_id}: rename one of the pages"
+    return Issue(verdict.file, "/path", message)
+
+
+def _listed(names: list[str], more: int) -> str:
+    if more:
+        return f"{', '.join(names)} and {more:,} more"
+    return f"{', '.join(names[:-1])} and {names[-1]}"

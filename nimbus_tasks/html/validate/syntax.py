@@ -1,8 +1,7 @@
-"""Bytes -> JSON document, or the reasons why they are none.
+"""From bytes to a JSON document, or the reasons why they are not one.
 
-msgspec reads; it is fast but says little of where and why it stopped. Only then the standard library reads
-again: it knows lines and columns, and takes what msgspec refuses (NaN, lone surrogates), so that those can be
-found and named too.
+msgspec is fast but says little about errors. Where it fails, the standard library reads again: it knows lines and
+columns, and accepts what msgspec refuses (NaN, lone surrogates), so that the value can be named.
 """
 
 from __future__ import annotations
@@ -15,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nimbus_tasks.model.verdict import Finding, Where, name
+from nimbus_tasks.model.issues import Finding, Where, name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: A page map is four levels deep. Far beyond that, whether a reader copes depends on how much stack it has
-#: left, and a page must not be valid here and fail at the next stage.
+#: A page map is four levels deep. Whether a parser can read hundreds depends on its stack, and a page must not be
+#: valid here and fail in the next stage.
 MAX_DEPTH = 200
 
-#: Python reads no longer integer (a guard against quadratic conversion), and neither does msgspec.
+#: Python and msgspec refuse longer integers, whose conversion takes quadratic time.
 _MAX_DIGITS = 4300
 
 _decode = msgspec.json.Decoder().decode
 
 
 class UnreadableError(Exception):
-    """The bytes are no JSON document. Never leaves `validate`."""
+    """The bytes are not a JSON document."""
 
     def __init__(self, findings: list[Finding]) -> None:
         super().__init__(findings)
@@ -45,18 +44,18 @@ def read(data: bytes) -> object:
     except RecursionError:
         raise UnreadableError([_TOO_DEEP]) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableError(_reasons(data, error)) from None
+        raise UnreadableError(reasons(data, error)) from None
     if _may_be_deep(data, document) and _is_deep(document):
         raise UnreadableError([_TOO_DEEP])
     return document
 
 
-def repeated(data: bytes, document: object) -> list[Finding]:
-    r"""Name members that an object has twice: readers of JSON disagree on which of the two counts.
+def duplicate_members(data: bytes, document: object) -> list[Finding]:
+    r"""Return an error for each member that an object has twice: JSON parsers disagree on which one counts.
 
-    The parser kept one of them, so that the document, written again, is shorter and has fewer quotes; a quote
-    inside a text is written as one both times, unless the file says `\u0022`. That much can be asked of every
-    page, to name the members costs more.
+    The parser kept one of them, so the document, encoded again, is shorter and has fewer quotes (a quote inside a
+    string is one quote in both, unless the file writes `\u0022`). This cheap test runs on every page; finding the
+    members costs more.
     """
     again = msgspec.json.encode(document)
     if len(again) == len(data) or again.count(b'"') == data.count(b'"'):
@@ -64,17 +63,18 @@ def repeated(data: bytes, document: object) -> list[Finding]:
     return [
         Finding((*where, member), f"{name((*where, member))} is written more than once: keep one of them")
         for where, value in _walk(json.loads(data, object_pairs_hook=_object))
-        if isinstance(value, _Repeating)
-        for member in value.repeated
+        if isinstance(value, _WithDuplicates)
+        for member in value.duplicates
     ]
 
 
 # --- why it cannot be read ----------------------------------------------------------------------------
 
-_TOO_DEEP = Finding((), f"nested deeper than {MAX_DEPTH} levels: a page map needs four, so mend what wrote it")
+_TOO_DEEP = Finding((), f"nested deeper than {MAX_DEPTH} levels: a page map needs four, so fix what writes it")
 
 
-def _reasons(data: bytes, error: Exception) -> list[Finding]:
+def reasons(data: bytes, error: Exception) -> list[Finding]:
+    """Return why these bytes, which msgspec refused with this error, are not a JSON document."""
     if encoding := _foreign_encoding(data):
         return [Finding((), f"the file {encoding}: save it as UTF-8 without a byte order mark")]
     try:
@@ -92,7 +92,7 @@ def _reasons(data: bytes, error: Exception) -> list[Finding]:
         return [Finding((), message, line=bad.lineno, column=bad.colno)]
     except RecursionError:
         return [_TOO_DEEP]
-    return list(_unspeakable(document)) or [Finding((), f"not valid JSON: {error}")]
+    return list(_not_encodable(document)) or [Finding((), f"not valid JSON: {error}")]
 
 
 def _foreign_encoding(data: bytes) -> str:
@@ -105,7 +105,7 @@ def _foreign_encoding(data: bytes) -> str:
 
 
 def _position(before: str) -> tuple[int, int]:
-    """Return line and column, from 1 and in characters, of what comes after a text."""
+    """Return the line and column after a text, from 1 and in characters."""
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
@@ -113,19 +113,19 @@ def _integer(digits: str) -> float:
     return int(digits) if len(digits.lstrip("-")) <= _MAX_DIGITS else math.inf
 
 
-def _unspeakable(document: object) -> Iterator[Finding]:
-    """Yield what the standard library reads although JSON or UTF-8 cannot say it."""
+def _not_encodable(document: object) -> Iterator[Finding]:
+    """Yield the values that the standard library reads although JSON or UTF-8 cannot hold them."""
     for where, value in _walk(document):
         if isinstance(value, float) and not math.isfinite(value):
             yield Finding(where, f"{name(where)} is not a number that JSON can hold: leave it out")
         if isinstance(value, str) and not _encodable(value):
-            yield Finding(where, f"{name(where)} holds {_HALF}")
+            yield Finding(where, f"{name(where)} holds {_SURROGATE}")
         if isinstance(value, dict):
-            halves = [(*where, key) for key in value if not _encodable(key)]
-            yield from (Finding(member, f"the name of {name(member)} holds {_HALF}") for member in halves)
+            names = [(*where, key) for key in value if not _encodable(key)]
+            yield from (Finding(member, f"the name of {name(member)} holds {_SURROGATE}") for member in names)
 
 
-_HALF = "half of a character (a lone surrogate): write the whole character as UTF-8"
+_SURROGATE = "a lone surrogate, half of a character: write the whole character as UTF-8"
 
 
 def _encodable(text: str) -> bool:
@@ -140,19 +140,19 @@ def _encodable(text: str) -> bool:
 
 
 def _walk(document: object) -> Iterator[tuple[Where, Any]]:
-    """Yield every value in document order with the way to it. A list, not recursion: depth costs no stack."""
-    waiting: list[tuple[Where, Any]] = [((), document)]
-    while waiting:
-        where, value = waiting.pop()
+    """Yield every value in document order with its path. A list in place of recursion: depth takes no stack."""
+    pending: list[tuple[Where, Any]] = [((), document)]
+    while pending:
+        where, value = pending.pop()
         yield where, value
         if isinstance(value, dict):
-            waiting += [((*where, key), value[key]) for key in reversed(value)]
+            pending += [((*where, key), value[key]) for key in reversed(value)]
         elif isinstance(value, list):
-            waiting += [((*where, i), value[i]) for i in reversed(range(len(value)))]
+            pending += [((*where, i), value[i]) for i in reversed(range(len(value)))]
 
 
 def _may_be_deep(data: bytes, document: object) -> bool:
-    """Tell cheaply of nearly every page that it is not: beside its blocks it has too few brackets."""
+    """Return False for nearly every page, cheaply: without its blocks it has too few brackets."""
     arrays = [value for value in document.values() if isinstance(value, list)] if isinstance(document, dict) else []
     blocks = sum(list(map(type, array)).count(dict) for array in arrays)
     return data.count(b"{") + data.count(b"[") - blocks > MAX_DEPTH - 1
@@ -173,16 +173,16 @@ def _is_deep(document: object) -> bool:
     return True
 
 
-class _Repeating(dict[str, Any]):
-    """An object of which a parser silently drops members."""
+class _WithDuplicates(dict[str, Any]):
+    """An object that has members more than once."""
 
-    repeated: tuple[str, ...]
+    duplicates: tuple[str, ...]
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     counts = Counter(member for member, _ in members)
     if len(counts) == len(members):
         return dict(members)
-    made = _Repeating(members)
-    made.repeated = tuple(member for member, count in counts.items() if count > 1)
+    made = _WithDuplicates(members)
+    made.duplicates = tuple(member for member, count in counts.items() if count > 1)
     return made

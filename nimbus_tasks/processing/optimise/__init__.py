@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec import UNSET, Struct
 
-from nimbus_tasks.html.validate.advice import MAX_DESCRIPTION
+from nimbus_tasks.html.validate.rules import MAX_DESCRIPTION
 from nimbus_tasks.model.changes import DESCRIPTION, HEADINGS, TITLE, Change
 from nimbus_tasks.model.page_map import Block
 

@@ -7,7 +7,7 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from nimbus_tasks.cli.ci.problems import Check, Problem
-from nimbus_tasks.model.verdict import Issue, Severity
+from nimbus_tasks.model.issues import Issue, Severity
 from nimbus_tasks.publishing.outcome import PageResult, ResultName
 
 #: Whatever a path or a page may hold, and what means something to who reads the reports.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_tasks.cli.ci.junit import junit
-from nimbus_tasks.model.verdict import Issue
+from nimbus_tasks.model.issues import Issue
 from nimbus_tasks.publishing.outcome import PageResult
 
 #: Elements and their attributes, as Jenkins' schema (junit-10.xsd of its xUnit plugin) has them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nimbus_tasks.cli.ci.problems import Problem, of_failures, of_issues
-from nimbus_tasks.model.verdict import Issue
+from nimbus_tasks.model.issues import Issue
 from nimbus_tasks.publishing.outcome import PageResult
 
 MAP = ".nimbus/maps/dist/a.html.json"

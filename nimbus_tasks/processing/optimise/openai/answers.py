@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from nimbus_tasks.html.extract.text import collapse
-from nimbus_tasks.html.validate.advice import MAX_DESCRIPTION, MAX_TITLE
+from nimbus_tasks.html.validate.rules import MAX_DESCRIPTION, MAX_TITLE
 from nimbus_tasks.processing.optimise import MAX_ALT
 
 if TYPE_CHECKING:
