@@ -1,6 +1,6 @@
-"""`python -m benchmarks [--quick] [--json FILE] [NAME...]`: measure, and print a Markdown table.
+"""`python -m benchmarks [--quick] [--json FILE] [NAME...]`: run benchmarks, and print their results as Markdown tables.
 
-Without names, everything. Progress goes to standard error, the table to standard output.
+Without names, all of them. Tables go to standard output, progress to standard error.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from benchmarks.timing import Row, Size, as_json, machine, markdown, say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: In the order of a page's way. Each has BENCHMARKS: name -> function that yields rows.
+#: In the order of the pipeline. Each has BENCHMARKS: name -> function that yields rows.
 MODULES = ("extract", "pipeline", "watch", "edge", "faults", "following", "processing", "kills", "applying")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the benchmarks that are asked for. A target that is missed is a word in the table, not a failure."""
+    """Run the benchmarks that are asked for. A target that is not met is noted in the table; it is not a failure."""
     benchmarks = _benchmarks()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(benchmarks)} (all)")
-    parser.add_argument("--quick", action="store_true", help="fewer runs of smaller sites, in minutes")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(benchmarks)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="fewer runs of smaller sites")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every measurement to FILE")
     asked = parser.parse_args(arguments)
     if unknown := sorted(set(asked.names) - set(benchmarks)):
-        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(benchmarks)}")
+        parser.error(f"unknown benchmark: {', '.join(unknown)}. Choose from: {', '.join(benchmarks)}")
     where = machine()
-    rows: list[Row] = []
+    results: dict[str, list[Row]] = {}
     try:
         for name in asked.names or benchmarks:
             for row in benchmarks[name](Size(quick=asked.quick)):
-                rows.append(row)
+                results.setdefault(name, []).append(row)
                 said = "" if row.ratio is None else f", ratio {row.ratio:.2f}"
                 say(f"  {row.what}: {row.ours}{said}")
     except KeyboardInterrupt:
-        say("Interrupted; what was measured so far:")
-    print(markdown(where, rows))
+        say("Interrupted. Results so far:")
+    print(markdown(where, results))
     if asked.json:
-        asked.json.write_bytes(as_json(where, rows))
+        asked.json.write_bytes(as_json(where, results))
     return 0
 
 

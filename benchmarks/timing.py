@@ -1,7 +1,7 @@
-"""Running things in turn, medians, and the table of what came out.
+"""Run contenders in turn, take medians, and print the tables.
 
 A benchmark is a function that yields rows: `def name(size: Size) -> Iterator[Row]`, listed in its module's
-`BENCHMARKS`. Contenders run in turn (A B A B ...), so that a noisy minute of the machine hits all of them.
+`BENCHMARKS`. Contenders run in turn (A B A B ...), so that a slow minute of the machine affects all of them.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-#: Settings of the shell that would change what is measured.
+#: Prefixes of environment variables that would change the measurement.
 _FOREIGN = ("NIMBUS_", "CLOUDFLARE_", "KV_NAMESPACE_ID", "GITHUB_STEP_SUMMARY", "DOIT_", "PYTHON", "COVERAGE_")
 
 
 class Size(Struct, frozen=True):
-    """How thorough to be. `quick`: a few runs of the smaller sizes, to see that nothing is badly off."""
+    """How thorough to measure. `quick`: few runs of the smaller sizes."""
 
     quick: bool = False
 
     def runs(self, many: int) -> int:
-        """Return how often to run what runs `many` times in full."""
+        """Return the number of runs for a benchmark that takes `many` in full."""
         return max(3, many // 3) if self.quick else many
 
 
 class Figure(Struct, frozen=True):
-    """Some measurements of one thing, all in `unit`."""
+    """Measurements of one quantity, all in `unit`."""
 
     unit: str
     values: tuple[float, ...]
@@ -47,12 +47,12 @@ class Figure(Struct, frozen=True):
         return statistics.median(self.values)
 
     def percentile(self, percent: float) -> float:
-        """Return the value that so many percent of the measurements do not exceed (nearest rank)."""
+        """Return the percentile by nearest rank."""
         ranked = sorted(self.values)
         return ranked[max(0, -(-len(ranked) * percent // 100).__int__() - 1)]
 
     def per_second(self, things: float, unit: str = "pages/s") -> Figure:
-        """Turn seconds for so many things into things a second."""
+        """Convert seconds for `things` into things a second."""
         return Figure(unit, tuple(things / value for value in self.values))
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ class Figure(Struct, frozen=True):
 
 
 class Counts(Struct, frozen=True):
-    """How often things happened that never should."""
+    """How often things happened that must never happen."""
 
     counts: dict[str, int]
 
@@ -72,14 +72,13 @@ class Counts(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """One line of the table.
+    """A row of the table.
 
-    what: what was measured, sizes included.
-    ours: the pipeline.
-    beside: the peer or the floor, measured in turn with ours; None where nothing compares.
-    ratio: of medians, the way the target is worded; None where there is nothing to divide.
-    target: in words; empty where the row is for information.
-    reached: None where there is no target.
+    what: what is measured, with sizes.
+    ours: Nimbus Tasks.
+    beside: the peer or the floor, measured in turn with ours.
+    ratio: ratio of the medians, in the direction of the target.
+    target: as text; empty for a row without a target, where `reached` is None.
     """
 
     what: str
@@ -92,21 +91,21 @@ class Row(Struct, frozen=True):
 
 
 def against(what: str, ours: Figure, beside: Figure, beside_what: str, at_most: float | None = None) -> Row:
-    """Return the row of something that should take at most so many times as much as something else."""
+    """Return a row for a quantity that should be at most `at_most` times its peer's."""
     ratio = ours.median / beside.median
     target = "" if at_most is None else f"at most {at_most:g} x"
     return Row(what, ours, beside, beside_what, ratio, target, None if at_most is None else ratio <= at_most)
 
 
 def faster(what: str, ours: Figure, beside: Figure, beside_what: str, at_least: float | None = None) -> Row:
-    """Return the row of something that should be at least so many times as fast as something else."""
+    """Return a row for a duration: the peer should take at least `at_least` times as long."""
     ratio = beside.median / ours.median
     target = "" if at_least is None else f"at least {at_least:g} x faster"
     return Row(what, ours, beside, beside_what, ratio, target, None if at_least is None else ratio >= at_least)
 
 
 def higher(what: str, ours: Figure, beside: Figure, beside_what: str, at_least: float | None = None) -> Row:
-    """Return the row of something of which there should be at least so many times as much as of something else."""
+    """Return a row for a quantity that should be at least `at_least` times its peer's."""
     ratio = ours.median / beside.median
     target = "" if at_least is None else f"at least {at_least:g} x"
     return Row(what, ours, beside, beside_what, ratio, target, None if at_least is None else ratio >= at_least)
@@ -120,7 +119,7 @@ def within(
     at_most: float | None = None,
     below: float | None = None,
 ) -> Row:
-    """Return the row of something with an absolute target."""
+    """Return a row with an absolute target."""
     if at_least is not None:
         return Row(what, ours, target=f"at least {at_least:,g} {ours.unit}", reached=ours.median >= at_least)
     if at_most is not None:
@@ -131,7 +130,7 @@ def within(
 
 
 def never(what: str, counts: Mapping[str, int]) -> Row:
-    """Return the row of things that must not happen at all."""
+    """Return a row for things that must never happen."""
     none = Counts(dict.fromkeys(counts, 0))
     return Row(what, Counts(dict(counts)), target=str(none), reached=not any(counts.values()))
 
@@ -140,9 +139,9 @@ def never(what: str, counts: Mapping[str, int]) -> Row:
 
 
 def in_turn(contenders: Mapping[str, Callable[[], float]], runs: int, warm_ups: int = 1) -> dict[str, Figure]:
-    """Let each contender measure itself `runs` times, all of them in turn, and return seconds by name.
+    """Run the contenders in turn, `runs` times each, and return seconds by name.
 
-    A contender returns its own seconds, so that what it prepares and checks is not part of them.
+    A contender returns its own seconds, which leave out its preparation and checks.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(-warm_ups, runs):
@@ -154,7 +153,7 @@ def in_turn(contenders: Mapping[str, Callable[[], float]], runs: int, warm_ups: 
 
 
 class Ended(NamedTuple):
-    """A process that ended well."""
+    """A process that succeeded."""
 
     seconds: float
     peak_mb: float
@@ -162,15 +161,15 @@ class Ended(NamedTuple):
 
 
 def run(command: Sequence[str], folder: Path, settings: Mapping[str, str] | None = None) -> Ended:
-    """Run a process to its end, and return its wall-clock time and peak resident memory.
+    """Run a process, and return its wall-clock time and peak resident memory.
 
-    settings: variables of the environment that it has besides.
+    The peak is that of the largest process: the command or a child it waited for. Linux counts the parent's size at the
+    fork too, so a benchmark must stay small itself.
 
-    The peak is that of its largest process: its own, or that of a child that it waited for. (Linux counts the
-    parent's size at the fork too, so a benchmark must stay small itself.)
+    settings: additional environment variables.
 
     Raises:
-        SystemExit: it failed; a figure of something that does not work is none.
+        SystemExit: the process failed.
     """
     started = time.perf_counter()
     with subprocess.Popen(
@@ -187,7 +186,7 @@ def run(command: Sequence[str], folder: Path, settings: Mapping[str, str] | None
 
 
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment for what is measured: this one without settings of our own but these."""
+    """Return this environment without variables of our own, plus `settings`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     return {**kept, "NO_COLOR": "1", **(settings or {})}
 
@@ -197,7 +196,7 @@ def doit(*arguments: str) -> list[str]:
 
 
 def say(text: str) -> None:
-    """Tell what is going on, beside the table on standard output."""
+    """Print progress to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -205,7 +204,7 @@ def say(text: str) -> None:
 
 
 class Machine(Struct, frozen=True):
-    """Where and when it was measured. `load`: runnable processes just before, a warning where there are many."""
+    """Where and when the measurement ran. `load`: the load average at its start."""
 
     date: str
     cpu: str
@@ -227,26 +226,31 @@ def machine() -> Machine:
     )
 
 
-def markdown(where: Machine, rows: Sequence[Row]) -> str:
-    """Return the table as README shows it."""
+def markdown(where: Machine, results: Mapping[str, Sequence[Row]]) -> str:
+    """Return a table for each benchmark, in the form of docs/benchmarks.md."""
     lines = [
-        f"{where.date}, {where.cpu}, {where.cores} cores, {where.python}, {where.system}, load {where.load} "
-        "at the start. Medians (least to most).",
-        "",
-        "| what | ours | beside | ratio | target | reached |",
-        "|---|---|---|---|---|---|",
+        f"{where.date}, load {where.load}: {where.cpu}, {where.cores} cores, {where.python}, {where.system}.",
+        "Medians (minimum to maximum).",
     ]
-    for row in rows:
-        beside = f"{row.beside_what}: {row.beside}" if row.beside else ""
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        reached = {True: "yes", False: "**no**", None: ""}[row.reached]
-        lines.append(f"| {row.what} | {row.ours} | {beside} | {ratio} | {row.target} | {reached} |")
+    for name, rows in results.items():
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            "| measurement | result | compared with | ratio | target |",
+            "|---|---|---|---|---|",
+        ]
+        for row in rows:
+            beside = f"{row.beside_what}: {row.beside}" if row.beside else ""
+            ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+            met = {True: ": met", False: ": **not met**", None: ""}[row.reached]
+            lines.append(f"| {row.what} | {row.ours} | {beside} | {ratio} | {row.target}{met} |")
     return "\n".join(lines) + "\n"
 
 
-def as_json(where: Machine, rows: Sequence[Row]) -> bytes:
-    """Return the same as JSON, with every measurement."""
-    return msgspec.json.format(msgspec.json.encode({"machine": where, "rows": rows}), indent=2) + b"\n"
+def as_json(where: Machine, results: Mapping[str, Sequence[Row]]) -> bytes:
+    """Return every measurement as JSON."""
+    return msgspec.json.format(msgspec.json.encode({"machine": where, "benchmarks": results}), indent=2) + b"\n"
 
 
 def _number(value: float) -> str:
