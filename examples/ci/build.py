@@ -1,4 +1,4 @@
-"""The site generator: each page of pages/ between top.html and bottom.html, in dist/. A runner has no dist/ yet."""
+"""The site generator: put each page of pages/ between top.html and bottom.html, in dist/."""
 
 from pathlib import Path
 

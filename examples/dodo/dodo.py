@@ -1,11 +1,11 @@
-"""A dodo.py with tasks of its own, and the tasks of Nimbus Tasks beside them."""
+"""A dodo.py with its own tasks next to those of Nimbus Tasks."""
 
 from pathlib import Path
 
 import nimbus_tasks
 from nimbus_tasks import *
 
-# Theirs first, so that the backend (two doit processes may share it) and the reporter (--json) stay.
+# Keep their backend (two doit processes may share it) and reporter (for --json).
 DOIT_CONFIG = {**DOIT_CONFIG, "default_tasks": ["site"]}
 
 PAGES = sorted(Path("pages").glob("*.html"))
@@ -22,19 +22,19 @@ def task_build():
 
 
 def task_extract():
-    """As `extract` comes, but after `build`: so upload, validate and summarize come after it too."""
+    """Run `extract` after `build`; upload, validate and summarize follow"""
     task = nimbus_tasks.task_extract()
     task.task_dep.append("build")
     return task
 
 
 def task_feed():
-    """Write the list of published pages -> feed.txt, once the upload went well"""
+    """Write the list of published pages -> feed.txt, after a successful upload"""
     return {"actions": [feed], "task_dep": ["upload"], "file_dep": PAGES, "targets": ["feed.txt"], "clean": True}
 
 
 def task_site():
-    """Everything: built, published, summarized, and the feed"""
+    """Build, publish, summarize and write the feed"""
     return {"actions": None, "task_dep": ["summarize", "feed"]}
 
 
@@ -43,7 +43,7 @@ def build():
     top, bottom = Path("top.html").read_text(), Path("bottom.html").read_text()
     for page in PAGES:
         Path("dist", page.name).write_text(top + page.read_text() + bottom)
-    # A page that was removed from pages/ must not stay on the site.
+    # Remove built pages whose source in pages/ is gone.
     for built in Path("dist").glob("*.html"):
         if not Path("pages", built.name).exists():
             built.unlink()
