@@ -104,7 +104,7 @@ class Job:
         )
         self.said[step.get("name", step["run"])] = done
         self.summary += page.read_text()
-        self.status = self.status or done.returncode
+        self.status = self.status or done.status
 
     def _filled(self, text: str) -> str:
         return _EXPRESSION.sub(lambda found: self._context[found[1]], text)
