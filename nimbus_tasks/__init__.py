@@ -1,7 +1,7 @@
-"""Nimbus Tasks: publishes a built static site as structured content to the edge, and sends only what changed.
+"""Nimbus Tasks publishes a built static site as structured content to the edge, and sends only what changed.
 
-`from nimbus_tasks import *` in a dodo.py brings the tasks and their settings for doit. The names are looked up
-when they are asked for: importing a room of the package does not import doit.
+`from nimbus_tasks import *` in a dodo.py brings the tasks and their settings for doit. The names are looked up on
+demand: importing a room of the package does not import doit.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The name under which a dodo.py imports `DOIT_CONFIG` and `prefixed`; the tasks are in `nimbus_tasks.cli.tasks`."""
+"""The names that a dodo.py imports besides `from nimbus_tasks import *`: `DOIT_CONFIG` and `prefixed`."""
 
 from nimbus_tasks.cli.tasks import *  # noqa: F403
 from nimbus_tasks.cli.tasks import DOIT_CONFIG, prefixed

@@ -1,7 +1,4 @@
-"""What `--json` prints: one JSON document on standard output, and nothing else there.
-
-Here are the documents that no stage has by itself; `schemas.py` lists them all.
-"""
+"""What `--json` prints: JSON on standard output, and nothing else there. `schemas.py` lists the documents."""
 
 from __future__ import annotations
 
@@ -10,9 +7,11 @@ import sys
 import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.cli.console import write
+
 
 class SkippedSource(Struct, frozen=True):
-    """A source file that is not a page to publish. failed: it may be one, but cannot be read."""
+    """A source file that is not published. failed: it may be a page, but cannot be read."""
 
     path: str
     reason: str
@@ -20,10 +19,10 @@ class SkippedSource(Struct, frozen=True):
 
 
 class Extracted(Struct, frozen=True):
-    """What extraction did.
+    """What `extract --json` prints.
 
-    pages: how many source files have a map now; read: how many it read.
-    written, removed: the map files that differ from before, or are gone.
+    pages: source files that have a map now. read: source files that were read.
+    written, removed: map files that changed, or are gone.
     """
 
     pages: int
@@ -33,27 +32,11 @@ class Extracted(Struct, frozen=True):
     skipped: tuple[SkippedSource, ...]
 
 
-class ProjectMade(Struct, frozen=True):
-    """The project that is here now. already: it was before, and nothing was changed."""
-
-    project_id: str
-    name: str
-    domain: str
-    source: str
-    file: str
-    already: bool
-
-
 def print_document(document: object) -> None:
-    """Print a document, indented, and have it out before anything else happens."""
-    _print(msgspec.json.format(msgspec.json.encode(document), indent=2))
+    """Print one indented document."""
+    write(sys.stdout, msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
 
 
 def print_line(document: object) -> None:
-    """Print a document on a line of its own, and have it out: one of many (NDJSON)."""
-    _print(msgspec.json.encode(document))
-
-
-def _print(text: bytes) -> None:
-    sys.stdout.write(text.decode() + "\n")
-    sys.stdout.flush()
+    """Print a document on one line, as one of many (NDJSON)."""
+    write(sys.stdout, msgspec.json.encode(document).decode() + "\n")

@@ -16,10 +16,11 @@ from nimbus_tasks.batches.listing import Batches
 from nimbus_tasks.batches.page_detail import PageLog, Story
 from nimbus_tasks.batches.report.report import Report
 from nimbus_tasks.batches.retry import Retried
-from nimbus_tasks.cli.commands.completion import CompletionScript
+from nimbus_tasks.cli.commands.project import ProjectMade
+from nimbus_tasks.cli.completion import CompletionScript
 from nimbus_tasks.cli.console import Console
 from nimbus_tasks.cli.doctor.findings import Diagnosis
-from nimbus_tasks.cli.json_output import Extracted, ProjectMade
+from nimbus_tasks.cli.json_output import Extracted
 from nimbus_tasks.cli.messages.apply import Applied
 from nimbus_tasks.cli.stream.answers import Answer
 from nimbus_tasks.cli.watch.documents import Cycle, Ended, Status

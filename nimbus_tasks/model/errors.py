@@ -22,13 +22,17 @@ class NimbusError(Exception):
 
 
 class NoProjectError(NimbusError):
-    """There is no `.nimbus/project.toml` here."""
+    """There is no `.nimbus/project.toml` here. above: the nearest folder above that has one; empty: none."""
 
-    def __init__(self) -> None:
-        super().__init__("No project here.", "Run: doit nimbus:project:init")
+    def __init__(self, above: str = "") -> None:
+        if above:
+            super().__init__(f"No project in this folder, but there is one in {above}.", f"Run: cd {above}")
+        else:
+            super().__init__("No project here.", "Run: doit nimbus:project:init")
+        self.above = above
 
-    def __reduce__(self) -> tuple[type[NoProjectError], tuple[()]]:
-        return (NoProjectError, ())
+    def __reduce__(self) -> tuple[type[NoProjectError], tuple[str]]:
+        return (NoProjectError, (self.above,))
 
 
 class SettingsError(NimbusError):

@@ -441,7 +441,7 @@ def test_a_log_gets_a_line_a_change_and_no_more(look: Callable[..., Look]) -> No
     assert screen.getvalue().splitlines() == [
         f"{BATCH}: processing, 2 of 4 pages (1 done, 1 failed, 2 pending)",
         "⚠️  It is away. Asking on, until it answers (Ctrl-C ends that).",
-        "⏳ Rate limited, going on in 2 s (too many requests)",
+        "⏳ Rate limited, continuing in 2 s (too many requests)",
         f"{BATCH}: processing, 3 of 4 pages (2 done, 1 failed, 1 pending)",
     ]
 

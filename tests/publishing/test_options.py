@@ -40,7 +40,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("path", ["page.html", "junit.xml"])
 def test_nothing_that_is_there_is_overwritten_but_an_earlier_report(here: Path, path: str) -> None:
-    with pytest.raises(SettingsError, match=rf"--code-quality={path} is there, and is no such report"):
+    with pytest.raises(SettingsError, match=rf"--code-quality={path} exists and is not such a report"):
         check_reports(path, "")
 
 

@@ -122,7 +122,7 @@ def test_an_upload_that_cannot_name_its_pages_says_so_and_the_next_one_does(tmp_
     assert run.status == 1, run.said
     (line,) = [line for line in run.out.splitlines() if "Stopped" in line]
     assert "3 pages wait without a message in the Cloudflare Queue" in line
-    assert "run doit upload to go on" in line
+    assert "run doit upload to continue" in line
     store = site.store
     assert (store.pages, len(store.queue), len(store.batches)) == (set(PAGES), 3, 1)
 

@@ -287,7 +287,7 @@ def test_a_rate_limit_is_told_and_waited_for(site: Site) -> None:
     with Fake(requests=6, window=600, blocked=1) as fake:
         target = Cloudflare(fake)
         said = publish(site, target).said
-        assert "Rate limited, going on in 1 s (127.0.0.1:" in said
+        assert "Rate limited, continuing in 1 s (127.0.0.1:" in said
         check_whole(target, A, B, C)
 
 

@@ -1,6 +1,5 @@
-"""What a CI shows of a run: annotations, job summaries, code-quality and JUnit reports. Pure, but for `runner.py`.
+"""What a CI shows of a run.
 
-issues, page results --problems--> problems --github--> annotations
---gitlab--> code quality
-page results, issues --junit--> XML         summary --markdown--> the job's page
+`output.py` knows the environment and writes; the others are pure: `problems.py` makes GitHub annotations and GitLab's
+code quality report, `junit.py` a JUnit report, `markdown.py` the job's summary page.
 """

@@ -1,4 +1,4 @@
-"""JUnit XML: a test case a page, for whatever CI reads it. Held to the schema of Jenkins, the strictest of its readers.
+"""JUnit XML with a test case for each page. Follows the schema of Jenkins, the strictest of its readers.
 
 https://github.com/jenkinsci/xunit-plugin, junit-10.xsd
 """
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.issues import Issue
     from nimbus_tasks.publishing.outcome import PageResult
 
-#: What no XML 1.0 document may hold, however it is written.
+#: Characters that XML 1.0 forbids even when escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FAILED = ("failed", "invalid")
 _SKIPPED = ("skipped", "waiting")
 
 
 def junit(pages: Sequence[PageResult], issues: Iterable[Issue], started: str) -> str:
-    """Return the report: what became of each page, and the issues of its map.
+    """Return the report: the result of each page, and the issues of its map.
 
     Args:
         pages: of the whole site.
-        issues: of their maps; warnings are the output of a test, errors its failure.
-        started: when, ISO 8601.
+        issues: of their maps; errors become the failure of a test case, warnings its output.
+        started: ISO 8601.
     """
     issues_of: dict[str, list[Issue]] = defaultdict(list)
     for issue in issues:
@@ -53,17 +53,19 @@ def junit(pages: Sequence[PageResult], issues: Iterable[Issue], started: str) ->
 
 def _case(page: PageResult, issues: Sequence[Issue]) -> str:
     classname = page.path.rpartition("/")[0] or "."
-    # No `file`: Jenkins' schema does not have it.
-    begun = f"<testcase{_attributes(name=page.path, classname=classname, time=f'{page.ms / 1000:.3f}')}>"
+    # Jenkins' schema has no `file` attribute.
+    start = f"<testcase{_attributes(name=page.path, classname=classname, time=f'{page.ms / 1000:.3f}')}>"
     inside = ""
     if page.result in _FAILED:
-        said = [_line(issue) for issue in issues if issue.severity == "error"] or [page.error]
-        inside += f"<failure{_attributes(message=said[0], type=page.result)}>{_text(chr(10).join(said))}</failure>"
+        messages = [_line(issue) for issue in issues if issue.severity == "error"] or [page.error]
+        inside += (
+            f"<failure{_attributes(message=messages[0], type=page.result)}>{_text(chr(10).join(messages))}</failure>"
+        )
     elif page.result in _SKIPPED:
         inside += f"<skipped{_attributes(message=page.error or 'left for later')}/>"
     if warnings := [f"warning: {_line(issue)}" for issue in issues if issue.severity == "warning"]:
         inside += f"<system-out>{_text(chr(10).join(warnings))}</system-out>"
-    return f"{begun}{inside}</testcase>"
+    return f"{start}{inside}</testcase>"
 
 
 def _line(issue: Issue) -> str:

@@ -1,4 +1,4 @@
-"""A run as Markdown, for the page of a CI's job. What pages and paths say is shown as it is, never taken for markup."""
+"""A run as Markdown for the summary page of a CI job. Text of pages and paths is escaped, never taken for markup."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from nimbus_tasks.batches.report.report import Report
     from nimbus_tasks.publishing.outcome import Summary
 
-#: A step's summary may have so many bytes (GitHub): one byte more, and nothing of it is shown.
-MOST_BYTES = 1024 * 1024
-#: A table lists so many pages; the whole list is in the report. Fewer, where there is no room for them.
+#: GitHub's limit for the summary of a step: one byte more, and none of it is shown.
+MAX_BYTES = 1024 * 1024
+#: How many pages a table lists: the first number for which there is room. The report lists all of them.
 _LISTED = (50, 10, 0)
-#: A cell shows so much of a text.
-LONGEST_CELL = 300
+#: Characters of a text that a cell shows.
+MAX_CELL = 300
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&])")
 
 
 class PageRow(NamedTuple):
-    """A page that is not as it was, what became of it, and why."""
+    """A page that is not unchanged, its result, and the reason."""
 
     path: str
     result: str
@@ -34,9 +34,9 @@ class PageRow(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A part of a job's page.
+    """A part of a job's summary page.
 
-    figures: name and value. notes: sentences below them. pages: listed as far as there is room; `report` has them all.
+    figures: name and value. notes: sentences below them. pages: listed as far as there is room; `report` lists all.
     """
 
     title: str
@@ -47,7 +47,7 @@ class Section(NamedTuple):
 
 
 def site(summary: Summary) -> Section:
-    """Return what an upload did, failures first."""
+    """Return the result of an upload, failures first."""
     counts = summary.counts
     names = ("stored", "unchanged", "removed", "waiting", "failed", "invalid", "skipped")
     batches = ", ".join(_code(each) for each in summary.batches) or "no batch"
@@ -56,15 +56,15 @@ def site(summary: Summary) -> Section:
         notes.append(f"**Stopped:** {escaped(summary.stopped)}")
     if summary.refusal:
         notes.append(f"**Nothing was marked inactive:** {escaped(summary.refusal)}.")
-    told = [PageRow(page.path, page.result, page.error or page.reason) for page in summary.pages]
-    told = [row for row in told if row.result != "unchanged"]
-    told.sort(key=lambda row: row.result not in ("failed", "invalid"))
+    rows = [PageRow(page.path, page.result, page.error or page.reason) for page in summary.pages]
+    rows = [row for row in rows if row.result != "unchanged"]
+    rows.sort(key=lambda row: row.result not in ("failed", "invalid"))
     counted = [(name, str(getattr(counts, name))) for name in names]
-    return Section("Nimbus upload", counted, notes, told, SUMMARY_REPORT)
+    return Section("Nimbus upload", counted, notes, rows, SUMMARY_REPORT)
 
 
 def batch(report: Report, file: str) -> Section:
-    """Return what became of a batch, and of the pages that failed in it."""
+    """Return the figures of a batch and its failed pages."""
     failed = [
         PageRow(page.source_path or page.page_id, page.status, page.error.message if page.error else "")
         for page in report.pages
@@ -73,8 +73,8 @@ def batch(report: Report, file: str) -> Section:
     return Section(f"{report.batch_id}: {report.status}", list(figures(report.metrics)), (), failed, file)
 
 
-def written(section: Section, room: int = MOST_BYTES) -> str:
-    """Return a section as Markdown of at most `room` bytes: with fewer pages where it has to be, or empty."""
+def rendered(section: Section, room: int = MAX_BYTES) -> str:
+    """Return a section as Markdown of at most `room` bytes: with fewer pages if need be, or empty."""
     for listed in _LISTED:
         text = _markdown(section, listed)
         if len(text.encode("utf-8", "replace")) <= room:
@@ -83,7 +83,7 @@ def written(section: Section, room: int = MOST_BYTES) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text as one line of Markdown that shows it as it is."""
+    """Return one line of Markdown that shows the text literally."""
     return _MARKUP.sub(r"\\\1", _cut(text))
 
 
@@ -106,9 +106,9 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _code(text: str) -> str:
-    # Inside code nothing is markup but the end of the code and, in a table, the end of the cell.
+    # Inside code only the end of the code and, in a table, the end of the cell are markup.
     return f"`{_cut(text).replace('`', chr(39)).replace('|', chr(92) + '|') or ' '}`"
 
 
 def _cut(text: str) -> str:
-    return printable(" ".join(text.split()), LONGEST_CELL)
+    return printable(" ".join(text.split()), MAX_CELL)

@@ -87,7 +87,7 @@ class FollowingCommands:
         from nimbus_tasks.batches.listing import find_batch
         from nimbus_tasks.batches.report import gather as reporting
         from nimbus_tasks.cli.ci import markdown
-        from nimbus_tasks.cli.ci.runner import Runner
+        from nimbus_tasks.cli.ci.output import CIOutput
 
         async def ask(target: OpenTarget) -> Report:
             batch = await find_batch(target, batch_id)
@@ -101,7 +101,7 @@ class FollowingCommands:
             print_document(report)
         else:
             words.reported(self.console, report, written)
-        Runner(self.console).summarize(markdown.batch(report, written[0]))
+        CIOutput(self.console).summarize(markdown.batch(report, written[0]))
         return OK
 
     def page_status(self, path: str, *, as_json: bool) -> int:

@@ -50,7 +50,7 @@ class ProcessCommands:
             StoreError, StateError: the target or the claims cannot be used.
             KeyboardInterrupt: it was told to stop, and has; with the signal that told it.
         """
-        from nimbus_tasks.cli.ci.runner import Runner
+        from nimbus_tasks.cli.ci.output import CIOutput
         from nimbus_tasks.processing.optimise.factory import OptimiserFactory
         from nimbus_tasks.processing.options import Ask
         from nimbus_tasks.processing.run import Run
@@ -74,7 +74,7 @@ class ProcessCommands:
             totals.spent, totals.overspent = round(choice.spent, 6), round(choice.overspent, 6)
         self.pipeline.log.event("info", "processed", done=totals.done, failed=totals.failed, put_back=totals.put_back)
         words.summary(self.console, totals)
-        Runner(self.console).summarize(words.section(totals))
+        CIOutput(self.console).summarize(words.section(totals))
         if as_json:
             print_document(totals)
         if totals.interrupted:

@@ -10,7 +10,7 @@ import msgspec
 
 from nimbus_tasks.cli import messages as narration
 from nimbus_tasks.cli.ci import markdown
-from nimbus_tasks.cli.ci.runner import Runner
+from nimbus_tasks.cli.ci.output import CIOutput
 from nimbus_tasks.cli.messages.stream import Narrator
 from nimbus_tasks.cli.stream.groups import groups
 from nimbus_tasks.cli.stream.pipeline import StreamPipeline, add
@@ -64,7 +64,7 @@ class StreamCommands:
             batch = total.batches[-1] if total.batches else request.batch
             request = msgspec.structs.replace(request, batch=batch, insist=request.insist and not total.batches)
         if not request.dry_run and (total.pages or total.unchanged):
-            Runner(self.console).summarize(markdown.site(pipeline.report(total)))
+            CIOutput(self.console).summarize(markdown.site(pipeline.report(total)))
         narrator.end(total)
         return SOME_FAILED if failed or total.stopped else OK
 

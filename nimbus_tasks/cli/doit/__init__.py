@@ -1,11 +1,9 @@
-"""Between doit and us: tasks and their options, up-to-date checks, exit statuses, and a console that both share."""
+"""Between doit and us: tasks and their options, up-to-date checks, exit statuses, one console for both."""
 
-from nimbus_tasks.cli.doit.exit_status import run
-from nimbus_tasks.cli.doit.reporter import reporter_for
-from nimbus_tasks.cli.doit.task import NimbusTask, made_tasks, make_task
-from nimbus_tasks.cli.doit.unknown_tasks import answer_wrong_names
-from nimbus_tasks.cli.doit.up_to_date import UpToDate, UpToDateUnlessAsked
+from nimbus_tasks.cli.doit.commands import correct_doit
+from nimbus_tasks.cli.doit.run import reporter_for, run
+from nimbus_tasks.cli.doit.task import NimbusTask, UpToDate, UpToDateUnlessAsked, made_tasks, make_task
 
 __all__ = ["NimbusTask", "UpToDate", "UpToDateUnlessAsked", "made_tasks", "make_task", "reporter_for", "run"]
 
-answer_wrong_names()
+correct_doit()

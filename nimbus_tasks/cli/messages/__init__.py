@@ -1,4 +1,7 @@
-"""What each command says while it works and when it has ended: values in, lines out. Here: what several of them say."""
+"""What each command prints: values in, lines out. `messages/X.py` belongs to `commands/X.py` and `tasks/X.py`.
+
+Here: what several of them print.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.project.lock import Holder
     from nimbus_tasks.publishing.plan import Plan
 
-#: More complaints than this are counted, and left to the report.
-MOST_COMPLAINTS = 40
+#: Errors beyond this number are counted and left to the report.
+MAX_ERRORS = 40
 
 
 def waiting(console: Console) -> Callable[[Holder], None]:
@@ -22,17 +25,17 @@ def waiting(console: Console) -> Callable[[Holder], None]:
     return say
 
 
-def complaints(console: Console, lines: Iterable[str], total: int) -> None:
-    """Print what is wrong, a line each, up to a number that can be read."""
+def errors(console: Console, lines: Iterable[str], total: int) -> None:
+    """Print one line for each error, up to `MAX_ERRORS` unless verbose."""
     for number, line in enumerate(lines):
-        if number == MOST_COMPLAINTS and not console.verbose:
+        if number == MAX_ERRORS and not console.verbose:
             console.line(f"   … and {total - number} more", matters=True)
             return
         console.fail(line)
 
 
 def found(console: Console, plan: Plan, invalid: int) -> None:
-    """Say how many pages there are, and how many of them are to be sent for which reason."""
+    """Print how many pages there are, by the reason to send them."""
     here = plan.unchanged + len(plan.sends) + len(plan.waits) + invalid
     said = [f"{number} {reason}" for reason, number in plan.reasons().items()]
     said += [f"{plan.unchanged} unchanged"] if plan.unchanged or not said else []
@@ -43,17 +46,8 @@ def found(console: Console, plan: Plan, invalid: int) -> None:
 
 
 def rate_limited(console: Console, seconds: float, why: str) -> None:
-    console.line(f"⏳ Rate limited, going on in {max(1, round(seconds))} s ({why.rstrip('.')})", "yellow")
-
-
-def refused(console: Console, refusal: str) -> None:
-    if refusal:
-        console.warn(f"Pages whose source is gone stay as they are: {refusal}.")
+    console.line(f"⏳ Rate limited, continuing in {max(1, round(seconds))} s ({why.rstrip('.')})", "yellow")
 
 
 def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.cli.console import FEW
-from nimbus_tasks.cli.messages import MOST_COMPLAINTS, count, rate_limited
+from nimbus_tasks.cli.messages import MAX_ERRORS, count, rate_limited
 
 if TYPE_CHECKING:
     from nimbus_tasks.cli.ci.markdown import Section
@@ -83,8 +83,8 @@ class Narrator:
 
     def _complain(self, page: Ended) -> None:
         self._complaints += 1
-        if self._complaints > MOST_COMPLAINTS and not self._console.verbose:
-            if self._complaints == MOST_COMPLAINTS + 1:
+        if self._complaints > MAX_ERRORS and not self._console.verbose:
+            if self._complaints == MAX_ERRORS + 1:
                 self._console.line("   … more failures: doit nimbus:page:log tells of each page", matters=True)
             return
         if page.ending == "failed":

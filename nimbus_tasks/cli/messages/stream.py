@@ -49,9 +49,9 @@ class Narrator:
 
     def _complain(self, answer: Answer) -> None:
         self._complaints += 1
-        if self._complaints <= narration.MOST_COMPLAINTS or self._console.verbose:
+        if self._complaints <= narration.MAX_ERRORS or self._console.verbose:
             self._console.fail(f"{answer.path} - {answer.reason}")
-        elif self._complaints == narration.MOST_COMPLAINTS + 1:
+        elif self._complaints == narration.MAX_ERRORS + 1:
             self._console.line("   … more failures: all of them are in the report")
 
     def end(self, outcome: Outcome) -> None:

@@ -1,19 +1,20 @@
 """The commands as doit tasks: names, dependencies, options, one call each. No logic.
 
-`from nimbus_tasks import *` in a dodo.py brings them, next to tasks of one's own. Where those have some of the names
-already, `prefixed` brings ours under others.
+`from nimbus_tasks import *` in a dodo.py brings them, beside the user's own tasks. `prefixed` brings them under other
+names where the user's tasks already have some of ours.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.cli.doit import reporter_for
 from nimbus_tasks.cli.tasks.batches import following_tasks
-from nimbus_tasks.cli.tasks.doctor import doctor_tasks
 from nimbus_tasks.cli.tasks.gateway import gateway_tasks
 from nimbus_tasks.cli.tasks.pipeline import (
+    maps_tasks,
     task__validate,
     task_extract,
     task_summarize,
@@ -43,11 +44,22 @@ __all__ = [
     "task_watch",
 ]
 
+
+def _state_file() -> str:
+    """Return the file for doit's state, or `:memory:` where it cannot be kept.
+
+    doit fails with a traceback where the folder is missing or read-only. Without its state every stage runs; a stage
+    that has to write says itself that it cannot.
+    """
+    file = Path(STATE_FOLDER, "doit.db")
+    writable = os.access(file.parent, os.W_OK) and (os.access(file, os.W_OK) or not file.exists())
+    return str(file) if writable else ":memory:"
+
+
 DOIT_CONFIG = {
     "default_tasks": ["summarize"],
     "backend": "sqlite3",  # the only state file that two doit processes may write at once
-    # A folder that does not exist would be a traceback; without a project there is no state to keep.
-    "dep_file": f"{STATE_FOLDER}/doit.db" if Path(STATE_FOLDER).is_dir() else ":memory:",
+    "dep_file": _state_file(),
     "verbosity": 2,
     "reporter": reporter_for(console),
 }
@@ -56,10 +68,10 @@ DOIT_CONFIG = {
 def task_nimbus() -> Iterator[Task]:
     """The commands under the names that Gulp users type."""
     yield from project_tasks()
+    yield from maps_tasks()
     yield from following_tasks()
     yield from process_tasks()
     yield from gateway_tasks()
-    yield from doctor_tasks()
     yield from streaming_tasks()
 
 

@@ -6,24 +6,50 @@ from typing import TYPE_CHECKING, Any
 
 from nimbus_tasks.cli.doit import UpToDate, UpToDateUnlessAsked, make_task, run
 from nimbus_tasks.cli.tasks.session import command, commands, console, option, pipeline
-from nimbus_tasks.cli.tasks.upload_options import CI_REPORTS, UPLOAD, request_of
 from nimbus_tasks.project.manifest import PAGES, SOURCES
-from nimbus_tasks.project.settings import SUMMARY_REPORT, UPLOAD_REPORT, VALIDATION_REPORT
+from nimbus_tasks.project.settings import MAPS_FOLDER, SUMMARY_REPORT, UPLOAD_REPORT, VALIDATION_REPORT
+from nimbus_tasks.publishing.options import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from doit.task import Task
 
-_extract_freshness = UpToDateUnlessAsked(
-    lambda: pipeline.up_to_now().sources.nothing_to_do, lambda: str(pipeline.sources)
-)
-_upload_freshness = UpToDateUnlessAsked(lambda: pipeline.up_to_now().is_published(), pipeline.upload_needed)
+_CI_REPORTS = [
+    option("code_quality", "", "write the issues to this file, as GitLab's code quality report"),
+    option("junit", "", "write the result of each page to this file, as JUnit XML"),
+]
+#: The options of `upload` and `nimbus:upload`.
+UPLOAD = [
+    option("limit", 0, "send at most this many of the changed pages (default: all)"),
+    option("batch", "", "add the pages to this batch (default: a new one)"),
+    option("concurrency", 0, "requests at a time (default: from the settings)"),
+    option("delay", -1, "minimum ms between the starts of two requests in one slot (default: from the settings)"),
+    option("dry_run", False, "print what would be sent, and why; send nothing"),
+    option("force", False, "send unchanged pages too"),
+    *_CI_REPORTS,
+]
+
+
+def request_of(options: dict[str, Any], *, folder: str = MAPS_FOLDER) -> Request:
+    return Request(
+        limit=options["limit"],
+        batch=options["batch"],
+        concurrency=options["concurrency"] or None,
+        delay=None if options["delay"] == -1 else options["delay"],
+        dry_run=options["dry_run"],
+        force=options["force"],
+        folder=folder,
+        code_quality=options["code_quality"],
+        junit=options["junit"],
+    )
 
 
 def task_extract() -> Task:
-    """HTML that changed -> map files in .nimbus/maps
+    """Extract HTML that changed into map files in .nimbus/maps
 
     Reads [source] and [dimensions] of .nimbus/project.toml. Files that are not pages to publish (redirects,
-    noindex, no HTML) are skipped and listed with their reason.
+    noindex, no HTML) are skipped and listed with the reason.
 
     Examples:
       doit extract
@@ -34,13 +60,15 @@ def task_extract() -> Task:
         task_extract.__doc__ or "",
         commands.extract,
         targets=[SOURCES],
-        uptodate=[_extract_freshness],
+        uptodate=[
+            UpToDateUnlessAsked(lambda: pipeline.up_to_now().sources.nothing_to_do, lambda: str(pipeline.sources))
+        ],
         clean=commands.clean_extraction,
     )
 
 
 def task__validate() -> Task:
-    """Map files that changed -> verdicts, for the stages that need them; invalid pages do not end it"""
+    """Validate map files that changed, for the stages that need the results; invalid pages do not end the run"""
     return make_task(
         "_validate",
         task__validate.__doc__ or "",
@@ -53,22 +81,22 @@ def task__validate() -> Task:
 
 
 def task_validate() -> Task:
-    """Check every map, and name all that is wrong with each
+    """Check every map, and list everything that is wrong with each
 
-    Each issue names the file, the place in it (a JSON pointer) and what to do. Warnings do not keep a page back.
-    Everything is also in .nimbus/reports/validation.json. Ends with status 1 if a page is invalid.
+    Each issue names the file, the place in it (a JSON pointer) and what to do. Pages with warnings are published.
+    The full list is in .nimbus/reports/validation.json. Ends with status 1 if a page is invalid.
 
     Examples:
       doit validate
-      doit validate --verbose    every warning too
+      doit validate --verbose    print every warning
       doit validate --json
-      doit validate --junit=junit.xml --code-quality=code-quality.json    reports for a CI
+      doit validate --junit=junit.xml --code-quality=code-quality.json    write reports for a CI
     """
     return command(
         "validate",
         task_validate.__doc__ or "",
         commands.validate,
-        params=CI_REPORTS,
+        params=_CI_REPORTS,
         task_dep=["extract", "_validate"],
     )
 
@@ -76,17 +104,17 @@ def task_validate() -> Task:
 def task_upload() -> Task:
     """Send the pages that changed to the store, and queue them for optimisation
 
-    Extracts and validates first. Invalid pages stay behind and are named; the others are sent. Killed or
-    interrupted, the next run goes on where it stopped and sends nothing twice.
+    Extracts and validates first. Invalid pages are named and left out; the others are sent. After an interruption,
+    the next run resumes and sends nothing twice.
 
     Examples:
       doit upload
-      doit upload --dry-run            what would be sent, and why
-      doit upload --limit 100          at most 100 of the changed pages
-      doit upload --force              every page again
-      doit upload --batch batch_20240902_134500    more pages for a batch
+      doit upload --dry-run            print what would be sent, and why
+      doit upload --limit 100          send at most 100 of the changed pages
+      doit upload --force              send every page again
+      doit upload --batch batch_20240902_134500    add pages to a batch
       doit upload --json > upload.json
-      doit nimbus:reconcile            ask the store what it holds, instead of believing the ledger
+      doit nimbus:reconcile            ask the store what it holds, instead of trusting the ledger
     """
 
     def upload(as_json: bool, **options: Any) -> int:
@@ -98,15 +126,16 @@ def task_upload() -> Task:
         upload,
         params=UPLOAD,
         file_dep=[PAGES],
-        uptodate=[_upload_freshness],
+        uptodate=[UpToDateUnlessAsked(lambda: pipeline.up_to_now().is_published(), pipeline.upload_needed)],
         clean=lambda dry_run: commands.clean([UPLOAD_REPORT], dry_run),
     )
 
 
 def task_summarize() -> Task:
-    """Say what is published and what is not, and write .nimbus/reports/summary.json
+    """Print what is published and what is not, and write .nimbus/reports/summary.json
 
-    In GitHub Actions it also adds a table to the job's summary page. The last stage: `doit` alone does it all.
+    In GitHub Actions it also adds a table to the job's summary page. This is the last stage: `doit` alone runs
+    them all.
 
     Examples:
       doit
@@ -124,15 +153,15 @@ def task_summarize() -> Task:
 def task_watch() -> Task:
     """Run the pipeline, then again after each change, until Ctrl-C
 
-    One line a cycle says what was sent and how long it took. A session shares one batch. Invalid pages are shown
-    and the watch goes on; what a lost store did not take is sent when it is back. A page counts as gone only after
-    two seconds in which nothing changed, for a build may write it anew.
+    Each cycle prints one line: what was sent, and how long it took. A session shares one batch. Invalid pages are
+    listed and the watch continues; pages that an unreachable store did not take are sent when it is back. A page
+    counts as removed only after two seconds without a change, because a build may write it again.
 
     Examples:
       doit watch
       doit watch --debounce 500    wait for half a second without a change
-      doit watch --json            one line of JSON a cycle (NDJSON)
-      doit watch --status .nimbus/watch.json    how it stands, for an editor's status bar
+      doit watch --json            print one line of JSON for each cycle (NDJSON)
+      doit watch --status .nimbus/watch.json    keep the state in a file, for an editor's status bar
     """
 
     def watch(debounce: int, status: str, as_json: bool) -> int:
@@ -140,6 +169,39 @@ def task_watch() -> Task:
 
         return start(commands, debounce, as_json=as_json, status=status)
 
-    debounce = option("debounce", 100, "ms without a change before a cycle starts")
-    status = option("status", "", "a file that says how the watch stands, as JSON, always up to date")
+    debounce = option("debounce", 100, "ms without a change before a cycle starts (default: 100)")
+    status = option("status", "", "keep the state of the watch in this file, as JSON")
     return command("watch", task_watch.__doc__ or "", watch, params=[debounce, status])
+
+
+def maps_tasks() -> Iterator[Task]:
+    """Yield `nimbus:upload` and `nimbus:reconcile`."""
+
+    def upload(as_json: bool, **options: Any) -> int:
+        request = request_of(options, folder=options["folder"])
+        return commands.upload(request, as_json=as_json, validate_first=True)
+
+    folder = option("folder", MAPS_FOLDER, f"folder of map files (default: {MAPS_FOLDER})")
+    yield command("nimbus:upload", _UPLOAD_HELP, upload, params=[folder, *UPLOAD])
+    dry_run = option("dry_run", False, "print the differences; change nothing")
+    yield command("nimbus:reconcile", _RECONCILE_HELP, commands.reconcile, params=[dry_run])
+
+
+_UPLOAD_HELP = """Validate and upload an existing folder of maps, without any HTML
+
+For projects that write .nimbus/maps/*.json themselves. A folder other than .nimbus/maps holds some of the site's
+pages: all others stay as they are.
+
+Examples:
+  doit nimbus:upload --folder=.nimbus/maps --limit=100
+  doit nimbus:upload --dry-run
+"""
+_RECONCILE_HELP = """Ask the target what it holds, and correct the ledger where it differs
+
+For when something else has written to the target: another machine, a restored backup, a person. Nothing is changed
+at the target; the next doit upload sends what is missing there.
+
+Examples:
+  doit nimbus:reconcile
+  doit nimbus:reconcile --dry-run
+"""

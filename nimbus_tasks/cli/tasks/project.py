@@ -1,70 +1,85 @@
-"""The commands about a project and its target: made, published from maps, compared."""
+"""The commands about a project and this machine: init, doctor, completion."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nimbus_tasks.cli.tasks.session import command, commands, option
-from nimbus_tasks.cli.tasks.upload_options import UPLOAD, request_of
-from nimbus_tasks.project.settings import MAPS_FOLDER
+from nimbus_tasks.cli.doit import made_tasks
+from nimbus_tasks.cli.tasks.session import command, console, option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from doit.task import Task
 
+#: Shells that `nimbus:completion` writes a script for.
+SHELLS = ("bash", "zsh", "fish")
+
 
 def project_tasks() -> Iterator[Task]:
     yield command(
         "nimbus:project:init",
         _INIT_HELP,
-        commands.init,
+        _init,
         params=[
-            option("name", "", "the project's name (default: the folder's)"),
-            option("domain", "", "the site's domain"),
-            option("source", "", "folder with the built HTML (default: found by itself)"),
+            option("name", "", "name of the project (default: the folder's name)"),
+            option("domain", "", "domain of the site"),
+            option("source", "", "folder with the built HTML (default: the first of dist, build, ... that exists)"),
+            option("nested", False, "make a project inside another one"),
         ],
     )
-
-    def upload(as_json: bool, **options: Any) -> int:
-        request = request_of(options, folder=options["folder"])
-        return commands.upload(request, as_json=as_json, validate_first=True)
-
-    folder = option("folder", MAPS_FOLDER, f"folder of map files ({MAPS_FOLDER})")
-    yield command("nimbus:upload", _NIMBUSUPLOAD_HELP, upload, params=[folder, *UPLOAD])
-
-    yield command(
-        "nimbus:reconcile",
-        _RECONCILE_HELP,
-        commands.reconcile,
-        params=[option("dry_run", False, "say what differs, and change nothing")],
-    )
+    yield command("nimbus:doctor", _DOCTOR_HELP, _doctor)
+    shell = option("shell", SHELLS[0], f"shell to write for (default: {SHELLS[0]})")
+    shell["choices"] = [(name, "") for name in SHELLS]
+    yield command("nimbus:completion", _COMPLETION_HELP, _complete, params=[shell])
 
 
-_RECONCILE_HELP = """Ask the target what it holds, say how the ledger differs, and mend the ledger
+def _init(name: str, domain: str, source: str, nested: bool, *, as_json: bool) -> int:
+    from nimbus_tasks.cli.commands.project import init
 
-For when something else has written to the target: another machine, a restored backup, a person. Nothing is changed
-at the target; what turns out to be missing there, the next doit upload sends.
+    return init(console, name, domain, source, nested=nested, as_json=as_json)
 
-Examples:
-  doit nimbus:reconcile
-  doit nimbus:reconcile --dry-run
-"""
+
+def _doctor(*, as_json: bool) -> int:
+    from nimbus_tasks.cli.commands.project import doctor
+
+    return doctor(console, as_json=as_json)
+
+
+def _complete(shell: str, *, as_json: bool) -> int:
+    from nimbus_tasks.cli.completion import print_script
+
+    return print_script(shell, made_tasks(), as_json=as_json)
+
+
 _INIT_HELP = """Make a project here: .nimbus/project.toml and .gitignore
 
-Finds the folder with the built HTML (dist, build, _site, public, out, site), and asks only on a terminal. Run
-twice, it changes nothing.
+Finds the folder with the built HTML (dist, build, _site, public, out, site), and asks only on a terminal. In an
+existing project it changes nothing. Where project.toml was lost and the ledger is still there, the new file gets the
+old project id.
 
 Examples:
   doit nimbus:project:init
   doit nimbus:project:init --name="Swiss Watch Repair" --domain=example.com --source=dist
 """
-_NIMBUSUPLOAD_HELP = """Validate and upload a folder of maps that exists already, with no HTML at all
+_DOCTOR_HELP = """Check everything that an upload needs, and say what is wrong and what to do
 
-For projects that write .nimbus/maps/*.json themselves. A folder other than .nimbus/maps is taken as some of the
-site's pages: those that are not in it stay as they are.
+Settings, source folder, credentials, store (reading is tried, and writing where that changes nothing), clock,
+permissions, disk, versions, databases, queue. Nothing is changed. Ends with status 2 if an upload will not work;
+warnings do not count.
 
 Examples:
-  doit nimbus:upload --folder=.nimbus/maps --limit=100
-  doit nimbus:upload --dry-run
+  doit nimbus:doctor
+  doit nimbus:doctor --json
+"""
+_COMPLETION_HELP = """Print a script that completes tasks and options in bash, zsh or fish
+
+Made from the tasks of this project; the names of your own tasks are read from its dodo.py as you type. In folders
+without Nimbus Tasks, an earlier completion of doit stays in use.
+
+Examples:
+  source <(doit nimbus:completion)                                                for this session
+  doit nimbus:completion > ~/.local/share/bash-completion/completions/doit        for every bash
+  doit nimbus:completion --shell=zsh > ~/.zfunc/_doit                             with fpath+=(~/.zfunc) in .zshrc
+  doit nimbus:completion --shell=fish > ~/.config/fish/completions/doit.fish
 """

@@ -1,4 +1,4 @@
-"""What all tasks of a process share: one console, one set of commands over one pipeline, and how a command is made."""
+"""What all tasks of a process share: one console, one pipeline, and how a command becomes a task."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nimbus_tasks.cli.commands.pipeline import Commands
 from nimbus_tasks.cli.console import Console
 from nimbus_tasks.cli.doit import make_task, run
+from nimbus_tasks.cli.doit.task import OptionDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,23 +19,23 @@ commands = Commands(console)
 pipeline = commands.pipeline
 
 
-def option(name: str, default: str | int | bool, text: str) -> dict[str, Any]:
+def option(name: str, default: str | int | bool, text: str) -> OptionDict:
     """Return an option of a task, as doit wants it."""
-    return {"name": name, "long": name.replace("_", "-"), "type": type(default), "default": default, "help": text}
+    return OptionDict(name=name, long=name.replace("_", "-"), type=type(default), default=default, help=text)
 
 
-#: What each command can be asked, whatever it does.
+#: The options of every command.
 OUTPUT = (
-    option("json", False, "one JSON document on standard output"),
-    option("quiet", False, "only what is wrong; the exit status tells the rest"),
-    option("verbose", False, "a line for each page and each warning"),
+    option("json", False, "print one JSON document on standard output"),
+    option("quiet", False, "print only what is wrong; the exit status says the rest"),
+    option("verbose", False, "print a line for each page and each warning"),
 )
 
 
 def command(name: str, text: str, call: Callable[..., int], params: Sequence[dict[str, Any]] = (), **more: Any) -> Task:
-    """Return a task that is a command: with `--json`, `--quiet` and `--verbose`, obeyed before it begins.
+    """Return a task for a command, with `--json`, `--quiet` and `--verbose`.
 
-    `call` gets its own options by name, and `as_json`; it returns the exit status. `more` is doit's: dependencies...
+    `call` gets its own options by name, and `as_json`; it returns the exit status. `more` is for doit: dependencies...
     """
 
     def action(json: bool, quiet: bool, verbose: bool, **options: Any) -> object:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nimbus_tasks.cli.tasks.pipeline import UPLOAD, request_of
 from nimbus_tasks.cli.tasks.session import command, console
-from nimbus_tasks.cli.tasks.upload_options import UPLOAD, request_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nimbus_tasks.cli.console import OutputClosedError
 from nimbus_tasks.cli.watch.events import STEP, Events
 from nimbus_tasks.cli.watch.reporter import Telling
 from nimbus_tasks.cli.watch.scanner import identity, role_of
@@ -55,9 +56,7 @@ def watch(commands: Commands, debounce_ms: int, *, as_json: bool = False, status
         except KeyboardInterrupt:
             at_once_from_now_on()
             telling.ended()
-        except BrokenPipeError:
-            # Who read along has gone. What is still to be written goes nowhere, and is no second error at the end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        except OutputClosedError:
             telling.stands("ended")
     return 0
 

@@ -11,7 +11,7 @@ import msgspec
 
 from nimbus_tasks.cli.console import FEW
 from nimbus_tasks.cli.json_output import print_line
-from nimbus_tasks.cli.messages import complaints, count
+from nimbus_tasks.cli.messages import count, errors
 from nimbus_tasks.cli.watch.documents import Cycle, Ended, Problem, Status
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError, StateError
@@ -56,7 +56,7 @@ class Telling:
 
     def news(self, news: News) -> None:
         """Tell what is wrong since the last cycle, and what is no longer."""
-        complaints(self._console, news.wrong.values(), len(news.wrong))
+        errors(self._console, news.wrong.values(), len(news.wrong))
         for about in news.mended:
             self._console.line(f"✅ {_MENDED.get(about) or f'Mended: {about}'}", "green")
 

@@ -70,8 +70,6 @@ class Session:
         observer = _Observer(self._commands)
         try:
             self._run(look, due, observer)
-        except BrokenPipeError:
-            raise  # nobody reads any more
         except Exception as error:
             self._note_failure(error)
         self._conclude(began, observer)

@@ -38,6 +38,7 @@ __all__ = ["DEFAULT_INCLUDE", "ENVIRONMENT", "GATEWAY_FOLDER", "LIKELY_SOURCES",
 __all__ += ["MOST_WORKERS", "PROJECT_FILE", "REPORTS_FOLDER", "STATE_FOLDER", "SUMMARY_REPORT", "UPLOAD_REPORT"]
 __all__ += ["VALIDATION_REPORT", "Dimensions", "Log", "LogLevelName", "OpenAISettings", "ProcessSettings", "Project"]
 __all__ += ["Settings", "Source", "StoreName", "Target", "Upload", "load", "parse"]
+__all__ += ["project_above"]
 
 STATE_FOLDER = ".nimbus"
 PROJECT_FILE = f"{STATE_FOLDER}/project.toml"
@@ -71,10 +72,18 @@ def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
     try:
         text = (root / PROJECT_FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise NoProjectError from None
+        raise NoProjectError(str(project_above(root) or "")) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{PROJECT_FILE} cannot be read: {_reason(error)}.") from None
     return parse(text, os.environ if environment is None else environment)
+
+
+def project_above(folder: Path) -> Path | None:
+    """Return the nearest folder above that has a project; None where `folder` itself has one, or there is none."""
+    folder = folder.absolute()
+    if (folder / PROJECT_FILE).exists():
+        return None
+    return next((parent for parent in folder.parents if (parent / PROJECT_FILE).exists()), None)
 
 
 def parse(text: str, environment: Mapping[str, str]) -> Settings:

@@ -9,8 +9,7 @@ from any_problems import hostile, problems
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_tasks.cli.ci.github import MOST_ANNOTATIONS, MOST_MESSAGES, annotation_commands
-from nimbus_tasks.cli.ci.problems import Problem
+from nimbus_tasks.cli.ci.problems import MAX_ANNOTATIONS, MAX_MESSAGES, Problem, annotation_commands
 
 REPORT = ".nimbus/reports/validation.json"
 _ESCAPES = {"%0D": "\r", "%0A": "\n", "%3A": ":", "%2C": ",", "%25": "%"}
@@ -54,16 +53,16 @@ def test_a_line_and_a_column_that_are_known_are_told() -> None:
 
 
 def test_the_problems_of_a_file_share_an_annotation() -> None:
-    many = [invalid("a.html", f"problem {number}") for number in range(MOST_MESSAGES + 3)]
+    many = [invalid("a.html", f"problem {number}") for number in range(MAX_MESSAGES + 3)]
     (command,) = annotation_commands(many, REPORT)
     lines = parsed(command).message.split("\n")
     assert lines[:2] == ["problem 0", "problem 1"]
-    assert (len(lines), lines[-1]) == (MOST_MESSAGES + 1, "… and 3 more")
+    assert (len(lines), lines[-1]) == (MAX_MESSAGES + 1, "… and 3 more")
 
 
 def test_what_github_would_not_show_is_counted_by_the_last_annotation() -> None:
     commands = annotation_commands([invalid(f"{number}.html") for number in range(25)], REPORT)
-    assert len(commands) == MOST_ANNOTATIONS
+    assert len(commands) == MAX_ANNOTATIONS
     assert parsed(commands[-1]) == Parsed("error", {"title": "16 more"}, f"16 more: {REPORT} lists all of them.")
     assert len(annotation_commands([invalid(f"{number}.html") for number in range(10)], REPORT)) == 10
     assert annotation_commands([invalid("a"), invalid("b")], REPORT, 0) == []
@@ -79,7 +78,7 @@ def test_a_file_is_named_from_the_top_of_the_repository() -> None:
 def test_no_path_and_no_message_breaks_out_of_a_command(some: list[Problem], folder: str) -> None:
     errors = [problem for problem in some if problem.severity == "error"]
     commands = annotation_commands(errors, REPORT, folder=folder)
-    assert len(commands) <= MOST_ANNOTATIONS
+    assert len(commands) <= MAX_ANNOTATIONS
     files = [parsed(command).properties.get("file") for command in commands]
     known = {f"{folder}/{each.path}" if folder else each.path for each in errors}
     assert {file for file in files if file is not None} <= known

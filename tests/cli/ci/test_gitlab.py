@@ -7,8 +7,7 @@ from any_problems import problems
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_tasks.cli.ci.gitlab import code_quality
-from nimbus_tasks.cli.ci.problems import Problem
+from nimbus_tasks.cli.ci.problems import Problem, code_quality
 
 MISSING = Problem("dist/a.html", "invalid-page", "error", "is missing", "/head/title", 3)
 

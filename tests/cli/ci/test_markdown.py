@@ -11,13 +11,13 @@ from markdown_it import MarkdownIt
 
 from nimbus_tasks.batches.report.report import Metrics, Report, ReportError, ReportPage
 from nimbus_tasks.cli.ci.markdown import (
-    LONGEST_CELL,
+    MAX_CELL,
     PageRow,
     Section,
     batch,
     escaped,
+    rendered,
     site,
-    written,
 )
 from nimbus_tasks.publishing.outcome import Counts, PageResult, Summary
 
@@ -58,7 +58,7 @@ def page(path: str, result: str = "stored", error: str = "") -> PageResult:
 
 
 def test_an_upload_shows_its_counts_and_what_is_not_as_it_was_failures_first() -> None:
-    text = written(site(summary(page("a.html"), page("b.html", "failed", "too large"), page("c.html", "unchanged"))))
+    text = rendered(site(summary(page("a.html"), page("b.html", "failed", "too large"), page("c.html", "unchanged"))))
     counts, pages = tables(text)
     assert dict(zip(*counts, strict=True)) == {
         "stored": "1",
@@ -74,31 +74,31 @@ def test_an_upload_shows_its_counts_and_what_is_not_as_it_was_failures_first() -
 
 
 def test_an_upload_with_nothing_to_tell_has_no_table_of_pages() -> None:
-    text = written(site(summary(batches=[])))
+    text = rendered(site(summary(batches=[])))
     assert "no batch" in text
     assert len(tables(text)) == 1
 
 
 def test_why_a_run_stopped_and_what_was_refused_is_told() -> None:
-    text = written(site(summary(stopped="The store\ndoes not answer", refusal="there is no page here at all")))
+    text = rendered(site(summary(stopped="The store\ndoes not answer", refusal="there is no page here at all")))
     assert "**Stopped:** The store does not answer" in text
     assert "**Nothing was marked inactive:** there is no page here at all." in text
 
 
 def test_a_long_list_is_cut_and_says_where_the_rest_is() -> None:
-    text = written(site(summary(*(page(f"{number:03d}.html") for number in range(53)))))
+    text = rendered(site(summary(*(page(f"{number:03d}.html") for number in range(53)))))
     assert len(tables(text)[1]) == 51
     assert "… and 3 more in `.nimbus/reports/summary.json`." in text
 
 
 def test_where_there_is_less_room_fewer_pages_are_listed_and_at_last_nothing() -> None:
     section = site(summary(*(page(f"{number:03d}.html") for number in range(60))))
-    whole = len(written(section).encode())
-    assert len(tables(written(section, whole))[1]) == 51
-    assert len(tables(written(section, whole - 1))[1]) == 11
-    assert len(tables(written(section, 400))) == 1
-    assert "and 60 more" in written(section, 400)
-    assert written(section, 10) == ""
+    whole = len(rendered(section).encode())
+    assert len(tables(rendered(section, whole))[1]) == 51
+    assert len(tables(rendered(section, whole - 1))[1]) == 11
+    assert len(tables(rendered(section, 400))) == 1
+    assert "and 60 more" in rendered(section, 400)
+    assert rendered(section, 10) == ""
 
 
 def test_a_batch_shows_its_figures_and_its_failures() -> None:
@@ -109,7 +109,7 @@ def test_a_batch_shows_its_figures_and_its_failures() -> None:
         ReportPage(page_id="page_3", status="failed", log_entries=[]),
     ]
     report = Report("batch_1", "proj_1", "t0", "t1", "partially_completed", metrics, pages)
-    text = written(batch(report, "report.json"))
+    text = rendered(batch(report, "report.json"))
     figures, failed = tables(text)
     assert dict(zip(*figures, strict=True))["Pages"] == "2"
     assert failed[1:] == [["page_2", "failed", "timed out"], ["page_3", "failed", ""]]
@@ -118,7 +118,7 @@ def test_a_batch_shows_its_figures_and_its_failures() -> None:
 
 @given(hostile, hostile, hostile)
 def test_whatever_a_page_says_is_shown_as_it_is_and_never_taken_for_markup(path: str, result: str, why: str) -> None:
-    text = written(Section("A title", [("name", why)], (), [PageRow(path, result, why)], "report.json"))
+    text = rendered(Section("A title", [("name", why)], (), [PageRow(path, result, why)], "report.json"))
     figures, pages = tables(text)
     assert figures[1] == [escaped_away(why)]
     assert len(pages) == 2
@@ -133,4 +133,4 @@ def escaped_away(text: str) -> str:
 
 @given(st.text())
 def test_no_text_is_longer_than_a_cell(text: str) -> None:
-    assert len(escaped_away(text)) <= LONGEST_CELL * 10, "an escaped character takes up to ten"
+    assert len(escaped_away(text)) <= MAX_CELL * 10, "an escaped character takes up to ten"

@@ -9,10 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nimbus_tasks.cli.ci.github import MOST_ANNOTATIONS
-from nimbus_tasks.cli.ci.markdown import MOST_BYTES, Section
-from nimbus_tasks.cli.ci.problems import Problem
-from nimbus_tasks.cli.ci.runner import Runner
+from nimbus_tasks.cli.ci.markdown import MAX_BYTES, Section
+from nimbus_tasks.cli.ci.output import CIOutput
+from nimbus_tasks.cli.ci.problems import MAX_ANNOTATIONS, Problem
 from nimbus_tasks.cli.console import Console
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.publishing.outcome import PageResult
@@ -29,8 +28,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def runner(**environment: str) -> Runner:
-    return Runner(Console(io.StringIO(), {}), environment)
+def runner(**environment: str) -> CIOutput:
+    return CIOutput(Console(io.StringIO(), {}), environment)
 
 
 def invalid(path: str, severity: str = "error") -> Problem:
@@ -58,7 +57,7 @@ def test_annotations_go_to_standard_error_each_once_and_no_more_of_a_kind_than_g
     ]
     github.annotate([invalid(f"{number}.html") for number in range(30)], "report.json")
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == MOST_ANNOTATIONS - 2
+    assert len(lines) == MAX_ANNOTATIONS - 2
     assert lines[-1].startswith("::error title=23 more::")
 
 
@@ -81,14 +80,14 @@ def test_a_summary_is_added_to_what_is_there_as_far_as_there_is_room(here: Path)
     github = runner(GITHUB_STEP_SUMMARY=str(file))
     github.summarize(SECTION)
     assert file.read_text(encoding="utf-8").startswith("before\n## A run\n")
-    file.write_bytes(b"x" * (MOST_BYTES - 5))
+    file.write_bytes(b"x" * (MAX_BYTES - 5))
     github.summarize(SECTION)
-    assert file.stat().st_size == MOST_BYTES - 5
+    assert file.stat().st_size == MAX_BYTES - 5
 
 
 def test_a_summary_that_cannot_be_written_is_a_warning_that_names_the_variable(here: Path) -> None:
     said = io.StringIO()
-    Runner(Console(said, {}), {"GITHUB_STEP_SUMMARY": str(here)}).summarize(SECTION)
+    CIOutput(Console(said, {}), {"GITHUB_STEP_SUMMARY": str(here)}).summarize(SECTION)
     assert "$GITHUB_STEP_SUMMARY" in said.getvalue()
     assert "cannot be written: is a directory" in said.getvalue()
 

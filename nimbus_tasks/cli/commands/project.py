@@ -1,0 +1,156 @@
+"""`nimbus:project:init`: makes a project. `nimbus:doctor`: prints what an upload needs, and whether it is there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from nimbus_tasks.cli.commands import NOTHING_DONE, OK
+from nimbus_tasks.cli.json_output import print_document
+from nimbus_tasks.model.clock import now
+from nimbus_tasks.model.errors import NoProjectError, SettingsError
+from nimbus_tasks.project import init as project
+from nimbus_tasks.project import settings
+from nimbus_tasks.project.settings import PROJECT_FILE, STATE_FOLDER
+from nimbus_tasks.publishing.ledger import LEDGER_FILE
+
+if TYPE_CHECKING:
+    from nimbus_tasks.cli.console import Console
+    from nimbus_tasks.cli.doctor.findings import Finding
+    from nimbus_tasks.project.settings import Settings
+
+#: An identity ends with the id of its project.
+_KNOWN_IDENTITIES = """
+SELECT identity FROM target LEFT JOIN batch ON batch.target = target.name
+GROUP BY target.name ORDER BY max(batch.created) DESC
+"""
+_SIGNS = {"ok": ("✅", ""), "warning": ("⚠️ ", "yellow"), "problem": ("❌", "red")}
+_WIDTH = len("credentials")
+
+
+class ProjectMade(Struct, frozen=True):
+    """What `nimbus:project:init --json` prints. already: the project was here before, and nothing was changed."""
+
+    project_id: str
+    name: str
+    domain: str
+    source: str
+    file: str
+    already: bool
+
+
+def init(console: Console, name: str, domain: str, source: str, *, nested: bool, as_json: bool) -> int:
+    """Make a project here; an existing one stays as it is.
+
+    Raises:
+        SettingsError: an option contradicts the existing project, the source folder is missing, or there is a
+            project above and `nested` does not allow another one.
+    """
+    try:
+        existing = settings.load(Path())
+    except NoProjectError as error:
+        if error.above and not nested:
+            raise SettingsError(
+                f"There is a project in {error.above} already.",
+                f"Run: cd {error.above}. To make another one inside it, add --nested.",
+            ) from None
+        existing = None
+    if existing is not None:
+        _refuse_changes(existing, {"name": name, "domain": domain, "source": source})
+        console.line(f"Project {existing.project.id} is already here: nothing changed ({PROJECT_FILE})")
+        if project.write_schema():
+            console.line(f"   {project.SCHEMA_FILE} tells editors the keys of this version")
+    made = existing or _make(console, name, domain, source)
+    if as_json:
+        chosen = made.project
+        already = existing is not None
+        print_document(ProjectMade(chosen.id, chosen.name, chosen.domain, made.source.folder, PROJECT_FILE, already))
+    return OK
+
+
+def _refuse_changes(existing: Settings, options: dict[str, str]) -> None:
+    """Refuse options that ask for something else than what the existing project has."""
+    places = {
+        "name": ("[project] name", existing.project.name),
+        "domain": ("[project] domain", existing.project.domain),
+        "source": ("[source] folder", existing.source.folder),
+    }
+    for option, value in options.items():
+        place, current = places[option]
+        if value and value != current:
+            raise SettingsError(
+                f'Project {existing.project.id} is already here, with {place} = "{current}": '
+                f"--{option}={value} changes nothing.",
+                f"Change {place} in {PROJECT_FILE}.",
+            )
+
+
+def _make(console: Console, name: str, domain: str, source: str) -> Settings:
+    from nimbus_tasks.publishing.pacing import store_project
+
+    source = source or project.detect_source()
+    can_ask = console.live and sys.stdin is not None and sys.stdin.isatty()
+    if not source and can_ask:
+        source = _ask(console, "Folder with the built HTML (empty: maps come from another tool)")
+    if source and not Path(source).is_dir():
+        raise SettingsError(f"There is no folder `{source}`.", "Build the site first, or name its folder: --source")
+    if not domain and can_ask:
+        domain = _ask(console, "Domain of the site (may stay empty)")
+    name = name or Path.cwd().name
+    known = _known_id()
+    project_id = known or project.new_project_id()
+    text = project.settings_text(project_id, name, domain, source, now())
+    # Parsed before it is written: a project file that cannot be read must not appear.
+    made = settings.parse(text, {})
+    project.write(text)
+    store_project(made)
+    console.line(f"✅ Project {project_id} ({name}): {PROJECT_FILE}")
+    if known:
+        console.line(f"   The id is the one that {LEDGER_FILE} knows, so that no page is sent twice.")
+        console.line(f"   For a new project, remove {STATE_FOLDER}/ and run nimbus:project:init again.")
+    console.line(f"   Source: {source or 'none, maps come from another tool'}")
+    console.line("   Next: doit")
+    return made
+
+
+def _known_id() -> str:
+    """Return the id of the project that the ledger knows, the newest if it knows several; empty if none."""
+    from nimbus_tasks.cli.doctor.databases import select
+
+    rows = select(Path(LEDGER_FILE), _KNOWN_IDENTITIES)
+    return str(rows[0][0]).rpartition(" ")[2] if rows else ""
+
+
+def _ask(console: Console, question: str) -> str:
+    console.line(f"{question}: ")
+    return sys.stdin.readline().strip()
+
+
+def doctor(console: Console, *, as_json: bool) -> int:
+    """Check everything and change nothing. Warnings do not count as failure."""
+    from nimbus_tasks.cli.doctor.checks import diagnose
+
+    found = diagnose(Path())
+    if as_json:
+        print_document(found)
+        return OK if found.well else NOTHING_DONE
+    for finding in found.checks:
+        _print_finding(console, finding)
+    counts = [(found.problems, "problem"), (found.warnings, "warning")]
+    told = ", ".join(f"{number} {word}{'' if number == 1 else 's'}" for number, word in counts if number)
+    if found.well:
+        console.line(f"📊 All is well for an upload{f' ({told})' if told else ''}")
+        return OK
+    console.line(f"📊 {told}: an upload will not work like this")
+    return NOTHING_DONE
+
+
+def _print_finding(console: Console, finding: Finding) -> None:
+    sign, style = _SIGNS[finding.level]
+    matters = finding.level != "ok"
+    console.line(f"{sign} {finding.check:<{_WIDTH}}  {finding.message}", style, matters=matters)
+    if finding.next_step:
+        console.line(f"   {'':<{_WIDTH}}  → {finding.next_step}", matters=matters)

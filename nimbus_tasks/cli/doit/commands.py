@@ -1,0 +1,84 @@
+"""Corrections to doit's own commands, in a process whose dodo.py or loader brings our tasks.
+
+doit 0.37 has no other place for them: a dodo.py cannot choose its loader, and names are resolved before a reporter is
+asked. What does not concern our tasks stays as doit has it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from doit import cmd_run
+from doit.cmd_info import Info
+from doit.control import TaskControl
+from doit.doit_cmd import DoitMain, reset_vars, set_var
+from doit.exceptions import InvalidCommand
+
+from nimbus_tasks.cli.console import exit_with
+from nimbus_tasks.cli.doit.task import NimbusTask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_execute_info = Info._execute
+_describe_reasons = Info.get_reasons
+
+
+def correct_doit() -> None:
+    """Name the nearest task for an unknown name, print readable reasons, and accept empty arguments."""
+    cmd_run.TaskControl = _Control
+    Info._execute = _info
+    Info.get_reasons = staticmethod(_reasons)
+    DoitMain.process_args = _arguments
+
+
+class _Control(TaskControl):  # type: ignore[misc]  # doit has no types
+    """doit's selection of tasks. An unknown name that resembles one of ours gets the nearest name as an answer."""
+
+    def process(self, task_selection: list[str] | None) -> None:
+        try:
+            super().process(task_selection)
+        except InvalidCommand as error:
+            if error.not_found:
+                _refuse_unknown(error.not_found, self.tasks, task_selection or ())
+            raise
+
+
+def _info(command: Info, pos_args: Sequence[str], hide_status: bool = False) -> int:
+    if len(pos_args) == 1 and pos_args[0] not in {task.name for task in command.task_list}:
+        (name,) = pos_args
+        _refuse_unknown(name, {task.name: task for task in command.task_list})
+        # doit itself ends with a KeyError.
+        raise InvalidCommand(not_found=name)
+    status: int = _execute_info(command, pos_args, hide_status)
+    return status
+
+
+def _reasons(reasons: dict[str, Any]) -> str:
+    """Return the reasons to run a task, without the Python values that doit appends to a check of ours."""
+    text: str = _describe_reasons(reasons)
+    return text.replace(" (args=[], kwargs={})", "")
+
+
+def _arguments(_: DoitMain, arguments: Iterable[str]) -> list[str]:
+    """Set the variables among the arguments and return the others. doit itself fails on an empty one (`--name ""`)."""
+    reset_vars()
+    rest = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if equals and not argument.startswith("-"):
+            set_var(name, value)
+        else:
+            rest.append(argument)
+    return rest
+
+
+def _refuse_unknown(word: str, tasks: Mapping[str, Any], selection: Iterable[str] = ()) -> None:
+    """End the process with the nearest name, if a task of ours was meant or the word follows one."""
+    from nimbus_tasks.cli.option_errors import refuse_task
+    from nimbus_tasks.model.suggest import meant_tasks, tasks_below
+
+    public = [name for name in tasks if not name.startswith("_")]
+    names = [*meant_tasks(word, public), *tasks_below(word, public), *selection]
+    if any(isinstance(tasks.get(name), NimbusTask) for name in names):
+        exit_with(refuse_task(word, public))
