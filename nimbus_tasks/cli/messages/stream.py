@@ -62,5 +62,5 @@ class Narrator:
         )
         if outcome.stopped:
             self._console.fail(
-                f"Stopped: {outcome.stopped} What was stored is safe; the same command goes on from there."
+                f"Stopped: {outcome.stopped} What was stored is safe; run the same command to continue."
             )
