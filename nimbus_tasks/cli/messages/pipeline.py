@@ -13,8 +13,8 @@ from nimbus_tasks.project.settings import SUMMARY_REPORT, VALIDATION_REPORT
 if TYPE_CHECKING:
     from nimbus_tasks.backends.kv.dry_run import Cost
     from nimbus_tasks.cli.console import Console
-    from nimbus_tasks.model.progress import Progress
     from nimbus_tasks.model.issues import Issue
+    from nimbus_tasks.model.progress import Progress
     from nimbus_tasks.pipeline.extract import Extraction
     from nimbus_tasks.pipeline.reconcile import Reconciled
     from nimbus_tasks.pipeline.upload import Uploaded

@@ -61,6 +61,4 @@ class Narrator:
             f"📊 Streamed {narration.count(pages, 'page')}: {said}{' (dry run)' if self._dry_run else ''}"
         )
         if outcome.stopped:
-            self._console.fail(
-                f"Stopped: {outcome.stopped} What was stored is safe; run the same command to continue."
-            )
+            self._console.fail(f"Stopped: {outcome.stopped} What was stored is safe; run the same command to continue.")
