@@ -164,7 +164,7 @@ _WRONG_VALUES: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("path",), "c:a.html", "is absolute"),
     (("path",), "dist\\a.html", "contains a backslash"),
     (("path",), "..\\..\\a.html", "contains a backslash"),
-    (("path",), "./dist/a.html", "has a . in it"),
+    (("path",), "./dist/a.html", "contains a . folder"),
     (("path",), "dist//a.html", "contains an empty folder name"),
     (("path",), "dist/", "contains an empty folder name"),
     (("path",), "dist/a\0.html", "control character"),
