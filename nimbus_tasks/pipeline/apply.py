@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nimbus_tasks.html.apply import apply_changes
 from nimbus_tasks.html.apply.files import diff, put_page, read_page, replace_page
-from nimbus_tasks.html.apply.state import CHANGED
+from nimbus_tasks.html.apply.plan import CHANGED
 from nimbus_tasks.model import records
 from nimbus_tasks.model.changes import Change, read_optimization
 from nimbus_tasks.model.errors import SettingsError, SourceError

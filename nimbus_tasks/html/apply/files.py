@@ -1,4 +1,4 @@
-"""Pages on disk: read and replaced whole or not at all, never through a link, never outside of their folder."""
+"""Read and replace pages on disk: atomically, never through a link, never outside of the site's folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from difflib import unified_diff
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.html.apply.change import NotCertainError
+from nimbus_tasks.html.apply.markup import UnsafeChangeError
 from nimbus_tasks.html.apply.source import codec_of
 from nimbus_tasks.model.errors import SourceError, StateError
 
@@ -21,27 +21,27 @@ _LARGEST = 64 * 1024 * 1024
 
 
 def read_page(root: Path, folder: str, path: str) -> bytes:
-    """Return the bytes of a page. `folder` holds the site; it and `path` are relative to the project at `root`.
+    """Return the bytes of a page. `folder` (the site) and `path` are relative to the project at `root`.
 
     Raises:
-        SourceError: it is no plain file in the folder, or cannot be read.
+        SourceError: the page is not a plain file in the folder, or cannot be read.
     """
     return _read(_inside(root, folder, path), path)
 
 
 def replace_page(root: Path, folder: str, path: str, before: bytes, after: bytes, stamp: str) -> Path:
-    """Replace a page in its place, and return where the page as it was is kept: `.nimbus/backup/STAMP/PATH`.
+    """Replace a page, and return its backup: `.nimbus/backup/STAMP/PATH`.
 
     Raises:
-        SourceError: it is no plain file in the folder, or no longer what it was `before`.
+        SourceError: the page is not a plain file in the folder, or differs from `before`.
         StateError: it cannot be written.
     """
     page = _inside(root, folder, path)
     if _read(page, path) != before:
-        raise SourceError(f"{path} has changed meanwhile.", "Run the command again.")
+        raise SourceError(f"{path} has changed in the meantime.", "Run the command again.")
     mode = stat.S_IMODE(page.stat().st_mode)
     backup = root / BACKUP_FOLDER / stamp / path
-    # Two runs may share a stamp, and then the page was in its first state in the first run.
+    # Runs within one second share the stamp: the first backup holds the original page.
     if not backup.exists():
         _write(backup, before, mode)
     _write(page, after, mode)
@@ -49,10 +49,10 @@ def replace_page(root: Path, folder: str, path: str, before: bytes, after: bytes
 
 
 def put_page(root: Path, folder: str, path: str, after: bytes, output: Path) -> Path:
-    """Write a page to the same place in another folder, with the mode it has in its own; return that place.
+    """Write a page to the same place in another folder, with the same mode, and return the new path.
 
     Raises:
-        SourceError: the other folder is in the site's, or the place in it leads elsewhere.
+        SourceError: the other folder is within the site's, or a link leads out of it.
         StateError: it cannot be written.
     """
     page = _inside(root, folder, path)
@@ -66,20 +66,16 @@ def put_page(root: Path, folder: str, path: str, after: bytes, output: Path) -> 
 
 
 def check_output(root: Path, folder: str, output: Path) -> None:
-    """Refuse another folder for the pages that is, or lies in, their own.
-
-    Raises:
-        SourceError: it does.
-    """
+    """Raise SourceError where the output folder is, or lies in, the folder of the site."""
     if output.resolve().is_relative_to((root / folder).resolve()):
         where = "is" if output.resolve() == (root / folder).resolve() else f"lies in {folder},"
         raise SourceError(f"{output} {where} the folder of the pages.", "Name a folder outside of it.")
 
 
 def diff(path: str, before: bytes, after: bytes) -> str:
-    """Return how a page changes, line by line, as `diff -u` says it."""
+    """Return the changes of a page as `diff -u` prints them."""
     codec = "latin-1"
-    with contextlib.suppress(NotCertainError):
+    with contextlib.suppress(UnsafeChangeError):
         codec = codec_of(before)
     old, new = (_lines(html.decode(codec, "backslashreplace")) for html in (before, after))
     found = unified_diff(old, new, f"a/{path}", f"b/{path}")
@@ -92,19 +88,19 @@ def _lines(html: str) -> list[str]:
 
 
 def _inside(root: Path, folder: str, path: str) -> Path:
-    """Return a page's place, if that is a plain file which no link and no `..` leads to."""
+    """Return the path of a page. Raise SourceError unless it is a plain file in the folder, not behind a link."""
     parts = PurePosixPath(path).parts
-    # A path of the contract is what extraction writes: relative, without detours.
+    # Only paths as extraction writes them: relative and normalised.
     if str(PurePosixPath(path)) != path or path.startswith("/") or ".." in parts or "\0" in path:
         raise SourceError(f"{path!r} is not the path of a page.")
     page = root / path
     if not page.is_relative_to(root / folder):
         raise SourceError(f"{path} is not in {folder}, the folder of the pages.")
-    # The folder itself may be a link: that is the user's to decide.
+    # The folder itself may be a link: the user set it.
     if any(link.is_symlink() for link in _down(root / folder, page.relative_to(root / folder).parts)):
         raise SourceError(f"{path} is, or lies behind, a link.", "Only plain files are changed.")
     if not page.is_file():
-        raise SourceError(f"{path} is not there." if not page.exists() else f"{path} is not a plain file.")
+        raise SourceError(f"{path} does not exist." if not page.exists() else f"{path} is not a plain file.")
     return page
 
 
@@ -116,7 +112,7 @@ def _down(start: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
 def _read(page: Path, path: str) -> bytes:
     try:
-        # What became a link or a pipe since the look is neither followed nor waited for.
+        # Do not follow a link or wait for a pipe that has taken the page's place since the check.
         descriptor = os.open(page, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             html = file.read(_LARGEST + 1)
@@ -128,17 +124,17 @@ def _read(page: Path, path: str) -> bytes:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    beside = path.with_name(f".{os.getpid()}.tmp")
+    temporary = path.with_name(f".{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Not readable for others at any moment if the page is not.
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        # 0600 until the mode is set: never readable for others if the page is not.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:
             file.write(content)
             os.fchmod(file.fileno(), mode)
-        beside.replace(path)
+        temporary.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         reason = (error.strerror or str(error)).lower()
         raise StateError(f"{path} cannot be written: {reason}.", "Free space or fix its permissions.") from None

@@ -1,4 +1,4 @@
-"""Which words of a text a new one keeps, and which it puts in the place of others."""
+"""Compare two texts word by word: which words stay, and which are replaced."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import re
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-# Chinese and Japanese are written without spaces: there, each character stands for itself.
+# Chinese and Japanese have no spaces between words: each character counts as a word.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\t\n\f\r ]")
 _WORD_OR_SPACE = re.compile(rf"{_WORD.pattern}|[\t\n\f\r ]+")
 
-#: Comparing takes the square of it: about a second. Longer texts are compared from both ends only.
-_MOST_COMPARED = 4000
+#: Comparing takes quadratic time, about a second for this many. In longer texts, one range of words is replaced.
+MAX_COMPARED = 4000
 
 
 class Word(NamedTuple):
-    """A word, or a mark of punctuation, and where it stands. `said` has a space before it where the text has any."""
+    """A word or punctuation mark, and its range. `text` begins with a space where white space comes before it."""
 
-    said: str
+    text: str
     start: int
     end: int
 
 
-class Rewrite(NamedTuple):
-    """Some words of the old text (`first` to `last` of its list) and what the new text has in their place."""
+class Replacement(NamedTuple):
+    """Replace the old words from `first` up to `last` with these."""
 
     first: int
     last: int
@@ -32,9 +32,9 @@ class Rewrite(NamedTuple):
 
 
 def split(text: str, *, exact: bool) -> list[Word]:
-    """Return the words of a text. `exact`: white space counts, so it is words too (in `<pre>`).
+    """Return the words of a text. `exact`: white space counts as words (in `<pre>`).
 
-    A text begins as if a space stood before it, so that its first word is the same word elsewhere.
+    The first word begins with a space, so that it equals the same word elsewhere.
     """
     if exact:
         return [Word(match[0], match.start(), match.end()) for match in _WORD_OR_SPACE.finditer(text)]
@@ -46,22 +46,22 @@ def split(text: str, *, exact: bool) -> list[Word]:
     return words
 
 
-def rewrites(old: list[Word], new: list[Word]) -> list[Rewrite]:
-    """Return what to change so that the old words become the new ones, in the order of the text."""
-    before, after = [word.said for word in old], [word.said for word in new]
-    if len(old) + len(new) > _MOST_COMPARED:
-        return _between_equal_ends(before, after, new)
+def compare(old: list[Word], new: list[Word]) -> list[Replacement]:
+    """Return the replacements that turn the old words into the new ones, in order."""
+    before, after = [word.text for word in old], [word.text for word in new]
+    if len(old) + len(new) > MAX_COMPARED:
+        return _between_common_ends(before, after, new)
     return [
-        Rewrite(first, last, tuple(new[begin:end]))
+        Replacement(first, last, tuple(new[begin:end]))
         for kind, first, last, begin, end in SequenceMatcher(None, before, after).get_opcodes()
         if kind != "equal"
     ]
 
 
-def _between_equal_ends(before: list[str], after: list[str], new: list[Word]) -> list[Rewrite]:
+def _between_common_ends(before: list[str], after: list[str], new: list[Word]) -> list[Replacement]:
     shorter = min(len(before), len(after))
     first = next((n for n in range(shorter) if before[n] != after[n]), shorter)
     behind = next((n for n in range(shorter - first) if before[-1 - n] != after[-1 - n]), shorter - first)
     if first == len(before) == len(after):
         return []
-    return [Rewrite(first, len(before) - behind, tuple(new[first : len(new) - behind]))]
+    return [Replacement(first, len(before) - behind, tuple(new[first : len(new) - behind]))]

@@ -45,7 +45,7 @@ def test_a_second_run_with_the_same_stamp_keeps_the_first_page(root: Path) -> No
 
 
 def test_a_page_that_changed_meanwhile_stays(root: Path) -> None:
-    with pytest.raises(SourceError, match="has changed meanwhile"):
+    with pytest.raises(SourceError, match="has changed in the meantime"):
         files.replace_page(root, "dist", "dist/local/a.html", b"other", NEW, "now")
     assert listing(root) == ["dist/local/a.html"]
     assert (root / "dist/local/a.html").read_bytes() == OLD
@@ -84,7 +84,7 @@ def test_the_folder_itself_may_be_a_link(root: Path) -> None:
         ("dist-old/a.html", "is not in dist"),
         ("dist", "is not a plain file"),
         ("dist/local", "is not a plain file"),
-        ("dist/none.html", "is not there"),
+        ("dist/none.html", "does not exist"),
         ("dist/link.html", "behind, a link"),
         ("dist/folder/a.html", "behind, a link"),
         ("dist/pipe.html", "is not a plain file"),

@@ -97,10 +97,10 @@ def test_the_level_alone() -> None:
     ("before", "where", "kind", "reason"),
     [
         ("<p>x", "title", "", "the page has no <title>"),
-        ("<p>x", "metaDescription", "", "no <title> to put it behind"),
+        ("<p>x", "metaDescription", "", "no <title> that a new one could follow"),
         ("<svg><title>t</title></svg><p>x", "title", "", "the page has no <title>"),
-        ("<p>x", 0, "h2", "only headings change their type, not <p> to <h2>"),
-        ("<h1>x</h1>", 0, "p", "only headings change their type, not <h1> to <p>"),
+        ("<p>x", 0, "h2", "only headings can change their type, not <p> to <h2>"),
+        ("<h1>x</h1>", 0, "p", "only headings can change their type, not <h1> to <p>"),
         ("<h3>x</h4>", 0, "h2", "no end tag of its own"),
         ("<h3>x", 0, "h2", "no end tag of its own"),
     ],

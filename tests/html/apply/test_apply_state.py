@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from applying import PATH, Change, apply, blocks_of, change, changed, map_of
 
-from nimbus_tasks.html.apply import apply_changes
-from nimbus_tasks.html.apply.change import Edit
-from nimbus_tasks.html.apply.page import NOT_ALONE, _Page
-from nimbus_tasks.html.apply.state import CHANGED, Wanted
+from nimbus_tasks.html.apply import ALL_LEVELS_OR_NONE, PageEditor, apply_changes
+from nimbus_tasks.html.apply.markup import Edit
+from nimbus_tasks.html.apply.plan import CHANGED, NewText
 from nimbus_tasks.html.extract import Rules
 
 HTML = "<title>T</title><h2>Head</h2><p>One</p><p>Two</p>"
@@ -143,7 +142,7 @@ def test_levels_change_together_or_not_at_all(heading: str, reason: str) -> None
     assert done.html == html.replace("One", "New").encode()
     refused = dict(done.refused)
     assert reason in refused.pop("block-3")
-    assert refused == {"block-1": NOT_ALONE, "block-4": NOT_ALONE}
+    assert refused == {"block-1": ALL_LEVELS_OR_NONE, "block-4": ALL_LEVELS_OR_NONE}
     again = apply_changes(done.html, page, asked)
     assert (again.html, dict(again.refused)) == (done.html, dict(done.refused))
 
@@ -153,19 +152,19 @@ def test_a_level_that_was_meant_for_another_text_lets_no_other_pass() -> None:
     page = map_of(html)
     stale = Change("block-1", "Other", "Deep", "h2")
     done = apply_changes(html.encode(), page, [stale, change(page, 3, "Deeper", "h3"), change(page, 2, "New")])
-    assert dict(done.refused) == {"block-1": "the change was made for another text", "block-3": NOT_ALONE}
+    assert dict(done.refused) == {"block-1": "the change was made for another text", "block-3": ALL_LEVELS_OR_NONE}
     assert done.applied == ("block-2",)
 
 
 def test_a_level_that_the_page_does_not_take_lets_no_other_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     html = OUTLINE.format("")
     page = map_of(html)
-    find = _Page._find_edits
+    find = PageEditor.find_edits
 
-    def wrong(self: _Page, wanted: Wanted) -> list[Edit]:
+    def wrong(self: PageEditor, wanted: NewText) -> list[Edit]:
         return [] if wanted.id == "block-1" else find(self, wanted)
 
-    monkeypatch.setattr(_Page, "_find_edits", wrong)
+    monkeypatch.setattr(PageEditor, "find_edits", wrong)
     done = apply_changes(
         html.encode(),
         page,

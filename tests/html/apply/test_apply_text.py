@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from applying import apply, changed, refusal
 
-from nimbus_tasks.html.apply.blocks import Blocks
-from nimbus_tasks.html.apply.change import NotCertainError
+from nimbus_tasks.html.apply.edits import Blocks
+from nimbus_tasks.html.apply.markup import UnsafeChangeError
 from nimbus_tasks.html.apply.source_map import MarkedTree
 from nimbus_tasks.html.extract import Rules
 from nimbus_tasks.model.page_map import Block
@@ -164,14 +164,14 @@ def test_preformatted_text_keeps_its_white_space(before: str, new: str, after: s
     [
         ("<p>Hello <b>big</b> world", "Hello world", "<b> would be left without words"),
         ("<p>We repair <a>watches</a>", "They mend all clocks", "all words of <a> and others beside it change"),
-        ("<p>a b<br>c d", "one two three", "before or after a break"),
+        ("<p>a b<br>c d", "one two three", "before or after a line break"),
         ("<p>old", "\0", "would not read as it should"),
         ("<pre>a</pre>", "\na", "would not read as it should"),
         ("<xmp>a</xmp>", "</xmp>", "would not read as it should"),
         ("<p>old", " \n ", "the new text is empty"),
         ("<p>a <math><![CDATA[b]]></math> c", "a d c", "what would change is not written in its text"),
         ("<p><math><![CDATA[b]]></math> c", "a b c", "where its text is written is not certain"),
-        ("<p><b>one<p>two three", "new two three", "the parser made its element, no tag in the page did"),
+        ("<p><b>one<p>two three", "new two three", "the parser added its element, which has no tag in the page"),
         ("<pre>a<br>b</pre>", "a b", "what would change is not written in its text"),
     ],
 )
@@ -213,7 +213,7 @@ def test_characters_that_stand_around_numbers_in_the_copy_may_be_in_the_page() -
 
 def test_a_page_that_uses_all_of_these_characters_is_refused() -> None:
     html = "<p>old<pre>" + "".join(map(chr, range(0xE000, 0xF900)))
-    assert refusal(html, 0, "new") == "it uses all characters that are kept for private use"
+    assert refusal(html, 0, "new") == "it uses all characters for private use"
 
 
 def test_nul_in_a_title_is_a_character_to_the_parser() -> None:
@@ -224,7 +224,7 @@ def test_nul_in_a_title_is_a_character_to_the_parser() -> None:
 def test_blocks_that_are_not_where_the_map_says_are_refused() -> None:
     tree = MarkedTree("<p>a")
     blocks = Blocks(tree, Rules(), {"block-0": "h1", "block-1": "html > body > p"})
-    with pytest.raises(NotCertainError, match="its element is not certain"):
+    with pytest.raises(UnsafeChangeError, match="its element was not found"):
         blocks.edits(Block("block-0", "p", "a"), "b", "p")
-    with pytest.raises(NotCertainError, match="where its text is written"):
+    with pytest.raises(UnsafeChangeError, match="where its text is written"):
         blocks.edits(Block("block-1", "p", "other"), "b", "p")

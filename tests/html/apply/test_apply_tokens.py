@@ -7,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from turbohtml import Text
 
-from nimbus_tasks.html.apply.change import NotCertainError
-from nimbus_tasks.html.apply.foreign_elements import find_foreign
-from nimbus_tasks.html.apply.references import read_text
+from nimbus_tasks.html.apply.markup import UnsafeChangeError, decode_text
 from nimbus_tasks.html.apply.source_map import MarkedTree
-from nimbus_tasks.html.apply.tokens import find_texts
-from nimbus_tasks.html.apply.tree import parse_text
+from nimbus_tasks.html.apply.tokens import find_foreign, find_texts
+from nimbus_tasks.html.extract.parse import parse_text
 
 
 def texts(page: str) -> list[str]:
@@ -88,11 +86,11 @@ def test_what_is_said_to_be_written_somewhere_is_written_there(page: str) -> Non
     for node in [node for node in tree.document.descendants if isinstance(node, Text)]:
         try:
             parts = list(tree.written(node))
-        except NotCertainError:
+        except UnsafeChangeError:
             continue
         for start, end, places, raw in parts:
             assert places == sorted(places)
-            assert read_text(page, places[0], places[-1], references=not raw).text == node.data[start:end]
+            assert decode_text(page, places[0], places[-1], references=not raw).text == node.data[start:end]
 
 
 @given(st.lists(PIECES, max_size=40).map("".join))

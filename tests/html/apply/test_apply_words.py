@@ -11,30 +11,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_tasks.html.apply import word_diff as words
-from nimbus_tasks.html.apply.word_diff import rewrites, split
+from nimbus_tasks.html.apply.word_diff import compare, split
 
 TEXTS = st.lists(st.sampled_from(["a", "b", "c,", "(d)", "é", "時計"]), max_size=12).map(" ".join)
 
 
 @pytest.mark.parametrize("longest", [0, 4000])
 @given(TEXTS, TEXTS)
-def test_rewrites_make_one_text_the_other(longest: int, before: str, after: str) -> None:
+def test_replacements_make_one_text_the_other(longest: int, before: str, after: str) -> None:
     old, new = split(before, exact=False), split(after, exact=False)
-    limit, words._MOST_COMPARED = words._MOST_COMPARED, longest
+    limit, words.MAX_COMPARED = words.MAX_COMPARED, longest
     try:
-        found = rewrites(old, new)
+        found = compare(old, new)
     finally:
-        words._MOST_COMPARED = limit
-    said = [word.said for word in old]
-    for rewrite in reversed(found):
-        said[rewrite.first : rewrite.last] = [word.said for word in rewrite.words]
-    assert said == [word.said for word in new]
+        words.MAX_COMPARED = limit
+    texts = [word.text for word in old]
+    for replacement in reversed(found):
+        texts[replacement.first : replacement.last] = [word.text for word in replacement.words]
+    assert texts == [word.text for word in new]
     assert bool(found) == (before != after)
 
 
 def test_exact_words_are_all_of_the_text() -> None:
     text = " a\n\tb, c\u00a0 d "
-    assert "".join(word.said for word in split(text, exact=True)) == text
+    assert "".join(word.text for word in split(text, exact=True)) == text
 
 
 def test_long_texts_take_no_longer_than_they_are_large() -> None:

@@ -1,0 +1,148 @@
+"""The edits that make one change: find the title, the description or the block in the page, as extraction does."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from turbohtml import Text
+
+from nimbus_tasks.html.apply.markup import (
+    Edit,
+    UnsafeChangeError,
+    as_text,
+    as_value,
+    change_level,
+    quote_of,
+    set_attribute,
+)
+from nimbus_tasks.html.apply.rewrite_text import rewrite_text
+from nimbus_tasks.html.apply.source_map import read_own_text
+from nimbus_tasks.html.extract.blocks import find_places
+from nimbus_tasks.html.extract.content import find_content, find_hidden
+from nimbus_tasks.html.extract.text import PREFORMATTED, collapse
+
+if TYPE_CHECKING:
+    from turbohtml import Element
+
+    from nimbus_tasks.html.apply.source_map import MarkedTree
+    from nimbus_tasks.html.extract.rules import Rules
+    from nimbus_tasks.model.page_map import Block
+
+_BEFORE_ON_LINE = re.compile(r"\n[\t ]*\Z")
+_CLOSED_META = re.compile(r"<(?:meta|link)\b[^>]*?( ?/)>", re.IGNORECASE)
+
+
+# --- blocks -------------------------------------------------------------------------------------------
+
+
+class Blocks:
+    """The elements of a page that may own text, and those that are hidden."""
+
+    def __init__(self, tree: MarkedTree, rules: Rules, selector_map: dict[str, str]) -> None:
+        self._tree = tree
+        self._selectors = selector_map
+        body = tree.document.find("body")
+        assert body is not None
+        content = find_content(tree.document, body, rules.main, find_hidden(body, rules.ignore))
+        self._unseen = content.unseen
+        places = find_places(content.main, content.unseen) or []
+        self._by_selector = {selector: element for element, _, selector in places}
+        self._elements = {element for element, _, _ in places}
+
+    def element(self, block_id: str) -> Element:
+        """Return the element of a block.
+
+        Raises:
+            UnsafeChangeError: its selector finds none.
+        """
+        element = self._by_selector.get(self._selectors[block_id])
+        if element is None:
+            raise UnsafeChangeError("its element was not found for certain")
+        return element
+
+    def edits(self, block: Block, content: str, type_: str) -> list[Edit]:
+        """Return the edits that give a block a new content, and a new type unless `type_` is empty.
+
+        Raises:
+            UnsafeChangeError: the change cannot be made safely.
+        """
+        element = self.element(block.id)
+        edits = change_level(self._tree, element, type_) if type_ not in ("", block.type) else []
+        if content == block.content:
+            return edits
+        if block.type == "img":
+            return [*edits, set_attribute(self._tree, element, "alt", content, after="src")]
+        own = read_own_text(self._tree, element, self._elements, self._unseen)
+        exact = block.type in PREFORMATTED
+        if (own.text if exact else collapse(own.text)) != block.content:
+            raise UnsafeChangeError("where its text is written is not certain")
+        return edits + rewrite_text(self._tree, own, content, exact=exact)
+
+
+# --- head ---------------------------------------------------------------------------------------------
+
+
+def edit_title(tree: MarkedTree, title: str) -> list[Edit]:
+    """Return the edits that change the title.
+
+    Raises:
+        UnsafeChangeError: the page has no title.
+    """
+    element = find_title(tree)
+    if element is None:
+        raise UnsafeChangeError("the page has no <title>")
+    if any(isinstance(node, Text) and collapse(node.data) for node in element.children):
+        return rewrite_text(tree, read_own_text(tree, element, (), ()), title, exact=False)
+    start, end = tree.start_tag(element)[1], tree.end_tag(element)
+    return [Edit(start, end[0] if end else start, as_text(title))]
+
+
+def edit_description(tree: MarkedTree, description: str) -> list[Edit]:
+    """Return the edits that set the description; without one, a new `<meta>` follows the title.
+
+    Raises:
+        UnsafeChangeError: the page has neither.
+    """
+    elements = _descriptions(tree)
+    if elements:
+        # As in extraction: the first that is not empty.
+        element = next((each for each in elements if collapse(each.attr("content") or "")), elements[0])
+        return [set_attribute(tree, element, "content", description, after="name")]
+    title = find_title(tree)
+    end = tree.end_tag(title) if title is not None else None
+    if title is None or end is None:
+        raise UnsafeChangeError("the page has no description, and no <title> that a new one could follow")
+    return [Edit(end[1], end[1], _new_meta(tree, title, description))]
+
+
+def adds_description(tree: MarkedTree) -> bool:
+    """Return whether a description needs a new element."""
+    return not _descriptions(tree)
+
+
+def _descriptions(tree: MarkedTree) -> list[Element]:
+    return [
+        element
+        for element in tree.document.iter_elements("meta")
+        if (element.attr("property") or element.attr("name") or "").strip().lower() == "description"
+    ]
+
+
+def find_title(tree: MarkedTree) -> Element | None:
+    """Return the title that extraction reads: the first that is not empty, except in SVG."""
+    titles = [each for each in tree.document.iter_elements("title") if each.namespace.value == "html"]
+    return next((each for each in titles if collapse(each.text)), titles[0] if titles else None)
+
+
+def _new_meta(tree: MarkedTree, title: Element, description: str) -> str:
+    """Return a `<meta>` in the style of the page: line, indent, quotes, case, closing slash."""
+    start, end = tree.start_tag(title)
+    line = _BEFORE_ON_LINE.search(tree.text, max(0, start - 200), start)
+    quote = quote_of(tree.text, start, end)
+    closed = _CLOSED_META.search(tree.text)
+    upper = tree.text[start + 1 : start + 6].isupper()
+    tag, name, content = ("META", "NAME", "CONTENT") if upper else ("meta", "name", "content")
+    value = as_value(description, quote)
+    text = f"<{tag} {name}={quote}description{quote} {content}={quote}{value}{quote}"
+    return f"{line[0] if line else ''}{text}{closed[1] if closed else ''}>"
