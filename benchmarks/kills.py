@@ -102,7 +102,7 @@ def _rounds(number: int) -> Iterator[_Told]:
         (folder / "work").mkdir()
         moments = [str(random.randrange(*MOMENTS)) for _ in range(number)]
         paths = os.pathsep.join([str(_TESTS), *sys.path])
-        settings = {"FLOOR": msgspec.json.encode(SETTINGS).decode(), "PYTHONPATH": paths}
+        settings = {"PROCESS_SETTINGS": msgspec.json.encode(SETTINGS).decode(), "PYTHONPATH": paths}
         command = [sys.executable, str(_TESTS / "processor.py"), str(folder / "template"), str(folder / "work")]
         done = subprocess.run(
             [*command, "moments", *moments], env=environment(settings), capture_output=True, check=False

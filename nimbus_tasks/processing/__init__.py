@@ -1,22 +1,19 @@
-"""nimbus:process: workers that take pages from the queue, have them optimised, and write down what came of it.
+"""nimbus:process: workers that take pages from the queue, have them optimised, and write the results.
 
-    queue --source--> claimed --intake--> taken --worker--> tried --commit--> record, log, status
-                                                                  --recorder--> batches, queue
+    queue --take--> taken --optimise--> tried --commit--> record, log, status --shared_records--> batches, queue
 
-A page's queue entry goes last, and its claim after that. So whatever is killed wherever, either the entry is still
-there and another worker takes the page once the claim's lease has run out, or everything has been written.
+`worker.py` runs these stages; a page's values pass through `queue.py`, `results.py` and `record_updates.py`. A page's
+queue entry is removed last, and its claim after that. So after a kill at any moment either the entry is still there,
+and another worker takes the page once the lease has expired, or everything has been written.
 
-Where no page can be optimised (the key, the account's money, a spend cap), the run stops and gives back what it holds;
-that was no try (`shift.py`). What an optimiser may spend, and where its answers are kept, is in `choosing.py`.
+How an interruption or a lagging store is repaired:
 
-What heals what a killed process, or a store that lags, has left:
-
-- status `processing`, nobody at it: its lease runs out, and the next worker takes it (`claims.py`).
-- page or status written, batch or queue not: the entry is still there; who takes it finds a status that has ended,
-  brings the batch in line with it and drops the entry (`standing.py`).
-- another upload meanwhile: the result is thrown away and the entry stays (`commit.py`). Should a store that cannot
-  compare and set have let the result go over the newer upload, the next look sees that the record is older than its
-  batch says, forgets it in the ledger and says that it must be uploaded again (`overwritten.py`).
-- a page that waits and that no message of a shared queue names: the ledger knows (`queues/`), or `missed.py` finds it.
+- status `processing`, but no worker: its lease expires, and the next worker takes the page (`leases.py`).
+- page or status written, batch or queue not: the entry is still there; the next worker finds a status that has ended,
+  brings the batch in line with it and removes the entry (`decide.py`).
+- a newer upload meanwhile: the result is discarded and the entry stays (`commit.py`). If a result went over the newer
+  upload all the same, the next look notices and has the page uploaded again (`lost_uploads.py`).
+- a page that waits without a message in a shared queue: the ledger knows (`publishing/messages.py`), or
+  `cloudflare_queue.py` finds it.
 - an upload or an operator's command killed halfway: the page waits until that command has run again.
 """

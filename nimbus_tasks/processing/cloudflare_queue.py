@@ -1,18 +1,22 @@
-"""Work from Cloudflare Queues, for any number of machines: an HTTP pull consumer of one queue.
+"""Pages from a Cloudflare Queue, for any number of machines: an HTTP pull consumer of one queue.
 
-What it keeps to is in developers.cloudflare.com/queues/configuration/pull-consumers.
+See developers.cloudflare.com/queues/configuration/pull-consumers.
 
-Uploads and retries send the messages (`queues/`). A message names a page; the truth about the page stays in its
-records, so one that comes twice, or late, is looked at like any queue entry. A queue is one project's.
+Uploads and retries send the messages (`publishing/messages.py`). A message names a page; the truth about the page is in
+its records, so a message that comes twice or late is checked like any queue entry. A queue serves one project.
 
-A pulled message is this machine's for `visibility` seconds. The API cannot renew that: it must be long enough for a
-page to wait for a worker, to be optimised and to be written. Of a page that takes longer the result is thrown away, and
-another machine is given it.
+A pulled message belongs to this machine for `visibility` seconds. The API cannot extend that: it must be long enough
+for a page to wait for a worker, to be optimised and to be written. A page that takes longer is handed to another
+machine, and its result is discarded here.
 
-What failed goes back with a delay. The engine counts deliveries, and moves a message to its dead-letter queue after its
-own `max_retries` (3 unless set): set it above the number of `retry_delays`. What is given back untried is sent anew, so
-that it does not count. A page whose message ended among the dead still stands in the queue's record, where doit
-nimbus:process with `queue = "record"` finds it.
+A page that failed goes back with a delay. The engine counts deliveries and moves a message to its dead-letter queue
+after its own `max_retries` (3 unless set): set it above the number of `retry_delays`. What is given back untried is
+sent anew, so it does not count. A page whose message is in the dead-letter queue still stands in the queue record,
+where doit nimbus:process with `queue = "record"` finds it.
+
+Pages in the queue record may have no message: an upload was killed on a machine that is gone with its ledger, messages
+expired, or the pages were queued before `[process] queue` was set. An engine without any message is the sign of it;
+then they are sent again. Pages that failed are left out: their messages are delayed, or in the dead-letter queue.
 """
 
 from __future__ import annotations
@@ -23,26 +27,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nimbus_tasks.backends.kv.records import read_many, read_one
 from nimbus_tasks.backends.queues.cloudflare import LONGEST_DELAY, Message, QueueApi, Retry, open_api
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import DEFAULT_PRIORITY, QueueEntry
-from nimbus_tasks.processing.queue import Outlook, Work
+from nimbus_tasks.model.records import DEFAULT_PRIORITY, RETRY_PRIORITY, PageStatus, QueueEntry, QueueRecord
+from nimbus_tasks.model.states import WAITING
+from nimbus_tasks.processing.queue import Backlog, Claim
+from nimbus_tasks.processing.schedule import seconds_of
+from nimbus_tasks.publishing.messages import sender_for
 from nimbus_tasks.publishing.outbox import Body
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from nimbus_tasks.backends.http import Recorded
+    from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.project.settings import Settings
 
-
-#: Seconds between two looks for pages that no message names.
-LOOK_AGAIN = 3600.0
+#: Seconds between two searches for pages without a message.
+RESEND_INTERVAL = 3600.0
+#: Seconds a page may stand in the queue record before its message is sent: the rest of an upload takes that long.
+PATIENCE = 300.0
 
 
 class CloudflareQueue:
-    """A source of work that machines share. Its work has no entry of its own in the queue's record."""
+    """A queue that machines share. Its claims have no entry of their own in the queue record."""
 
     exact = False
 
@@ -52,154 +62,152 @@ class CloudflareQueue:
         project_id: str,
         visibility: float,
         clock: Callable[[], float] = time.monotonic,
-        name_again: Callable[[], Awaitable[int]] | None = None,
+        resend: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
-        """`name_again` is called where the engine has no message at all, and returns how many it has sent."""
-        self._clock, self._name_again = clock, name_again
-        self._looked = -LOOK_AGAIN
+        """`resend` is called when the engine has no message at all, and returns how many it has sent."""
+        self._clock, self._resend = clock, resend
+        self._searched = -RESEND_INTERVAL
         self._api, self._project_id, self._visibility = api, project_id, visibility
-        #: lease -> until when it is ours, by the clock that no one puts back.
+        #: lease -> until when it is ours, by the monotonic clock.
         self._leases: dict[str, float] = {}
-        #: page -> what is done for it, and the id of the message that asked for that.
-        self._works: dict[str, tuple[Work, str]] = {}
-        #: Of the same pages, but of other uploads: next once those are done with.
-        self._behind: list[tuple[Work, str]] = []
-        self._backlog = 0
-        #: Messages that were acknowledged since that was counted.
+        #: page -> its claim, and the id of the message behind it.
+        self._claims: dict[str, tuple[Claim, str]] = {}
+        #: Claims of the same pages for other uploads: next, once those are finished.
+        self._behind: list[tuple[Claim, str]] = []
+        self._counted = 0
+        #: Messages that were acknowledged since they were counted.
         self._ended = 0
-        self._is_dry = False
+        self._empty = False
 
-    async def take(self, most: int, skip: Callable[[Work], bool]) -> list[Work]:  # noqa: ARG002 - it goes back for a while
-        taken = self._next_in_line(most)
-        if len(taken) < most:
-            taken += await self._pull(most - len(taken))
-        if not (taken or self._leases) and await self._has_named_again():
-            taken = await self._pull(most)
+    async def take(self, limit: int, skip: Callable[[Claim], bool]) -> list[Claim]:  # noqa: ARG002 - `release` delays it
+        taken = self._next_in_line(limit)
+        if len(taken) < limit:
+            taken += await self._pull(limit - len(taken))
+        if not (taken or self._leases) and await self._has_resent():
+            taken = await self._pull(limit)
         return taken
 
-    async def _pull(self, most: int) -> list[Work]:
+    async def _pull(self, limit: int) -> list[Claim]:
         until = self._clock() + self._visibility
-        pulled = await self._api.pull(most, self._visibility)
-        taken: list[Work] = []
-        doubles: list[str] = []
-        strange: list[Retry] = []
+        pulled = await self._api.pull(limit, self._visibility)
+        taken: list[Claim] = []
+        duplicates: list[str] = []
+        foreign: list[Retry] = []
         for message in pulled.messages:
             body = message.content(Body)
             if body is None or body.project_id != self._project_id:
-                # Not for us: it comes again, to others too, or the engine puts it aside.
-                strange.append(Retry(message.lease_id, round(min(self._visibility, LONGEST_DELAY))))
+                # Of another project: it is delivered again, or ends in the dead-letter queue.
+                foreign.append(Retry(message.lease_id, round(min(self._visibility, LONGEST_DELAY))))
                 continue
-            work, held = _work(message, body), self._held_for_another(body.page_id, message)
+            claim, held = _claim(message, body), self._held_for_other(body.page_id, message)
             if held is not None and held.entry.batch_id == body.batch_id:
-                doubles.append(message.lease_id)  # the other message stands for the page until that is written
+                duplicates.append(message.lease_id)  # the other message is enough
                 continue
             self._leases[message.lease_id] = until
             if held is None:
-                self._works[work.page_id] = work, message.id
-                taken.append(work)
+                self._claims[claim.page_id] = claim, message.id
+                taken.append(claim)
             else:
-                self._behind.append((work, message.id))
-        if doubles or strange:
-            await self._api.acknowledge(doubles, strange)
+                self._behind.append((claim, message.id))
+        if duplicates or foreign:
+            await self._api.acknowledge(duplicates, foreign)
         known = pulled.message_backlog_count
-        self._backlog = len(pulled.messages) if known is None else int(known)
-        self._ended = len(doubles)
-        self._is_dry = known == 0 and not pulled.messages
+        self._counted = len(pulled.messages) if known is None else int(known)
+        self._ended = len(duplicates)
+        self._empty = known == 0 and not pulled.messages
         return taken
 
-    async def _has_named_again(self) -> bool:
-        """Have pages named again whose messages are gone, if there is no other message; say whether there were any."""
-        if self._name_again is None or not self._is_dry or self._clock() - self._looked < LOOK_AGAIN:
+    async def _has_resent(self) -> bool:
+        """Send messages again that are gone, if the engine has no other message; return whether there were any."""
+        if self._resend is None or not self._empty or self._clock() - self._searched < RESEND_INTERVAL:
             return False
-        self._looked = self._clock()
-        return await self._name_again() > 0
+        self._searched = self._clock()
+        return await self._resend() > 0
 
-    def _next_in_line(self, most: int) -> list[Work]:
-        """Return work of pages that were done with another one when it was pulled, and are that no more."""
-        taken: list[Work] = []
-        still: list[tuple[Work, str]] = []
-        for work, message_id in self._behind:
-            if self._leases.get(work.lease, 0.0) <= self._clock():
-                continue  # the engine gives it to somebody else
-            if work.page_id in self._works or len(taken) == most:
-                still.append((work, message_id))
+    def _next_in_line(self, limit: int) -> list[Claim]:
+        """Return claims whose page was busy for another upload when they were pulled, and is no longer."""
+        taken: list[Claim] = []
+        still: list[tuple[Claim, str]] = []
+        for claim, message_id in self._behind:
+            if self._leases.get(claim.lease, 0.0) <= self._clock():
+                continue  # the engine hands it to another machine
+            if claim.page_id in self._claims or len(taken) == limit:
+                still.append((claim, message_id))
             else:
-                self._works[work.page_id] = work, message_id
-                taken.append(work)
+                self._claims[claim.page_id] = claim, message_id
+                taken.append(claim)
         self._behind = still
         return taken
 
-    def outlook(self) -> Outlook:
-        left = max(0, self._backlog - len(self._leases))
-        return Outlook(waiting=left, ready=left)
+    def backlog(self) -> Backlog:
+        left = max(0, self._counted - len(self._leases))
+        return Backlog(waiting=left, ready=left)
 
     async def left(self) -> int:
-        """Return what the engine had at the last pull, without what has ended since: asking anew would take pages."""
-        return max(0, self._backlog - self._ended)
+        """Return what the engine had at the last pull, without what has ended since: asking again would take pages."""
+        return max(0, self._counted - self._ended)
 
     async def renew(self) -> None:
-        """Do nothing: the API has no way to. What has run out is forgotten."""
+        """Forget leases that have expired; the API cannot renew them."""
         now = self._clock()
         self._leases = {lease: until for lease, until in self._leases.items() if until > now}
-        self._works = {page_id: held for page_id, held in self._works.items() if held[0].lease in self._leases}
+        self._claims = {page_id: held for page_id, held in self._claims.items() if held[0].lease in self._leases}
 
-    def held(self, works: Sequence[Work]) -> set[str]:
+    def held(self, claims: Sequence[Claim]) -> set[str]:
         now = self._clock()
-        return {work.page_id for work in works if self._leases.get(work.lease, 0.0) > now}
+        return {claim.page_id for claim in claims if self._leases.get(claim.lease, 0.0) > now}
 
-    async def end(self, works: Sequence[Work]) -> None:
-        await self._api.acknowledge([work.lease for work in works])
-        self._ended += len(works)
-        self._forget(works)
+    async def end(self, claims: Sequence[Claim]) -> None:
+        await self._api.acknowledge([claim.lease for claim in claims])
+        self._ended += len(claims)
+        self._forget(claims)
 
-    async def put_back(self, works: Sequence[tuple[Work, float]]) -> None:
-        await self._api.acknowledge((), [_retry(work, after) for work, after in works])
-        self._forget([work for work, _ in works])
+    async def retry_later(self, claims: Sequence[tuple[Claim, float]]) -> None:
+        await self._api.acknowledge((), [_retry(claim, after) for claim, after in claims])
+        self._forget([claim for claim, _ in claims])
 
-    async def release(self, works: Sequence[Work], after: float = 0.0) -> None:
-        ours = [work for work in works if work.lease in self._leases]
+    async def release(self, claims: Sequence[Claim], after: float = 0.0) -> None:
+        ours = [claim for claim in claims if claim.lease in self._leases]
         if not ours:
             return
         if after:
-            # What does not fit its page yet must not go round for ever: the engine counts that, and puts it aside.
-            await self._api.acknowledge((), [_retry(work, after) for work in ours])
+            # A message that does not fit its page counts as delivered, so that it ends in the dead-letter queue.
+            await self._api.acknowledge((), [_retry(claim, after) for claim in ours])
         else:
-            # A delivery that was no try: a new message that counts as the old one did before it.
-            await self._api.send([self._body(work) for work in ours])
-            await self._api.acknowledge([work.lease for work in ours])
+            # This delivery was no try: replace the message by one that counts as it did before.
+            await self._api.send([self._body(claim) for claim in ours])
+            await self._api.acknowledge([claim.lease for claim in ours])
         self._forget(ours)
 
-    def turn(self, seconds: float) -> bool:  # noqa: ARG002 - other machines cannot be asked: see [process] flush
+    def may_write_shared(self, seconds: float) -> bool:  # noqa: ARG002 - machines cannot ask each other: [process] flush
         return True
 
     async def close(self) -> None:
-        with contextlib.suppress(StoreError):  # then they come back when their leases end
-            await self.release([work for work, _ in self._behind])
+        with contextlib.suppress(StoreError):  # or they come back when their leases expire
+            await self.release([claim for claim, _ in self._behind])
         await self._api.close()
 
-    def _held_for_another(self, page_id: str, message: Message) -> Work | None:
-        """Return what is done for a page because of another message than this one, if that is so."""
-        work, message_id = self._works.get(page_id, (None, ""))
-        if work is None or self._leases.get(work.lease, 0.0) <= self._clock():
+    def _held_for_other(self, page_id: str, message: Message) -> Claim | None:
+        """Return the claim of this page if it is behind another message than this one."""
+        claim, message_id = self._claims.get(page_id, (None, ""))
+        if claim is None or self._leases.get(claim.lease, 0.0) <= self._clock():
             return None
         if message_id == message.id:
-            self._forget([work])  # to the engine, its lease has run out
+            self._forget([claim])  # its lease has expired at the engine
             return None
-        return work
+        return claim
 
-    def _body(self, work: Work) -> Body:
-        return Body(self._project_id, work.page_id, work.entry.batch_id, work.entry.attempts)
+    def _body(self, claim: Claim) -> Body:
+        return Body(self._project_id, claim.page_id, claim.entry.batch_id, claim.entry.attempts)
 
-    def _forget(self, works: Iterable[Work]) -> None:
-        for work in works:
-            self._leases.pop(work.lease, None)
-            if self._works.get(work.page_id, (None, ""))[0] == work:
-                del self._works[work.page_id]
+    def _forget(self, claims: Iterable[Claim]) -> None:
+        for claim in claims:
+            self._leases.pop(claim.lease, None)
+            if self._claims.get(claim.page_id, (None, ""))[0] == claim:
+                del self._claims[claim.page_id]
 
 
-def open_queue(
-    settings: Settings, record: Callable[[Recorded], None], name_again: Callable[[], Awaitable[int]]
-) -> CloudflareQueue:
+def open_queue(store: Store, settings: Settings, record: Callable[[Recorded], None]) -> CloudflareQueue:
     """Return the queue that the settings name.
 
     Raises:
@@ -207,14 +215,51 @@ def open_queue(
     """
     chosen = settings.process
     api = open_api(Path(), settings, chosen.queue_id, record)
-    return CloudflareQueue(api, settings.project.id, chosen.visibility, name_again=name_again)
+
+    async def resend() -> int:
+        return await resend_missing(store, settings, time.time(), record)
+
+    return CloudflareQueue(api, settings.project.id, chosen.visibility, resend=resend)
 
 
-def _work(message: Message, body: Body) -> Work:
+async def resend_missing(store: Store, settings: Settings, now: float, record: Callable[[Recorded], None]) -> int:
+    """Send messages for pages that wait in the queue record, given that the engine has none; return their number.
+
+    `now` is in epoch seconds.
+
+    Raises:
+        StoreError, StateError: the target, the queue or the ledger cannot be used.
+    """
+    project_id = settings.project.id
+    queue = await read_one(store, records.queue_key(project_id), QueueRecord)
+    items = queue.items if queue is not None else []
+    waiting = {records.status_key(project_id, entry.page_id): entry for entry in items if _lacks_message(entry, now)}
+    if not waiting:
+        return 0
+    statuses = await read_many(store, list(waiting), PageStatus)
+    pages: dict[str, list[str]] = {}
+    for key, entry in waiting.items():
+        if key not in statuses or statuses[key].status in WAITING:
+            pages.setdefault(entry.batch_id, []).append(entry.page_id)
+    async with sender_for(settings, record) as sender:
+        if sender is None:
+            return 0
+        for batch_id, page_ids in pages.items():
+            sender.note(batch_id, page_ids)
+        return await sender.send()
+
+
+def _lacks_message(entry: QueueEntry, now: float) -> bool:
+    if entry.attempts and entry.priority < RETRY_PRIORITY:
+        return False
+    return seconds_of(entry.queued_at) < now - PATIENCE
+
+
+def _claim(message: Message, body: Body) -> Claim:
     queued = records.timestamp(datetime.fromtimestamp(message.timestamp_ms / 1000, UTC))
     attempts = body.attempts + max(0, int(message.attempts) - 1)
-    return Work(QueueEntry(body.page_id, body.batch_id, DEFAULT_PRIORITY, queued, attempts), message.lease_id)
+    return Claim(QueueEntry(body.page_id, body.batch_id, DEFAULT_PRIORITY, queued, attempts), message.lease_id)
 
 
-def _retry(work: Work, after: float) -> Retry:
-    return Retry(work.lease, min(LONGEST_DELAY, max(0, round(after))))
+def _retry(claim: Claim, after: float) -> Retry:
+    return Retry(claim.lease, min(LONGEST_DELAY, max(0, round(after))))

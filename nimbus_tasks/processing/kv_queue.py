@@ -1,4 +1,4 @@
-"""Work from the queue's record, for the processes of one machine: claims say who has which page."""
+"""The queue record at the target, for the processes of one machine: leases say which process has which page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nimbus_tasks.backends.kv.records import read_one
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import QueueRecord
-from nimbus_tasks.processing.queue import Outlook, Work
+from nimbus_tasks.processing.queue import Backlog, Claim
 from nimbus_tasks.processing.schedule import line_up, seconds_of
 
 if TYPE_CHECKING:
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.records import QueueEntry
-    from nimbus_tasks.processing.leases import Claims
+    from nimbus_tasks.processing.leases import Leases
+    from nimbus_tasks.processing.schedule import Line
 
-#: A look at the queue is good for so many seconds: it is large, and what is taken twice from it the claims refuse.
+#: Seconds for which a copy of the queue record is used: it is large, and the leases refuse what is claimed twice.
 FRESH_SECONDS = 0.5
 
 
-class LocalQueue:
-    """The queue's record at the target, and the claims of this machine.
+class KvQueue:
+    """The pages in the queue record, claimed through this machine's leases.
 
-    `until`: entries that came into the queue later than this (in epoch seconds) are left alone; None: there is no end.
+    until: skip entries that were queued later than this (epoch seconds); None takes all.
     """
 
     exact = True
@@ -34,80 +35,81 @@ class LocalQueue:
         self,
         store: Store,
         project_id: str,
-        claims: Claims,
+        leases: Leases,
         delays: Sequence[float],
         *,
         until: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store, self._claims, self._delays, self._clock = store, claims, delays, clock
+        self._store, self._leases, self._delays, self._clock = store, leases, delays, clock
         self._key = records.queue_key(project_id)
         self._until = until
         self._items: list[QueueEntry] = []
         self._looked = -FRESH_SECONDS
-        self._outlook = Outlook()
-        self._ours: set[str] = set()
+        self._claimed: set[str] = set()
 
-    async def take(self, most: int, skip: Callable[[Work], bool]) -> list[Work]:
-        fresh = await self._look()
-        taken = self._claim(most, skip)
-        if len(taken) < most and not fresh:
-            # What is left in an older look are other processes' pages, but there may be new ones by now.
-            await self._look(anew=True)
-            taken += self._claim(most - len(taken), skip)
+    async def take(self, limit: int, skip: Callable[[Claim], bool]) -> list[Claim]:
+        fresh = time.monotonic() - self._looked < FRESH_SECONDS
+        if not fresh:
+            await self._look()
+        taken = self._claim(limit, skip)
+        if len(taken) < limit and fresh:
+            # An older copy may lack pages that were queued since.
+            await self._look()
+            taken += self._claim(limit - len(taken), skip)
         return taken
 
-    def outlook(self) -> Outlook:
-        return self._outlook
+    def backlog(self) -> Backlog:
+        # Computed when asked: a claim that was released since the last look waits again.
+        line = self._line()
+        waiting = sum(entry.page_id not in self._claimed for entry in self._items)
+        ready = sum(entry.page_id not in self._claimed for entry in line.ready)
+        return Backlog(waiting, line.due[0] if line.due else 0.0, ready)
 
     async def left(self) -> int:
-        await self._look(anew=True)
+        await self._look()
         return len(self._items)
 
     async def renew(self) -> None:
-        self._claims.renew()
+        self._leases.renew()
 
-    def held(self, works: Sequence[Work]) -> set[str]:
-        return self._claims.held(work.page_id for work in works)
+    def held(self, claims: Sequence[Claim]) -> set[str]:
+        return self._leases.held(claim.page_id for claim in claims)
 
-    async def end(self, works: Sequence[Work]) -> None:
-        self._claims.end(work.entry for work in works)
-        self._ours.difference_update(work.page_id for work in works)
-        self._looked = -FRESH_SECONDS  # what it showed has just been changed
+    async def end(self, claims: Sequence[Claim]) -> None:
+        self._leases.end(claim.entry for claim in claims)
+        self._claimed.difference_update(claim.page_id for claim in claims)
+        self._looked = -FRESH_SECONDS  # the copy is out of date now
 
-    async def put_back(self, works: Sequence[tuple[Work, float]]) -> None:
-        await self.end([work for work, _ in works])
+    async def retry_later(self, claims: Sequence[tuple[Claim, float]]) -> None:
+        await self.end([claim for claim, _ in claims])
 
-    async def release(self, works: Sequence[Work], after: float = 0.0) -> None:  # noqa: ARG002 - the intake remembers
-        if works:
-            self._claims.release(work.page_id for work in works)
-            self._ours.difference_update(work.page_id for work in works)
+    async def release(self, claims: Sequence[Claim], after: float = 0.0) -> None:  # noqa: ARG002 - `skip` sees to that
+        if claims:
+            self._leases.release(claim.page_id for claim in claims)
+            self._claimed.difference_update(claim.page_id for claim in claims)
 
-    def turn(self, seconds: float) -> bool:
-        return self._claims.take_turn(seconds)
+    def may_write_shared(self, seconds: float) -> bool:
+        return self._leases.take_turn(seconds)
 
     async def close(self) -> None:
-        # Also what has ended, but could not be written where all see it: whoever takes it next sees to that.
-        self._claims.release_all()
-        self._claims.close()
+        # Includes pages that ended but whose shared records could not be written: the next process repairs those.
+        self._leases.release_all()
+        self._leases.close()
 
-    async def _look(self, *, anew: bool = False) -> bool:
-        """Read the queue, unless that was a moment ago; say whether it was read."""
-        if not anew and time.monotonic() - self._looked < FRESH_SECONDS:
-            return False
+    async def _look(self) -> None:
         self._looked = time.monotonic()
-        self._items = (await read_one(self._store, self._key, QueueRecord) or QueueRecord([])).items
-        return True
+        queue = await read_one(self._store, self._key, QueueRecord)
+        self._items = queue.items if queue is not None else []
 
-    def _claim(self, most: int, skip: Callable[[Work], bool]) -> list[Work]:
-        there = (
-            self._items if self._until is None else [e for e in self._items if seconds_of(e.queued_at) <= self._until]
-        )
-        line = line_up(there, self._clock(), self._delays)
-        ready = [entry for entry in line.ready if entry.page_id not in self._ours and not skip(Work(entry))]
-        taken = self._claims.take(ready, most) if ready and most else []
-        self._ours.update(entry.page_id for entry in taken)
-        due = line.due[0] if line.due else 0.0
-        left = sum(entry.page_id not in self._ours for entry in self._items)
-        self._outlook = Outlook(left, due, len(ready) - len(taken))
-        return [Work(entry) for entry in taken]
+    def _line(self) -> Line:
+        items = self._items
+        if self._until is not None:
+            items = [entry for entry in items if seconds_of(entry.queued_at) <= self._until]
+        return line_up(items, self._clock(), self._delays)
+
+    def _claim(self, limit: int, skip: Callable[[Claim], bool]) -> list[Claim]:
+        ready = [each for each in self._line().ready if each.page_id not in self._claimed and not skip(Claim(each))]
+        taken = self._leases.take(ready, limit) if ready and limit else []
+        self._claimed.update(entry.page_id for entry in taken)
+        return [Claim(entry) for entry in taken]

@@ -1,8 +1,8 @@
-"""Who on this machine works at which page: `.nimbus/claims.db`, a lease a page.
+"""Which process of this machine works on which page: `.nimbus/claims.db`, one lease per page.
 
-A lease is renewed while its worker lives; of one that dies, it runs out and anybody may take the page. A claim that has
-ended is remembered for a while with the queue entry that it was for: who still sees that entry in an older copy of
-the queue must not take it again.
+A worker renews its leases; when it dies they expire and any process may take its pages. A claim that has ended is
+remembered for a while together with its queue entry, so a process that still sees that entry in an older copy of the
+queue does not take the page again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.records import QueueEntry
 
 CLAIMS_FILE = f"{STATE_FOLDER}/claims.db"
-#: An ended claim is remembered so much longer than the store may lag behind: copies of the queue get that old.
+#: How long an ended claim is remembered, plus the store's lag: copies of the queue get that old.
 REMEMBERED_SECONDS = 60.0
 
 _SCHEMA = """
@@ -36,13 +36,13 @@ CREATE TABLE IF NOT EXISTS turn(place TEXT PRIMARY KEY, taken REAL NOT NULL) WIT
 """
 
 
-class Claims:
-    """The claims of one worker process at one place (a store, and a project in it)."""
+class Leases:
+    """The leases of one worker process at one place (a store and a project in it)."""
 
     def __init__(
         self, path: Path, place: str, lease: float, *, lag: float = 0.0, clock: Callable[[], float] = time.time
     ) -> None:
-        """Open the file, and make it where there is none.
+        """Open the file; create it if it does not exist.
 
         Raises:
             StateError: it cannot be opened, or is damaged.
@@ -50,22 +50,22 @@ class Claims:
         self.worker = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._path, self._place, self._lease, self._clock = path, place, lease, clock
         self._remembered = REMEMBERED_SECONDS + lag
-        with self._honest_errors():
+        with self._as_state_error():
             self._connection = connect(path)
             log_ahead(self._connection)
-            self._connection.execute("PRAGMA synchronous = OFF")  # leases do not outlive a power cut anyway
+            self._connection.execute("PRAGMA synchronous = OFF")  # leases need not survive a power cut
             self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
 
     def close(self) -> None:
         self._connection.close()
 
-    def take(self, entries: Iterable[QueueEntry], most: int) -> list[QueueEntry]:
-        """Claim pages that are free, in the order given, and return their entries."""
+    def take(self, entries: Iterable[QueueEntry], limit: int) -> list[QueueEntry]:
+        """Claim up to `limit` free pages, in the order given, and return their entries."""
         taken: list[QueueEntry] = []
         with self._transaction() as connection:
             now = self._clock()
             for entry in entries:
-                if len(taken) == most:
+                if len(taken) == limit:
                     break
                 if self._is_free(connection, entry, now):
                     row = (self._place, entry.page_id, token(entry), self.worker, now, now + self._lease)
@@ -74,7 +74,7 @@ class Claims:
         return taken
 
     def renew(self) -> None:
-        """Give a sign of life: all that this worker still holds is its own for another lease."""
+        """Extend every lease that this worker still holds; forget what ended long ago."""
         with self._transaction() as connection:
             now = self._clock()
             connection.execute(
@@ -86,11 +86,11 @@ class Claims:
             )
 
     def held(self, page_ids: Iterable[str]) -> set[str]:
-        """Return which of these pages are still this worker's."""
+        """Return which of these pages this worker still holds."""
         now = self._clock()
         query = "SELECT worker, until, ended FROM claim WHERE place = ? AND page_id = ?"
         held: set[str] = set()
-        with self._honest_errors():
+        with self._as_state_error():
             for page_id in page_ids:
                 row = self._connection.execute(query, (self._place, page_id)).fetchone()
                 if row and row[0] == self.worker and row[1] > now and not row[2]:
@@ -98,7 +98,7 @@ class Claims:
         return held
 
     def end(self, entries: Iterable[QueueEntry]) -> None:
-        """Give up pages whose entries are not in the queue any more as they were."""
+        """End claims whose entries have left the queue or were replaced there."""
         with self._transaction() as connection:
             now = self._clock()
             connection.executemany(
@@ -107,7 +107,7 @@ class Claims:
             )
 
     def release(self, page_ids: Iterable[str]) -> None:
-        """Give pages back as they were: anybody may take them at once."""
+        """Give pages back: any process may take them at once."""
         with self._transaction() as connection:
             connection.executemany(
                 "DELETE FROM claim WHERE place = ? AND page_id = ? AND worker = ? AND NOT ended",
@@ -121,7 +121,7 @@ class Claims:
             )
 
     def take_turn(self, seconds: float) -> bool:
-        """Say whether this process may write what all write, so often at most on this machine."""
+        """Return True for one process of this machine every `seconds`."""
         with self._transaction() as connection:
             now = self._clock()
             row = connection.execute("SELECT taken FROM turn WHERE place = ?", (self._place,)).fetchone()
@@ -138,16 +138,16 @@ class Claims:
         claimed, renewed, until, ended = row
         if ended and claimed != token(entry):
             return True
-        # A lease that begins in the future is from before somebody put the clock back: nobody shall wait for its end.
+        # A lease from the future was made before the clock was set back: do not wait for its end.
         return bool(until <= now or renewed > now + self._lease)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._honest_errors(), transaction(self._connection) as connection:
+        with self._as_state_error(), transaction(self._connection) as connection:
             yield connection
 
     @contextlib.contextmanager
-    def _honest_errors(self) -> Iterator[None]:
+    def _as_state_error(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -158,5 +158,5 @@ class Claims:
 
 
 def token(entry: QueueEntry) -> str:
-    """Return what tells this entry from another one of the same page: put back or uploaded anew, it is another."""
+    """Return what tells entries of one page apart: a retry or a new upload makes another entry."""
     return f"{entry.batch_id} {entry.queued_at} {entry.attempts}"

@@ -1,4 +1,4 @@
-"""What a run is asked: how far to go, when to stop, and whom to tell."""
+"""How far a run goes, when it stops, and who is told what happens."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from nimbus_tasks.processing.queue import Outlook
-    from nimbus_tasks.processing.results import Ended
+    from nimbus_tasks.processing.queue import Backlog
+    from nimbus_tasks.processing.totals import Ended
 
 
-class Ask(Struct, frozen=True):
-    """How far to go. once: what may be tried now; until_empty: until nothing waits; neither: until told to stop.
+class RunOptions(Struct, frozen=True):
+    """How far a run goes. once: what may be tried now; until_empty: until nothing waits; neither: until told to stop.
 
-    most: pages at most; 0: no limit.
+    max_pages: 0 sets no limit.
     """
 
     once: bool = False
     until_empty: bool = False
-    most: int = 0
+    max_pages: int = 0
+
+    @property
+    def endless(self) -> bool:
+        return not (self.once or self.until_empty)
 
 
 class Stop:
-    """What a signal asks for: once, to finish; twice, to end at once. signal: the one that came last."""
+    """Requests to stop: the first one asks to finish, the second one to end at once. signal: the latest one."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
@@ -40,16 +44,16 @@ class Stop:
 
 
 class Observer(Protocol):
-    """Is told what happens, as it happens."""
+    """Is told what happens, when it happens."""
 
     def working(self, pages: int) -> None:
-        """There is work again: so many pages, as far as is known."""
+        """There is work again: about this many pages."""
         ...
 
     def ended(self, page: Ended) -> None: ...
 
-    def idle(self, outlook: Outlook, doubts: int) -> None:
-        """Be told that nothing may be done just now."""
+    def idle(self, backlog: Backlog, unfit: int) -> None:
+        """There is nothing to do right now. unfit: entries that wait for other programs."""
         ...
 
     def slowed(self, seconds: float, why: str) -> None: ...

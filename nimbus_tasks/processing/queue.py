@@ -1,20 +1,23 @@
-"""A page on its way through a worker process."""
+"""A page on its way through a worker process, and the queue that it comes from."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Struct
+
+from nimbus_tasks.model.clock import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.records import PageRecord, QueueEntry
-    from nimbus_tasks.processing.record_updates import EntryEvent, PageEvent
+    from nimbus_tasks.processing.optimise import Optimised
 
 
-class Work(Struct, frozen=True):
-    """A page that is this process's to look at: its queue entry, and the lease where the queue gives one."""
+class Claim(Struct, frozen=True):
+    """A page that this process has claimed: its queue entry, and the lease where the queue hands one out."""
 
     entry: QueueEntry
     lease: str = ""
@@ -25,25 +28,20 @@ class Work(Struct, frozen=True):
 
 
 class Taken(Struct, frozen=True):
-    """A page that is being worked at. status: the bytes that were stored as its status, to be compared with."""
+    """A page that is marked `processing`. status: the stored bytes of its status, for compare-and-set."""
 
-    work: Work
+    claim: Claim
     record: PageRecord
     status: bytes
     started: str
 
-
-class Optimisation(Struct, frozen=True):
-    """What an optimiser found: `blocks` is a JSON array of its changes."""
-
-    model: str
-    confidence: float
-    changes: int
-    blocks: Raw
+    @property
+    def page_id(self) -> str:
+        return self.claim.entry.page_id
 
 
 class Failure(Struct, frozen=True):
-    """Why a page could not be optimised; `final`: trying again would not help."""
+    """Why a page could not be optimised. final: another try would not help."""
 
     message: str
     code: str
@@ -51,30 +49,22 @@ class Failure(Struct, frozen=True):
 
 
 class Tried(Struct, frozen=True):
-    """A page with which the optimiser is through: an optimisation, or why there is none."""
+    """A page after one try: an optimisation, or the reason why there is none."""
 
     taken: Taken
-    optimisation: Optimisation | None
+    optimisation: Optimised | None
     failure: Failure | None
     duration_ms: int
 
-
-class Note(Struct, frozen=True):
-    """What is to be written of a page in the records that many pages share, and what its work then becomes.
-
-    after: seconds until it may be tried again; None: the work is over.
-    """
-
-    page: PageEvent
-    entry: EntryEvent | UnsetType = UNSET
-    work: Work | None = None
-    after: float | None = None
+    @property
+    def page_id(self) -> str:
+        return self.taken.page_id
 
 
-class Outlook(Struct, frozen=True):
-    """What is left: waiting, pages in the queue that this process is not at; due: when the next may be tried, if later.
+class Backlog(Struct, frozen=True):
+    """What is left in the queue. waiting: pages that this process has not claimed. ready: those that may be tried now.
 
-    due is in epoch seconds; 0 where none waits for its time.
+    due: when the next retry is due, in epoch seconds; 0 if none waits for its time.
     """
 
     waiting: int = 0
@@ -82,22 +72,22 @@ class Outlook(Struct, frozen=True):
     ready: int = 0
 
 
-class Source(Protocol):
-    """Where work comes from. A page that it gave is nobody else's until it ends, or its lease does."""
+class PageQueue(Protocol):
+    """A queue of pages. A page that it hands out belongs to one process until it ends or its lease expires."""
 
-    #: Whether queue entries are this work's own, or only stand for it.
+    #: Whether a claim's entry is the very entry in the queue record, or was made up from a message.
     exact: bool
 
-    async def take(self, most: int, skip: Callable[[Work], bool]) -> list[Work]:
-        """Return so many pages at most, best first; none of those to skip."""
+    async def take(self, limit: int, skip: Callable[[Claim], bool]) -> list[Claim]:
+        """Claim up to `limit` pages, best first, and none that `skip` rejects."""
         ...
 
-    def outlook(self) -> Outlook:
-        """Return what was left at the last look."""
+    def backlog(self) -> Backlog:
+        """Return what is left, as of the last look at the queue and without what is claimed now."""
         ...
 
     async def left(self) -> int:
-        """Return how many pages the queue holds now, also those that somebody is at.
+        """Return how many pages the queue holds now, claimed ones included.
 
         Raises:
             StoreError: it does not answer.
@@ -105,27 +95,37 @@ class Source(Protocol):
         ...
 
     async def renew(self) -> None:
-        """Give a sign of life."""
+        """Renew the leases."""
         ...
 
-    def held(self, works: Sequence[Work]) -> set[str]:
-        """Return the ids of the pages that are still this process's."""
+    def held(self, claims: Sequence[Claim]) -> set[str]:
+        """Return the ids of the pages whose leases have not expired."""
         ...
 
-    async def end(self, works: Sequence[Work]) -> None:
-        """Be told that these are over: all of it is written."""
+    async def end(self, claims: Sequence[Claim]) -> None:
+        """Drop claims of pages that are finished, once all records are written."""
         ...
 
-    async def put_back(self, works: Sequence[tuple[Work, float]]) -> None:
-        """Be told that these failed and may be tried again after so many seconds: all of it is written."""
+    async def retry_later(self, claims: Sequence[tuple[Claim, float]]) -> None:
+        """Drop claims of pages that may be tried again after some seconds, once all records are written."""
         ...
 
-    async def release(self, works: Sequence[Work], after: float = 0.0) -> None:
-        """Give these back as they were."""
+    async def release(self, claims: Sequence[Claim], after: float = 0.0) -> None:
+        """Give claims back unchanged; `after`: seconds before the page is handed out again."""
         ...
 
-    def turn(self, seconds: float) -> bool:
-        """Say whether this process may write the shared records now, so often at most."""
+    def may_write_shared(self, seconds: float) -> bool:
+        """Return whether this process may write the shared records now: one process per interval on each machine."""
         ...
 
     async def close(self) -> None: ...
+
+
+class Target(Struct, frozen=True):
+    """Where one worker process reads and writes. slots: requests at a time. clock: the time as records have it."""
+
+    store: Store
+    project_id: str
+    queue: PageQueue
+    slots: int
+    clock: Callable[[], str] = now

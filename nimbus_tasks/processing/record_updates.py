@@ -1,7 +1,7 @@
-"""What processing changes in the records that many pages share: pure functions of a record and what has happened.
+"""How processing changes the batch and queue records, which many pages share: pure functions of a record and updates.
 
-Each is safe to apply twice, and to a record that others have changed meanwhile: what does not fit any more is left
-out. So a write whose answer was lost, or that another's write undid, is simply applied again.
+Each update may be applied twice, and to a record that other programs have changed: what no longer fits is skipped. So a
+write whose answer was lost, or that another program's write undid, is simply repeated.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from nimbus_tasks.processing.schedule import milliseconds_between
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from nimbus_tasks.processing.queue import Claim
 
-class PageEvent(Struct, frozen=True):
+
+class PageUpdate(Struct, frozen=True):
     """What happened to one page of a batch.
 
-    uploaded: of the record that it happened to; a newer upload is none of its business. Empty: of whichever there is.
-    triggers: what moved it, in order. at: when it was taken, and when it ended or was put back.
+    uploaded: of the record that it happened to; newer uploads are not affected. Empty: whichever there is.
+    triggers: what moved the page, in order. started, completed: when it was taken, and when it ended or was requeued.
     """
 
     batch_id: str
@@ -36,11 +38,10 @@ class PageEvent(Struct, frozen=True):
     error: str | UnsetType = UNSET
 
 
-class EntryEvent(Struct, frozen=True):
-    """What became of one queue entry: another one in its place, or none.
+class EntryUpdate(Struct, frozen=True):
+    """One queue entry, replaced by another one or removed.
 
-    exact: whether it must be this very entry. Else any of the same batch: where the work came by another way than
-    through the record.
+    exact: only this very entry; otherwise any of the same batch, because the claim came from a message.
     """
 
     was: QueueEntry
@@ -48,18 +49,31 @@ class EntryEvent(Struct, frozen=True):
     exact: bool = True
 
 
-def change_batch(record: BatchRecord, events: Iterable[PageEvent]) -> BatchRecord:
-    """Return a batch record after these events, in order; the same object where they change nothing."""
-    chains: dict[str, list[PageEvent]] = {}
-    for event in events:
-        chains.setdefault(event.page_id, []).append(event)
+class Update(Struct, frozen=True):
+    """What to write about a page in the shared records, and what happens to its claim afterwards.
+
+    claim: dropped once this is written; None keeps it. retry_after: seconds until the page may be tried again; None: it
+    is finished.
+    """
+
+    page: PageUpdate
+    entry: EntryUpdate | None = None
+    claim: Claim | None = None
+    retry_after: float | None = None
+
+
+def change_batch(record: BatchRecord, updates: Iterable[PageUpdate]) -> BatchRecord:
+    """Return a batch record after these updates, in order; the same object if they change nothing."""
+    chains: dict[str, list[PageUpdate]] = {}
+    for update in updates:
+        chains.setdefault(update.page_id, []).append(update)
     retried, begun, final = dict(record.pages), dict(record.pages), dict(record.pages)
     for page_id, chain in chains.items():
         if page_id in record.pages:
             _move(record.pages[page_id], chain, page_id, retried, begun, final)
     if final == record.pages:
         return record
-    # All that happened since the last write is one write: the batch passes through the states between all the same.
+    # One write covers all that happened since the last one; the batch still passes through the states in between.
     state = record.status
     for pages in (retried, begun, final):
         state = _state(state, pages.values())
@@ -69,21 +83,21 @@ def change_batch(record: BatchRecord, events: Iterable[PageEvent]) -> BatchRecor
 
 def _move(
     page: BatchPage,
-    chain: Iterable[PageEvent],
+    chain: Iterable[PageUpdate],
     page_id: str,
     retried: dict[str, BatchPage],
     begun: dict[str, BatchPage],
     final: dict[str, BatchPage],
 ) -> None:
-    """Move one page on, and note how it was once it had been put back, once it had been taken, and in the end."""
+    """Move one page, and note it after a retry, after it was taken, and at the end."""
     taken = False
-    for event in chain:
-        if _is_past(page, event):
+    for update in chain:
+        if _is_outdated(page, update):
             continue
-        for trigger in event.triggers:
+        for trigger in update.triggers:
             if not may(page.status, trigger):
                 break
-            page = _moved(page, trigger, event)
+            page = _moved(page, trigger, update)
             if not taken:
                 begun[page_id] = page
                 taken = trigger == "take"
@@ -92,32 +106,32 @@ def _move(
     final[page_id] = page
 
 
-def _is_past(page: BatchPage, event: PageEvent) -> bool:
-    """Say whether it happened to what the page was before: to an older upload of it, or before it was taken again."""
-    if event.uploaded and page.uploaded is not UNSET and page.uploaded != event.uploaded:
+def _is_outdated(page: BatchPage, update: PageUpdate) -> bool:
+    """Return whether the update is outdated: of an older upload, or from before the page was taken again."""
+    if update.uploaded and page.uploaded is not UNSET and page.uploaded != update.uploaded:
         return True
-    return event.started is not UNSET and page.started is not UNSET and page.started > event.started
+    return update.started is not UNSET and page.started is not UNSET and page.started > update.started
 
 
-def _moved(page: BatchPage, trigger: Trigger, event: PageEvent) -> BatchPage:
+def _moved(page: BatchPage, trigger: Trigger, update: PageUpdate) -> BatchPage:
     then = move_page(page.status, trigger)
     match trigger:
         case "take":
-            started = event.started if event.started is not UNSET else page.started
+            started = update.started if update.started is not UNSET else page.started
             return BatchPage(then, page.uploaded, started)
         case "retry":
-            # Why it failed stays to be seen until it is taken again.
+            # The error stays visible until the page is taken again.
             return BatchPage(then, page.uploaded, page.started, error=page.error)
         case _:
-            error = event.error if trigger == "fail" else UNSET
-            return BatchPage(then, page.uploaded, page.started, event.completed, error)
+            error = update.error if trigger == "fail" else UNSET
+            return BatchPage(then, page.uploaded, page.started, update.completed, error)
 
 
 def _state(now: BatchState, pages: Collection[BatchPage]) -> BatchState:
     try:
         return batch_state(now, pages)
     except TransitionError:
-        # A batch that was cancelled, say, while its last page was being written: its state stays, its pages tell.
+        # Cancelled while its last page was being written, for example: only the pages change.
         return now
 
 
@@ -131,26 +145,26 @@ def average_time_ms(pages: Iterable[BatchPage]) -> int:
     return round(sum(times) / len(times)) if times else 0
 
 
-def change_queue(queue: QueueRecord, events: Iterable[EntryEvent], now: str) -> QueueRecord:
-    """Return the queue after these events; the same object where they change nothing."""
-    by_page: dict[str, list[EntryEvent]] = {}
-    for event in events:
-        by_page.setdefault(event.was.page_id, []).append(event)
+def change_queue(queue: QueueRecord, updates: Iterable[EntryUpdate], now: str) -> QueueRecord:
+    """Return the queue after these updates; the same object if they change nothing."""
+    by_page: dict[str, list[EntryUpdate]] = {}
+    for update in updates:
+        by_page.setdefault(update.was.page_id, []).append(update)
     items: list[QueueEntry] = []
     for entry in queue.items:
-        now_there: QueueEntry | None = entry
-        for event in by_page.get(entry.page_id, ()):
-            if now_there is not None and _is_meant(now_there, event):
-                now_there = event.then
-        if now_there is not None:
-            items.append(now_there)
+        current: QueueEntry | None = entry
+        for update in by_page.get(entry.page_id, ()):
+            if current is not None and _applies_to(current, update):
+                current = update.then
+        if current is not None:
+            items.append(current)
     if items == queue.items:
         return queue
     return QueueRecord(items, now)
 
 
-def _is_meant(entry: QueueEntry, event: EntryEvent) -> bool:
-    was = event.was
-    if not event.exact:
-        return entry.batch_id == was.batch_id and entry != event.then
+def _applies_to(entry: QueueEntry, update: EntryUpdate) -> bool:
+    was = update.was
+    if not update.exact:
+        return entry.batch_id == was.batch_id and entry != update.then
     return (entry.batch_id, entry.queued_at, entry.attempts) == (was.batch_id, was.queued_at, was.attempts)

@@ -1,18 +1,17 @@
-"""What follows from one try of a page, for its status, its batch, the queue, its log and those who are told. Pure."""
+"""What follows from one try of a page: its status, its log entries, the updates of shared records. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET, Struct
 
-from nimbus_tasks.model.records import LogEntry, PageStatus, Processing, Result, StatusError
+from nimbus_tasks.model.records import LogEntry, LogLevel, PageStatus, Processing, Result, StatusError
 from nimbus_tasks.model.states import move_page
-from nimbus_tasks.processing import log_entries as logs
-from nimbus_tasks.processing.queue import Note
-from nimbus_tasks.processing.record_updates import EntryEvent, PageEvent
-from nimbus_tasks.processing.schedule import may_try_again, put_back
+from nimbus_tasks.processing.record_updates import EntryUpdate, PageUpdate, Update
+from nimbus_tasks.processing.schedule import may_try_again, milliseconds_between, requeued
+from nimbus_tasks.processing.totals import Ended, Ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,90 +19,82 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.states import Trigger
     from nimbus_tasks.processing.queue import Tried
 
-#: done, failed for good, put back for another try; discarded: somebody else has the page now, or it is another one.
-Ending = Literal["done", "failed", "put back", "discarded"]
-
 _TRIGGERS: dict[Ending, tuple[Trigger, ...]] = {
     "done": ("take", "finish"),
     "failed": ("take", "fail"),
-    "put back": ("take", "fail", "retry"),
+    "requeued": ("take", "fail", "retry"),
 }
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Ended(Struct, frozen=True):
-    """What became of one page, as people and documents are told. after: seconds until its next try."""
-
-    page_id: str
-    source_path: str
-    ending: Ending
-    changes: int = 0
-    confidence: float = 0.0
-    duration_ms: int = 0
-    error: str = ""
-    code: str = ""
-    after: float = 0.0
-
-
-class Settled(Struct, frozen=True):
-    """A try, and what follows from it. after: seconds until the next one; None: there is none."""
+class PageResult(Struct, frozen=True):
+    """A try and what follows from it. retry_after: seconds until the next try; None: there is none."""
 
     tried: Tried
     now: str
-    after: float | None
+    retry_after: float | None
 
     @classmethod
-    def of(cls, tried: Tried, now: str, delays: Sequence[float]) -> Settled:
-        entry, failure = tried.taken.work.entry, tried.failure
+    def of(cls, tried: Tried, now: str, delays: Sequence[float]) -> PageResult:
+        entry, failure = tried.taken.claim.entry, tried.failure
         again = failure is not None and not failure.final and may_try_again(entry, delays)
         return cls(tried, now, delays[max(entry.attempts, 0)] if again else None)
 
     @property
     def page_id(self) -> str:
-        return self.tried.taken.work.page_id
+        return self.tried.page_id
 
     @property
     def ending(self) -> Ending:
         if self.tried.failure is None:
             return "done"
-        return "failed" if self.after is None else "put back"
+        return "failed" if self.retry_after is None else "requeued"
 
     def status(self) -> bytes:
-        taken, failure = self.tried.taken, self.tried.failure
+        taken, found, failure = self.tried.taken, self.tried.optimisation, self.tried.failure
         status = PageStatus("processing", taken.record.batch_id, self.now)
-        if failure is None and self.tried.optimisation is not None:
-            found = self.tried.optimisation
-            status.status = move_page(status.status, "finish")
-            # When it was taken stays: should the batch not hear of it, the status can tell it all.
+        for trigger in _TRIGGERS[self.ending][1:]:
+            status.status = move_page(status.status, trigger)
+        if found is not None:
+            # The start stays: if the batch record misses this page, its status tells it all.
             status.processing = Processing(taken.started, "done", 100)
-            status.result = Result(self.now, success=True, changes=found.changes, confidence=found.confidence)
+            status.result = Result(self.now, success=True, changes=len(found.changes), confidence=found.confidence)
         elif failure is not None:
-            status.status = move_page(status.status, "fail")
             status.error = StatusError(failure.message, failure.code, self.now)
-            if self.after is None:
+            if self.retry_after is None:
                 status.processing = Processing(taken.started, "failed", 100)
-            else:
-                status.status = move_page(status.status, "retry")
         return _encode(status)
 
-    def note(self, *, exact: bool) -> Note:
+    def update(self, *, exact: bool) -> Update:
         taken, failure = self.tried.taken, self.tried.failure
-        entry = taken.work.entry
-        event = PageEvent(
-            taken.record.batch_id,
-            entry.page_id,
-            taken.record.uploaded,
-            _TRIGGERS[self.ending],
-            taken.started,
-            self.now,
-            failure.message if failure is not None else UNSET,
-        )
-        then = put_back(entry, self.now) if self.after is not None else None
-        return Note(event, EntryEvent(entry, then, exact), taken.work, self.after)
+        entry, record = taken.claim.entry, taken.record
+        error = failure.message if failure is not None else UNSET
+        triggers = _TRIGGERS[self.ending]
+        page = PageUpdate(record.batch_id, entry.page_id, record.uploaded, triggers, taken.started, self.now, error)
+        then = requeued(entry, self.now) if self.retry_after is not None else None
+        return Update(page, EntryUpdate(entry, then, exact), taken.claim, self.retry_after)
 
     def log(self) -> list[LogEntry]:
-        return logs.entries(self.tried, self.now, self.ending, self.after)
+        """Return one entry for the optimiser and one for the whole try, each with its duration."""
+        taken, found, failure = self.tried.taken, self.tried.optimisation, self.tried.failure
+        batch: dict[str, object] = {"batch_id": taken.record.batch_id}
+        attempt = batch | {"attempt": taken.claim.entry.attempts + 1}
+        level: LogLevel = "info"
+        if found is not None:
+            said, ended = f"Optimised by {found.model}", "Done: optimisation stored"
+            data = batch | {"model": found.model, "changes": len(found.changes), "confidence": found.confidence}
+        else:
+            said, code = (failure.message, failure.code) if failure is not None else ("", "")
+            data = batch | {"code": code}
+            if self.retry_after is None:
+                level, ended = "error", "Failed for good"
+            else:
+                level, ended = "warn", f"Waits for another try in {self.retry_after:,.0f} s"
+        return [
+            LogEntry(self.now, level, "optimise", said, data, self.tried.duration_ms),
+            LogEntry(self.now, level, "process", ended, attempt, max(1, milliseconds_between(taken.started, self.now))),
+        ]
 
     def ended(self) -> Ended:
         record, found, failure = self.tried.taken.record, self.tried.optimisation, self.tried.failure
@@ -111,15 +102,16 @@ class Settled(Struct, frozen=True):
             record.page_id,
             record.source_path,
             self.ending,
-            found.changes if found is not None else 0,
-            found.confidence if found is not None else 0.0,
-            self.tried.duration_ms,
-            failure.message if failure is not None else "",
-            failure.code if failure is not None else "",
-            self.after or 0.0,
+            changes=len(found.changes) if found is not None else 0,
+            confidence=found.confidence if found is not None else 0.0,
+            duration_ms=self.tried.duration_ms,
+            error=failure.message if failure is not None else "",
+            code=failure.code if failure is not None else "",
+            retry_after=self.retry_after or 0.0,
         )
 
 
 def discarded(tried: Tried) -> Ended:
+    """Return the end of a page whose result is thrown away."""
     record = tried.taken.record
     return Ended(record.page_id, record.source_path, "discarded", duration_ms=tried.duration_ms)

@@ -1,4 +1,4 @@
-"""Which waiting page is next, and when a failed one may be tried again. Pure."""
+"""Which waiting page is next, and when a failed page is retried. Pure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Line(Struct, frozen=True):
-    """The queue at one moment. ready: best first. due: when others may be tried, soonest first, in epoch seconds."""
+    """The queue at one moment. ready: best first. due: when the others may be tried (epoch seconds), soonest first."""
 
     ready: tuple[QueueEntry, ...]
     due: tuple[float, ...]
 
 
 def line_up(entries: Iterable[QueueEntry], now: float, delays: Sequence[float]) -> Line:
-    """Divide the entries into those that may be tried now, and those whose next try is due later."""
+    """Split the entries into those that may be tried now and those that are due later."""
     ready: list[QueueEntry] = []
     due: list[float] = []
     for entry in entries:
@@ -36,28 +36,28 @@ def line_up(entries: Iterable[QueueEntry], now: float, delays: Sequence[float]) 
 
 
 def due_at(entry: QueueEntry, delays: Sequence[float]) -> float:
-    """Return from when on a page may be tried, in epoch seconds; what an operator puts back, at once."""
+    """Return when a page may be tried, in epoch seconds; 0 if at once, as after an operator's retry."""
     if entry.attempts <= 0 or entry.priority >= RETRY_PRIORITY or not delays:
         return 0.0
     return seconds_of(entry.queued_at) + delays[min(entry.attempts, len(delays)) - 1]
 
 
-def put_back(entry: QueueEntry, now: str) -> QueueEntry:
-    """Return the entry of a page that failed and is tried again later.
+def requeued(entry: QueueEntry, now: str) -> QueueEntry:
+    """Return the entry of a page that failed and is retried later.
 
-    It must not keep an operator's priority: that one is tried at once, and would be again and again.
+    It loses an operator's priority, which would have it retried at once, again and again.
     """
     priority = entry.priority if entry.priority < RETRY_PRIORITY else DEFAULT_PRIORITY
     return msgspec.structs.replace(entry, priority=priority, queued_at=now, attempts=entry.attempts + 1)
 
 
 def may_try_again(entry: QueueEntry, delays: Sequence[float]) -> bool:
-    """Say whether a page that has just failed is put back."""
+    """Return whether a page that has just failed is retried."""
     return entry.attempts < len(delays)
 
 
 def seconds_of(time: str) -> float:
-    """Return a time of the contract in epoch seconds; 0 for what is none, which no page shall wait for."""
+    """Return a time of the contract in epoch seconds; 0 for anything else, so that no page waits for it."""
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:
@@ -66,5 +66,5 @@ def seconds_of(time: str) -> float:
 
 
 def milliseconds_between(started: str, ended: str) -> int:
-    """Return how long something took; never less than nothing, whatever the clocks of two machines say."""
+    """Return how long something took; never negative, even if the clocks of two machines disagree."""
     return max(0, round((seconds_of(ended) - seconds_of(started)) * 1000))

@@ -1,16 +1,30 @@
-"""What came of a run, in numbers: the document of `--json`."""
+"""What a run did: how each page ended, and the totals, which are the document of `--json`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from nimbus_tasks.processing.results import Ended
+#: done; failed for good; requeued for another try; discarded, because another program changed or took the page.
+Ending = Literal["done", "failed", "requeued", "discarded"]
 
-#: Failures that the document names; a run that goes on for ever must not grow for ever.
-MOST_FAILURES = 1000
+#: Failures that the document lists: a run without an end must not grow without one.
+MAX_FAILURES = 1000
+
+
+class Ended(Struct, frozen=True):
+    """How one page ended. retry_after: seconds until its next try."""
+
+    page_id: str
+    source_path: str
+    ending: Ending
+    changes: int = 0
+    confidence: float = 0.0
+    duration_ms: int = 0
+    error: str = ""
+    code: str = ""
+    retry_after: float = 0.0
 
 
 class Failed(Struct, frozen=True):
@@ -21,12 +35,12 @@ class Failed(Struct, frozen=True):
 
 
 class Totals(Struct, dict=True):
-    """done, failed (for good), put_back (tried again later), discarded (changed by others), given_back (not finished).
+    """done, failed (for good), put_back (for another try), discarded (changed by others), given_back (not finished).
 
-    left_in_hand: not even given back, as it had to end at once; the next run takes them again.
-    settled, dropped, overwritten: queue entries that were not to be processed. waiting: left in the queue.
-    spent, overspent (beyond the cap): dollars. stopped: why no page could be optimised any
-    more; empty where they could.
+    left_in_hand: not even given back, because the run ended at once; the next run takes these pages again.
+    settled (already ended), dropped (of an older upload), overwritten: queue entries that were not processed.
+    waiting: pages left in the queue. spent, overspent (beyond the cap): dollars.
+    stopped: why no more pages could be optimised; empty if they could.
     """
 
     project_id: str
@@ -52,25 +66,25 @@ class Totals(Struct, dict=True):
     failures: list[Failed] = []
 
     def __post_init__(self) -> None:
-        self._again: set[str] = set()
+        self._requeued: set[str] = set()
 
     @property
-    def some_wait_again(self) -> bool:
-        """Whether there are pages that were put back and wait for another try; where none waits, others saw to them."""
-        return bool(self._again and self.waiting)
+    def retries_pending(self) -> bool:
+        """Whether pages that this run requeued still wait for another try."""
+        return bool(self._requeued and self.waiting)
 
     def count(self, page: Ended) -> None:
-        self._again.discard(page.page_id)
+        self._requeued.discard(page.page_id)
         match page.ending:
             case "done":
                 self.done += 1
                 self.changes += page.changes
             case "failed":
                 self.failed += 1
-                if len(self.failures) < MOST_FAILURES:
+                if len(self.failures) < MAX_FAILURES:
                     self.failures.append(Failed(page.page_id, page.source_path, page.code, page.error))
-            case "put back":
+            case "requeued":
                 self.put_back += 1
-                self._again.add(page.page_id)
+                self._requeued.add(page.page_id)
             case "discarded":
                 self.discarded += 1

@@ -1,8 +1,10 @@
-"""One process at work: pages are taken in, workers optimise them, what came of it is written, until there is no more.
+"""One process at work: a pipeline of stages under one task group, with bounded queues between them.
 
-The first request to stop lets the pages in hand be finished, for some seconds; the second one ends it at once. Where
-the optimiser says that no page can be optimised (`HaltError`), no more are begun; those under way are finished, as they
-may be paid for. What is not finished is given back, which is no try: another worker, or another run, takes it.
+    take --todo--> optimise (several workers) --tried--> commit --> shared records
+
+The first request to stop lets the pages in hand finish for some seconds, the second one ends the run at once. When the
+optimiser says that no page can be optimised (`HaltError`), no more are begun; those under way are finished, as they may
+be paid for. Unfinished pages are given back, which is no try: another worker, or another run, takes them.
 """
 
 from __future__ import annotations
@@ -14,177 +16,169 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.backends.concurrency import task_group, unless
+from nimbus_tasks.processing.commit import commit, give_back
 from nimbus_tasks.processing.optimise.attempt import attempt
 from nimbus_tasks.processing.optimise.errors import HaltError
+from nimbus_tasks.processing.shared_records import SharedRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
-
-    from nimbus_tasks.processing.commit import Commit
-    from nimbus_tasks.processing.intake import Intake
     from nimbus_tasks.processing.optimise.attempt import RecordOptimiser
-    from nimbus_tasks.processing.options import Ask, Observer, Stop
-    from nimbus_tasks.processing.queue import Outlook, Source, Taken, Tried
-    from nimbus_tasks.processing.recorder import Recorder
-    from nimbus_tasks.processing.release import Returning
+    from nimbus_tasks.processing.options import Observer, RunOptions, Stop
+    from nimbus_tasks.processing.queue import Backlog, Taken, Target, Tried
+    from nimbus_tasks.processing.take import Intake
     from nimbus_tasks.project.settings import ProcessSettings
 
-#: Pages taken at once, at most: a killed process leaves no more behind, and a request carries about as many.
-MOST_TAKEN = 100
-#: A lease is renewed so many times before it would end.
-BEATS = 3
-#: With nothing but entries that wait for others' commands, `--until-empty` gives up after so many seconds.
-LONGEST_DOUBT = 120.0
+#: Pages that wait for a worker or are being optimised. A killed process leaves no more behind; a request carries these.
+MAX_OPEN = 100
+#: Pages in hand, with those that wait to be written: taking pauses while the store is slower than the optimiser.
+MAX_IN_HAND = 2 * MAX_OPEN
+#: Leases are renewed this many times before they would expire.
+RENEWALS = 3
+#: `--until-empty` gives up on entries that wait for other programs after this many seconds.
+MAX_UNFIT_WAIT = 120.0
 
 
-class Shift:
-    """One process's work from beginning to end.
+class Worker:
+    """The pipeline of one process.
 
-    in_hand: what it has taken and not written yet; in the end, given_back of these wait as before, and left_in_hand are
-    still marked as being processed. halted: why no page can be optimised, None while they can.
+    in_hand: pages that are taken and not written yet. untried: pages that were taken and then not begun, because of
+    `halted`, the reason why no page can be optimised. given_back: how many of both were given back in the end.
     """
 
     def __init__(
-        self,
-        source: Source,
-        intake: Intake,
-        commit: Commit,
-        recorder: Recorder,
-        returning: Returning,
-        optimiser: RecordOptimiser,
-        settings: ProcessSettings,
+        self, target: Target, intake: Intake, optimiser: RecordOptimiser, settings: ProcessSettings, observer: Observer
     ) -> None:
-        self._source, self._intake, self._commit, self._recorder = source, intake, commit, recorder
-        self._returning, self._optimiser, self._settings = returning, optimiser, settings
+        self._target, self._intake, self._optimiser = target, intake, optimiser
+        self._settings, self._observer = settings, observer
+        self._shared = SharedRecords(target, settings.flush)
         self.in_hand: dict[str, Taken] = {}
-        self.given_back = self.left_in_hand = 0
+        self.untried: list[Taken] = []
         self.halted: HaltError | None = None
-        self._not_begun: set[str] = set()
+        self.given_back = 0
+        # Never full, because `_room` limits what is in hand.
+        self._todo: asyncio.Queue[Taken] = asyncio.Queue(MAX_IN_HAND)
+        self._tried: asyncio.Queue[Tried] = asyncio.Queue(MAX_IN_HAND)
+        self._to_write = 0
+        self._progress = asyncio.Event()
+        self._pace: deque[float] = deque(maxlen=MAX_OPEN)
         self._taken = 0
-        self._todo: asyncio.Queue[Taken] = asyncio.Queue()
-        self._tried: list[Tried] = []
-        self._news = asyncio.Event()
-        self._ready = asyncio.Event()
-        self._closing = False
-        self._times: deque[float] = deque(maxlen=MOST_TAKEN)
-        self._dry = 0.0
-        self._told_idle = False
+        self._drained_until = 0.0
 
-    async def work(self, ask: Ask, stop: Stop, observer: Observer) -> None:
+    @property
+    def unfinished(self) -> list[Taken]:
+        return [*self.in_hand.values(), *self.untried]
+
+    async def run(self, options: RunOptions, stop: Stop) -> None:
         """Work until there is no more to do, or until told to stop.
 
         Raises:
-            StoreError, StateError: the target or the claims cannot be used; what was in hand is given back.
+            StoreError, StateError: the target or the leases cannot be used; the claims are released.
         """
         try:
-            async with task_group() as group:
-                committing = group.create_task(self._keep_committing(observer))
-                duties = [group.create_task(duty) for duty in self._duties()]
-                ending = group.create_task(stop.at_once.wait())
-                main = group.create_task(self._main(ask, stop, observer))
-                await asyncio.wait([main, ending], return_when=asyncio.FIRST_COMPLETED)
-                for each in (*duties, ending, main):
-                    each.cancel()
-                if stop.at_once.is_set():
-                    committing.cancel()
-                self._closing = True
-                self._ready.set()
-            await unless(stop.at_once, self._hand_over())
-            self.left_in_hand = len(self.in_hand) - self.given_back
+            await unless(stop.at_once, self._work(options, stop))
         finally:
-            await self._source.release([taken.work for taken in self.in_hand.values()])
+            await self._target.queue.release([page.claim for page in self.unfinished])
 
-    async def _hand_over(self) -> None:
-        """Give back what is not finished, and write all that is still to be written."""
-        self.given_back = await self._returning.give_back(list(self.in_hand.values()))
-        await self._recorder.flush_all()
+    async def _work(self, options: RunOptions, stop: Stop) -> None:
+        async with task_group() as group:
+            workers = [group.create_task(self._optimise()) for _ in range(self._settings.workers)]
+            others = [
+                group.create_task(stage) for stage in (self._commit(), self._renew(), self._shared.keep_flushing())
+            ]
+            await self._take(options, stop)
+            await self._finish(stop)
+            for task in workers:
+                task.cancel()
+            await self._tried.join()
+            for task in others:
+                task.cancel()
+        unfinished = self.unfinished
+        self._shared.add(*await give_back(self._target, unfinished))
+        self.given_back = len(unfinished)
+        await self._shared.flush_all()
 
-    def _duties(self) -> list[Coroutine[None, None, None]]:
-        workers = [self._keep_optimising() for _ in range(self._settings.workers)]
-        return [self._keep_renewing(), self._recorder.keep_writing(), *workers]
+    # --- take -----------------------------------------------------------------------------------------
 
-    # --- taking ---------------------------------------------------------------------------------------
-
-    async def _main(self, ask: Ask, stop: Stop, observer: Observer) -> None:
-        await self._take_in(ask, stop, observer)
-        if stop.asked.is_set():
-            observer.stopping(len(self.in_hand), self._settings.grace, stop.signal)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None) as limit:
-                await self._finish(stop, limit)
-
-    async def _finish(self, stop: Stop, limit: asyncio.Timeout) -> None:
-        """Wait for the pages in hand: as long as it takes, but only for a while once Ctrl-C was pressed."""
-        while self.in_hand.keys() - self._not_begun:
-            self._news.clear()
-            if stop.asked.is_set() and limit.when() is None:
-                limit.reschedule(asyncio.get_running_loop().time() + self._settings.grace)
-            await self._until_news(self._settings.look, stop)
-
-    async def _take_in(self, ask: Ask, stop: Stop, observer: Observer) -> None:
-        busy = False
+    async def _take(self, options: RunOptions, stop: Stop) -> None:
+        """Take pages until there is no more to do, or no more may be begun."""
+        busy = announced_idle = False
         while not (stop.asked.is_set() or self.halted):
-            self._news.clear()
-            want = self._room(ask.most)
-            taken = await self._intake.take(want) if want else []
-            outlook = self._source.outlook()
+            self._progress.clear()
+            # A look during which pages ended is out of date: look again before the run idles or ends.
+            nothing_in_hand = not (self.in_hand or self._shared.pending)
+            taken = await self._take_batch(self._room(options.max_pages))
             if taken and not busy:
-                observer.working(len(taken) + outlook.ready)
+                self._observer.working(taken + self._target.queue.backlog().ready)
                 busy = True
-            self._begin(taken, want)
-            if ask.most and self._taken >= ask.most:
+            if options.max_pages and self._taken >= options.max_pages:
                 return
             if self.in_hand:
-                await self._until_news(self._settings.look, stop)
-            elif self._recorder.pending:
-                await self._recorder.flush_all()
-            elif self._is_over(ask, outlook):
-                return
-            else:
-                if busy or not self._told_idle:
-                    observer.idle(outlook, self._intake.doubts)
-                busy, self._told_idle = False, True
-                await self._until_news(self._pause(outlook), stop)
+                await self._wait(self._settings.look, stop)
+            elif self._shared.pending:
+                await self._shared.flush_all()
+            elif nothing_in_hand:
+                backlog = self._target.queue.backlog()
+                if self._is_over(options, backlog):
+                    return
+                if busy or not announced_idle:
+                    self._observer.idle(backlog, self._intake.unfit)
+                busy, announced_idle = False, True
+                await self._wait(self._pause(backlog), stop)
 
-    def _begin(self, taken: Sequence[Taken], want: int) -> None:
-        for each in taken:
-            self.in_hand[each.work.page_id] = each
-            self._todo.put_nowait(each)
-        self._taken += len(taken)
-        if len(taken) < want:
-            self._dry = time.monotonic() + self._settings.look
+    async def _take_batch(self, limit: int) -> int:
+        """Take up to `limit` pages, hand them to the workers and return their number."""
+        if not limit:
+            return 0
+        batch = await self._intake.take(limit)
+        self._shared.add(*batch.updates)
+        for page in batch.taken:
+            self.in_hand[page.page_id] = page
+            self._todo.put_nowait(page)
+        self._taken += len(batch.taken)
+        if len(batch.taken) < limit:
+            self._drained_until = time.monotonic() + self._settings.look
+        return len(batch.taken)
 
-    def _room(self, most: int) -> int:
-        """Return how many pages to take now: enough for all workers, and for a second's work where they are quick."""
+    def _room(self, max_pages: int) -> int:
+        """Return how many pages to take now: enough for all workers, and for one second if they are quick."""
         now = time.monotonic()
-        if self.in_hand and now < self._dry:
-            return 0  # there was no more a moment ago
-        lately = sum(when > now - 1.0 for when in self._times)
-        target = min(MOST_TAKEN, max(self._settings.workers, lately))
-        unfinished = len(self.in_hand) - len(self._tried)
-        room = min(target - unfinished, 2 * MOST_TAKEN - len(self.in_hand))
-        if most:
-            room = min(room, most - self._taken)
-        # Many small requests take longer than a few large ones, unless somebody has nothing to do.
-        return max(0, room) if room >= target / 2 or self._todo.empty() else 0
+        if self.in_hand and now < self._drained_until:
+            return 0  # the queue had no more a moment ago
+        wanted = min(MAX_OPEN, max(self._settings.workers, sum(when > now - 1.0 for when in self._pace)))
+        room = min(wanted - (len(self.in_hand) - self._to_write), MAX_IN_HAND - len(self.in_hand))
+        if max_pages:
+            room = min(room, max_pages - self._taken)
+        # A few large requests are faster than many small ones, unless a worker has nothing to do.
+        return max(0, room) if room >= wanted / 2 or self._todo.empty() else 0
 
-    def _is_over(self, ask: Ask, outlook: Outlook) -> bool:
-        if ask.once:
-            # Others' pages are theirs to finish, and what does not fit yet is not to be done now.
+    def _is_over(self, options: RunOptions, backlog: Backlog) -> bool:
+        if options.once:
+            # Other processes finish their own pages, and entries that do not fit yet are for a later run.
             return True
-        if not ask.until_empty:
+        if not options.until_empty:
             return False
-        return not outlook.waiting or (
-            outlook.waiting <= self._intake.doubts and self._intake.longest_doubt() > LONGEST_DOUBT
-        )
+        given_up = self._intake.longest_wait() > MAX_UNFIT_WAIT
+        return not backlog.waiting or (given_up and backlog.waiting <= self._intake.unfit)
 
-    def _pause(self, outlook: Outlook) -> float:
+    def _pause(self, backlog: Backlog) -> float:
         look = self._settings.look
-        return min(look, max(0.05, outlook.due - time.time())) if outlook.due else look
+        return min(look, max(0.05, backlog.due - time.time())) if backlog.due else look
 
-    async def _until_news(self, seconds: float, stop: Stop) -> None:
-        """Wait until something became of a page, or Ctrl-C is pressed, or so many seconds are over."""
-        waits = [asyncio.ensure_future(self._news.wait())]
+    async def _finish(self, stop: Stop) -> None:
+        """Wait for the pages in hand: without a limit, or for the grace period once asked to stop."""
+        if stop.asked.is_set():
+            self._observer.stopping(len(self.in_hand), self._settings.grace, stop.signal)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as limit:
+                while self.in_hand:
+                    self._progress.clear()
+                    if stop.asked.is_set() and limit.when() is None:
+                        limit.reschedule(asyncio.get_running_loop().time() + self._settings.grace)
+                    await self._wait(self._settings.look, stop)
+
+    async def _wait(self, seconds: float, stop: Stop) -> None:
+        """Wait until a page makes progress or the process is asked to stop, but no longer than `seconds`."""
+        waits = [asyncio.ensure_future(self._progress.wait())]
         if not stop.asked.is_set():
             waits.append(asyncio.ensure_future(stop.asked.wait()))
         try:
@@ -193,42 +187,46 @@ class Shift:
             for wait in waits:
                 wait.cancel()
 
-    # --- working --------------------------------------------------------------------------------------
+    # --- optimise, commit -----------------------------------------------------------------------------
 
-    async def _keep_optimising(self) -> None:
+    async def _optimise(self) -> None:
         while True:
-            taken = await self._todo.get()
-            await self._try(taken)
-            self._ready.set()
-            self._news.set()
-            await asyncio.sleep(0)  # an optimiser that never waits would else keep everything to one worker
+            page = await self._todo.get()
+            tried = await self._try(page)
+            if tried is None:
+                self.untried.append(self.in_hand.pop(page.page_id))
+            else:
+                self._pace.append(time.monotonic())
+                self._to_write += 1
+                self._tried.put_nowait(tried)
+            self._progress.set()
+            await asyncio.sleep(0)  # an optimiser that never waits would leave the other workers without work
 
-    async def _try(self, taken: Taken) -> None:
+    async def _try(self, page: Taken) -> Tried | None:
         if self.halted is None:
             try:
-                self._tried.append(await attempt(taken, self._optimiser))
+                return await attempt(page, self._optimiser)
             except HaltError as error:
                 self.halted = error
-            else:
-                self._times.append(time.monotonic())
-                return
-        self._not_begun.add(taken.work.page_id)
+        return None
 
-    async def _keep_committing(self, observer: Observer) -> None:
-        """Write what is ready, all that has come while the last was written at once; until there is no more to come."""
-        while not self._closing or self._tried:
-            if not self._tried:
-                await self._ready.wait()
-            self._ready.clear()
-            tries = self._tried[:MOST_TAKEN]
-            ended = await self._commit.write(tries) if tries else []
-            del self._tried[: len(tries)]
-            for each in ended:
-                self.in_hand.pop(each.page_id, None)
-                observer.ended(each)
-            self._news.set()
-
-    async def _keep_renewing(self) -> None:
+    async def _commit(self) -> None:
+        """Write results, each time all that have come while the last ones were written."""
         while True:
-            await asyncio.sleep(self._settings.lease / BEATS)
-            await self._source.renew()
+            tries = [await self._tried.get()]
+            while len(tries) < MAX_OPEN and not self._tried.empty():
+                tries.append(self._tried.get_nowait())
+            committed = await commit(self._target, tries, self._settings.retry_delays)
+            self._shared.add(*committed.updates)
+            self._to_write -= len(tries)
+            for page in committed.ended:
+                del self.in_hand[page.page_id]
+                self._observer.ended(page)
+            for _ in tries:
+                self._tried.task_done()
+            self._progress.set()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.lease / RENEWALS)
+            await self._target.queue.renew()

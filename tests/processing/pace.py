@@ -1,9 +1,9 @@
-"""How fast pages are processed: a function for benchmarks.
+"""How fast pages are processed, for benchmarks.
 
     with made(...) as target:
         pages_a_second(folder, 1000, workers=4, processes=4, environment=target.environment)
 
-The optimiser is the tests' own, which takes no time (or `slow` seconds a page): what is measured is all the rest.
+The optimiser is that of the tests, which takes no time (or `slow` seconds for a page): the rest is measured.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def pages_a_second(
     slow: float = 0.0,
     environment: Mapping[str, str] | None = None,
 ) -> Pace:
-    """Publish so many pages and process them; return from the first page that begins to the last that ends."""
+    """Upload pages and process them; measure from the start of the first page to the end of the last."""
     target = dict(environment or {})
     site = Site.new(folder)
     text = f"slow={slow}" if slow else "We repair watches by hand. " * 40
     for number in range(pages):
         site.page(f"p{number:05d}", text)
     here = str(Path(__file__).parent)
-    site.write("dodo.py", f"import sys\nsys.path.insert(0, {here!r})\n{DODO}from floor import task_nimbus\n")
+    site.write("dodo.py", f"import sys\nsys.path.insert(0, {here!r})\n{DODO}from scripted_pages import task_nimbus\n")
     published = site.doit("upload", **target)
     if published.status:
         raise RuntimeError(published.said)

@@ -1,4 +1,4 @@
-"""nimbus:process as processes that are forked, not started: a hundred kills take seconds, not minutes.
+"""nimbus:process in forked processes, so that a hundred kills take seconds, not minutes.
 
     python processor.py TEMPLATE WORK MODE [NUMBER...]
 
@@ -23,22 +23,22 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import floor
+import scripted_pages
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.processing import run as running
-from nimbus_tasks.processing.leases import Claims
+from nimbus_tasks.processing.leases import Leases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nimbus_tasks.model.records import QueueEntry
 
-PRELOADED = (running, floor)
+PRELOADED = (running, scripted_pages)
 STEPS: list[tuple[Any, str]] = [(SqliteStore, name) for name in ("put", "get", "swap")]
-STEPS += [(Claims, name) for name in ("take", "held", "end", "release")]
+STEPS += [(Leases, name) for name in ("take", "held", "end", "release")]
 COMMAND = ["nimbus:process", "--until-empty", "--workers=2"]
 
 
@@ -54,28 +54,28 @@ def fork(folder: Path, name: str, fatal: int = 0) -> int:
     note_claims()
     if fatal:
         die_before(fatal)
-    status = DoitMain(ModuleTaskLoader({"task_nimbus": floor.task_nimbus})).run(COMMAND)
+    status = DoitMain(ModuleTaskLoader({"task_nimbus": scripted_pages.task_nimbus})).run(COMMAND)
     sys.stdout.flush()
     os._exit(status)
 
 
 def note_claims() -> None:
-    """Note each sign of life once it is given: `at` is a moment just before it, `given` one just after."""
-    take, renew = Claims.take, Claims.renew
+    """Note each claim and renewal: `at` is a moment just before it, `given` one just after."""
+    take, renew = Leases.take, Leases.renew
 
-    def taking(self: Claims, entries: Iterable[QueueEntry], most: int) -> list[QueueEntry]:
+    def taking(self: Leases, entries: Iterable[QueueEntry], limit: int) -> list[QueueEntry]:
         at = time.time()
-        taken = take(self, entries, most)
+        taken = take(self, entries, limit)
         line = {"what": "claim", "pid": os.getpid(), "at": at, "given": time.time()}
         note(*(line | {"page": entry.page_id} for entry in taken))
         return taken
 
-    def renewing(self: Claims) -> None:
+    def renewing(self: Leases) -> None:
         at = time.time()
         renew(self)
         note({"what": "renew", "pid": os.getpid(), "at": at, "given": time.time()})
 
-    Claims.take, Claims.renew = taking, renewing  # type: ignore[method-assign]
+    Leases.take, Leases.renew = taking, renewing  # type: ignore[method-assign]
 
 
 def note(*lines: dict[str, Any]) -> None:
@@ -127,8 +127,8 @@ def moments(template: Path, work: Path, after: list[str]) -> None:
 
 
 def tell(folder: Path, victim: int, killed: bool, statuses: list[int]) -> None:
-    told = {"folder": str(folder), "victim": victim, "killed": killed, "statuses": statuses}
-    sys.stdout.write(json.dumps(told) + "\n")
+    result = {"folder": str(folder), "victim": victim, "killed": killed, "statuses": statuses}
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

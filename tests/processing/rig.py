@@ -1,10 +1,11 @@
-"""A queue in memory with pages in it, as an upload leaves it, and a worker process's parts over it."""
+"""A store in memory with three queued pages, as an upload leaves them, and a worker over it."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,20 +25,18 @@ from nimbus_tasks.model.records import (
     QueueEntry,
     QueueRecord,
 )
-from nimbus_tasks.processing.commit import Commit
-from nimbus_tasks.processing.intake import Intake
-from nimbus_tasks.processing.kv_queue import LocalQueue
-from nimbus_tasks.processing.leases import Claims
-from nimbus_tasks.processing.lost_uploads import Overwritten
+from nimbus_tasks.processing.kv_queue import KvQueue
+from nimbus_tasks.processing.leases import Leases
+from nimbus_tasks.processing.lost_uploads import forget_in_ledger
 from nimbus_tasks.processing.optimise import Change, Optimised
 from nimbus_tasks.processing.optimise.attempt import RecordOptimiser
 from nimbus_tasks.processing.optimise.errors import HaltError
-from nimbus_tasks.processing.options import Ask, Stop
-from nimbus_tasks.processing.recorder import Recorder
-from nimbus_tasks.processing.release import Returning
-from nimbus_tasks.processing.results import Ended
+from nimbus_tasks.processing.options import RunOptions, Stop
+from nimbus_tasks.processing.queue import Backlog, Target
 from nimbus_tasks.processing.schedule import seconds_of
-from nimbus_tasks.processing.worker import Shift
+from nimbus_tasks.processing.take import Intake
+from nimbus_tasks.processing.totals import Ended
+from nimbus_tasks.processing.worker import Worker
 from nimbus_tasks.project.settings import ProcessSettings
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nimbus_tasks.processing.optimise import Page
-    from nimbus_tasks.processing.queue import Outlook
 
 PROJECT = "proj_0123456789ab"
 BATCH, NEWER = "batch_20260102_030405", "batch_20260103_030405"
@@ -69,7 +67,7 @@ class PageError(NimbusError):
 
 
 class Scripted:
-    """An optimiser that does what it is told for a page, once for each try, and then optimises it."""
+    """An optimiser that follows a script for each page, one step per try, and then optimises it."""
 
     def __init__(self) -> None:
         self.script: dict[str, list[Callable[[], Any]]] = {}
@@ -103,12 +101,12 @@ def halting() -> Callable[[], Any]:
     return halt
 
 
-class Told:
-    """An observer that keeps what it is told."""
+class Reported:
+    """An observer that keeps what is reported to it."""
 
     def __init__(self) -> None:
         self.pages: list[Ended] = []
-        self.idled: list[tuple[Outlook, int]] = []
+        self.idled: list[tuple[Backlog, int]] = []
         self.stopped = 0
 
     def working(self, pages: int) -> None: ...
@@ -116,8 +114,8 @@ class Told:
     def ended(self, page: Ended) -> None:
         self.pages.append(page)
 
-    def idle(self, outlook: Outlook, doubts: int) -> None:
-        self.idled.append((outlook, doubts))
+    def idle(self, backlog: Backlog, unfit: int) -> None:
+        self.idled.append((backlog, unfit))
 
     def stopping(self, pages: int, seconds: float, by: signal.Signals) -> None:
         self.stopped += 1
@@ -127,14 +125,14 @@ class Told:
 
 
 class Rig:
-    """A store with three pages that wait, and what processes them. `now` is what all clocks say."""
+    """A store with three queued pages, and what processes them. `now` is what all clocks say."""
 
     def __init__(self, folder: Path, traits: Traits | None = None, **chosen: Any) -> None:
-        self.store = MemoryStore(Limits(100, 1 << 20, 100), traits)
+        self.store = MemoryStore(Limits(100, 1 << 20, 100, 100), traits)
         self.folder = folder
         self.now = NOW
         self.optimiser = Scripted()
-        self.told, self.stop = Told(), Stop()
+        self.reported, self.stop = Reported(), Stop()
         self.chosen = ProcessSettings(**{"look": 0.02, "flush": 0.01, "grace": 0.1, **chosen})
         self.fill()
 
@@ -201,29 +199,26 @@ class Rig:
 
     # --- a process ------------------------------------------------------------------------------------
 
-    def work(self, **ask: Any) -> Told:
-        """Let a process work, and return what it told."""
-        asyncio.run(self.working(**ask))
-        return self.told
+    def work(self, **options: Any) -> Reported:
+        """Let a process work, and return what it reported."""
+        asyncio.run(self.working(**options))
+        return self.reported
 
-    async def working(self, **ask: Any) -> Shift:
-        self.told, self.stop = Told(), Stop()
-        claims = Claims(self.folder / "claims.db", "here", self.chosen.lease, clock=lambda: self.now)
-        until = self.now if ask.get("once") else None
+    async def working(self, **options: Any) -> Worker:
+        self.reported, self.stop = Reported(), Stop()
+        leases = Leases(self.folder / "claims.db", "here", self.chosen.lease, clock=lambda: self.now)
+        until = self.now if options.get("once") else None
         delays = self.chosen.retry_delays
-        source = LocalQueue(self.store, PROJECT, claims, delays, until=until, clock=lambda: self.now)
-        recorder = Recorder(self.store, PROJECT, source, self.clock, self.chosen.flush)
-        overwritten = Overwritten(self.store, PROJECT, "sqlite", "here", self.clock, self.folder)
-        self.intake = Intake(self.store, PROJECT, source, recorder, overwritten, self.clock, 2)
-        commit = Commit(self.store, PROJECT, source, recorder, self.clock, delays, 2)
+        queue = KvQueue(self.store, PROJECT, leases, delays, until=until, clock=lambda: self.now)
+        target = Target(self.store, PROJECT, queue, 2, self.clock)
+        self.intake = Intake(target, partial(forget_in_ledger, self.folder, "sqlite", "here"))
         optimiser = RecordOptimiser(self.optimiser, "neutral")
-        returning = Returning(self.store, PROJECT, recorder, self.clock, 2)
-        self.shift = Shift(source, self.intake, commit, recorder, returning, optimiser, self.chosen)
+        self.worker = Worker(target, self.intake, optimiser, self.chosen, self.reported)
         try:
-            await self.shift.work(Ask(**ask), self.stop, self.told)
+            await self.worker.run(RunOptions(**options), self.stop)
         finally:
-            await source.close()
-        return self.shift
+            await queue.close()
+        return self.worker
 
 
 def entry(page: str, batch_id: str = BATCH, **more: Any) -> QueueEntry:

@@ -1,4 +1,4 @@
-"""Work from Cloudflare Queues: the API's behaviour, two machines at one queue, and one of them killed."""
+"""Pages from Cloudflare Queues: the API's behaviour, two machines at one queue, and one of them killed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from nimbus_tasks.publishing.outbox import Body
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from nimbus_tasks.processing.queue import Work
+    from nimbus_tasks.processing.queue import Claim
     from nimbus_tasks.project.settings import Settings
 
 BATCH = "batch_20260102_030405"
@@ -78,12 +78,12 @@ def using(act: Callable[[CloudflareQueue], Awaitable[Any]], clock: Callable[[], 
     return asyncio.run(run())
 
 
-def never(_: Work) -> bool:
+def never(_: Claim) -> bool:
     return False
 
 
-def names(works: list[Work]) -> list[str]:
-    return [work.page_id for work in works]
+def names(claims: list[Claim]) -> list[str]:
+    return [claim.page_id for claim in claims]
 
 
 # --- the API ------------------------------------------------------------------------------------------
@@ -95,20 +95,20 @@ def test_pages_are_sent_a_hundred_a_request_and_pulled_again(queues: Queues) -> 
     assert [each["action"] for each in queues.state()["requests"]] == ["batch"] * 3
 
     async def act(queue: CloudflareQueue) -> None:
-        works = await queue.take(100, never)
-        assert names(works) == pages[:100]
-        assert (works[0].entry.batch_id, works[0].entry.attempts) == (BATCH, 0)
-        assert queue.held(works) == set(pages[:100])
-        assert (queue.outlook().waiting, await queue.left()) == (150, 250)
-        await queue.end(works)
+        claims = await queue.take(100, never)
+        assert names(claims) == pages[:100]
+        assert (claims[0].entry.batch_id, claims[0].entry.attempts) == (BATCH, 0)
+        assert queue.held(claims) == set(pages[:100])
+        assert (queue.backlog().waiting, await queue.left()) == (150, 250)
+        await queue.end(claims)
         assert await queue.left() == 150
-        assert queue.held(works) == set()
+        assert queue.held(claims) == set()
 
     using(act)
     assert len(queues.state()["queues"][QUEUE]) == 150
 
 
-def test_what_is_leased_is_nobody_elses_until_its_time_is_over(queues: Queues) -> None:
+def test_a_leased_message_is_not_handed_out_until_its_lease_expires(queues: Queues) -> None:
     sent("page_a")
 
     async def act(queue: CloudflareQueue) -> None:
@@ -123,28 +123,28 @@ def test_what_is_leased_is_nobody_elses_until_its_time_is_over(queues: Queues) -
     using(act)
 
 
-def test_a_lease_that_has_run_out_is_not_held(queues: Queues) -> None:
+def test_an_expired_lease_is_not_held(queues: Queues) -> None:
     sent("page_a")
     now = [1000.0]
 
     async def act(queue: CloudflareQueue) -> None:
-        works = await queue.take(1, never)
-        assert queue.held(works) == {"page_a"}
+        claims = await queue.take(1, never)
+        assert queue.held(claims) == {"page_a"}
         now[0] += 30
-        assert queue.held(works) == set()
+        assert queue.held(claims) == set()
         await queue.renew()
-        await queue.release(works)  # no request: there is nothing to give back
+        await queue.release(claims)  # no request: there is nothing to give back
 
     using(act, lambda: now[0])
     assert [each["action"] for each in queues.state()["requests"]] == ["batch", "pull"]
 
 
-def test_what_failed_comes_again_after_its_delay(queues: Queues) -> None:
+def test_a_failed_page_is_delivered_again_after_its_delay(queues: Queues) -> None:
     sent("page_a")
 
     async def act(queue: CloudflareQueue) -> None:
-        (work,) = await queue.take(1, never)
-        await queue.put_back([(work, 60.0)])
+        (claim,) = await queue.take(1, never)
+        await queue.retry_later([(claim, 60.0)])
         queues.state(advance=59)
         assert await queue.take(1, never) == []
         queues.state(advance=2)
@@ -153,7 +153,7 @@ def test_what_failed_comes_again_after_its_delay(queues: Queues) -> None:
     using(act)
 
 
-def test_given_back_it_comes_at_once(queues: Queues) -> None:
+def test_a_released_page_is_delivered_again_at_once(queues: Queues) -> None:
     sent("page_a")
 
     async def act(queue: CloudflareQueue) -> None:
@@ -163,7 +163,7 @@ def test_given_back_it_comes_at_once(queues: Queues) -> None:
     using(act)
 
 
-def test_messages_of_others_are_left_for_later(queues: Queues) -> None:
+def test_messages_of_other_projects_are_left_for_later(queues: Queues) -> None:
     sent("page_a")
     other = nimbus_settings.parse(f'[project]\nid = "proj_ffffffffffff"\n[target]\naccount_id = "{ACCOUNT}"\n', {})
     send([entry("page_b")], settings=other)
@@ -173,7 +173,7 @@ def test_messages_of_others_are_left_for_later(queues: Queues) -> None:
     assert [each["action"] for each in state["requests"]][-2:] == ["pull", "ack"]
 
 
-def test_of_messages_that_say_the_same_one_is_enough(queues: Queues) -> None:
+def test_duplicate_messages_are_acknowledged(queues: Queues) -> None:
     sent("page_a", "page_a")
 
     async def act(queue: CloudflareQueue) -> None:
@@ -181,12 +181,12 @@ def test_of_messages_that_say_the_same_one_is_enough(queues: Queues) -> None:
         assert len(queues.state()["queues"][QUEUE]) == 1
         await asyncio.to_thread(sent, "page_a")
         assert await queue.take(10, never) == []
-        assert len(queues.state()["queues"][QUEUE]) == 1, "the one that is leased"
+        assert len(queues.state()["queues"][QUEUE]) == 1, "the leased one"
 
     using(act)
 
 
-def test_a_message_of_another_upload_is_next_once_the_page_is_done_with(queues: Queues) -> None:
+def test_a_message_of_another_upload_is_next_once_the_page_has_ended(queues: Queues) -> None:
     newer = QueueEntry("page_a", "batch_20260103_030405", 5, "2026-01-03T03:04:05.000Z", 0)
 
     async def act(queue: CloudflareQueue) -> None:
@@ -203,14 +203,14 @@ def test_a_message_of_another_upload_is_next_once_the_page_is_done_with(queues: 
     assert queues.state()["queues"][QUEUE] == []
 
 
-def test_a_message_of_another_upload_goes_back_when_the_process_ends(queues: Queues) -> None:
+def test_a_message_of_another_upload_is_released_when_the_process_ends(queues: Queues) -> None:
     send([entry("page_a"), QueueEntry("page_a", "batch_20260103_030405", 5, "2026-01-03T03:04:05.000Z", 0)])
     (first,) = using(lambda queue: queue.take(10, never))
     (other,) = using(lambda queue: queue.take(10, never))
     assert first.entry.batch_id != other.entry.batch_id
 
 
-def test_a_message_whose_lease_has_ended_in_line_is_somebody_elses(queues: Queues) -> None:
+def test_a_message_whose_lease_expires_while_it_waits_is_dropped(queues: Queues) -> None:
     now = [1000.0]
 
     async def act(queue: CloudflareQueue) -> None:
@@ -224,35 +224,35 @@ def test_a_message_whose_lease_has_ended_in_line_is_somebody_elses(queues: Queue
     using(act, lambda: now[0])
 
 
-def test_what_is_given_back_untried_counts_as_before(queues: Queues) -> None:
+def test_a_page_that_is_released_untried_keeps_its_count_of_attempts(queues: Queues) -> None:
     sent("page_a")
 
     async def act(queue: CloudflareQueue) -> None:
-        (work,) = await queue.take(1, never)
-        await queue.put_back([(work, 0.0)])
+        (claim,) = await queue.take(1, never)
+        await queue.retry_later([(claim, 0.0)])
         for _ in range(5):  # more deliveries than the engine would make
-            (work,) = await queue.take(1, never)
-            assert work.entry.attempts == 1
-            await queue.release([work])
+            (claim,) = await queue.take(1, never)
+            assert claim.entry.attempts == 1
+            await queue.release([claim])
 
     using(act)
     state = queues.state()
     assert (len(state["queues"][QUEUE]), state["queues"]["dlq"]) == (1, [])
 
 
-def test_what_does_not_fit_yet_is_put_aside_by_the_engine_in_the_end(queues: Queues) -> None:
+def test_a_message_that_never_fits_its_page_ends_in_the_dead_letter_queue(queues: Queues) -> None:
     sent("page_a")
 
     async def act(queue: CloudflareQueue) -> None:
-        while works := await queue.take(1, never):
-            await queue.release(works, 1.0)
+        while claims := await queue.take(1, never):
+            await queue.release(claims, 1.0)
             queues.state(advance=2)
 
     using(act)
     assert [each["page_id"] for each in queues.state()["queues"]["dlq"]] == ["page_a"]
 
 
-def test_a_message_is_nobodys_before_the_store_shows_what_it_names(queues: Queues) -> None:
+def test_a_message_sent_with_a_delay_is_not_delivered_before(queues: Queues) -> None:
     async def act(queue: CloudflareQueue) -> None:
         api = open_api(Path(), SETTINGS, QUEUE, lambda _: None)
         await api.send([Body(PROJECT, "page_a", BATCH)], 60)
@@ -264,26 +264,26 @@ def test_a_message_is_nobodys_before_the_store_shows_what_it_names(queues: Queue
     using(act)
 
 
-def test_requests_that_fail_in_passing_are_sent_again(queues: Queues) -> None:
+def test_requests_that_fail_temporarily_are_repeated(queues: Queues) -> None:
     queues.state(fail=2)
     sent("page_a")
     assert names(using(lambda queue: queue.take(1, never))) == ["page_a"]
 
 
-def test_a_queue_that_never_answers_is_told_of(queues: Queues) -> None:
+def test_a_queue_that_never_answers_is_an_error(queues: Queues) -> None:
     queues.state(fail=3)
     with pytest.raises(StoreError, match=r"503 .*Service temporarily unavailable"):
         sent("page_a")
 
 
-def test_a_token_that_is_not_accepted_is_told_of_and_not_shown(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_about_a_wrong_token_does_not_show_it(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "wrong_token_0123456789")
     with pytest.raises(StoreError, match="Queues: Edit") as caught:
         sent("page_a")
     assert "wrong_token" not in str(caught.value)
 
 
-def test_a_queue_that_does_not_exist_is_told_of(queues: Queues) -> None:
+def test_a_queue_that_does_not_exist_is_an_error(queues: Queues) -> None:
     with pytest.raises(StoreError, match=r"no such queue.*queue_id"):
         send([entry("page_a")], "f" * 32)
 
@@ -292,19 +292,19 @@ def test_a_queue_that_does_not_exist_is_told_of(queues: Queues) -> None:
     ("queue_id", "text", "words"),
     [("", "account_id = 'a'", r"\[process\] queue_id is not set"), (QUEUE, "", r"\[target\] account_id is not set")],
 )
-def test_settings_that_are_missing_are_named(queue_id: str, text: str, words: str) -> None:
+def test_missing_settings_are_named(queue_id: str, text: str, words: str) -> None:
     settings = nimbus_settings.parse(f'[project]\nid = "{PROJECT}"\n[target]\n{text}\n', {})
     with pytest.raises(SettingsError, match=words):
         open_api(Path(), settings, queue_id, lambda _: None)
 
 
 @pytest.mark.parametrize("body", ['{"a": 1}', {"a": 1}, "eyJhIjogMX0="])
-def test_a_body_is_read_however_it_comes(body: object) -> None:
+def test_a_body_is_read_in_every_encoding(body: object) -> None:
     assert Message("lease", body).content(dict[str, int]) == {"a": 1}
 
 
 @pytest.mark.parametrize("body", ["", "text", "dGV4dA==", None, [1], 7])
-def test_a_body_that_is_something_else_is_nothing(body: object) -> None:
+def test_a_body_that_is_something_else_is_none(body: object) -> None:
     assert Message("lease", body).content(dict[str, int]) is None
 
 
@@ -312,10 +312,10 @@ def test_a_body_that_is_something_else_is_nothing(body: object) -> None:
 
 
 def machine(site: Site, queues: Queues, **more: Any) -> dict[str, str]:
-    """Return the environment of a machine: the store is shared, nothing else but the queue is."""
+    """Return the environment of a machine, which shares the store and the queue."""
     chosen = {"queue": "cloudflare-queues", "queue_id": QUEUE, "look": 0.05, "flush": 0.05, **more}
     environment = dict(queues.environment)
-    return environment | {"FLOOR": json.dumps(chosen)}
+    return environment | {"PROCESS_SETTINGS": json.dumps(chosen)}
 
 
 def published(folder: Path, *names: str, **texts: str) -> Site:
@@ -323,7 +323,7 @@ def published(folder: Path, *names: str, **texts: str) -> Site:
     for name, text in texts.items():
         site.page(name, text)
     here = str(Path(__file__).parent)
-    site.write("dodo.py", f"import sys\nsys.path.insert(0, {here!r})\n{DODO}from floor import task_nimbus\n")
+    site.write("dodo.py", f"import sys\nsys.path.insert(0, {here!r})\n{DODO}from scripted_pages import task_nimbus\n")
     site.publish()
     items = site.store.values[f"queue:{PROJECT}"]["items"]
     send([QueueEntry(**item) for item in items])
@@ -355,7 +355,7 @@ def test_two_machines_share_the_work(tmp_path: Path, queues: Queues) -> None:
     assert begun == Counter({page_id(path): 1 + (path == "dist/o.html") for path in site.store.pages})
 
 
-def test_the_pages_of_a_killed_machine_come_to_the_other_one(tmp_path: Path, queues: Queues) -> None:
+def test_the_pages_of_a_killed_machine_go_to_the_other_one(tmp_path: Path, queues: Queues) -> None:
     names = [f"p{number}" for number in range(6)]
     site = published(tmp_path, **dict.fromkeys(names, "slow=0.3"))
     environment = machine(site, queues, visibility=2.0)

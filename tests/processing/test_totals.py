@@ -1,4 +1,4 @@
-"""What came of a run as its exit status, and in words."""
+"""The exit status of a run, and its summary."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import pytest
 
 from nimbus_tasks.cli.commands.process import status_of
 from nimbus_tasks.cli.console import Console
-from nimbus_tasks.cli.messages import process as words
-from nimbus_tasks.processing.results import Ended
-from nimbus_tasks.processing.totals import Totals
+from nimbus_tasks.cli.messages.process import summary
+from nimbus_tasks.processing.totals import Ended, Totals
 
 if TYPE_CHECKING:
-    from nimbus_tasks.processing.results import Ending
+    from nimbus_tasks.processing.totals import Ending
 
 
 def totals(*endings: tuple[str, Ending], **more: Any) -> Totals:
@@ -30,17 +29,17 @@ def totals(*endings: tuple[str, Ending], **more: Any) -> Totals:
     [
         ([], {}, 0),
         ([("a", "done")], {}, 0),
-        ([("a", "put back"), ("a", "done")], {}, 0),
-        ([("a", "put back"), ("a", "discarded")], {}, 0),
+        ([("a", "requeued"), ("a", "done")], {}, 0),
+        ([("a", "requeued"), ("a", "discarded")], {}, 0),
         ([("a", "done"), ("b", "failed")], {}, 1),
-        ([("a", "done"), ("b", "put back")], {"waiting": 1}, 1),
-        ([("a", "done"), ("b", "put back")], {"waiting": 0}, 0),
+        ([("a", "done"), ("b", "requeued")], {"waiting": 1}, 1),
+        ([("a", "done"), ("b", "requeued")], {"waiting": 0}, 0),
         ([("a", "done")], {"stopped": "The account is empty."}, 1),
         ([("a", "done")], {"overspent": 0.1}, 1),
         ([], {"overwritten": 1}, 1),
         ([("a", "failed")], {}, 2),
-        ([("a", "put back"), ("b", "put back")], {"waiting": 2}, 2),
-        ([("a", "put back"), ("a", "failed")], {}, 2),
+        ([("a", "requeued"), ("b", "requeued")], {"waiting": 2}, 2),
+        ([("a", "requeued"), ("a", "failed")], {}, 2),
         ([], {"stopped": "The account is empty."}, 2),
     ],
 )
@@ -50,18 +49,18 @@ def test_the_exit_status_is_0_only_where_no_page_failed_and_2_where_none_was_don
     assert status_of(totals(*endings, **more), emptied=False) == status
 
 
-def test_who_saw_the_queue_empty_knows_that_others_saw_to_what_it_put_back() -> None:
-    ended = totals(("a", "done"), ("b", "put back"), waiting=1)  # as an engine counted that is asked no more
+def test_a_run_that_saw_the_queue_empty_has_no_pending_retries() -> None:
+    ended = totals(("a", "done"), ("b", "requeued"), waiting=1)  # as the engine counted at the last pull
     assert (status_of(ended, emptied=True), status_of(ended, emptied=False)) == (0, 1)
 
 
-def test_what_is_counted_by_the_way_is_not_in_the_document() -> None:
-    document = msgspec.to_builtins(totals(("a", "put back")))
+def test_internal_counters_are_not_in_the_document() -> None:
+    document = msgspec.to_builtins(totals(("a", "requeued")))
     assert document["put_back"] == 1
     assert all(not name.startswith("_") for name in document)
 
 
-def test_money_beyond_the_cap_is_said() -> None:
+def test_money_beyond_the_cap_is_reported() -> None:
     said = io.StringIO()
-    words.summary(Console(said, {}), totals(("a", "done"), spent=0.6, overspent=0.35))
+    summary(Console(said, {}), totals(("a", "done"), spent=0.6, overspent=0.35))
     assert "Spent $0.3500 more than [openai] spend_cap allows" in said.getvalue()

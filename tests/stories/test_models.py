@@ -129,7 +129,7 @@ def test_a_run_that_only_puts_pages_back_has_done_nothing(tmp_path: Path) -> Non
         site = site_of(tmp_path, chat, "good", "bad", more="tries = 1\n")
         site.publish()
         run = site.doit("nimbus:process", "--once", NIMBUS_AI_KEY=KEY)
-    assert (run.status, run.out.count("⏳ Put back, again in")) == (2, 2), run.said
+    assert (run.status, run.out.count("⏳ Failed, retry in")) == (2, 2), run.said
     assert "2 pages left in the queue" in run.out
 
 

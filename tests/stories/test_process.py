@@ -1,4 +1,4 @@
-"""Workers that take pages from the queue: real processes, Ctrl-C, kills, and stores over a network."""
+"""nimbus:process end to end: real processes, Ctrl-C, kills, and stores over a network."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FLOOR = Path(__file__).parents[1] / "processing"
-PROCESS_DODO = f"import sys\nsys.path.insert(0, {str(FLOOR)!r})\n{DODO}from floor import task_nimbus\n"
-PROCESSOR = FLOOR / "processor.py"
+ROOM = Path(__file__).parents[1] / "processing"
+PROCESS_DODO = f"import sys\nsys.path.insert(0, {str(ROOM)!r})\n{DODO}from scripted_pages import task_nimbus\n"
+PROCESSOR = ROOM / "processor.py"
 QUICK = {"look": 0.05, "flush": 0.05}
 LEASE = 0.4
 
 
-def floor(**settings: Any) -> dict[str, str]:
-    return {"FLOOR": json.dumps(QUICK | settings)}
+def process_settings(**settings: Any) -> dict[str, str]:
+    return {"PROCESS_SETTINGS": json.dumps(QUICK | settings)}
 
 
 def site_of(folder: Path, *names: str, settings: str = "", **texts: str) -> Site:
@@ -53,7 +53,7 @@ def begun(site: Site) -> Counter[str]:
 
 
 def check_done(store: Store, *, failed: tuple[str, ...] = ()) -> None:
-    """Assert that all pages have ended, and that all records say the same of them."""
+    """Assert that all pages have ended and that all records agree on them."""
     states = {page_id(path): store.status(path) for path in store.pages}
     wrong = {page_id(f"dist/{name}.html") for name in failed}
     assert states == {page: "failed" if page in wrong else "done" for page in states}
@@ -61,13 +61,13 @@ def check_done(store: Store, *, failed: tuple[str, ...] = ()) -> None:
     seen: dict[str, str] = {}
     for batch in store.batches.values():
         times = []
-        for page, told in batch["pages"].items():
-            seen[page] = told["status"]
-            if told["status"] == "done":
-                assert told["started"] <= told["completed"]
-                times.append(told)
+        for page, result in batch["pages"].items():
+            seen[page] = result["status"]
+            if result["status"] == "done":
+                assert result["started"] <= result["completed"]
+                times.append(result)
         summary = batch["summary"]
-        counts = Counter(told["status"] for told in batch["pages"].values())
+        counts = Counter(result["status"] for result in batch["pages"].values())
         assert (summary["completed"], summary["failed"], summary["pending"]) == (counts["done"], counts["failed"], 0)
         assert batch["status"] == ("partially_completed" if counts["failed"] else "completed")
     assert seen == states
@@ -86,7 +86,7 @@ def test_a_published_site_is_processed_page_by_page(tmp_path: Path) -> None:
     site = site_of(tmp_path, "a", "b", d="fatal=refused")
     site.publish()
     before = {path: site.store.page_metadata(path) for path in site.store.pages}
-    run = site.doit("nimbus:process", "--once", **floor())
+    run = site.doit("nimbus:process", "--once", **process_settings())
     assert run.status == 1, run.said
     assert run.out.count("✅ Optimised: page_") == 2
     assert "❌ Failed: " in run.out
@@ -95,32 +95,32 @@ def test_a_published_site_is_processed_page_by_page(tmp_path: Path) -> None:
     assert {path: site.store.page_metadata(path) for path in site.store.pages} == before
     # The uploader sees no change in that, and a second run finds nothing to do.
     assert site.doit("nimbus:reconcile", "--json").json["differences"] == []
-    again = site.doit("nimbus:process", "--once", "--json", **floor())
+    again = site.doit("nimbus:process", "--once", "--json", **process_settings())
     assert (again.status, again.json["done"]) == (0, 0)
 
 
 def test_json_is_one_document(tmp_path: Path) -> None:
     site = site_of(tmp_path, "a", e="once=timeout")
     site.publish()
-    run = site.doit("nimbus:process", "--until-empty", "--json", **floor(retry_delays=[0.2]))
+    run = site.doit("nimbus:process", "--until-empty", "--json", **process_settings(retry_delays=[0.2]))
     assert run.status == 0, run.said
-    told = run.json
-    assert (told["done"], told["failed"], told["put_back"], told["waiting"]) == (2, 0, 1, 0)
-    assert told["seconds"] >= 0.2
-    assert "Put back, again in" in run.err
+    result = run.json
+    assert (result["done"], result["failed"], result["put_back"], result["waiting"]) == (2, 0, 1, 0)
+    assert result["seconds"] >= 0.2
+    assert "Failed, retry in" in run.err
     assert "the next try is due in" in run.err
     check_done(site.store)
 
 
-def test_an_upload_after_processing_sends_only_what_changed_and_processing_goes_on(tmp_path: Path) -> None:
+def test_an_upload_after_processing_sends_only_what_changed_and_queues_it_again(tmp_path: Path) -> None:
     site = site_of(tmp_path, "a", "b")
     site.publish()
-    assert site.doit("nimbus:process", "--once", **floor()).status == 0
+    assert site.doit("nimbus:process", "--once", **process_settings()).status == 0
     site.page("a", "Edited.")
     site.publish()
     assert site.sent() == {"dist/a.html": "changed"}
     assert "optimization" not in site.store.page("dist/a.html")
-    assert site.doit("nimbus:process", "--once", **floor()).status == 0
+    assert site.doit("nimbus:process", "--once", **process_settings()).status == 0
     check_done(site.store)
     assert begun(site) == {page_id("dist/a.html"): 2, page_id("dist/b.html"): 1}
 
@@ -128,12 +128,12 @@ def test_an_upload_after_processing_sends_only_what_changed_and_processing_goes_
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--once", "--until-empty"], "cannot both be meant"),
+        (["--once", "--until-empty"], "are mutually exclusive"),
         (["--workers=101"], "--workers=101 must be 1 to 100"),
-        (["--max-pages=-1"], "--max-pages=-1 is less than nothing"),
+        (["--max-pages=-1"], "--max-pages=-1 must be 0 or more"),
     ],
 )
-def test_what_cannot_be_meant_is_one_line(tmp_path: Path, options: list[str], words: str) -> None:
+def test_invalid_options_are_refused_in_one_line(tmp_path: Path, options: list[str], words: str) -> None:
     run = site_of(tmp_path, "a").doit("nimbus:process", *options)
     assert (run.status, words in run.out) == (2, True), run.said
 
@@ -141,7 +141,7 @@ def test_what_cannot_be_meant_is_one_line(tmp_path: Path, options: list[str], wo
 def test_ctrl_c_finishes_the_pages_in_hand(tmp_path: Path) -> None:
     site = site_of(tmp_path, s="slow=1.0")
     site.publish()
-    with site.start("nimbus:process", **floor()) as running:
+    with site.start("nimbus:process", **process_settings()) as running:
         wait_until(lambda: begun(site))
         assert running.interrupt() == 130
     assert any("Finishing 1 page" in line for line in running.lines)
@@ -149,15 +149,15 @@ def test_ctrl_c_finishes_the_pages_in_hand(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_takes_too_long_is_given_back_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_page_that_takes_too_long_is_given_back(tmp_path: Path, number: signal.Signals) -> None:
     site = site_of(tmp_path, "a", s="slow=60")
     site.publish()
-    with site.start("nimbus:process", **floor(grace=0.3)) as running:
+    with site.start("nimbus:process", **process_settings(grace=0.3)) as running:
         running.until("Optimised")
         running.process.send_signal(number)
         assert running.end() == 128 + number
     again = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-    assert any(f"for 0.3 s at most ({again} again: at once)" in line for line in running.lines)
+    assert any(f"for up to 0.3 s ({again} again: end at once)" in line for line in running.lines)
     assert any("Given back, not finished: 1" in line for line in running.lines)
     assert any("1 page left in the queue" in line for line in running.lines)
     store = site.store
@@ -170,7 +170,7 @@ def test_what_takes_too_long_is_given_back_in_good_order(tmp_path: Path, number:
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     site = site_of(tmp_path, s="slow=60")
     site.publish()
-    with site.start("nimbus:process", **floor(grace=60)) as running:
+    with site.start("nimbus:process", **process_settings(grace=60)) as running:
         wait_until(lambda: begun(site))
         running.process.send_signal(signal.SIGINT)
         running.until("Finishing 1 page")
@@ -178,15 +178,15 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
         assert running.interrupt() == 130
         assert time.monotonic() - pressed < 5
     assert site.store.queue == ["dist/s.html"]
-    # Its claim was given back too: nobody waits for a lease.
-    with site.start("nimbus:process", **floor()) as running:
+    # Its claim was released too: no lease has to expire.
+    with site.start("nimbus:process", **process_settings()) as running:
         wait_until(lambda: begun(site)[page_id("dist/s.html")] == 2)
 
 
-def test_it_waits_for_pages_and_takes_them_when_they_come(tmp_path: Path) -> None:
+def test_it_waits_for_pages_that_are_uploaded_later(tmp_path: Path) -> None:
     site = site_of(tmp_path, "a")
     site.publish()
-    with site.start("nimbus:process", **floor()) as running:
+    with site.start("nimbus:process", **process_settings()) as running:
         running.until("Optimised")
         running.until("Nothing waits")
         site.page("new")
@@ -196,10 +196,10 @@ def test_it_waits_for_pages_and_takes_them_when_they_come(tmp_path: Path) -> Non
     check_done(site.store)
 
 
-def test_on_a_terminal_there_is_a_bar_where_there_are_many(tmp_path: Path) -> None:
+def test_many_pages_on_a_terminal_get_a_progress_bar(tmp_path: Path) -> None:
     site = site_of(tmp_path, *(f"p{number}" for number in range(25)))
     site.publish()
-    with Terminal(site, "nimbus:process", "--once", **floor()) as terminal:
+    with Terminal(site, "nimbus:process", "--once", **process_settings()) as terminal:
         assert terminal.end() == 0
     assert "25 pages to optimise" in terminal.said
     assert "25/25" in terminal.said
@@ -216,7 +216,7 @@ def test_sixteen_workers_in_four_processes_process_each_page_once(tmp_path: Path
     site.publish()
     with contextlib.ExitStack() as stack:
         some = [
-            stack.enter_context(site.start("nimbus:process", "--until-empty", "--workers=4", **floor()))
+            stack.enter_context(site.start("nimbus:process", "--until-empty", "--workers=4", **process_settings()))
             for _ in range(4)
         ]
         assert [each.end() for each in some] == [0] * 4
@@ -230,7 +230,8 @@ def test_sixteen_workers_in_four_processes_process_each_page_once(tmp_path: Path
 
 
 def kill(site: Site, work: Path, *arguments: str) -> Iterator[dict[str, Any]]:
-    environment = site.environment(floor(lease=LEASE)) | {"PYTHONPATH": os.pathsep.join([str(FLOOR), *sys.path])}
+    paths = os.pathsep.join([str(ROOM), *sys.path])
+    environment = site.environment(process_settings(lease=LEASE)) | {"PYTHONPATH": paths}
     done = subprocess.run(
         [sys.executable, str(PROCESSOR), str(site.folder), str(work), *arguments],
         env=environment,
@@ -244,11 +245,11 @@ def kill(site: Site, work: Path, *arguments: str) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def check_after_kill(told: dict[str, Any]) -> int:
-    """Assert that nothing was lost, and return how many pages were processed twice: only where a lease ran out."""
-    site = Site(Path(told["folder"]))
+def check_after_kill(result: dict[str, Any]) -> int:
+    """Assert that nothing was lost, and return how many pages were processed twice: only after a lease expired."""
+    site = Site(Path(result["folder"]))
     said = "".join(file.read_text() for file in site.folder.glob("*.txt"))
-    assert told["statuses"] == [0], said
+    assert result["statuses"] == [0], said
     check_done(site.store)
     lines = [line for line in journal(site) if line["what"] == "begin"]
     twice = [page for page, times in Counter(line["page"] for line in lines).items() if times > 1]
@@ -263,8 +264,8 @@ def test_a_process_killed_before_any_of_its_steps_loses_nothing(tmp_path: Path) 
     site.publish()
     (tmp_path / "work").mkdir()
     rounds = list(kill(site, tmp_path / "work", "steps"))
-    assert sum(told["killed"] for told in rounds) == len(rounds) - 1 >= 20
-    twice = [check_after_kill(told) for told in rounds]
+    assert sum(result["killed"] for result in rounds) == len(rounds) - 1 >= 20
+    twice = [check_after_kill(result) for result in rounds]
     assert sum(twice) > 0  # or the kills came too early or too late to prove anything
 
 
@@ -276,9 +277,9 @@ def moments(number: int, folder: Path) -> int:
     chosen = random.Random()
     after = [str(chosen.randrange(5, 160)) for _ in range(number)]
     killed = 0
-    for told in kill(site, folder / "work", "moments", *after):
-        check_after_kill(told)
-        killed += told["killed"]
+    for result in kill(site, folder / "work", "moments", *after):
+        check_after_kill(result)
+        killed += result["killed"]
     return killed
 
 
@@ -299,7 +300,7 @@ def test_through_a_gateway_two_processes_process_each_page_once(tmp_path: Path) 
     for target in made("gateway", tmp_path / "target"):
         site = site_of(tmp_path / "site", *(f"p{number:02d}" for number in range(24)), f="once=timeout")
         assert site.doit("upload", **target.environment).status == 0
-        quick = floor(flush=0.2, retry_delays=[0.3])
+        quick = process_settings(flush=0.2, retry_delays=[0.3])
         with contextlib.ExitStack() as stack:
             command = ("nimbus:process", "--until-empty", "--workers=4")
             some = [stack.enter_context(site.start(*command, **target.environment, **quick)) for _ in range(2)]
@@ -317,7 +318,7 @@ def test_against_the_rest_api_a_hundred_pages_take_few_requests(tmp_path: Path) 
         site = site_of(tmp_path / "site", *(f"p{number:03d}" for number in range(100)))
         assert site.doit("upload", **target.environment).status == 0
         target.fake.reset()  # type: ignore[attr-defined]
-        run = site.doit("nimbus:process", "--once", "--workers=50", **target.environment, **floor(flush=1.0))
+        run = site.doit("nimbus:process", "--once", "--workers=50", **target.environment, **process_settings(flush=1.0))
         assert run.status == 0, run.said
         counts = target.fake.counts()  # type: ignore[attr-defined]
         assert sum(counts["requests"].values()) < 80, counts

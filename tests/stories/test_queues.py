@@ -1,4 +1,4 @@
-"""Several machines at one queue: an upload or a retry names its pages in a Cloudflare Queue, whatever happens to it."""
+"""Several machines at one queue: uploads and retries send a message for each page, whatever happens to them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TASKS = "from scripted_pages import task_nimbus\n"
 ROOM = Path(__file__).parents[1] / "processing"
 CHOSEN: dict[str, Any] = {"queue": "cloudflare-queues", "queue_id": QUEUE, "look": 0.05, "flush": 0.05}
 SETTINGS = f'[upload]\nretry_wait = 1\n[process]\nqueue = "cloudflare-queues"\nqueue_id = "{QUEUE}"\nlook = 0.05\n'
@@ -40,13 +41,13 @@ def site_of(folder: Path, *names: str, **texts: str) -> Site:
 
 
 def obedient(site: Site) -> Site:
-    """Let the pages say what becomes of them (tests/processing/floor.py)."""
-    site.write("dodo.py", f"import sys\nsys.path.insert(0, {str(ROOM)!r})\n{DODO}from floor import task_nimbus\n")
+    """Use the optimiser that does as each page says (tests/processing/scripted_pages.py)."""
+    site.write("dodo.py", f"import sys\nsys.path.insert(0, {str(ROOM)!r})\n{DODO}{TASKS}")
     return site
 
 
 def named(queues: Queues) -> Counter[str]:
-    """Return how often each page is named in the queue."""
+    """Return how many messages each page has in the queue."""
     return Counter(body["page_id"] for body in queues.state()["queues"][QUEUE])
 
 
@@ -65,10 +66,10 @@ def check_done(site: Site, queues: Queues) -> None:
     assert {batch["status"] for batch in store.batches.values()} == {"completed"}
 
 
-# --- the way of the pages -----------------------------------------------------------------------------
+# --- from upload to worker -----------------------------------------------------------------------------
 
 
-def test_an_upload_names_its_pages_and_of_two_machines_one_may_be_killed(tmp_path: Path, queues: Queues) -> None:
+def test_an_upload_sends_messages_and_one_of_two_machines_may_be_killed(tmp_path: Path, queues: Queues) -> None:
     names = [f"p{number}" for number in range(8)]
     site = obedient(site_of(tmp_path, **dict.fromkeys(names, "slow=0.2")))
     assert site.doit("upload", **queues.environment).status == 0
@@ -77,7 +78,7 @@ def test_an_upload_names_its_pages_and_of_two_machines_one_may_be_killed(tmp_pat
     assert (named(queues), sends(queues)) == (ids(*paths), 1)
     assert {body["batch_id"] for body in queues.state()["queues"][QUEUE]} == {batch_id}
 
-    environment = queues.environment | {"FLOOR": json.dumps(CHOSEN | {"visibility": 2.0})}
+    environment = queues.environment | {"PROCESS_SETTINGS": json.dumps(CHOSEN | {"visibility": 2.0})}
     command = ("nimbus:process", "--until-empty", "--workers=3")
     journal = site / "journal"
     with contextlib.ExitStack() as stack:
@@ -89,10 +90,10 @@ def test_an_upload_names_its_pages_and_of_two_machines_one_may_be_killed(tmp_pat
     check_done(site, queues)
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     ended = Counter(line["page"] for line in lines if line["what"] == "end" and line["pid"] != victim.process.pid)
-    assert set(ended.values()) == {1}, "nobody does what another one has done"
+    assert set(ended.values()) == {1}, "no page is processed twice"
 
 
-def test_what_changes_later_is_named_later_and_nothing_twice(tmp_path: Path, queues: Queues) -> None:
+def test_later_changes_are_sent_later_and_nothing_twice(tmp_path: Path, queues: Queues) -> None:
     site = site_of(tmp_path, "a", "b", "c")
     assert site.doit("upload", **queues.environment).status == 0
     site.page("b", "Edited.")
@@ -106,16 +107,16 @@ def test_what_changes_later_is_named_later_and_nothing_twice(tmp_path: Path, que
     assert {site.store.status(path) for path in PAGES} == {"done"}
 
 
-def test_a_dry_run_names_nothing(tmp_path: Path, queues: Queues) -> None:
+def test_a_dry_run_sends_no_message(tmp_path: Path, queues: Queues) -> None:
     site = site_of(tmp_path, "a")
     assert site.doit("upload", "--dry-run", **queues.environment).status == 0
     assert sends(queues) == 0
 
 
-# --- what may go wrong --------------------------------------------------------------------------------
+# --- failures --------------------------------------------------------------------------------
 
 
-def test_an_upload_that_cannot_name_its_pages_says_so_and_the_next_one_does(tmp_path: Path, queues: Queues) -> None:
+def test_messages_that_an_upload_cannot_send_are_sent_by_the_next_one(tmp_path: Path, queues: Queues) -> None:
     site = site_of(tmp_path, "a", "b", "c")
     queues.state(fail=1000)
     run = site.doit("upload", **queues.environment)
@@ -135,7 +136,7 @@ def test_an_upload_that_cannot_name_its_pages_says_so_and_the_next_one_does(tmp_
 
 
 @pytest.mark.parametrize(("held", "twice"), [("before", 0), ("after", 3)])
-def test_an_upload_killed_while_it_names_its_pages_leaves_none_out(
+def test_an_upload_killed_while_it_sends_messages_leaves_no_page_out(
     tmp_path: Path, queues: Queues, held: str, twice: int
 ) -> None:
     site = site_of(tmp_path, "a", "b", "c")
@@ -145,14 +146,14 @@ def test_an_upload_killed_while_it_names_its_pages_leaves_none_out(
         running.process.kill()
     queues.state(hold="")
     assert sum(named(queues).values()) == twice
-    # Whoever starts to process here finds what is still to be sent; what comes twice does no harm.
+    # The next process on this machine finds what is still to be sent; duplicates do no harm.
     run = site.doit("nimbus:process", "--until-empty", "--json", **queues.environment)
     assert (run.status, run.json["done"]) == (0, 3), run.said
     check_done(site, queues)
     assert all([each["step"] for each in site.store.log(path)].count("optimise") == 1 for path in PAGES)
 
 
-def test_pages_whose_messages_are_gone_are_named_again(tmp_path: Path, queues: Queues) -> None:
+def test_messages_that_are_gone_are_sent_again(tmp_path: Path, queues: Queues) -> None:
     site = site_of(tmp_path, "a", "b", "c")
     queues.state(hold="before")
     with site.start("upload", **queues.environment) as running:
@@ -170,13 +171,13 @@ def test_pages_whose_messages_are_gone_are_named_again(tmp_path: Path, queues: Q
     run = site.doit("nimbus:process", "--until-empty", "--json", **queues.environment)
     assert (run.status, run.json["done"]) == (0, 2), run.said
     (left,) = site.store.values[key]["items"]
-    assert left["attempts"] == 3, "it has failed: its message is delayed, or was put aside for somebody to look at"
+    assert left["attempts"] == 3, "it has failed: its message is delayed, or in the dead-letter queue"
 
 
-def test_a_retry_names_the_pages_that_wait_again(tmp_path: Path, queues: Queues) -> None:
+def test_a_retry_sends_messages(tmp_path: Path, queues: Queues) -> None:
     site = obedient(site_of(tmp_path, "a", d="fatal=refused"))
     assert site.doit("upload", **queues.environment).status == 0
-    environment = queues.environment | {"FLOOR": json.dumps(CHOSEN)}
+    environment = queues.environment | {"PROCESS_SETTINGS": json.dumps(CHOSEN)}
     assert site.doit("nimbus:process", "--until-empty", **environment).status == 1
     assert not named(queues)
     (batch_id,) = site.store.batches
@@ -196,7 +197,7 @@ def test_a_retry_names_the_pages_that_wait_again(tmp_path: Path, queues: Queues)
     ("removed", "words"),
     [("queue_id", "[process] queue_id is not set"), ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_TOKEN is not set")],
 )
-def test_settings_that_are_not_enough_end_the_upload_before_it_begins(
+def test_missing_settings_end_the_upload_before_it_begins(
     tmp_path: Path, queues: Queues, removed: str, words: str
 ) -> None:
     site = site_of(tmp_path, "a")

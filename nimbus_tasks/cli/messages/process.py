@@ -1,4 +1,4 @@
-"""What nimbus:process says while it works, and when it has ended."""
+"""What nimbus:process prints while it works, and its summary."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ if TYPE_CHECKING:
     from nimbus_tasks.cli.ci.markdown import Section
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.model.progress import Progress
-    from nimbus_tasks.processing.queue import Outlook
-    from nimbus_tasks.processing.results import Ended
-    from nimbus_tasks.processing.totals import Totals
+    from nimbus_tasks.processing.queue import Backlog
+    from nimbus_tasks.processing.totals import Ended, Totals
 
 
-class Narrator:
-    """Tells a run: a line a page where there are few or it is asked for, else how far it is, and what failed."""
+class ProcessObserver:
+    """Prints a line for each page if there are few or with --verbose, otherwise the progress and the failures."""
 
     def __init__(self, console: Console, totals: Totals) -> None:
         self._console, self._totals = console, totals
         self._shown = contextlib.ExitStack()
         self._progress: Progress | None = None
         self._left = 0
-        self._complaints = 0
-        self._each = True
+        self._failures = 0
+        self._each_page = True
 
-    def __enter__(self) -> Narrator:
+    def __enter__(self) -> ProcessObserver:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._shown.close()
 
     def working(self, pages: int) -> None:
-        self._each = self._console.verbose or pages <= FEW
+        self._each_page = self._console.verbose or pages <= FEW
         self._left = pages
-        if self._each:
+        if self._each_page:
             return
         self._shown.close()
         self._console.line(f"⏳ {count(pages, 'page')} to optimise")
@@ -49,25 +48,25 @@ class Narrator:
         self._totals.count(page)
         if self._progress is not None:
             self._progress.advance()
-        if page.ending in ("failed", "put back"):
-            self._complain(page)
-        elif self._each:
+        if page.ending in ("failed", "requeued"):
+            self._failure(page)
+        elif self._each_page:
             self._console.line(_line(page))
         self._left -= 1
         if self._left <= 0 and self._progress is not None:
             self._shown.close()
             self._progress = None
 
-    def idle(self, outlook: Outlook, doubts: int) -> None:
+    def idle(self, backlog: Backlog, unfit: int) -> None:
         self._shown.close()
         self._progress = None
-        self._console.line(f"⏳ {waiting(outlook, doubts)}")
+        self._console.line(f"⏳ {waiting(backlog, unfit)}")
 
     def stopping(self, pages: int, seconds: float, by: signal.Signals) -> None:
         if pages:
             again = "Ctrl-C" if by == signal.SIGINT else by.name
             self._console.line(
-                f"⏳ Finishing {count(pages, 'page')}, for {seconds:g} s at most ({again} again: at once)"
+                f"⏳ Finishing {count(pages, 'page')}, for up to {seconds:g} s ({again} again: end at once)"
             )
 
     def slowed(self, seconds: float, why: str) -> None:
@@ -81,35 +80,35 @@ class Narrator:
     def store_back(self) -> None:
         self._console.line("✅ The store answers again")
 
-    def _complain(self, page: Ended) -> None:
-        self._complaints += 1
-        if self._complaints > MAX_ERRORS and not self._console.verbose:
-            if self._complaints == MAX_ERRORS + 1:
-                self._console.line("   … more failures: doit nimbus:page:log tells of each page", matters=True)
+    def _failure(self, page: Ended) -> None:
+        self._failures += 1
+        if self._failures > MAX_ERRORS and not self._console.verbose:
+            if self._failures == MAX_ERRORS + 1:
+                self._console.line("   … more failures: doit nimbus:page:log shows those of a page", matters=True)
             return
         if page.ending == "failed":
             self._console.fail(f"Failed: {page.page_id}  {page.source_path} - {page.error}")
         else:
-            again = f"again in {duration(page.after)}"
-            self._console.line(f"⏳ Put back, {again}: {page.page_id}  {page.source_path} - {page.error}", "yellow")
+            retry = f"retry in {duration(page.retry_after)}"
+            self._console.line(f"⏳ Failed, {retry}: {page.page_id}  {page.source_path} - {page.error}", "yellow")
 
 
 def _line(page: Ended) -> str:
     if page.ending == "discarded":
-        return f"   {page.page_id}  {page.source_path} was changed by others meanwhile: its result is thrown away"
+        return f"   {page.page_id}  {page.source_path} was changed by another program: result discarded"
     found = f"{count(page.changes, 'change')}, confidence {page.confidence:.2f}, {page.duration_ms:,} ms"
     return f"✅ Optimised: {page.page_id}  {page.source_path} ({found})"
 
 
-def waiting(outlook: Outlook, doubts: int) -> str:
-    """Say what is left, and when it goes on."""
-    if not outlook.waiting:
+def waiting(backlog: Backlog, unfit: int) -> str:
+    """Return what is left, and when the next page is due."""
+    if not backlog.waiting:
         return "Nothing waits in the queue"
-    said = f"{count(outlook.waiting, 'page')} {'waits' if outlook.waiting == 1 else 'wait'}"
-    if outlook.due:
-        said += f", the next try is due in {duration(max(0.0, outlook.due - time.time()))}"
-    if doubts:
-        said += f"; {doubts} for an upload or another command that is not over yet"
+    said = f"{count(backlog.waiting, 'page')} {'waits' if backlog.waiting == 1 else 'wait'}"
+    if backlog.due:
+        said += f", the next try is due in {duration(max(0.0, backlog.due - time.time()))}"
+    if unfit:
+        said += f"; {unfit} for an unfinished upload or another command"
     return said
 
 
@@ -117,27 +116,27 @@ def summary(console: Console, totals: Totals) -> None:
     console.line("📊 Processing Summary:")
     console.line(f"   ✅ Done: {totals.done} ({count(totals.changes, 'change')})")
     console.line(f"   ❌ Failed: {totals.failed}")
-    for number, words in (
-        (totals.put_back, "Put back, tried again later"),
+    for number, text in (
+        (totals.put_back, "Failed, to be retried"),
         (totals.given_back, "Given back, not finished"),
-        (totals.discarded, "Thrown away, as others had changed the page"),
-        (totals.settled, "Had ended before, its batch is in line now"),
+        (totals.discarded, "Discarded: the page was changed by another program"),
+        (totals.settled, "Had ended before: batch record updated"),
         (totals.dropped, "Dropped: of an older upload"),
         (totals.overwritten, "To be uploaded again: a newer upload was overwritten"),
     ):
         if number:
-            console.line(f"   {words}: {number}")
+            console.line(f"   {text}: {number}")
     if totals.left_in_hand:
         be = "was" if totals.left_in_hand == 1 else "were"
-        again = "is" if totals.left_in_hand == 1 else "are"
-        console.line(f"   {count(totals.left_in_hand, 'page')} {be} in hand and {again} taken again")
+        them = "it" if totals.left_in_hand == 1 else "them"
+        console.line(f"   {count(totals.left_in_hand, 'page')} {be} in hand: the next run takes {them} again")
     rate = f", {totals.pages_a_second:,.1f} pages a second" if totals.done else ""
     console.line(f"   {totals.seconds:,.1f} s{rate}")
     if totals.spent:
         console.line(f"   Spent: ${totals.spent:.4f}")
     if totals.overspent:
         more = f"${totals.overspent:.4f} more than [openai] spend_cap allows"
-        console.fail(f"Spent {more}: the endpoint counts more tokens than were expected.")
+        console.fail(f"Spent {more}: the endpoint counted more tokens than expected.")
     if totals.waiting:
         console.line(f"   {count(totals.waiting, 'page')} left in the queue")
     if totals.stopped:
@@ -145,7 +144,7 @@ def summary(console: Console, totals: Totals) -> None:
 
 
 def section(totals: Totals) -> Section:
-    """Return a run for the page of a CI's job."""
+    """Return the summary of a run for the page of a CI job."""
     from nimbus_tasks.cli.ci.markdown import PageRow, Section
 
     counted = [(name, str(getattr(totals, name))) for name in ("done", "changes", "failed", "put_back", "waiting")]
@@ -154,7 +153,7 @@ def section(totals: Totals) -> Section:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people say it."""
+    """Return a duration in one rounded unit."""
     whole = max(1, round(seconds))
     if whole < 120:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""The command that works through the queue."""
+"""The task nimbus:process."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def process_tasks() -> Iterator[Task]:
         _PROCESS_HELP,
         lambda **options: _process().process(**options),
         params=[
-            option("once", False, "what may be tried now, then end"),
-            option("until_empty", False, "until nothing waits at all"),
-            option("workers", 0, "pages at a time (0: as in the settings, 5)"),
-            option("max_pages", 0, "pages at most (0: no limit)"),
+            option("once", False, "process what may be tried now, then end"),
+            option("until_empty", False, "process until nothing waits, retries included"),
+            option("workers", 0, "pages at a time (0: [process] workers, 5 by default)"),
+            option("max_pages", 0, "maximum number of pages (0: no limit)"),
         ],
     )
 
@@ -34,14 +34,14 @@ def _process() -> ProcessCommands:
     return ProcessCommands(console, pipeline, pipeline.settings.process)
 
 
-_PROCESS_HELP = """Take pages from the queue and have them optimised, until Ctrl-C
+_PROCESS_HELP = """Take pages from the queue and optimise them, until Ctrl-C
 
-Highest priority first, then the oldest. Several of these on one machine never take the same page; one that is killed
-gives its pages back when their lease ends, and Ctrl-C finishes those in hand. Failures are tried again later.
+Highest priority first, then oldest first. Several of these on one machine never take the same page. The pages of a
+killed one are taken again when their leases expire; Ctrl-C finishes those in hand. Failed pages are retried later.
 
-[process] optimiser says who optimises: embedded rules, or a model behind an endpoint ([openai]; the key comes from
-NIMBUS_AI_KEY). A spent cap, a wrong key, an empty account or an address where nobody answers stop the run, and no page
-has had a try: status 1, or 2 if nothing was done.
+[process] optimiser selects embedded rules, or a model behind an endpoint ([openai]; the key is NIMBUS_AI_KEY). A spent
+cap, a wrong key, an empty account or an unreachable endpoint stops the run, and counts as a try for no page: status 1,
+or 2 if nothing was done.
 
 Examples:
   doit nimbus:process

@@ -6,17 +6,17 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from nimbus_tasks.model.errors import NimbusError, StoreError, TransientError
 from nimbus_tasks.model.page_map import Block
 from nimbus_tasks.processing.optimise import DESCRIPTION, TITLE, Page
 from nimbus_tasks.processing.optimise.errors import HaltError, PermanentError, TemporaryError
-from nimbus_tasks.processing.queue import Failure, Optimisation, Taken, Tried
+from nimbus_tasks.processing.queue import Failure, Taken, Tried
 
 if TYPE_CHECKING:
     from nimbus_tasks.model.records import PageRecord
-    from nimbus_tasks.processing.optimise import Optimiser
+    from nimbus_tasks.processing.optimise import Optimised, Optimiser
 
 #: Characters of an error message that are kept; a server may send any amount.
 LONGEST_MESSAGE = 500
@@ -29,10 +29,8 @@ class RecordOptimiser:
     def __init__(self, optimiser: Optimiser, tone: str) -> None:
         self._optimiser, self._tone = optimiser, tone
 
-    async def __call__(self, record: PageRecord) -> Optimisation:
-        found = await self._optimiser.optimise(page_of(record, self._tone))
-        blocks = Raw(msgspec.json.encode(found.changes))
-        return Optimisation(found.model, found.confidence, len(found.changes), blocks)
+    async def __call__(self, record: PageRecord) -> Optimised:
+        return await self._optimiser.optimise(page_of(record, self._tone))
 
     async def close(self) -> None:
         await self._optimiser.close()
@@ -46,7 +44,7 @@ async def attempt(taken: Taken, optimise: RecordOptimiser) -> Tried:
         StoreError: the cache of answers is unavailable.
     """
     began = time.monotonic()
-    optimisation: Optimisation | None = None
+    optimisation: Optimised | None = None
     failure: Failure | None = None
     try:
         optimisation = await optimise(taken.record)

@@ -10,7 +10,7 @@ import pytest
 from nimbus_tasks.cli.doctor import state
 from nimbus_tasks.cli.doctor.queue import check_queue, queue_keys
 from nimbus_tasks.model.records import QueueEntry
-from nimbus_tasks.processing.leases import CLAIMS_FILE, Claims
+from nimbus_tasks.processing.leases import CLAIMS_FILE, Leases
 from nimbus_tasks.project.lock import hold, seen_holder
 from nimbus_tasks.project.settings import parse
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
@@ -49,7 +49,7 @@ def test_looking_does_not_take_the_lock(root: Path) -> None:
 
 def test_leases_are_read_without_a_claim_of_ones_own(root: Path) -> None:
     assert list(state.check_leases(root)) == []
-    claims = Claims(root / CLAIMS_FILE, "here", 60.0)
+    claims = Leases(root / CLAIMS_FILE, "here", 60.0)
     claims.take([ENTRY], 1)
     claims.close()
     (found,) = state.check_leases(root)

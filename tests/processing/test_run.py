@@ -1,4 +1,4 @@
-"""A process from its settings on: the embedded store, signals, and a store that goes away for a while."""
+"""A run from its settings: the embedded store, signals, and a store that goes away for a while."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from rig import PROJECT, A, B, C, Rig, Scripted, failing, halting
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.cli.console import Console
-from nimbus_tasks.cli.messages import process as words
-from nimbus_tasks.cli.messages.process import Narrator
+from nimbus_tasks.cli.messages.process import ProcessObserver, summary
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.processing import run as running
-from nimbus_tasks.processing.kv_queue import LocalQueue
-from nimbus_tasks.processing.options import Ask
+from nimbus_tasks.processing.kv_queue import KvQueue
+from nimbus_tasks.processing.options import RunOptions
 from nimbus_tasks.processing.run import Run
 from nimbus_tasks.processing.totals import Totals
 from nimbus_tasks.project import settings as nimbus_settings
@@ -30,7 +29,7 @@ SETTINGS = nimbus_settings.parse(f'[project]\nid = "{PROJECT}"\n[process]\nlook 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project whose embedded store holds three pages that wait."""
+    """A project whose embedded store holds three queued pages."""
     monkeypatch.chdir(tmp_path)
     store = SqliteStore(tmp_path / ".nimbus/kv.db")
     rig = Rig(tmp_path)
@@ -40,18 +39,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def make(ask: Ask, said: io.StringIO, scripted: Scripted | None = None) -> tuple[Run, Totals]:
+def make(options: RunOptions, said: io.StringIO, scripted: Scripted | None = None) -> tuple[Run, Totals]:
     totals = Totals(PROJECT, "")
 
-    async def optimiser(*_: Any) -> Scripted:
+    async def make_optimiser(*_: Any) -> Scripted:
         return scripted or Scripted()
 
-    narrator = Narrator(Console(said, {}), totals)
-    return Run(SETTINGS, ask, optimiser, narrator, totals, lambda _: None), totals
+    observer = ProcessObserver(Console(said, {}), totals)
+    return Run(SETTINGS, options, make_optimiser, observer, totals, lambda _: None), totals
 
 
 def fail(monkeypatch: pytest.MonkeyPatch, calls: set[int]) -> None:
-    """Let the store not answer at these calls of `get`."""
+    """Make the store fail at these calls of `get`."""
     get, number = SqliteStore.get, 0
 
     async def failing(self: SqliteStore, keys: Any) -> Any:
@@ -64,11 +63,11 @@ def fail(monkeypatch: pytest.MonkeyPatch, calls: set[int]) -> None:
     monkeypatch.setattr(SqliteStore, "get", failing)
 
 
-def test_who_works_for_ever_waits_for_a_store_that_goes_away(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "STORE_AGAIN", 0.05)
+def test_an_endless_run_reconnects_to_a_store_that_goes_away(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "RECONNECT_INTERVAL", 0.05)
     fail(monkeypatch, {4, 6})
     said = io.StringIO()
-    run, totals = make(Ask(), said)
+    run, totals = make(RunOptions(), said)
 
     async def work() -> None:
         working = asyncio.create_task(run.run())
@@ -83,19 +82,19 @@ def test_who_works_for_ever_waits_for_a_store_that_goes_away(folder: Path, monke
     assert (totals.done, totals.interrupted) == (3, True)
 
 
-@pytest.mark.parametrize("ask", [Ask(once=True), Ask(until_empty=True)])
-def test_others_end(folder: Path, monkeypatch: pytest.MonkeyPatch, ask: Ask) -> None:
+@pytest.mark.parametrize("options", [RunOptions(once=True), RunOptions(until_empty=True)])
+def test_other_runs_end_with_their_store(folder: Path, monkeypatch: pytest.MonkeyPatch, options: RunOptions) -> None:
     fail(monkeypatch, {3})
-    run, _ = make(ask, io.StringIO())
+    run, _ = make(options, io.StringIO())
     with pytest.raises(StoreError, match="is away"):
         asyncio.run(run.run())
 
 
-def test_the_store_may_stay_away_until_it_is_told_to_stop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "STORE_AGAIN", 0.02)
+def test_a_run_that_is_asked_to_stop_no_longer_reconnects(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "RECONNECT_INTERVAL", 0.02)
     fail(monkeypatch, set(range(4, 10_000)))
     said = io.StringIO()
-    run, _ = make(Ask(), said)
+    run, _ = make(RunOptions(), said)
 
     async def work() -> None:
         working = asyncio.create_task(run.run())
@@ -112,49 +111,49 @@ def test_the_store_may_stay_away_until_it_is_told_to_stop(folder: Path, monkeypa
 
 
 def end(run: Run, totals: Totals, said: io.StringIO) -> str:
-    """Let a run work to its end, and return its summary."""
+    """Run to the end, and return the summary."""
     asyncio.run(asyncio.wait_for(run.run(), 30))
-    words.summary(Console(said, {}), totals)
+    summary(Console(said, {}), totals)
     return said.getvalue().partition("Summary")[2]
 
 
-def test_what_was_given_back_is_left_in_the_queue_too(folder: Path) -> None:
+def test_pages_that_were_given_back_count_as_left_in_the_queue(folder: Path) -> None:
     scripted, said = Scripted(), io.StringIO()
     scripted.script = {page: [halting()] for page in (A, B, C)}
-    run, totals = make(Ask(once=True), said, scripted)
+    run, totals = make(RunOptions(once=True), said, scripted)
     assert "3 pages left in the queue" in end(run, totals, said)
     assert (totals.waiting, totals.given_back, totals.left_in_hand) == (3, 3, 0)
 
 
-def test_what_was_put_back_is_left_in_the_queue_and_what_is_done_is_not(folder: Path) -> None:
+def test_requeued_pages_count_as_left_in_the_queue_and_done_ones_do_not(folder: Path) -> None:
     scripted, said = Scripted(), io.StringIO()
     scripted.script = {A: [failing()]}
-    run, totals = make(Ask(most=3), said, scripted)
+    run, totals = make(RunOptions(max_pages=3), said, scripted)
     assert "1 page left in the queue" in end(run, totals, said)
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["the queue answers", "it does not"])
-def test_a_second_signal_says_what_was_in_hand_and_counts_it_as_left(
+def test_after_a_second_signal_pages_in_hand_are_reported_and_count_as_left(
     folder: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
 ) -> None:
     scripted, said = Scripted(), io.StringIO()
-    run, totals = make(Ask(), said, scripted)
+    run, totals = make(RunOptions(), said, scripted)
 
     async def hang() -> None:
         if not answers:
-            monkeypatch.setattr(LocalQueue, "left", away)
+            monkeypatch.setattr(KvQueue, "left", away)
         run.stop.ask()
         run.stop.ask()
         await asyncio.sleep(3600)
 
-    async def away(_: LocalQueue) -> int:
+    async def away(_: KvQueue) -> int:
         raise StoreError("The store is away.")
 
     async def too_long() -> None:
         await asyncio.sleep(3600)
 
     scripted.script = {A: [too_long], B: [too_long], C: [hang]}
-    told = end(run, totals, said)
-    assert "3 pages were in hand and are taken again" in told
-    assert "3 pages left in the queue" in told
+    text = end(run, totals, said)
+    assert "3 pages were in hand: the next run takes them again" in text
+    assert "3 pages left in the queue" in text
     assert (totals.left_in_hand, totals.given_back, totals.waiting) == (3, 0, 3)

@@ -1,4 +1,4 @@
-"""Leases: one worker a page, whatever two connections do, and however long one of them is silent."""
+"""Leases: a page has one worker, whatever two connections do and however long one of them is silent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from rig import LATER, NEWER, PAGES, A, B, C, entry
 
 from nimbus_tasks.model.errors import StateError
-from nimbus_tasks.processing.leases import REMEMBERED_SECONDS, Claims
+from nimbus_tasks.processing.leases import REMEMBERED_SECONDS, Leases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,21 +37,21 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def two(tmp_path: Path, clock: Clock) -> Iterator[tuple[Claims, Claims]]:
-    pair = tuple(Claims(tmp_path / "claims.db", "here", LEASE, clock=clock) for _ in range(2))
+def two(tmp_path: Path, clock: Clock) -> Iterator[tuple[Leases, Leases]]:
+    pair = tuple(Leases(tmp_path / "claims.db", "here", LEASE, clock=clock) for _ in range(2))
     yield pair[0], pair[1]
     for each in pair:
         each.close()
 
 
-def test_what_one_has_the_other_does_not_get(two: tuple[Claims, Claims]) -> None:
+def test_a_claimed_page_is_not_handed_out_again(two: tuple[Leases, Leases]) -> None:
     one, other = two
     assert one.take([entry(A), entry(B)], 1) == [entry(A)]
     assert other.take([entry(A), entry(B), entry(C)], 5) == [entry(B), entry(C)]
     assert (one.held(PAGES), other.held(PAGES)) == ({A}, {B, C})
 
 
-def test_a_lease_that_runs_out_frees_the_page(two: tuple[Claims, Claims], clock: Clock) -> None:
+def test_a_lease_that_expires_frees_the_page(two: tuple[Leases, Leases], clock: Clock) -> None:
     one, other = two
     one.take([entry(A)], 1)
     clock.now += LEASE - 0.1
@@ -65,7 +65,7 @@ def test_a_lease_that_runs_out_frees_the_page(two: tuple[Claims, Claims], clock:
     assert other.held([A]) == {A}
 
 
-def test_signs_of_life_keep_it(two: tuple[Claims, Claims], clock: Clock) -> None:
+def test_renewals_keep_a_lease(two: tuple[Leases, Leases], clock: Clock) -> None:
     one, other = two
     one.take([entry(A)], 1)
     for _ in range(10):
@@ -75,14 +75,14 @@ def test_signs_of_life_keep_it(two: tuple[Claims, Claims], clock: Clock) -> None
     assert one.held([A]) == {A}
 
 
-def test_what_has_ended_is_not_taken_again_from_an_old_copy_of_the_queue(
-    two: tuple[Claims, Claims], clock: Clock
+def test_a_page_that_has_ended_is_not_taken_again_from_an_old_copy_of_the_queue(
+    two: tuple[Leases, Leases], clock: Clock
 ) -> None:
     one, other = two
     one.take([entry(A)], 1)
     one.end([entry(A)])
     assert other.take([entry(A)], 1) == []
-    # Put back, tried by an operator or uploaded anew, it is another entry.
+    # Requeued, retried by an operator or uploaded anew, it is another entry.
     for newer in (entry(A, attempts=1), entry(A, queued_at=LATER), entry(A, NEWER)):
         assert other.take([newer], 1) == [newer]
         other.release([A])
@@ -92,7 +92,7 @@ def test_what_has_ended_is_not_taken_again_from_an_old_copy_of_the_queue(
     assert other.take([entry(A)], 1) == [entry(A)]
 
 
-def test_given_back_it_is_free_at_once(two: tuple[Claims, Claims]) -> None:
+def test_a_released_page_is_free_at_once(two: tuple[Leases, Leases]) -> None:
     one, other = two
     one.take([entry(A), entry(B)], 2)
     one.release([A])
@@ -101,31 +101,31 @@ def test_given_back_it_is_free_at_once(two: tuple[Claims, Claims]) -> None:
     assert other.take([entry(B)], 1) == [entry(B)]
 
 
-def test_places_have_nothing_to_do_with_each_other(tmp_path: Path, clock: Clock) -> None:
-    here, there = (Claims(tmp_path / "claims.db", place, LEASE, clock=clock) for place in ("here", "there"))
+def test_places_are_independent(tmp_path: Path, clock: Clock) -> None:
+    here, there = (Leases(tmp_path / "claims.db", place, LEASE, clock=clock) for place in ("here", "there"))
     assert here.take([entry(A)], 1) == there.take([entry(A)], 1) == [entry(A)]
     here.close()
     there.close()
 
 
-def test_a_clock_that_was_put_back_keeps_no_page_for_ever(two: tuple[Claims, Claims], clock: Clock) -> None:
+def test_a_clock_that_is_set_back_blocks_no_page(two: tuple[Leases, Leases], clock: Clock) -> None:
     one, other = two
     one.take([entry(A)], 1)
     clock.now -= 1_000_000
     assert other.take([entry(A)], 1) == [entry(A)]
 
 
-def test_turns_are_taken_a_time_apart(two: tuple[Claims, Claims], clock: Clock) -> None:
+def test_turns_are_an_interval_apart(two: tuple[Leases, Leases], clock: Clock) -> None:
     one, other = two
     assert one.take_turn(1.0)
     assert not other.take_turn(1.0)
     clock.now += 1.0
     assert other.take_turn(1.0)
-    clock.now -= 100  # put back: nobody waits for the old time
+    clock.now -= 100  # set back: the old time is not waited for
     assert one.take_turn(1.0)
 
 
-def test_old_ends_are_forgotten(two: tuple[Claims, Claims], clock: Clock, tmp_path: Path) -> None:
+def test_claims_that_ended_long_ago_are_forgotten(two: tuple[Leases, Leases], clock: Clock, tmp_path: Path) -> None:
     one, _ = two
     one.take([entry(A)], 1)
     one.end([entry(A)])
@@ -139,18 +139,18 @@ def test_old_ends_are_forgotten(two: tuple[Claims, Claims], clock: Clock, tmp_pa
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "claims.db").write_bytes(b"not a database, but long enough to be looked at" * 100)
     with pytest.raises(StateError, match=r"claims\.db cannot be used: file is not a database\. .* remove it"):
-        Claims(tmp_path / "claims.db", "here", LEASE)
+        Leases(tmp_path / "claims.db", "here", LEASE)
 
 
 class TwoWorkers(RuleBasedStateMachine):
-    """Two connections to one file, a clock, and what must never be: a page with two owners at a time."""
+    """Two connections to one file and a clock: a page never has two owners at a time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.clock = Clock()
         path = Path(self.folder.name) / "claims.db"
-        self.workers = [Claims(path, "here", LEASE, clock=self.clock) for _ in range(2)]
+        self.workers = [Leases(path, "here", LEASE, clock=self.clock) for _ in range(2)]
         #: page -> (worker, until) as it must be
         self.model: dict[str, tuple[int, float]] = {}
         self.finished: dict[str, tuple[str, float]] = {}
@@ -181,7 +181,7 @@ class TwoWorkers(RuleBasedStateMachine):
     def give_up(self, worker: int, page: str, how: str) -> None:
         held = self.workers[worker].held([page])
         if not held:
-            return  # only what is still held is ended: who lost a page throws its result away
+            return  # only held pages are ended: a worker that lost a page discards its result
         if how == "end":
             self.workers[worker].end([entry(page)])
             self.finished[page] = ("", self.clock.now + REMEMBERED_SECONDS)
@@ -213,8 +213,8 @@ TwoWorkers.TestCase.settings = settings(max_examples=60, stateful_step_count=30,
 test_two_workers_and_a_clock = TwoWorkers.TestCase
 
 
-def test_many_names_of_workers_are_different(tmp_path: Path) -> None:
-    some = [Claims(tmp_path / "claims.db", "here", LEASE) for _ in range(5)]
+def test_workers_have_different_names(tmp_path: Path) -> None:
+    some = [Leases(tmp_path / "claims.db", "here", LEASE) for _ in range(5)]
     assert len({each.worker for each in some}) == 5
     for one, other in itertools.pairwise(some):
         assert one.worker != other.worker

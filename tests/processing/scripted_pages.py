@@ -1,8 +1,8 @@
-"""The dodo.py of the tests: nimbus:process with an optimiser that does as its page says.
+"""Tasks for the dodo.py of tests: nimbus:process with an optimiser that does as each page says.
 
-A page whose text holds `slow=2.5` takes so many seconds, `fail=CODE` fails in passing, `fatal=CODE` for good, `bug`
-breaks the optimiser, `once=CODE` fails at its first try only. Each page that is begun and ended is noted in `journal`.
-`FLOOR` in the environment holds settings of `[process]` as JSON.
+A page with the text `slow=2.5` takes that many seconds, `fail=CODE` fails temporarily, `fatal=CODE` permanently,
+`once=CODE` at its first try only, and `bug` breaks the optimiser. `journal` lists the start and end of each.
+`PROCESS_SETTINGS` in the environment holds settings of `[process]` as JSON.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PageError(NimbusError):
 
 
 class Obedient:
-    """An optimiser for tests."""
+    """The optimiser."""
 
     def __init__(self) -> None:
         self._journal = os.open("journal", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -80,9 +80,9 @@ async def _make(*_: object) -> Obedient:
 
 
 def task_nimbus() -> Iterator[Any]:
-    """All commands, but for one that has an optimiser of the tests."""
+    """Yield all tasks, nimbus:process with the optimiser of the tests."""
     yield from (task for task in tasks.task_nimbus() if task.name != "nimbus:process")
-    chosen = msgspec.convert(json.loads(os.environ.get("FLOOR", "{}")), ProcessSettings)
+    chosen = msgspec.convert(json.loads(os.environ.get("PROCESS_SETTINGS", "{}")), ProcessSettings)
     process = ProcessCommands(console, pipeline, chosen, _make)
     yield command(
         "nimbus:process",

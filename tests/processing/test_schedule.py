@@ -1,4 +1,4 @@
-"""Which page is next, and when a failed one is tried again."""
+"""Which page is next, and when a failed one is retried."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nimbus_tasks.processing.schedule import (
     line_up,
     may_try_again,
     milliseconds_between,
-    put_back,
+    requeued,
     seconds_of,
 )
 from nimbus_tasks.project.settings import ProcessSettings
@@ -39,31 +39,31 @@ def test_a_failed_page_is_due_after_its_delay_and_not_before(attempts: int, seco
     assert line_up([waits], AT + seconds, DELAYS).ready == (waits,)
 
 
-def test_what_an_operator_put_back_is_due_at_once() -> None:
+def test_an_operators_retry_is_due_at_once() -> None:
     assert due_at(entry(priority=8, attempts=3), DELAYS) <= 0
     assert due_at(entry(priority=7, attempts=3), DELAYS) == AT + 900
 
 
-def test_put_back_by_a_worker_it_has_no_operators_priority_any_more() -> None:
-    after = put_back(entry(priority=8, attempts=3), "2026-01-03T00:00:00.000Z")
+def test_a_requeued_entry_loses_an_operators_priority() -> None:
+    after = requeued(entry(priority=8, attempts=3), "2026-01-03T00:00:00.000Z")
     assert (after.priority, after.attempts, after.queued_at) == (5, 4, "2026-01-03T00:00:00.000Z")
-    assert put_back(entry(priority=2), QUEUED).priority == 2
+    assert requeued(entry(priority=2), QUEUED).priority == 2
 
 
 def test_a_page_is_tried_once_more_than_there_are_delays() -> None:
     tries, waits = 1, entry()
     while may_try_again(waits, DELAYS):
-        waits, tries = put_back(waits, QUEUED), tries + 1
+        waits, tries = requeued(waits, QUEUED), tries + 1
     assert tries == 6
 
 
-def test_without_delays_nothing_is_tried_again() -> None:
+def test_without_delays_nothing_is_retried() -> None:
     assert not may_try_again(entry(), ())
     assert due_at(entry(attempts=1), ()) == 0
 
 
 @pytest.mark.parametrize("time", ["", "yesterday", "2026-01-02T03:04:05"])
-def test_a_time_that_is_none_keeps_no_page_waiting(time: str) -> None:
+def test_an_invalid_time_keeps_no_page_waiting(time: str) -> None:
     assert line_up([entry(queued_at=time, attempts=1)], 1e9, DELAYS).ready
 
 

@@ -1,4 +1,4 @@
-"""A worker process's parts together, over a store in memory and a clock that stands still unless it is moved."""
+"""The worker over a store in memory, with a clock that stands still unless it is moved."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from nimbus_tasks.model.records import (
     QueueRecord,
     StatusError,
 )
-from nimbus_tasks.processing.leases import Claims
-from nimbus_tasks.processing.lost_uploads import WORDS
+from nimbus_tasks.processing.leases import Leases
+from nimbus_tasks.processing.lost_uploads import MESSAGE
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.publishing.plan import Held
 
@@ -42,9 +42,9 @@ def rig(tmp_path: Path) -> Rig:
 # --- one page -----------------------------------------------------------------------------------------
 
 
-def test_a_page_that_is_done_is_so_everywhere(rig: Rig) -> None:
+def test_all_records_agree_on_a_page_that_is_done(rig: Rig) -> None:
     before = rig.record(A)
-    told = rig.work(once=True)
+    reported = rig.work(once=True)
     record = rig.record(A)
     assert record["optimization"] == {
         "completed": LATER,
@@ -62,15 +62,15 @@ def test_a_page_that_is_done_is_so_everywhere(rig: Rig) -> None:
     assert status.result == records.Result(LATER, success=True, changes=2, confidence=0.5)
     assert rig.batch().pages[A] == BatchPage("done", UPLOADED, LATER, LATER)
     assert (rig.batch().status, rig.batch().summary.completed, rig.queue()) == ("completed", 3, {})
-    assert told.endings() == dict.fromkeys(PAGES, "done")
+    assert reported.endings() == dict.fromkeys(PAGES, "done")
     steps = [(each["step"], each["level"]) for each in rig.log(A)]
     assert steps == [("optimise", "info"), ("process", "info")]
     assert all(each["duration_ms"] >= 1 for each in rig.log(A))
-    assert {each["data"]["batch_id"] for each in rig.log(A)} == {BATCH}, "a later upload's entries are told from these"
+    assert {each["data"]["batch_id"] for each in rig.log(A)} == {BATCH}, "tells these from a later upload's entries"
 
 
-def test_writes_come_in_the_order_that_loses_nothing(rig: Rig) -> None:
-    rig.work(once=True, most=1)
+def test_writes_are_ordered_so_that_a_kill_loses_nothing(rig: Rig) -> None:
+    rig.work(once=True, max_pages=1)
     page = rig.optimiser.begun[0]
     written = [keys[0].partition(":")[0] for call, keys in rig.store.calls if call in ("put", "swap")]
     assert written[:1] == ["status"]
@@ -89,7 +89,7 @@ def test_priority_decides_then_age(rig: Rig) -> None:
 
 
 def test_max_pages_is_a_limit(rig: Rig) -> None:
-    rig.work(until_empty=True, most=2)
+    rig.work(until_empty=True, max_pages=2)
     assert (len(rig.optimiser.begun), len(rig.queue())) == (2, 1)
 
 
@@ -97,7 +97,7 @@ def test_many_pages_take_few_requests(rig: Rig) -> None:
     rig.work(once=True)
     gets = [keys for call, keys in rig.store.calls if call == "get"]
     puts = [keys for call, keys in rig.store.calls if call == "put"]
-    # The queue; all batches, statuses and records; the same again before the writes; the logs; then batch and queue.
+    # The queue; batches, statuses and records; the same again before the writes; the logs; then batch and queue.
     assert len(gets) <= 12
     assert len(puts) <= 6
 
@@ -105,11 +105,11 @@ def test_many_pages_take_few_requests(rig: Rig) -> None:
 # --- failures -----------------------------------------------------------------------------------------
 
 
-def test_a_failure_is_tried_again_after_each_delay_and_then_stays(rig: Rig) -> None:
+def test_a_failed_page_is_retried_after_each_delay_and_then_stays_failed(rig: Rig) -> None:
     rig.put(QUEUE, QueueRecord([entry(A)]))
     rig.optimiser.script[A] = [failing()] * 6
     for number, delay in enumerate(rig.chosen.retry_delays, start=1):
-        assert rig.work(once=True).endings() == {A: "put back"}
+        assert rig.work(once=True).endings() == {A: "requeued"}
         waits = rig.queue()[A]
         assert (waits.attempts, waits.queued_at, waits.priority) == (number, rig.clock(), 5)
         status, page = rig.status(A), rig.batch().pages[A]
@@ -127,57 +127,112 @@ def test_a_failure_is_tried_again_after_each_delay_and_then_stays(rig: Rig) -> N
     assert {each["data"]["batch_id"] for each in rig.log(A)} == {BATCH}
 
 
-def test_what_is_for_good_fails_at_once(rig: Rig) -> None:
+def test_a_final_failure_is_not_retried(rig: Rig) -> None:
     rig.optimiser.script[A] = [failing("refused", final=True)]
     assert rig.work(once=True).endings() == {A: "failed", B: "done", C: "done"}
     assert (rig.batch().status, rig.queue()) == ("partially_completed", {})
 
 
-def test_a_mistake_in_the_optimiser_costs_its_page_only_and_tells_no_secret(rig: Rig) -> None:
+def test_a_bug_in_the_optimiser_fails_its_page_only_and_leaks_no_secret(rig: Rig) -> None:
     rig.optimiser.script[A] = [lambda: {}["sk_live_secret"]]
-    assert rig.work(once=True).endings() == {A: "put back", B: "done", C: "done"}
+    assert rig.work(once=True).endings() == {A: "requeued", B: "done", C: "done"}
     assert b"sk_live" not in b"".join(rig.store.values.values())
     assert rig.status(A).error == StatusError("The optimiser failed with KeyError.", "internal", LATER)
 
 
-def test_a_record_that_the_store_refuses_is_a_failure_of_its_page(rig: Rig) -> None:
+def test_a_record_that_the_store_refuses_fails_its_page(rig: Rig) -> None:
     rig.store.refuse[records.page_key(PROJECT, A)] = "it is too large"
-    assert rig.work(once=True).endings() == {A: "put back", B: "done", C: "done"}
+    assert rig.work(once=True).endings() == {A: "requeued", B: "done", C: "done"}
     assert rig.status(A).error == StatusError("it is too large", "not_stored", LATER)
 
 
-def test_what_an_operator_puts_back_is_tried_at_once_but_not_for_ever(rig: Rig) -> None:
+def test_an_operators_retry_is_tried_at_once_but_only_once(rig: Rig) -> None:
     rig.put(QUEUE, QueueRecord([entry(A, priority=8, attempts=2)]))
     rig.optimiser.script[A] = [failing()] * 2
-    assert rig.work(once=True).endings() == {A: "put back"}
+    assert rig.work(once=True).endings() == {A: "requeued"}
     assert rig.work(once=True).pages == []
 
 
-def test_until_empty_waits_for_the_next_try(rig: Rig) -> None:
-    rig.chosen = msgspec.structs.replace(rig.chosen, retry_delays=(100.0,))
-    rig.optimiser.script[A] = [failing()]
+# --- until empty --------------------------------------------------------------------------------------
 
-    async def work() -> None:
-        async def pass_time() -> None:
-            while not any(outlook.due for outlook, _ in rig.told.idled):
-                await asyncio.sleep(0.005)
-            rig.now += 100
 
+def until_empty_with_retries(rig: Rig) -> None:
+    """Work until the queue is empty, and put the clock forward once a retry is due later."""
+
+    async def pass_time() -> None:
+        while not any(backlog.due for backlog, _ in rig.reported.idled):
+            await asyncio.sleep(0.005)
+        rig.now += 100
+
+    async def scenario() -> None:
         passing = asyncio.create_task(pass_time())
         await asyncio.wait_for(rig.working(until_empty=True), 20)
-        await passing
+        passing.cancel()
 
-    asyncio.run(work())
-    assert [each.ending for each in rig.told.pages if each.page_id == A] == ["put back", "done"]
-    outlook, _ = rig.told.idled[0]
-    assert (outlook.waiting, outlook.due) == (1, rig.now)
+    asyncio.run(scenario())
+
+
+def test_until_empty_waits_for_the_next_retry(rig: Rig) -> None:
+    rig.chosen = msgspec.structs.replace(rig.chosen, retry_delays=(100.0,))
+    rig.optimiser.script[A] = [failing()]
+    until_empty_with_retries(rig)
+    assert [each.ending for each in rig.reported.pages if each.page_id == A] == ["requeued", "done"]
+    backlog, _ = rig.reported.idled[0]
+    assert (backlog.waiting, backlog.due) == (1, rig.now)
+
+
+def test_until_empty_does_not_end_before_a_page_that_changed_while_it_was_taken_is_processed(rig: Rig) -> None:
+    meddled: list[str] = []
+
+    def meddle(key: str) -> None:
+        if key == records.status_key(PROJECT, A) and not meddled:
+            meddled.append(key)
+            rig.put_status(A, PageStatus("queued", BATCH, LATER))
+
+    rig.put(QUEUE, QueueRecord([entry(A)]))
+    rig.store.meddle = meddle
+    assert rig.work(until_empty=True).endings() == {A: "done"}
+    assert rig.queue() == {}
+
+
+def test_until_empty_does_not_end_while_the_entry_of_a_requeued_page_is_written(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.chosen = msgspec.structs.replace(rig.chosen, retry_delays=(100.0,))
+    rig.put(QUEUE, QueueRecord([entry(A)]))
+    rig.optimiser.script[A] = [failing()]
+    swap = rig.store.swap
+
+    async def slow_swap(swaps: Any) -> Any:
+        if swaps[0].key == QUEUE:
+            await asyncio.sleep(0.1)
+        return await swap(swaps)
+
+    monkeypatch.setattr(rig.store, "swap", slow_swap)
+    until_empty_with_retries(rig)
+    assert [each.ending for each in rig.reported.pages] == ["requeued", "done"]
+
+
+def test_until_empty_waits_for_an_unfinished_upload(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nimbus_tasks.processing.take.RECHECK", 0.02)
+    batch = rig.store.values.pop(records.batch_key(PROJECT, BATCH))
+
+    async def scenario() -> None:
+        working = asyncio.create_task(rig.working(until_empty=True))
+        while not rig.reported.idled:
+            await asyncio.sleep(0.001)
+        rig.store.values[records.batch_key(PROJECT, BATCH)] = batch
+        await working
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+    assert (rig.reported.endings(), rig.queue()) == (dict.fromkeys(PAGES, "done"), {})
 
 
 # --- others -------------------------------------------------------------------------------------------
 
 
 def during(rig: Rig, page: str, act: Callable[[], Any]) -> None:
-    """Let something happen while a page is being optimised."""
+    """Act while a page is being optimised."""
     rig.optimiser.script[page] = [act]
 
 
@@ -192,16 +247,16 @@ def newer_upload(rig: Rig, page: str) -> None:
     )
 
 
-def test_a_result_for_a_page_that_was_uploaded_anew_is_thrown_away_and_the_page_is_processed_again(rig: Rig) -> None:
+def test_the_result_of_a_page_that_was_uploaded_anew_is_discarded_and_the_page_processed_again(rig: Rig) -> None:
     during(rig, A, lambda: newer_upload(rig, A))
-    told = rig.work(until_empty=True)
-    assert [each.ending for each in told.pages if each.page_id == A] == ["discarded", "done"]
+    reported = rig.work(until_empty=True)
+    assert [each.ending for each in reported.pages if each.page_id == A] == ["discarded", "done"]
     assert rig.record(A)["uploaded"] == LATER
     assert (rig.status(A).batch_id, rig.status(A).status) == (NEWER, "done")
     assert (rig.batch(NEWER).status, rig.queue()) == ("completed", {})
 
 
-def test_an_upload_that_has_stored_the_page_but_not_yet_its_status_is_not_overwritten(rig: Rig) -> None:
+def test_an_upload_halfway_between_page_and_status_is_not_overwritten(rig: Rig) -> None:
     status = records.status_key(PROJECT, A)
 
     def half_an_upload() -> None:
@@ -214,13 +269,13 @@ def test_an_upload_that_has_stored_the_page_but_not_yet_its_status_is_not_overwr
     assert (rig.record(A)["uploaded"], "optimization" in rig.record(A)) == (LATER, False)
 
 
-def test_a_page_whose_record_is_gone_is_dropped(rig: Rig) -> None:
+def test_a_page_without_a_record_is_dropped(rig: Rig) -> None:
     during(rig, A, lambda: rig.store.values.pop(records.page_key(PROJECT, A)))
     assert [each.ending for each in rig.work(until_empty=True).pages if each.page_id == A] == ["discarded"]
-    assert (rig.queue(), rig.intake.counts.dropped) == ({}, 1)
+    assert (rig.queue(), rig.intake.skipped.dropped) == ({}, 1)
 
 
-def test_a_page_that_is_withdrawn_in_the_moment_it_is_taken_is_not_processed(rig: Rig) -> None:
+def test_a_page_that_is_cancelled_in_the_moment_it_is_taken_is_not_processed(rig: Rig) -> None:
     def meddle(key: str) -> None:
         if key == records.status_key(PROJECT, A):
             rig.put_status(A, PageStatus("cancelled", BATCH, LATER))
@@ -231,10 +286,10 @@ def test_a_page_that_is_withdrawn_in_the_moment_it_is_taken_is_not_processed(rig
 
 
 @pytest.mark.parametrize("state", ["cancelled", "inactive"])
-def test_a_page_that_was_withdrawn_while_it_was_processed_stays_so(rig: Rig, state: Any) -> None:
+def test_a_page_that_was_cancelled_while_it_was_processed_stays_so(rig: Rig, state: Any) -> None:
     during(rig, A, lambda: rig.put_status(A, PageStatus(state, BATCH, LATER)))
-    told = rig.work(until_empty=True)
-    assert told.endings()[A] == "discarded"
+    reported = rig.work(until_empty=True)
+    assert reported.endings()[A] == "discarded"
     assert (rig.status(A).status, rig.batch().pages[A].status, rig.queue()) == (state, state, {})
     assert "optimization" not in rig.record(A)
 
@@ -242,29 +297,29 @@ def test_a_page_that_was_withdrawn_while_it_was_processed_stays_so(rig: Rig, sta
 def test_an_entry_of_an_older_upload_is_dropped(rig: Rig) -> None:
     rig.upload(A, NEWER, LATER)
     rig.work(once=True)
-    assert (rig.optimiser.begun.count(A), rig.queue(), rig.intake.counts.dropped) == (0, {}, 1)
+    assert (rig.optimiser.begun.count(A), rig.queue(), rig.intake.skipped.dropped) == (0, {}, 1)
     assert (rig.status(A).status, rig.status(A).batch_id) == ("uploaded", NEWER)
 
 
 @pytest.mark.parametrize("state", ["done", "cancelled", "inactive"])
-def test_a_page_that_has_ended_is_not_processed_and_its_batch_brought_in_line(rig: Rig, state: Any) -> None:
+def test_a_page_that_has_ended_is_not_processed_and_its_batch_is_synced(rig: Rig, state: Any) -> None:
     result = records.Result(LATER, success=True, changes=1, confidence=1.0) if state == "done" else UNSET
     rig.put_status(A, PageStatus(state, BATCH, LATER, result=result))
     rig.work(once=True)
-    assert (rig.optimiser.begun.count(A), rig.queue(), rig.intake.counts.settled) == (0, {}, 1)
+    assert (rig.optimiser.begun.count(A), rig.queue(), rig.intake.skipped.settled) == (0, {}, 1)
     assert rig.batch().pages[A].status == state
 
 
 def test_a_page_whose_batch_has_no_record_yet_waits_for_the_upload_to_end(rig: Rig) -> None:
     held = rig.store.values.pop(records.batch_key(PROJECT, BATCH))
     rig.work(once=True)
-    assert (rig.optimiser.begun, len(rig.queue()), rig.intake.doubts) == ([], 3, 3)
+    assert (rig.optimiser.begun, len(rig.queue()), rig.intake.unfit) == ([], 3, 3)
     rig.store.values[records.batch_key(PROJECT, BATCH)] = held
     assert len(rig.work(once=True).pages) == 3
 
 
-def test_another_workers_pages_are_left_alone_until_its_lease_ends(rig: Rig, tmp_path: Path) -> None:
-    dead = Claims(tmp_path / "claims.db", "here", rig.chosen.lease, clock=lambda: rig.now)
+def test_another_workers_pages_are_left_alone_until_its_lease_expires(rig: Rig, tmp_path: Path) -> None:
+    dead = Leases(tmp_path / "claims.db", "here", rig.chosen.lease, clock=lambda: rig.now)
     dead.take([entry(A)], 1)
     dead.close()
     assert rig.work(once=True).endings() == {B: "done", C: "done"}
@@ -272,7 +327,7 @@ def test_another_workers_pages_are_left_alone_until_its_lease_ends(rig: Rig, tmp
     assert rig.work(once=True).endings() == {A: "done"}
 
 
-def test_who_lost_its_lease_throws_its_result_away(rig: Rig) -> None:
+def test_the_result_of_a_page_whose_lease_has_expired_is_discarded(rig: Rig) -> None:
     def run_out() -> None:
         rig.now += rig.chosen.lease
 
@@ -281,11 +336,11 @@ def test_who_lost_its_lease_throws_its_result_away(rig: Rig) -> None:
     assert [each.ending for each in rig.work(until_empty=True).pages] == ["discarded", "done"]
 
 
-def test_where_the_store_lags_nothing_is_dropped_before_its_lag_is_over(tmp_path: Path) -> None:
+def test_nothing_is_dropped_before_the_lag_of_the_store_is_over(tmp_path: Path) -> None:
     rig = Rig(tmp_path, Traits(lag=60))
     rig.upload(A, NEWER, LATER)
     rig.work(once=True)
-    assert (A in rig.queue(), rig.intake.doubts, rig.intake.counts.dropped) == (True, 1, 0)
+    assert (A in rig.queue(), rig.intake.unfit, rig.intake.skipped.dropped) == (True, 1, 0)
 
 
 def test_without_compare_and_set_statuses_are_written_in_bulk(tmp_path: Path) -> None:
@@ -300,11 +355,13 @@ def test_without_compare_and_set_statuses_are_written_in_bulk(tmp_path: Path) ->
 # --- a newer upload that was lost ---------------------------------------------------------------------
 
 
-def test_an_upload_in_the_moment_of_the_write_is_seen_to_be_lost_and_sent_again(
-    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("flush", [0.0, 0.01])
+def test_an_upload_in_the_moment_of_the_write_is_found_lost_and_sent_again(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flush: float
 ) -> None:
-    monkeypatch.setattr("nimbus_tasks.processing.decide.SECOND_LOOK", 0.05)
-    monkeypatch.setattr("nimbus_tasks.processing.intake.SECOND_LOOK", 0.05)
+    rig.chosen = msgspec.structs.replace(rig.chosen, flush=flush)
+    monkeypatch.setattr("nimbus_tasks.processing.decide.RECHECK", 0.05)
+    monkeypatch.setattr("nimbus_tasks.processing.take.RECHECK", 0.05)
     ledger = Ledger(tmp_path / LEDGER_FILE, "sqlite")
     ledger.begin("here")
     ledger.confirm([Held(A, "dist/a.html", "d" * 32, NEWER, LATER, "queued")])
@@ -314,23 +371,21 @@ def test_an_upload_in_the_moment_of_the_write_is_seen_to_be_lost_and_sent_again(
 
     async def put_and_overwrite(writes: Any) -> Any:
         if writes[0].key == records.page_key(PROJECT, A) and rig.record(A)["uploaded"] == UPLOADED:
-            newer_upload(rig, A)  # the moment between the look and the write
+            newer_upload(rig, A)  # between the check and the write
         return await put(writes)
 
     monkeypatch.setattr(rig.store, "put", put_and_overwrite)
     rig.work(until_empty=True)
-    assert (rig.queue(), rig.intake.counts.overwritten) == ({}, 1)
-    assert rig.status(A).error == StatusError(WORDS, "overwritten", LATER)
+    assert (rig.queue(), rig.intake.skipped.overwritten) == ({}, 1)
+    assert rig.status(A).error == StatusError(MESSAGE, "overwritten", LATER)
     assert (rig.batch(NEWER).pages[A].status, rig.batch(NEWER).status) == ("failed", "failed")
     assert rig.metadata(A).digest == ""
     assert (ledger.held()[A].digest, ledger.held()[A].step, ledger.published) == ("", "stored", "")
     ledger.close()
 
 
-def test_on_another_machine_there_is_no_ledger_to_tell(
-    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nimbus_tasks.processing.decide.SECOND_LOOK", 0.0)
+def test_a_machine_without_a_ledger_needs_none(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nimbus_tasks.processing.decide.RECHECK", 0.0)
     rig.put_batch(msgspec.structs.replace(rig.batch(), pages={A: BatchPage("uploaded", LATER)}))
     rig.put(QUEUE, QueueRecord([entry(A)]))
     rig.work(once=True)
@@ -348,13 +403,13 @@ def test_ctrl_c_finishes_the_pages_in_hand_and_takes_no_more(rig: Rig) -> None:
     rig.chosen = msgspec.structs.replace(rig.chosen, workers=1)
     rig.optimiser.script = {A: [ask]}
     rig.put(QUEUE, QueueRecord([entry(page, priority=9 if page == A else 5) for page in PAGES]))
-    told = rig.work()
-    assert told.endings() == {A: "done"}
+    reported = rig.work()
+    assert reported.endings() == {A: "done"}
     assert (set(rig.queue()), rig.status(B).status, rig.batch().pages[B].status) == ({B, C}, "uploaded", "uploaded")
 
 
 @pytest.mark.parametrize("traits", [Traits(), Traits(atomic=False, lag=60, billed=True)])
-def test_what_is_not_finished_in_time_waits_again_as_if_never_begun(tmp_path: Path, traits: Traits) -> None:
+def test_a_page_that_is_not_finished_in_time_waits_again_as_if_never_begun(tmp_path: Path, traits: Traits) -> None:
     rig = Rig(tmp_path, traits)
 
     async def hang() -> None:
@@ -363,15 +418,15 @@ def test_what_is_not_finished_in_time_waits_again_as_if_never_begun(tmp_path: Pa
 
     rig.optimiser.script = {A: [hang]}
     before = rig.queue()[A]
-    told = rig.work()
-    assert (told.endings(), rig.shift.given_back) == ({B: "done", C: "done"}, 1)
+    reported = rig.work()
+    assert (reported.endings(), rig.worker.given_back) == ({B: "done", C: "done"}, 1)
     assert rig.queue() == {A: before}
     assert (rig.status(A).status, rig.batch().pages[A].status, rig.batch().status) == ("queued", "queued", "processing")
     assert rig.work(once=True).endings() == {A: "done"}
     assert rig.batch().status == "completed"
 
 
-def test_a_second_ctrl_c_gives_back_at_once_and_the_next_process_goes_on(rig: Rig) -> None:
+def test_a_second_ctrl_c_ends_at_once_and_the_next_process_resumes(rig: Rig) -> None:
     async def hang() -> None:
         rig.stop.ask()
         rig.stop.ask()
@@ -381,14 +436,14 @@ def test_a_second_ctrl_c_gives_back_at_once_and_the_next_process_goes_on(rig: Ri
     rig.optimiser.script = {A: [hang]}
     rig.work()
     assert rig.status(A).status == "processing"
-    assert (rig.shift.left_in_hand, rig.shift.given_back) == (len(rig.shift.in_hand), 0)
-    assert A in rig.shift.in_hand
-    # No lease has to run out: the claims were given back.
+    assert rig.worker.given_back == 0
+    assert A in rig.worker.in_hand
+    # No lease has to expire: the claims were released.
     assert rig.work(once=True).endings()[A] == "done"
     assert (rig.batch().status, rig.queue()) == ("completed", {})
 
 
-def test_a_store_that_fails_ends_it_and_gives_the_pages_back(rig: Rig) -> None:
+def test_a_store_that_fails_ends_the_run_and_releases_the_pages(rig: Rig) -> None:
     def go() -> None:
         rig.store.fail_at = len(rig.store.calls) + 1
 
@@ -420,13 +475,13 @@ def test_wherever_the_store_fails_the_next_process_finishes(rig: Rig, call: int)
         assert ("optimization" in rig.record(page)) == (states[page] == "done")
 
 
-def test_pages_that_come_meanwhile_are_taken_by_who_works_for_ever(rig: Rig) -> None:
+def test_a_run_without_an_end_takes_pages_that_come_meanwhile(rig: Rig) -> None:
     async def work() -> None:
         working = asyncio.create_task(rig.working())
-        while len(rig.told.pages) < 3 or not rig.told.idled:
+        while len(rig.reported.pages) < 3 or not rig.reported.idled:
             await asyncio.sleep(0.005)
         newer_upload(rig, A)
-        while len(rig.told.pages) < 4:
+        while len(rig.reported.pages) < 4:
             await asyncio.sleep(0.005)
         rig.stop.ask()
         await working

@@ -1,4 +1,4 @@
-"""Where no page can be optimised, whichever it is: the run stops, and no page has had a try."""
+"""If no page can be optimised, the run stops, and no page has had a try."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("ask", [{"once": True}, {"until_empty": True}, {}], ids=str)
+@pytest.mark.parametrize("options", [{"once": True}, {"until_empty": True}, {}], ids=str)
 @pytest.mark.parametrize("traits", [Traits(), Traits(atomic=False)], ids=["atomic", "not atomic"])
-def test_the_run_stops_and_what_it_holds_waits_as_before(tmp_path: Path, traits: Traits, ask: dict[str, Any]) -> None:
+def test_the_run_stops_and_its_pages_wait_as_before(tmp_path: Path, traits: Traits, options: dict[str, Any]) -> None:
     rig = Rig(tmp_path, traits, workers=2)
     rig.optimiser.script[A] = [halting()]
-    asyncio.run(asyncio.wait_for(rig.working(**ask), 30))
-    assert str(rig.shift.halted) == "There is no money left. Look at its billing page."
+    asyncio.run(asyncio.wait_for(rig.working(**options), 30))
+    assert str(rig.worker.halted) == "There is no money left. Look at its billing page."
     # The other worker may have begun B at the same moment, and then it is done.
-    assert rig.told.endings() in ({}, {B: "done"})
-    for page in set(PAGES) - rig.told.endings().keys():
+    assert rig.reported.endings() in ({}, {B: "done"})
+    for page in set(PAGES) - rig.reported.endings().keys():
         assert rig.queue()[page] == entry(page)
         assert (rig.status(page).status, rig.batch().pages[page].status) in (("queued", "queued"), ("uploaded",) * 2)
         assert rig.log(page) == []
     assert C not in rig.optimiser.begun
-    # The next run goes on: nothing is claimed, and each page is tried for the first time.
+    # The next run continues: nothing is claimed, and each page has its first try.
     rig.work(once=True)
     assert (rig.queue(), rig.batch().status) == ({}, "completed")
     assert rig.log(A)[-1]["data"]["attempt"] == 1
 
 
-def test_pages_that_are_under_way_are_finished_for_they_may_be_paid_for(tmp_path: Path) -> None:
+def test_pages_under_way_are_finished_because_they_may_be_paid_for(tmp_path: Path) -> None:
     rig = Rig(tmp_path, workers=2, grace=30)
 
-    async def story() -> None:
+    async def scenario() -> None:
         halted = asyncio.Event()
 
         async def halt() -> None:
@@ -51,16 +51,16 @@ def test_pages_that_are_under_way_are_finished_for_they_may_be_paid_for(tmp_path
         rig.optimiser.script[B] = [halted.wait]
         await asyncio.wait_for(rig.working(until_empty=True), 30)
 
-    asyncio.run(story())
-    assert rig.told.endings() == {B: "done"}
+    asyncio.run(scenario())
+    assert rig.reported.endings() == {B: "done"}
     assert (rig.status(B).status, rig.status(A).status) == ("done", "queued")
     assert sorted(rig.queue()) == [A, C]
 
 
-def test_ctrl_c_still_limits_the_wait_for_those_under_way(tmp_path: Path) -> None:
+def test_ctrl_c_still_limits_the_wait_for_pages_under_way(tmp_path: Path) -> None:
     rig = Rig(tmp_path, workers=2, grace=0.05)
 
-    async def story() -> None:
+    async def scenario() -> None:
         async def forever() -> None:
             await asyncio.Event().wait()
 
@@ -71,12 +71,12 @@ def test_ctrl_c_still_limits_the_wait_for_those_under_way(tmp_path: Path) -> Non
         rig.optimiser.script[A], rig.optimiser.script[B] = [halt], [forever]
         await asyncio.wait_for(rig.working(), 30)
 
-    asyncio.run(story())
-    assert rig.told.endings() == {}
+    asyncio.run(scenario())
+    assert rig.reported.endings() == {}
     assert {page: each.attempts for page, each in rig.queue().items()} == dict.fromkeys(PAGES, 0)
 
 
-def test_where_kept_answers_cannot_be_read_the_store_is_to_blame_and_no_page(tmp_path: Path) -> None:
+def test_a_store_that_cannot_read_kept_answers_fails_no_page(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
 
     def fail() -> None:

@@ -1,4 +1,4 @@
-"""Batches and the queue after any interleaving of what happened, others' writes and repetitions."""
+"""Batches and the queue after any interleaving of updates, other programs' writes and repetitions."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from nimbus_tasks.model.records import (
 )
 from nimbus_tasks.model.states import ENDED, summary_of
 from nimbus_tasks.processing.record_updates import (
-    EntryEvent,
-    PageEvent,
+    EntryUpdate,
+    PageUpdate,
     average_time_ms,
     change_batch,
     change_queue,
 )
-from nimbus_tasks.processing.schedule import put_back
+from nimbus_tasks.processing.schedule import requeued
 
 if TYPE_CHECKING:
     from nimbus_tasks.model.states import Trigger
@@ -41,9 +41,9 @@ def moment(second: int) -> str:
     return f"2026-01-04T00:{second // 60:02d}:{second % 60:02d}.000Z"
 
 
-def event(page: str, *triggers: Trigger, at: int = 0, takes: int = 1, uploaded: str = UPLOADED) -> PageEvent:
+def update(page: str, *triggers: Trigger, at: int = 0, takes: int = 1, uploaded: str = UPLOADED) -> PageUpdate:
     error = "Why." if "fail" in triggers else UNSET
-    return PageEvent(BATCH, page, uploaded, triggers, moment(at), moment(at + takes), error)
+    return PageUpdate(BATCH, page, uploaded, triggers, moment(at), moment(at + takes), error)
 
 
 TAKE: tuple[Trigger, ...] = ("take",)
@@ -51,29 +51,29 @@ DONE: tuple[Trigger, ...] = ("take", "finish")
 FAILED: tuple[Trigger, ...] = ("take", "fail")
 BACK: tuple[Trigger, ...] = ("take", "fail", "retry")
 
-#: What happens to a page from its first to its last try: each is taken, and each but the last is put back.
+#: A page from its first to its last try: it is taken for each, and requeued after each but the last.
 lives = st.tuples(st.integers(0, 2), st.sampled_from([DONE, FAILED, None])).map(
     lambda life: [each for _ in range(life[0]) for each in (TAKE, BACK)] + ([TAKE, life[1]] if life[1] else [])
 )
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[list[PageEvent]]:
-    """Return the lives of three pages, shuffled into one another and cut into writes."""
+def histories(draw: st.DrawFn) -> list[list[PageUpdate]]:
+    """Return the updates of three pages, interleaved and split into writes."""
     left = {page: draw(lives) for page in PAGES}
-    told: dict[str, int] = dict.fromkeys(PAGES, 0)
-    events: list[PageEvent] = []
+    tries: dict[str, int] = dict.fromkeys(PAGES, 0)
+    updates: list[PageUpdate] = []
     while any(left.values()):
         page = draw(st.sampled_from([page for page in PAGES if left[page]]))
         triggers = left[page].pop(0)
-        told[page] += triggers == TAKE
-        events.append(event(page, *triggers, at=10 * told[page]))
-    cuts = sorted(draw(st.lists(st.integers(0, len(events)), max_size=4)))
-    return [events[start:end] for start, end in zip([0, *cuts], [*cuts, len(events)], strict=True)]
+        tries[page] += triggers == TAKE
+        updates.append(update(page, *triggers, at=10 * tries[page]))
+    cuts = sorted(draw(st.lists(st.integers(0, len(updates)), max_size=4)))
+    return [updates[start:end] for start, end in zip([0, *cuts], [*cuts, len(updates)], strict=True)]
 
 
 @given(histories())
-def test_any_cutting_into_writes_ends_the_same(writes: list[list[PageEvent]]) -> None:
+def test_the_result_does_not_depend_on_how_updates_are_split_into_writes(writes: list[list[PageUpdate]]) -> None:
     after, at_once = batch(), change_batch(batch(), [each for some in writes for each in some])
     for some in writes:
         after = change_batch(after, some)
@@ -82,7 +82,7 @@ def test_any_cutting_into_writes_ends_the_same(writes: list[list[PageEvent]]) ->
 
 
 @given(histories())
-def test_the_batch_ends_when_its_last_page_does_and_says_how(writes: list[list[PageEvent]]) -> None:
+def test_the_batch_ends_when_its_last_page_does_and_says_how(writes: list[list[PageUpdate]]) -> None:
     after = change_batch(batch(), [each for some in writes for each in some])
     states = {page.status for page in after.pages.values()}
     if states <= ENDED:
@@ -94,7 +94,7 @@ def test_the_batch_ends_when_its_last_page_does_and_says_how(writes: list[list[P
 
 
 @given(histories(), st.data())
-def test_a_write_that_is_repeated_changes_nothing(writes: list[list[PageEvent]], data: st.DataObject) -> None:
+def test_a_repeated_write_changes_nothing(writes: list[list[PageUpdate]], data: st.DataObject) -> None:
     after = batch()
     for number, some in enumerate(writes):
         after = change_batch(after, some)
@@ -103,92 +103,92 @@ def test_a_write_that_is_repeated_changes_nothing(writes: list[list[PageEvent]],
         assert change_batch(after, again).pages == after.pages
 
 
-def test_where_nothing_changes_nothing_is_written() -> None:
-    record = change_batch(batch(), [event(A, *DONE)])
-    assert change_batch(record, [event(A, *DONE), event("page_of_nobody", *DONE)]) is record
+def test_updates_without_effect_return_the_same_record() -> None:
+    record = change_batch(batch(), [update(A, *DONE)])
+    assert change_batch(record, [update(A, *DONE), update("page_of_nobody", *DONE)]) is record
 
 
 def test_times_are_those_of_the_last_try() -> None:
-    after = change_batch(batch(), [event(A, *BACK, at=0), event(A, *DONE, at=60, takes=2), event(B, *DONE, takes=1)])
+    after = change_batch(batch(), [update(A, *BACK, at=0), update(A, *DONE, at=60, takes=2), update(B, *DONE, takes=1)])
     assert after.pages[A] == BatchPage("done", UPLOADED, moment(60), moment(62))
     assert after.summary == BatchSummary(completed=2, failed=0, pending=1, average_time_ms=1500)
 
 
 def test_a_page_that_waits_for_another_try_says_that_it_was_begun_and_why_it_failed() -> None:
-    after = change_batch(batch(), [event(A, *BACK)])
+    after = change_batch(batch(), [update(A, *BACK)])
     assert after.pages[A] == BatchPage("queued", UPLOADED, moment(0), error="Why.")
     assert after.status == "processing"
 
 
 def test_what_happened_to_an_older_upload_is_no_ones_business() -> None:
-    assert change_batch(batch(), [event(A, *DONE, uploaded="2026-01-01T00:00:00.000Z")]) == batch()
+    assert change_batch(batch(), [update(A, *DONE, uploaded="2026-01-01T00:00:00.000Z")]) == batch()
 
 
-def test_what_an_operator_cancelled_stays_so() -> None:
+def test_a_cancelled_page_and_batch_stay_so() -> None:
     held = batch("cancelled", **{A: BatchPage("cancelled", UPLOADED), B: BatchPage("processing", UPLOADED)})
-    after = change_batch(held, [event(A, *DONE), event(B, *DONE)])
+    after = change_batch(held, [update(A, *DONE), update(B, *DONE)])
     assert (after.pages[A].status, after.pages[B].status, after.status) == ("cancelled", "done", "cancelled")
 
 
 @pytest.mark.parametrize("state", ["failed", "partially_completed", "retrying"])
-def test_a_batch_that_is_tried_again_goes_through_its_states(state: BatchState) -> None:
+def test_a_retried_batch_goes_through_its_states(state: BatchState) -> None:
     pages = {A: BatchPage("failed", UPLOADED), B: BatchPage("done", UPLOADED)}
-    after = change_batch(batch(state, **pages), [event(A, "retry", "take"), event(A, *DONE)])
+    after = change_batch(batch(state, **pages), [update(A, "retry", "take"), update(A, *DONE)])
     assert (after.status, after.summary.completed) == ("completed", 2)
 
 
-def test_what_a_status_tells_the_batch_brings_it_in_line() -> None:
+def test_a_status_that_has_ended_syncs_its_batch() -> None:
     held = batch("processing", **{A: BatchPage("processing", UPLOADED), B: BatchPage("uploaded", UPLOADED)})
-    after = change_batch(held, [event(A, "cancel"), event(B, "remove")])
+    after = change_batch(held, [update(A, "cancel"), update(B, "remove")])
     assert [after.pages[page].status for page in (A, B)] == ["cancelled", "inactive"]
 
 
 # --- the queue ----------------------------------------------------------------------------------------
 
 
-def test_an_entry_is_taken_out_or_exchanged_and_nothing_else() -> None:
+def test_only_the_entry_itself_is_removed_or_replaced() -> None:
     queue = QueueRecord([entry(A), entry(B), entry(C)])
-    back = put_back(entry(B), LATER)
-    after = change_queue(queue, [EntryEvent(entry(A)), EntryEvent(entry(B), back)], LATER)
+    back = requeued(entry(B), LATER)
+    after = change_queue(queue, [EntryUpdate(entry(A)), EntryUpdate(entry(B), back)], LATER)
     assert after == QueueRecord([back, entry(C)], LATER)
-    assert change_queue(after, [EntryEvent(entry(A)), EntryEvent(entry(B), back)], "later") is after
+    assert change_queue(after, [EntryUpdate(entry(A)), EntryUpdate(entry(B), back)], "later") is after
 
 
-def test_an_entry_that_was_changed_since_stays() -> None:
+def test_an_entry_that_has_changed_stays() -> None:
     for newer in (entry(A, NEWER), entry(A, queued_at=LATER), entry(A, attempts=1)):
         queue = QueueRecord([newer])
-        assert change_queue(queue, [EntryEvent(entry(A))], LATER) is queue
+        assert change_queue(queue, [EntryUpdate(entry(A))], LATER) is queue
     # An operator's priority does not make it another one.
-    assert change_queue(QueueRecord([entry(A, priority=9)]), [EntryEvent(entry(A))], LATER).items == []
+    assert change_queue(QueueRecord([entry(A, priority=9)]), [EntryUpdate(entry(A))], LATER).items == []
 
 
-def test_work_from_elsewhere_means_any_entry_of_its_batch() -> None:
+def test_a_claim_from_a_message_means_any_entry_of_its_batch() -> None:
     message = entry(A, queued_at=LATER, attempts=2)
-    back = put_back(message, LATER)
-    loose = EntryEvent(message, back, exact=False)
+    back = requeued(message, LATER)
+    loose = EntryUpdate(message, back, exact=False)
     after = change_queue(QueueRecord([entry(A), entry(B)]), [loose], LATER)
     assert after.items == [back, entry(B)]
     assert change_queue(after, [loose], LATER) is after
     newer = QueueRecord([entry(A, NEWER)])
-    assert change_queue(newer, [EntryEvent(message, exact=False)], LATER) is newer
+    assert change_queue(newer, [EntryUpdate(message, exact=False)], LATER) is newer
 
 
 def test_several_tries_since_the_last_write_are_one_change() -> None:
-    first = put_back(entry(A), LATER)
-    second = put_back(first, "2026-01-04T00:00:00.000Z")
-    events = [EntryEvent(entry(A), first), EntryEvent(first, second)]
-    assert change_queue(QueueRecord([entry(A)]), events, LATER).items == [second]
+    first = requeued(entry(A), LATER)
+    second = requeued(first, "2026-01-04T00:00:00.000Z")
+    updates = [EntryUpdate(entry(A), first), EntryUpdate(first, second)]
+    assert change_queue(QueueRecord([entry(A)]), updates, LATER).items == [second]
 
 
 @given(st.lists(st.sampled_from(PAGES), unique=True))
-def test_fields_that_others_own_are_kept(pages: list[str]) -> None:
+def test_other_entries_are_kept_as_they_are(pages: list[str]) -> None:
     queue = QueueRecord([entry(page, priority=3) for page in PAGES])
-    after = change_queue(queue, [EntryEvent(entry(page)) for page in pages], LATER)
+    after = change_queue(queue, [EntryUpdate(entry(page)) for page in pages], LATER)
     assert [each.page_id for each in after.items] == [page for page in PAGES if page not in pages]
     assert msgspec.json.decode(msgspec.json.encode(after), type=QueueRecord) == after
 
 
-def test_what_is_repeated_after_the_page_was_taken_again_is_past() -> None:
-    again = change_batch(batch(), [event(A, *BACK), event(A, *TAKE, at=60)])
-    assert change_batch(again, [event(A, *BACK)]) is again
-    assert change_batch(again, [event(A, *DONE, at=60)]).pages[A].status == "done"
+def test_an_update_from_before_the_page_was_taken_again_is_outdated() -> None:
+    again = change_batch(batch(), [update(A, *BACK), update(A, *TAKE, at=60)])
+    assert change_batch(again, [update(A, *BACK)]) is again
+    assert change_batch(again, [update(A, *DONE, at=60)]).pages[A].status == "done"

@@ -1,0 +1,225 @@
+"""Stage one: pages are claimed, their records are read in bulk, and they are marked `processing` by one bulk write.
+
+Records are read only after the claim, so no other worker changes them in between. What happens to an entry that does
+not fit its page says `decide.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from nimbus_tasks.backends.kv import Swap
+from nimbus_tasks.backends.kv.records import decode, read_values, swap_or_put_many
+from nimbus_tasks.model import records
+from nimbus_tasks.model.records import BatchRecord, PageRecord, PageStatus, Processing
+from nimbus_tasks.model.states import may, move_page
+from nimbus_tasks.processing.decide import PATIENCE, RECHECK, Decision, Known, decide
+from nimbus_tasks.processing.leases import token
+from nimbus_tasks.processing.lost_uploads import fail_lost_upload
+from nimbus_tasks.processing.queue import Claim, Taken, Target
+from nimbus_tasks.processing.record_updates import EntryUpdate, PageUpdate, Update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Batch(Struct, frozen=True):
+    """Pages to optimise, and what to write in the shared records about these and the entries that were skipped."""
+
+    taken: tuple[Taken, ...] = ()
+    updates: tuple[Update, ...] = ()
+
+
+class Skipped(Struct):
+    """Queue entries that were not processed: ended before, of an older upload, of an upload that was lost."""
+
+    settled: int = 0
+    dropped: int = 0
+    overwritten: int = 0
+
+
+class Intake:
+    """Takes pages for one process. `forget` makes the ledger of this machine send a page again."""
+
+    def __init__(self, target: Target, forget: Callable[[str], None]) -> None:
+        self._target, self._forget = target, forget
+        #: Entries that do not fit their pages yet: since when, and when to look at them again.
+        self._unfit: dict[str, tuple[float, float]] = {}
+        self.skipped = Skipped()
+
+    @property
+    def unfit(self) -> int:
+        """Entries that wait for another program (an upload, an operator's command) or for the store's lag."""
+        return len(self._unfit)
+
+    def longest_wait(self) -> float:
+        """Return for how many seconds the oldest of them has waited."""
+        now = time.monotonic()
+        return now - min((since for since, _ in self._unfit.values()), default=now)
+
+    async def take(self, limit: int) -> Batch:
+        """Return up to `limit` pages, marked `processing` at the target.
+
+        Raises:
+            StoreError, StateError: the store or the leases cannot be used; the claims are released.
+        """
+        self._forget_unseen()
+        claims = await self._target.queue.take(limit, self._is_asleep)
+        if not claims:
+            return Batch()
+        try:
+            seen = await self._read(claims)
+            wanted: list[_Seen] = []
+            updates: list[Update] = []
+            for page in seen:
+                decision = page.decision
+                if decision.action == "wait":
+                    await self._postpone(page.claim)
+                    continue
+                self._unfit.pop(self._name(page.claim), None)
+                if decision.action == "take":
+                    wanted.append(page)
+                else:
+                    entry = EntryUpdate(page.claim.entry, exact=self._target.queue.exact)
+                    updates.append(Update(await self._skip(page), entry, page.claim))
+            taken = await self._mark(wanted)
+        except BaseException:
+            await self._target.queue.release(claims)
+            raise
+        return Batch(tuple(page for page, _ in taken), (*updates, *(update for _, update in taken)))
+
+    # --- reading --------------------------------------------------------------------------------------
+
+    async def _read(self, claims: Sequence[Claim]) -> list[_Seen]:
+        """Read the batches, statuses and records of these pages, and decide about each."""
+        project_id, store = self._target.project_id, self._target.store
+        batch_keys = {claim.entry.batch_id: records.batch_key(project_id, claim.entry.batch_id) for claim in claims}
+        keys = list(batch_keys.values())
+        keys += [records.status_key(project_id, claim.page_id) for claim in claims]
+        keys += [records.page_key(project_id, claim.page_id) for claim in claims]
+        values = await read_values(store, keys, self._target.slots)
+        batches = {each: _decoded(values, key, BatchRecord) for each, key in batch_keys.items()}
+        seen = []
+        for claim in claims:
+            batch = batches[claim.entry.batch_id]
+            status_key = records.status_key(project_id, claim.page_id)
+            known = Known(
+                _decoded(values, records.page_key(project_id, claim.page_id), PageRecord),
+                _decoded(values, status_key, PageStatus),
+                batch.pages.get(claim.page_id) if batch is not None else None,
+            )
+            decision = decide(claim.entry, known, waited=self._waited(claim), lag=store.traits.lag)
+            seen.append(_Seen(claim, known, decision, values.get(status_key)))
+        return seen
+
+    # --- entries that are not processed ---------------------------------------------------------------
+
+    def _is_asleep(self, claim: Claim) -> bool:
+        return self._unfit.get(self._name(claim), (0.0, 0.0))[1] > time.monotonic()
+
+    def _forget_unseen(self) -> None:
+        """Forget entries that have not been handed out again for a while: another process took them."""
+        gone = time.monotonic() - RECHECK - PATIENCE - self._target.store.traits.lag
+        self._unfit = {name: times for name, times in self._unfit.items() if times[1] > gone}
+
+    def _name(self, claim: Claim) -> str:
+        """Return what an entry is remembered by; one that was made up from a message differs with each delivery."""
+        entry = claim.entry
+        return f"{entry.page_id} {token(entry) if self._target.queue.exact else entry.batch_id}"
+
+    def _waited(self, claim: Claim) -> float:
+        now = time.monotonic()
+        return now - self._unfit.get(self._name(claim), (now, 0.0))[0]
+
+    async def _postpone(self, claim: Claim) -> None:
+        now = time.monotonic()
+        since, _ = self._unfit.get(self._name(claim), (now, 0.0))
+        self._unfit[self._name(claim)] = (since, now + RECHECK)
+        await self._target.queue.release([claim], max(RECHECK, self._target.store.traits.lag))
+
+    async def _skip(self, page: _Seen) -> PageUpdate:
+        """Return what to write in the batch about a page whose entry leaves the queue."""
+        match page.decision.action:
+            case "sync":
+                self.skipped.settled += 1
+                return _as_ended(page)
+            case "lost":
+                self.skipped.overwritten += 1
+                self._forget(page.claim.page_id)
+                return await fail_lost_upload(self._target, page.claim, page.known)
+            case _:
+                self.skipped.dropped += 1
+                return PageUpdate(page.claim.entry.batch_id, page.claim.page_id, "", ())
+
+    # --- marking --------------------------------------------------------------------------------------
+
+    async def _mark(self, wanted: Sequence[_Seen]) -> list[tuple[Taken, Update]]:
+        """Write the statuses, each only if it is still as it was read, and return the pages that are ours now."""
+        now = self._target.clock()
+        marked = [(page, page.processing(now)) for page in wanted]
+        keys = {page.claim.page_id: records.status_key(self._target.project_id, page.claim.page_id) for page in wanted}
+        swaps = [Swap(keys[page.claim.page_id], page.status, status) for page, status in marked]
+        written = await swap_or_put_many(self._target.store, swaps, self._target.slots)
+        # Changed by another program since it was read: the next look shows how.
+        await self._target.queue.release([page.claim for page in wanted if keys[page.claim.page_id] not in written])
+        return [page.taken(status, now) for page, status in marked if keys[page.claim.page_id] in written]
+
+
+class _Seen(Struct, frozen=True):
+    """A claimed page with its records. status: its stored bytes."""
+
+    claim: Claim
+    known: Known
+    decision: Decision
+    status: bytes | None
+
+    @property
+    def record(self) -> PageRecord:
+        assert self.known.record is not None
+        return self.known.record
+
+    def processing(self, now: str) -> bytes:
+        """Return the status of this page once it is taken."""
+        status, batch_id = self.known.status, self.claim.entry.batch_id
+        state = status.status if status is not None and status.batch_id == batch_id else "uploaded"
+        for trigger in self.decision.triggers:
+            # The status may already have made a move that the batch has not.
+            state = move_page(state, trigger) if may(state, trigger) else state
+        return _encode(PageStatus(move_page(state, "take"), batch_id, now, Processing(now, "optimise", 0)))
+
+    def taken(self, status: bytes, now: str) -> tuple[Taken, Update]:
+        triggers = (*self.decision.triggers, "take")
+        page = PageUpdate(self.record.batch_id, self.claim.page_id, self.record.uploaded, triggers, now)
+        return Taken(self.claim, self.record, status, now), Update(page)
+
+
+def _as_ended(page: _Seen) -> PageUpdate:
+    """Return what the status of a page that has ended says about it to its batch."""
+    status, record = page.known.status, page.record
+    assert status is not None
+    completed: str | UnsetType = status.updated
+    if status.result is not UNSET:
+        completed = status.result.completed
+    started = status.processing.started if status.processing is not UNSET else UNSET
+    error = status.error.message if status.error is not UNSET else UNSET
+    return PageUpdate(
+        page.claim.entry.batch_id,
+        page.claim.page_id,
+        record.uploaded,
+        page.decision.triggers,
+        started,
+        completed,
+        error,
+    )
+
+
+def _decoded(values: Mapping[str, bytes], key: str, shape: type[T]) -> T | None:
+    return decode(key, values[key], shape) if key in values else None
