@@ -169,7 +169,10 @@ class Http:
 
     def _client(self) -> httpx.AsyncClient:
         if self._certificates is None:
-            self._certificates = _trusted()  # takes 20 ms, so once for all clients
+            # Reading them takes 20 ms, so once for all clients, and not for plain HTTP.
+            self._certificates = (
+                _trusted() if self.base.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            )
         try:
             return self._new_client(self._certificates)
         except (ValueError, ImportError, httpx.InvalidURL):
