@@ -1,6 +1,6 @@
 /**
- * What a client is told. A `Refusal` is thrown wherever a request cannot be granted and becomes the answer at the end.
- * Messages are one sentence for a person and never repeat a secret.
+ * What a client is told. Code that cannot grant a request throws a `Refusal`, which becomes the answer. Messages are
+ * one sentence for a person and never repeat a secret.
  */
 
 const STATUS = {
@@ -15,7 +15,7 @@ const STATUS = {
   store_unavailable: 503,
 };
 
-/** Seconds after which a refused write is worth another try: KV takes one write a second to the same key. */
+/** Seconds until a refused write may be retried: KV takes one write a second to a key. */
 const RETRY_SECONDS = "1";
 
 const HEADERS = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
@@ -49,20 +49,20 @@ export function refused({ code, message, headers }) {
 }
 
 /**
- * What an error of KV or of a Durable Object means for the client. Both tell it by a status in their message only.
+ * Translate an error of KV or of a Durable Object, which carry a status in their message only.
  * @param {unknown} error
  */
-export function fromStore(error) {
+export function refusalFor(error) {
   if (error instanceof Refusal) {
     return error;
   }
-  const said = error instanceof Error ? error.message : String(error);
-  if (/\b429\b/.test(said)) {
+  const message = error instanceof Error ? error.message : String(error);
+  if (/\b429\b/.test(message)) {
     return new Refusal("rate_limited", "KV takes no more writes for now.", { "Retry-After": RETRY_SECONDS });
   }
-  if (/\b413\b/.test(said)) {
-    return new Refusal("too_large", "What is asked for is too large for one answer.");
+  if (/\b413\b/.test(message)) {
+    return new Refusal("too_large", "The answer would be too large.");
   }
-  console.error(error instanceof Error ? (error.stack ?? said) : said);
+  console.error(error instanceof Error ? (error.stack ?? message) : message);
   return new Refusal("store_unavailable", "The store does not answer.");
 }

@@ -1,10 +1,12 @@
-/** Who asks: the bearer of an API key, or of the admin secret. */
+/** Who sends a request: the bearer of an API key, or of the admin secret. */
 
 import { Refusal } from "./answers.js";
+import { Cache } from "./cache.js";
 import { isKey } from "./keys.js";
-import { namespaceOf } from "./namespaces.js";
-import { Remembered } from "./remembered.js";
-import { bytesOf, sha256 } from "./utf8.js";
+import { namespaceOf } from "./kv.js";
+import { bytesOf, parsed, sha256 } from "./utf8.js";
+
+/** @typedef {import("./kv.js").Env} Env */
 
 /**
  * @typedef {object} Caller
@@ -12,18 +14,18 @@ import { bytesOf, sha256 } from "./utf8.js";
  * @property {boolean} admin
  */
 
-/** An admin secret that can be guessed is none. */
+/** A shorter admin secret could be guessed, and counts as none. */
 const SECRET_LENGTH = 16;
 
 /** One scheme, one space, at most 256 visible ASCII characters. */
 const BEARER = /^Bearer ([\x21-\x7e]{1,256})$/i;
 
-/** @type {Remembered<string>} digest of an API key -> its user */
-const users = new Remembered();
+/** @type {Cache<string>} digest of an API key -> its user */
+const users = new Cache();
 
 /**
  * @param {Request} request
- * @param {Record<string, any>} env
+ * @param {Env} env
  * @returns {Promise<Caller>}
  */
 export async function authenticate(request, env) {
@@ -33,13 +35,17 @@ export async function authenticate(request, env) {
   }
   const user = bearer !== undefined && (await userOf(bearer, env));
   if (!user) {
-    // The same words whatever is wrong: they must not tell which keys exist.
+    // The same message for every cause: it must not tell which keys exist.
     throw new Refusal("unauthorized", "This needs a valid API key.", { "WWW-Authenticate": "Bearer" });
   }
   return { user, admin: false };
 }
 
-/** Digests have one length, so comparing them takes the same time whatever differs. */
+/**
+ * Compare digests: they have one length, so the comparison takes the same time whatever differs.
+ * @param {string} bearer
+ * @param {Env} env
+ */
 async function isAdmin(bearer, env) {
   const secret = env.NIMBUS_ADMIN_SECRET;
   if (typeof secret !== "string" || secret.length < SECRET_LENGTH) {
@@ -49,8 +55,10 @@ async function isAdmin(bearer, env) {
   return crypto.subtle.timingSafeEqual(given, known);
 }
 
+/** @param {string} text */
 const digest = (text) => crypto.subtle.digest("SHA-256", bytesOf(text));
 
+/** @param {string} bearer @param {Env} env @returns {Promise<string>} "" if the key is not valid */
 async function userOf(bearer, env) {
   const name = await sha256(bytesOf(bearer));
   const known = users.get(name);
@@ -65,13 +73,4 @@ async function userOf(bearer, env) {
   }
   users.set(env, name, user);
   return user;
-}
-
-/** @returns {any} undefined where it is not JSON */
-export function parsed(text) {
-  try {
-    return JSON.parse(text ?? "null");
-  } catch {
-    return undefined;
-  }
 }

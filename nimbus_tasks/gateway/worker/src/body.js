@@ -1,13 +1,10 @@
-/** Bodies of requests: bounded, UTF-8, JSON, and of the shape that the protocol has. */
+/** Bodies of requests: bounded, UTF-8, JSON, and of the shape that the protocol asks for. */
 
 import { Refusal } from "./answers.js";
 import { isKey, isSwappable } from "./keys.js";
-import { PUT_BODY_BYTES, SLACK_BYTES } from "./limits.js";
+import { BODY_BYTES, OVERHEAD_BYTES, PUT_BODY_BYTES } from "./limits.js";
 
-/** What Cloudflare lets a body be; no need to read on after that. */
-const LONGEST_BYTES = 100 * 1024 * 1024;
-
-const DIGEST = /^[0-9a-f]{64}$/;
+/** @typedef {import("./limits.js").Limits} Limits */
 
 /**
  * One write.
@@ -21,6 +18,8 @@ const DIGEST = /^[0-9a-f]{64}$/;
  * A write that is stored only if the key holds the expected value.
  * @typedef {Pair & {expected: string}} Swap `expected` is the SHA-256 of a value in hex, "" for no value
  */
+
+const DIGEST = /^[0-9a-f]{64}$/;
 
 /**
  * The body of `PUT /kv/{key}`.
@@ -37,11 +36,11 @@ export async function readPut(request, key) {
 /**
  * The body of `PUT /bulk`.
  * @param {Request} request
- * @param {import("./limits.js").Limits} limits
+ * @param {Limits} limits
  * @returns {Promise<Pair[]>}
  */
 export async function readPairs(request, limits) {
-  const body = list(await readJson(request, 2 * limits.bytes + SLACK_BYTES), "The body");
+  const body = list(await readJson(request, 2 * limits.bytes + OVERHEAD_BYTES), "The body");
   if (body.length > limits.pairs) {
     throw new Refusal("too_large", `A request carries at most ${limits.pairs} pairs.`);
   }
@@ -51,11 +50,11 @@ export async function readPairs(request, limits) {
 /**
  * The body of `POST /bulk/swap`.
  * @param {Request} request
- * @param {import("./limits.js").Limits} limits
- * @returns {Promise<Swap[]>}
+ * @param {Limits} limits
+ * @returns {Promise<Swap[]>} of different keys
  */
 export async function readSwaps(request, limits) {
-  const body = object(await readJson(request, 2 * limits.bytes + SLACK_BYTES), "The body");
+  const body = object(await readJson(request, 2 * limits.bytes + OVERHEAD_BYTES), "The body");
   const swaps = list(body.swaps, "swaps");
   if (swaps.length > limits.swaps) {
     throw new Refusal("too_large", `A request carries at most ${limits.swaps} swaps.`);
@@ -71,29 +70,32 @@ export async function readSwaps(request, limits) {
       throw new Refusal("bad_request", `${place}.key is the key of another swap in this request.`);
     }
     keys.add(pair.key);
-    return { ...pair, expected: expectedOf(entry.expected, `${place}.expected`) };
+    return { ...pair, expected: expectedOf(object(entry, place).expected, `${place}.expected`) };
   });
 }
 
 /**
  * The body of `POST /bulk/get`.
  * @param {Request} request
- * @param {import("./limits.js").Limits} limits
+ * @param {Limits} limits
  * @returns {Promise<string[]>} each key once
  */
 export async function readKeys(request, limits) {
-  const keys = list(object(await readJson(request, SLACK_BYTES), "The body").keys, "keys");
-  if (keys.length > limits.keys) {
+  const entries = list(object(await readJson(request, OVERHEAD_BYTES), "The body").keys, "keys");
+  if (entries.length > limits.keys) {
     throw new Refusal("too_large", `A request asks for at most ${limits.keys} keys.`);
   }
-  keys.forEach((key, at) => {
-    if (!isKey(string(key, `keys[${at}]`))) {
+  const keys = entries.map((entry, at) => {
+    const key = string(entry, `keys[${at}]`);
+    if (!isKey(key)) {
       throw new Refusal("bad_request", `keys[${at}] is not 1 to 512 bytes of UTF-8.`);
     }
+    return key;
   });
   return [...new Set(keys)];
 }
 
+/** @param {Request} request @param {number} most bytes @returns {Promise<unknown>} */
 async function readJson(request, most) {
   const text = await readText(request, most);
   try {
@@ -104,12 +106,14 @@ async function readJson(request, most) {
 }
 
 /**
- * Count while reading: what Content-Length says may be a lie, or be absent. What is too large is read on without being
- * kept, for a client that still sends does not hear an answer.
+ * Count while reading, because Content-Length may be wrong or absent. The rest of a body that is too large is read and
+ * discarded: a client that is still sending does not receive an answer.
+ * @param {Request} request
+ * @param {number} most bytes
  */
 async function readText(request, most) {
   const tooLarge = new Refusal("too_large", `The body takes more than ${most.toLocaleString("en")} bytes.`);
-  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
   const pieces = [];
   let count = 0;
   try {
@@ -117,7 +121,7 @@ async function readText(request, most) {
       count += chunk.byteLength;
       if (count <= most) {
         pieces.push(decoder.decode(chunk, { stream: true }));
-      } else if (count > LONGEST_BYTES) {
+      } else if (count > BODY_BYTES) {
         break;
       }
     }
@@ -137,11 +141,11 @@ async function readText(request, most) {
 }
 
 /**
- * Read what is left of a request that is refused, if it is not much: a connection that is closed over unread bytes is
- * reset, and its client may never see the answer.
+ * Read the rest of a refused request, unless it is long: closing a connection with unread bytes resets it, and the
+ * client may never see the answer.
  * @param {Request} request
  */
-export async function readOn(request) {
+export async function discardBody(request) {
   let count = 0;
   try {
     if (request.bodyUsed) {
@@ -149,15 +153,16 @@ export async function readOn(request) {
     }
     for await (const chunk of request.body ?? []) {
       count += chunk.byteLength;
-      if (count > SLACK_BYTES) {
+      if (count > OVERHEAD_BYTES) {
         return;
       }
     }
   } catch {
-    // It broke off: there is nobody to hear an answer.
+    // It broke off: no client is left to receive an answer.
   }
 }
 
+/** @param {unknown} entry @param {string} place @returns {Pair} */
 function pairOf(entry, place) {
   const { key, value, metadata } = object(entry, place);
   return {
@@ -167,6 +172,7 @@ function pairOf(entry, place) {
   };
 }
 
+/** @param {unknown} found @param {string} place */
 function expectedOf(found, place) {
   if (found === null) {
     return "";
@@ -177,6 +183,7 @@ function expectedOf(found, place) {
   return found;
 }
 
+/** @param {unknown} found @param {string} place */
 function string(found, place) {
   if (typeof found !== "string") {
     throw new Refusal("bad_request", `${place} is not a string.`);
@@ -184,6 +191,7 @@ function string(found, place) {
   return found;
 }
 
+/** @param {unknown} found @param {string} place @returns {unknown[]} */
 function list(found, place) {
   if (!Array.isArray(found)) {
     throw new Refusal("bad_request", `${place} is not an array.`);
@@ -191,13 +199,15 @@ function list(found, place) {
   return found;
 }
 
+/** @param {unknown} found @param {string} place @returns {Record<string, unknown>} */
 function object(found, place) {
   if (typeof found !== "object" || found === null || Array.isArray(found)) {
     throw new Refusal("bad_request", `${place} is not an object.`);
   }
-  return found;
+  return /** @type {Record<string, unknown>} */ (found);
 }
 
+/** @param {unknown} found @param {string} place @returns {string} JSON, "" if there is none */
 function metadataOf(found, place) {
   if (found === undefined || found === null) {
     return "";

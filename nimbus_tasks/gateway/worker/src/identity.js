@@ -1,23 +1,26 @@
 /**
- * Which store is behind this Worker: 32 random hex digits, kept in KV itself under `store:identity`, so that another
- * namespace behind the same URL is another store. One Durable Object makes them, so that two first requests agree.
+ * The id of the store behind this Worker: 32 random hex digits, kept in KV itself under `store:identity`, so that
+ * another namespace behind the same URL is another store. One Durable Object makes it, so that first requests agree.
  */
 
 import { DurableObject } from "cloudflare:workers";
 
 import { Refusal } from "./answers.js";
-import { homeOf, IDENTITY } from "./keys.js";
+import { IDENTITY } from "./keys.js";
+import { homeOf } from "./kv.js";
 import { hex } from "./utf8.js";
 
-/** For so long the object trusts its own memory: KV may say "nothing there" for a minute and more after a write. */
+/** @typedef {import("./kv.js").Env} Env */
+
+/** How long the object trusts its own memory: KV may show nothing for over a minute after a write. */
 const LAG_MS = 300_000;
 
 const SHAPE = /^[0-9a-f]{32}$/;
 
-/** Known for as long as this isolate lives: a Worker with other namespaces is another deployment, with new isolates. */
+/** Valid while this isolate lives: a Worker with other namespaces is another deployment, with new isolates. */
 let known = "";
 
-/** @param {Record<string, any>} env @returns {Promise<string>} */
+/** @param {Env} env @returns {Promise<string>} */
 export async function storeId(env) {
   if (known === "") {
     const found = (await home(env).get(IDENTITY)) ?? "";
@@ -29,6 +32,7 @@ export async function storeId(env) {
   return known;
 }
 
+/** @param {Env} env @returns {KVNamespace} */
 function home(env) {
   const binding = homeOf(env);
   if (!binding) {
@@ -37,10 +41,12 @@ function home(env) {
   return env[binding];
 }
 
+/** @extends {DurableObject<Env>} */
 export class Identity extends DurableObject {
+  /** @type {Promise<string> | undefined} */
   #making;
 
-  /** @returns {Promise<string>} the id; it stands in KV when this returns */
+  /** @returns {Promise<string>} the id, which is in KV when this returns */
   async make() {
     this.#making ??= this.#make().finally(() => (this.#making = undefined));
     return this.#making;
@@ -48,10 +54,11 @@ export class Identity extends DurableObject {
 
   async #make() {
     const namespace = home(this.env);
-    const found = await namespace.get(IDENTITY);
-    if (SHAPE.test(found ?? "")) {
+    const found = (await namespace.get(IDENTITY)) ?? "";
+    if (SHAPE.test(found)) {
       return found;
     }
+    /** @type {{id: string, stored: number} | undefined} */
     const made = await this.ctx.storage.get("made");
     // Stored long ago and not there now: this is another namespace than the one it was stored in.
     const id = made && (!made.stored || Date.now() - made.stored < LAG_MS) ? made.id : random();

@@ -1,66 +1,69 @@
-/** The gateway to KV that Nimbus Tasks publishes through: which request asks for what. README.md has the protocol. */
+/** The gateway to KV that Nimbus Tasks publishes through: its routes. README.md describes the protocol. */
 
-import { fromStore, json, Refusal, refused, text } from "./answers.js";
+import { json, Refusal, refusalFor, refused, text } from "./answers.js";
 import { authenticate } from "./auth.js";
-import { readKeys, readOn, readPairs, readPut, readSwaps } from "./body.js";
-import { expectedBy } from "./conditions.js";
+import { discardBody, readKeys, readPairs, readPut, readSwaps } from "./body.js";
 import { storeId } from "./identity.js";
 import { isSwappable, projectOf, refusal } from "./keys.js";
 import { KEY_BYTES, limitsOf, VALUE_BYTES } from "./limits.js";
 import { list } from "./listing.js";
 import { checkList, checkRead, checkWrite } from "./ownership.js";
-import { get, getMany, put, putMany, swap, swapMany } from "./store.js";
-import { keyIn, queryIn } from "./urls.js";
+import { expectedBy, keyIn, queryIn } from "./request.js";
+import { get, getMany, put, putMany, swapMany, swapOne } from "./store.js";
 import { fits } from "./utf8.js";
 
 export { Account } from "./account.js";
 export { Identity } from "./identity.js";
 export { Project } from "./project.js";
 
-/** Which path takes which methods. `/kv/` stands for all keys. */
-const ROUTES = {
-  __proto__: null,
-  "/": { GET: greet },
-  "/bulk": { PUT: bulkPut },
-  "/bulk/get": { POST: bulkGet },
-  "/bulk/swap": { POST: bulkSwap },
-  "/keys": { GET: listKeys },
-  "/kv/": { GET: getOne, PUT: putOne },
-};
+/** @typedef {import("./kv.js").Env} Env */
+/** @typedef {import("./ownership.js").Visit} Visit */
+/** @typedef {(visit: Visit, request: Request, url: URL) => Promise<Response>} Handler */
+
+/** @type {Map<string, Map<string, Handler>>} path -> method -> handler; `/kv/` stands for all keys */
+const ROUTES = new Map([
+  ["/", new Map([["GET", greet]])],
+  ["/bulk", new Map([["PUT", bulkPut]])],
+  ["/bulk/get", new Map([["POST", bulkGet]])],
+  ["/bulk/swap", new Map([["POST", bulkSwap]])],
+  ["/keys", new Map([["GET", listKeys]])],
+  ["/kv/", new Map([["GET", getOne], ["PUT", putOne]])], // prettier-ignore
+]);
 
 export default {
-  /** @param {Request} request @param {Record<string, any>} env */
+  /** @param {Request} request @param {Env} env */
   async fetch(request, env) {
     try {
       return await answer(request, env);
     } catch (error) {
-      await readOn(request);
-      return refused(fromStore(error));
+      await discardBody(request);
+      return refused(refusalFor(error));
     }
   },
 };
 
+/** @param {Request} request @param {Env} env */
 async function answer(request, env) {
   const caller = await authenticate(request, env);
   const url = new URL(request.url);
-  const methods = ROUTES[url.pathname.startsWith("/kv/") ? "/kv/" : url.pathname];
+  const methods = ROUTES.get(url.pathname.startsWith("/kv/") ? "/kv/" : url.pathname);
   if (!methods) {
     throw new Refusal("not_found", "There is nothing at this path.");
   }
-  if (!Object.hasOwn(methods, request.method)) {
-    const Allow = Object.keys(methods).join(", ");
+  const handler = methods.get(request.method);
+  if (!handler) {
+    const Allow = [...methods.keys()].join(", ");
     throw new Refusal("method_not_allowed", `This path takes ${Allow}.`, { Allow });
   }
-  return methods[request.method]({ env, caller, store: await storeId(env) }, request, url);
+  return handler({ env, caller, store: await storeId(env) }, request, url);
 }
 
-/** @typedef {import("./ownership.js").Visit} Visit */
-
-/** @param {Visit} visit */
+/** @type {Handler} */
 async function greet({ env, caller, store }) {
   return json({ name: "nimbus-gateway", protocol: 1, store, ...caller, limits: limitsOf(env) });
 }
 
+/** @type {Handler} */
 async function getOne(visit, _request, url) {
   const key = keyIn(url);
   const unowned = await checkRead(visit, [key]);
@@ -71,6 +74,7 @@ async function getOne(visit, _request, url) {
   return text(found.value, found.digest ? { ETag: `"${found.digest}"` } : {});
 }
 
+/** @type {Handler} */
 async function putOne(visit, request, url) {
   const key = keyIn(url);
   const expected = expectedBy(request.headers);
@@ -78,7 +82,7 @@ async function putOne(visit, request, url) {
     throw new Refusal("bad_request", "Only queue:, batch: and status: keys can be compared and set.");
   }
   const pair = await readPut(request, key);
-  const why = refusal(key, pair.value, pair.metadata);
+  const why = refusal(pair);
   if (why) {
     throw new Refusal(fits(pair.value, VALUE_BYTES) ? "bad_request" : "too_large", `KV would refuse this: ${why}.`);
   }
@@ -87,30 +91,35 @@ async function putOne(visit, request, url) {
     await put(visit, pair);
     return json({ key });
   }
-  const digest = await swap(visit, { ...pair, expected });
+  const digest = await swapOne(visit, { ...pair, expected });
   if (!digest) {
     throw new Refusal("precondition_failed", "Another value is there: read it and try again.");
   }
   return json({ key }, { ETag: `"${digest}"` });
 }
 
+/** @type {Handler} */
 async function bulkPut(visit, request) {
   const { confirmed, failed } = await putMany(visit, await readPairs(request, limitsOf(visit.env)));
   return json({ confirmed, failed: Object.fromEntries(failed) });
 }
 
+/** @type {Handler} */
+async function bulkGet(visit, request) {
+  const keys = await readKeys(request, limitsOf(visit.env));
+  const unowned = await checkRead(visit, keys);
+  const readable = keys.filter((key) => !unowned.has(projectOf(key)));
+  const values = await getMany(visit, readable);
+  return json({ values: Object.fromEntries(keys.map((key) => [key, values.get(key) ?? null])) });
+}
+
+/** @type {Handler} */
 async function bulkSwap(visit, request) {
   const { swapped, failed } = await swapMany(visit, await readSwaps(request, limitsOf(visit.env)));
   return json({ swapped, failed: Object.fromEntries(failed) });
 }
 
-async function bulkGet(visit, request) {
-  const keys = await readKeys(request, limitsOf(visit.env));
-  const unowned = await checkRead(visit, keys);
-  const values = await getMany(visit, keys.filter((key) => !unowned.has(projectOf(key))));
-  return json({ values: Object.fromEntries(keys.map((key) => [key, values.get(key) ?? null])) });
-}
-
+/** @type {Handler} */
 async function listKeys(visit, _request, url) {
   const { names } = limitsOf(visit.env);
   const { prefix = "", limit = String(names), cursor = "" } = queryIn(url, ["prefix", "limit", "cursor"]);

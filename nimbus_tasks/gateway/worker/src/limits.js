@@ -1,32 +1,35 @@
-/** How much one request may carry, and what KV takes (developers.cloudflare.com/kv/platform/limits). */
+/** What one request may carry, and what KV takes (developers.cloudflare.com/kv/platform/limits). */
 
 export const KEY_BYTES = 512;
 export const VALUE_BYTES = 25 * 1024 * 1024;
 export const METADATA_BYTES = 1024;
 
-/** A bulk answer, in bytes of its values: what KV's own bulk read gives. */
+/** Bytes of the values in a bulk answer, as in KV's own bulk read. */
 export const ANSWER_BYTES = 25 * 1024 * 1024;
 
-/** The body of a single put: a value of 25 MiB, with each character escaped. */
+/** The body of a single put: a value of 25 MiB in which every character is escaped. */
 export const PUT_BODY_BYTES = 64 * 1024 * 1024;
 
-/** What surrounds the values of a bulk body. */
-export const SLACK_BYTES = 1024 * 1024;
+/** Bytes of a bulk body beside the values. */
+export const OVERHEAD_BYTES = 1024 * 1024;
 
-/** Connections that Cloudflare lets one invocation have open at once. */
-export const LANES = 6;
+/** The longest body that Cloudflare accepts. */
+export const BODY_BYTES = 100 * 1024 * 1024;
+
+/** Connections that one invocation may have open at a time. */
+export const CONNECTIONS = 6;
 
 /**
  * @typedef {object} Limits
- * @property {number} pairs writes in one bulk put
- * @property {number} bytes bytes of keys, values and metadata in one bulk put; JSON may escape them to twice as many
- * @property {number} keys keys in one bulk get
- * @property {number} swaps writes in one bulk swap
- * @property {number} names names in one page of a listing
+ * @property {number} pairs writes in a bulk put
+ * @property {number} bytes bytes of keys, values and metadata in a bulk put or swap; their JSON may take twice as many
+ * @property {number} keys keys in a bulk get
+ * @property {number} swaps writes in a bulk swap
+ * @property {number} names names in a page of a listing
  */
 
 /**
- * The limits of this Worker. Its variables can lower them, for the free plan gives a request 10 ms of CPU; never raise.
+ * Return the limits of this Worker. Variables can lower them, because the free plan gives a request 10 ms of CPU.
  * @param {Record<string, unknown>} env
  * @returns {Limits}
  */
@@ -34,14 +37,15 @@ export function limitsOf(env) {
   const pairs = lowered(env.NIMBUS_LIMIT_PAIRS, 500);
   return {
     pairs,
-    swaps: pairs,
     bytes: lowered(env.NIMBUS_LIMIT_BYTES, 8 * 1024 * 1024),
     keys: lowered(env.NIMBUS_LIMIT_KEYS, 100),
+    swaps: pairs,
     names: 1000,
   };
 }
 
+/** @param {unknown} setting @param {number} most */
 function lowered(setting, most) {
-  const wanted = Number(setting ?? most);
-  return Number.isInteger(wanted) && wanted > 0 ? Math.min(wanted, most) : most;
+  const limit = Number(setting ?? most);
+  return Number.isInteger(limit) && limit > 0 ? Math.min(limit, most) : most;
 }

@@ -1,33 +1,36 @@
 /**
  * What an API key reaches: its own user's projects, and three records about that user. The owner of a project is the
- * `user_id` of its record; where there is none, the first to write claims it in the project's Durable Object.
+ * `user_id` of its record; if there is none, the first user who writes claims it in the project's Durable Object.
  */
 
 import { Refusal } from "./answers.js";
-import { parsed } from "./auth.js";
+import { Cache } from "./cache.js";
 import { IDENTITY, isWithinOne, kindOf, projectOf } from "./keys.js";
-import { inLanes, namespaceOf } from "./namespaces.js";
+import { inParallel, namespaceOf } from "./kv.js";
 import { projectObject } from "./project.js";
-import { Remembered } from "./remembered.js";
+import { parsed } from "./utf8.js";
 
 /**
- * @typedef {object} Visit one request: whose, and in which store
- * @property {Record<string, any>} env
+ * The sender of one request, and the store it is for.
+ * @typedef {object} Visit
+ * @property {import("./kv.js").Env} env
  * @property {import("./auth.js").Caller} caller
  * @property {string} store
  */
 
-/** The owner of a project whose record names none: nobody has this id. */
-const NOBODY = "";
+/** @typedef {import("./body.js").Pair} Pair */
 
-/** @type {Remembered<string>} project -> its owner */
-const owners = new Remembered();
+/** The owner of a project whose record names none: no user has this id. */
+const NO_USER = "";
+
+/** @type {Cache<string>} project -> its owner */
+const owners = new Cache();
 
 /**
- * Let a read pass, or refuse it.
+ * Check that the caller may read these keys.
  * @param {Visit} visit
  * @param {string[]} keys
- * @returns {Promise<Set<string>>} the projects among them that nobody owns: a user is shown nothing of them
+ * @returns {Promise<Set<string>>} the projects among them without an owner, of which a user is shown nothing
  */
 export async function checkRead(visit, keys) {
   const { caller } = visit;
@@ -35,13 +38,16 @@ export async function checkRead(visit, keys) {
     return new Set();
   }
   const own = new Set(["user", "projects", "apikeys"].map((kind) => `${kind}:${caller.user}`));
-  return unownedOf(visit, keys.filter((key) => !own.has(key)));
+  return unownedOf(
+    visit,
+    keys.filter((key) => !own.has(key)),
+  );
 }
 
 /**
- * Let writes pass, or refuse them all; claim the projects that nobody owns.
+ * Check that the caller may write all of these, and claim the projects without an owner.
  * @param {Visit} visit
- * @param {import("./body.js").Pair[]} pairs what KV would refuse is not among them
+ * @param {Pair[]} pairs that KV would accept
  */
 export async function checkWrite(visit, pairs) {
   const { caller, store, env } = visit;
@@ -50,23 +56,31 @@ export async function checkWrite(visit, pairs) {
   }
   const records = pairs.filter(({ key }) => kindOf(key) === "project" && projectOf(key));
   if (caller.admin) {
-    await inLanes(records, (record) => assign(visit, record));
+    await inParallel(records, (record) => assign(visit, record));
     return;
   }
-  const unowned = await unownedOf(visit, pairs.map(({ key }) => key));
+  const unowned = await unownedOf(
+    visit,
+    pairs.map(({ key }) => key),
+  );
   if (records.some(({ value }) => parsed(value)?.user_id !== caller.user)) {
     throw new Refusal("forbidden", "A project's record must name the user of this API key as its user_id.");
   }
-  await inLanes([...unowned], async (project) => {
+  await inParallel([...unowned], async (project) => {
     const owner = await projectObject(env, store, project).claim(store, project, caller.user);
     if (owner !== caller.user) {
-      throw others(project);
+      throw ownedByAnother(project);
     }
     owners.set(env, project, owner);
   });
 }
 
-/** Let a listing pass, or refuse it: a user's must lie within one project. @returns {Promise<boolean>} is it owned? */
+/**
+ * Check that the caller may list this prefix. A user's listing must lie within one project.
+ * @param {Visit} visit
+ * @param {string} prefix
+ * @returns {Promise<boolean>} whether the project has an owner
+ */
 export async function checkList(visit, prefix) {
   if (!visit.caller.admin && !isWithinOne(prefix)) {
     throw new Refusal("forbidden", "An API key lists one project's keys: a prefix such as page:proj_0123456789ab:.");
@@ -74,24 +88,26 @@ export async function checkList(visit, prefix) {
   return (await checkRead(visit, [prefix])).size === 0;
 }
 
+/** @param {Visit} visit @param {string[]} keys @returns {Promise<Set<string>>} */
 async function unownedOf(visit, keys) {
   const projects = new Set(keys.map(projectOf));
   if (projects.has("")) {
     throw new Refusal("forbidden", "An API key reaches the keys of its own user's projects only.");
   }
+  /** @type {Set<string>} */
   const unowned = new Set();
-  await inLanes([...projects], async (project) => {
+  await inParallel([...projects], async (project) => {
     const owner = await ownerOf(visit, project);
     if (owner === undefined) {
       unowned.add(project);
     } else if (owner !== visit.caller.user) {
-      throw others(project);
+      throw ownedByAnother(project);
     }
   });
   return unowned;
 }
 
-/** @returns {Promise<string | undefined>} undefined where nobody owns it yet */
+/** @param {Visit} visit @param {string} project @returns {Promise<string | undefined>} undefined: no owner yet */
 async function ownerOf({ env, store }, project) {
   const known = owners.get(project);
   if (known !== undefined) {
@@ -107,19 +123,25 @@ async function ownerOf({ env, store }, project) {
   return owner;
 }
 
-/** What the admin stores as a project's record counts at once, however late KV shows it. */
+/**
+ * Apply a project record of the admin at once, however late KV shows it.
+ * @param {Visit} visit
+ * @param {Pair} record
+ */
 async function assign({ env, store }, { key, value }) {
   const project = projectOf(key);
   const user = userOf(value);
-  if (user !== NOBODY) {
+  if (user !== NO_USER) {
     await projectObject(env, store, project).assign(store, project, user);
   }
   owners.delete(project);
 }
 
+/** @param {string} record @returns {string} */
 function userOf(record) {
   const user = parsed(record)?.user_id;
-  return typeof user === "string" ? user : NOBODY;
+  return typeof user === "string" ? user : NO_USER;
 }
 
-const others = (project) => new Refusal("forbidden", `The project ${project} belongs to another user.`);
+/** @param {string} project */
+const ownedByAnother = (project) => new Refusal("forbidden", `The project ${project} belongs to another user.`);

@@ -1,46 +1,53 @@
 /**
  * A project's Durable Object: one for each project, one writer at a time. It is the authority for the project's
- * `queue:`, `batch:` and `status:` records, and for who owns a project that has no record yet.
+ * `queue:`, `batch:` and `status:` records, and for the owner of a project that has no record yet.
  *
- * What it does not hold yet is read from KV and adopted: another program wrote it before. From then on what it holds
- * is the answer, and KV follows.
+ * A record that it does not hold yet is adopted from KV, where another program wrote it before. From then on its own
+ * copy is the answer, and KV follows.
  */
 
 import { DurableObject } from "cloudflare:workers";
 
 import { accountObject } from "./account.js";
 import { kindOf } from "./keys.js";
+import { inParallel, namespaceOf } from "./kv.js";
 import { Mirror } from "./mirror.js";
-import { inLanes, namespaceOf } from "./namespaces.js";
 import { Table } from "./table.js";
 import { sha256 } from "./utf8.js";
 
-/** The object of a project (or of the second part of any other key) in one store: another store starts afresh. */
+/** @typedef {import("./kv.js").Env} Env */
+
+/**
+ * The object of a project (or of the second part of any other key). Another store has other objects.
+ * @param {Env} env
+ * @param {string} store
+ * @param {string} second
+ */
 export function projectObject(env, store, second) {
   return env.NIMBUS_PROJECT.get(env.NIMBUS_PROJECT.idFromName(`${store}:${second}`));
 }
 
-/** @typedef {import("./table.js").Write} Write */
-
+/** @extends {DurableObject<Env>} */
 export class Project extends DurableObject {
   #table;
   #mirror;
 
+  /** @param {DurableObjectState} ctx @param {Env} env */
   constructor(ctx, env) {
     super(ctx, env);
     this.#table = new Table(ctx.storage);
     this.#mirror = new Mirror(env, ctx.storage, this.#table);
-    ctx.blockConcurrencyWhile(() => this.#mirror.arm());
+    void ctx.blockConcurrencyWhile(() => this.#mirror.schedule());
   }
 
-  /** @returns {Promise<string>} the user who claimed it, "" where nobody did */
+  /** @returns {Promise<string>} the user who claimed the project, "" if there is none */
   async owner() {
     return this.#table.fact("owner") ?? "";
   }
 
   /**
-   * The first user who claims it has it.
-   * @param {string} store which store this is
+   * Give the project to the user, unless another user claimed it first.
+   * @param {string} store the id of the current store
    * @param {string} project
    * @param {string} user
    * @returns {Promise<string>} the owner
@@ -54,7 +61,7 @@ export class Project extends DurableObject {
   }
 
   /**
-   * Give it to a user, whoever had it, and put it on the user's list of projects.
+   * Give the project to a user, whatever its owner, and add it to the user's list of projects.
    * @param {string} store
    * @param {string} project
    * @param {string} user
@@ -69,19 +76,20 @@ export class Project extends DurableObject {
 
   /** @param {string} key @returns {Promise<{value: Uint8Array, digest: string} | null>} */
   async read(key) {
-    const { value, digest } = (await this.#held(key)) ?? {};
-    return value ? { value, digest } : null;
+    await this.#hold(key);
+    const row = this.#table.read(key);
+    return row ? { value: row.value, digest: row.digest } : null;
   }
 
   /**
    * @param {string[]} keys
-   * @param {number} most bytes that one answer may take
-   * @returns {Promise<(Uint8Array | null)[] | null>} null where the values take more
+   * @param {number} most bytes that the answer may take
+   * @returns {Promise<(Uint8Array | null)[] | null>} null if the values take more
    */
   async readMany(keys, most) {
     let bytes = 0;
-    const values = await inLanes(keys, async (key) => {
-      const value = bytes > most ? null : ((await this.#held(key))?.value ?? null);
+    const values = await inParallel(keys, async (key) => {
+      const value = bytes > most ? null : ((await this.read(key))?.value ?? null);
       bytes += value?.byteLength ?? 0;
       return value;
     });
@@ -89,33 +97,33 @@ export class Project extends DurableObject {
   }
 
   /**
-   * Store all of them, or none.
-   * @param {string} store which store this is
-   * @param {Write[]} writes
+   * Store all of the writes, or none if one fails.
+   * @param {string} store
+   * @param {import("./table.js").Write[]} writes
    */
   async write(store, writes) {
     this.#table.setFact("store", store);
     this.#table.write(writes);
-    await this.#mirror.arm();
+    await this.#mirror.schedule();
   }
 
   /**
    * Compare and set: in one transaction, store each write whose key holds the expected value.
    * @param {string} store
-   * @param {(Write & {expected: string})[]} swaps each key once; `expected` is a digest, "" for no value
-   * @returns {Promise<string[]>} the keys of the writes that were stored
+   * @param {import("./table.js").Swap[]} swaps of different keys
+   * @returns {Promise<string[]>} the keys that were stored
    */
   async swap(store, swaps) {
     this.#table.setFact("store", store);
-    await inLanes(swaps, ({ key }) => this.#hold(key));
+    await inParallel(swaps, ({ key }) => this.#hold(key));
     const swapped = this.#table.swap(swaps);
-    await this.#mirror.arm();
+    await this.#mirror.schedule();
     return swapped;
   }
 
   /**
    * @param {string} prefix with a complete second part
-   * @param {string} after the last name of the page before, "" for the first page
+   * @param {string} after the last name of the previous page, "" for the first page
    * @param {number} most names
    * @returns {Promise<{names: {name: string, metadata: string}[], more: boolean}>}
    */
@@ -129,13 +137,7 @@ export class Project extends DurableObject {
     await this.#mirror.round();
   }
 
-  /** @returns {Promise<import("./table.js").Row | undefined>} what is stored under a key, here or else in KV */
-  async #held(key) {
-    await this.#hold(key);
-    return this.#table.read(key);
-  }
-
-  /** Adopt what KV holds under a key, unless this object already has its value and digest. */
+  /** Adopt what KV holds under a key, unless this object has its value and digest. @param {string} key */
   async #hold(key) {
     if (this.#table.digest(key)) {
       return;
@@ -149,25 +151,28 @@ export class Project extends DurableObject {
     const { value, metadata } = await namespaceOf(this.env, key).getWithMetadata(key, "arrayBuffer");
     if (value === null) {
       this.#table.forget(key);
-    } else {
-      const bytes = new Uint8Array(value);
-      this.#table.adopt(key, bytes, await sha256(bytes), metadata === null ? "" : JSON.stringify(metadata));
+      return;
     }
+    const bytes = new Uint8Array(value);
+    const digest = await sha256(bytes);
+    this.#table.adopt({ key, value: bytes, digest, metadata: metadata === null ? "" : JSON.stringify(metadata) });
   }
 
-  /** On the first listing of a kind KV's names come in; afterwards the table has them all. */
+  /** Adopt KV's names on the first listing of a kind; later the table has them all. @param {string} prefix */
   async #adoptNames(prefix) {
     const fact = `adopted:${kindOf(prefix)}`;
     let cursor;
     while (this.#table.fact(fact) === undefined) {
+      /** @type {KVNamespaceListResult<unknown>} */
       const page = await namespaceOf(this.env, prefix).list({ prefix, cursor });
       this.#table.adoptNames(
         page.keys.map(({ name, metadata }) => ({ name, metadata: metadata ? JSON.stringify(metadata) : "" })),
       );
-      cursor = page.cursor;
       if (page.list_complete) {
         this.#table.setFact(fact, "yes");
+        return;
       }
+      cursor = page.cursor;
     }
   }
 }

@@ -1,39 +1,46 @@
-/** Gets and puts over both sides: a project's Durable Object for what can be compared and set, KV for all else. */
+/** Gets and puts: a project's Durable Object for keys that can be compared and set, KV for all others. */
 
-import { fromStore, Refusal } from "./answers.js";
-import { bindingOf, isSwappable, kindOf, refusal, secondPart } from "./keys.js";
+import { Refusal, refusalFor } from "./answers.js";
+import { isSwappable, kindOf, refusal, secondPart } from "./keys.js";
+import { bindingOf, inParallel, namespaceOf, optionsOf } from "./kv.js";
 import { ANSWER_BYTES } from "./limits.js";
-import { inLanes, namespaceOf, optionsOf } from "./namespaces.js";
 import { checkWrite } from "./ownership.js";
 import { projectObject } from "./project.js";
 import { bytesOf, sha256 } from "./utf8.js";
 
-/** Keys that one bulk read of KV takes. */
+/** @typedef {import("./ownership.js").Visit} Visit */
+/** @typedef {import("./body.js").Pair} Pair */
+/** @typedef {import("./body.js").Swap} Swap */
+/** @typedef {{code: string, message: string}} Failure */
+
+/** Keys in one bulk read of KV. */
 const KV_KEYS = 100;
 
 /**
- * @param {import("./ownership.js").Visit} visit
+ * @param {Visit} visit
  * @param {string} key
- * @returns {Promise<{value: ReadableStream | Uint8Array, digest: string} | null>} a digest only of what can be swapped
+ * @returns {Promise<{value: ReadableStream | Uint8Array, digest: string} | null>} the digest is "" for other kinds
  */
-export async function get({ env, store }, key) {
+export async function get(visit, key) {
   if (isSwappable(key)) {
-    return projectObject(env, store, secondPart(key)).read(key);
+    return objectOf(visit, secondPart(key)).read(key);
   }
-  const value = await namespaceOf(env, key).get(key, "stream");
+  const value = await namespaceOf(visit.env, key).get(key, "stream");
   return value === null ? null : { value, digest: "" };
 }
 
 /**
- * @param {import("./ownership.js").Visit} visit
+ * @param {Visit} visit
  * @param {string[]} keys each once
  * @returns {Promise<Map<string, string | null>>}
  */
-export async function getMany({ env, store }, keys) {
-  const values = new Map(keys.map((key) => [key, null]));
+export async function getMany(visit, keys) {
+  const { env } = visit;
+  /** @type {Map<string, Uint8Array>} */
+  const values = new Map();
   let left = ANSWER_BYTES;
-  const take = (key, bytes) => {
-    if (bytes !== null) {
+  const take = (/** @type {string} */ key, /** @type {Uint8Array | null | undefined} */ bytes) => {
+    if (bytes) {
       left -= bytes.byteLength;
       values.set(key, bytes);
     }
@@ -41,67 +48,80 @@ export async function getMany({ env, store }, keys) {
   const direct = keys.filter((key) => !isSwappable(key));
   for (const some of grouped(direct, (key) => bindingOf(env, kindOf(key))).values()) {
     for (let at = 0; at < some.length; at += KV_KEYS) {
-      const found = await namespaceOf(env, some[0]).get(some.slice(at, at + KV_KEYS), "text");
+      const found = await namespaceOf(env, some[0] ?? "").get(some.slice(at, at + KV_KEYS), "text");
       found.forEach((value, key) => take(key, value === null ? null : bytesOf(value)));
     }
   }
   for (const [second, some] of grouped(keys.filter(isSwappable), secondPart)) {
-    const found = left < 0 ? null : await projectObject(env, store, second).readMany(some, left);
+    const found = left < 0 ? null : await objectOf(visit, second).readMany(some, left);
     if (found === null) {
       throw tooMuch();
     }
-    found.forEach((bytes, at) => take(some[at], bytes));
+    some.forEach((key, at) => take(key, found[at]));
   }
   if (left < 0) {
     throw tooMuch();
   }
-  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  return new Map([...values].map(([key, bytes]) => [key, bytes === null ? null : decoder.decode(bytes)]));
+  const decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
+  return new Map(
+    keys.map((key) => {
+      const bytes = values.get(key);
+      return [key, bytes ? decoder.decode(bytes) : null];
+    }),
+  );
 }
 
-const tooMuch = () => new Refusal("too_large", "What is asked for is too large for one answer: ask for fewer keys.");
+const tooMuch = () => new Refusal("too_large", "The values are too large for one answer: ask for fewer keys.");
 
-/** @typedef {{code: string, message: string}} Failure */
-
-/** The writes of a bulk request that failed, each on its own. */
+/** The writes of a bulk request that fail, each on its own. */
 class Failures {
   /** @type {Map<string, Failure>} */
   failed = new Map();
 
-  /** @param {string} key @param {string} message why the write cannot be stored, "" if it can */
-  accept(key, message) {
-    if (message) {
-      this.failed.set(key, { code: "bad_request", message });
-    }
-    return !message;
+  /**
+   * Keep the writes that KV would accept; the others fail.
+   * @template {Pair} Each
+   * @param {Each[]} pairs
+   * @returns {Each[]}
+   */
+  accept(pairs) {
+    return pairs.filter((pair) => {
+      const message = refusal(pair);
+      if (message) {
+        this.failed.set(pair.key, { code: "bad_request", message });
+      }
+      return !message;
+    });
   }
 
-  /** @param {{key: string}[]} writes fail together if `store` does @param {() => Promise<void>} store */
-  async attempt(writes, store) {
+  /**
+   * Store some writes, which fail together.
+   * @param {Pair[]} pairs
+   * @param {() => Promise<unknown>} store
+   */
+  async attempt(pairs, store) {
     try {
       await store();
     } catch (error) {
-      const { code, message } = fromStore(error);
-      writes.forEach(({ key }) => this.failed.set(key, { code, message }));
+      const { code, message } = refusalFor(error);
+      pairs.forEach(({ key }) => this.failed.set(key, { code, message }));
     }
   }
 }
 
 /**
- * Put many, each on its own: what fails, fails alone.
- * @param {import("./ownership.js").Visit} visit
- * @param {import("./body.js").Pair[]} pairs
+ * Put many. Each pair is stored or fails on its own.
+ * @param {Visit} visit
+ * @param {Pair[]} pairs
  * @returns {Promise<{confirmed: string[], failed: Map<string, Failure>}>}
  */
 export async function putMany(visit, pairs) {
-  const last = [...new Map(pairs.map((pair) => [pair.key, pair])).values()];
   const failures = new Failures();
-  const accepted = last.filter(({ key, value, metadata }) => failures.accept(key, refusal(key, value, metadata)));
+  const accepted = failures.accept([...new Map(pairs.map((pair) => [pair.key, pair])).values()]);
   await checkWrite(visit, accepted);
   const direct = accepted.filter(({ key }) => !isSwappable(key));
-  await inLanes(direct, (pair) => failures.attempt([pair], () => putDirect(visit, pair)));
-  const others = grouped(accepted.filter(({ key }) => isSwappable(key)), ({ key }) => secondPart(key));
-  await inLanes([...others], ([second, some]) =>
+  await inParallel(direct, (pair) => failures.attempt([pair], () => putDirect(visit, pair)));
+  await inParallel(byProject(accepted.filter(({ key }) => isSwappable(key))), ([second, some]) =>
     failures.attempt(some, async () => objectOf(visit, second).write(visit.store, await encoded(some))),
   );
   const { failed } = failures;
@@ -109,26 +129,26 @@ export async function putMany(visit, pairs) {
 }
 
 /**
- * Compare and set many values; each project's in one transaction of its Durable Object.
- * @param {import("./ownership.js").Visit} visit
- * @param {import("./body.js").Swap[]} swaps each key once
- * @returns {Promise<{swapped: string[], failed: Map<string, Failure>}>} in neither: another value is there
+ * Compare and set many values, those of each project in one transaction of its Durable Object.
+ * @param {Visit} visit
+ * @param {Swap[]} swaps of different keys
+ * @returns {Promise<{swapped: string[], failed: Map<string, Failure>}>} a key in neither holds another value
  */
 export async function swapMany(visit, swaps) {
   const failures = new Failures();
-  const accepted = swaps.filter(({ key, value, metadata }) => failures.accept(key, refusal(key, value, metadata)));
+  const accepted = failures.accept(swaps);
   await checkWrite(visit, accepted);
   const swapped = new Set();
-  await inLanes([...grouped(accepted, ({ key }) => secondPart(key))], ([second, some]) =>
+  await inParallel(byProject(accepted), ([second, some]) =>
     failures.attempt(some, async () => {
-      const stored = await objectOf(visit, second).swap(visit.store, await encoded(some));
-      stored.forEach((key) => swapped.add(key));
+      const keys = await objectOf(visit, second).swap(visit.store, await encoded(some));
+      keys.forEach((key) => swapped.add(key));
     }),
   );
   return { swapped: accepted.map(({ key }) => key).filter((key) => swapped.has(key)), failed: failures.failed };
 }
 
-/** Put one that was checked. @param {import("./ownership.js").Visit} visit @param {import("./body.js").Pair} pair */
+/** Put one pair that was checked. @param {Visit} visit @param {Pair} pair */
 export async function put(visit, pair) {
   if (isSwappable(pair.key)) {
     await objectOf(visit, secondPart(pair.key)).write(visit.store, await encoded([pair]));
@@ -138,24 +158,25 @@ export async function put(visit, pair) {
 }
 
 /**
- * Compare and set one that was checked.
- * @param {import("./ownership.js").Visit} visit
- * @param {import("./body.js").Swap} pair
- * @returns {Promise<string>} the digest of the new value, "" if another value is there than the expected one
+ * Compare and set one pair that was checked.
+ * @param {Visit} visit
+ * @param {Swap} swap
+ * @returns {Promise<string>} the digest of the new value, "" if the key does not hold the expected one
  */
-export async function swap(visit, pair) {
-  const writes = await encoded([pair]);
-  const swapped = await objectOf(visit, secondPart(pair.key)).swap(visit.store, writes);
-  return swapped.length ? writes[0].digest : "";
+export async function swapOne(visit, swap) {
+  const writes = await encoded([swap]);
+  const swapped = await objectOf(visit, secondPart(swap.key)).swap(visit.store, writes);
+  return swapped.length && writes[0] ? writes[0].digest : "";
 }
 
+/** @param {Visit} visit @param {string} second */
 const objectOf = ({ env, store }, second) => projectObject(env, store, second);
 
 /**
- * Writes as a Durable Object takes them. Encoded, a value of 25 MiB stays under the 32 MiB that a call may carry.
- * @template {import("./body.js").Pair} Pair
- * @param {Pair[]} pairs
- * @returns {Promise<(Omit<Pair, "value"> & {value: Uint8Array, digest: string})[]>}
+ * Writes as a Durable Object takes them. As bytes, a value of 25 MiB stays under the 32 MiB that a call may carry.
+ * @template {Pair} Each
+ * @param {Each[]} pairs
+ * @returns {Promise<(Omit<Each, "value"> & import("./table.js").Write)[]>}
  */
 function encoded(pairs) {
   return Promise.all(
@@ -166,17 +187,31 @@ function encoded(pairs) {
   );
 }
 
+/** @param {Visit} visit @param {Pair} pair */
 function putDirect({ env }, { key, value, metadata }) {
   return namespaceOf(env, key).put(key, value, optionsOf(metadata));
 }
 
-/** @template Member @param {Member[]} members @returns {Map<string, Member[]>} */
+/** @template {Pair} Each @param {Each[]} pairs */
+const byProject = (pairs) => [...grouped(pairs, ({ key }) => secondPart(key))];
+
+/**
+ * @template Member
+ * @param {Member[]} members
+ * @param {(member: Member) => string} nameOf
+ * @returns {Map<string, Member[]>}
+ */
 function grouped(members, nameOf) {
+  /** @type {Map<string, Member[]>} */
   const groups = new Map();
   for (const member of members) {
     const name = nameOf(member);
-    groups.set(name, groups.get(name) ?? []);
-    groups.get(name).push(member);
+    const group = groups.get(name);
+    if (group) {
+      group.push(member);
+    } else {
+      groups.set(name, [member]);
+    }
   }
   return groups;
 }

@@ -1,11 +1,15 @@
-/** Text as KV sees it: UTF-8 bytes, their length, their digest and their order. */
+/** Text as KV sees it: UTF-8 bytes, their length, digest and order. */
 
 const encoder = new TextEncoder();
 
 /** @param {string} text */
 export const bytesOf = (text) => encoder.encode(text);
 
-/** Whether the text takes at most so many bytes, without encoding what is short enough anyway. */
+/**
+ * Whether the text takes at most this many bytes. Short texts are not encoded to find out.
+ * @param {string} text
+ * @param {number} bytes
+ */
 export function fits(text, bytes) {
   return text.length * 3 <= bytes || (text.length <= bytes && bytesOf(text).byteLength <= bytes);
 }
@@ -20,7 +24,20 @@ export function hex(bytes) {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Compare as KV orders names: by UTF-8 bytes. JavaScript's own order puts U+10000 and above before U+E000. */
+/** @param {string | null} text @returns {any} the JSON value, undefined if it is not JSON */
+export function parsed(text) {
+  try {
+    return JSON.parse(text ?? "null");
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Compare names by their UTF-8 bytes, as KV orders them. JavaScript's own order puts U+10000 before U+E000.
+ * @param {string} one
+ * @param {string} other
+ */
 export function byBytes(one, other) {
   const common = Math.min(one.length, other.length);
   for (let at = 0; at < common; at++) {
@@ -33,7 +50,7 @@ export function byBytes(one, other) {
   return one.length - other.length;
 }
 
-/** The place of a UTF-16 unit among the others: surrogates stand for the highest characters. */
+/** @param {number} unit of UTF-16; surrogates stand for the highest characters */
 function rank(unit) {
   if (unit < 0xd800) {
     return unit;
