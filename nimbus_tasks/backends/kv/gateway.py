@@ -1,7 +1,7 @@
-"""Cloudflare KV through a Worker: ours, which knows bulk requests, listings and compare-and-set, or a classic one.
+"""Cloudflare KV through a gateway Worker: ours, or a classic one.
 
-A classic gateway knows `PUT /kv/{key}` and `GET /kv/{key}` and nothing else; which one it is, it says when it is asked
-for `GET /`, once a run. The protocol is described in `worker/README.md`.
+A classic gateway has only `PUT /kv/{key}` and `GET /kv/{key}`. Ours adds bulk requests, listings and compare-and-set,
+and says so when it is asked for `GET /`. `gateway/worker/README.md` describes the protocol.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from nimbus_tasks.backends.kv import Limits, Names, Stored, Swap, Traits, Write
 from nimbus_tasks.backends.kv.wire import Name, bulk_body, encode, listed, quote
-from nimbus_tasks.model.errors import StoreError, TransientError
+from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
 from nimbus_tasks.model.records import user_id
 
 if TYPE_CHECKING:
@@ -22,102 +22,126 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.backends.http import Answer, Http
 
-#: The version of the extended protocol that this speaks, as `GET /` tells it.
+#: The version of the extended protocol that this client speaks.
 PROTOCOL = 1
-#: KV's own, for all that goes through a Worker: a write may take a minute to be seen elsewhere, and costs.
+#: Seconds until everybody sees a write to KV.
 LAG_SECONDS = 60
 _CLASSIC_LIMITS = Limits(pairs=1, bytes=1, keys=1)
 _CLASSIC = Traits(atomic=False, lists=False, lag=LAG_SECONDS, billed=True, swap_requests=3)
 _EXTENDED = Traits(lag=LAG_SECONDS, billed=True)
-#: Codes of the gateway for what may go well another time.
-_PASSING = frozenset({"rate_limited", "store_unavailable"})
+#: The gateway's codes for failures that a retry may solve.
+_TRANSIENT = frozenset({"rate_limited", "store_unavailable"})
 
 
 class GatewayStore:
-    """The store behind a gateway Worker."""
+    """The store behind a gateway Worker.
+
+    `open` asks the gateway who it is once. A store that is opened again after `close` does not ask again.
+    """
 
     def __init__(self, http: Http, credential: str = "NIMBUS_API_KEY") -> None:
-        """`credential` is the name of what the requests carry, for the errors."""
+        """`credential` names the setting of the bearer token, for error messages."""
         self._http = http
         self._hint = f"Check {credential} and [target] worker_url; doit nimbus:key:create makes API keys."
-        self._extended = False
-        #: The version that the gateway speaks; 0: the classic part alone.
+        self._known = False
+        #: The version that the gateway speaks; 0: the classic part only.
         self.protocol = 0
         self.limits = _CLASSIC_LIMITS
         self.traits = _CLASSIC
         self.identity = f"gateway:{http.base}"
-        #: A classic gateway does not say whose key it is: one user a gateway.
+        #: A classic gateway does not say whose key it is: one user for each gateway.
         self.owner = user_id(http.base)
 
     async def open(self) -> None:
+        if self._known:
+            return
         answer = await self._http.send("GET", "/")
         if answer.status in (401, 403, 429) or answer.status >= 500:
             raise self._failure(answer)
         if answer.status == 200:
             self._refuse_web_page(answer)
         if answer.headers.get("content-type", "").startswith("application/json"):
-            # Ours says who it is in JSON. Cut short, it must not pass for a classic one, which can do less.
+            # Ours answers in JSON. If that is cut short, it must not pass for a classic gateway, which can do less.
             self._http.decode(answer, Raw)
         try:
-            told = msgspec.json.decode(answer.body, type=_Capabilities)
+            greeting = msgspec.json.decode(answer.body, type=_Greeting)
         except (msgspec.MsgspecError, UnicodeDecodeError):
+            self._known = True
             return
-        self._extended = True
-        self.protocol = told.protocol
-        self.limits = Limits(pairs=told.limits.pairs, bytes=told.limits.bytes, keys=told.limits.keys)
+        self._known = True
+        self.protocol = greeting.protocol
+        self.limits = greeting.limits
         self.traits = _EXTENDED
-        self.identity = f"gateway:{self._http.base}:{told.store}"
-        self.owner = told.user or self.owner
+        self.identity = f"gateway:{self._http.base}:{greeting.store}"
+        self.owner = greeting.user or self.owner
 
     async def put(self, writes: Sequence[Write]) -> Stored:
         if len(writes) == 1:
-            # On its own a value may be as large as KV takes it; a bulk body is limited as a whole.
+            # A single put takes a value as large as KV does; the body of a bulk put has a lower limit.
             return await self._put_one(writes[0])
-        body = bulk_body(writes)
-        answer = await self._http.send("PUT", "/bulk", body)
-        if answer.status != 200:
-            raise self._failure(answer)
-        told = self._http.decode(answer, _Put)
-        failed = {key: self._http.plain(complaint.message) for key, complaint in told.failed.items()}
-        again = frozenset(key for key, complaint in told.failed.items() if complaint.code in _PASSING)
-        return Stored(told.confirmed, failed, again)
+        answer = await self._send("PUT", "/bulk", bulk_body(writes))
+        result = self._http.decode(answer, _Put)
+        failed = {key: self._http.plain(failure.message) for key, failure in result.failed.items()}
+        again = frozenset(key for key, failure in result.failed.items() if failure.code in _TRANSIENT)
+        return Stored(result.confirmed, failed, again)
 
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
         if len(keys) == 1:
             value = await self._get_one(keys[0])
             return {} if value is None else {keys[0]: value}
-        answer = await self._http.send("POST", "/bulk/get", encode({"keys": keys}))
-        if answer.status != 200:
-            raise self._failure(answer)
+        answer = await self._send("POST", "/bulk/get", encode({"keys": keys}))
         values = self._http.decode(answer, _Got).values
         return {key: value.encode() for key, value in values.items() if value is not None}
 
     async def names(self, prefix: str, cursor: str = "") -> Names:
-        if not self._extended:
+        if not self.protocol:
             raise StoreError(
                 f"The gateway at {self._http.host} cannot list what it holds.", "Deploy ours: doit nimbus:worker:init"
             )
-        answer = await self._http.send("GET", f"/keys?prefix={quote(prefix)}&cursor={quote(cursor)}")
-        if answer.status != 200:
-            raise self._failure(answer)
+        answer = await self._send("GET", f"/keys?prefix={quote(prefix)}&cursor={quote(cursor)}")
         page = self._http.decode(answer, _Keys)
         return Names(listed(page.keys), page.cursor)
 
     async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
-        return frozenset([swap.key for swap in swaps if await self._swap(swap.key, swap.expected, swap.value)])
+        if len(swaps) > 1 and self.limits.swaps > 1:
+            return await self._swap_many(swaps)
+        # An older Worker has no bulk swap.
+        swap_one = self._swap_one if self.protocol else self._swap_and_check
+        return frozenset([swap.key for swap in swaps if await swap_one(swap)])
 
-    async def _swap(self, key: str, expected: bytes | None, value: bytes) -> bool:
-        if not self._extended:
-            return await self._swap_and_look(key, expected, value)
-        condition = {"if-none-match": "*"} if expected is None else {"if-match": f'"{_etag(expected)}"'}
-        answer = await self._http.send("PUT", _path(key), encode({"value": value.decode()}), condition)
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def _swap_many(self, swaps: Sequence[Swap]) -> frozenset[str]:
+        body = [{"key": swap.key, "expected": _digest(swap.expected), "value": swap.value.decode()} for swap in swaps]
+        answer = await self._send("POST", "/bulk/swap", encode({"swaps": body}))
+        result = self._http.decode(answer, _Swapped)
+        if result.failed and not result.swapped:
+            # What failed beside a success counts as a lost race, so that the success is not lost. The caller reads
+            # those keys again, and the next request fails as a whole if they fail again.
+            refused = [each for each in result.failed.values() if each.code not in _TRANSIENT]
+            failure = (refused or list(result.failed.values()))[0]
+            message = f"{self._http.host} did not store a value: {self._http.plain(failure.message)}"
+            raise RefusedError(message) if refused else TransientError(message)
+        return result.swapped
+
+    async def _swap_one(self, swap: Swap) -> bool:
+        digest = _digest(swap.expected)
+        condition = {"if-none-match": "*"} if digest is None else {"if-match": f'"{digest}"'}
+        body = encode({"value": swap.value.decode()})
+        answer = await self._http.send("PUT", _path(swap.key), body, condition)
         if answer.status == 412:
             return False
         self._check_put(answer)
         return True
 
-    async def close(self) -> None:
-        await self._http.close()
+    async def _swap_and_check(self, swap: Swap) -> bool:
+        """Compare, store, and check whether another program stored a value meanwhile: a classic gateway has no swap."""
+        if await self._get_one(swap.key) != swap.expected:
+            return False
+        await self._put_one(Write(swap.key, swap.value))
+        # Where KV lags behind, the old value is still visible; only a third value is another program's.
+        return await self._get_one(swap.key) in (swap.value, swap.expected)
 
     async def _put_one(self, write: Write) -> Stored:
         content: dict[str, object] = {"value": write.value.decode()}
@@ -135,13 +159,11 @@ class GatewayStore:
             raise self._failure(answer)
         return answer.body
 
-    async def _swap_and_look(self, key: str, expected: bytes | None, value: bytes) -> bool:
-        """Compare, store, and look whether somebody else stored at the same time: the best there is without more."""
-        if await self._get_one(key) != expected:
-            return False
-        await self._put_one(Write(key, value))
-        # What was there before is seen where KV lags behind; only a third value is somebody else's.
-        return await self._get_one(key) in (value, expected)
+    async def _send(self, method: str, path: str, body: bytes = b"") -> Answer:
+        answer = await self._http.send(method, path, body)
+        if answer.status != 200:
+            raise self._failure(answer)
+        return answer
 
     def _check_put(self, answer: Answer) -> None:
         if not 200 <= answer.status < 300:
@@ -149,7 +171,7 @@ class GatewayStore:
         self._refuse_web_page(answer)
 
     def _refuse_web_page(self, answer: Answer) -> None:
-        """Where a login page of the network stands in between, nothing was stored whatever the status says."""
+        """Raise where a login page of the network answers: nothing was stored, whatever the status says."""
         if answer.headers.get("content-type", "").startswith("text/html"):
             raise TransientError(f"{self._http.host} answered {answer.status} with a web page.")
 
@@ -157,29 +179,28 @@ class GatewayStore:
         return self._http.failure(answer, hint=self._hint)
 
 
-class _Most(Struct):
-    pairs: int
-    bytes: int
-    keys: int
-
-
-class _Capabilities(Struct):
-    """What `GET /` says. `store`: which namespace is behind it. `user`: whose key it is, empty for the admin's."""
+class _Greeting(Struct):
+    """The answer to `GET /`: which namespace is behind the gateway, and whose key this is (empty: the admin's)."""
 
     protocol: int
     store: str
     user: str
-    limits: _Most
+    limits: Limits
 
 
-class _Complaint(Struct):
+class _Failure(Struct):
     code: str
     message: str
 
 
 class _Put(Struct):
     confirmed: tuple[str, ...]
-    failed: dict[str, _Complaint]
+    failed: dict[str, _Failure]
+
+
+class _Swapped(Struct):
+    swapped: frozenset[str]
+    failed: dict[str, _Failure]
 
 
 class _Got(Struct):
@@ -191,8 +212,8 @@ class _Keys(Struct):
     cursor: str
 
 
-def _etag(value: bytes) -> str:
-    return hashlib.sha256(value).hexdigest()
+def _digest(value: bytes | None) -> str | None:
+    return None if value is None else hashlib.sha256(value).hexdigest()
 
 
 def _path(key: str) -> str:
