@@ -130,8 +130,9 @@ class Workerd:
         """Return a client with this bearer; with the admin's secret for None, with no bearer for ""."""
         bearer = self.secret if bearer is None else bearer
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-        # workerd closes what is idle for five seconds; a request must not meet that.
-        limits = httpx.Limits(keepalive_expiry=2)
+        # workerd closes a connection five seconds after a request began on it, busy or not: on a slow machine the next
+        # request would meet that.
+        limits = httpx.Limits(max_keepalive_connections=0)
         return httpx.Client(
             base_url=self.url, headers=headers, timeout=SECONDS, trust_env=False, limits=limits, verify=_NO_TLS
         )
