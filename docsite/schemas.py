@@ -53,10 +53,10 @@ def _section(document: Document) -> Iterator[str]:
     for shape in [schema] if "properties" in schema else [_resolve(schema, each) for each in schema["anyOf"]]:
         required = shape.get("required", ())
         rows = [
-            (code(key), _type(schema, rule), "" if key in required else "optional")
+            (code(key), _type(schema, rule) + ("" if key in required else ", optional"))
             for key, rule in shape["properties"].items()
         ]
-        yield table(["field", "type", ""], rows)
+        yield table(["field", "type"], rows)
 
 
 def _type(schema: Schema, rule: Schema) -> str:
