@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.backends.kv.open import Connection
 from nimbus_tasks.batches.listing import find_batch, look_for
 from nimbus_tasks.batches.rate import Rate
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.model.records import BatchRecord, BatchSummary, PageStatus
 from nimbus_tasks.model.states import ENDED_BATCHES, summary_of
-from nimbus_tasks.publishing.target import opened
+from nimbus_tasks.publishing.target import open_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -119,7 +120,9 @@ class Monitor:
         """
         while True:
             try:
-                async with opened(self._settings, self._viewer.waiting, self._record) as target:
+                async with open_target(
+                    self._settings, Connection(waiting=self._viewer.waiting, record=self._record)
+                ) as target:
                     return await self._follow(target)
             except StoreError as error:
                 if self._last is None or time.monotonic() - self._answered > PATIENCE:

@@ -38,10 +38,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.project.manifest import Pages
     from nimbus_tasks.project.scan import Odd, Scan
     from nimbus_tasks.project.settings import LogLevelName, Settings
-    from nimbus_tasks.publishing.context import Observer
-    from nimbus_tasks.publishing.options import Request
-    from nimbus_tasks.publishing.outcome import Summary
-    from nimbus_tasks.publishing.plan import Plan
+    from nimbus_tasks.publishing.outcome import Observer, Summary
+    from nimbus_tasks.publishing.plan import Plan, Request
 
 
 class Pipeline:
@@ -202,12 +200,12 @@ class Pipeline:
 
     def reconcile(self, say: Callable[[float, str], None], *, dry_run: bool) -> Reconciled:
         """Ask the target what it holds, and bring the ledger in line with it."""
+        from nimbus_tasks.backends.kv.open import Connection
         from nimbus_tasks.pipeline import reconcile as reconciling
 
         with self._locked("nimbus:reconcile"):
-            done = reconciling.reconcile_ledger(
-                self.settings, self.pages, say, dry_run=dry_run, record=self.log_request
-            )
+            connection = Connection(waiting=say, record=self.log_request)
+            done = reconciling.reconcile_ledger(self.settings, self.pages, connection, dry_run=dry_run)
             self.log.event("info", "reconciled", pages=done.pages, differences=len(done.differences))
             return done
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,18 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.backends.kv.open import open_steadily
+from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.model import records
 from nimbus_tasks.pipeline.validate import candidates
-from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
-from nimbus_tasks.publishing.options import Request
-from nimbus_tasks.publishing.pacing import pacing, target_identity
+from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
 from nimbus_tasks.publishing.reconcile import Difference, compare, lost_from_queue, reconcile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from nimbus_tasks.backends.http import Recorded
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.project.manifest import Pages
     from nimbus_tasks.project.settings import Settings
@@ -46,10 +42,9 @@ class Reconciled(Struct, frozen=True):
 def reconcile_ledger(
     settings: Settings,
     pages: Pages,
-    say: Callable[[float, str], None],
+    connection: Connection,
     *,
     dry_run: bool,
-    record: Callable[[Recorded], None],
 ) -> Reconciled:
     """Compare the ledger with the target, and make it say what the target holds.
 
@@ -58,15 +53,9 @@ def reconcile_ledger(
     """
 
     async def run() -> Reconciled:
-        store = await open_steadily(Path(), settings, pacing(settings, Request()), say, record)
-        try:
-            ledger = Ledger(Path(LEDGER_FILE), settings.target.store, rehearsal=dry_run)
-            try:
+        async with await connect(settings, connection) as store:
+            with closing(Ledger(Path(LEDGER_FILE), settings.target.store, dry_run=dry_run)) as ledger:
                 return await _reconcile(store, ledger, settings, pages, dry_run=dry_run)
-            finally:
-                ledger.close()
-        finally:
-            await store.close()
 
     return asyncio.run(run())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,22 +12,20 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv.dry_run import Cost, DryRunStore
-from nimbus_tasks.backends.kv.open import open_steadily
+from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.html.validate import extraction_of
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.pipeline.validate import candidates
 from nimbus_tasks.project.init import project_record
 from nimbus_tasks.project.scan import stamp_of
-from nimbus_tasks.publishing.batch_choice import chosen_batch, end_batches, free_batch_id
-from nimbus_tasks.publishing.context import Context, UnreadableMapError
-from nimbus_tasks.publishing.finish import count_usage
-from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
-from nimbus_tasks.publishing.messages import sender_for
+from nimbus_tasks.publishing.batch_records import chosen_batch, close_moved_batches, free_batch_id
+from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
+from nimbus_tasks.publishing.outbox import open_outbox
 from nimbus_tasks.publishing.outcome import Outcome
-from nimbus_tasks.publishing.pacing import pacing, target_identity
-from nimbus_tasks.publishing.plan import Plan, Wishes, make_plan, split_into_batches
+from nimbus_tasks.publishing.plan import Plan, PlanOptions, make_plan, split_into_batches
+from nimbus_tasks.publishing.project_record import count_usage
 from nimbus_tasks.publishing.reconcile import reconcile
-from nimbus_tasks.publishing.upload import publish
+from nimbus_tasks.publishing.upload import Context, UnreadableMapError, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,10 +34,9 @@ if TYPE_CHECKING:
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.project.manifest import Pages
     from nimbus_tasks.project.settings import Settings
-    from nimbus_tasks.publishing.context import Observer
-    from nimbus_tasks.publishing.options import Request
     from nimbus_tasks.publishing.outbox import Sender
-    from nimbus_tasks.publishing.plan import Candidate
+    from nimbus_tasks.publishing.outcome import Observer
+    from nimbus_tasks.publishing.plan import Candidate, Request
 
 
 class Uploaded(Struct, frozen=True):
@@ -85,26 +83,18 @@ async def _upload(
     unreadable: int,
     record: Callable[[Recorded], None],
 ) -> Uploaded:
-    async with sender_for(settings, record) as sender:
-        store = await open_steadily(Path(), settings, pacing(settings, request), observer.waiting, record)
-        try:
-            ledger = Ledger(Path(LEDGER_FILE), settings.target.store, rehearsal=request.dry_run)
-            try:
-                if not request.dry_run:
-                    return await _against(store, ledger, settings, pages, request, observer, unreadable, sender)
-                rehearsed = DryRunStore(store)
-                done = await _against(rehearsed, ledger, settings, pages, request, observer, unreadable)
-                return _as_rehearsed(done, rehearsed.cost)
-            finally:
-                ledger.close()
-        finally:
-            await store.close()
-
-
-def _as_rehearsed(done: Uploaded, cost: Cost) -> Uploaded:
-    """Return what a dry run has to say: nothing became of any page."""
-    outcome = msgspec.structs.replace(done.outcome, batches=[], pages=[])
-    return Uploaded(done.plan, outcome, cost)
+    connection = Connection(
+        waiting=observer.waiting, record=record, concurrency=request.concurrency, delay=request.delay
+    )
+    async with open_outbox(settings, record) as sender, await connect(settings, connection) as store:
+        with closing(Ledger(Path(LEDGER_FILE), settings.target.store, dry_run=request.dry_run)) as ledger:
+            if not request.dry_run:
+                return await _against(store, ledger, settings, pages, request, observer, unreadable, sender)
+            dry_run = DryRunStore(store)
+            done = await _against(dry_run, ledger, settings, pages, request, observer, unreadable)
+            # Nothing happened to any page.
+            outcome = msgspec.structs.replace(done.outcome, batches=[], pages=[])
+            return Uploaded(done.plan, outcome, dry_run.cost)
 
 
 async def _against(
@@ -119,17 +109,17 @@ async def _against(
 ) -> Uploaded:
     here = candidates(pages)
     formerly = await _believe(store, ledger, settings, here)
-    await end_batches(store, ledger, settings.project.id)
+    await close_moved_batches(store, ledger, settings.project.id)
     chosen = await chosen_batch(store, ledger, settings.project.id, request)
     open_batches = [batch_id for batch_id, (_, is_open) in ledger.batches().items() if is_open]
-    wishes = Wishes(
+    options = PlanOptions(
         force=request.force,
         limit=request.limit,
         remove=request.whole_site,
         max_removals=settings.upload.max_removals,
     )
     failed = len(pages.invalid) + unreadable
-    plan = make_plan(here, ledger.held(), wishes, open_batches=open_batches, failed=failed, formerly=formerly)
+    plan = make_plan(here, ledger.held(), options, open_batches=open_batches, failed=failed, formerly=formerly)
     observer.plan(plan)
     context = _context(store, ledger, settings, pages, request)
     if plan.empty and not open_batches:
@@ -161,7 +151,7 @@ async def _believe(store: Store, ledger: Ledger, settings: Settings, here: list[
     identity = target_identity(store, settings)
     if ledger.identity == identity:
         return frozenset()
-    formerly = frozenset(page_id for page_id, row in ledger.held().items() if row.step != "inactive")
+    formerly = frozenset(page_id for page_id, row in ledger.held().items() if row.step != "retired")
     found = await reconcile(store, settings.project.id, {page.page_id: page.source_path for page in here})
     ledger.replace(identity, found.pages, found.batches)
     return formerly
@@ -183,7 +173,7 @@ def _context(store: Store, ledger: Ledger, settings: Settings, pages: Pages, req
         extraction=extraction,
         audit_log=settings.audit_log,
         messages=settings.messages,
-        slots=pacing(settings, request).slots,
+        slots=settings.upload.concurrency if request.concurrency is None else request.concurrency,
         target=settings.target.store,
     )
 

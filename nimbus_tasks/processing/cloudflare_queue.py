@@ -35,8 +35,7 @@ from nimbus_tasks.model.records import DEFAULT_PRIORITY, RETRY_PRIORITY, PageSta
 from nimbus_tasks.model.states import WAITING
 from nimbus_tasks.processing.queue import Backlog, Claim
 from nimbus_tasks.processing.schedule import seconds_of
-from nimbus_tasks.publishing.messages import sender_for
-from nimbus_tasks.publishing.outbox import Body
+from nimbus_tasks.publishing.outbox import Body, open_outbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -241,7 +240,7 @@ async def resend_missing(store: Store, settings: Settings, now: float, record: C
     for key, entry in waiting.items():
         if key not in statuses or statuses[key].status in WAITING:
             pages.setdefault(entry.batch_id, []).append(entry.page_id)
-    async with sender_for(settings, record) as sender:
+    async with open_outbox(settings, record) as sender:
         if sender is None:
             return 0
         for batch_id, page_ids in pages.items():

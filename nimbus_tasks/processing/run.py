@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends.kv.open import open_steadily
+from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.backends.kv.records import read_one
 from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import now
@@ -24,9 +24,8 @@ from nimbus_tasks.processing.options import RunOptions, Stop
 from nimbus_tasks.processing.queue import Target
 from nimbus_tasks.processing.take import Intake
 from nimbus_tasks.processing.worker import Worker
-from nimbus_tasks.publishing.messages import sender_for
-from nimbus_tasks.publishing.options import Request
-from nimbus_tasks.publishing.pacing import pacing, target_identity
+from nimbus_tasks.publishing.ledger import target_identity
+from nimbus_tasks.publishing.outbox import open_outbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -98,8 +97,7 @@ class Run:
         return None
 
     async def _open(self) -> Store:
-        pace = pacing(self._settings, Request())
-        return await open_steadily(Path(), self._settings, pace, self._observer.slowed, self._record)
+        return await connect(self._settings, Connection(waiting=self._observer.slowed, record=self._record))
 
     async def _reconnect(self, why: str) -> Store:
         self._observer.store_lost(why, RECONNECT_INTERVAL)
@@ -162,7 +160,7 @@ class Run:
 
     async def _send_messages(self, lag: int) -> None:
         """Send messages that an interrupted upload or retry of this machine has left unsent."""
-        async with sender_for(self._settings, self._record) as sender:
+        async with open_outbox(self._settings, self._record) as sender:
             if sender is not None:
                 await sender.send(lag)
 

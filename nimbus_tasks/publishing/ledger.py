@@ -1,7 +1,7 @@
 """What each target has confirmed, one row a page; written as confirmations arrive (`.nimbus/ledger.db`).
 
-doit says whether a stage must run, the ledger says what the target holds. Old knowledge is forgotten only after
-success: a page's row changes when the store has confirmed the new content, never before.
+doit says whether a stage must run, the ledger says what the target holds. A page's row changes when the store has
+confirmed the new content, never before.
 """
 
 from __future__ import annotations
@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.project.settings import STATE_FOLDER
-from nimbus_tasks.project.sqlite import connect, log_ahead, transaction
+from nimbus_tasks.project.sqlite import MAKE_WRITABLE, connect, is_read_only, log_ahead, transaction
 from nimbus_tasks.publishing.plan import Held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.project.settings import Settings
+
 LEDGER_FILE = f"{STATE_FOLDER}/ledger.db"
+
+
+def target_identity(store: Store, settings: Settings) -> str:
+    """Return the identity that a ledger must have to be trusted: this store, and this project in it."""
+    return f"{store.identity} {settings.project.id}"
+
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS target(
@@ -36,15 +45,25 @@ CREATE TABLE IF NOT EXISTS message(
     target TEXT, page_id TEXT, batch_id TEXT NOT NULL, PRIMARY KEY(target, page_id)
 ) WITHOUT ROWID;
 """
-#: The youngest table: where it is missing, the file is new, or of an older version.
-_YOUNGEST = "SELECT 1 FROM sqlite_master WHERE name = 'message'"
+#: Version 0 called its last two steps as the contract calls statuses.
+_VERSION = 1
+_MIGRATION = (
+    "BEGIN IMMEDIATE;"
+    + _SCHEMA
+    + """
+UPDATE page SET step = 'enqueued' WHERE step = 'queued';
+UPDATE page SET step = 'retired' WHERE step = 'inactive';
+PRAGMA user_version = 1;
+COMMIT;
+"""
+)
 
 
 class Ledger:
     """The rows of one target. Every method commits before it returns."""
 
-    def __init__(self, path: Path, target: str, *, rehearsal: bool = False) -> None:
-        """Open the file, and make it where there is none. A rehearsal works on a copy in memory.
+    def __init__(self, path: Path, target: str, *, dry_run: bool = False) -> None:
+        """Open the file; create it where there is none. A dry run works on a copy in memory.
 
         Raises:
             StateError: it cannot be opened, or is damaged.
@@ -52,32 +71,32 @@ class Ledger:
         self._path = path
         self._target = target
         with self._honest_errors():
-            self._connection = _copy(path) if rehearsal else connect(path)
+            self._connection = _copy(path) if dry_run else connect(path)
             log_ahead(self._connection)
             self._connection.execute("PRAGMA synchronous = NORMAL")
             # Asking first keeps a run with nothing to do from taking the write lock.
-            if not self._connection.execute(_YOUNGEST).fetchone():
-                self._connection.executescript(_SCHEMA)
+            if self._connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
+                self._connection.executescript(_MIGRATION)
 
     def close(self) -> None:
         self._connection.close()
 
     @property
     def identity(self) -> str:
-        """Which store the rows speak of; empty where nothing is known."""
+        """The store and project that the rows are about; empty where nothing is known."""
         with self._honest_errors():
             row = self._connection.execute("SELECT identity FROM target WHERE name = ?", (self._target,))
             return str((row.fetchone() or ("",))[0])
 
     @property
     def published(self) -> str:
-        """The digest of the site that the target holds completely; empty while anything is under way."""
+        """The digest of the site that the target holds completely; empty while a run is under way."""
         with self._honest_errors():
             row = self._connection.execute("SELECT published FROM target WHERE name = ?", (self._target,))
             return str((row.fetchone() or ("",))[0])
 
     def begin(self, identity: str) -> None:
-        """Note that a run against this store begins: until `finish`, nobody may believe the site published."""
+        """Note that a run against this store begins: until `finish`, the site does not count as published."""
         with self._transaction():
             self._write_identity(identity)
 
@@ -96,9 +115,9 @@ class Ledger:
             return {row[0]: Held(*row) for row in rows}
 
     def count_active(self) -> int:
-        """Count the pages that the target holds and that are not inactive."""
+        """Count the pages that the target holds and that are not retired."""
         with self._honest_errors():
-            query = "SELECT count(*) FROM page WHERE target = ? AND step != 'inactive'"
+            query = "SELECT count(*) FROM page WHERE target = ? AND step != 'retired'"
             return int(self._connection.execute(query, (self._target,)).fetchone()[0])
 
     def newest(self) -> str:
@@ -108,7 +127,7 @@ class Ledger:
             return self._connection.execute(query, (self._target,)).fetchone()[0] or ""
 
     def in_batch(self, batch_id: str) -> list[Held]:
-        """Return the rows that this batch put there."""
+        """Return the pages of a batch."""
         with self._honest_errors():
             rows = self._connection.execute(
                 "SELECT page_id, source_path, digest, batch_id, uploaded, step FROM page "
@@ -118,7 +137,7 @@ class Ledger:
             return [Held(*row) for row in rows]
 
     def confirm(self, rows: Iterable[Held], *, messages: bool = False) -> None:
-        """Write what the store has just confirmed. `messages`: in the same step, note that the pages need messages."""
+        """Write what the store has just confirmed. `messages`: also note that the pages need messages."""
         rows = list(rows)
         with self._transaction():
             self._write_rows(rows)
@@ -126,7 +145,7 @@ class Ledger:
                 self._write_messages((row.page_id, row.batch_id) for row in rows)
 
     def replace(self, identity: str, rows: Iterable[Held], batches: Iterable[tuple[str, str, bool]]) -> None:
-        """Believe the target instead: these pages and batches (id, created, open) and no others."""
+        """Replace all rows by what the target holds: pages, and batches as (id, created, open)."""
         with self._transaction() as connection:
             for table in ("page", "batch"):
                 connection.execute(f"DELETE FROM {table} WHERE target = ?", (self._target,))  # noqa: S608
@@ -137,7 +156,7 @@ class Ledger:
             self._write_identity(identity)
 
     def open_batch(self, batch_id: str, created: str) -> None:
-        """Note a batch before anything is sent in its name, so that a killed run's batch is found again."""
+        """Note a batch before anything is sent under its id, so that the next run can resume it."""
         with self._transaction() as connection:
             connection.execute(
                 "INSERT INTO batch VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET open = 1",
@@ -145,17 +164,17 @@ class Ledger:
             )
 
     def close_batch(self, batch_id: str) -> None:
-        """Note that the batch's record is stored: all its pages stand in the queue."""
+        """Note that the batch's record is stored: all its pages are in the queue."""
         with self._transaction() as connection:
             connection.execute("UPDATE batch SET open = 0 WHERE target = ? AND batch_id = ?", (self._target, batch_id))
 
     def forget_batch(self, batch_id: str) -> None:
-        """Drop a batch that got no page after all."""
+        """Drop a batch without pages."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM batch WHERE target = ? AND batch_id = ?", (self._target, batch_id))
 
     def batches(self) -> dict[str, tuple[str, bool]]:
-        """Return batch id -> when it was created, and whether it is still open; oldest first."""
+        """Return batch id -> (when it was created, whether it is still open), oldest first."""
         with self._honest_errors():
             rows = self._connection.execute(
                 "SELECT batch_id, created, open FROM batch WHERE target = ? ORDER BY created, batch_id",
@@ -163,10 +182,10 @@ class Ledger:
             )
             return {batch_id: (created, bool(is_open)) for batch_id, created, is_open in rows}
 
-    # --- messages that are still to be sent to a queue that machines share ----------------------------
+    # --- messages still to be sent to a shared queue ---------------------------------------------------
 
     def messages(self) -> list[tuple[str, str]]:
-        """Return the pages whose messages are to be sent now, each with its batch: none of a batch that is open."""
+        """Return the pages that need messages, each with its batch; none of a batch that is still open."""
         with self._honest_errors():
             query = (
                 "SELECT page_id, batch_id FROM message WHERE target = ? AND batch_id NOT IN "
@@ -179,7 +198,7 @@ class Ledger:
             self._write_messages(pages)
 
     def strike_messages(self, pages: Iterable[tuple[str, str]]) -> None:
-        """Forget messages that were sent; a page that was noted for another batch meanwhile stays noted."""
+        """Forget messages that were sent; a page that was noted for another batch meanwhile stays."""
         with self._transaction() as connection:
             connection.executemany(
                 "DELETE FROM message WHERE target = ? AND page_id = ? AND batch_id = ?",
@@ -214,6 +233,8 @@ class Ledger:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            if is_read_only(error):
+                raise StateError(f"{self._path} is not writable.", MAKE_WRITABLE) from None
             raise StateError(
                 f"The ledger {self._path} cannot be used: {error}.",
                 "Check the disk; if it is damaged, remove it: the next upload asks the target what it holds.",

@@ -1,7 +1,9 @@
-"""Messages for pages that an upload or a retry has queued: noted first, sent once their batch names them, struck out.
+"""Outbox for Cloudflare Queues: a message for each waiting page, so that any number of machines share the work.
 
-Who is killed in between, or finds no network, leaves the notes in the ledger: the next upload, retry or
-nimbus:process on this machine sends them.
+A message names a page and holds nothing else; the records hold the truth. So a message that comes twice, late or for
+nothing does no harm, but one that is never sent leaves a page waiting. That is why whoever queues pages notes them in
+the ledger in the same transaction, and removes the note once the message is sent. After an interruption the next
+upload, retry or nimbus:process on this machine sends what is noted.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from nimbus_tasks.backends.concurrency import runs
-from nimbus_tasks.backends.queues.cloudflare import MOST_MESSAGES, open_api
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
     from nimbus_tasks.project.settings import Settings
 
 
+#: Messages that are sent, and then removed from the ledger, together.
+CHUNK = 100
+
+
 class Body(Struct, frozen=True, omit_defaults=True):
-    """What a message says. attempts: tries that failed before it was sent."""
+    """A message. attempts: failed tries before it was sent."""
 
     project_id: str
     page_id: str
@@ -35,14 +40,14 @@ class Body(Struct, frozen=True, omit_defaults=True):
 
 
 class Sender:
-    """Sends what the ledger says is still to be sent, to one queue."""
+    """Sends the messages that the ledger notes, to one queue."""
 
     def __init__(self, api: QueueApi, settings: Settings) -> None:
         self._api = api
         self._project_id, self._target = settings.project.id, settings.target.store
 
     def note(self, batch_id: str, page_ids: Iterable[str]) -> None:
-        """Have these pages named in messages by the next `send`, of this process or of another one.
+        """Note pages for the next `send`, of this process or of another one.
 
         Raises:
             StateError: the ledger cannot be used.
@@ -51,7 +56,7 @@ class Sender:
             ledger.note_messages((page_id, batch_id) for page_id in page_ids)
 
     async def attempt(self, lag: int) -> str:
-        """Send all that is noted, and return why that did not go well: for who has done the rest of a command."""
+        """Send all noted messages; return the error instead of raising it, because the rest of the command is done."""
         try:
             await self.send(lag)
         except (StateError, StoreError) as error:
@@ -59,24 +64,24 @@ class Sender:
         return ""
 
     async def send(self, lag: int = 0) -> int:
-        """Send all that is noted, and return how many pages that were.
+        """Send all noted messages and return their number.
 
-        `lag`: seconds that the store may take to show the records that were just written. Nobody is told before that.
+        `lag`: seconds that the store may take to show records that were just written; delays the delivery.
 
         Raises:
             StateError: the ledger cannot be used.
-            StoreError: not all could be sent; those that were not stay noted.
+            StoreError: some could not be sent; they stay noted.
         """
         if not Path(LEDGER_FILE).exists():
             return 0
         with contextlib.closing(self._ledger()) as ledger:
             noted = ledger.messages()
-            for number, some in enumerate(runs(noted, MOST_MESSAGES)):
+            for number, some in enumerate(runs(noted, CHUNK)):
                 try:
                     bodies = [Body(self._project_id, page_id, batch_id) for page_id, batch_id in some]
                     await self._api.send(bodies, lag)
                 except StoreError as error:
-                    raise _unsent(len(noted) - number * MOST_MESSAGES, error) from None
+                    raise _unsent(len(noted) - number * CHUNK, error) from None
                 ledger.strike_messages(some)
         return len(noted)
 
@@ -90,12 +95,17 @@ def _unsent(pages: int, error: StoreError) -> StoreError:
 
 
 @contextlib.asynccontextmanager
-async def open_sender(settings: Settings, record: Callable[[Recorded], None]) -> AsyncIterator[Sender]:
-    """Open the queue that the settings name.
+async def open_outbox(settings: Settings, record: Callable[[Recorded], None]) -> AsyncIterator[Sender | None]:
+    """Open the queue that the settings name; None where they name none. Nothing is sent yet.
 
     Raises:
         SettingsError: the settings or the credentials are not enough.
     """
+    if not settings.messages:
+        yield None
+        return
+    from nimbus_tasks.backends.queues.cloudflare import open_api
+
     api = open_api(Path(), settings, settings.process.queue_id, record)
     try:
         yield Sender(api, settings)

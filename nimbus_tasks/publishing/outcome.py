@@ -1,22 +1,25 @@
-"""What became of each page in a run: what the console, the reports and the exit status are made of."""
+"""The result of each page in a run: the source of console lines, reports and the exit status."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
 from nimbus_tasks.publishing.plan import Reason
 
+if TYPE_CHECKING:
+    from nimbus_tasks.publishing.plan import Plan
+
 ResultName = Literal["stored", "queued", "removed", "failed", "invalid", "skipped", "unchanged", "waiting"]
 
 
 class PageResult(Struct, frozen=True, gc=False):
-    """One page of a report. `ms` is the page's share of the requests that carried it; `bytes` its record.
+    """One page of a report. `ms`: its share of the requests that carried it. `bytes`: of its record.
 
-    path: the source path, or the map file where it is not known.
+    path: the source path, or the map file where that is not known.
     reason: why it was sent, or why it was not.
-    result: `queued`: stored by an earlier run that did not end, put in the queue by this one.
+    result: `queued`: stored by an interrupted run, added to the queue by this one.
     """
 
     path: str
@@ -31,7 +34,7 @@ class PageResult(Struct, frozen=True, gc=False):
 
 
 class Outcome(Struct):
-    """What a run did at the target. `stopped`: why it ended before its plan did; empty where it did not."""
+    """What a run did at the target. `stopped`: why it ended early; empty where it did not."""
 
     target: str
     started: str
@@ -48,7 +51,7 @@ class Outcome(Struct):
 
     @property
     def sent(self) -> int:
-        """How many pages came where they belong in this run."""
+        """Number of pages that this run brought to the target's queue."""
         return self.count("stored", "queued")
 
     @property
@@ -61,7 +64,7 @@ class Outcome(Struct):
 
 
 class Counts(Struct, frozen=True):
-    """How many pages ended how."""
+    """Number of pages with each result."""
 
     pages: int
     stored: int
@@ -86,3 +89,15 @@ class Summary(Struct, frozen=True):
     stopped: str
     refusal: str
     pages: list[PageResult]
+
+
+class Observer(Protocol):
+    """Is called as a run goes on."""
+
+    def plan(self, plan: Plan) -> None: ...
+
+    def batch(self, batch_id: str) -> None: ...
+
+    def page(self, result: PageResult) -> None: ...
+
+    def waiting(self, seconds: float, why: str) -> None: ...

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.publishing.outcome import Outcome, PageResult
     from nimbus_tasks.publishing.target import OpenTarget
+    from nimbus_tasks.publishing.upload import Context
 
 #: Entries in one log: the oldest make room, so that a page that fails for weeks does not fill its log.
 MAX_ENTRIES = 1000
@@ -40,6 +42,26 @@ async def append(store: Store, project_id: str, entries: Mapping[str, Sequence[L
         await put_many(store, writes, 1)
 
     await in_parallel(slots, runs(list(entries), store.limits.keys), append_some)
+
+
+async def log_upload(context: Context, outcome: Outcome) -> None:
+    """Append to each page's log what an upload did with it."""
+    now = context.clock()
+    entries = {page.page_id: _entries(page, now) for page in outcome.pages if page.page_id}
+    await append(context.store, context.project.project_id, entries, context.slots)
+
+
+def _entries(page: PageResult, now: str) -> list[LogEntry]:
+    if page.result == "failed":
+        return [LogEntry(now, "error", "upload", page.error, {"reason": page.reason, "batch_id": page.batch_id})]
+    if page.result == "removed":
+        return [LogEntry(now, "info", "remove", "Marked inactive: its source page is gone")]
+    entries = []
+    if page.result == "stored":
+        facts = {"reason": page.reason, "batch_id": page.batch_id, "bytes": page.bytes}
+        entries.append(LogEntry(now, "info", "upload", "Page record stored", facts, max(1, round(page.ms))))
+    entries.append(LogEntry(now, "info", "queue", "Waits for optimisation", {"batch_id": page.batch_id}))
+    return entries
 
 
 async def note(target: OpenTarget, page_ids: Sequence[str], step: str, message: str, batch_id: str) -> None:

@@ -1,6 +1,6 @@
 """Valid pages + what the target holds -> a plan, with a reason for each page. Pure.
 
-A plan is a value: a dry run prints it, `publish` performs it. After it has been performed, the next is empty.
+A plan is a value: a dry run prints it, `publish` performs it. Afterwards the next plan is empty.
 """
 
 from __future__ import annotations
@@ -9,16 +9,60 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.project.settings import MAPS_FOLDER, MOST_SLOTS
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-#: How far a page came: its record is stored, its status is written, it stands in the queue (then it is held).
-#: inactive: its source is gone, and the target knows.
-Step = Literal["stored", "marked", "queued", "inactive"]
+#: How far the ledger knows a page to be: stored (its record), marked (its status too), enqueued (in the queue too: the
+#: target holds it); retired: its source is gone and the target marks it inactive.
+Step = Literal["stored", "marked", "enqueued", "retired"]
 Reason = Literal["new", "changed", "forced", "missing", "unfinished", "removed", "unchanged"]
-
-
 _COUNTED: tuple[Reason, ...] = ("changed", "new", "forced", "missing", "unfinished", "removed")
+
+
+class Request(Struct, frozen=True):
+    """What the user asks of an upload.
+
+    limit: most of the changed pages to send; 0: all.
+    batch: the batch to add pages to; empty: a new one.
+    insist: whether a batch that takes no more pages is an error instead of a reason for a new one.
+    concurrency, delay: requests at a time, and milliseconds between the starts of two in a slot; None: the settings'.
+    folder: where the maps are.
+    some: the maps are some pages of the site; the others stay as they are.
+    code_quality, junit: files for a CI to read; empty: none.
+    """
+
+    limit: int = 0
+    batch: str = ""
+    insist: bool = True
+    concurrency: int | None = None
+    delay: int | None = None
+    dry_run: bool = False
+    force: bool = False
+    folder: str = MAPS_FOLDER
+    some: bool = False
+    code_quality: str = ""
+    junit: str = ""
+
+    @property
+    def whole_site(self) -> bool:
+        """Whether a page that is not among these is gone."""
+        return self.folder == MAPS_FOLDER and not self.some
+
+    def check(self) -> None:
+        """Check the ranges of the options.
+
+        Raises:
+            SettingsError: it names the option.
+        """
+        if self.limit < 0:
+            raise SettingsError(f"--limit={self.limit} must be 0 or more.", "0 means: all of them.")
+        if self.concurrency is not None and not 0 < self.concurrency <= MOST_SLOTS:
+            raise SettingsError(f"--concurrency={self.concurrency} must be 1 to {MOST_SLOTS}.")
+        if self.delay is not None and self.delay < 0:
+            raise SettingsError(f"--delay={self.delay} must be 0 or more.")
 
 
 class Held(Struct, frozen=True, gc=False):
@@ -33,7 +77,7 @@ class Held(Struct, frozen=True, gc=False):
 
 
 class Candidate(Struct, frozen=True, gc=False):
-    """A valid page as it lies here. `size` is what its record takes, in bytes."""
+    """A valid page of this site. `size`: bytes of its record."""
 
     page_id: str
     source_path: str
@@ -53,9 +97,9 @@ class Plan(Struct, frozen=True):
     """What a run would do.
 
     sends: pages to send, in the order of their paths.
-    finish: pages that a killed run stored but did not queue, in batches that are still open.
+    finish: pages that an interrupted run stored but did not enqueue, in batches that are still open.
     removals: pages whose source is gone, to be marked inactive.
-    unchanged: how many pages the target holds as they are.
+    unchanged: number of pages that the target holds as they are.
     waits: changed pages that `--limit` leaves for later.
     refusal: why pages whose source is gone are not marked inactive; empty where they are, or there are none.
     """
@@ -81,8 +125,8 @@ class Plan(Struct, frozen=True):
         return {reason: number for reason, number in counted.items() if number}
 
 
-class Wishes(Struct, frozen=True):
-    """What the user asks of a plan. A limit of 0 is none; `remove` is off for a folder of some of the maps."""
+class PlanOptions(Struct, frozen=True):
+    """Options of a plan. `limit` 0 means no limit; `remove` is off for a folder with some of the maps."""
 
     force: bool = False
     limit: int = 0
@@ -93,7 +137,7 @@ class Wishes(Struct, frozen=True):
 def make_plan(
     candidates: Iterable[Candidate],
     held: Mapping[str, Held],
-    wishes: Wishes,
+    options: PlanOptions,
     *,
     open_batches: Collection[str] = (),
     failed: int = 0,
@@ -104,25 +148,25 @@ def make_plan(
     Args:
         candidates: the valid pages, each page id once.
         held: by page id.
-        wishes: the user's.
+        options: the user's.
         open_batches: batches whose record is not stored yet.
-        failed: how many pages here are invalid or could not be read.
-        formerly: page ids that were known to be held before the target turned out not to hold them.
+        failed: number of pages here that are invalid or unreadable.
+        formerly: page ids that the ledger had before the target turned out not to hold them.
     """
     pages = sorted(candidates, key=lambda page: page.source_path)
     wanted: list[Planned] = []
     for page in pages:
         reason = _reason(page, held.get(page.page_id), open_batches, page.page_id in formerly)
-        if reason == "unchanged" and wishes.force:
+        if reason == "unchanged" and options.force:
             reason = "forced"
         if reason != "unchanged":
             wanted.append(Planned(page, reason))
-    sends = tuple(wanted[: wishes.limit] if wishes.limit else wanted)
+    sends = tuple(wanted[: options.limit] if options.limit else wanted)
     here = {page.page_id for page in pages}
-    gone = [row for row in held.values() if row.page_id not in here and row.step != "inactive"]
-    active = sum(row.step != "inactive" for row in held.values())
-    refusal = _refusal(gone, active, len(pages), failed, wishes)
-    removals = () if refusal or not wishes.remove else tuple(sorted(gone, key=lambda row: row.source_path))
+    gone = [row for row in held.values() if row.page_id not in here and row.step != "retired"]
+    active = sum(row.step != "retired" for row in held.values())
+    refusal = _refusal(gone, active, len(pages), failed, options)
+    removals = () if refusal or not options.remove else tuple(sorted(gone, key=lambda row: row.source_path))
     return Plan(
         sends=sends,
         finish=tuple(_to_finish(held, open_batches, sends, removals)),
@@ -136,11 +180,11 @@ def make_plan(
 def _reason(page: Candidate, row: Held | None, open_batches: Collection[str], known: bool) -> Reason:
     if row is None:
         return "missing" if known else "new"
-    if row.step == "inactive":
+    if row.step == "retired":
         return "new"
     if row.digest != page.digest:
         return "changed"
-    if row.step != "queued" and row.batch_id not in open_batches:
+    if row.step != "enqueued" and row.batch_id not in open_batches:
         # Its batch ended without it: it goes into another one.
         return "unfinished"
     return "unchanged"
@@ -152,32 +196,32 @@ def _to_finish(
     sends: Sequence[Planned],
     removals: Sequence[Held],
 ) -> Iterator[Held]:
-    """Yield the pages that only wait for their status and their place in the queue."""
+    """Yield the pages that only need their status and their place in the queue."""
     elsewhere = {planned.page.page_id for planned in sends} | {row.page_id for row in removals}
     for row in held.values():
         if row.step in ("stored", "marked") and row.batch_id in open_batches and row.page_id not in elsewhere:
             yield row
 
 
-def _refusal(gone: Sequence[Held], active: int, here: int, failed: int, wishes: Wishes) -> str:
-    """Say why pages whose source is gone stay as they are; empty where nothing stands against it."""
-    few = len(gone) <= wishes.max_removals and len(gone) * 2 <= active
-    if not gone or not wishes.remove:
+def _refusal(gone: Sequence[Held], active: int, here: int, failed: int, options: PlanOptions) -> str:
+    """Return why pages whose source is gone stay as they are; empty where they may be retired."""
+    few = len(gone) <= options.max_removals and len(gone) * 2 <= active
+    if not gone or not options.remove:
         return ""
     if not here:
         return "there is no page here at all"
     if failed:
         return f"{failed} {'page' if failed == 1 else 'pages'} failed, and may be the same under another name"
-    if few or wishes.force:
+    if few or options.force:
         return ""
     return (
         f"{len(gone)} of {active} are more than half of the site or than max_removals "
-        f"({wishes.max_removals}); --force does it"
+        f"({options.max_removals}); --force does it"
     )
 
 
 class BatchWork(Struct, frozen=True):
-    """What one batch gets in a run; an empty id is a batch still to be named."""
+    """What one batch gets in a run. An empty id stands for a new batch."""
 
     batch_id: str
     finish: tuple[Held, ...]
@@ -187,14 +231,14 @@ class BatchWork(Struct, frozen=True):
 def split_into_batches(plan: Plan, open_batches: Mapping[str, int], chosen: str, max_pages: int) -> list[BatchWork]:
     """Give every page of the plan a batch.
 
-    Batches that a killed run left open are gone on with. `chosen` gets the pages to send, else the newest open
-    one, else a new one; what a batch may not hold any more goes to further new ones.
+    Batches that an interrupted run left open are resumed. The pages to send go to `chosen`, else to the newest open
+    batch, else to a new one; those that exceed `max_pages` go to further new ones.
 
     Args:
         plan: its `finish` rows name their batches.
-        open_batches: batch id -> how many pages it has, oldest first.
-        chosen: the batch to go on with, or empty.
-        max_pages: how many pages a batch may hold.
+        open_batches: batch id -> number of its pages, oldest first.
+        chosen: the batch that the user names, or empty.
+        max_pages: most pages in a batch.
     """
     finish: dict[str, list[Held]] = {batch_id: [] for batch_id in open_batches}
     for row in plan.finish:

@@ -1,4 +1,4 @@
-"""The queue of a project at the target: one record that uploads and workers share."""
+"""The `queue:` record of a project: one record that uploads and workers share."""
 
 from __future__ import annotations
 
@@ -7,92 +7,90 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nimbus_tasks.backends.kv import VALUE_BYTES
-from nimbus_tasks.backends.kv.records import decode, read_many, read_one, update_record, update_records
+from nimbus_tasks.backends.kv.records import decode, encode, read_many, read_one, update_record
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import (
-    DEFAULT_PRIORITY,
-    BatchRecord,
-    PageStatus,
-    QueueEntry,
-    QueueRecord,
-)
-from nimbus_tasks.model.states import Trigger, batch_state, may, move_page, summary_of
+from nimbus_tasks.model.records import DEFAULT_PRIORITY, PageStatus, QueueEntry, QueueRecord
+from nimbus_tasks.publishing.batch_records import leave_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
-    from nimbus_tasks.publishing.context import Context
+    from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.publishing.plan import Held
+    from nimbus_tasks.publishing.upload import Context
 
-_encode = msgspec.json.Encoder().encode
+
+async def read_queue(store: Store, project_id: str) -> QueueRecord:
+    """Return the queue; an empty one where there is none yet."""
+    return await read_one(store, records.queue_key(project_id), QueueRecord) or QueueRecord([])
 
 
 async def update_queue(
     context: Context, rows: Sequence[Held], gone: Collection[str], own: Collection[str] = ()
 ) -> None:
-    """Put pages in the queue and take others out, by page id, in one write.
+    """Add pages to the queue and take out those with the page ids `gone`, in one write.
 
-    One that already waits keeps its place and its time, under its new batch. `own` are the batches whose records are
-    still to be written: what state they are in, they will say then.
+    A page that already waits keeps its place and time, under its new batch. `own`: batches whose records this run
+    writes later.
     """
     if not (rows or gone):
         return
-    now = context.clock()
-    key = records.queue_key(context.project.project_id)
-    replaced: list[QueueRecord] = []
+    project_id, now = context.project.project_id, context.clock()
+    # Before the queue changes, the batches that pages leave: an interrupted run has then told them too early, and
+    # the next one repeats it.
+    key = records.queue_key(project_id)
+    seen = await context.store.get([key])
+    queue = decode(key, seen[key], QueueRecord) if key in seen else QueueRecord([])
+    await leave_batches(context.store, project_id, _leaving(queue, rows, gone), own)
+    replaced = queue
 
     def change(held: QueueRecord | None) -> QueueRecord:
-        queue = held or QueueRecord([])
-        replaced.append(queue)
-        entries = {entry.page_id: entry for entry in queue.items if entry.page_id not in gone}
-        for row in rows:
-            waiting = entries.get(row.page_id)
-            entries[row.page_id] = (
-                QueueEntry(row.page_id, row.batch_id, DEFAULT_PRIORITY, now, 0)
-                if waiting is None
-                else msgspec.structs.replace(waiting, batch_id=row.batch_id)
-            )
-        made = msgspec.structs.replace(queue, items=list(entries.values()))
-        if (size := len(_encode(made))) > VALUE_BYTES:
+        nonlocal replaced
+        replaced = held or QueueRecord([])
+        made = _updated(replaced, rows, gone, now)
+        if (size := len(encode(made))) > VALUE_BYTES:
             raise StoreError(
                 f"The queue would take {size:,} bytes, KV takes at most {VALUE_BYTES:,}.",
                 "Process waiting pages first (doit nimbus:process), or upload fewer with --limit.",
             )
         return made
 
-    # First the batches that pages leave: who is killed in between has told them too early, and comes back.
-    seen = await context.store.get([key])
-    if key in seen:
-        await _tell_left_batches(context, decode(key, seen[key], QueueRecord), rows, gone, own)
     await update_record(context.store, key, QueueRecord, change, seen)
-    if len(replaced) > 1:  # another program changed the queue meanwhile
-        await _tell_left_batches(context, replaced[-1], rows, gone, own)
+    if replaced != queue:  # another program changed it meanwhile
+        await leave_batches(context.store, project_id, _leaving(replaced, rows, gone), own)
 
 
 async def check_queue(context: Context, rows: Sequence[Held]) -> None:
-    """Put back what another upload took out of the queue without knowing: only where swaps are not atomic.
+    """Put back pages that another upload overwrote in the queue. Needed only where swaps are not atomic.
 
-    A page that waits no more because it is being processed has another status by then.
+    A page that has left the queue because it is being processed has another status by then.
     """
     if not rows:
         return
-    key = records.queue_key(context.project.project_id)
-    queue = await read_one(context.store, key, QueueRecord)
-    waiting = {entry.page_id for entry in queue.items} if queue is not None else set()
-    missing = {
-        records.status_key(context.project.project_id, row.page_id): row for row in rows if row.page_id not in waiting
-    }
+    project_id = context.project.project_id
+    waiting = {entry.page_id for entry in (await read_queue(context.store, project_id)).items}
+    missing = {records.status_key(project_id, row.page_id): row for row in rows if row.page_id not in waiting}
     statuses = await read_many(context.store, list(missing), PageStatus)
-    # A status that cannot be seen yet was written a moment ago, and by us.
-    lost = [row for each, row in missing.items() if each not in statuses or statuses[each].status == "uploaded"]
+    # A status that cannot be seen yet was written a moment ago by this run.
+    lost = [row for key, row in missing.items() if key not in statuses or statuses[key].status == "uploaded"]
     await update_queue(context, lost, ())
 
 
-async def _tell_left_batches(
-    context: Context, queue: QueueRecord, rows: Sequence[Held], gone: Collection[str], own: Collection[str]
-) -> None:
-    """Say in the records of other batches that pages which waited there do so no more: else they would never end."""
+def _updated(queue: QueueRecord, rows: Sequence[Held], gone: Collection[str], now: str) -> QueueRecord:
+    entries = {entry.page_id: entry for entry in queue.items if entry.page_id not in gone}
+    for row in rows:
+        waiting = entries.get(row.page_id)
+        entries[row.page_id] = (
+            QueueEntry(row.page_id, row.batch_id, DEFAULT_PRIORITY, now, 0)
+            if waiting is None
+            else msgspec.structs.replace(waiting, batch_id=row.batch_id)
+        )
+    return msgspec.structs.replace(queue, items=list(entries.values()))
+
+
+def _leaving(queue: QueueRecord, rows: Sequence[Held], gone: Collection[str]) -> dict[str, dict[str, str]]:
+    """Return the pages that leave each batch, and the batch that they are in now (empty: their source is gone)."""
     now_in = {row.page_id: row.batch_id for row in rows}
     left: dict[str, dict[str, str]] = {}
     for entry in queue.items:
@@ -101,38 +99,4 @@ async def _tell_left_batches(
             left.setdefault(entry.batch_id, {})[entry.page_id] = ""
         elif batch_id != entry.batch_id:
             left.setdefault(entry.batch_id, {})[entry.page_id] = batch_id
-
-    def change(batch_id: str) -> Callable[[BatchRecord | None], BatchRecord | None]:
-        def leave(record: BatchRecord | None) -> BatchRecord | None:
-            if record is None or not _leave(record, left[batch_id]):
-                return None
-            if batch_id not in own:
-                record.status = batch_state(record.status, record.pages.values())
-            return record
-
-        return leave
-
-    changes = {records.batch_key(context.project.project_id, each): change(each) for each in left}
-    await update_records(context.store, BatchRecord, changes, slots=context.slots)
-
-
-def _leave(record: BatchRecord, left: Mapping[str, str]) -> bool:
-    """Change a batch's record, and say whether there was anything to change.
-
-    `left`: page id -> the batch that it is in now, empty where its source is gone.
-    """
-    changed = False
-    for page_id, batch_id in left.items():
-        page = record.pages.get(page_id)
-        trigger: Trigger = "cancel" if batch_id else "remove"
-        if page is None or page.status not in ("uploaded", "queued", "processing") or not may(page.status, trigger):
-            continue
-        record.pages[page_id] = msgspec.structs.replace(
-            page,
-            status=move_page(page.status, trigger),
-            error=f"Sent again in {batch_id}" if batch_id else "Its source page is gone",
-        )
-        changed = True
-    if changed:
-        record.summary = summary_of(record.pages.values(), record.summary.average_time_ms)
-    return changed
+    return left

@@ -1,31 +1,31 @@
-"""What a target really holds, from its own listing: for when there is no ledger, or none to be trusted.
+"""What a target really holds, from its own listing: used where there is no ledger, or not for this target.
 
-A page counts as held where its batch has a record that names it as it is: the batch record is written last, so
-before it is, a page may be stored and not stand in the queue.
+A page counts as enqueued where the record of its batch names it as it is: the batch record is written last, and
+before that a page may be stored but not in the queue.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import UNSET, Struct
 
 from nimbus_tasks.backends.concurrency import in_parallel, runs
 from nimbus_tasks.backends.kv import all_names
-from nimbus_tasks.backends.kv.records import SLOTS, read_batches, read_many, read_one
+from nimbus_tasks.backends.kv.records import SLOTS, read_many
 from nimbus_tasks.model import records
-from nimbus_tasks.model.page_map import content_digest
-from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus, QueueRecord
+from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
+from nimbus_tasks.publishing.batch_records import read_batches
+from nimbus_tasks.publishing.page_records import digest_of
 from nimbus_tasks.publishing.plan import Held, Step
+from nimbus_tasks.publishing.queue_record import read_queue
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
-    from nimbus_tasks.model.records import BatchRecord
-
-#: How the ledger and the target may differ about a page.
+    from nimbus_tasks.model.records import BatchRecord  #: How the ledger and the target may differ about a page.
 What = Literal["missing at the target", "unknown to the ledger", "other content", "not in the queue", "other state"]
 
 
@@ -36,7 +36,7 @@ class Difference(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """What the target holds: pages, and the batches that they name as (id, created, still open)."""
+    """What the target holds: pages, and the batches that they name, as (id, created, still open)."""
 
     pages: list[Held]
     batches: list[tuple[str, str, bool]]
@@ -47,18 +47,18 @@ class _Path(Struct):
 
 
 async def reconcile(store: Store, project_id: str, paths: Mapping[str, str]) -> Found:
-    """Ask the target what it holds. `paths`: page id -> source path of the pages here; others it is asked for.
+    """Return what the target holds. `paths`: page id -> source path of this site's pages; others are read.
 
-    Where nothing changed this takes a listing of the pages and a read of the batches that they name. A store that
-    cannot list is asked for the records of the pages here: what else it holds, it cannot say.
+    This takes a listing of the pages and a read of the batches that they name. From a store that cannot list, the
+    records of this site's pages are read: other pages there stay unknown.
 
     Raises:
-        StoreError: the target does not answer, or holds something else under our keys.
+        StoreError: the target does not answer, or a record has another shape.
     """
     listed = await (_listed_pages if store.traits.lists else _read_pages)(store, project_id, paths)
     known = await read_batches(store, project_id, sorted({m.batch_id for m in listed.values() if m.batch_id}))
     paths = dict(paths) | await _paths(store, project_id, [p for p in listed if p not in paths])
-    inactive = await _inactive(store, project_id, [page_id for page_id, m in listed.items() if not m.digest])
+    retired = await _retired(store, project_id, [page_id for page_id, m in listed.items() if not m.digest])
     pages = [
         Held(
             page_id,
@@ -66,13 +66,13 @@ async def reconcile(store: Store, project_id: str, paths: Mapping[str, str]) -> 
             m.digest,
             m.batch_id,
             m.uploaded,
-            "inactive" if page_id in inactive else _step(page_id, m, known),
+            "retired" if page_id in retired else _step(page_id, m, known),
         )
         for page_id, m in listed.items()
     ]
     first_seen: dict[str, str] = {}
     for row in pages:
-        if row.step != "inactive" and row.batch_id:
+        if row.step != "retired" and row.batch_id:
             first_seen[row.batch_id] = min(row.uploaded, first_seen.get(row.batch_id, row.uploaded))
     batches = [(each, record.created, False) for each, record in known.items()]
     batches += [(each, first_seen[each], True) for each in sorted(first_seen.keys() - known)]
@@ -80,22 +80,21 @@ async def reconcile(store: Store, project_id: str, paths: Mapping[str, str]) -> 
 
 
 async def lost_from_queue(store: Store, project_id: str, pages: Sequence[Held]) -> set[str]:
-    """Return the pages, by id, that ought to wait in the queue and do not: nobody has begun to process them."""
-    queue = await read_one(store, records.queue_key(project_id), QueueRecord)
-    waiting = {entry.page_id for entry in queue.items} if queue is not None else set()
-    absent = [row.page_id for row in pages if row.step == "queued" and row.page_id not in waiting]
+    """Return the ids of pages that are missing in the queue although no worker has begun to process them."""
+    waiting = {entry.page_id for entry in (await read_queue(store, project_id)).items}
+    absent = [row.page_id for row in pages if row.step == "enqueued" and row.page_id not in waiting]
     keys = {records.status_key(project_id, each): each for each in absent}
     states = {keys[key]: status.status for key, status in (await read_many(store, list(keys), PageStatus)).items()}
     return {each for each in absent if states.get(each, "uploaded") in ("uploaded", "queued")}
 
 
 def compare(ledger: Mapping[str, Held], target: Sequence[Held], lost: Collection[str]) -> list[Difference]:
-    """Say how what the ledger believes differs from what the target holds, in the order of the paths. Pure."""
+    """Return the differences between the ledger and the target, in the order of the paths. Pure."""
     found = {row.page_id: row for row in target}
     differences = [
         Difference(row.page_id, row.source_path, "missing at the target")
         for row in ledger.values()
-        if row.page_id not in found and row.step != "inactive"
+        if row.page_id not in found and row.step != "retired"
     ]
     for row in target:
         believed = ledger.get(row.page_id)
@@ -116,19 +115,18 @@ def compare(ledger: Mapping[str, Held], target: Sequence[Held], lost: Collection
 def _step(page_id: str, metadata: PageMetadata, batches: Mapping[str, BatchRecord]) -> Step:
     batch = batches.get(metadata.batch_id)
     came = batch.pages.get(page_id) if batch is not None else None
-    # One that failed in the upload has no time of it; one that failed in processing was held before.
+    # A page that failed in the upload has no upload time; one that failed in processing was enqueued before.
     if came is None or (came.status == "failed" and came.uploaded is UNSET):
         return "stored"
-    # A batch that is gone on with may name the page as it was before.
-    return "queued" if came.uploaded is UNSET or came.uploaded >= metadata.uploaded else "stored"
+    # A resumed batch may name the page as it was before.
+    return "enqueued" if came.uploaded is UNSET or came.uploaded >= metadata.uploaded else "stored"
 
 
-async def _inactive(store: Store, project_id: str, page_ids: list[str]) -> set[str]:
-    """Return the pages that have been marked inactive completely: those of a killed run may still be queued."""
+async def _retired(store: Store, project_id: str, page_ids: list[str]) -> set[str]:
+    """Return the pages that are retired completely; those of an interrupted run may still be in the queue."""
     if not page_ids:
         return set()
-    queue = await read_one(store, records.queue_key(project_id), QueueRecord)
-    waiting = {entry.page_id for entry in queue.items} if queue is not None else set()
+    waiting = {entry.page_id for entry in (await read_queue(store, project_id)).items}
     keys = {records.status_key(project_id, each): each for each in page_ids}
     statuses = await read_many(store, list(keys), PageStatus)
     return {keys[key] for key, status in statuses.items() if status.status == "inactive"} - waiting
@@ -142,13 +140,13 @@ async def _listed_pages(store: Store, project_id: str, _: Mapping[str, str]) -> 
         try:
             listed[name.key.removeprefix(prefix)] = decode(name.metadata)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            # Another tool wrote it without metadata: held, but not with any content we know.
+            # Another tool wrote it without metadata: its content is unknown.
             listed[name.key.removeprefix(prefix)] = PageMetadata("", "", "unknown")
     return listed
 
 
 async def _read_pages(store: Store, project_id: str, paths: Mapping[str, str]) -> dict[str, PageMetadata]:
-    """Make out of the records and their statuses what the metadata would say."""
+    """Return the metadata that the listing would have, made from the records and their statuses."""
     held: dict[str, PageMetadata] = {}
 
     async def read(some: Sequence[str]) -> None:
@@ -167,13 +165,12 @@ async def _read_pages(store: Store, project_id: str, paths: Mapping[str, str]) -
 def _metadata_of(value: bytes) -> PageMetadata:
     try:
         record = msgspec.json.decode(value, type=PageRecord)
-        content = msgspec.json.decode(record.extraction, type=dict[str, Any])
+        return PageMetadata(record.batch_id, record.uploaded, digest_of(record))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return PageMetadata("", "", "unknown")
-    return PageMetadata(record.batch_id, record.uploaded, content_digest({"path": record.source_path} | content))
 
 
 async def _paths(store: Store, project_id: str, page_ids: list[str]) -> dict[str, str]:
-    """Read the source paths of pages that are not here any more."""
+    """Return the source paths of pages that this site no longer has."""
     keys = {records.page_key(project_id, each): each for each in page_ids}
     return {keys[key]: page.source_path for key, page in (await read_many(store, list(keys), _Path)).items()}

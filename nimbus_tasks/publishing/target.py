@@ -1,7 +1,4 @@
-"""An open target: its records read in bulk and in slots, records that others write too changed by compare and swap.
-
-Beside it stands what the ledger of this machine knows of the target: paths of pages, batches still being uploaded.
-"""
+"""An open target: its records, and what this machine's ledger knows of it (paths, batches still being uploaded)."""
 
 from __future__ import annotations
 
@@ -12,21 +9,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from nimbus_tasks.backends.kv.open import open_steadily
+from nimbus_tasks.backends.kv.open import connect
 from nimbus_tasks.backends.kv.records import put_many, read_many, read_one, update_record
 from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import BatchRecord, QueueRecord
-from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
-from nimbus_tasks.publishing.options import Request
-from nimbus_tasks.publishing.pacing import pacing, target_identity
+from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
+from nimbus_tasks.publishing.queue_record import read_queue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
-    from nimbus_tasks.backends.http import Recorded
     from nimbus_tasks.backends.kv import Store, Write
+    from nimbus_tasks.backends.kv.open import Connection
     from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.plan import Held
 
@@ -35,12 +31,8 @@ T = TypeVar("T")
 _PAGE_ID = re.compile(r"page_[0-9a-f]{12}")
 
 
-def _ignore(_: int) -> None:
-    """Nobody wants to know how far it is."""
-
-
 class OpenTarget:
-    """A store that has been made contact with, and the project in it."""
+    """A store that answers, and the project in it."""
 
     def __init__(self, store: Store, settings: Settings, clock: Callable[[], str] = now) -> None:
         self.store = store
@@ -51,18 +43,15 @@ class OpenTarget:
 
     # --- reading --------------------------------------------------------------------------------------
 
-    async def read(self, keys: Sequence[str], shape: type[T], advance: Callable[[int], None] = _ignore) -> dict[str, T]:
-        """Return the records that exist, by the last part of their keys: a page's id, a batch's.
-
-        Each is decoded as it comes, so that only what `shape` names is kept in memory. `advance` is told how many keys
-        each request was about.
-        """
+    async def read(
+        self, keys: Sequence[str], shape: type[T], advance: Callable[[int], None] = lambda _: None
+    ) -> dict[str, T]:
+        """Return the records that exist, by the last part of their keys: the id of a page or a batch."""
         found = await read_many(self.store, keys, shape, self.slots, advance)
         return {last_part(key): record for key, record in found.items()}
 
     async def queue(self) -> QueueRecord:
-        key = records.queue_key(self.project_id)
-        return await read_one(self.store, key, QueueRecord) or QueueRecord([])
+        return await read_queue(self.store, self.project_id)
 
     async def batch(self, batch_id: str) -> BatchRecord | None:
         return await read_one(self.store, records.batch_key(self.project_id, batch_id), BatchRecord)
@@ -77,17 +66,17 @@ class OpenTarget:
         key = records.batch_key(self.project_id, batch_id)
         made = await update_record(self.store, key, BatchRecord, lambda batch: None if batch is None else change(batch))
         if made is None:
-            raise StoreError(f"{key} is not to be seen any more.", "KV may lag: run the same command again.")
+            raise StoreError(f"{key} was not found.", "KV may lag: run the same command again.")
         return made
 
     async def put(self, writes: Iterable[Write]) -> dict[str, str]:
-        """Put many values in slots, and return why some of them failed, by the last part of their keys."""
+        """Store many values, and return why some of them failed, by the last part of their keys."""
         return {last_part(key): why for key, why in (await put_many(self.store, writes, self.slots)).items()}
 
     # --- names of pages -------------------------------------------------------------------------------
 
     def page_id(self, name: str) -> str:
-        """Return the id of the page that goes by a source path, from here or from the root, or by its id."""
+        """Return a page's id, given that id or its source path (absolute or relative to the project)."""
         if _PAGE_ID.fullmatch(name):
             return name
         with contextlib.suppress(ValueError):
@@ -101,7 +90,7 @@ class OpenTarget:
             return ledger.held() if ledger is not None else {}
 
     def known_batches(self) -> dict[str, tuple[str, bool]]:
-        """Return batch id -> when it was created, and whether its upload has not ended yet."""
+        """Return batch id -> (when it was created, whether its upload is still under way)."""
         with self._ledger() as ledger:
             return ledger.batches() if ledger is not None else {}
 
@@ -110,7 +99,7 @@ class OpenTarget:
             return ledger.in_batch(batch_id) if ledger is not None else []
 
     async def paths(self, page_ids: Iterable[str]) -> dict[str, str]:
-        """Return the source paths of pages: from the ledger where it knows them, else from their records."""
+        """Return the source paths of pages, from the ledger or else from their records."""
         held = self.known_pages()
         found = {each: held[each].source_path for each in page_ids if each in held and held[each].source_path}
         keys = [records.page_key(self.project_id, each) for each in page_ids if each not in found]
@@ -119,7 +108,7 @@ class OpenTarget:
 
     @contextlib.contextmanager
     def _ledger(self) -> Iterator[Ledger | None]:
-        """Open the ledger if there is one and it speaks of this target."""
+        """Open the ledger if there is one and it is about this target."""
         if not Path(LEDGER_FILE).exists():
             yield None
             return
@@ -139,12 +128,7 @@ class _Path(msgspec.Struct):
 
 
 @contextlib.asynccontextmanager
-async def opened(
-    settings: Settings, say: Callable[[float, str], None], record: Callable[[Recorded], None]
-) -> AsyncIterator[OpenTarget]:
-    """Open the target that the settings name; `say` is told of waits, `record` of requests."""
-    store = await open_steadily(Path(), settings, pacing(settings, Request()), say, record)
-    try:
+async def open_target(settings: Settings, connection: Connection) -> AsyncIterator[OpenTarget]:
+    """Open the target that the settings name."""
+    async with await connect(settings, connection) as store:
         yield OpenTarget(store, settings)
-    finally:
-        await store.close()

@@ -1,9 +1,9 @@
-"""The one loop that performs a plan.
+"""Performing a plan.
 
 Page records first, then their statuses, then one queue write, then the logs, then the batch records. What the
 store confirms is in the ledger before the next request of that slot starts. So a page is in the queue only when
-its record is stored, a batch has a record only when all its pages are in the queue, and a run killed anywhere
-is gone on with by the next one.
+its record is stored, a batch has a record only when all its pages are in the queue, and the next run resumes an
+interrupted one.
 """
 
 from __future__ import annotations
@@ -12,33 +12,62 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from nimbus_tasks.backends.concurrency import in_parallel, pack, runs
-from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.backends.kv.records import decode, put_many
-from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StateError, StoreError
-from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
-from nimbus_tasks.publishing.context import UnreadableMapError
-from nimbus_tasks.publishing.finish import close_batches, count_usage, write_logs
+from nimbus_tasks.model.records import PageRecord
+from nimbus_tasks.publishing.batch_records import close_batches
 from nimbus_tasks.publishing.outcome import Outcome, PageResult, ResultName
+from nimbus_tasks.publishing.page_logs import log_upload
+from nimbus_tasks.publishing.page_records import mark_uploaded, page_write, retire
 from nimbus_tasks.publishing.plan import Held
+from nimbus_tasks.publishing.project_record import count_usage
 from nimbus_tasks.publishing.queue_record import check_queue, update_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
-    from nimbus_tasks.publishing.context import Context, Observer
+    from nimbus_tasks.backends.kv import Store, Write
+    from nimbus_tasks.model.records import ProjectRecord
+    from nimbus_tasks.publishing.ledger import Ledger
+    from nimbus_tasks.publishing.outcome import Observer
     from nimbus_tasks.publishing.plan import BatchWork, Candidate, Plan, Planned
 
-_encode = msgspec.json.Encoder().encode
+
+class Context(Struct, frozen=True):
+    """What an upload works with.
+
+    project: its record as the settings have it.
+    target: the name of the ledger's rows.
+    name_batch: returns an id that no batch has yet.
+    extraction: reads a page's map and returns what its record holds of it, or raises `UnreadableMapError`.
+    audit_log: whether `logs:` records are written.
+    messages: whether each enqueued page needs a message for other machines.
+    slots: requests at a time.
+    """
+
+    project: ProjectRecord
+    target: str
+    store: Store
+    ledger: Ledger
+    clock: Callable[[], str]
+    name_batch: Callable[[], Awaitable[str]]
+    extraction: Callable[[Candidate], msgspec.Raw]
+    audit_log: bool = True
+    messages: bool = False
+    slots: int = 5
+
+
+class UnreadableMapError(Exception):
+    """A map that was valid is gone or changed; the message is a sentence."""
 
 
 async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, observer: Observer) -> Outcome:
-    """Perform a plan, divided into batches, and return what became of each page.
+    """Perform a plan, divided into batches, and return the result of each page.
 
-    A store or a disk that fails as a whole ends the run early: what was confirmed stays confirmed, and the
-    outcome says why it stopped. A page that fails costs only itself.
+    A store or disk that fails as a whole ends the run early: what was confirmed stays confirmed, and the outcome says
+    why it stopped. A page that fails does not affect the others.
     """
     outcome = Outcome(context.target, context.clock(), "", unchanged=plan.unchanged, waiting=len(plan.waits))
     outcome.refusal = plan.refusal
@@ -57,13 +86,13 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
         await _send(zip(outcome.batches, work, strict=True), context, note)
         removals = plan.removals
         if removals and outcome.failed:
-            # A page that failed may be one of those whose source is gone, under its new name.
+            # A failed page may be one of those whose source is gone, under a new name.
             outcome.refusal, removals = f"{outcome.failed} of the pages to send failed", ()
-        unretired = await _retire(removals, context)
+        unretired = await retire(removals, context)
         queued = await _queue(outcome.batches, removals, unretired, context)
         _note_removals(removals, unretired, context, note)
         if context.audit_log:
-            await write_logs(context, outcome)
+            await log_upload(context, outcome)
         await close_batches(context, outcome)
         await count_usage(context)
         if not context.store.traits.atomic:
@@ -75,12 +104,11 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
 
 
 async def _finish(rows: Sequence[Held], context: Context, note: Callable[[PageResult], None]) -> None:
-    """Go on with pages that a killed run stored: their records are there, their statuses perhaps not."""
+    """Resume pages that an interrupted run stored: their records exist, their statuses perhaps not."""
 
     async def finish(some: Sequence[Held]) -> None:
-        # One that is marked would go to the queue below even if its status failed to be written once more. But a
-        # page that was half removed (it has no digest) may be inactive by now.
-        failed = await _mark([row for row in some if row.step == "stored" or not row.digest], context)
+        # A marked page has its status already. One without a digest was about to be retired: it may be inactive by now.
+        failed = await mark_uploaded([row for row in some if row.step == "stored" or not row.digest], context)
         for row in some:
             error = failed.get(row.page_id, "")
             result: ResultName = "failed" if error else "queued"
@@ -92,12 +120,12 @@ async def _finish(rows: Sequence[Held], context: Context, note: Callable[[PageRe
 async def _queue(
     batches: Sequence[str], removals: Sequence[Held], unretired: Collection[str], context: Context
 ) -> Sequence[Held]:
-    """Put all that the run stored in the queue, and take out what is gone, in one write; return what was put."""
+    """Add all pages that the run stored to the queue and take out removed ones, in one write; return those added."""
     leaving = {row.page_id for row in removals}
     came = [row for batch_id in batches for row in context.ledger.in_batch(batch_id) if row.step == "marked"]
     rows = [row for row in came if row.page_id not in leaving]
     await update_queue(context, rows, leaving.difference(unretired), batches)
-    queued = (msgspec.structs.replace(row, step="queued") for row in rows)
+    queued = (msgspec.structs.replace(row, step="enqueued") for row in rows)
     context.ledger.confirm(queued, messages=context.messages)
     return rows
 
@@ -108,7 +136,7 @@ async def _send(batches: Iterable[tuple[str, BatchWork]], context: Context, note
         for batch_id, part in batches
         for request in pack(part.sends, lambda planned: planned.page.size, context.store.limits)
     )
-    # All batches in one stream: a request may carry a whole batch, and the slots are not to wait for each other.
+    # All batches in one stream: a request may carry a whole batch, and no slot waits for the others.
     await in_parallel(context.slots, requests, lambda each: _send_request(each[1], each[0], context, note))
 
 
@@ -121,7 +149,9 @@ async def _send_request(
     errors: dict[str, str] = {}
     for planned in request:
         try:
-            writes[planned.page.page_id] = _page_write(planned.page, batch_id, uploaded, context)
+            writes[planned.page.page_id] = page_write(
+                _record(planned.page, batch_id, uploaded, context), planned.page.digest
+            )
         except UnreadableMapError as error:
             errors[planned.page.page_id] = str(error)
     stored = await context.store.put(list(writes.values()))
@@ -132,7 +162,7 @@ async def _send_request(
     }
     context.ledger.confirm(rows.values())
     errors |= {page_id: stored.failed[w.key] for page_id, w in writes.items() if w.key in stored.failed}
-    errors |= await _mark(list(rows.values()), context)
+    errors |= await mark_uploaded(list(rows.values()), context)
     ms = round((time.monotonic() - started) * 1000 / len(request), 3)
     for planned in request:
         page = planned.page
@@ -144,8 +174,8 @@ async def _send_request(
         )
 
 
-def _page_write(page: Candidate, batch_id: str, uploaded: str, context: Context) -> Write:
-    record = PageRecord(
+def _record(page: Candidate, batch_id: str, uploaded: str, context: Context) -> PageRecord:
+    return PageRecord(
         page_id=page.page_id,
         project_id=context.project.project_id,
         batch_id=batch_id,
@@ -153,62 +183,13 @@ def _page_write(page: Candidate, batch_id: str, uploaded: str, context: Context)
         uploaded=uploaded,
         extraction=context.extraction(page),
     )
-    metadata = PageMetadata(batch_id=batch_id, uploaded=uploaded, digest=page.digest)
-    key = records.page_key(context.project.project_id, page.page_id)
-    return Write(key, _encode(record), _encode(metadata))
-
-
-async def _mark(rows: Sequence[Held], context: Context) -> dict[str, str]:
-    """Write the statuses of stored pages, and return why some could not be, by page id."""
-    if not rows:
-        return {}
-    updated = context.clock()
-    key_of = {row.page_id: records.status_key(context.project.project_id, row.page_id) for row in rows}
-    writes = [Write(key_of[row.page_id], _encode(PageStatus("uploaded", row.batch_id, updated))) for row in rows]
-    failed = await put_many(context.store, writes, 1)
-    context.ledger.confirm(
-        [msgspec.structs.replace(row, step="marked") for row in rows if key_of[row.page_id] not in failed]
-    )
-    return {page_id: failed[key] for page_id, key in key_of.items() if key in failed}
-
-
-async def _retire(rows: Sequence[Held], context: Context) -> dict[str, str]:
-    """Mark pages inactive whose source is gone, and return why some could not be, by page id.
-
-    Their records stay, without a digest: should a page come back as it was, nobody may say that the target has it.
-    """
-    context.ledger.confirm(msgspec.structs.replace(row, step="marked", digest="") for row in rows)
-    failed: dict[str, str] = {}
-
-    async def retire(some: Sequence[Held]) -> None:
-        page_keys = {records.page_key(context.project.project_id, row.page_id): row for row in some}
-        status_keys = {records.status_key(context.project.project_id, row.page_id): row for row in some}
-        updated = context.clock()
-        kept = await context.store.get(list(page_keys))
-        unmarked = []
-        for key, value in kept.items():
-            row = page_keys[key]
-            try:
-                # What a broken connection or a login page gave in its place must not be written over the record.
-                decode(key, value, PageRecord)
-            except StoreError as error:
-                failed[row.page_id] = str(error)
-                continue
-            unmarked.append(Write(key, value, _encode(PageMetadata(row.batch_id, row.uploaded, ""))))
-        ended = [Write(key, _encode(PageStatus("inactive", row.batch_id, updated))) for key, row in status_keys.items()]
-        for writes, rows_of in ((unmarked, page_keys), (ended, status_keys)):
-            errors = await put_many(context.store, writes, 1)
-            failed.update({rows_of[key].page_id: error for key, error in errors.items()})
-
-    await in_parallel(context.slots, runs(rows, context.store.limits.keys), retire)
-    return failed
 
 
 def _note_removals(
     rows: Sequence[Held], failed: dict[str, str], context: Context, note: Callable[[PageResult], None]
 ) -> None:
     context.ledger.confirm(
-        msgspec.structs.replace(row, step="inactive", digest="") for row in rows if row.page_id not in failed
+        msgspec.structs.replace(row, step="retired", digest="") for row in rows if row.page_id not in failed
     )
     for row in rows:
         error = failed.get(row.page_id, "")

@@ -244,7 +244,7 @@ FAULTS: list[tuple[str, Callable[[Asked], Awaitable[bytes]] | bytes, str]] = [
     (
         "gzip of something else",
         answer(200, gzip.compress(b"x")[:-8] + b"y" * 8, content_encoding="gzip"),
-        "what it sent",
+        "its answer is not compressed",
     ),
     ("redirect to nowhere", answer(302, location="https://h:x"), BROKEN),
 ]

@@ -64,7 +64,7 @@ def watch(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watc
             watched.connections += 1
             yield filled.target
 
-        monkeypatch.setattr(monitoring, "opened", opened)
+        monkeypatch.setattr(monitoring, "open_target", opened)
         return watched
 
     return make

@@ -271,7 +271,7 @@ def test_a_batch_that_vanishes_meanwhile_is_an_error(filled: Filled) -> None:
     filled.batch("failed", a="failed")
     batch = filled.find()
     del filled.store.values[batch_key(PROJECT, BATCH)]
-    with pytest.raises(StoreError, match="not to be seen any more"):
+    with pytest.raises(StoreError, match="was not found"):
         run(retry(filled.target, batch))
 
 

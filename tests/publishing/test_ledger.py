@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def row(name: str, step: str = "queued", batch: str = "b1", digest: str = "1") -> Held:
+def row(name: str, step: str = "enqueued", batch: str = "b1", digest: str = "1") -> Held:
     return Held(f"page_{name}", f"dist/{name}.html", digest, batch, "2026-01-01T00:00:00.000Z", step)  # type: ignore[arg-type]
 
 
@@ -50,13 +50,13 @@ def test_what_was_confirmed_is_there_at_once_for_everybody(ledger: Ledger, file:
 
 def test_a_page_has_one_row(ledger: Ledger) -> None:
     ledger.confirm([row("a", "stored")])
-    ledger.confirm([row("a", "queued", "b2", "2")])
-    assert ledger.held() == {"page_a": row("a", "queued", "b2", "2")}
-    assert (ledger.in_batch("b1"), ledger.in_batch("b2")) == ([], [row("a", "queued", "b2", "2")])
+    ledger.confirm([row("a", "enqueued", "b2", "2")])
+    assert ledger.held() == {"page_a": row("a", "enqueued", "b2", "2")}
+    assert (ledger.in_batch("b1"), ledger.in_batch("b2")) == ([], [row("a", "enqueued", "b2", "2")])
 
 
 def test_inactive_pages_are_known_but_not_counted(ledger: Ledger) -> None:
-    ledger.confirm([row("a"), row("b", "inactive")])
+    ledger.confirm([row("a"), row("b", "retired")])
     assert len(ledger.held()) == 2
     assert ledger.count_active() == 1
 
@@ -123,24 +123,24 @@ def test_rows_that_fail_on_the_way_leave_all_as_it_was(ledger: Ledger) -> None:
 
 def test_a_rehearsal_changes_nothing_and_makes_no_file(ledger: Ledger, file: Path, tmp_path: Path) -> None:
     ledger.confirm([row("a")])
-    rehearsal = Ledger(file, "sqlite", rehearsal=True)
+    rehearsal = Ledger(file, "sqlite", dry_run=True)
     assert rehearsal.held() == {"page_a": row("a")}
     rehearsal.replace("other", [row("b")], [])
     assert rehearsal.held() == {"page_b": row("b")}
     rehearsal.close()
     assert ledger.held() == {"page_a": row("a")}
-    nowhere = Ledger(tmp_path / "nowhere/ledger.db", "sqlite", rehearsal=True)
+    nowhere = Ledger(tmp_path / "nowhere/ledger.db", "sqlite", dry_run=True)
     nowhere.confirm([row("a")])
     nowhere.close()
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize("rehearsal", [False, True])
-def test_a_damaged_file_is_named_with_the_way_out(file: Path, rehearsal: bool) -> None:
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_damaged_file_is_named_with_the_way_out(file: Path, dry_run: bool) -> None:
     file.parent.mkdir()
     file.write_bytes(b"This is no database." * 1000)
     with pytest.raises(StateError, match="remove it: the next upload asks the target") as caught:
-        Ledger(file, "sqlite", rehearsal=rehearsal)
+        Ledger(file, "sqlite", dry_run=dry_run)
     assert str(file) in str(caught.value)
 
 
@@ -188,19 +188,23 @@ def test_each_target_has_its_own_messages_and_keeps_them_when_its_pages_are_aske
     other.close()
 
 
-def test_a_ledger_of_an_older_version_learns_of_messages(file: Path) -> None:
+def test_a_ledger_of_an_older_version_is_brought_up_to_date(file: Path) -> None:
     old = Ledger(file, "sqlite")
-    old.confirm([row("a")])
+    old.confirm([row("a"), row("b", "marked"), row("c")])
     old.close()
-    with contextlib.closing(sqlite3.connect(file)) as connection:
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("DROP TABLE message")
+        connection.execute("PRAGMA user_version = 0")
+        connection.execute("UPDATE page SET step = 'queued' WHERE page_id = 'page_a'")
+        connection.execute("UPDATE page SET step = 'inactive' WHERE page_id = 'page_c'")
     new = Ledger(file, "sqlite")
     new.note_messages([("page_a", "b1")])
-    assert (list(new.held()), new.messages()) == (["page_a"], [("page_a", "b1")])
+    assert new.messages() == [("page_a", "b1")]
+    assert [held.step for held in new.held().values()] == ["enqueued", "marked", "retired"]
     new.close()
 
 
-STEPS = st.sampled_from(["stored", "marked", "queued", "inactive"])
+STEPS = st.sampled_from(["stored", "marked", "enqueued", "retired"])
 ROWS = st.lists(st.builds(row, st.sampled_from("abcd"), STEPS, st.sampled_from(["b1", "b2"]), st.sampled_from("12")))
 
 
@@ -215,5 +219,5 @@ def test_a_ledger_is_a_dictionary_that_survives(confirmations: list[list[Held]])
             opened.close()
         opened = Ledger(Path(folder, "ledger.db"), "sqlite")
         assert opened.held() == model
-        assert opened.count_active() == sum(each.step != "inactive" for each in model.values())
+        assert opened.count_active() == sum(each.step != "retired" for each in model.values())
         opened.close()

@@ -10,7 +10,7 @@ from nimbus_tasks.publishing.plan import (
     Held,
     Plan,
     Planned,
-    Wishes,
+    PlanOptions,
     make_plan,
     split_into_batches,
 )
@@ -20,7 +20,7 @@ def candidate(name: str, digest: str = "1") -> Candidate:
     return Candidate(f"page_{name}", f"dist/{name}.html", f"maps/{name}.json", digest, 100)
 
 
-def held(name: str, digest: str = "1", batch: str = "b1", step: str = "queued") -> Held:
+def held(name: str, digest: str = "1", batch: str = "b1", step: str = "enqueued") -> Held:
     return Held(f"page_{name}", f"dist/{name}.html", digest, batch, "2026-01-01T00:00:00.000Z", step)  # type: ignore[arg-type]
 
 
@@ -36,7 +36,7 @@ def removed(plan: Plan) -> list[str]:
     return [row.page_id.removeprefix("page_") for row in plan.removals]
 
 
-ALL = Wishes()
+ALL = PlanOptions()
 
 
 # --- reasons ------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ def test_each_page_is_sent_for_a_reason() -> None:
         by_id(
             held("changed"),
             held("same"),
-            held("back", "", step="inactive"),
+            held("back", "", step="retired"),
             held("left", batch="ended", step="stored"),
         ),
         ALL,
@@ -71,12 +71,12 @@ def test_pages_are_sent_in_the_order_of_their_paths() -> None:
 
 
 def test_force_sends_what_is_unchanged_and_leaves_the_other_reasons() -> None:
-    plan = make_plan([candidate("a"), candidate("b", "2")], by_id(held("a"), held("b")), Wishes(force=True))
+    plan = make_plan([candidate("a"), candidate("b", "2")], by_id(held("a"), held("b")), PlanOptions(force=True))
     assert reasons(plan) == {"a": "forced", "b": "changed"}
 
 
 def test_a_limit_leaves_the_rest_for_later() -> None:
-    plan = make_plan(map(candidate, "abc"), {}, Wishes(limit=2))
+    plan = make_plan(map(candidate, "abc"), {}, PlanOptions(limit=2))
     assert list(reasons(plan)) == ["a", "b"]
     assert [planned.page.page_id for planned in plan.waits] == ["page_c"]
 
@@ -108,7 +108,7 @@ SITE = by_id(*map(held, "abcd"))
 def test_a_page_whose_source_is_gone_is_removed_once() -> None:
     plan = make_plan(map(candidate, "abc"), SITE, ALL)
     assert (removed(plan), plan.refusal) == (["d"], "")
-    after = SITE | by_id(held("d", "", step="inactive"))
+    after = SITE | by_id(held("d", "", step="retired"))
     assert make_plan(map(candidate, "abc"), after, ALL).empty
 
 
@@ -122,22 +122,22 @@ def test_half_of_the_site_may_go_and_no_page_more() -> None:
 
 
 def test_no_more_than_max_removals_go() -> None:
-    plan = make_plan(map(candidate, "ab"), SITE, Wishes(max_removals=1))
+    plan = make_plan(map(candidate, "ab"), SITE, PlanOptions(max_removals=1))
     assert "max_removals (1)" in plan.refusal
-    assert removed(make_plan(map(candidate, "abc"), SITE, Wishes(max_removals=1))) == ["d"]
+    assert removed(make_plan(map(candidate, "abc"), SITE, PlanOptions(max_removals=1))) == ["d"]
 
 
 def test_force_removes_however_many_there_are() -> None:
-    assert removed(make_plan(map(candidate, "a"), SITE, Wishes(force=True, max_removals=0))) == ["b", "c", "d"]
+    assert removed(make_plan(map(candidate, "a"), SITE, PlanOptions(force=True, max_removals=0))) == ["b", "c", "d"]
 
 
 def test_not_even_force_takes_an_empty_source_for_an_empty_site() -> None:
-    plan = make_plan([], SITE, Wishes(force=True))
+    plan = make_plan([], SITE, PlanOptions(force=True))
     assert (removed(plan), plan.refusal) == ([], "there is no page here at all")
 
 
 def test_while_a_page_fails_none_is_removed() -> None:
-    one = make_plan(map(candidate, "abc"), SITE, Wishes(force=True), failed=1)
+    one = make_plan(map(candidate, "abc"), SITE, PlanOptions(force=True), failed=1)
     two = make_plan(map(candidate, "abc"), SITE, ALL, failed=2)
     assert removed(one) == removed(two) == []
     assert one.refusal.startswith("1 page failed")
@@ -145,7 +145,7 @@ def test_while_a_page_fails_none_is_removed() -> None:
 
 
 def test_a_folder_of_some_maps_removes_nothing_and_says_nothing() -> None:
-    plan = make_plan(map(candidate, "a"), SITE, Wishes(remove=False))
+    plan = make_plan(map(candidate, "a"), SITE, PlanOptions(remove=False))
     assert (removed(plan), plan.refusal) == ([], "")
 
 
@@ -191,12 +191,12 @@ def test_a_batch_that_is_fuller_than_allowed_gets_nothing_more() -> None:
 
 # --- properties ---------------------------------------------------------------------------------------
 
-STEPS = st.sampled_from(["stored", "marked", "queued", "inactive"])
+STEPS = st.sampled_from(["stored", "marked", "enqueued", "retired"])
 NAMES = st.sampled_from("abcdefghij")
 SITES = st.dictionaries(NAMES, st.sampled_from("123"))
 ROWS = st.dictionaries(NAMES, st.tuples(st.sampled_from("123"), st.sampled_from(["b1", "b2", "b3"]), STEPS))
-WISHES = st.builds(
-    Wishes, force=st.booleans(), limit=st.integers(0, 5), remove=st.booleans(), max_removals=st.integers(0, 5)
+OPTIONS = st.builds(
+    PlanOptions, force=st.booleans(), limit=st.integers(0, 5), remove=st.booleans(), max_removals=st.integers(0, 5)
 )
 
 
@@ -205,22 +205,26 @@ def perform(plan: Plan, rows: dict[str, Held]) -> dict[str, Held]:
     after = dict(rows)
     for send in plan.sends:
         page = send.page
-        after[page.page_id] = Held(page.page_id, page.source_path, page.digest, "new", "", "queued")
+        after[page.page_id] = Held(page.page_id, page.source_path, page.digest, "new", "", "enqueued")
     for row in plan.finish:
-        after[row.page_id] = Held(row.page_id, row.source_path, row.digest, row.batch_id, row.uploaded, "queued")
+        after[row.page_id] = Held(row.page_id, row.source_path, row.digest, row.batch_id, row.uploaded, "enqueued")
     for row in plan.removals:
-        after[row.page_id] = Held(row.page_id, row.source_path, "", row.batch_id, row.uploaded, "inactive")
+        after[row.page_id] = Held(row.page_id, row.source_path, "", row.batch_id, row.uploaded, "retired")
     return after
 
 
-@given(SITES, ROWS, WISHES, st.sets(st.sampled_from(["b1", "b2", "b3"])), st.integers(0, 1))
+@given(SITES, ROWS, OPTIONS, st.sets(st.sampled_from(["b1", "b2", "b3"])), st.integers(0, 1))
 def test_after_a_plan_was_performed_the_next_is_empty(
-    site: dict[str, str], rows: dict[str, tuple[str, str, str]], wishes: Wishes, open_batches: set[str], failed: int
+    site: dict[str, str],
+    rows: dict[str, tuple[str, str, str]],
+    options: PlanOptions,
+    open_batches: set[str],
+    failed: int,
 ) -> None:
     before = by_id(*(held(name, *row) for name, row in rows.items()))
     pages = [candidate(name, digest) for name, digest in site.items()]
-    plan = make_plan(pages, before, wishes, open_batches=open_batches, failed=failed)
-    unforced = Wishes(remove=wishes.remove, max_removals=wishes.max_removals)
+    plan = make_plan(pages, before, options, open_batches=open_batches, failed=failed)
+    unforced = PlanOptions(remove=options.remove, max_removals=options.max_removals)
     after = perform(plan, before)
     again = make_plan(pages, after, unforced, failed=failed)
     assert [send.page for send in again.sends] == [waiting.page for waiting in plan.waits if waiting.reason != "forced"]
@@ -229,31 +233,31 @@ def test_after_a_plan_was_performed_the_next_is_empty(
         assert again.removals == ()
 
 
-@given(SITES, ROWS, WISHES, st.sets(st.sampled_from(["b1", "b2", "b3"])))
+@given(SITES, ROWS, OPTIONS, st.sets(st.sampled_from(["b1", "b2", "b3"])))
 def test_every_page_is_in_exactly_one_place_of_a_plan(
-    site: dict[str, str], rows: dict[str, tuple[str, str, str]], wishes: Wishes, open_batches: set[str]
+    site: dict[str, str], rows: dict[str, tuple[str, str, str]], options: PlanOptions, open_batches: set[str]
 ) -> None:
     before = by_id(*(held(name, *row) for name, row in rows.items()))
-    plan = make_plan([candidate(*page) for page in site.items()], before, wishes, open_batches=open_batches)
+    plan = make_plan([candidate(*page) for page in site.items()], before, options, open_batches=open_batches)
     assert len(plan.sends) + len(plan.waits) + plan.unchanged == len(site)
     touched = [send.page.page_id for send in plan.sends]
     touched += [row.page_id for row in plan.finish + plan.removals]
     assert len(touched) == len(set(touched))
     assert sum(plan.reasons().values()) == len(touched)
     assert plan.empty == (not touched)
-    assert len(plan.sends) <= (wishes.limit or len(site))
+    assert len(plan.sends) <= (options.limit or len(site))
 
 
-@given(SITES, ROWS, WISHES)
+@given(SITES, ROWS, OPTIONS)
 def test_no_more_goes_than_the_guards_allow(
-    site: dict[str, str], rows: dict[str, tuple[str, str, str]], wishes: Wishes
+    site: dict[str, str], rows: dict[str, tuple[str, str, str]], options: PlanOptions
 ) -> None:
     before = by_id(*(held(name, *row) for name, row in rows.items()))
-    plan = make_plan([candidate(*page) for page in site.items()], before, wishes)
-    active = sum(row.step != "inactive" for row in before.values())
+    plan = make_plan([candidate(*page) for page in site.items()], before, options)
+    active = sum(row.step != "retired" for row in before.values())
     assert not plan.removals or site
     assert not (plan.removals and plan.refusal)
-    assert wishes.force or len(plan.removals) <= min(wishes.max_removals, active / 2)
+    assert options.force or len(plan.removals) <= min(options.max_removals, active / 2)
 
 
 @given(

@@ -74,7 +74,7 @@ def test_an_empty_target_holds_nothing(target: Target) -> None:
 def test_a_page_that_its_batch_names_is_held(target: Target) -> None:
     target.page("a")
     target.batch("b1", a=CAME)
-    assert target.steps() == {"a": "queued"}
+    assert target.steps() == {"a": "enqueued"}
     assert target.found().batches == [("b1", EARLY, False)]
 
 
@@ -106,15 +106,15 @@ def test_a_batch_that_names_the_page_as_it_was_before_says_nothing_of_now(target
 def test_a_batch_of_another_program_need_not_say_when(target: Target) -> None:
     target.page("a", uploaded=LATE)
     target.batch("b1", a=records.BatchPage("done"))
-    assert target.steps() == {"a": "queued"}
+    assert target.steps() == {"a": "enqueued"}
 
 
 def test_a_page_that_is_inactive_and_out_of_the_queue_is_inactive(target: Target) -> None:
     target.page("a", digest="")
     target.status("a", "inactive")
-    assert target.steps() == {"a": "inactive"}
+    assert target.steps() == {"a": "retired"}
     target.queue("b")
-    assert target.steps() == {"a": "inactive"}
+    assert target.steps() == {"a": "retired"}
 
 
 def test_a_page_that_a_killed_run_did_not_mark_completely_is_still_held(target: Target) -> None:
@@ -124,7 +124,7 @@ def test_a_page_that_a_killed_run_did_not_mark_completely_is_still_held(target: 
     target.status("b", "inactive")
     target.queue("a", "b", "c")
     target.batch("b1", a=CAME, b=CAME, c=CAME)
-    assert "inactive" not in target.steps().values()
+    assert "retired" not in target.steps().values()
 
 
 def test_a_page_of_another_tool_without_metadata_is_held_with_unknown_content(target: Target) -> None:
@@ -229,8 +229,8 @@ def test_without_a_listing_the_records_of_the_pages_here_are_read(classic: Class
     classic.batch("b1", a=CAME, b=CAME, c=CAME)
     found = classic.found("a", "b", "x")
     assert [(row.page_id, row.source_path, row.step) for row in found.pages] == [
-        ("page_a", "here/a.html", "queued"),
-        ("page_b", "here/b.html", "queued"),
+        ("page_a", "here/a.html", "enqueued"),
+        ("page_b", "here/b.html", "enqueued"),
     ], "of what is not here it cannot know"
     assert found.batches == [("b1", EARLY, False)]
     assert "names" not in {call for call, _ in classic.store.calls}
@@ -257,9 +257,9 @@ def test_without_a_listing_an_inactive_page_is_known_by_its_status(classic: Clas
     classic.queue("c")
     rows = {row.page_id: row for row in classic.found("a", "b", "c").pages}
     assert {each: row.step for each, row in rows.items()} == {
-        "page_a": "inactive",
-        "page_b": "queued",
-        "page_c": "queued",
+        "page_a": "retired",
+        "page_b": "enqueued",
+        "page_c": "enqueued",
     }
     assert (rows["page_a"].digest, rows["page_c"].digest) == ("", ""), "should it come back, it counts as not held"
 
@@ -306,7 +306,7 @@ def test_metadata_that_is_no_text_is_of_unknown_content(target: Target) -> None:
 # --- what is missing in the queue ---------------------------------------------------------------------
 
 
-def lost(target: Target, step: Step = "queued") -> set[str]:
+def lost(target: Target, step: Step = "enqueued") -> set[str]:
     rows = [Held(f"page_{name}", name, "1", "b1", EARLY, step) for name in "abc"]
     return asyncio.run(lost_from_queue(target.store, PROJECT, rows))
 
@@ -328,7 +328,7 @@ def test_without_a_queue_all_are_lost_that_ought_to_wait(target: Target) -> None
     assert lost(target) == {"page_a", "page_b", "page_c"}
 
 
-@pytest.mark.parametrize("step", ["stored", "marked", "inactive"])
+@pytest.mark.parametrize("step", ["stored", "marked", "retired"])
 def test_a_page_that_was_not_queued_is_not_lost(target: Target, step: Step) -> None:
     assert lost(target, step) == set()
 
@@ -344,7 +344,7 @@ def test_where_all_wait_no_status_is_read(target: Target) -> None:
 
 
 def held(name: str, **facts: str) -> Held:
-    return msgspec.structs.replace(Held(f"page_{name}", f"{name}.html", "1", "b1", EARLY, "queued"), **facts)
+    return msgspec.structs.replace(Held(f"page_{name}", f"{name}.html", "1", "b1", EARLY, "enqueued"), **facts)
 
 
 @pytest.mark.parametrize(
@@ -353,15 +353,15 @@ def held(name: str, **facts: str) -> Held:
         (held("a"), held("a"), None),
         (held("a"), held("a", uploaded=LATE), None),
         (held("a"), None, "missing at the target"),
-        (held("a", step="inactive", digest=""), None, None),
+        (held("a", step="retired", digest=""), None, None),
         (held("a", step="stored"), None, "missing at the target"),
         (None, held("a"), "unknown to the ledger"),
-        (None, held("a", step="inactive"), "unknown to the ledger"),
+        (None, held("a", step="retired"), "unknown to the ledger"),
         (held("a"), held("a", digest="2"), "other content"),
         (held("a"), held("a", digest="2", step="stored"), "other content"),
         (held("a"), held("a", step="stored"), "other state"),
         (held("a"), held("a", batch_id="b2"), "other state"),
-        (held("a", step="inactive"), held("a"), "other state"),
+        (held("a", step="retired"), held("a"), "other state"),
     ],
 )
 def test_a_difference_says_what_differs(believed: Held | None, found: Held | None, what: str | None) -> None:

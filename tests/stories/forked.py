@@ -22,7 +22,7 @@ from nimbus_tasks.backends.kv import cloudflare
 from nimbus_tasks.cli.commands.pipeline import Commands
 from nimbus_tasks.cli.console import Console
 from nimbus_tasks.model import errors
-from nimbus_tasks.publishing import options as request
+from nimbus_tasks.publishing import plan as request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ wraps a store (`kv/steady.py`, `kv/rehearsal.py`) can pace, repeat and count req
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from msgspec import Struct
 
@@ -194,6 +194,12 @@ class WrapperStore:
 
     async def close(self) -> None:
         await self._store.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
 
 async def all_names(store: Store, prefix: str) -> AsyncIterator[Listed]:

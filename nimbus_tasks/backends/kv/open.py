@@ -1,95 +1,78 @@
-"""From the settings to the store they name."""
+"""From the settings to the store that they name."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.settings import PROJECT_FILE, STATE_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from nimbus_tasks.backends.http import Http, Recorded
     from nimbus_tasks.backends.kv import Store
-    from nimbus_tasks.backends.kv.pacing import Pacing
+    from nimbus_tasks.backends.kv.retry import RetryStore
     from nimbus_tasks.project.settings import Settings, Target
 
 KV_FILE = f"{STATE_FOLDER}/kv.db"
 CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
-#: wrangler's own name for it: where Cloudflare's API is, for rehearsals against another server.
+#: wrangler's own name for it: the address of Cloudflare's API, for tests against another server.
 API_VARIABLE = "CLOUDFLARE_API_BASE_URL"
 
-# Each store is imported only where it is used: a run with nothing to do must not pay for an HTTP client.
+
+def ignore_wait(_seconds: float, _why: str) -> None:
+    """Report no waits."""
 
 
-def open_store(
-    root: Path, target: Target, record: Callable[[Recorded], None] = lambda _: None, *, as_admin: bool = False
-) -> Store:
-    """Return the store that the settings name, without having spoken to it. `record` is told of each request.
+def ignore_request(_: Recorded) -> None:
+    """Record no requests."""
 
-    `as_admin`: with the gateway's admin secret in place of an API key.
 
-    Raises:
-        SettingsError: the settings or the credentials are not enough.
-        StoreError: it cannot be opened.
+class Connection(Struct, frozen=True, kw_only=True):
+    """How a command connects to its target.
+
+    waiting: called with the seconds and the reason whenever all requests wait.
+    record: called with each request that is sent over a network.
+    concurrency: requests at a time; None: [upload] concurrency.
+    delay: milliseconds between the starts of two requests in a slot; None: [upload] delay.
+    as_admin: whether to use the gateway's admin secret in place of an API key.
     """
-    if target.store == "sqlite":
-        from nimbus_tasks.backends.kv.sqlite import SqliteStore
 
-        return SqliteStore(root / KV_FILE)
-    http = open_http(root, target, record, as_admin=as_admin)
-    if target.store == "gateway":
-        from nimbus_tasks.backends.kv.gateway import GatewayStore
+    waiting: Callable[[float, str], None] = ignore_wait
+    record: Callable[[Recorded], None] = ignore_request
+    concurrency: int | None = None
+    delay: int | None = None
+    as_admin: bool = False
 
-        return GatewayStore(http, _gateway_credential(as_admin=as_admin))
-    from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
-
-    return CloudflareStore(http, _cloudflare_identity(target), target.account_id, target.namespace_id, _own(target))
+    def slots(self, settings: Settings) -> int:
+        return settings.upload.concurrency if self.concurrency is None else self.concurrency
 
 
-def open_http(
-    root: Path, target: Target, record: Callable[[Recorded], None] = lambda _: None, *, as_admin: bool = False
-) -> Http:
-    """Return the client that the store of a target in the network speaks through. Nothing is sent.
-
-    Raises:
-        SettingsError: the settings or the credentials are not enough.
-    """
-    if target.store == "gateway":
-        if not target.worker_url:
-            raise _missing("worker_url", "NIMBUS_WORKER_URL", "the address of your gateway Worker")
-        return _http(root, target, target.worker_url, _gateway_credential(as_admin=as_admin), record)
-    if not target.account_id:
-        raise _missing("account_id", "CLOUDFLARE_ACCOUNT_ID", "the id of your Cloudflare account")
-    if not target.namespace_id:
-        raise _missing("namespace_id", "KV_NAMESPACE_ID", "the id of a KV namespace")
-    return _http(root, target, _cloudflare_api(), "CLOUDFLARE_API_TOKEN", record)
+_DEFAULTS = Connection()
 
 
-async def open_steadily(
-    root: Path,
-    settings: Settings,
-    pacing: Pacing,
-    say: Callable[[float, str], None] = lambda _seconds, _why: None,
-    record: Callable[[Recorded], None] = lambda _: None,
-    *,
-    as_admin: bool = False,
-) -> Store:
-    """Return the store that the settings name, made contact with, paced and tried again.
+# Each store is imported only where it is used, so that a run with nothing to do does not load an HTTP client.
+
+
+async def connect(settings: Settings, connection: Connection, root: Path | None = None) -> RetryStore:
+    """Return the store that the settings name, opened, with retries and pacing; `async with` closes it.
 
     Raises:
-        SettingsError: the settings or the credentials are not enough.
+        SettingsError: settings or credentials are missing.
         StoreError: it cannot be opened, or does not answer.
     """
-    from nimbus_tasks.backends.kv.pacing import Pace
+    from nimbus_tasks.backends.kv.pacing import Pace, Pacing
     from nimbus_tasks.backends.kv.retry import RetryStore
 
+    delay = settings.upload.delay if connection.delay is None else connection.delay
+    pacing = Pacing(connection.slots(settings), delay / 1000, settings.upload.give_up_after)
     store = RetryStore(
-        open_store(root, settings.target, record, as_admin=as_admin),
-        Pace(pacing, say),
+        open_store(root or Path(), settings.target, connection),
+        Pace(pacing, connection.waiting),
         settings.upload.tries,
         settings.upload.retry_wait / 1000,
     )
@@ -101,11 +84,48 @@ async def open_steadily(
     return store
 
 
+def open_store(root: Path, target: Target, connection: Connection = _DEFAULTS) -> Store:
+    """Return the store that the settings name. Nothing is sent.
+
+    Raises:
+        SettingsError: settings or credentials are missing.
+        StoreError: it cannot be opened.
+    """
+    if target.store == "sqlite":
+        from nimbus_tasks.backends.kv.sqlite import SqliteStore
+
+        return SqliteStore(root / KV_FILE)
+    http = open_http(root, target, connection)
+    if target.store == "gateway":
+        from nimbus_tasks.backends.kv.gateway import GatewayStore
+
+        return GatewayStore(http, _gateway_credential(connection))
+    from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
+
+    return CloudflareStore(http, _cloudflare_identity(target), target.account_id, target.namespace_id, _own(target))
+
+
+def open_http(root: Path, target: Target, connection: Connection = _DEFAULTS) -> Http:
+    """Return the HTTP client of a target that is not embedded. Nothing is sent.
+
+    Raises:
+        SettingsError: settings or credentials are missing.
+    """
+    if target.store == "gateway":
+        if not target.worker_url:
+            raise _missing("worker_url", "NIMBUS_WORKER_URL", "the address of your gateway Worker")
+        return _http(root, target, target.worker_url, _gateway_credential(connection), connection)
+    if not target.account_id:
+        raise _missing("account_id", "CLOUDFLARE_ACCOUNT_ID", "the id of your Cloudflare account")
+    if not target.namespace_id:
+        raise _missing("namespace_id", "KV_NAMESPACE_ID", "the id of a KV namespace")
+    return _http(root, target, _cloudflare_api(), "CLOUDFLARE_API_TOKEN", connection)
+
+
 def known_identity(root: Path, target: Target) -> str:
-    """Return which store the settings name, if that is known without asking or making one; else empty."""
+    """Return the identity of the store that the settings name; empty where only the store itself can tell."""
     if target.store == "cloudflare" and target.account_id and target.namespace_id:
         return _cloudflare_identity(target)
-    # Which namespace is behind a gateway, only the gateway can say.
     if target.store != "sqlite" or not (root / KV_FILE).exists():
         return ""
     from nimbus_tasks.backends.kv.sqlite import read_identity
@@ -113,21 +133,21 @@ def known_identity(root: Path, target: Target) -> str:
     return read_identity(root / KV_FILE)
 
 
-def _http(root: Path, target: Target, base: str, token: str, record: Callable[[Recorded], None]) -> Http:
+def _http(root: Path, target: Target, base: str, token: str, connection: Connection) -> Http:
     from nimbus_tasks.backends.http import Http, Timeouts
     from nimbus_tasks.project.secrets import read_secret
 
     timeouts = Timeouts(target.connect_timeout, target.read_timeout)
     try:
-        return Http(base, read_secret(token, root), timeouts, record)
+        return Http(base, read_secret(token, root), timeouts, connection.record)
     except SettingsError as error:
         if base != os.environ.get(API_VARIABLE, "").rstrip("/"):
             raise
         raise SettingsError(f"{API_VARIABLE}: {error.message}", error.next_step) from None
 
 
-def _gateway_credential(*, as_admin: bool) -> str:
-    return "NIMBUS_ADMIN_SECRET" if as_admin else "NIMBUS_API_KEY"
+def _gateway_credential(connection: Connection) -> str:
+    return "NIMBUS_ADMIN_SECRET" if connection.as_admin else "NIMBUS_API_KEY"
 
 
 def _cloudflare_api() -> str:
@@ -141,7 +161,7 @@ def _cloudflare_identity(target: Target) -> str:
 
 
 def _own(target: Target) -> dict[str, str]:
-    """Return the kinds of records that have a namespace of their own."""
+    """Return the namespaces of the record kinds that have their own."""
     return {name: id_ for name, id_ in target.namespaces.items() if id_}
 
 

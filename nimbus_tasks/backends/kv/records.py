@@ -10,9 +10,7 @@ import msgspec
 
 from nimbus_tasks.backends.concurrency import in_parallel, pack, runs
 from nimbus_tasks.backends.kv import Swap, Write
-from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import RefusedError, StoreError
-from nimbus_tasks.model.records import BatchRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -77,12 +75,6 @@ async def read_values(store: Store, keys: Sequence[str], slots: int = SLOTS) -> 
     found: dict[str, bytes] = {}
     await _read(store, keys, found.__setitem__, slots, _ignore)
     return found
-
-
-async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) -> dict[str, BatchRecord]:
-    """Return the records of the batches that exist, by id."""
-    keys = {records.batch_key(project_id, each): each for each in batch_ids}
-    return {keys[key]: batch for key, batch in (await read_many(store, list(keys), BatchRecord)).items()}
 
 
 async def _read(

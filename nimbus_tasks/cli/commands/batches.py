@@ -130,12 +130,12 @@ class FollowingCommands:
         """Put failed pages back into the queue; only one with `page`, its id or its source path."""
         from nimbus_tasks.batches.listing import which_batch
         from nimbus_tasks.batches.retry import Retried, retry
-        from nimbus_tasks.publishing.messages import sender_for
+        from nimbus_tasks.publishing.outbox import open_outbox
 
         _given("--page", page)
 
         async def ask(target: OpenTarget) -> Retried:
-            async with sender_for(target.settings, self.pipeline.log_request) as sender:
+            async with open_outbox(target.settings, self.pipeline.log_request) as sender:
                 return await retry(target, await which_batch(target, batch_id), page or "", sender=sender)
 
         done = self._at_target(ask)
@@ -220,16 +220,18 @@ class FollowingCommands:
 
     def _at_target(self, ask: Callable[[OpenTarget], Awaitable[T]]) -> T:
         """Ask something of the target."""
-        from nimbus_tasks.publishing.target import opened
+        from nimbus_tasks.backends.kv.open import Connection
+        from nimbus_tasks.publishing.target import open_target
 
         settings = self.pipeline.settings
 
         answers: list[T] = []
 
         async def run() -> None:
-            async with opened(
-                settings, lambda seconds, why: rate_limited(self.console, seconds, why), self.pipeline.log_request
-            ) as target:
+            connection = Connection(
+                waiting=lambda seconds, why: rate_limited(self.console, seconds, why), record=self.pipeline.log_request
+            )
+            async with open_target(settings, connection) as target:
                 answers.append(await ask(target))
 
         # Not as the task's result: when asyncio puts Ctrl-C back, Python spells that out, thousands of pages of it.

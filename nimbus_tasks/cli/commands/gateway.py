@@ -205,9 +205,7 @@ class GatewayCommands:
 
     def _at_target(self, ask: Callable[[Store], Awaitable[T]]) -> T:
         """Ask something of the target, as its admin."""
-        from nimbus_tasks.backends.kv.open import KV_FILE, open_steadily
-        from nimbus_tasks.publishing.options import Request
-        from nimbus_tasks.publishing.pacing import pacing
+        from nimbus_tasks.backends.kv.open import KV_FILE, Connection, connect
 
         settings = self.pipeline.settings
         if settings.target.store == "sqlite":
@@ -217,17 +215,11 @@ class GatewayCommands:
             )
 
         async def run() -> T:
-            store = await open_steadily(
-                Path(),
-                settings,
-                pacing(settings, Request()),
-                lambda seconds, why: rate_limited(self.console, seconds, why),
-                as_admin=True,
+            connection = Connection(
+                waiting=lambda seconds, why: rate_limited(self.console, seconds, why), as_admin=True
             )
-            try:
+            async with await connect(settings, connection) as store:
                 return await ask(store)
-            finally:
-                await store.close()
 
         return asyncio.run(run())
 

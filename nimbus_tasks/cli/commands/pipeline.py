@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.model.progress import Progress
-    from nimbus_tasks.publishing.options import Request
+    from nimbus_tasks.publishing.plan import Request
 
 
 class Commands:

@@ -89,7 +89,7 @@ def _refuse_changes(existing: Settings, options: dict[str, str]) -> None:
 
 
 def _make(console: Console, name: str, domain: str, source: str) -> Settings:
-    from nimbus_tasks.publishing.pacing import store_project
+    from nimbus_tasks.publishing.project_record import store_project
 
     source = source or project.detect_source()
     can_ask = console.live and sys.stdin is not None and sys.stdin.isatty()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.cli.stream.answers import Answer
-    from nimbus_tasks.publishing.options import Request
+    from nimbus_tasks.publishing.plan import Request
 
 OK, SOME_FAILED = 0, 1
 

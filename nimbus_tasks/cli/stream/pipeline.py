@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.cli.stream.frames import StreamedPage
     from nimbus_tasks.pipeline.extract_files import Extracted
-    from nimbus_tasks.publishing.context import Observer
-    from nimbus_tasks.publishing.options import Request
-    from nimbus_tasks.publishing.outcome import Summary
+    from nimbus_tasks.publishing.outcome import Observer, Summary
+    from nimbus_tasks.publishing.plan import Request
 
 
 class Published(Struct, frozen=True):

@@ -8,7 +8,7 @@ from nimbus_tasks.cli.doit import UpToDate, UpToDateUnlessAsked, make_task, run
 from nimbus_tasks.cli.tasks.session import command, commands, console, option, pipeline
 from nimbus_tasks.project.manifest import PAGES, SOURCES
 from nimbus_tasks.project.settings import MAPS_FOLDER, SUMMARY_REPORT, UPLOAD_REPORT, VALIDATION_REPORT
-from nimbus_tasks.publishing.options import Request
+from nimbus_tasks.publishing.plan import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

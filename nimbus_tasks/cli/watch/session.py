@@ -16,7 +16,7 @@ from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import NimbusError, SourceError, StoreError
 from nimbus_tasks.pipeline.summary import invalid_results
 from nimbus_tasks.project.log import LOG_FILE
-from nimbus_tasks.publishing.options import Request
+from nimbus_tasks.publishing.plan import Request
 
 if TYPE_CHECKING:
     from collections.abc import Collection

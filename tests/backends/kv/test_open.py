@@ -20,11 +20,11 @@ from nimbus_tasks.backends.kv.gateway import GatewayStore
 from nimbus_tasks.backends.kv.open import (
     API_VARIABLE,
     CLOUDFLARE_API,
+    Connection,
+    connect,
     known_identity,
-    open_steadily,
     open_store,
 )
-from nimbus_tasks.backends.kv.pacing import Pacing
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.model.errors import NimbusError, SettingsError, StoreError
 from nimbus_tasks.project.secrets import CREDENTIALS_FILE
@@ -67,9 +67,9 @@ def one_line(error: NimbusError) -> str:
     return told
 
 
-def mistake(root: Path, target: Target, **wishes: bool) -> str:
+def mistake(root: Path, target: Target, **wishes: Any) -> str:
     with pytest.raises(SettingsError) as caught:
-        open_store(root, target, **wishes)
+        open_store(root, target, Connection(**wishes))
     return one_line(caught.value)
 
 
@@ -166,7 +166,7 @@ def test_an_embedded_store_is_known_once_it_is_there(tmp_path: Path) -> None:
     assert not list((tmp_path / ".nimbus").iterdir()), "to ask makes none"
 
     async def opened() -> str:
-        store = await open_steadily(tmp_path, settings(Target()), Pacing())
+        store = await connect(settings(Target()), Connection(), tmp_path)
         try:
             return store.identity
         finally:
@@ -200,8 +200,8 @@ def meet(
         async with Loopback(reply) as server:
             target = Target("gateway", worker_url=server.url, **timeouts)
             try:
-                store = await open_steadily(
-                    root, settings(target, **wishes), Pacing(), record=recorded.append, as_admin=as_admin
+                store = await connect(
+                    settings(target, **wishes), Connection(record=recorded.append, as_admin=as_admin), root
                 )
             except NimbusError as error:
                 return server.asked, recorded, error
@@ -248,9 +248,9 @@ def test_what_does_not_answer_is_tried_as_often_as_the_settings_say(tmp_path: Pa
 def test_many_requests_without_an_answer_end_it_before_the_tries_do(tmp_path: Path) -> None:
     async def story() -> StoreError:
         async with Loopback(answer(503)) as server:
-            told = settings(Target("gateway", worker_url=server.url), tries=99)
+            told = settings(Target("gateway", worker_url=server.url), tries=99, give_up_after=3)
             with pytest.raises(StoreError, match="3 requests in a row had no good answer") as caught:
-                await open_steadily(tmp_path, told, Pacing(give_up_after=3))
+                await connect(told, Connection(), tmp_path)
             assert len(server.asked) == 3
             return caught.value
 
@@ -290,7 +290,7 @@ def test_a_wait_that_is_asked_for_is_told(tmp_path: Path) -> None:
         replies = [answer(429, retry_after="0"), answer(404)]
         async with Loopback(lambda _: replies.pop(0)) as server:
             target = Target("gateway", worker_url=server.url)
-            store = await open_steadily(tmp_path, settings(target), Pacing(), lambda *said: told.append(said))
+            store = await connect(settings(target), Connection(waiting=lambda *said: told.append(said)), tmp_path)
             await store.close()
             assert told == [(0.0, f"127.0.0.1:{server.port} answered 429.")]
 
@@ -313,7 +313,7 @@ def test_cloudflares_api_may_be_another_server(tmp_path: Path, monkeypatch: pyte
         async with Loopback(answer(200, b"value")) as server:
             monkeypatch.setenv(API_VARIABLE, f"{server.url}/client/v4/")
             target = Target("cloudflare", account_id="a/b", namespace_id="n", namespaces={"NIMBUS_PAGES": "p"})
-            store = await open_steadily(tmp_path, settings(target), Pacing())
+            store = await connect(settings(target), Connection(), tmp_path)
             try:
                 assert server.asked == [], "the API keeps no sessions"
                 for key in ("page:x", "queue:x"):

@@ -8,7 +8,7 @@ import pytest
 
 from nimbus_tasks.cli.ci.output import check_reports
 from nimbus_tasks.model.errors import SettingsError
-from nimbus_tasks.publishing.options import Request
+from nimbus_tasks.publishing.plan import Request
 
 if TYPE_CHECKING:
     from pathlib import Path

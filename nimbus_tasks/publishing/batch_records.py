@@ -1,0 +1,183 @@
+"""The `batch:` records of an upload: which batch pages go into, what ends it, and pages that leave another one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import UNSET
+
+from nimbus_tasks.backends.concurrency import in_parallel
+from nimbus_tasks.backends.kv.records import SLOTS, read_many, update_record, update_records
+from nimbus_tasks.model import records
+from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.model.records import BatchPage, BatchRecord
+from nimbus_tasks.model.states import Trigger, after_upload, batch_state, may, move_page, summary_of, takes_pages
+from nimbus_tasks.model.suggest import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.publishing.ledger import Ledger
+    from nimbus_tasks.publishing.outcome import Outcome
+    from nimbus_tasks.publishing.plan import Request
+    from nimbus_tasks.publishing.upload import Context
+
+#: Seconds ahead in which a free batch id is looked for.
+BATCH_SECONDS = 3600
+
+
+async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) -> dict[str, BatchRecord]:
+    """Return the records of the batches that exist, by id."""
+    keys = {records.batch_key(project_id, each): each for each in batch_ids}
+    return {keys[key]: batch for key, batch in (await read_many(store, list(keys), BatchRecord)).items()}
+
+
+# --- before an upload -----------------------------------------------------------------------------------
+
+
+async def close_moved_batches(store: Store, ledger: Ledger, project_id: str) -> None:
+    """Close batches in the ledger that take no more pages at the target: unfinished pages go into another one."""
+    open_batches = [batch_id for batch_id, (_, is_open) in ledger.batches().items() if is_open]
+    for batch_id, record in (await read_batches(store, project_id, open_batches)).items():
+        if not takes_pages(record.status):
+            ledger.close_batch(batch_id)
+
+
+async def chosen_batch(store: Store, ledger: Ledger, project_id: str, request: Request) -> str:
+    """Return the batch that the request names, if it exists and takes pages; else empty."""
+    batch_id = request.batch
+    if not batch_id or ledger.batches().get(batch_id, ("", False))[1]:
+        return batch_id
+    record = (await read_batches(store, project_id, [batch_id])).get(batch_id)
+    if record is not None and takes_pages(record.status):
+        return batch_id
+    if not request.insist:
+        return ""
+    if record is not None:
+        raise SettingsError(f"Batch {batch_id} is {record.status} and takes no more pages.", "Leave out --batch.")
+    known = closest(batch_id, ledger.batches())
+    hint = f"Closest: {', '.join(known)}." if known else "There is none yet: leave out --batch."
+    raise SettingsError(f"There is no batch {batch_id}.", hint)
+
+
+async def free_batch_id(store: Store, ledger: Ledger, project_id: str) -> str:
+    """Return the id of this second, or of the next one that no batch has."""
+    moment = datetime.now(UTC)
+    taken = ledger.batches()
+    for second in range(BATCH_SECONDS):
+        batch_id = records.batch_id(moment + timedelta(seconds=second))
+        if batch_id not in taken:
+            key = records.batch_key(project_id, batch_id)
+            if key not in await store.get([key]):
+                return batch_id
+    raise SettingsError("No batch id is free for an hour from now.", "Is this machine's clock right?")
+
+
+# --- pages that leave a batch ---------------------------------------------------------------------------
+
+
+async def leave_batches(
+    store: Store, project_id: str, left: Mapping[str, Mapping[str, str]], own: Collection[str]
+) -> None:
+    """Cancel pages in the records of batches that they leave: otherwise these batches would never end.
+
+    Args:
+        store: where they are.
+        project_id: whose.
+        left: batch id -> page id -> the batch that the page is in now; empty where its source is gone.
+        own: batches whose records this run writes later, with their state.
+    """
+
+    def change(batch_id: str) -> Callable[[BatchRecord | None], BatchRecord | None]:
+        def leave(record: BatchRecord | None) -> BatchRecord | None:
+            if record is None or not _cancel_pages(record, left[batch_id]):
+                return None
+            if batch_id not in own:
+                record.status = batch_state(record.status, record.pages.values())
+            return record
+
+        return leave
+
+    await update_records(store, BatchRecord, {records.batch_key(project_id, each): change(each) for each in left})
+
+
+def _cancel_pages(record: BatchRecord, left: Mapping[str, str]) -> bool:
+    """Change a batch's record, and return whether there was anything to change."""
+    changed = False
+    for page_id, batch_id in left.items():
+        page = record.pages.get(page_id)
+        trigger: Trigger = "cancel" if batch_id else "remove"
+        if page is None or page.status not in ("uploaded", "queued", "processing") or not may(page.status, trigger):
+            continue
+        record.pages[page_id] = msgspec.structs.replace(
+            page,
+            status=move_page(page.status, trigger),
+            error=f"Sent again in {batch_id}" if batch_id else "Its source page is gone",
+        )
+        changed = True
+    if changed:
+        record.summary = summary_of(record.pages.values(), record.summary.average_time_ms)
+    return changed
+
+
+# --- the end of an upload -------------------------------------------------------------------------------
+
+
+async def close_batches(context: Context, outcome: Outcome) -> None:
+    """Write the records of the run's batches: from then on they are complete."""
+    closed: set[str] = set()
+
+    async def close(batch_id: str) -> None:
+        if await _close_batch(context, batch_id, outcome):
+            closed.add(batch_id)
+
+    await in_parallel(SLOTS, list(outcome.batches), close)
+    outcome.batches = [batch_id for batch_id in outcome.batches if batch_id in closed]
+
+
+async def _close_batch(context: Context, batch_id: str, outcome: Outcome) -> bool:
+    """Write the record of a batch; return whether it got a page, because an empty one leaves no trace."""
+    key = records.batch_key(context.project.project_id, batch_id)
+    failed = {
+        page.page_id: BatchPage(status="failed", error=page.error)
+        for page in outcome.pages
+        if page.batch_id == batch_id and page.result == "failed" and page.page_id
+    }
+    came = {
+        row.page_id: BatchPage(status="uploaded", uploaded=row.uploaded)
+        for row in context.ledger.in_batch(batch_id)
+        if row.step == "enqueued" and row.page_id not in failed
+    }
+    created, _ = context.ledger.batches()[batch_id]
+
+    def change(known: BatchRecord | None) -> BatchRecord | None:
+        record = _batch_record(context, batch_id, created, known, came | failed)
+        return record if record.pages else None
+
+    if await update_record(context.store, key, BatchRecord, change) is None:
+        context.ledger.forget_batch(batch_id)
+        return False
+    context.ledger.close_batch(batch_id)
+    return True
+
+
+def _batch_record(
+    context: Context, batch_id: str, created: str, known: BatchRecord | None, sent: dict[str, BatchPage]
+) -> BatchRecord:
+    pages = dict(known.pages) if known else {}
+    for page_id, page in sent.items():
+        # A page that the record already has from this upload may have been processed since.
+        if page_id not in pages or page.uploaded is UNSET or pages[page_id].uploaded != page.uploaded:
+            pages[page_id] = page
+    return BatchRecord(
+        batch_id=batch_id,
+        project_id=context.project.project_id,
+        created=known.created if known else created,
+        page_count=len(pages),
+        status=after_upload(known.status if known else "uploading", pages.values()),
+        pages=pages,
+        summary=summary_of(pages.values(), known.summary.average_time_ms if known else 0),
+    )

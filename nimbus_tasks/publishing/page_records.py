@@ -1,0 +1,84 @@
+"""The `page:` and `status:` records: as values to write, and how an upload creates and retires them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from nimbus_tasks.backends.concurrency import in_parallel, runs
+from nimbus_tasks.backends.kv import Write
+from nimbus_tasks.backends.kv.records import decode, encode, put_many
+from nimbus_tasks.model import records
+from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.page_map import content_digest
+from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nimbus_tasks.publishing.plan import Held
+    from nimbus_tasks.publishing.upload import Context
+
+
+def page_write(record: PageRecord, digest: str) -> Write:
+    """Return a page record as a write. `digest`: of its content; empty where the page does not count as held."""
+    metadata = PageMetadata(record.batch_id, record.uploaded, digest)
+    return Write(records.page_key(record.project_id, record.page_id), encode(record), encode(metadata))
+
+
+def status_write(project_id: str, page_id: str, status: PageStatus) -> Write:
+    return Write(records.status_key(project_id, page_id), encode(status))
+
+
+def digest_of(record: PageRecord) -> str:
+    """Return the digest of a record's content, as the page's map has it."""
+    content = msgspec.json.decode(record.extraction, type=dict[str, Any])
+    return content_digest({"path": record.source_path} | content)
+
+
+async def mark_uploaded(rows: Sequence[Held], context: Context) -> dict[str, str]:
+    """Write the statuses of stored pages, and return why some could not be written, by page id."""
+    if not rows:
+        return {}
+    updated = context.clock()
+    statuses = {row.page_id: PageStatus("uploaded", row.batch_id, updated) for row in rows}
+    failed = await _put_statuses(statuses, context)
+    context.ledger.confirm([msgspec.structs.replace(row, step="marked") for row in rows if row.page_id not in failed])
+    return failed
+
+
+async def retire(rows: Sequence[Held], context: Context) -> dict[str, str]:
+    """Mark pages inactive whose source is gone, and return why some could not be, by page id.
+
+    Their records stay, but without a digest, so that a page that comes back is sent again.
+    """
+    context.ledger.confirm(msgspec.structs.replace(row, step="marked", digest="") for row in rows)
+    failed: dict[str, str] = {}
+
+    async def retire_some(some: Sequence[Held]) -> None:
+        by_key = {records.page_key(context.project.project_id, row.page_id): row for row in some}
+        updated = context.clock()
+        writes = []
+        for key, value in (await context.store.get(list(by_key))).items():
+            row = by_key[key]
+            try:
+                # A cut connection or a login page may have answered: that must not be written over the record.
+                decode(key, value, PageRecord)
+            except StoreError as error:
+                failed[row.page_id] = str(error)
+                continue
+            writes.append(Write(key, value, encode(PageMetadata(row.batch_id, row.uploaded, ""))))
+        refused = await put_many(context.store, writes, 1)
+        failed.update({by_key[key].page_id: error for key, error in refused.items()})
+        statuses = {row.page_id: PageStatus("inactive", row.batch_id, updated) for row in some}
+        failed.update(await _put_statuses(statuses, context))
+
+    await in_parallel(context.slots, runs(rows, context.store.limits.keys), retire_some)
+    return failed
+
+
+async def _put_statuses(statuses: dict[str, PageStatus], context: Context) -> dict[str, str]:
+    writes = {page_id: status_write(context.project.project_id, page_id, each) for page_id, each in statuses.items()}
+    failed = await put_many(context.store, writes.values(), 1)
+    return {page_id: failed[write.key] for page_id, write in writes.items() if write.key in failed}

@@ -1,0 +1,66 @@
+"""The `project:` record: stored once by the first command, its counters brought up to date by each upload."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from nimbus_tasks.backends.kv import Write, all_names
+from nimbus_tasks.backends.kv.open import Connection, connect
+from nimbus_tasks.backends.kv.records import encode, read_one
+from nimbus_tasks.model import records
+from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.records import ProjectRecord
+from nimbus_tasks.project.init import project_key, project_record
+
+if TYPE_CHECKING:
+    from nimbus_tasks.project.settings import Settings
+    from nimbus_tasks.publishing.upload import Context
+
+
+def store_project(settings: Settings) -> None:
+    """Store the record of a project that the target does not have yet."""
+
+    async def put() -> None:
+        async with await connect(settings, Connection()) as store:
+            key = project_key(settings)
+            if key not in await store.get([key]):
+                await store.put([Write(key, encode(project_record(settings, store.owner)))])
+
+    asyncio.run(put())
+
+
+async def count_usage(context: Context, *, idle: bool = False) -> None:
+    """Bring the project's counters up to date. They are counted anew, so an interrupted run skews nothing.
+
+    A run with nothing to send writes them only where an interrupted one left them wrong.
+    """
+    key = records.project_key(context.project.project_id)
+    record = await read_one(context.store, key, ProjectRecord) or context.project
+    pages, newest = context.ledger.count_active(), context.ledger.newest()
+    counted = record.usage.last_activity
+    if idle and record.usage.total_pages == pages and (not newest or (counted is not UNSET and counted >= newest)):
+        return
+    # What the settings say wins; what only the record knows (tone, model) stays.
+    record.name = context.project.name
+    record.settings.domain = context.project.settings.domain
+    record.settings.max_pages_per_batch = context.project.settings.max_pages_per_batch
+    record.settings.default_concurrency = context.project.settings.default_concurrency
+    record.usage.total_pages = pages
+    record.usage.total_batches = await _count_batches(context, record.usage.total_batches)
+    record.usage.last_activity = context.clock()
+    stored = await context.store.put([Write(key, encode(record))])
+    if stored.failed:
+        # Otherwise the site would count as published, and the next run would not count again.
+        raise StoreError(f"{key} could not be stored: {stored.failed[key]}", "Run doit upload again.")
+
+
+async def _count_batches(context: Context, before: int) -> int:
+    """Count the batches at the target. A listing may not show the newest yet, and the ledger knows only its own."""
+    known = {records.batch_key(context.project.project_id, each) for each in context.ledger.batches()}
+    if not context.store.traits.lists:
+        return max(before, len(known))
+    prefix = records.batch_key(context.project.project_id, "")
+    return len(known | {listed.key async for listed in all_names(context.store, prefix)})
