@@ -1,4 +1,4 @@
-"""One folder of `examples/`, as a fresh checkout has it, and commands in it as a person types them."""
+"""A copy of a folder in `examples/`, as in a fresh checkout, and shell commands in it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-#: What runs of an example leave in its folder, and git ignores.
+#: Files that runs of an example create, ignored by git.
 _MADE = {"dist", "feed.txt", "__pycache__", ".doit.db", ".venv"}
 _COMMITTED_STATE = {"project.toml", ".gitignore"}
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """Return the environment of a shell in which our virtual environment is active, and no other of ours."""
+    """Return the environment of a shell in our virtual environment, without other variables."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {name: os.environ[name] for name in ("TMPDIR", "PYTHONPATH", "COVERAGE_PROCESS_START") if name in os.environ}
     return {**kept, "PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8", **more}
@@ -41,11 +41,11 @@ class Example:
         return self.folder / path
 
     def run(self, command: str, **more: str) -> Run:
-        """Run a line of a shell. A traceback in what it says is a bug."""
+        """Run a shell command. A traceback in its output is a bug."""
         return ended(["sh", "-c", command], self.folder, environment(self.home, **more))
 
     def well(self, command: str, **more: str) -> Run:
-        """Run a line that is expected to go well."""
+        """Run a shell command that must succeed."""
         run = self.run(command, **more)
         assert run.status == 0, run.said
         return run
@@ -61,7 +61,7 @@ class Example:
 
     @contextlib.contextmanager
     def terminal(self, command: str) -> Iterator[Terminal]:
-        """Start a command on a terminal of its own; it is ended with the block."""
+        """Start a command on its own terminal, and end it with the block."""
         process = ptyprocess.PtyProcess.spawn(
             command.split(), cwd=str(self.folder), env=environment(self.home, TERM="xterm"), dimensions=(40, 120)
         )
@@ -72,20 +72,20 @@ class Example:
 
 
 class Terminal:
-    """A command on a terminal: what it says can be waited for, and keys be pressed."""
+    """A command on a terminal."""
 
     def __init__(self, process: ptyprocess.PtyProcess) -> None:
         self._process = process
         self._unread = ""
 
     def until(self, words: str) -> None:
-        """Wait for these words; what came up to them has been read then."""
+        """Read the output up to these words."""
         while words not in self._unread:
             self._unread += self._process.read(4096).decode(errors="replace")
         self._unread = self._unread.partition(words)[2]
 
     def press_ctrl_c(self) -> str:
-        """Press Ctrl-C, wait for the end, and return what was said until then."""
+        """Press Ctrl-C, wait for the end, and return the remaining output."""
         self._process.sendintr()
         with contextlib.suppress(EOFError):
             while True:
@@ -95,7 +95,7 @@ class Terminal:
 
 
 def published(store: Store) -> dict[str, str]:
-    """Return the text of each page that is on the site, as path -> text."""
+    """Return the text of each published page by its path."""
     texts = {}
     for key, page in store.values.items():
         if key.startswith("page:") and store.values[f"status:{key.removeprefix('page:')}"]["status"] == "uploaded":

@@ -1,8 +1,8 @@
-"""The steps of a GitHub workflow, in order, in a fresh checkout with the variables that a runner documents.
+"""Run the steps of a GitHub workflow in a fresh checkout, with the documented variables of a runner.
 
-A `run:` step is run as it stands. The actions themselves cannot run here and are stood in for by what their documents
-say that they do: checkout is a clone, setup-python our virtual environment on the PATH, cache/restore and cache/save
-copies of files. An action or an expression that is not known here is an error, so a workflow cannot grow past its test.
+`run:` steps run unchanged. Actions are replaced by what their documentation promises: checkout by a clone, setup-python
+by our virtual environment on the PATH, cache/restore and cache/save by copies of files. An unknown action or expression
+is an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _EXPRESSION = re.compile(r"\$\{\{\s*([\w.]+)\s*\}\}")
 
 
 class GitHub:
-    """One run after the other of the one job of a workflow."""
+    """Successive runs of workflows with a single job."""
 
     def __init__(self, repository: Repository, cache: SavedFiles, folder: Path, known: dict[str, str]) -> None:
         """`known`: the repository's variables and secrets, as `vars.NAME` and `secrets.NAME`."""
@@ -32,7 +32,7 @@ class GitHub:
         self.runs = 0
 
     def run(self, workflow: str, **machine: str) -> Job:
-        """Run a workflow on a new runner. `machine` is environment that comes from outside of the workflow."""
+        """Run a workflow on a new runner. `machine`: environment variables from outside the workflow."""
         self.runs += 1
         description = yaml.safe_load((self._repository.example / workflow).read_text())
         (job,) = description["jobs"].values()
@@ -43,7 +43,7 @@ class GitHub:
 
 
 class Job:
-    """What became of a job: `status` 0 if it went well, what its `run:` steps said, its summary page."""
+    """A job: its exit status, the output of its `run:` steps, its summary page."""
 
     def __init__(
         self, runner: Path, repository: Repository, cache: SavedFiles, context: dict[str, str], machine: dict[str, str]
@@ -86,7 +86,7 @@ class Job:
         script.write_text(step["run"])
         page.write_text("")
         done = ended(
-            ["bash", "-e", str(script)],  # what a step without `shell:` is run with
+            ["bash", "-e", str(script)],  # the default for a step without `shell:`
             self.checkout,
             environment(
                 self._runner,
@@ -96,7 +96,7 @@ class Job:
                 GITHUB_REF_NAME=self._context["github.ref_name"],
                 GITHUB_RUN_ID=self._context["github.run_id"],
                 GITHUB_STEP_SUMMARY=str(page),
-                PIP_NO_INDEX="1",  # what is asked for is in the virtual environment
+                PIP_NO_INDEX="1",  # requirements are in the virtual environment
                 PIP_DISABLE_PIP_VERSION_CHECK="1",
                 **self._machine,
                 **{name: self._filled(value) for name, value in step.get("env", {}).items()},

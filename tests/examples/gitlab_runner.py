@@ -1,8 +1,8 @@
-"""The jobs of a .gitlab-ci.yml, in order of their stages, each in a fresh checkout with the documented variables.
+"""Run the jobs of a .gitlab-ci.yml by stage, each in a fresh checkout with the documented variables.
 
-`before_script` and `script` are run as they stand, in one shell that ends at the first failure. Stood in for: the image
-(our virtual environment on the PATH), the checkout (a clone), the cache (copies of files, restored before and saved
-after), artifacts (looked at where the job left them). Rules are not read: the jobs are those of the default branch.
+`before_script` and `script` run unchanged, in one shell that ends at the first failure. The image is replaced by our
+virtual environment, the checkout by a clone, the cache by copies of files. Artifacts stay where the job left them.
+Rules are ignored: all jobs of the default branch run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NO_JOBS = {"stages", "default"}
 
 
 class GitLab:
-    """One pipeline after the other."""
+    """Successive pipelines."""
 
     def __init__(self, repository: Repository, cache: SavedFiles, folder: Path, variables: dict[str, str]) -> None:
         """`variables`: the project's CI/CD variables."""
@@ -31,7 +31,7 @@ class GitLab:
         self.pipelines = 0
 
     def run(self, *, cached: bool = True) -> dict[str, Job]:
-        """Run the pipeline of a push to the default branch. Return its jobs, up to one that failed."""
+        """Run the pipeline of a push to the default branch. Return its jobs, up to the first failure."""
         self.pipelines += 1
         description = yaml.safe_load((self._repository.example / ".gitlab-ci.yml").read_text())
         jobs = {name: job for name, job in description.items() if name not in _NO_JOBS}
@@ -63,7 +63,7 @@ class GitLab:
                 CI_COMMIT_BRANCH="main",
                 CI_DEFAULT_BRANCH="main",
                 CI_COMMIT_REF_SLUG="main",
-                PIP_NO_INDEX="1",  # what is asked for is in the virtual environment
+                PIP_NO_INDEX="1",  # requirements are in the virtual environment
                 PIP_DISABLE_PIP_VERSION_CHECK="1",
                 **self._variables,
             ),
@@ -76,7 +76,7 @@ class GitLab:
 
 
 class Job:
-    """What became of a job, and the reports that it names."""
+    """A job: its exit status, output and reports."""
 
     def __init__(self, checkout: Path, said: Run, reports: dict[str, Path]) -> None:
         self.checkout, self.said, self.reports = checkout, said, reports

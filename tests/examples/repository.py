@@ -18,7 +18,7 @@ WHO = {
 
 
 class Repository:
-    """`examples/NAME`, committed. Its files are changed in `example`."""
+    """`examples/NAME` as a git repository with one commit. `example` is its working directory."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.example = Example(name, folder)
@@ -30,7 +30,7 @@ class Repository:
         self._git("commit", "--quiet", f"--message={message}")
 
     def clone(self, to: Path) -> Path:
-        """Check it out as a runner does: nothing but what is committed."""
+        """Clone what is committed, as a runner does."""
         self._git("clone", "--quiet", str(self.example.folder), str(to))
         return to
 

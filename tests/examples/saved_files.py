@@ -1,7 +1,7 @@
-"""What a CI system keeps between runs, stood in for as documented: named copies of files, nothing else.
+"""The cache of a CI system, with the documented behaviour: named copies of files.
 
-GitHub: a key is written once; a restore takes the entry of this key, or else the newest whose key begins with one of
-`restore-keys`. Patterns name files and whole folders. GitLab: one entry a key, written anew by each job.
+GitHub: a key is written once; a restore takes the entry with this key, or the newest one that starts with one of
+`restore-keys`. Patterns name files and whole folders. GitLab: each job overwrites the entry of a key.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SavedFiles:
                 _copy(found, entry / found.relative_to(checkout))
 
     def restore(self, key: str, checkout: Path, beginnings: Sequence[str] = ()) -> bool:
-        """Put the files of an entry into the checkout, over what is there. Return whether there is an entry."""
+        """Copy the files of an entry over the checkout. Return whether there is one."""
         begun = [name for start in beginnings for name in reversed(self._entries) if name.startswith(start)]
         for name in (key, *begun):
             if name in self._entries:
@@ -45,4 +45,4 @@ def _copy(found: Path, to: Path) -> None:
     if found.is_dir():
         copytree(found, to)
     else:
-        copy2(found, to)  # with its time stamp, as tar does
+        copy2(found, to)  # keeps modification times, as tar does

@@ -1,4 +1,4 @@
-"""CI in `examples/ci`: with the cache nothing is sent twice and nothing asked; without one, nothing sent twice."""
+"""`examples/ci`: nothing is sent twice, and with a cache the store is not asked either."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INVALID = "<main><p>No title</p></main>\n"
 
 
 class Edge:
-    """Cloudflare's API (its fake), which outlives all runners; what it was asked is counted."""
+    """A server with Cloudflare's API that outlives the runners and counts requests."""
 
     def __init__(self, fake: Fake) -> None:
         self.target = Cloudflare(fake)
@@ -42,7 +42,7 @@ class Edge:
         return published(self.target.holds())
 
     def asked(self) -> dict[str, Any]:
-        """Return what was asked since the last time: `requests` in all, `writes` of keys."""
+        """Return the requests and the writes of keys since the last call."""
         counts = self._fake.counts()
         self._fake.reset()
         return {"requests": sum(counts["requests"].values()), "writes": counts["writes"]}
@@ -71,7 +71,7 @@ def change(repository: Repository) -> None:
     repository.commit("More valves")
 
 
-def test_github_with_the_cache_sends_what_changed_and_asks_nothing_that_it_knows(
+def test_github_with_a_cache_sends_what_changed_and_does_not_ask_the_store(
     github: GitHub, edge: Edge, repository: Repository
 ) -> None:
     first = github.run(PUBLISH, **edge.machine)
@@ -84,7 +84,7 @@ def test_github_with_the_cache_sends_what_changed_and_asks_nothing_that_it_knows
     assert again.status == 0, again.said
     assert edge.asked() == {"requests": 0, "writes": 0}
 
-    # The cache of older runs does not bring back older settings.
+    # The cache does not restore older settings.
     repository.example.edit(".nimbus/project.toml", "www.example.com", "radios.example.com")
     change(repository)
     changed = github.run(PUBLISH, **edge.machine)
@@ -113,7 +113,7 @@ def test_github_without_a_cache_asks_the_store_and_sends_what_changed(
     assert "Five thousand" in edge.published["dist/valves.html"]
 
 
-def test_github_keeps_what_was_sent_where_a_page_is_invalid(github: GitHub, edge: Edge, repository: Repository) -> None:
+def test_github_saves_the_cache_when_a_page_is_invalid(github: GitHub, edge: Edge, repository: Repository) -> None:
     (repository.example / "pages/new.html").write_text(INVALID)
     repository.commit("A page without a title")
 
@@ -129,7 +129,7 @@ def test_github_keeps_what_was_sent_where_a_page_is_invalid(github: GitHub, edge
     assert edge.asked()["writes"] == 0
 
 
-def test_gitlab_checks_then_publishes_with_and_without_the_cache(
+def test_gitlab_checks_and_publishes_with_and_without_a_cache(
     repository: Repository, edge: Edge, tmp_path: Path
 ) -> None:
     variables = edge.variables | edge.secret | edge.machine
@@ -160,7 +160,7 @@ def test_gitlab_checks_then_publishes_with_and_without_the_cache(
     ("schema", "files"),
     [("github-workflows", [PUBLISH, CHECK, WITHOUT_CACHE]), ("gitlab-ci", [".gitlab-ci.yml"])],
 )
-def test_the_files_are_what_their_schemas_ask_for(schema: str, files: list[str], tmp_path: Path) -> None:
+def test_the_files_match_their_schemas(schema: str, files: list[str], tmp_path: Path) -> None:
     command = ["check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files]
     done = subprocess.run(
         command, cwd=EXAMPLES / "ci", env=environment(tmp_path), capture_output=True, text=True, check=False

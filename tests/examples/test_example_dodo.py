@@ -1,4 +1,4 @@
-"""`from nimbus_tasks import *` in a dodo.py that has tasks of its own."""
+"""`from nimbus_tasks import *` in a dodo.py with its own tasks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 INDEX, GLAZES, COURSES = (f"dist/{name}.html" for name in ("index", "glazes", "courses"))
 
 
-def test_ones_own_build_comes_before_our_stages_and_ones_own_feed_after_them(tmp_path: Path) -> None:
+def test_the_users_build_runs_before_our_stages_and_the_users_feed_after_them(tmp_path: Path) -> None:
     example = Example("dodo", tmp_path)
     example.well("doit")
     assert example.published.keys() == {INDEX, GLAZES, COURSES}
@@ -22,7 +22,7 @@ def test_ones_own_build_comes_before_our_stages_and_ones_own_feed_after_them(tmp
     for task in ("build", "extract", "upload", "feed"):
         assert f"-- {task}\n" in again.out
 
-    # Only `upload` is asked for, by two processes: the build is a part of it all the same.
+    # `upload` includes the build, with two processes too.
     example.edit("pages/glazes.html", "wood ash", "seaweed")
     (example / "pages/courses.html").unlink()
     changed = example.well("doit -n 2 upload")
@@ -35,7 +35,7 @@ def test_ones_own_build_comes_before_our_stages_and_ones_own_feed_after_them(tmp
     assert not (example / "feed.txt").exists()
 
 
-def test_what_ones_own_tasks_print_is_not_in_the_document(tmp_path: Path) -> None:
+def test_output_of_the_users_tasks_is_not_in_the_document(tmp_path: Path) -> None:
     example = Example("dodo", tmp_path)
     example.edit("dodo.py", '"actions": [build]', '"actions": [build, "echo built; echo loudly >&2"]')
     for command in ("doit upload --json", "doit -n 2 upload --force --json"):
@@ -44,7 +44,7 @@ def test_what_ones_own_tasks_print_is_not_in_the_document(tmp_path: Path) -> Non
         assert "loudly" in run.err if "-n" not in command else True
 
 
-def test_a_reporter_and_a_state_file_of_ones_own_are_used(tmp_path: Path) -> None:
+def test_the_users_reporter_and_state_file_are_used(tmp_path: Path) -> None:
     example = Example("dodo", tmp_path)
     example.edit(
         "dodo.py",
@@ -58,18 +58,18 @@ def test_a_reporter_and_a_state_file_of_ones_own_are_used(tmp_path: Path) -> Non
     assert (example / "own").exists()
 
 
-def test_a_task_of_ones_own_that_takes_the_place_of_a_stage_is_told(tmp_path: Path) -> None:
+def test_a_users_task_that_replaces_a_stage_is_reported(tmp_path: Path) -> None:
     example = Example("dodo", tmp_path)
     clash = "from nimbus_tasks import *\n\ndef task_upload():\n    return {'actions': ['echo copied']}\n"
     (example / "dodo.py").write_text(clash)
     run = example.well("doit")
     assert "The task `upload` is one of your own: summarize runs it in place of ours." in run.out
     assert "copied" in run.out
-    # Asked for by its name, it is what was meant.
+    # Running it by name is intended.
     assert "one of your own" not in example.well("doit upload").said
 
 
-def test_where_names_clash_ours_go_under_a_prefix(tmp_path: Path) -> None:
+def test_a_prefix_avoids_name_clashes(tmp_path: Path) -> None:
     example = Example("dodo", tmp_path)
     example.well('python -c "import dodo; dodo.build()"')
     (example / "dodo.py").write_text(

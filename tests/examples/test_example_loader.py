@@ -1,4 +1,4 @@
-"""`[tool.doit] loader = "nimbus"`: every task of ours, and no dodo.py."""
+"""`[tool.doit] loader = "nimbus"`: all our tasks without a dodo.py."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def test_no_dodo_is_needed(tmp_path: Path) -> None:
     example = Example("loader", tmp_path)
     run = example.well("doit")
     assert example.published.keys() == PAGES
-    # The options that pyproject.toml sets count, and are no reason to run where nothing changed.
+    # Options in pyproject.toml apply, and are no reason to run if nothing changed.
     assert "concurrency: 10" in run.out
     assert example.well("doit").out.startswith("-- extract\n-- upload\n")
-    # The state is where a dodo.py has it.
+    # The state file is the same as with a dodo.py.
     assert (example / ".nimbus/doit.db").exists()
     assert not list(example.folder.glob(".doit*"))
     assert example.well("doit upload --force --json").json["counts"]["stored"] == 2
     assert "doit upload --dry-run" in example.well("doit help upload").out
 
 
-def test_the_tasks_are_those_of_a_dodo_with_one_line(tmp_path: Path) -> None:
+def test_the_tasks_are_the_same_as_with_a_one_line_dodo(tmp_path: Path) -> None:
     example = Example("loader", tmp_path)
     listed = example.well("doit list --all").out
     (example / "pyproject.toml").unlink()
@@ -34,7 +34,7 @@ def test_the_tasks_are_those_of_a_dodo_with_one_line(tmp_path: Path) -> None:
     assert example.well("doit list --all").out == listed
 
 
-def test_what_the_project_says_goes_before_what_we_set(tmp_path: Path) -> None:
+def test_the_projects_configuration_overrides_ours(tmp_path: Path) -> None:
     example = Example("loader", tmp_path)
     example.edit(
         "pyproject.toml", 'loader = "nimbus"', 'loader = "nimbus"\ndefault_tasks = ["validate"]\ndep_file = "own.db"'
@@ -44,7 +44,7 @@ def test_what_the_project_says_goes_before_what_we_set(tmp_path: Path) -> None:
     assert example.published == {}
 
 
-def test_a_dodo_beside_it_would_be_read_by_nobody_so_it_is_refused(tmp_path: Path) -> None:
+def test_a_dodo_next_to_it_is_refused_because_it_would_be_ignored(tmp_path: Path) -> None:
     example = Example("loader", tmp_path)
     (example / "dodo.py").write_text("def task_own():\n    return {'actions': ['echo own']}\n")
     run = example.run("doit")

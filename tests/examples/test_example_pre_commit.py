@@ -1,4 +1,4 @@
-"""pre-commit: a commit with a page that cannot be published is refused, with the line that names it. No network."""
+"""pre-commit: a commit with an invalid page is refused, and the page is named. No network."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOOKS = EXAMPLES.parent / ".pre-commit-hooks.yaml"
-#: Only for hooks that are installed from elsewhere, which would need a package index.
+#: Installing a hook would need a package index.
 NOT_INSTALLED = "language: system"
 
 
 @pytest.fixture
 def example(tmp_path: Path) -> Example:
-    """The example as a repository without a commit yet; pre-commit keeps what it makes in a folder of the test."""
+    """The example as a repository without commits. pre-commit's cache is in the test's folder."""
     example = Example("pre-commit", tmp_path)
     example.well("git init --quiet --initial-branch=main")
     return example
@@ -33,7 +33,7 @@ def commit(example: Example, message: str) -> tuple[int, str]:
     return run.status, run.said
 
 
-def test_an_invalid_page_or_map_keeps_a_commit_back(example: Example) -> None:
+def test_an_invalid_page_or_map_blocks_a_commit(example: Example) -> None:
     example.well("pre-commit install")
     assert commit(example, "First")[0] == 0
 
@@ -52,8 +52,8 @@ def test_an_invalid_page_or_map_keeps_a_commit_back(example: Example) -> None:
     assert example.well("git log --format=%s").out == "With its title\nFirst\n"
 
 
-def test_the_hook_that_others_take_from_our_repository_is_the_same_check(example: Example) -> None:
-    """Installing it would need a package index, so the environment is ours; all else is as the file has it."""
+def test_the_hook_of_our_repository_runs_the_same_check(example: Example) -> None:
+    """It runs in our environment, because installing it would need a package index."""
     ours = example.home / "ours"
     ours.mkdir()
     (ours / HOOKS.name).write_bytes(HOOKS.read_bytes())
@@ -64,7 +64,7 @@ def test_the_hook_that_others_take_from_our_repository_is_the_same_check(example
             {"repos": [{"repo": str(ours), "rev": "v0", "hooks": [{"id": "nimbus-validate", "language": "system"}]}]}
         )
     )
-    # It needs no dodo.py: in an environment of its own, what a dodo.py imports may not be there.
+    # It does not read dodo.py, whose imports may not be installed in the hook's environment.
     (example / "dodo.py").write_text("import something_else\n")
     (example / "site/new.html").write_text("<!doctype html>\n<p>No title</p>\n")
     example.well("pre-commit install")

@@ -1,4 +1,4 @@
-"""`make` and `just`: the build comes first, the pipeline last, and what it says about failure reaches the shell."""
+"""`make` and `just`: build, publish, and pass on the exit status."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from example import Example
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: A page of each example beside its index.
+#: A page of each example, next to its index.
 OTHER = {"make": "bread", "just": "repairs"}
-#: What the shell gets where one page is invalid. make has one status for every recipe that fails, and names its own.
+#: The exit status if one page is invalid. make has one status for all failing recipes, and prints the recipe's own.
 INVALID = {"make": 2, "just": 1}
 
 both = pytest.mark.parametrize("tool", ["make", "just"])
@@ -37,7 +37,7 @@ def test_publish_builds_first_and_sends_what_changed(tool: str, tmp_path: Path) 
 
 
 @both
-def test_a_new_layout_is_a_new_site(tool: str, tmp_path: Path) -> None:
+def test_a_changed_layout_rebuilds_every_page(tool: str, tmp_path: Path) -> None:
     example = Example(tool, tmp_path)
     example.well(f"{tool} build")
     example.edit("bottom.html", "4 Harbour Lane", "5 Harbour Lane")
@@ -48,7 +48,7 @@ def test_a_new_layout_is_a_new_site(tool: str, tmp_path: Path) -> None:
 
 
 @both
-def test_the_exit_status_travels_through(tool: str, tmp_path: Path) -> None:
+def test_the_exit_status_is_passed_on(tool: str, tmp_path: Path) -> None:
     example = Example(tool, tmp_path)
     (example / "pages/new.html").write_text("<main><p>No title</p></main>")
     run = example.run(f"{tool} publish")
@@ -58,7 +58,7 @@ def test_the_exit_status_travels_through(tool: str, tmp_path: Path) -> None:
         assert "Error 1" in run.err
     assert example.published.keys() == {"dist/index.html", f"dist/{OTHER[tool]}.html"}
 
-    # Without a layout there is no site: nothing is published.
+    # Without a layout the build fails, and nothing is published.
     (example / "top.html").unlink()
     assert example.run(f"{tool} publish").status != 0
 
@@ -76,10 +76,10 @@ def test_watch_builds_and_publishes_after_a_save_until_ctrl_c(tool: str, tmp_pat
 
 
 @both
-def test_a_watch_that_cannot_begin_ends_with_all_that_it_started(tool: str, tmp_path: Path) -> None:
+def test_a_watch_that_cannot_start_ends_all_its_processes(tool: str, tmp_path: Path) -> None:
     example = Example(tool, tmp_path)
     example.edit(".nimbus/project.toml", "[source]", "[sauce]")
-    # This returns when nobody writes to its output any more.
+    # This returns once every process has closed its output.
     run = example.run(f"{tool} watch")
     assert run.status == 2
     assert "Did you mean `source`?" in run.said

@@ -16,7 +16,7 @@ TITLE = "<title>Controller Stick Drift, Explained With a Pencil</title>"
 
 @pytest.fixture
 def example(tmp_path: Path) -> Site:
-    """The example site with its settings, as they are in the repository."""
+    """The example site with the repository's settings."""
     site = Site(tmp_path)
     shutil.copytree(REPOSITORY / "examples/site", site / "examples/site")
     site.write(".nimbus/project.toml", (REPOSITORY / ".nimbus/project.toml").read_text(encoding="utf-8"))
@@ -24,14 +24,14 @@ def example(tmp_path: Path) -> Site:
     return site
 
 
-def test_a_site_is_followed_from_its_upload_until_its_optimised_content_is_back_in_the_html(example: Site) -> None:
+def test_a_site_goes_from_upload_through_optimisation_back_into_its_html(example: Site) -> None:
     before = (example / LONG).read_text(encoding="utf-8")
     assert example.doit("upload").status == 0
     with example.start("nimbus:batch:monitor", "--interval=100") as monitor:
         monitor.until("0 of 13 pages")
         processed = example.doit("nimbus:process", "--until-empty")
         assert processed.status == 0
-        assert monitor.end() == 0, "the view ends by itself, with the batch"
+        assert monitor.end() == 0, "the monitor ends with the batch"
     assert "13 of 13 pages" in monitor.lines[-1]
 
     listed = example.doit("nimbus:batch:list", "--json").json["batches"]
@@ -49,8 +49,8 @@ def test_a_site_is_followed_from_its_upload_until_its_optimised_content_is_back_
     shown = file.with_suffix(".html").read_text(encoding="utf-8")
     assert all(change["reason"].split("'")[0] in shown for page in changes.values() for change in page)
 
-    rehearsed = example.doit("nimbus:apply", "--dry-run")
-    assert f"+  {TITLE}" in rehearsed.out
+    preview = example.doit("nimbus:apply", "--dry-run")
+    assert f"+  {TITLE}" in preview.out
     assert (example / LONG).read_text(encoding="utf-8") == before
     assert example.doit("nimbus:apply").status == 0
     assert TITLE in (example / LONG).read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ def test_a_site_is_followed_from_its_upload_until_its_optimised_content_is_back_
     again = example.doit()
     assert again.status == 0
     assert "13 pages published, 3 sent now" in again.out
-    settled = example.doit("nimbus:process", "--until-empty")
-    assert "Done: 3 (0 changes)" in settled.out, "what was applied needs no further change"
-    story = example.doit("nimbus:page:status", f"--path={LONG}")
-    assert (story.status, "Status: done" in story.out) == (0, True)
+    after = example.doit("nimbus:process", "--until-empty")
+    assert "Done: 3 (0 changes)" in after.out, "an applied page needs no further change"
+    detail = example.doit("nimbus:page:status", f"--path={LONG}")
+    assert (detail.status, "Status: done" in detail.out) == (0, True)
