@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from edge.fake import Fake
 from edge.workerd import Workerd, needs_workerd
-from kit import PROJECT, Site
+from kit import PROJECT, Site, ended
 from remote import Cloudflare, Gateway
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def test_without_a_project_it_says_how_to_make_one(empty: Site) -> None:
 def test_before_the_first_upload_it_makes_nothing(site: Site) -> None:
     run = site.doit("nimbus:doctor")
     assert run.status == 0
-    assert "the first upload makes it" in run.out
+    assert "the first upload creates it" in run.out
     assert not (site / ".nimbus/kv.db").exists()
 
 
@@ -99,7 +100,7 @@ def test_a_source_folder_that_is_not_there_or_empty_is_a_problem(site: Site) -> 
     (site / "html").mkdir()
     run = site.doit("nimbus:doctor", "--json")
     assert run.status == 2
-    assert any("No file in `html` is a page" in message for message, _ in wrong(run))
+    assert any("No file in `html` matches [source] include" in message for message, _ in wrong(run))
 
 
 def test_quietly_it_says_only_what_is_wrong(site: Site) -> None:
@@ -116,13 +117,37 @@ def test_a_key_for_the_model_is_asked_for_where_one_is_used(site: Site) -> None:
     assert site.doit("nimbus:doctor", NIMBUS_AI_KEY="key-of-a-model").status == 0
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_a_problem(published: Site) -> None:
-    (published / ".nimbus").chmod(0o500)
-    try:
-        assert published.doit("nimbus:doctor").status == 2
-    finally:
-        (published / ".nimbus").chmod(0o700)
+def without_privileges(site: Site, *arguments: str) -> Run:
+    """Run doit so that the mode of a folder counts, for root too."""
+    drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    return ended([*drop, sys.executable, "-m", "doit", *arguments], site.folder, site.environment({}))
+
+
+@pytest.fixture
+def read_only(published: Site) -> Iterator[Site]:
+    modes = {path: path.stat().st_mode for path in (published / ".nimbus", *(published / ".nimbus").rglob("*"))}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+    yield published
+    for path, mode in modes.items():
+        path.chmod(mode)
+
+
+def test_a_folder_that_is_not_writable_is_a_problem_and_no_database_has_to_move(read_only: Site) -> None:
+    run = without_privileges(read_only, "nimbus:doctor")
+    assert run.status == 2
+    assert f".nimbus/ is not writable by user {os.geteuid()}." in run.out
+    assert "Run: chmod -R u+rwX .nimbus" in run.out
+    assert ".nimbus/kv.db is not writable." in run.out
+    assert "Move it away" not in run.out
+
+
+@pytest.mark.parametrize("command", ["", "upload", "upload --force", "nimbus:batch:list", "nimbus:reconcile"])
+def test_a_command_in_a_folder_that_is_not_writable_ends_with_one_line(read_only: Site, command: str) -> None:
+    run = without_privileges(read_only, *command.split())
+    assert run.status == 2
+    (line,) = [line for line in run.said.splitlines() if not line.startswith("-- ")]
+    assert ".nimbus/" in line
 
 
 def test_who_runs_now_is_named(site: Site) -> None:

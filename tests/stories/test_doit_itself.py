@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
+
+import pytest
+from kit import SECONDS, ended
 
 if TYPE_CHECKING:
     from kit import Site
@@ -51,6 +57,69 @@ def test_info_speaks_of_invalid_maps(published: Site) -> None:
     published.write(B, "<html><body><p>No title</p></body></html>")
     published.doit("validate")
     assert "1 map files are invalid" in published.doit("info", "upload").out
+
+
+def test_info_prints_options_and_reasons_without_python_values(published: Site) -> None:
+    published.remove_database("kv.db")
+    said = published.doit("info", "upload").out
+    assert "--dry-run" in said
+    assert "send unchanged pages too" in said
+    assert "{" not in said
+    assert "args=" not in said
+
+
+def test_info_answers_a_wrong_name_with_the_nearest_one(site: Site) -> None:
+    run = site.doit("info", "uplaod")
+    assert (run.status, run.said) == (2, "❌ There is no task `uplaod`. Did you mean upload?  All tasks: doit list\n")
+    run = site.doit("info", "NAME-THAT-IS-NOT")
+    assert run.status == 3
+    assert "NAME-THAT-IS-NOT" in run.err
+
+
+@pytest.mark.parametrize(
+    ("file", "content"), [("pyproject.toml", "[tool.doit\n"), ("pyproject.toml", "\x00"), ("doit.cfg", "no section")]
+)
+def test_a_broken_configuration_is_one_line(site: Site, file: str, content: str) -> None:
+    site.write(file, content)
+    # `doit` itself reads it before it loads a dodo.py.
+    run = ended([sys.executable, "-m", "nimbus_tasks", "list"], site.folder, site.environment({}))
+    assert (run.status, run.out) == (2, "")
+    assert run.err.startswith(f"❌ {file} cannot be read: ")
+    assert run.err.endswith("Correct it, or restore it from version control.\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "upload --force --verbose",
+        "upload --dry-run --json",
+        "nimbus:page:status --path=dist/a.html",
+        "nimbus:batch:list",
+        "nimbus:apply --dry-run",
+        "nimbus:completion",
+        "nimbus:doctor",
+        "list",
+        "help upload",
+        "info upload",
+    ],
+)
+def test_a_command_whose_reader_has_gone_ends_quietly(published: Site, command: str) -> None:
+    """As in `doit nimbus:page:status ... | head -3`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "doit", *command.split()],
+        cwd=published.folder,
+        env=published.environment({}),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=SECONDS,
+        check=False,
+    )
+    os.close(writer)
+    assert b"Error" not in done.stderr
+    assert done.returncode in (0, 1, 141)  # 1: `doit info` of a task that would run
 
 
 def test_asking_changes_nothing(published: Site) -> None:

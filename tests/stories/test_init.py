@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from kit import Store, Terminal, html
+from kit import PROJECT, Site, Store, Terminal, ended, html
 from waiting import SECONDS
-
-if TYPE_CHECKING:
-    from kit import Site
 
 NO_PROJECT = "No project here. Run: doit nimbus:project:init"
 
@@ -49,6 +46,70 @@ def test_init_twice_changes_nothing_and_says_so(empty: Site) -> None:
     assert again.status == 0
     assert "is already here: nothing changed" in again.out
     assert (empty / ".nimbus/project.toml").read_bytes() == made
+
+
+@pytest.mark.parametrize("option", ["--name=Two", "--domain=example.org", "--source=html"])
+def test_init_refuses_what_an_existing_project_would_ignore(empty: Site, option: str) -> None:
+    assert empty.doit("nimbus:project:init", "--name=One").status == 0
+    made = (empty / ".nimbus/project.toml").read_bytes()
+    run = empty.doit("nimbus:project:init", option)
+    assert run.status == 2
+    assert f"{option} changes nothing. Change [" in run.said
+    assert (empty / ".nimbus/project.toml").read_bytes() == made
+
+
+@pytest.mark.parametrize("program", ["doit", "nimbus_tasks"])
+def test_an_empty_name_is_the_folders(empty: Site, program: str) -> None:
+    arguments = ["--name="] if program == "doit" else ["--name", ""]
+    command = [sys.executable, "-m", program, "nimbus:project:init", *arguments]
+    assert ended(command, empty.folder, empty.environment({})).status == 0
+    assert tomllib.loads((empty / ".nimbus/project.toml").read_text())["project"]["name"] == empty.folder.name
+
+
+def test_init_after_the_loss_of_project_toml_keeps_the_id_that_the_ledger_knows(site: Site) -> None:
+    site.publish()
+    site.remove(".nimbus/project.toml")
+    run = site.doit("nimbus:project:init")
+    assert f"Project {PROJECT}" in run.out
+    assert "The id is the one that .nimbus/ledger.db knows" in run.out
+    assert "Nothing to upload" in site.publish("--verbose").out
+
+
+# --- projects above -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def below(site: Site) -> Site:
+    """A folder two levels below a project, with a dodo.py of its own."""
+    (site / "src/pages").mkdir(parents=True)
+    return Site.without_project(site / "src/pages")
+
+
+def test_a_command_below_a_project_names_it_and_says_how_to_run_there(site: Site, below: Site) -> None:
+    run = below.doit("upload")
+    assert run.status == 2
+    assert f"No project in this folder, but there is one in {site.folder}. Run: cd {site.folder}" in run.said
+
+
+def test_init_below_a_project_makes_another_one_only_when_asked(site: Site, below: Site) -> None:
+    run = below.doit("nimbus:project:init")
+    assert run.status == 2
+    assert f"There is a project in {site.folder} already." in run.said
+    assert not (below / ".nimbus").exists()
+    assert below.doit("nimbus:project:init", "--nested").status == 0
+    assert (below / ".nimbus/project.toml").exists()
+
+
+def test_the_program_and_the_loader_find_the_project_above(site: Site, below: Site) -> None:
+    below.remove("dodo.py")
+    command = [sys.executable, "-m", "nimbus_tasks", "upload", "--json"]
+    run = ended(command, below.folder, below.environment({}))
+    assert run.status == 0
+    assert run.json["counts"]["stored"] == 3
+    assert run.err.splitlines()[0] == f"📁 Project found in {site.folder}"
+    below.write("pyproject.toml", '[tool.doit]\nloader = "nimbus"\n')
+    assert "3 pages published" in below.doit("summarize").out
+    assert not (below / ".nimbus").exists()
 
 
 def test_init_writes_settings_that_explain_themselves_and_a_gitignore(empty: Site) -> None:

@@ -1,5 +1,5 @@
-"""Why does it not work here? `doit nimbus:doctor` looks at everything an upload needs, and changes nothing.
+"""`doit nimbus:doctor` checks everything that an upload needs, and changes nothing.
 
-`checks.py` names the families of checks, one file each; `judging.py` decides what is well (pure), `examination.py` runs
-them side by side. What a check says ends with what to do.
+`checks.py` lists the checks and runs them side by side. `local.py` and `target.py` collect facts on this machine and at
+the target; `findings.py` judges them (pure); `databases.py` looks into SQLite files.
 """

@@ -1,66 +1,98 @@
-"""Which checks there are, and what each needs: some need settings, one needs the network."""
+"""Which checks there are, and what each needs. They run side by side: one that fails or hangs stops no other."""
 
 from __future__ import annotations
 
+import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.cli.doctor import state, versions
-from nimbus_tasks.cli.doctor.examination import examine
-from nimbus_tasks.cli.doctor.findings import Finding, diagnosis, problem
+from nimbus_tasks.cli.doctor import local
+from nimbus_tasks.cli.doctor.findings import Diagnosis, Finding, diagnosis, failed, problem, warning
 from nimbus_tasks.model.errors import NimbusError
 from nimbus_tasks.project import settings
 from nimbus_tasks.project.settings import PROJECT_FILE, STATE_FOLDER
 
 if TYPE_CHECKING:
-    from nimbus_tasks.cli.doctor.examination import Check
-    from nimbus_tasks.cli.doctor.findings import Diagnosis
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
     from nimbus_tasks.project.settings import Settings
 
-_MEND_SETTINGS = f"Mend {PROJECT_FILE}, or restore it from version control."
+    Check = Callable[[], Iterable[Finding]]
+
+#: Limit for a check; those that wait for a network end by themselves before.
+SECONDS = 25.0
+
+_FIX_SETTINGS = f"Correct {PROJECT_FILE}, or restore it from version control."
+_REPORT = "This is a bug in Nimbus Tasks: please report it."
 
 
 def diagnose(root: Path) -> Diagnosis:
-    """Look at everything that can be looked at, and change nothing."""
+    """Check everything that can be checked, and change nothing."""
     found: list[Finding] = []
     chosen: Settings | None = None
     try:
         chosen = settings.load(root)
     except NimbusError as error:
-        found.append(problem("settings", error.message, error.next_step or _MEND_SETTINGS))
+        found.append(problem("settings", error.message, error.next_step or _FIX_SETTINGS))
     checks = _of_settings(root, chosen) if chosen is not None else {}
     if (root / STATE_FOLDER).is_dir():
-        checks |= _of_project(root)
-    checks |= _everywhere(root)
+        checks |= {
+            "permissions": partial(local.check_permissions, root),
+            "disk": partial(local.check_disk, root),
+            "databases": partial(local.check_databases, root),
+            "manifests": partial(local.check_manifests, root),
+            "lock": partial(local.check_lock, root),
+            "leases": partial(local.check_leases, root),
+            "clock": partial(local.check_clock, root),
+        }
+    checks |= {"versions": local.check_versions, "runtime": partial(local.check_runtime, root)}
     return diagnosis([*found, *examine(checks)])
 
 
-def _everywhere(root: Path) -> dict[str, Check]:
-    return {"versions": versions.check_versions, "runtime": partial(versions.check_runtime, root)}
-
-
-def _of_project(root: Path) -> dict[str, Check]:
-    return {
-        "permissions": partial(state.check_permissions, root),
-        "disk": partial(state.check_disk, root),
-        "databases": partial(state.check_databases, root),
-        "manifests": partial(state.check_manifests, root),
-        "lock": partial(state.check_lock, root),
-        "leases": partial(state.check_leases, root),
-        "clock": partial(state.check_clock, root),
-    }
-
-
 def _of_settings(root: Path, chosen: Settings) -> dict[str, Check]:
-    # Imported where there are settings to look at: they bring the stores with them.
-    from nimbus_tasks.cli.doctor.configured import check_settings, check_source
-    from nimbus_tasks.cli.doctor.credentials import check_credentials
+    # Imported only with settings to check: it brings the stores with it.
     from nimbus_tasks.cli.doctor.target import check_target
 
     return {
-        "settings": partial(check_settings, chosen),
-        "source": partial(check_source, chosen),
-        "credentials": partial(check_credentials, root, chosen),
+        "settings": partial(local.check_settings, chosen),
+        "source": partial(local.check_source, chosen),
+        "credentials": partial(local.check_credentials, root, chosen),
         "store": partial(check_target, root, chosen),
     }
+
+
+def examine(checks: Mapping[str, Check], seconds: float = SECONDS) -> list[Finding]:
+    """Run checks side by side, and return their findings in the order of the checks."""
+    running = [_Running(name, check) for name, check in checks.items()]
+    deadline = time.monotonic() + seconds
+    return [finding for each in running for finding in each.findings(deadline - time.monotonic(), seconds)]
+
+
+class _Running:
+    """A check in a daemon thread: one that hangs in the operating system cannot be stopped."""
+
+    def __init__(self, name: str, check: Check) -> None:
+        self._name = name
+        self._check = check
+        self._found: Sequence[Finding] = ()
+        self._thread = threading.Thread(target=self._run, name=f"doctor {name}", daemon=True)
+        self._thread.start()
+
+    def findings(self, wait: float, limit: float) -> Sequence[Finding]:
+        self._thread.join(max(0.0, wait))
+        if self._thread.is_alive():
+            return [warning(self._name, f"No answer within {limit:g} s.", "Is a disk or a network slow?")]
+        return self._found
+
+    def _run(self) -> None:
+        found: list[Finding] = []
+        try:
+            for finding in self._check():
+                found.append(finding)  # noqa: PERF402 - findings before an error are kept
+        except NimbusError as error:
+            found.append(failed(self._name, error))
+        except Exception as error:
+            found.append(warning(self._name, f"The check failed: {type(error).__name__}.", _REPORT))
+        self._found = found

@@ -1,7 +1,4 @@
-"""A look into an SQLite file of ours, read only: is it whole, can it be written, what does it say?
-
-A damaged file must not end the look, and a file that is not there must not be made by it.
-"""
+"""Read-only checks of our SQLite files. A damaged file must not end a check, and a check must not create a file."""
 
 from __future__ import annotations
 
@@ -20,41 +17,47 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.cli.doctor.findings import Finding
 
-#: Checking a large file takes long: after so many seconds what was seen is all there is.
+#: Time limit for the check of a large file, in seconds.
 CHECK_SECONDS = 10.0
-#: How long to wait for another process's transaction.
+#: How long to wait for another process's transaction, in seconds.
 BUSY_SECONDS = 2.0
-#: Instructions of SQLite's machine between two looks at the clock.
+#: Instructions of SQLite's virtual machine between two looks at the clock.
 _STEPS = 100_000
 
 
-def check_database(check: str, path: Path, mend: str) -> Iterator[Finding]:
-    """Look whether a file is whole and can be written. `mend`: what to do with a damaged one.
+def check_database(check: str, path: Path, fix: str) -> Iterator[Finding]:
+    """Check whether a file is intact and writable. `fix`: what to do with a damaged one.
 
-    One that is not there gives nothing: every one of ours is made when it is needed.
+    A missing file gives no finding: each of ours is created on demand.
     """
     if not path.exists():
         return
+    access = f"Check the owner and permissions of {path.parent}/."
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        # Before it is opened: SQLite cannot even read a file with a write-ahead log in a folder that is not writable.
+        yield problem(check, f"{path} is not writable.", access)
+        return
     try:
-        whole, complaint = _quick_check(path)
+        complete, complaint = _quick_check(path)
+        refused = "" if complaint else _write_refusal(path)
     except sqlite3.Error as error:
-        yield problem(check, f"{path} cannot be read: {error}.", mend)
-        return
-    if complaint:
-        yield problem(check, f"{path} is damaged: {complaint}.", mend)
-        return
-    if refused := _write_refusal(path):
-        yield problem(check, f"{path} cannot be written: {refused}.", "Check its owner and permissions.")
+        yield problem(check, f"{path} cannot be read: {error}.", fix)
         return
     size = f"{path.stat().st_size / 1000:,.0f} kB"
-    if whole:
-        yield ok(check, f"{path} is whole and can be written ({size})")
+    if complaint:
+        yield problem(check, f"{path} is damaged: {complaint}.", fix)
+    elif refused:
+        yield problem(
+            check, f"{path} is not writable: {refused}.", f"Check the owner and permissions of {path.parent}/."
+        )
+    elif complete:
+        yield ok(check, f"{path} is intact and writable ({size})")
     else:
-        yield warning(check, f"{path} ({size}) was checked for {CHECK_SECONDS:g} s, and is whole as far as that went.")
+        yield warning(check, f"{path} ({size}) is too large to check in {CHECK_SECONDS:g} s; no damage found so far.")
 
 
 def select(path: Path, query: str, *values: object) -> list[tuple[str | float, ...]]:
-    """Return the rows of a query; none where the file or the table is not there, or it cannot be read."""
+    """Return the rows of a query; none where the file or the table is missing or unreadable."""
     if not path.exists():
         return []
     try:
@@ -65,29 +68,27 @@ def select(path: Path, query: str, *values: object) -> list[tuple[str | float, .
 
 
 def _quick_check(path: Path) -> tuple[bool, str]:
-    """Return whether the check came to its end, and what SQLite complains of."""
+    """Return whether the check was completed, and what SQLite found; empty: no damage."""
     deadline = time.monotonic() + CHECK_SECONDS
     with _open(path, "ro") as connection:
         connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
         try:
-            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise
             return False, ""
-    return True, "" if said == "ok" else " ".join(str(said).split())[:200]
+    return True, "" if result == "ok" else " ".join(str(result).split())[:200]
 
 
 def _write_refusal(path: Path) -> str:
-    """Take the write lock and give it back. Nothing is written."""
-    if not os.access(path, os.W_OK):
-        return "permission denied"
+    """Take the write lock and give it back, and return why that is refused; empty: it is not. Nothing is written."""
     try:
         with _open(path, "rw") as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.rollback()
     except sqlite3.OperationalError as error:
-        # Another process that writes just now is no fault of the file.
+        # Another process is writing: the file is fine.
         return "" if error.sqlite_errorcode == sqlite3.SQLITE_BUSY else str(error)
     return ""
 

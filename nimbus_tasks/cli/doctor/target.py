@@ -1,14 +1,15 @@
-"""The store: it answers, it knows us, it holds our project; its clock, its protocol, and what waits in it.
+"""Facts about the target: access, the project's owner, clock, protocol, queue and newest batches.
 
-Reading is really tried. So is writing where that changes nothing: the embedded file's lock is taken and given back, and
-our gateway is asked to replace a record only if it is what no record is (it answers 412). Cloudflare's REST API and
-classic gateways know no such condition: there, only an upload can tell.
+Reading is tried. Writing is tried where that changes nothing: `databases.py` takes the lock of the embedded file and
+gives it back, and our gateway is asked for a conditional write whose condition never holds (it answers 412).
+Cloudflare's REST API and classic gateways have no conditional writes: there, only an upload can tell.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -18,30 +19,46 @@ from nimbus_tasks.backends.kv import Swap
 from nimbus_tasks.backends.kv.open import KV_FILE, open_http, open_store
 from nimbus_tasks.backends.kv.records import decode, read_values
 from nimbus_tasks.backends.kv.wire import quote
-from nimbus_tasks.cli.doctor.databases import check_database
-from nimbus_tasks.cli.doctor.findings import failed, ok, problem, warning
-from nimbus_tasks.cli.doctor.judging import judge_clock, judge_protocol
-from nimbus_tasks.cli.doctor.queue import check_queue, queue_keys
+from nimbus_tasks.cli.doctor.databases import check_database, select
+from nimbus_tasks.cli.doctor.findings import (
+    failed,
+    judge_clock,
+    judge_failures,
+    judge_protocol,
+    judge_queue,
+    ok,
+    problem,
+    warning,
+)
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import NimbusError, TransientError
+from nimbus_tasks.model.records import BatchRecord, QueueRecord
+from nimbus_tasks.processing.leases import CLAIMS_FILE
+from nimbus_tasks.publishing.ledger import LEDGER_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.cli.doctor.findings import Finding
+    from nimbus_tasks.model.records import QueueEntry
     from nimbus_tasks.project.settings import Settings, Target
 
-#: A doctor does not wait as long as an upload: seconds for a connection, for a sign of life, and for all of it.
+#: How many of the newest batches are read. Paid stores bill each read.
+NEWEST = 5
+
+_BATCHES = "SELECT batch_id FROM batch WHERE target = ? AND NOT open ORDER BY created DESC LIMIT ?"
+_WORKERS = "SELECT count(DISTINCT worker) FROM claim WHERE NOT ended AND until > CAST(strftime('%s', 'now') AS REAL)"
+#: Shorter timeouts than an upload has, in seconds: to connect, to read, and for all requests.
 CONNECT_SECONDS, READ_SECONDS, ALL_SECONDS = 5.0, 8.0, 20.0
-#: What no record is, and what a queue is before its first page.
+#: A value that no record has, and the value of an empty queue.
 _NO_RECORD, _EMPTY_QUEUE = b"-", b'{"items":[]}'
 _NEXT = "Check the address in [target], the network and the target's status page, then run doit nimbus:doctor again."
 
 
 def check_target(root: Path, settings: Settings) -> list[Finding]:
-    """Ask the store that the settings name; the embedded one is a file that must be there already."""
+    """Check the store that the settings name. The embedded one is a file, which must already exist."""
     return asyncio.run(_check(root, settings))
 
 
@@ -50,9 +67,9 @@ async def _check(root: Path, settings: Settings) -> list[Finding]:
     try:
         async with asyncio.timeout(ALL_SECONDS):
             async for finding in _look(root, settings):
-                found.append(finding)  # noqa: PERF401 - what was found before an error is kept
+                found.append(finding)  # noqa: PERF401 - findings before an error are kept
     except TimeoutError:
-        found.append(problem("store", f"It did not answer all questions within {ALL_SECONDS:g} s.", _NEXT))
+        found.append(problem("store", f"The store did not answer all requests within {ALL_SECONDS:g} s.", _NEXT))
     except TransientError as error:
         found.append(problem("store", error.message, error.next_step or _NEXT))
     except NimbusError as error:
@@ -62,7 +79,7 @@ async def _check(root: Path, settings: Settings) -> list[Finding]:
 
 
 def _is_damaged_file(root: Path, settings: Settings) -> bool:
-    """Whether the store is a file that is damaged: the look at the databases tells of it, and how to mend it."""
+    """Return whether the store is a damaged or read-only file: `check_databases` reports it with its fix."""
     if settings.target.store != "sqlite":
         return False
     return any(each.level == "problem" for each in check_database("store", root / KV_FILE, ""))
@@ -72,7 +89,7 @@ async def _look(root: Path, settings: Settings) -> AsyncIterator[Finding]:
     target = settings.target
     if target.store == "sqlite":
         if not (root / KV_FILE).exists():
-            yield ok("store", f"{KV_FILE} is not there yet: the first upload makes it")
+            yield ok("store", f"{KV_FILE} does not exist yet: the first upload creates it")
             return
     else:
         target = msgspec.structs.replace(
@@ -94,7 +111,7 @@ async def _look(root: Path, settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def _make_contact(root: Path, target: Target) -> AsyncIterator[Finding]:
-    """Ask for no record yet: is it there, does it take the credentials, and what time is it there?"""
+    """Check that the store answers, accepts the credentials, and agrees on the time."""
     http = open_http(root, target)
     try:
         for number, (path, what) in enumerate(_first_paths(target)):
@@ -103,9 +120,9 @@ async def _make_contact(root: Path, target: Target) -> AsyncIterator[Finding]:
             here = (started + time.time()) / 2
             if not number:
                 told = _moment(answer.headers.get("date", ""))
-                unknown = ok("clock", f"{http.host} does not tell the time: there is nothing to compare with")
+                unknown = ok("clock", f"{http.host} sends no date to compare with")
                 yield unknown if told is None else judge_clock(here, told, http.host)
-            # A classic gateway need not know `/`; what it does know is asked next.
+            # A classic gateway need not serve `/`; records are read next.
             if answer.status != 200 and (target.store == "cloudflare" or answer.status != 404):
                 raise http.failure(answer, hint=_hint(target))
             yield ok("store", f"{what} answers ({(time.time() - started) * 1000:.0f} ms)")
@@ -161,18 +178,50 @@ async def _look_into(store: Store, root: Path, settings: Settings) -> AsyncItera
 
 async def _try_to_write(store: Store, settings: Settings, values: Mapping[str, bytes]) -> AsyncIterator[Finding]:
     if settings.target.store == "sqlite":
-        return  # its file was tried already
+        return  # `check_databases` has tried it
     if not store.traits.atomic:
-        yield ok("store", "whether writing is allowed, only an upload can tell: doit upload --limit=1")
+        yield ok("store", "only an upload can tell whether writing is allowed: doit upload --limit=1")
         return
-    # Should a gateway store it all the same, then what was there.
+    # Should a gateway ignore the condition, it writes the value that is there already.
     key = records.queue_key(settings.project.id)
     if await store.swap([Swap(key, _NO_RECORD, values.get(key, _EMPTY_QUEUE))]):
-        told = "The gateway does not compare before it sets: two uploads at once can lose queue items."
-        yield warning("store", told, "Deploy ours: doit nimbus:worker:init")
+        told = "The gateway ignores conditions of writes: two uploads at once can lose queue items."
+        yield warning("store", told, "Deploy our Worker: doit nimbus:worker:init")
         return
-    yield ok("store", "writing is allowed (tried with a condition that nothing meets: nothing was changed)")
+    yield ok("store", "writing is allowed (tried with a condition that never holds: nothing was changed)")
 
 
 class _Owned(msgspec.Struct):
     user_id: str = ""
+
+
+# --- the queue ----------------------------------------------------------------------------------------
+
+
+def queue_keys(root: Path, settings: Settings) -> list[str]:
+    """Return the keys whose values `check_queue` needs."""
+    project_id = settings.project.id
+    rows = select(root / LEDGER_FILE, _BATCHES, settings.target.store, NEWEST)
+    return [records.queue_key(project_id), *(records.batch_key(project_id, str(batch_id)) for (batch_id,) in rows)]
+
+
+def check_queue(root: Path, settings: Settings, values: Mapping[str, bytes]) -> Iterator[Finding]:
+    """Judge the queue and the newest batches. Raises `StoreError` where a record cannot be decoded."""
+    key = records.queue_key(settings.project.id)
+    queue = decode(key, values[key], QueueRecord) if key in values else QueueRecord([])
+    ((workers,),) = select(root / CLAIMS_FILE, _WORKERS) or [(0,)]
+    yield judge_queue(queue.items, _oldest(queue.items), int(workers))
+    batches = [decode(key, value, BatchRecord) for key, value in values.items() if key.startswith("batch:")]
+    yield from judge_failures(batches)
+
+
+def _oldest(entries: Iterable[QueueEntry]) -> float | None:
+    """Return the seconds since the first page was queued; None where no entry has a valid time."""
+    moments = []
+    for entry in entries:
+        try:
+            moments.append(datetime.fromisoformat(entry.queued_at))
+        except ValueError:
+            continue
+    ages = [(datetime.now(UTC) - moment).total_seconds() for moment in moments if moment.tzinfo is not None]
+    return max(ages, default=None)

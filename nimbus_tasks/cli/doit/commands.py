@@ -16,6 +16,7 @@ from doit.exceptions import InvalidCommand
 
 from nimbus_tasks.cli.console import exit_with
 from nimbus_tasks.cli.doit.task import NimbusTask
+from nimbus_tasks.model.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,10 +64,14 @@ def _reasons(reasons: dict[str, Any]) -> str:
 def _arguments(_: DoitMain, arguments: Iterable[str]) -> list[str]:
     """Set the variables among the arguments and return the others. doit itself fails on an empty one (`--name ""`)."""
     reset_vars()
-    rest = []
+    rest: list[str] = []
     for argument in arguments:
         name, equals, value = argument.partition("=")
-        if equals and not argument.startswith("-"):
+        if not argument and rest and rest[-1].startswith("--"):
+            rest[-1] += "="
+        elif not argument:
+            exit_with(SettingsError("An argument is empty.", "Is a variable of the shell not set?"))
+        elif equals and not argument.startswith("-"):
             set_var(name, value)
         else:
             rest.append(argument)

@@ -30,7 +30,7 @@ def test_settings_that_cannot_be_read_come_with_what_to_do(tmp_path: Path, conte
     else:
         path.write_bytes(content)
     (found,) = problems(tmp_path, "settings")
-    assert found.next_step == f"Mend {PROJECT_FILE}, or restore it from version control."
+    assert found.next_step == f"Correct {PROJECT_FILE}, or restore it from version control."
 
 
 def test_a_damaged_store_is_one_problem_with_one_advice(tmp_path: Path) -> None:
@@ -39,4 +39,4 @@ def test_a_damaged_store_is_one_problem_with_one_advice(tmp_path: Path) -> None:
     path.write_bytes(SETTINGS)
     (path.parent / "kv.db").write_bytes(b"no database" * 500)
     (found,) = problems(tmp_path, "store")
-    assert found.next_step == "Move it away and run doit upload: it is made again from the maps."
+    assert found.next_step == "Move it away and run doit upload: that makes it again from the maps."

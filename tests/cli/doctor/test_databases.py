@@ -29,7 +29,7 @@ def database(tmp_path: Path) -> Path:
 
 
 def look(path: Path) -> list[Finding]:
-    return list(check_database("store", path, "Mend it."))
+    return list(check_database("store", path, "Restore it."))
 
 
 def test_one_that_is_whole_stays_as_it_is(database: Path) -> None:
@@ -49,10 +49,10 @@ def test_one_that_is_damaged_or_no_database_says_how_to_mend_it(database: Path) 
     content[4096 * 3 : 4096 * 8] = b"\xff" * (4096 * 5)
     database.write_bytes(content)
     (found,) = look(database)
-    assert (found.level, found.next_step) == ("problem", "Mend it.")
+    assert (found.level, found.next_step) == ("problem", "Restore it.")
     database.write_bytes(b"no database at all" * 100)
     (found,) = look(database)
-    assert (found.level, found.next_step) == ("problem", "Mend it.")
+    assert (found.level, found.next_step) == ("problem", "Restore it.")
     assert select(database, "SELECT * FROM kv") == []
 
 
@@ -65,8 +65,8 @@ def test_one_that_somebody_writes_just_now_is_well(database: Path, monkeypatch: 
     assert found.level == "ok"
 
 
-def test_a_check_that_takes_too_long_says_how_far_it_went(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_takes_too_long_says_so(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(databases, "CHECK_SECONDS", -1.0)
     monkeypatch.setattr(databases, "_STEPS", 1)
     (found,) = look(database)
-    assert (found.level, "as far as that went" in found.message) == ("warning", True)
+    assert (found.level, "no damage found so far" in found.message) == ("warning", True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.cli.doctor.examination import examine
+from nimbus_tasks.cli.doctor.checks import examine
 from nimbus_tasks.cli.doctor.findings import Finding, ok, problem
 from nimbus_tasks.model.errors import StoreError
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nimbus_tasks.cli.doctor import state
-from nimbus_tasks.cli.doctor.queue import check_queue, queue_keys
+from nimbus_tasks.cli.doctor import local
+from nimbus_tasks.cli.doctor.target import check_queue, queue_keys
 from nimbus_tasks.model.records import QueueEntry
 from nimbus_tasks.processing.leases import CLAIMS_FILE, Leases
 from nimbus_tasks.project.lock import hold, seen_holder
@@ -32,39 +32,39 @@ def root(tmp_path: Path) -> Path:
 def test_who_holds_the_lock_is_named_only_while_it_is_held(root: Path) -> None:
     assert seen_holder(root) is None
     with hold(root, "upload", lambda _: None):
-        (found,) = state.check_lock(root)
+        (found,) = local.check_lock(root)
         assert found.level == "ok"
-        assert "doit upload runs just now (process " in found.message
-    assert list(state.check_lock(root)) == []
+        assert "doit upload is running (process " in found.message
+    assert list(local.check_lock(root)) == []
 
 
 def test_looking_does_not_take_the_lock(root: Path) -> None:
     with hold(root, "upload", lambda _: None):
         pass
     waited: list[object] = []
-    state.check_lock(root)
+    local.check_lock(root)
     with hold(root, "upload", waited.append):
         assert waited == []
 
 
 def test_leases_are_read_without_a_claim_of_ones_own(root: Path) -> None:
-    assert list(state.check_leases(root)) == []
+    assert list(local.check_leases(root)) == []
     claims = Leases(root / CLAIMS_FILE, "here", 60.0)
     claims.take([ENTRY], 1)
     claims.close()
-    (found,) = state.check_leases(root)
+    (found,) = local.check_leases(root)
     assert "1 page held by workers here" in found.message
 
 
 def test_a_batch_of_the_future_means_that_the_clock_is_wrong(root: Path) -> None:
-    assert list(state.check_clock(root)) == []
+    assert list(local.check_clock(root)) == []
     ledger = Ledger(root / LEDGER_FILE, "sqlite")
     ledger.begin("sqlite:1")
     ledger.open_batch("batch_20260101_000000", "2026-01-01T00:00:00.000Z")
-    assert list(state.check_clock(root)) == []
+    assert list(local.check_clock(root)) == []
     ledger.open_batch("batch_29990101_000000", "2999-01-01T00:00:00.000Z")
     ledger.close()
-    (found,) = state.check_clock(root)
+    (found,) = local.check_clock(root)
     assert (found.level, "in the future" in found.message) == ("warning", True)
 
 
@@ -86,14 +86,14 @@ def test_a_file_that_goes_while_it_is_looked_at_is_no_problem(root: Path, monkey
         return access(path, mode)
 
     monkeypatch.setattr(os, "access", access_of_what_has_gone)
-    (found,) = state.check_permissions(root)
+    (found,) = local.check_permissions(root)
     assert (found.level, wal.exists()) == ("ok", False)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_of_somebody_else_is_a_problem(root: Path) -> None:
     (root / ".nimbus/maps").mkdir(mode=0o500)
-    (found,) = state.check_permissions(root)
+    (found,) = local.check_permissions(root)
     assert (found.level, "maps" in found.message) == ("problem", True)
 
 
@@ -103,5 +103,5 @@ def test_secrets_that_git_may_see_are_a_warning(root: Path, lines: str, told: in
     secrets.write_text("")
     secrets.chmod(0o600)
     (root / ".nimbus/.gitignore").write_text(lines)
-    found = [each for each in state.check_permissions(root) if each.level == "warning"]
+    found = [each for each in local.check_permissions(root) if each.level == "warning"]
     assert len(found) == told
