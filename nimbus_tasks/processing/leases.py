@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.project.settings import STATE_FOLDER
-from nimbus_tasks.project.sqlite import connect, log_ahead, transaction
+from nimbus_tasks.project.sqlite import connect, errors_as, log_ahead, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -146,15 +146,13 @@ class Leases:
         with self._as_state_error(), transaction(self._connection) as connection:
             yield connection
 
-    @contextlib.contextmanager
-    def _as_state_error(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise StateError(
-                f"The claims in {self._path} cannot be used: {error}.",
-                "Check the disk; if it is damaged, end all doit nimbus:process and remove it.",
-            ) from None
+    def _as_state_error(self) -> contextlib.AbstractContextManager[None]:
+        return errors_as(
+            StateError,
+            self._path,
+            f"The claims in {self._path} cannot be used",
+            "Check the disk; if it is damaged, end all doit nimbus:process and remove it.",
+        )
 
 
 def token(entry: QueueEntry) -> str:

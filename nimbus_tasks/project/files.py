@@ -1,8 +1,9 @@
-"""Files that are replaced whole or not at all, so that a killed run leaves the old one or the new one."""
+"""Files that are replaced atomically, so that an interrupted run leaves the old one or the new one."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,28 +16,36 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: The next step where a file under .nimbus/ is not writable.
+MAKE_WRITABLE = "Give this user write permission to the folder .nimbus and its files."
+
+
+def is_read_only(error: OSError) -> bool:
+    """Return whether an error means that a file or its folder is not writable."""
+    return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file beside `path` and move it there; folders are made.
+    """Write a file beside `path` and rename it. Folders are created.
 
     Raises:
         StateError: it cannot be written (no space, no permission).
     """
-    # One file at a time in each process; a name of its own length could be too long.
+    # Unique in this process, which writes one file at a time; a longer name could exceed the limit.
     beside = path.with_name(f".{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_bytes(content)
         beside.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):  # where the folder is none, there is nothing beside it either
+        with contextlib.suppress(OSError):
             beside.unlink()
         reason = (error.strerror or str(error)).lower()
         raise StateError(f"{path} cannot be written: {reason}.", "Free space or fix its permissions.") from None
 
 
 def remove(path: Path) -> None:
-    """Remove a file, if it is there.
+    """Remove a file if it exists.
 
     Raises:
         StateError: it cannot be removed.
@@ -48,12 +57,12 @@ def remove(path: Path) -> None:
 
 
 def write_json(path: Path, document: object) -> None:
-    """Write a document as indented JSON with a newline at its end, whole or not at all."""
+    """Write a document as indented JSON with a final newline."""
     replace(path, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
 
 
 def read_json(path: Path, shape: type[T]) -> T | None:
-    """Return the document in `path`, or None where there is none or it has another shape (an older version)."""
+    """Return the document in `path`; None where there is none, or one of another shape (an older version)."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=shape)
     except (OSError, msgspec.MsgspecError, RecursionError):

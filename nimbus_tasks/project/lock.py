@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.project.files import MAKE_WRITABLE, is_read_only
 from nimbus_tasks.project.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def hold(root: Path, does: str, waiting: Callable[[Holder], None]) -> Iterator[i
         path.parent.mkdir(exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
+        if is_read_only(error):
+            raise StateError(f"{path} is not writable.", MAKE_WRITABLE) from None
         raise StateError(f"{path} cannot be opened: {(error.strerror or '').lower()}.") from None
     try:
         try:

@@ -1,25 +1,26 @@
 """Opening SQLite files that several processes share, and their transactions.
 
-Callers turn `sqlite3.Error` and `OSError` into errors of their own, which name the file's purpose.
+`errors_as` turns what can go wrong into an error of this package.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING
+
+from nimbus_tasks.project import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from nimbus_tasks.model.errors import NimbusError
+
 #: Seconds to wait for another process's transaction.
 BUSY_SECONDS = 30
-#: The next step after an `is_read_only` error.
-MAKE_WRITABLE = "Give this user write permission to the folder .nimbus and its files."
-_READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -42,12 +43,25 @@ def log_ahead(connection: sqlite3.Connection) -> None:
             return
 
 
-def is_read_only(error: sqlite3.Error | OSError) -> bool:
-    """Return whether an error means that a file or its folder is not writable."""
+@contextlib.contextmanager
+def errors_as(kind: type[NimbusError], path: Path, message: str, next_step: str) -> Iterator[None]:
+    """Raise an error of this package in place of SQLite's and the system's."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        if _is_read_only(error, path):
+            raise kind(f"{path} is not writable.", files.MAKE_WRITABLE) from None
+        raise kind(f"{message}: {error}.", next_step) from None
+
+
+def _is_read_only(error: sqlite3.Error | OSError, path: Path) -> bool:
     if isinstance(error, OSError):
-        return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-    # Only the lowest byte: the rest says which file it was. Python's own errors have no code.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _READ_ONLY
+        return files.is_read_only(error)
+    # The lowest byte is the kind of the error. Errors of Python's own have no code.
+    kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if kind == sqlite3.SQLITE_CANTOPEN:
+        return not os.access(path if path.exists() else path.parent, os.W_OK)
+    return kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
 
 
 @contextlib.contextmanager

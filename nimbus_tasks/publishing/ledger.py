@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.project.settings import STATE_FOLDER
-from nimbus_tasks.project.sqlite import MAKE_WRITABLE, connect, is_read_only, log_ahead, transaction
+from nimbus_tasks.project.sqlite import connect, errors_as, log_ahead, transaction
 from nimbus_tasks.publishing.plan import Held
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Ledger:
         """
         self._path = path
         self._target = target
-        with self._honest_errors():
+        with self._errors():
             self._connection = _copy(path) if dry_run else connect(path)
             log_ahead(self._connection)
             self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -84,14 +84,14 @@ class Ledger:
     @property
     def identity(self) -> str:
         """The store and project that the rows are about; empty where nothing is known."""
-        with self._honest_errors():
+        with self._errors():
             row = self._connection.execute("SELECT identity FROM target WHERE name = ?", (self._target,))
             return str((row.fetchone() or ("",))[0])
 
     @property
     def published(self) -> str:
         """The digest of the site that the target holds completely; empty while a run is under way."""
-        with self._honest_errors():
+        with self._errors():
             row = self._connection.execute("SELECT published FROM target WHERE name = ?", (self._target,))
             return str((row.fetchone() or ("",))[0])
 
@@ -107,7 +107,7 @@ class Ledger:
 
     def held(self) -> dict[str, Held]:
         """Return what the target holds, by page id."""
-        with self._honest_errors():
+        with self._errors():
             rows = self._connection.execute(
                 "SELECT page_id, source_path, digest, batch_id, uploaded, step FROM page WHERE target = ?",
                 (self._target,),
@@ -116,19 +116,19 @@ class Ledger:
 
     def count_active(self) -> int:
         """Count the pages that the target holds and that are not retired."""
-        with self._honest_errors():
+        with self._errors():
             query = "SELECT count(*) FROM page WHERE target = ? AND step != 'retired'"
             return int(self._connection.execute(query, (self._target,)).fetchone()[0])
 
     def newest(self) -> str:
         """Return when a page was last stored, empty where none was."""
-        with self._honest_errors():
+        with self._errors():
             query = "SELECT max(uploaded) FROM page WHERE target = ?"
             return self._connection.execute(query, (self._target,)).fetchone()[0] or ""
 
     def in_batch(self, batch_id: str) -> list[Held]:
         """Return the pages of a batch."""
-        with self._honest_errors():
+        with self._errors():
             rows = self._connection.execute(
                 "SELECT page_id, source_path, digest, batch_id, uploaded, step FROM page "
                 "WHERE target = ? AND batch_id = ?",
@@ -175,7 +175,7 @@ class Ledger:
 
     def batches(self) -> dict[str, tuple[str, bool]]:
         """Return batch id -> (when it was created, whether it is still open), oldest first."""
-        with self._honest_errors():
+        with self._errors():
             rows = self._connection.execute(
                 "SELECT batch_id, created, open FROM batch WHERE target = ? ORDER BY created, batch_id",
                 (self._target,),
@@ -186,7 +186,7 @@ class Ledger:
 
     def messages(self) -> list[tuple[str, str]]:
         """Return the pages that need messages, each with its batch; none of a batch that is still open."""
-        with self._honest_errors():
+        with self._errors():
             query = (
                 "SELECT page_id, batch_id FROM message WHERE target = ? AND batch_id NOT IN "
                 "(SELECT batch_id FROM batch WHERE batch.target = message.target AND open)"
@@ -225,20 +225,16 @@ class Ledger:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._honest_errors(), transaction(self._connection) as connection:
+        with self._errors(), transaction(self._connection) as connection:
             yield connection
 
-    @contextlib.contextmanager
-    def _honest_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            if is_read_only(error):
-                raise StateError(f"{self._path} is not writable.", MAKE_WRITABLE) from None
-            raise StateError(
-                f"The ledger {self._path} cannot be used: {error}.",
-                "Check the disk; if it is damaged, remove it: the next upload asks the target what it holds.",
-            ) from None
+    def _errors(self) -> contextlib.AbstractContextManager[None]:
+        return errors_as(
+            StateError,
+            self._path,
+            f"The ledger {self._path} cannot be used",
+            "Check the disk; if it is damaged, remove it: the next upload asks the target what it holds.",
+        )
 
 
 def _copy(path: Path) -> sqlite3.Connection:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from nimbus_tasks.backends.kv import Limits, Listed, Names, Stored, Swap, Traits, Write, refusal
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import LOCAL_USER
-from nimbus_tasks.project.sqlite import MAKE_WRITABLE, connect, is_read_only, log_ahead, transaction
+from nimbus_tasks.project.sqlite import connect, errors_as, log_ahead, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,15 +135,13 @@ class SqliteStore:
         return [Listed(key, (metadata or "").encode()) for key, metadata in rows]
 
     def _answer(self, act: Callable[[], T]) -> T:
-        try:
+        with errors_as(
+            StoreError,
+            self._path,
+            f"The embedded store {self._path} does not answer",
+            "Check the disk; if the file is damaged, remove it and upload again.",
+        ):
             return act()
-        except (sqlite3.Error, OSError) as error:
-            if is_read_only(error):
-                raise StoreError(f"{self._path} is not writable.", MAKE_WRITABLE) from None
-            raise StoreError(
-                f"The embedded store {self._path} does not answer: {error}.",
-                "Check the disk and the file's permissions; if it is damaged, remove it and upload again.",
-            ) from None
 
 
 def read_identity(path: Path) -> str:

@@ -1,0 +1,86 @@
+"""A project whose `.nimbus/` this user may read but not write: each command says so, and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from stories.kit import DODO, SETTINGS, html
+from waiting import SECONDS
+
+from nimbus_tasks.backends.kv.sqlite import SqliteStore
+from nimbus_tasks.model.errors import StateError, StoreError
+from nimbus_tasks.publishing.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NEXT_STEP = "is not writable. Give this user write permission to the folder .nimbus and its files."
+#: Root may write everything, so root's tests run the commands as nobody.
+AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Path]:
+    # Not in pytest's own folder, which is closed to others.
+    folder = Path(tempfile.mkdtemp())
+    (folder / "dist").mkdir()
+    (folder / "dist/a.html").write_text(html())
+    (folder / "dodo.py").write_text(DODO)
+    (folder / ".nimbus").mkdir()
+    (folder / ".nimbus/project.toml").write_text(SETTINGS)
+    doit(folder, "upload")
+    (folder / "dist/a.html").write_text(html("Another text."))
+    every = [folder, *folder.rglob("*")]
+    for path in every:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    yield folder
+    for path in every:
+        path.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def doit(folder: Path, *words: str, user: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [*(user or []), sys.executable, "-m", "doit", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+@pytest.mark.skipif(os.getuid() == 0 and shutil.which("setpriv") is None, reason="root needs setpriv for this")
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (["upload"], "lock"),
+        (["nimbus:batch:list"], "kv.db"),
+        (["nimbus:process", "--until-empty"], "kv.db"),
+    ],
+)
+def test_commands_say_what_is_not_writable(project: Path, command: list[str], file: str) -> None:
+    run = doit(project, *command, user=AS_NOBODY)
+    assert f".nimbus/{file} {NEXT_STEP}" in run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+    assert run.returncode == 2
+
+
+class ReadOnly(sqlite3.Connection):
+    def execute(self, *_: object) -> sqlite3.Cursor:
+        error = sqlite3.OperationalError("attempt to write a readonly database")
+        error.sqlite_errorcode = sqlite3.SQLITE_READONLY_DBMOVED
+        raise error
+
+
+@pytest.mark.parametrize("module", ["nimbus_tasks.publishing.ledger", "nimbus_tasks.backends.kv.sqlite"])
+def test_a_database_that_becomes_read_only_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setattr(f"{module}.connect", ReadOnly)
+    path = tmp_path / "some.db"
+    with pytest.raises((StateError, StoreError)) as caught:
+        Ledger(path, "sqlite") if module.endswith("ledger") else SqliteStore(path)
+    assert str(caught.value) == f"{path} {NEXT_STEP}"
