@@ -1,1 +1,1 @@
-"""The values that everything else speaks of: records, states, proposed changes, ids, errors. Pure."""
+"""The values that all rooms share: records, page maps, states, proposed changes, issues, errors. Pure."""

@@ -1,4 +1,4 @@
-"""The current time as records write it."""
+"""The current time, in the form that records use."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Errors a user can cause. Each is one or two lines: what is wrong and where, then the next step.
+"""Errors that a user can cause. Each says what is wrong and where, then the next step.
 
-Everything that leaves the package is one of these, so that one place (the tasks) turns them into a line
-and an exit status. They carry fields, and survive pickling because extraction runs in other processes.
+The command line turns them into a message and an exit status. They can be pickled, since extraction runs in other
+processes.
 """
 
 from __future__ import annotations
 
 
 class NimbusError(Exception):
-    """Something that ends a command. `exit_status` 2: nothing could be done; 1: some pages failed."""
+    """Ends a command. `exit_status` 2: nothing was done; 1: some pages failed."""
 
     exit_status = 2
 
@@ -36,11 +36,11 @@ class NoProjectError(NimbusError):
 
 
 class SettingsError(NimbusError):
-    """A setting or an option is wrong; the message names the file, the key and the nearest right one."""
+    """A setting or option is invalid. The message names the file, the key and the closest valid one."""
 
 
 class SourceError(NimbusError):
-    """The folder of HTML or of maps cannot be used."""
+    """The folder of HTML or maps, or a file in it, cannot be used."""
 
 
 class StoreError(NimbusError):
@@ -48,9 +48,9 @@ class StoreError(NimbusError):
 
 
 class TransientError(StoreError):
-    """The store could not answer just now: the same request may go well later.
+    """The store cannot answer at the moment: a retry may succeed.
 
-    wait: seconds that the store asked everybody to wait; None where it did not say.
+    wait: seconds after which the store allows a retry; None where it does not say.
     """
 
     wait: float | None = None
@@ -63,24 +63,24 @@ class TransientError(StoreError):
 
 
 class UnreachableError(TransientError):
-    """There was not even a connection: nobody listens there, or the name is not known."""
+    """No connection: nothing listens at the address, or the host name is unknown."""
 
 
 class TooSlowError(TransientError):
-    """One request took the store too long: half of it may go well, and so may the same one later."""
+    """A request took the store too long: half of it may succeed, or a retry."""
 
 
 class RefusedError(StoreError):
-    """The store refuses the content of one request: what is in it fails, or is sent again in smaller parts."""
+    """The store refuses the content of one request: its records fail, or are sent again in smaller requests."""
 
 
 class TooMuchError(RefusedError):
-    """One request was too large: half of it may go well."""
+    """A request was too large: half of it may succeed."""
 
 
 class StateError(NimbusError):
-    """A file that we keep under `.nimbus/` cannot be read or written."""
+    """A file under `.nimbus/`, or an output file, cannot be read or written."""
 
 
 class TransitionError(NimbusError):
-    """A move between states that the lifecycle table does not have."""
+    """A move between states that the table in `states.py` does not contain."""

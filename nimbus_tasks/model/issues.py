@@ -1,4 +1,4 @@
-"""What is wrong, where, and how that is said to a person."""
+"""Issues of map files, and how messages name and quote values."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 Severity = Literal["error", "warning"]
-#: The way from the whole document to one value in it: member names and array positions.
+#: The path to a value in a document: member names and array positions.
 Where = tuple[str | int, ...]
 
-#: Longer values and longer paths are cut: a sentence with a megabyte in it helps nobody.
-_LONGEST_QUOTE = 80
-_LONGEST_PATH = 1000
+#: Longer values and paths are cut in messages, in characters.
+_MAX_QUOTE = 80
+_MAX_PATH = 1000
 
 
 class Issue(Struct, frozen=True):
-    """One thing that is wrong with a map file. `line` and `column` count from 1; 0 where they say nothing."""
+    """An error or warning about a map file.
+
+    pointer: JSON pointer of the value. line, column: from 1; 0 where unknown.
+    """
 
     file: str
     pointer: str
@@ -27,7 +30,11 @@ class Issue(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What is known of one map file. `size` is an upper bound of the bytes its page record will take."""
+    """The result of validating a map file.
+
+    page_id: empty where the path is invalid. digest: empty where the page has errors.
+    size: upper bound of the page record's bytes.
+    """
 
     file: str
     source_path: str
@@ -38,12 +45,12 @@ class Verdict(Struct, frozen=True):
 
     @property
     def valid(self) -> bool:
-        """Whether the page may be sent: warnings do not keep it back."""
+        """Whether the page may be sent: it has no errors, at most warnings."""
         return all(issue.severity != "error" for issue in self.issues)
 
 
 class Finding(NamedTuple):
-    """An issue before it is known in which file."""
+    """An issue without its file. `where`: the path to the value."""
 
     where: Where
     message: str
@@ -52,32 +59,32 @@ class Finding(NamedTuple):
     column: int = 0
 
     def of(self, file: str) -> Issue:
-        """Return the same as an issue of that file."""
+        """Return the finding as an issue of a file."""
         return Issue(file, pointer(self.where), self.message, self.severity, self.line, self.column)
 
 
 def pointer(where: Where) -> str:
-    """Return the JSON pointer (RFC 6901) of a value; what no report could hold is escaped or cut."""
+    """Return the JSON pointer (RFC 6901) of a value, printable and not too long."""
     return "".join("/" + printable(str(part)).replace("~", "~0").replace("/", "~1") for part in where)
 
 
 def name(where: Where) -> str:
-    """Return a value's name as one would write it in code: `above_fold_blocks[3].content`."""
-    said = ""
+    """Return the name of a value as written in code: `above_fold_blocks[3].content`."""
+    written = ""
     for part in where:
         if isinstance(part, str) and part.isidentifier():
-            said += f".{printable(part)}"
+            written += f".{printable(part)}"
         else:
-            said += f"[{part if isinstance(part, int) else quote(part)}]"
-    return said.removeprefix(".") or "the document"
+            written += f"[{part if isinstance(part, int) else quote(part)}]"
+    return written.removeprefix(".") or "the document"
 
 
 def quote(text: str) -> str:
-    """Return a value, or its beginning, in quotes."""
-    return f'"{printable(text, _LONGEST_QUOTE)}"'
+    """Return a text, cut if it is long, in quotes."""
+    return f'"{printable(text, _MAX_QUOTE)}"'
 
 
-def printable(text: str, longest: int = _LONGEST_PATH) -> str:
-    r"""Return text that any terminal, log and JSON report can hold: a lone surrogate becomes `\ud800`."""
-    cut = text if len(text) <= longest else text[: longest - 1] + "…"
+def printable(text: str, limit: int = _MAX_PATH) -> str:
+    r"""Return a text safe for terminals, logs and JSON: a lone surrogate becomes `\ud800`."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return cut if cut.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)

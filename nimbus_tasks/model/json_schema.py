@@ -1,7 +1,7 @@
-"""JSON Schemas made from the structs that are read and written, so that they cannot say anything else. Pure.
+"""JSON Schemas of documents and settings, generated from their structs.
 
-What we print is described as it is printed: each field that is always there is required. What a person writes is
-described as it is read: a key that nobody knows is an error.
+In documents that we print, each field that is always present is required. In files that people write, unknown keys
+are errors.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-_ADDRESS = "#/$defs/{name}"
-#: What editors of TOML know best, and what is current for documents. Nothing here reads differently in the two.
+_REF_TEMPLATE = "#/$defs/{name}"
+#: The dialect that TOML editors support, and the current one. What we generate means the same in both.
 FOR_EDITORS = "http://json-schema.org/draft-07/schema#"
 CURRENT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_of_document(shape: Any, title: str) -> dict[str, Any]:
-    """Return the schema of a document as it is printed. `shape` is a struct, or a union or list of some."""
+    """Return the schema of a printed document. `shape` is a struct, or a union or list of structs."""
     schema = _schema(shape, CURRENT)
     written = {(cls.__name__, frozenset(_names(cls))): cls for cls in _structs(shape)}
     for definition in schema["$defs"].values():
@@ -32,7 +32,7 @@ def schema_of_document(shape: Any, title: str) -> dict[str, Any]:
 
 
 def schema_of_settings(shape: type[Struct], title: str) -> dict[str, Any]:
-    """Return the schema of a file that a person writes: no key but those that there are."""
+    """Return the schema of a file that people write, without unknown keys."""
     schema = _schema(shape, FOR_EDITORS)
     for definition in schema["$defs"].values():
         if "properties" in definition:
@@ -41,15 +41,15 @@ def schema_of_settings(shape: type[Struct], title: str) -> dict[str, Any]:
 
 
 def _schema(shape: Any, dialect: str) -> dict[str, Any]:
-    (root,), definitions = msgspec.json.schema_components([shape], ref_template=_ADDRESS)
+    (root,), definitions = msgspec.json.schema_components([shape], ref_template=_REF_TEMPLATE)
     for definition in definitions.values():
-        if said := definition.get("description"):
-            definition["description"] = inspect.cleandoc(said)
+        if text := definition.get("description"):
+            definition["description"] = inspect.cleandoc(text)
     return {"$schema": dialect, **root, "$defs": definitions}
 
 
 def _rooted(schema: dict[str, Any], title: str) -> dict[str, Any]:
-    """Return a schema whose root is no reference: older editors do not look beside one."""
+    """Return a schema whose root is not a reference: older editors ignore the keys beside one."""
     definitions = dict(schema["$defs"])
     name = schema.get("$ref", "").rpartition("/")[2]
     root = definitions.pop(name) if name else schema
@@ -57,13 +57,13 @@ def _rooted(schema: dict[str, Any], title: str) -> dict[str, Any]:
 
 
 def _names(cls: type[Struct]) -> list[str]:
-    """Return the names of a struct's fields as they are written, with the one that tells it from others."""
+    """Return the encoded names of a struct's fields, including its tag."""
     config = cls.__struct_config__
     return [*([config.tag_field] if config.tag_field else []), *cls.__struct_encode_fields__]
 
 
 def _structs(shape: Any) -> set[type[Struct]]:
-    """Return the structs that a shape is made of, however deep."""
+    """Return all structs in a shape, at any depth."""
     found: set[type[Struct]] = set()
     pending: list[Any] = [msgspec.inspect.type_info(shape)]
     while pending:

@@ -1,4 +1,4 @@
-"""What a stage reports its progress to."""
+"""The progress bar, as stages see it."""
 
 from __future__ import annotations
 
@@ -6,4 +6,6 @@ from typing import Protocol
 
 
 class Progress(Protocol):
+    """Counts finished pages or requests."""
+
     def advance(self, steps: int = 1) -> None: ...

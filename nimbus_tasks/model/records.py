@@ -1,7 +1,7 @@
 """Every record of the store: its shape, its key and its ids.
 
-Pure: no clock, no randomness, no files. Times are ISO 8601 strings in UTC with a `Z`, made by the caller.
-Optional fields are left out of the JSON, never null (`omit_defaults`).
+Times are ISO 8601 strings in UTC with a `Z`, to the millisecond. Optional fields are left out of the JSON, never null.
+Nothing is deleted from a store: what ends gets another status.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 if TYPE_CHECKING:
     from datetime import datetime
 
-#: Who owns the projects of an embedded store: it has no accounts.
+#: Owner of all projects in an embedded store, which has no accounts.
 LOCAL_USER = "user_local"
 DEFAULT_PRIORITY = 5
 RETRY_PRIORITY = 8
@@ -45,7 +45,7 @@ NamespaceName = Literal[
     "NIMBUS_LOGS",
 ]
 
-#: kind of a key -> the KV namespace that it belongs to
+#: kind of a key -> its KV namespace
 NAMESPACES: dict[str, NamespaceName] = {
     "user": "NIMBUS_USERS",
     "projects": "NIMBUS_USERS",
@@ -67,7 +67,11 @@ NAMESPACES: dict[str, NamespaceName] = {
 
 
 class PageRecord(Struct, omit_defaults=True):
-    """`page:{project_id}:{page_id}`. `extraction` is the map without `path`, unknown fields included."""
+    """`page:{project_id}:{page_id}`.
+
+    extraction: the page map without `path`, with unknown fields.
+    optimization: see `model.changes.Optimization`.
+    """
 
     page_id: str
     project_id: str
@@ -79,9 +83,9 @@ class PageRecord(Struct, omit_defaults=True):
 
 
 class PageMetadata(Struct):
-    """KV metadata of a `page:` key, so that a listing tells what the target holds.
+    """KV metadata of a `page:` key, so that a listing shows what the target holds.
 
-    `digest` is empty for a page marked inactive: should it come back, it counts as not held.
+    digest: empty for an inactive page, so that it is sent again if it comes back.
     """
 
     batch_id: str
@@ -90,12 +94,16 @@ class PageMetadata(Struct):
 
 
 class Processing(Struct):
+    """progress: percent."""
+
     started: str
     current_step: str
     progress: int
 
 
 class Result(Struct):
+    """changes: how many were proposed. confidence: 0 to 1."""
+
     completed: str
     success: bool
     changes: int
@@ -128,7 +136,7 @@ class QueueEntry(Struct):
 
 
 class QueueRecord(Struct, omit_defaults=True):
-    """`queue:{project_id}`: the pages that wait for optimisation, each once."""
+    """`queue:{project_id}`: the pages waiting for optimisation, each once."""
 
     items: list[QueueEntry]
     last_processed: str | UnsetType = UNSET
@@ -150,7 +158,10 @@ class BatchSummary(Struct):
 
 
 class BatchRecord(Struct):
-    """`batch:{project_id}:{batch_id}`. It exists only once all its pages stand in the queue."""
+    """`batch:{project_id}:{batch_id}`. Written only when all its pages are queued.
+
+    pages: page id -> its state in this batch.
+    """
 
     batch_id: str
     project_id: str
@@ -211,7 +222,7 @@ class UserRecord(Struct):
 
 
 class EmailRecord(Struct):
-    """`email:{email}`: whose address it is."""
+    """`email:{email}`: the user with this address."""
 
     user_id: str
     created: str
@@ -223,7 +234,7 @@ class ApiKeyUsage(Struct):
 
 
 class ApiKeyRecord(Struct, omit_defaults=True):
-    """`apikey:{sha256:...}`. It lets its key in, so it is stored last; the key itself is stored nowhere."""
+    """`apikey:{sha256:...}`. Written last, since it enables the key; the key itself is not stored."""
 
     user_id: str
     created: str
@@ -234,7 +245,7 @@ class ApiKeyRecord(Struct, omit_defaults=True):
 
 
 class CacheRecord(Struct):
-    """`cache:{hash}`: something that was expensive to come by, until it expires."""
+    """`cache:{hash}`: an expensive result, until it expires."""
 
     data: Raw
     created: str
@@ -246,30 +257,30 @@ class CacheRecord(Struct):
 
 
 def page_id(project_id: str, source_path: str) -> str:
-    """Return `page_` + 12 hex digits of MD5(project_id + source_path): the same input, the same id."""
-    # MD5 names pages here, it protects nothing.
+    """Return `page_` + 12 hex digits of MD5(project_id + source_path)."""
+    # Fixed by the contract; not used for security.
     name = hashlib.md5((project_id + source_path).encode(), usedforsecurity=False)
     return f"page_{name.hexdigest()[:12]}"
 
 
 def batch_id(moment: datetime) -> str:
-    """Return the batch id of a second in UTC, `batch_YYYYMMDD_HHMMSS`."""
+    """Return `batch_YYYYMMDD_HHMMSS` for a moment in UTC."""
     return moment.strftime("batch_%Y%m%d_%H%M%S")
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a moment in UTC as the contract writes times, to the millisecond: `2026-11-21T03:15:35.120Z`."""
+    """Return a moment in UTC as `2026-11-21T03:15:35.120Z`."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 def user_id(name: str) -> str:
-    """Return `user_` + 12 hex digits: the same name, the same user."""
+    """Return `user_` + 12 hex digits of the name's SHA-256."""
     return f"user_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def apikey_hash(api_key: str) -> str:
-    """Return the name that an API key has at the target, `sha256:` + 64 hex digits: it gives nothing away."""
-    # One round is enough: the key is 128 random bits, not a word that somebody chose.
+    """Return the hash under which the target stores an API key: `sha256:` + 64 hex digits."""
+    # One round is enough: the key is 128 random bits, not a password.
     return f"sha256:{hashlib.sha256(api_key.encode()).hexdigest()}"
 
 

@@ -1,8 +1,4 @@
-"""States of pages and batches, and every legal move between them with its trigger, as one table. Pure.
-
-One function decides each move; a move that the table does not have is an error, never silently written. A batch's
-state and its summary follow from its pages.
-"""
+"""The states of pages and batches: every allowed move, in one table. A batch's state follows from its pages."""
 
 from __future__ import annotations
 
@@ -18,13 +14,13 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.model.records import BatchPage
 
-#: What makes a page move: it is sent; its source is gone; a worker takes it (again, once a lease has run out), finishes
-#: it or fails; an operator puts it back or cancels it. A failure that is tried again later is put back too.
+#: What moves a page: an upload; the removal of its source; a worker that takes it (again, after an expired lease),
+#: finishes or fails; a retry, by an operator or after a backoff; a cancel.
 Trigger = Literal["upload", "remove", "take", "finish", "fail", "retry", "cancel"]
 
 
 class Move(NamedTuple):
-    """From one state, by one trigger, to another."""
+    """A page in the state `now` goes to `then` by `trigger`."""
 
     now: PageState
     trigger: Trigger
@@ -35,7 +31,7 @@ _ANY: tuple[PageState, ...] = ("uploaded", "queued", "processing", "done", "fail
 
 PAGE_MOVES: frozenset[Move] = frozenset(
     [
-        # Its content is new, whatever it was before; and its source may go at any time.
+        # New content may come, and the source may go, in any state.
         *(Move(state, "upload", "uploaded") for state in _ANY),
         *(Move(state, "remove", "inactive") for state in _ANY),
         *(Move(state, "cancel", "cancelled") for state in _ANY),
@@ -48,12 +44,12 @@ PAGE_MOVES: frozenset[Move] = frozenset(
     ]
 )
 
-#: state of a batch -> what it may become, and by what
+#: state of a batch -> next states, each with its cause
 BATCH_MOVES: Mapping[BatchState, Mapping[BatchState, str]] = {
-    "uploading": {"queued": "the upload ends", "failed": "no page came", "cancelled": "cancel"},
+    "uploading": {"queued": "the upload ends", "failed": "no page was uploaded", "cancelled": "cancel"},
     "queued": {"queued": "more pages", "processing": "a page is taken", "cancelled": "cancel"},
     "processing": {
-        "processing": "pages go on",
+        "processing": "more pages are processed",
         "completed": "the last page is done",
         "partially_completed": "the last page ends, some failed",
         "failed": "the last page ends, all failed",
@@ -69,17 +65,17 @@ BATCH_MOVES: Mapping[BatchState, Mapping[BatchState, str]] = {
 WAITING: frozenset[PageState] = frozenset({"uploaded", "queued"})
 ENDED: frozenset[PageState] = frozenset({"done", "failed", "cancelled", "inactive"})
 ENDED_BATCHES: frozenset[BatchState] = frozenset({"completed", "partially_completed", "failed", "cancelled"})
-#: No retry leads out of these.
+#: A retry cannot leave these.
 FINAL_BATCHES: frozenset[BatchState] = frozenset(state for state, moves in BATCH_MOVES.items() if not moves)
 
-#: What a batch may pass between two writes of its record, in this order.
-_PASSED: tuple[BatchState, ...] = ("retrying", "processing")
+#: States that a batch may go through between two writes of its record, in this order.
+_TRANSIENT: tuple[BatchState, ...] = ("retrying", "processing")
 
 _PAGE_MOVES = {(move.now, move.trigger): move.then for move in PAGE_MOVES}
 
 
 def move_page(now: PageState, trigger: Trigger) -> PageState:
-    """Return what a page becomes.
+    """Return the next state of a page.
 
     Raises:
         TransitionError: the table has no such move.
@@ -91,12 +87,12 @@ def move_page(now: PageState, trigger: Trigger) -> PageState:
 
 
 def may(now: PageState, trigger: Trigger) -> bool:
-    """Say whether the table has such a move."""
+    """Return whether the table has this move."""
     return (now, trigger) in _PAGE_MOVES
 
 
 def move_batch(now: BatchState, then: BatchState) -> BatchState:
-    """Return `then`, if a batch may go there.
+    """Return `then` if a batch may go there.
 
     Raises:
         TransitionError: the table has no such move.
@@ -107,20 +103,19 @@ def move_batch(now: BatchState, then: BatchState) -> BatchState:
 
 
 def takes_pages(now: BatchState) -> bool:
-    """Say whether a batch in this state may still be given pages by an upload."""
+    """Return whether an upload may add pages to a batch in this state."""
     return now in ("uploading", "queued", "processing")
 
 
 def batch_state(now: BatchState, pages: Collection[BatchPage]) -> BatchState:
-    """Return the state of a batch with these pages, once its upload has ended.
+    """Return the state of a batch with these pages after its upload.
 
-    It follows from the pages, but for three things. A batch that had ended and has pages that wait again is
-    `retrying` until one of them is taken. One that has begun is never `queued` again. And what is completed or
-    cancelled stays so when pages of it are gone. A record may be written once for many moves of its pages: then the
-    batch passes the states in between.
+    It follows from the pages, with three exceptions. A batch that had ended and has waiting pages again is `retrying`
+    until one of them is taken. A batch that was processing is never `queued` again. A completed or cancelled batch
+    stays so when pages of it are removed. One write may cover many moves of pages, so a batch may skip states.
 
     Raises:
-        TransitionError: the table has no way from `now`.
+        TransitionError: no moves lead from `now` to the new state.
     """
     then = _state_of(pages)
     if now in FINAL_BATCHES and then in ENDED_BATCHES:
@@ -129,9 +124,9 @@ def batch_state(now: BatchState, pages: Collection[BatchPage]) -> BatchState:
         then = "processing" if any(page.status == "processing" for page in pages) else "retrying"
     elif then == "queued" and now == "processing":
         then = now
-    for passed in _PASSED:
-        if then not in (now, *BATCH_MOVES[now]) and passed in BATCH_MOVES[now]:
-            now = passed
+    for transient in _TRANSIENT:
+        if then not in (now, *BATCH_MOVES[now]) and transient in BATCH_MOVES[now]:
+            now = transient
     return now if then == now else move_batch(now, then)
 
 
@@ -145,16 +140,16 @@ def _state_of(pages: Collection[BatchPage]) -> BatchState:
     if "cancelled" in states:
         return "cancelled"
     if "failed" not in states:
-        # Pages that are gone count neither way; where all of them are, there is nothing left to be done.
+        # Inactive pages do not count; where all are inactive, the batch is cancelled.
         return "completed" if "done" in states else "cancelled"
     return "partially_completed" if "done" in states else "failed"
 
 
 def after_upload(now: BatchState, pages: Collection[BatchPage]) -> BatchState:
-    """Return a batch's state once an upload gave it these pages: queued, or failed where none of them came.
+    """Return the state of a batch after an upload of these pages: queued, or failed where all pages failed.
 
     Raises:
-        TransitionError: the batch takes no pages.
+        TransitionError: the batch does not take pages.
     """
     if now in ("queued", "processing"):
         return batch_state(now, pages)
@@ -162,7 +157,7 @@ def after_upload(now: BatchState, pages: Collection[BatchPage]) -> BatchState:
 
 
 def summary_of(pages: Iterable[BatchPage], average_time_ms: int = 0) -> BatchSummary:
-    """Count a batch's pages: pending are those not yet done, failed or cancelled (or gone)."""
+    """Count the pages of a batch. Pending: neither done, failed, cancelled nor inactive."""
     states = [page.status for page in pages]
     return BatchSummary(
         completed=states.count("done"),

@@ -1,4 +1,4 @@
-"""What was proposed for the pages, put into their HTML: in place with a backup, into another folder, or only shown."""
+"""Apply: write the proposed changes into the HTML, in place with a backup or into another folder, or only show them."""
 
 from __future__ import annotations
 
@@ -22,19 +22,22 @@ if TYPE_CHECKING:
     from nimbus_tasks.publishing.target import OpenTarget
 
 
-#: Why a page whose map another tool made is refused: our extraction does not find in it what that map says.
+#: Replaces `CHANGED` for a map of another tool, whose content our extraction does not find in the page.
 OTHER_TOOL = "another tool made its map, which says something else than `doit extract` finds in the page"
 
 
 class RefusedChange(Struct, frozen=True):
-    """A change that was not made, by its id, and why."""
+    """The id of a change that was not made, and why."""
 
     change: str
     reason: str
 
 
 class AppliedPage(Struct, frozen=True):
-    """One page with proposals: ids of the changes made now and made before, and those that were refused."""
+    """The result for one page: ids of the changes made now, of those made before, and the refused ones.
+
+    diff: of a dry run, as `diff -u` prints it.
+    """
 
     path: str
     applied: tuple[str, ...] = ()
@@ -44,44 +47,40 @@ class AppliedPage(Struct, frozen=True):
 
 
 class Proposal(Struct, frozen=True):
-    """A page as it was when its changes were proposed, and the changes."""
+    """The changes proposed for a page, and its map at that time."""
 
     page_map: PageMap
     changes: tuple[Change, ...]
 
 
 async def find_proposals(target: OpenTarget, page_ids: list[str]) -> list[Proposal]:
-    """Return what is proposed for these pages at the target, in the order of their paths."""
+    """Return the proposals for these pages at the target, sorted by path."""
     keys = [records.page_key(target.project_id, page_id) for page_id in page_ids]
-    found = (await target.read(keys, PageRecord)).values()
-    proposals = [proposal for record in found if (proposal := _proposal(record)) is not None]
-    return sorted(proposals, key=lambda each: each.page_map.path)
-
-
-def _proposal(record: PageRecord) -> Proposal | None:
-    optimization = read_optimization(record.optimization)
-    if optimization is None or not optimization.optimized_blocks:
-        return None
-    content = msgspec.json.decode(record.extraction, type=dict[str, Any])
-    page_map = msgspec.convert({"path": record.source_path} | content, PageMap)
-    return Proposal(page_map, optimization.optimized_blocks)
+    proposals = []
+    for record in (await target.read(keys, PageRecord)).values():
+        optimization = read_optimization(record.optimization)
+        if optimization is not None and optimization.optimized_blocks:
+            content = msgspec.json.decode(record.extraction, type=dict[str, Any])
+            page_map = msgspec.convert({"path": record.source_path} | content, PageMap)
+            proposals.append(Proposal(page_map, optimization.optimized_blocks))
+    return sorted(proposals, key=lambda proposal: proposal.page_map.path)
 
 
 def apply_proposal(
     settings: Settings, proposal: Proposal, stamp: str, output: str, *, dry_run: bool, extracted: bool = True
 ) -> AppliedPage:
-    """Put one page's changes into its HTML. What goes wrong with a page is its own reason, never the run's end.
+    """Apply one page's changes to its HTML. A page that cannot be read has all its changes refused.
 
-    `extracted`: whether its map is ours.
+    `stamp` names the folder of backups; `output` is the folder to write to, empty: in place. `extracted`: whether our
+    extraction made the map.
 
     Raises:
+        SettingsError: the project has no source folder.
         StateError: a file cannot be written.
     """
     folder, path = settings.source.folder, proposal.page_map.path
     if not folder:
-        raise SettingsError(
-            "There is no [source] folder with the HTML.", "Maps of another tool have no page to change."
-        )
+        raise SettingsError("[source] folder is not set.", "apply needs the HTML that the maps were made from.")
     try:
         before = read_page(Path(), folder, path)
         made = apply_changes(before, proposal.page_map, proposal.changes, settings.rules)
@@ -93,5 +92,5 @@ def apply_proposal(
     except SourceError as error:
         return AppliedPage(path, refused=tuple(RefusedChange(change.id, str(error)) for change in proposal.changes))
     reasons = {} if extracted else {CHANGED: OTHER_TOOL}
-    refused = tuple(RefusedChange(change_id, reasons.get(why, why)) for change_id, why in made.refused)
+    refused = tuple(RefusedChange(change_id, reasons.get(reason, reason)) for change_id, reason in made.refused)
     return AppliedPage(path, made.applied, made.already, refused, shown)

@@ -1,4 +1,4 @@
-"""What was proposed goes back into the HTML: nothing else changes, and a second time nothing changes at all."""
+"""apply writes proposed changes into the HTML and nothing else; a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ A = "dist/a.html"
 
 @pytest.fixture
 def proposed(site: Site) -> Site:
-    """A published site, processed: page a has a slip that the rules mend."""
+    """A published and processed site: page a has a mistake that the rules correct."""
     site.write(
         A,
         "<!doctype html><HTML lang=en><head><title>Watch repair in Bern</title>\r\n"
@@ -34,10 +34,11 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(proposed: Site) -> N
     assert run.status == 0
     assert "We repair, clean and <b>polish</b> watches." in run.out
     assert f"Would change {A}" in run.out
+    assert run.out.splitlines()[-1] == "📊 Would apply: 1, already there: 0, refused: 0"
     assert (proposed / A).read_bytes() == before
 
 
-def test_only_what_was_proposed_changes_and_twice_is_once(proposed: Site) -> None:
+def test_only_proposed_changes_are_made_and_only_once(proposed: Site) -> None:
     before = (proposed / A).read_bytes()
     assert proposed.doit("nimbus:apply").status == 0
     after = (proposed / A).read_bytes()
@@ -52,28 +53,28 @@ def test_only_what_was_proposed_changes_and_twice_is_once(proposed: Site) -> Non
     proposed.publish()
     assert proposed.doit("nimbus:process", "--until-empty").status == 0
     report = proposed.doit("nimbus:batch:report", f"--batch={batch}", "--json").json
-    assert (report["metrics"]["total_changes"], report["metrics"]["uploaded_again"]) == (1, 1), "what was is still so"
+    assert (report["metrics"]["total_changes"], report["metrics"]["uploaded_again"]) == (1, 1), "the old batch stays"
     assert "We repair, clean and polish watches." in proposed.store.text(A)
 
 
-def test_pages_may_go_into_another_folder(proposed: Site) -> None:
+def test_pages_are_written_to_another_folder(proposed: Site) -> None:
     before = (proposed / A).read_bytes()
     run = proposed.doit("nimbus:apply", "--output=edited")
     assert (run.status, run.out.splitlines()[-1]) == (0, "   Written to edited")
     assert (proposed / A).read_bytes() == before
     assert b"repair, clean" in (proposed / "edited/a.html").read_bytes()
-    for empty_or_inside, said in (
+    for output, message in (
         ("dist/inside", "lies in dist"),
         ("dist", "is the folder"),
         ("", "--output is empty"),
     ):
-        run = proposed.doit("nimbus:apply", f"--output={empty_or_inside}")
+        run = proposed.doit("nimbus:apply", f"--output={output}")
         assert (run.status, len(run.said.splitlines())) == (2, 1), run.said
-        assert said in run.said
+        assert message in run.said
     assert (proposed / A).read_bytes() == before
 
 
-def test_a_page_that_changed_since_is_refused_with_its_reason(proposed: Site) -> None:
+def test_changes_are_refused_with_the_reason_where_the_page_has_changed(proposed: Site) -> None:
     changed = (proposed / A).read_bytes().replace(b"polish", b"oil")
     (proposed / A).write_bytes(changed)
     run = proposed.doit("nimbus:apply")
@@ -83,7 +84,7 @@ def test_a_page_that_changed_since_is_refused_with_its_reason(proposed: Site) ->
     assert (proposed / A).read_bytes() == changed
 
 
-def test_a_map_of_another_tool_that_says_something_else_is_refused_as_such(site: Site) -> None:
+def test_a_page_that_differs_from_the_map_of_another_tool_is_refused(site: Site) -> None:
     site.write(".nimbus/project.toml", f'{SETTINGS}exclude = ["c.html"]\n')
     site.write("dist/c.html", "<title>Cameras</title><p>We repair , clean and sell cameras.")
     slip = {"id": "block-1", "type": "p", "content": "We repair , clean and sell clocks."}
@@ -98,4 +99,4 @@ def test_a_map_of_another_tool_that_says_something_else_is_refused_as_such(site:
 def test_without_proposals_there_is_nothing_to_apply(site: Site) -> None:
     site.publish()
     run = site.doit("nimbus:apply")
-    assert (run.status, run.out.splitlines()[-1]) == (0, "📊 Applied: 0, there before: 0, refused: 0")
+    assert (run.status, run.out.splitlines()[-1]) == (0, "📊 Applied: 0, already there: 0, refused: 0")

@@ -1,4 +1,4 @@
-"""What nimbus:apply says and prints."""
+"""The output of nimbus:apply."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from nimbus_tasks.pipeline.apply import AppliedPage
 if TYPE_CHECKING:
     from nimbus_tasks.cli.console import Console
 
+_RESULTS = ("applied", "already", "refused")
+
 
 class Applied(Struct, frozen=True):
-    """The pages with proposals. output: the folder that the changed pages went to; empty: in place."""
+    """The pages with proposals. output: the folder that changed pages were written to; empty: in place."""
 
     dry_run: bool
     output: str
@@ -21,7 +23,7 @@ class Applied(Struct, frozen=True):
 
 
 def applied(console: Console, done: Applied) -> None:
-    """Say what became of the proposals, page by page; a dry run shows the differences."""
+    """Print the result page by page; a dry run prints the differences."""
     for page in done.pages:
         for line in page.diff.splitlines():
             console.line(line, {"+": "green", "-": "red"}.get(line[:1], ""))
@@ -30,9 +32,9 @@ def applied(console: Console, done: Applied) -> None:
             console.line(f"✅ {verb} {page.path}: {', '.join(page.applied)}")
         for refused in page.refused:
             console.fail(f"{page.path}: {refused.change} - {refused.reason}")
-    counts = [sum(len(getattr(page, what)) for page in done.pages) for what in ("applied", "already", "refused")]
-    console.line(f"📊 Applied: {counts[0]}, there before: {counts[1]}, refused: {counts[2]}")
-    if counts[0] and not done.dry_run:
-        # What lies in another folder is not what doit reads: there is nothing next to run.
-        where = f"Written to {done.output}" if done.output else "As they were: .nimbus/backup/. Next: doit"
-        console.line(f"   {where}")
+    now, before, refusals = (sum(len(getattr(page, kind)) for page in done.pages) for kind in _RESULTS)
+    verb = "Would apply" if done.dry_run else "Applied"
+    console.line(f"📊 {verb}: {now}, already there: {before}, refused: {refusals}")
+    if now and not done.dry_run:
+        # doit does not read another folder, so there is no next step.
+        console.line(f"   Written to {done.output}" if done.output else "   Originals: .nimbus/backup/. Next: doit")

@@ -41,7 +41,7 @@ def replace_page(root: Path, folder: str, path: str, before: bytes, after: bytes
         raise SourceError(f"{path} has changed in the meantime.", "Run the command again.")
     mode = stat.S_IMODE(page.stat().st_mode)
     backup = root / BACKUP_FOLDER / stamp / path
-    # Runs within one second share the stamp: the first backup holds the original page.
+    # Two runs may have the same stamp: the first backup holds the original page.
     if not backup.exists():
         _write(backup, before, mode)
     _write(page, after, mode)
