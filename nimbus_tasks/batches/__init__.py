@@ -1,1 +1,1 @@
-"""Batches and pages at the target, after their upload: seen, reported, tried again, cancelled, watched."""
+"""Batches and pages after their upload: list, status, report, retry, cancel, monitor."""

@@ -1,7 +1,7 @@
-"""What has not been processed yet, stopped.
+"""Cancels the pages of a batch that are not yet processed.
 
-Statuses first, so that no worker begins with a page; then out of the queue, in one write; then the batch record, which
-takes over what the statuses say. A killed cancellation leaves the batch open: run again, it goes on.
+Statuses first, so that no worker starts a page; then the queue, in one write; then the batch record. An interrupted
+cancellation leaves the batch open, and the next one resumes it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, Struct
 
-from nimbus_tasks.batches.retry import with_pages
-from nimbus_tasks.batches.statuses import move_statuses
+from nimbus_tasks.batches.statuses import move_statuses, with_pages
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import BatchPage, PageStatus
-from nimbus_tasks.model.states import ENDED, ENDED_BATCHES, move_page
+from nimbus_tasks.model.states import ENDED, ENDED_BATCHES, move_page, shown_batch_state
 from nimbus_tasks.publishing.page_logs import note
 
 if TYPE_CHECKING:
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 
 
 class Cancelled(Struct, frozen=True):
-    """What became of a cancellation.
+    """The result of a cancellation.
 
-    pages: that were stopped. left: pages of the batch that had ended before. refused: why others go on.
+    pages: how many are cancelled. left: how many had ended before. refused: why others could not be cancelled.
     """
 
     batch_id: str
@@ -39,26 +38,28 @@ class Cancelled(Struct, frozen=True):
 
 
 async def cancel(target: OpenTarget, batch: BatchRecord) -> Cancelled:
-    """Stop all pages of a batch that wait or are being processed; those that have ended stay as they are.
+    """Cancel the pages of a batch that wait or are being processed.
 
     Raises:
         SettingsError: the batch has ended.
         StoreError: the target does not answer.
     """
     if batch.status in ENDED_BATCHES:
-        raise SettingsError(f"Batch {batch.batch_id} has ended: it is {batch.status}.", "Nothing is left to cancel.")
+        raise SettingsError(
+            f"Batch {batch.batch_id} has ended: it is {shown_batch_state(batch)}.", "Nothing to cancel."
+        )
     still_open = [page_id for page_id, page in batch.pages.items() if page.status not in ENDED]
-    moved = await move_statuses(target, still_open, lambda _, held: _stopped(batch.batch_id, held, target.clock()))
+    moved = await move_statuses(target, still_open, lambda _, held: _cancelled(batch.batch_id, held, target.clock()))
     ended = set(still_open).difference(moved.refused)
     await target.change_queue(lambda queue: _without(queue, batch.batch_id, ended))
     await note(target, moved.moved, "cancel", "Cancelled", batch.batch_id)
-    after = await target.change_batch(batch.batch_id, lambda held: _told(held, ended, moved.now))
+    after = await target.change_batch(batch.batch_id, lambda held: _after(held, ended, moved.now))
     stopped = sum(page.status == "cancelled" for page in after.pages.values())
     left = len(after.pages) - stopped - len(moved.refused)
     return Cancelled(batch.batch_id, after.status, stopped, left, moved.refused)
 
 
-def _stopped(batch_id: str, held: PageStatus | None, now: str) -> PageStatus | None:
+def _cancelled(batch_id: str, held: PageStatus | None, now: str) -> PageStatus | None:
     if held is not None and (held.batch_id != batch_id or held.status in ENDED):
         return None
     return PageStatus(move_page("uploaded" if held is None else held.status, "cancel"), batch_id, now)
@@ -69,8 +70,8 @@ def _without(queue: QueueRecord, batch_id: str, page_ids: Collection[str]) -> Qu
     return msgspec.structs.replace(queue, items=kept)
 
 
-def _told(batch: BatchRecord, page_ids: Collection[str], statuses: Mapping[str, PageStatus]) -> BatchRecord:
-    """Let a batch's record say what the statuses say of pages that are open in it."""
+def _after(batch: BatchRecord, page_ids: Collection[str], statuses: Mapping[str, PageStatus]) -> BatchRecord:
+    """Return the batch with the statuses of these pages, except where its record is ahead of them."""
     pages = dict(batch.pages)
     for each in page_ids:
         if pages[each].status not in ENDED:
@@ -79,9 +80,9 @@ def _told(batch: BatchRecord, page_ids: Collection[str], statuses: Mapping[str, 
 
 
 def _page(page: BatchPage, batch_id: str, status: PageStatus | None) -> BatchPage:
-    if status is None or status.batch_id != batch_id:  # None: its status could not be looked up
-        # It has been uploaded again, in another batch: there it goes on.
-        return msgspec.structs.replace(page, status=move_page(page.status, "cancel"))
+    if status is None or status.batch_id != batch_id:
+        later = UNSET if status is None else status.batch_id
+        return msgspec.structs.replace(page, status=move_page(page.status, "cancel"), superseded_by=later)
     made = msgspec.structs.replace(page, status=status.status)
     if status.result is not UNSET:
         made.completed = status.result.completed

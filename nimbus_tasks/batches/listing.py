@@ -1,4 +1,4 @@
-"""Which batches there are at the target, and one of them."""
+"""Finds the batches at the target."""
 
 from __future__ import annotations
 
@@ -11,39 +11,41 @@ from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchState, BatchSummary
-from nimbus_tasks.model.states import summary_of
+from nimbus_tasks.model.states import SUPERSEDED, shown_batch_state, summary_of
 from nimbus_tasks.model.suggest import closest
 
 if TYPE_CHECKING:
     from nimbus_tasks.publishing.target import OpenTarget
 
 _BATCH_ID = re.compile(r"batch_\d{8}_\d{6}")
-#: Batches that an error names where none was asked for.
+#: Batches that an error names if none was given.
 NEWEST = 3
 
 
-class ListedBatch(Struct, frozen=True):
-    """One batch in a list."""
+class ListedBatch(Struct, frozen=True, omit_defaults=True):
+    """One batch in a list. superseded: it is `cancelled` only because later batches sent its pages again."""
 
     batch_id: str
     created: str
     status: BatchState
     page_count: int
     summary: BatchSummary
+    superseded: bool = False
+
+    @property
+    def shown_state(self) -> str:
+        return SUPERSEDED if self.superseded else self.status
 
 
 class Batches(Struct, frozen=True):
-    """The batches of a project, the newest first.
-
-    complete: whether the target could list them; else these are the ones that this machine knows.
-    """
+    """The batches of a project, newest first. complete: false if the target cannot list, and the ledger named them."""
 
     batches: list[ListedBatch]
     complete: bool
 
 
 class _Head(Struct):
-    """A batch record without its pages: a thousand of those are not kept for a list."""
+    """A batch record without its pages, to keep a list small."""
 
     batch_id: str
     created: str
@@ -53,65 +55,77 @@ class _Head(Struct):
 
 
 async def list_batches(target: OpenTarget) -> Batches:
-    """Return all batches, among them those whose upload from here has not ended yet."""
+    """Return all batches, including those whose upload from here has not ended."""
     ids = await _ids(target)
-    keys = [records.batch_key(target.project_id, each) for each in ids]
-    found = {
-        each: ListedBatch(head.batch_id, head.created, head.status, head.page_count, head.summary)
-        for each, head in (await target.read(keys, _Head)).items()
+    heads = await target.read([records.batch_key(target.project_id, each) for each in ids], _Head)
+    cancelled = [records.batch_key(target.project_id, each) for each in ids if _is_cancelled(heads.get(each))]
+    # Only the pages tell whether a person cancelled them.
+    superseded = {
+        each
+        for each, batch in (await target.read(cancelled, BatchRecord)).items()
+        if shown_batch_state(batch) == SUPERSEDED
     }
+    found = []
     for each in ids:
-        if each not in found and (begun := _begun_here(target, each)) is not None:
-            found[each] = ListedBatch(each, begun.created, begun.status, begun.page_count, begun.summary)
-    listed = sorted(found.values(), key=lambda batch: (batch.created, batch.batch_id), reverse=True)
-    return Batches(listed, target.store.traits.lists)
+        batch = heads.get(each) or _uploading_here(target, each)
+        if batch is not None:
+            found.append(
+                ListedBatch(each, batch.created, batch.status, batch.page_count, batch.summary, each in superseded)
+            )
+    return Batches(
+        sorted(found, key=lambda batch: (batch.created, batch.batch_id), reverse=True), target.store.traits.lists
+    )
+
+
+def _is_cancelled(head: _Head | None) -> bool:
+    return head is not None and head.status == "cancelled"
 
 
 async def find_batch(target: OpenTarget, batch_id: str) -> BatchRecord:
-    """Return the batch with this id; for an empty one, the newest.
+    """Return the batch with this id, or the newest if it is empty.
 
     Raises:
-        SettingsError: there is no such batch; it names the closest ones.
+        SettingsError: there is no such batch; names the closest ones.
     """
     if batch_id:
-        found = await look_for(target, batch_id)
+        found = await get_batch(target, batch_id)
         if found is not None:
             return found
         raise SettingsError(f"There is no batch {batch_id}.", await _nearest(target, batch_id))
     for each in sorted(await _ids(target), reverse=True):
-        found = await look_for(target, each)
+        found = await get_batch(target, each)
         if found is not None:
             return found
     raise SettingsError("There is no batch yet.", "Run: doit upload")
 
 
-async def look_for(target: OpenTarget, batch_id: str) -> BatchRecord | None:
-    """Return the batch, if there is one. One whose upload has not ended yet has no record: the ledger knows it."""
+async def get_batch(target: OpenTarget, batch_id: str) -> BatchRecord | None:
+    """Return a batch if it exists. While its upload runs it has no record, and the ledger stands in."""
     if not _BATCH_ID.fullmatch(batch_id):
         return None
-    return await target.batch(batch_id) or _begun_here(target, batch_id)
+    return await target.batch(batch_id) or _uploading_here(target, batch_id)
 
 
-async def which_batch(target: OpenTarget, batch_id: str) -> BatchRecord:
-    """Return the batch that a command is to change: one that has been named, and that has been uploaded.
+async def batch_to_change(target: OpenTarget, batch_id: str) -> BatchRecord:
+    """Return the batch that a command may change.
 
     Raises:
-        SettingsError: it has not.
+        SettingsError: none is named, it does not exist, or its upload has not ended.
     """
     if not batch_id:
         newest = sorted(await _ids(target), reverse=True)[:NEWEST]
         hint = f"Newest: {', '.join(newest)}." if newest else "There is none yet: run doit upload."
-        raise SettingsError("Say which batch, with --batch.", hint)
+        raise SettingsError("Name a batch with --batch.", hint)
     found = await find_batch(target, batch_id)
     if found.status == "uploading":
         raise SettingsError(
-            f"Batch {batch_id} is still being uploaded.", "If that was interrupted, doit upload goes on with it."
+            f"Batch {batch_id} is still being uploaded.", "If that was interrupted, doit upload resumes it."
         )
     return found
 
 
 async def _ids(target: OpenTarget) -> list[str]:
-    """Return the ids of all batches. A listing may not show the newest yet: the ledger knows its own."""
+    """Return the ids of all batches. The ledger adds its own: a listing may lag behind."""
     known = set(target.known_batches())
     if target.store.traits.lists:
         prefix = records.batch_key(target.project_id, "")
@@ -119,7 +133,7 @@ async def _ids(target: OpenTarget) -> list[str]:
     return sorted(each for each in known if _BATCH_ID.fullmatch(each))
 
 
-def _begun_here(target: OpenTarget, batch_id: str) -> BatchRecord | None:
+def _uploading_here(target: OpenTarget, batch_id: str) -> BatchRecord | None:
     created, is_open = target.known_batches().get(batch_id, ("", False))
     if not is_open:
         return None

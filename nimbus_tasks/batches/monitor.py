@@ -1,25 +1,25 @@
-"""A batch, looked at again and again until it ends.
+"""Follows one batch until it ends.
 
-A look is cheap: the batch record, and the statuses of the pages that it says are being processed. A store that goes
-away is asked again, by a new connection, and that is said once; one that stays away ends it.
+A look reads the batch record, and the statuses of a few pages being processed. If the store does not answer, the
+monitor reconnects and says so once; it gives up after `PATIENCE` seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv.open import Connection
-from nimbus_tasks.batches.listing import find_batch, look_for
-from nimbus_tasks.batches.rate import Rate
+from nimbus_tasks.batches.listing import find_batch, get_batch
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.model.records import BatchRecord, BatchSummary, PageStatus
-from nimbus_tasks.model.states import ENDED_BATCHES, summary_of
+from nimbus_tasks.model.states import ENDED_BATCHES, shown_batch_state, summary_of
 from nimbus_tasks.publishing.target import open_target
 
 if TYPE_CHECKING:
@@ -31,15 +31,17 @@ if TYPE_CHECKING:
 
 #: Pages in work, and errors, that are shown.
 SHOWN = 5
-#: Seconds that a store may be away.
+#: Seconds without an answer before giving up.
 PATIENCE = 600.0
-#: Steps that a page's status names when a worker is through with it; its batch is told a moment later.
+#: Steps in a page's status after which its batch record follows within a moment.
 OVER = ("done", "failed")
-#: A batch in which nothing has happened for so many looks, and for so many seconds, is worked on by nobody.
-QUIET_LOOKS = 3
-QUIET_SECONDS = 3.0
-#: Milliseconds: each look is a request or two, and a paid read or two.
+#: A batch without progress for this many looks and seconds is idle.
+IDLE_LOOKS = 3
+IDLE_SECONDS = 3.0
+#: Milliseconds: each look costs a request or two, and reads that a paid store bills.
 LEAST_INTERVAL = 100
+#: Seconds that a rate is taken over.
+WINDOW = 60.0
 
 
 class InWork(Struct, frozen=True):
@@ -54,9 +56,10 @@ class Failure(Struct, frozen=True):
 
 
 class Look(Struct, frozen=True):
-    """What one look at a batch showed. in_work: the first few pages of `working`. errors: the last few.
+    """What one look at a batch showed.
 
-    idle: pages wait, and nobody has worked on any for some looks.
+    working: pages being processed. in_work: the first few of them. errors: the most recent ones.
+    idle: pages wait and none has been processed for some looks.
     """
 
     batch: BatchRecord
@@ -69,12 +72,16 @@ class Look(Struct, frozen=True):
     idle: bool = False
 
     @property
+    def state(self) -> str:
+        return shown_batch_state(self.batch)
+
+    @property
     def ended(self) -> int:
         return len(self.batch.pages) - self.summary.pending
 
 
 class Viewer(Protocol):
-    """Is told what was seen, and when the store does not answer."""
+    """Receives each look, and hears about a store that does not answer."""
 
     def show(self, look: Look) -> None: ...
 
@@ -84,18 +91,18 @@ class Viewer(Protocol):
 
 
 def check_interval(interval: int) -> None:
-    """Refuse an interval that is none.
+    """Check `--interval`.
 
     Raises:
-        SettingsError: it names the option.
+        SettingsError: it is too short.
     """
     if interval < LEAST_INTERVAL:
-        raise SettingsError(f"--interval={interval} is too short.", f"At least {LEAST_INTERVAL} milliseconds.")
+        raise SettingsError(
+            f"--interval={interval} is too short.", f"The shortest interval is {LEAST_INTERVAL} milliseconds."
+        )
 
 
 class Monitor:
-    """Follows one batch."""
-
     def __init__(
         self, settings: Settings, batch_id: str, interval: int, viewer: Viewer, record: Callable[[Recorded], None]
     ) -> None:
@@ -109,14 +116,14 @@ class Monitor:
         self._last: BatchRecord | None = None
         self._answered = 0.0
         self._away = False
-        self._quiet = _Quiet()
+        self._idle = _Idle()
 
     async def until_it_ends(self) -> BatchRecord:
-        """Return the batch as it ended.
+        """Return the ended batch.
 
         Raises:
             SettingsError: there is no such batch.
-            StoreError: the store does not answer at all, or not any more.
+            StoreError: the store does not answer at first, or for `PATIENCE` seconds.
         """
         while True:
             try:
@@ -134,8 +141,8 @@ class Monitor:
 
     async def _follow(self, target: OpenTarget) -> BatchRecord:
         while True:
-            # A record that was there and is not to be seen is a store that lags: what was seen last still holds.
-            batch = await (find_batch if self._last is None else look_for)(target, self._batch_id)
+            # A store that lags may not show the record for a while: the last look stands.
+            batch = await (find_batch if self._last is None else get_batch)(target, self._batch_id)
             if batch is not None:
                 self._batch_id, self._last = batch.batch_id, batch
                 look = await self._look(target, batch)
@@ -159,7 +166,7 @@ class Monitor:
         summary = _with_ended(summary_of(batch.pages.values(), batch.summary.average_time_ms), over.values())
         ended = len(batch.pages) - summary.pending
         self._rate.note(time.monotonic(), ended)
-        # A batch that is still being uploaded has no worker yet, and none is missing.
+        # During its upload a batch needs no worker.
         at_work = bool(working) or batch.status == "uploading" or not summary.pending
         return Look(
             batch=batch,
@@ -169,39 +176,69 @@ class Monitor:
             errors=[Failure(self._paths[each], batch.pages[each].error or "failed") for each in errors],
             per_second=self._rate.per_second,
             seconds_left=self._rate.seconds_left(summary.pending),
-            idle=self._quiet.note(time.monotonic(), ended, at_work=at_work),
+            idle=self._idle.note(time.monotonic(), ended, at_work=at_work),
         )
 
     async def _learn_paths(self, target: OpenTarget, page_ids: list[str]) -> None:
-        """Ask for the paths of pages that are shown for the first time; a page without one goes by its id."""
+        """Read the paths of pages shown for the first time. A page without one is shown by its id."""
         new = [each for each in page_ids if each not in self._paths]
         if new:
             self._paths |= dict.fromkeys(new, "") | await target.paths(new)
             self._paths |= {each: each for each in new if not self._paths[each]}
 
 
-class _Quiet:
-    """Is told of each look, and knows since when nothing has happened."""
-
+class _Idle:
     def __init__(self) -> None:
         self._looks, self._since, self._ended = 0, 0.0, -1
 
     def note(self, moment: float, ended: int, *, at_work: bool) -> bool:
-        """Return whether it has been quiet for long."""
+        """Return whether the batch is idle, after a look in which this many pages had ended."""
         if at_work or ended != self._ended:
             self._looks, self._since = 0, moment
         self._looks += 1
         self._ended = ended
-        return not at_work and self._looks >= QUIET_LOOKS and moment - self._since >= QUIET_SECONDS
+        return not at_work and self._looks >= IDLE_LOOKS and moment - self._since >= IDLE_SECONDS
+
+
+class Rate:
+    """How fast pages end, from looks at how many have ended."""
+
+    def __init__(self, window: float = WINDOW) -> None:
+        self._window = window
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def note(self, moment: float, ended: int) -> None:
+        if self._seen and ended < self._seen[-1][1]:
+            self._seen.clear()  # a retry: start over
+        self._seen.append((moment, ended))
+        # The last look before the window stays, so that the rate covers all of it.
+        while len(self._seen) > 2 and self._seen[1][0] <= moment - self._window:
+            self._seen.popleft()
+
+    @property
+    def per_second(self) -> float | None:
+        """Pages per second, None if none has ended between looks.
+
+        Measured up to the look that saw the last page end: workers report pages in bulk, and looks in between must not
+        lower the rate.
+        """
+        if not self._seen:
+            return None
+        (began, before), (_, after) = self._seen[0], self._seen[-1]
+        last = next(moment for moment, ended in self._seen if ended == after)
+        return (after - before) / (last - began) if after > before and last > began else None
+
+    def seconds_left(self, pending: int) -> float | None:
+        rate = self.per_second
+        return None if rate is None else pending / rate
 
 
 def _with_ended(summary: BatchSummary, over: Collection[str]) -> BatchSummary:
-    """Count pages that have ended, though their batch still holds them for being processed."""
+    """Count pages that have ended although their batch record still says `processing`."""
     failed = sum(step == "failed" for step in over)
-    done = len(over) - failed
     return msgspec.structs.replace(
         summary,
-        completed=summary.completed + done,
+        completed=summary.completed + len(over) - failed,
         failed=summary.failed + failed,
         pending=summary.pending - len(over),
     )

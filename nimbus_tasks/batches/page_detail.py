@@ -1,4 +1,4 @@
-"""One page's whole story: what lies here, what the target holds of it, where it waits, what was done with it."""
+"""Everything known about one page: its map here, its records at the target, its place in the queue, its log."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 class Digests(Struct, frozen=True, omit_defaults=True):
-    """The digest of the page's content as its map lies here, and as the target holds it."""
+    """Digests of the page's content: in its map here, and at the target."""
 
     here: str | UnsetType = UNSET
     there: str | UnsetType = UNSET
 
 
 class Place(Struct, frozen=True):
-    """A place in the queue, counted from 1, in the order in which pages are taken."""
+    """A place in the queue, counted from 1 in the order in which workers take pages."""
 
     place: int
     length: int
@@ -47,17 +47,17 @@ class Place(Struct, frozen=True):
 
 
 class InBatch(Struct, frozen=True):
-    """The batch that the page came with last, and what its record says of the page."""
+    """The batch of the page's last upload, and the page in its record."""
 
     batch_id: str
     status: BatchState
     page: BatchPage | UnsetType = UNSET
 
 
-class Story(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """All that is known of one page. Fields are left out where there is nothing.
+class PageDetail(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Everything known about one page. Unknown fields are left out.
 
-    issues: what validation found in its map; an error among them keeps it from the target.
+    issues: found in its map by validation; an error keeps it from being uploaded.
     """
 
     page_id: str
@@ -73,20 +73,16 @@ class Story(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class PageLog(Struct, frozen=True, kw_only=True):
-    """What was done with one page, entry by entry."""
-
     page_id: str
     source_path: str | UnsetType = UNSET
     entries: list[LogEntry]
 
 
-async def tell(target: OpenTarget, here: Pages, path: str, skipped: Mapping[str, str] | None = None) -> Story:
-    """Return the story of the page with this source path, or with this page id.
-
-    `skipped`: why files have no map, by their source paths.
+async def read_page(target: OpenTarget, here: Pages, path: str, skipped: Mapping[str, str] | None = None) -> PageDetail:
+    """Return the detail of the page with this source path or id. `skipped`: why files have no map, by source path.
 
     Raises:
-        SettingsError: nobody knows such a page (it names the nearest paths), or its file is skipped.
+        SettingsError: there is no such page (names the nearest paths), or its file is skipped.
     """
     page_id = _page_id(target, path)
     record_key, status_key = (kind(target.project_id, page_id) for kind in (records.page_key, records.status_key))
@@ -96,23 +92,23 @@ async def tell(target: OpenTarget, here: Pages, path: str, skipped: Mapping[str,
     status = decode(status_key, held[status_key], PageStatus) if status_key in held else None
     log = decode(logs_key, held[logs_key], LogsRecord).entries if logs_key in held else []
     queue = decode(queue_key, held[queue_key], QueueRecord) if queue_key in held else QueueRecord([])
-    lies_here = {entry.page_id: entry for entry in here.entries.values()}.get(page_id)
-    if record is None and status is None and lies_here is None:
+    local = {entry.page_id: entry for entry in here.entries.values()}.get(page_id)
+    if record is None and status is None and local is None:
         why = {records.page_id(target.project_id, each): why for each, why in (skipped or {}).items()}.get(page_id)
         if why:
-            raise SettingsError(f"{path} is skipped: {why}.", "Its file is there, but is not published.")
+            raise SettingsError(f"{path} is skipped: {why}.", "Its file exists, but is not published.")
         raise SettingsError(f"There is no page {path}, here or at the target.", await _nearest(target, here, path))
-    known_path = record.source_path if record is not None else lies_here.source_path if lies_here is not None else UNSET
-    return Story(
+    known_path = record.source_path if record is not None else local.source_path if local is not None else UNSET
+    return PageDetail(
         page_id=page_id,
         source_path=known_path,
         uploaded=record.uploaded if record is not None else UNSET,
         digest=Digests(
-            # A map that is not valid has no digest: nothing of it is ever sent.
-            here=(lies_here.digest or UNSET) if lies_here is not None else UNSET,
+            # An invalid map has no digest: it is never sent.
+            here=(local.digest or UNSET) if local is not None else UNSET,
             there=_digest(record_key, record) if record is not None else UNSET,
         ),
-        issues=lies_here.issues if lies_here is not None else (),
+        issues=local.issues if local is not None else (),
         status=status if status is not None else UNSET,
         queue=place_in(queue, page_id) or UNSET,
         batch=await _batch(target, page_id, record, status),
@@ -122,7 +118,7 @@ async def tell(target: OpenTarget, here: Pages, path: str, skipped: Mapping[str,
 
 
 def place_in(queue: QueueRecord, page_id: str) -> Place | None:
-    """Return where a page waits: the highest priority is taken first, then who has waited longest."""
+    """Return a page's place: higher priority first, then longer waiting."""
     ordered = sorted(queue.items, key=lambda entry: (-entry.priority, entry.queued_at, entry.page_id))
     for place, entry in enumerate(ordered, start=1):
         if entry.page_id == page_id:
@@ -132,7 +128,7 @@ def place_in(queue: QueueRecord, page_id: str) -> Place | None:
 
 def _page_id(target: OpenTarget, path: str) -> str:
     if not path:
-        raise SettingsError("Say which page, with --path.", "It is the path of its HTML, such as dist/index.html.")
+        raise SettingsError("Name a page with --path.", "It is the path of its HTML, such as dist/index.html.")
     return target.page_id(path)
 
 
@@ -150,7 +146,7 @@ async def _batch(
 
 
 async def _nearest(target: OpenTarget, here: Pages, path: str) -> str:
-    """Name the paths that look most like it. Records are not read for that: a site may have many."""
+    """Return a hint with the most similar paths known here. Page records are not read: there may be many."""
     known: Iterable[str] = {entry.source_path for entry in here.entries.values()}
     known = sorted({*known, *(row.source_path for row in target.known_pages().values())} - {""})
     nearest = closest(path, known)

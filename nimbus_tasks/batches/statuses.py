@@ -1,7 +1,7 @@
-"""Moving the statuses of a batch's pages beside workers that move them too.
+"""Moving a batch's pages from state to state: their `status:` records in bulk, and the batch record that follows.
 
-Where the store compares and swaps in one step, each page is moved from what it was seen to be, so that nobody's word
-is lost. Elsewhere they are put in bulk: a worker that writes in the same moment may win or lose.
+If the store swaps atomically, each status moves only from what it was seen to be, and a worker's write is never lost.
+Elsewhere statuses are put in bulk, and a concurrent write may win or lose.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.backends.kv.records import decode, read_values, update_records
+from nimbus_tasks.backends.kv.records import decode, encode, read_values, update_records
 from nimbus_tasks.model import records
-from nimbus_tasks.model.records import PageStatus
+from nimbus_tasks.model.records import BatchPage, BatchRecord, PageStatus
+from nimbus_tasks.model.states import batch_state, summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from nimbus_tasks.publishing.target import OpenTarget
 
-_encode = msgspec.json.Encoder().encode
-
 
 class Moved(Struct):
-    """What became of statuses, by page id: as they are now, and why some that were to be moved were not."""
+    """The result, by page id.
+
+    now: the statuses as they are. moved: the pages that were moved. refused: why the store refused others.
+    """
 
     now: dict[str, PageStatus] = {}
     moved: list[str] = []
@@ -36,15 +38,14 @@ class Moved(Struct):
 async def move_statuses(
     target: OpenTarget, page_ids: Collection[str], decide: Callable[[str, PageStatus | None], PageStatus | None]
 ) -> Moved:
-    """Write what `decide` makes of each page's status; None leaves it as it is.
+    """Replace each page's status by what `decide` returns; None leaves it as it is.
 
     Raises:
-        StoreError: the store does not answer at all.
+        StoreError: the store does not answer.
     """
-    keys = {records.status_key(target.project_id, each): each for each in page_ids}
-    seen = await read_values(target.store, list(keys), target.slots)
-    done = Moved({keys[key]: decode(key, value, PageStatus) for key, value in seen.items()})
-    wanted = {each: made for each in page_ids if (made := decide(each, done.now.get(each))) is not None}
+    pages = {records.status_key(target.project_id, each): each for each in page_ids}
+    seen = await read_values(target.store, list(pages), target.slots)
+    done = Moved({pages[key]: decode(key, value, PageStatus) for key, value in seen.items()})
 
     def change(page_id: str, held: PageStatus | None) -> PageStatus | None:
         if held is not None:
@@ -52,15 +53,26 @@ async def move_statuses(
         return decide(page_id, held)
 
     if target.store.traits.atomic:
-        changes = {records.status_key(target.project_id, each): partial(change, each) for each in wanted}
+        changes = {key: partial(change, page_id) for key, page_id in pages.items()}
         refused: dict[str, str] = {}
         written = await update_records(target.store, PageStatus, changes, seen, slots=target.slots, refused=refused)
-        done.refused = {keys[key]: why for key, why in refused.items()}
-        done.moved = [keys[key] for key in changes if key in written]
-        done.now |= {keys[key]: status for key, status in written.items()}
-        return done
-    writes = [Write(records.status_key(target.project_id, each), _encode(made)) for each, made in wanted.items()]
-    done.refused = await target.put(writes)
-    done.moved = [each for each in wanted if each not in done.refused]
-    done.now |= {each: wanted[each] for each in done.moved}
+        done.refused = {pages[key]: why for key, why in refused.items()}
+        made = {pages[key]: status for key, status in written.items()}
+    else:
+        wanted = {each: status for each in page_ids if (status := decide(each, done.now.get(each))) is not None}
+        writes = (Write(records.status_key(target.project_id, each), encode(made)) for each, made in wanted.items())
+        done.refused = await target.put(writes)
+        made = {each: status for each, status in wanted.items() if each not in done.refused}
+    done.moved = [each for each in page_ids if each in made]
+    done.now |= made
     return done
+
+
+def with_pages(batch: BatchRecord, pages: dict[str, BatchPage]) -> BatchRecord:
+    """Return the batch with these pages, and the state and summary that follow from them."""
+    return msgspec.structs.replace(
+        batch,
+        pages=pages,
+        status=batch_state(batch.status, pages.values()),
+        summary=summary_of(pages.values(), batch.summary.average_time_ms),
+    )

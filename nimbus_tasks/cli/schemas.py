@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from nimbus_tasks.batches.cancel import Cancelled
 from nimbus_tasks.batches.listing import Batches
-from nimbus_tasks.batches.page_detail import PageLog, Story
+from nimbus_tasks.batches.page_detail import PageDetail, PageLog
 from nimbus_tasks.batches.report.report import Report
 from nimbus_tasks.batches.retry import Retried
 from nimbus_tasks.cli.commands.project import ProjectMade
@@ -96,7 +96,7 @@ DOCUMENTS = (
     Document("retry", Retried, "Failed pages that wait again", ("nimbus:batch:retry",)),
     Document("cancel", Cancelled, "What was stopped", ("nimbus:batch:cancel",)),
     Document("apply", Applied, "What was put into the HTML", ("nimbus:apply",)),
-    Document("page", Story, "One page's whole story", ("nimbus:page:status",)),
+    Document("page", PageDetail, "Everything known about one page", ("nimbus:page:status",)),
     Document("page_log", PageLog, "What was done with one page", ("nimbus:page:log",)),
     Document("worker_files", Written, "The Worker's files in the project", ("nimbus:worker:init",)),
     Document("worker_dev", RunningWorker, "The Worker on this machine", ("nimbus:worker:dev",)),

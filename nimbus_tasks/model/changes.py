@@ -27,7 +27,7 @@ class Change(Struct, frozen=True, omit_defaults=True):
     type: str
     content: str
     optimized_content: str
-    reason: str
+    reason: str = ""
     optimized_type: str | UnsetType = UNSET
 
 

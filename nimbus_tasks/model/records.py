@@ -143,11 +143,14 @@ class QueueRecord(Struct, omit_defaults=True):
 
 
 class BatchPage(Struct, omit_defaults=True):
+    """superseded_by: the later batch that sent the page again, which left it `cancelled` in this one."""
+
     status: PageState
     uploaded: str | UnsetType = UNSET
     started: str | UnsetType = UNSET
     completed: str | UnsetType = UNSET
     error: str | UnsetType = UNSET
+    superseded_by: str | UnsetType = UNSET
 
 
 class BatchSummary(Struct):

@@ -12,7 +12,7 @@ from nimbus_tasks.model.records import BatchState, BatchSummary, PageState
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from nimbus_tasks.model.records import BatchPage
+    from nimbus_tasks.model.records import BatchPage, BatchRecord
 
 #: What moves a page: an upload; the removal of its source; a worker that takes it (again, after an expired lease),
 #: finishes or fails; a retry, by an operator or after a backoff; a cancel.
@@ -165,3 +165,19 @@ def summary_of(pages: Iterable[BatchPage], average_time_ms: int = 0) -> BatchSum
         pending=sum(state not in ENDED for state in states),
         average_time_ms=average_time_ms,
     )
+
+
+#: Shown in place of `cancelled` where a later batch sent the pages again: no person cancelled them.
+SUPERSEDED = "superseded"
+
+
+def shown_page_state(page: BatchPage) -> str:
+    """Return the state to show for a page of a batch."""
+    return SUPERSEDED if page.status == "cancelled" and page.superseded_by else page.status
+
+
+def shown_batch_state(batch: BatchRecord) -> str:
+    """Return the state to show for a batch: superseded if later batches took pages from it and no person did."""
+    states = {shown_page_state(page) for page in batch.pages.values()}
+    superseded = batch.status == "cancelled" and SUPERSEDED in states and "cancelled" not in states
+    return SUPERSEDED if superseded else batch.status

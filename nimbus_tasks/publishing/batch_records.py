@@ -116,6 +116,7 @@ def _cancel_pages(record: BatchRecord, left: Mapping[str, str]) -> bool:
             page,
             status=move_page(page.status, trigger),
             error=f"Sent again in {batch_id}" if batch_id else "Its source page is gone",
+            superseded_by=batch_id or UNSET,
         )
         changed = True
     if changed:

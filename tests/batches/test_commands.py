@@ -18,10 +18,10 @@ from nimbus_tasks.batches.cancel import Cancelled
 from nimbus_tasks.batches.listing import Batches
 from nimbus_tasks.batches.monitor import Failure, InWork, Look
 from nimbus_tasks.batches.retry import Retried
-from nimbus_tasks.cli.commands.batches import FollowingCommands
+from nimbus_tasks.cli.commands.batches import BatchCommands
 from nimbus_tasks.cli.console import FEW, Console
-from nimbus_tasks.cli.messages import batches as words
-from nimbus_tasks.cli.messages.monitor import MonitorViewer
+from nimbus_tasks.cli.messages import batches as messages
+from nimbus_tasks.cli.messages.monitor import MonitorViewer, view
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.model.page_map import content_digest
@@ -54,7 +54,7 @@ class Shown:
         Path(".nimbus/project.toml").write_text(f'[project]\nid = "{PROJECT}"\n')
         asyncio.run(_store(filled))
         self.screen = io.StringIO()
-        self.commands = FollowingCommands(Console(self.screen, {}), Pipeline())
+        self.commands = BatchCommands(Console(self.screen, {}), Pipeline())
 
     @property
     def lines(self) -> list[str]:
@@ -89,11 +89,11 @@ def test_the_list_has_a_line_a_batch(filled: Filled) -> None:
 
 def test_a_list_of_what_is_known_here_says_so(filled: Filled) -> None:
     console = Console(io.StringIO(), {})
-    words.listed(console, Batches([], complete=False), "gateway")
+    messages.batch_list(console, Batches([], complete=False), "gateway")
     said = console._stream.getvalue().splitlines()  # type: ignore[attr-defined]
     assert said == [
         "No batch at gateway yet: doit upload",
-        "   This gateway cannot list: these are the batches that were uploaded from here.",
+        "   This gateway cannot list batches: these were uploaded from here.",
     ]
 
 
@@ -123,10 +123,11 @@ def test_the_status_of_a_batch_names_its_failed_pages(filled: Filled) -> None:
         "   ✅ Done: 1",
         "   ❌ Failed: 1",
         "   ⏳ Pending: 2 (1 waiting)",
-        "   Cancelled or gone: 2",
+        "   Cancelled: 1",
+        "   Source removed: 1",
         "   Average time: 1.5 s",
         "   ❌ dist/b.html  page_b - no answer",
-        f"   To try them again: doit nimbus:batch:retry --batch={BATCH}",
+        f"   To retry them: doit nimbus:batch:retry --batch={BATCH}",
     ]
 
 
@@ -194,7 +195,7 @@ def test_a_retry_with_nothing_to_do_says_so(filled: Filled) -> None:
     filled.batch("completed", a="done")
     shown = Shown(filled)
     assert shown.commands.retry(BATCH) == 0
-    assert shown.lines == [f"{BATCH} has nothing to try again: nothing changed"]
+    assert shown.lines == [f"{BATCH} has nothing to retry: nothing changed"]
 
 
 def test_a_retry_of_many_names_some(filled: Filled) -> None:
@@ -307,7 +308,7 @@ def test_what_another_program_made_of_a_page_is_not_guessed_at(filled: Filled) -
     filled.put(f"page:{PROJECT}:{ID}", record)
     shown = Shown(filled)
     assert shown.commands.page_status(PATH, as_json=False) == 0
-    assert "   Optimised: in a form of its own (--json shows it)" in shown.lines
+    assert "   Optimised: by another program, in its own form (--json shows it)" in shown.lines
 
 
 def test_a_page_that_failed_shows_why(filled: Filled) -> None:
@@ -393,7 +394,7 @@ def test_a_page_without_a_log_says_what_writes_one(filled: Filled, capsys: pytes
     del filled.store.values[f"page:{PROJECT}:{ID}"]
     shown = Shown(filled)
     assert shown.commands.page_log(PATH, as_json=False) == 0
-    assert shown.lines == [f"{ID} has no log ([upload] audit_log writes one; processing does)"]
+    assert shown.lines == [f"{ID} has no log (processing writes one, and uploads with [upload] audit_log)"]
     shown.commands.page_log(PATH, as_json=True)
     assert json.loads(capsys.readouterr().out) == {"page_id": ID, "entries": []}
 
@@ -440,7 +441,7 @@ def test_a_log_gets_a_line_a_change_and_no_more(look: Callable[..., Look]) -> No
         viewer.show(look(summary=BatchSummary(2, 1, 1, 0)))
     assert screen.getvalue().splitlines() == [
         f"{BATCH}: processing, 2 of 4 pages (1 done, 1 failed, 2 pending)",
-        "⚠️  It is away. Asking on, until it answers (Ctrl-C ends that).",
+        "⚠️  It is away. Reconnecting until it answers (Ctrl-C stops).",
         "⏳ Rate limited, continuing in 2 s (too many requests)",
         f"{BATCH}: processing, 3 of 4 pages (2 done, 1 failed, 1 pending)",
     ]
@@ -454,7 +455,7 @@ def test_the_live_view_has_a_bar_the_pages_in_work_and_the_last_errors(look: Cal
         per_second=2.0,
         seconds_left=90.0,
     )
-    assert [line for line, _ in words.region(seen, symbols=True)] == [
+    assert [line for line, _ in view(seen, symbols=True)] == [
         f"📦 {BATCH}: processing",
         f"   {'█' * 15}{'░' * 15} 50 %  2/4",
         "   1 done, 1 failed, 2 pending; 2.0 pages/s, 1 min 30 s left",
@@ -462,17 +463,17 @@ def test_the_live_view_has_a_bar_the_pages_in_work_and_the_last_errors(look: Cal
         "   … and 2 more in work",
         "   ❌ dist/b.html - no answer",
     ]
-    assert words.region(seen, symbols=False)[1][0] == f"   {'#' * 15}{'-' * 15} 50 %  2/4"
+    assert view(seen, symbols=False)[1][0] == f"   {'#' * 15}{'-' * 15} 50 %  2/4"
 
 
-def test_a_batch_that_nobody_works_on_says_so_once(look: Callable[..., Look]) -> None:
+def test_a_batch_without_a_worker_says_so_once(look: Callable[..., Look]) -> None:
     screen = io.StringIO()
     with MonitorViewer(Console(screen, {})) as viewer:
         for idle in (False, True, True):
             viewer.show(look(idle=idle))
-    assert screen.getvalue().splitlines()[1:] == ["   Nobody works on it: doit nimbus:process"]
-    assert "   Nobody works on it: doit nimbus:process" in [
-        line for line, _ in words.region(look(idle=True), symbols=True)
+    assert screen.getvalue().splitlines()[1:] == ["   No worker is processing this batch: doit nimbus:process"]
+    assert "   No worker is processing this batch: doit nimbus:process" in [
+        line for line, _ in view(look(idle=True), symbols=True)
     ]
 
 
@@ -494,7 +495,7 @@ def test_on_a_terminal_lines_appear_above_what_is_redrawn(look: Callable[..., Lo
         viewer.show(look())
     console.line("after")
     shown = screen.getvalue()
-    assert "It is away. Asking on" in shown
+    assert "It is away. Reconnecting" in shown
     assert "no [bold]answer" in shown, "words are not markup"
     assert "dist/\\x1b[31mred.html" in shown, "what would move the cursor is spelt out"
     assert shown.endswith("after\n")
@@ -511,10 +512,10 @@ def test_a_terminal_that_can_show_little_gets_words(look: Callable[..., Look]) -
 
 def test_a_slow_batch_is_told_by_the_minute_and_one_that_has_ended_has_no_time_left(look: Callable[..., Look]) -> None:
     seen = look(summary=BatchSummary(2, 2, 0, 0), per_second=0.05, seconds_left=0.0)
-    assert words.region(seen, symbols=True)[2][0] == "   2 done, 2 failed, 0 pending; 3.0 pages/min"
+    assert view(seen, symbols=True)[2][0] == "   2 done, 2 failed, 0 pending; 3.0 pages/min"
 
 
 def test_an_empty_batch_can_be_drawn(filled: Filled) -> None:
     filled.batch("queued")
     look = Look(filled.find(), BatchSummary(0, 0, 0, 0), 0, [], [])
-    assert words.region(look, symbols=True)[1][0].endswith("0 %  0/0")
+    assert view(look, symbols=True)[1][0].endswith("0 %  0/0")

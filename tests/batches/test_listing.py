@@ -9,7 +9,7 @@ import pytest
 from filled import BATCH, OTHER, PROJECT, UPLOADED, Filled, run
 
 from nimbus_tasks.backends.kv import Traits
-from nimbus_tasks.batches.listing import find_batch, list_batches, look_for, which_batch
+from nimbus_tasks.batches.listing import batch_to_change, find_batch, get_batch, list_batches
 from nimbus_tasks.model.errors import NimbusError, SettingsError
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.publishing.plan import Held
@@ -143,23 +143,23 @@ def test_without_any_batch_the_next_step_is_an_upload(filled: Filled, name: str)
 
 def test_what_is_to_be_changed_must_be_named(filled: Filled) -> None:
     with pytest.raises(SettingsError, match="There is none yet"):
-        run(which_batch(filled.target, ""))
+        run(batch_to_change(filled.target, ""))
     filled.batch("queued")
-    with pytest.raises(SettingsError, match=f"--batch. Newest: {BATCH}"):
-        run(which_batch(filled.target, ""))
-    assert run(which_batch(filled.target, BATCH)).batch_id == BATCH
+    with pytest.raises(SettingsError, match=f"Name a batch with --batch. Newest: {BATCH}"):
+        run(batch_to_change(filled.target, ""))
+    assert run(batch_to_change(filled.target, BATCH)).batch_id == BATCH
 
 
 def test_what_is_still_being_uploaded_cannot_be_changed(filled: Filled, ledger: Ledger) -> None:
     ledger.open_batch(NEWEST, UPLOADED)
-    with pytest.raises(SettingsError, match=r"still being uploaded\. .*doit upload goes on"):
-        run(which_batch(filled.target, NEWEST))
+    with pytest.raises(SettingsError, match=r"still being uploaded\. .*doit upload resumes"):
+        run(batch_to_change(filled.target, NEWEST))
 
 
 def test_a_record_of_another_shape_is_one_line(filled: Filled) -> None:
     filled.put(f"batch:{PROJECT}:{BATCH}", {"batch_id": 7})
     with pytest.raises(NimbusError, match=f"batch:{PROJECT}:{BATCH} at the target is not what the contract says"):
-        run(look_for(filled.target, BATCH))
+        run(get_batch(filled.target, BATCH))
 
 
 # --- paths --------------------------------------------------------------------------------------------

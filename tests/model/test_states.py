@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from nimbus_tasks.model import states as lifecycle
 from nimbus_tasks.model.errors import TransitionError
-from nimbus_tasks.model.records import BatchPage, BatchState, PageState
+from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchState, PageState
 from nimbus_tasks.model.states import (
     BATCH_MOVES,
     ENDED,
@@ -28,6 +28,8 @@ from nimbus_tasks.model.states import (
     may,
     move_batch,
     move_page,
+    shown_batch_state,
+    shown_page_state,
     summary_of,
     takes_pages,
 )
@@ -318,6 +320,34 @@ class ABatch(RuleBasedStateMachine):
 
 
 TestABatch = ABatch.TestCase
+
+
+# --- shown states -------------------------------------------------------------------------------------
+
+AGAIN = BatchPage("cancelled", superseded_by="batch_20260103_030405")
+CANCELLED, DONE = BatchPage("cancelled"), BatchPage("done")
+
+
+@pytest.mark.parametrize(
+    ("state", "pages", "shown"),
+    [
+        ("cancelled", [AGAIN, AGAIN], "superseded"),
+        ("cancelled", [AGAIN, DONE, BatchPage("inactive")], "superseded"),
+        ("cancelled", [AGAIN, CANCELLED], "cancelled"),
+        ("cancelled", [CANCELLED, DONE], "cancelled"),
+        ("cancelled", [], "cancelled"),
+        ("processing", [AGAIN, BatchPage("processing")], "processing"),
+    ],
+)
+def test_a_batch_whose_pages_were_sent_again_is_superseded_not_cancelled(
+    state: BatchState, pages: list[BatchPage], shown: str
+) -> None:
+    held = {f"page_{number}": page for number, page in enumerate(pages)}
+    assert shown_batch_state(BatchRecord("b", "p", "", len(held), state, held, summary_of(pages))) == shown
+
+
+def test_a_page_is_superseded_while_it_is_cancelled() -> None:
+    assert [shown_page_state(page) for page in (AGAIN, CANCELLED, DONE)] == ["superseded", "cancelled", "done"]
 
 
 def test_the_room_knows_no_clock_and_no_files() -> None:

@@ -260,6 +260,8 @@ def test_a_batch_does_not_wait_for_pages_that_were_sent_again_or_are_gone(world:
         "page_e": "inactive",
     }
     assert old["pages"]["page_a"]["error"] == "Sent again in b2"
+    assert old["pages"]["page_a"]["superseded_by"] == "b2"
+    assert "superseded_by" not in old["pages"]["page_e"]
     world.run(force=True)
     world.check_batches()
     assert [world.record(f"batch:{PROJECT}:b{n}")["status"] for n in (1, 2, 3)] == ["cancelled", "cancelled", "queued"]

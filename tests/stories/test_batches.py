@@ -191,7 +191,7 @@ def test_a_batch_that_does_not_exist_is_named_with_the_closest(site: Site, comma
     assert site.store == before
 
 
-def test_an_upload_that_was_killed_shows_as_being_uploaded(site: Site) -> None:
+def test_a_killed_upload_shows_as_uploading(site: Site) -> None:
     site.publish()
     [batch_id] = site.store.batches
     site.change_store("DELETE FROM kv WHERE key LIKE 'batch:%'")
@@ -202,7 +202,7 @@ def test_an_upload_that_was_killed_shows_as_being_uploaded(site: Site) -> None:
     assert "still being uploaded" in refused(site.doit("nimbus:batch:cancel", f"--batch={batch_id}"))
 
 
-def test_a_retry_may_be_run_twice_and_an_upload_goes_on_as_ever(site: Site) -> None:
+def test_a_retry_may_be_run_twice_and_an_upload_works_as_before(site: Site) -> None:
     site.publish()
     batch_option = f"--batch={work_here(site, a='done', b='failed', c='failed')}"
     said = good(site.doit("nimbus:batch:retry", batch_option, f"--page={page_id(B)}")).out
@@ -213,7 +213,7 @@ def test_a_retry_may_be_run_twice_and_an_upload_goes_on_as_ever(site: Site) -> N
     assert site.store == before
     assert "--page is empty" in refused(site.doit("nimbus:batch:retry", batch_option, "--page="))
     done = site.doit("nimbus:batch:retry", batch_option, f"--page={page_id(A)}")
-    assert f"{page_id(A)} is done: nothing to try again" in refused(done)
+    assert f"{page_id(A)} is done: nothing to retry" in refused(done)
     site.publish()
     assert site.store == before, "what waits, waits once"
     good(site.doit("nimbus:batch:retry", batch_option))
@@ -234,7 +234,7 @@ SqliteStore.swap = swap
 
 
 @pytest.mark.parametrize(("command", "state", "left"), [("retry", "queued", [C, B]), ("cancel", "cancelled", [])])
-def test_a_killed_command_is_gone_on_with(site: Site, command: str, state: str, left: list[str]) -> None:
+def test_the_next_run_resumes_a_killed_command(site: Site, command: str, state: str, left: list[str]) -> None:
     site.publish()
     batch_id = work_here(site, a="done", b="failed" if command == "retry" else "processing")
     site.write("dodo.py", DODO + DIES_BEFORE_IT_TELLS_THE_BATCH)
@@ -259,7 +259,7 @@ def test_a_report_says_hostile_things_as_words(site: Site) -> None:
     assert report["metrics"]["p95_time_ms"] == 1500
 
 
-def test_a_pages_story_from_its_upload_on(site: Site) -> None:
+def test_a_page_is_shown_from_its_upload_on(site: Site) -> None:
     site.publish()
     work_here(site, a="processing")
     site.page("a", "Edited since.")
@@ -343,11 +343,11 @@ def test_a_store_that_goes_away_for_a_moment_is_survived(site: Site, tmp_path: P
         with site.start(*MONITOR, **target.environment) as run:
             run.until("queued, 0 of 3 pages")
             proxy.set([{"fault": "refuse"}])
-            run.until("Asking on, until it answers")
+            run.until("Reconnecting until it answers")
             proxy.set([])
             held = target.holds()
             [batch] = held.batches.values()
             work(put_at(target), batch, held.values[f"queue:{PROJECT}"], a="done", b="done", c="done")
             run.until("completed, 3 of 3 pages")
             assert run.end() == 0
-    assert sum("Asking on" in line for line in run.lines) == 1
+    assert sum("Reconnecting" in line for line in run.lines) == 1

@@ -74,7 +74,7 @@ def test_a_spent_cap_stops_the_run_and_the_next_one_goes_on(tmp_path: Path, chat
     run = site.doit("nimbus:process", "--until-empty", NIMBUS_AI_KEY=KEY)
     assert run.status == 1, run.said
     (line,) = [line for line in run.out.splitlines() if "Stopped" in line]
-    assert "Spent $0.0300 of $0.0650 that a run may" in line
+    assert "Spent $0.0300 of $0.0650 for this run" in line
     assert "[openai] spend_cap" in line
     assert (run.out.count("✅ Optimised"), "Failed: 0" in run.out, len(chat.asked)) == (3, True, 3)
     waiting = site.store.values[f"queue:{PROJECT}"]["items"]

@@ -1,1 +1,1 @@
-"""Batches: which moves their states and their pages' states may make."""
+"""A batch's report: `gather` reads the target, `report` makes the value, `html` renders it."""

@@ -1,25 +1,27 @@
-"""A batch's report: out of its record and what the target holds of its pages. Pure: values in, a report out.
+"""The report of a batch: a value made from its record and from what the target holds of its pages. Pure.
 
-What is not known is left out, never null; a figure over no page is left out too.
+Unknown fields are left out, never null; so are figures over no page.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct, UnsetType
 
-from nimbus_tasks.batches.report.page_log import entries_of, optimised
-from nimbus_tasks.batches.report.times import milliseconds, percentile
+from nimbus_tasks.model.changes import Change
 from nimbus_tasks.model.records import LogEntry
+from nimbus_tasks.model.states import shown_batch_state, shown_page_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from nimbus_tasks.model.records import BatchPage, BatchRecord, PageStatus
 
-#: Error codes of failures that have no status to say one: the page never came, or another program marked it.
+#: Error codes of failures without a status: the page never arrived, or another program marked it.
 UPLOAD_FAILED = "upload_failed"
 UNKNOWN = "unknown"
 
@@ -29,23 +31,13 @@ class ReportError(Struct, frozen=True):
     code: str
 
 
-class Proposal(Struct, omit_defaults=True, frozen=True):
-    """What an optimiser would change in one block, title or description, and why. Any part may be missing."""
-
-    id: str = ""
-    type: str = ""
-    content: str = ""
-    optimized_content: str = ""
-    reason: str = ""
-    optimized_type: str = ""
-
-
 class ReportPage(Struct, omit_defaults=True, frozen=True, kw_only=True):
     """One page of the batch.
 
-    `changes`: their number. `optimized_blocks`: the changes themselves, where there are any and the target still holds
-    them. `later_batch`: with which the page was uploaded again since. `log_entries`: those of this batch, from the
-    page's upload on.
+    status: the page's state, or `superseded` if a later batch sent it again.
+    changes: how many are proposed. optimized_blocks: the changes, if the target still holds them.
+    later_batch: the batch in which the page was uploaded again since.
+    log_entries: this batch's, from the page's upload on.
     """
 
     page_id: str
@@ -57,17 +49,19 @@ class ReportPage(Struct, omit_defaults=True, frozen=True, kw_only=True):
     time_ms: int | UnsetType = UNSET
     changes: int | UnsetType = UNSET
     confidence: float | UnsetType = UNSET
-    optimized_blocks: tuple[Proposal, ...] = ()
+    optimized_blocks: tuple[Change, ...] = ()
     error: ReportError | UnsetType = UNSET
     later_batch: str | UnsetType = UNSET
     log_entries: list[LogEntry]
 
 
 class Metrics(Struct, omit_defaults=True, frozen=True, kw_only=True):
-    """Figures over the pages. `success_rate`: the share of all pages that are done. Times are of pages done.
+    """Figures over the pages.
 
-    `total_changes`: of the pages whose changes are known; left out where pages are done and no page's are.
-    `uploaded_again`: how many of the pages came with a later batch since; left out where none did.
+    success_rate: the share of all pages that are done. Times are of pages that are done.
+    total_changes: left out if pages are done but their changes are unknown.
+    average_confidence: of pages with a proposed change.
+    uploaded_again: pages that a later batch brought again, left out if there are none.
     """
 
     total_pages: int
@@ -95,45 +89,38 @@ class Report(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True):
-    """What is known of a batch's pages beside its record, each by page id."""
+    """What is known of a batch's pages besides its record, by page id."""
 
     paths: Mapping[str, str]
     statuses: Mapping[str, PageStatus]
     logs: Mapping[str, list[LogEntry]]
-    proposals: Mapping[str, tuple[Proposal, ...]]
+    proposals: Mapping[str, tuple[Change, ...]]
 
 
 def make_report(batch: BatchRecord, facts: Facts, generated: str) -> Report:
-    """Return the report of a batch, its pages in the order of their paths."""
+    """Return the report of a batch, its pages sorted by path."""
     pages = [_page(page_id, page, batch.batch_id, facts) for page_id, page in batch.pages.items()]
     pages.sort(key=lambda page: (page.source_path or "", page.page_id))
-    return Report(batch.batch_id, batch.project_id, batch.created, generated, batch.status, _metrics(pages), pages)
-
-
-def status_in(batch_id: str, page: BatchPage, status: PageStatus | None) -> PageStatus | None:
-    """Return a page's status, where it speaks of this batch and is not older than what the batch's record says."""
-    if status is None or status.batch_id != batch_id:
-        return None
-    said = page.completed if page.completed is not UNSET else page.started
-    return None if said is not UNSET and said > status.updated else status
+    state = shown_batch_state(batch)
+    return Report(batch.batch_id, batch.project_id, batch.created, generated, state, _metrics(pages), pages)
 
 
 def _page(page_id: str, page: BatchPage, batch_id: str, facts: Facts) -> ReportPage:
-    status = status_in(batch_id, page, facts.statuses.get(page_id))
+    status = _status_in(batch_id, page, facts.statuses.get(page_id))
     result = status.result if status is not None else UNSET
     begun = status.processing.started if status is not None and status.processing is not UNSET else UNSET
     started = page.started if page.started is not UNSET else begun
     completed = result.completed if result is not UNSET else page.completed
     took = milliseconds(started or "", completed or "")
-    entries = entries_of(batch_id, facts.logs.get(page_id, ()), page.uploaded or "")
+    entries = _entries_of(batch_id, facts.logs.get(page_id, ()), page.uploaded or "")
     changes, confidence = (UNSET, UNSET) if result is UNSET else (result.changes, result.confidence)
     if status is None and page.status == "done":
-        changes, confidence = optimised(entries)
-    later = facts.statuses[page_id].batch_id if page_id in facts.statuses else ""
+        changes, confidence = _logged_optimisation(entries)
+    later = facts.statuses[page_id].batch_id if page_id in facts.statuses else page.superseded_by or ""
     return ReportPage(
         page_id=page_id,
         source_path=facts.paths.get(page_id, UNSET),
-        status=status.status if status is not None else page.status,
+        status=status.status if status is not None else shown_page_state(page),
         uploaded=page.uploaded,
         started=started,
         completed=completed,
@@ -147,13 +134,21 @@ def _page(page_id: str, page: BatchPage, batch_id: str, facts: Facts) -> ReportP
     )
 
 
+def _status_in(batch_id: str, page: BatchPage, status: PageStatus | None) -> PageStatus | None:
+    """Return a page's status if it is this batch's and no older than the batch's record."""
+    if status is None or status.batch_id != batch_id:
+        return None
+    recorded = page.completed if page.completed is not UNSET else page.started
+    return None if recorded is not UNSET and recorded > status.updated else status
+
+
 def _error(page: BatchPage, status: PageStatus | None) -> ReportError | UnsetType:
     if status is not None:
         if status.error is not UNSET:
             return ReportError(status.error.message, status.error.code)
         if status.status != "failed":
             return UNSET
-    if page.error is UNSET and page.status != "failed":
+    if page.superseded_by or (page.error is UNSET and page.status != "failed"):
         return UNSET
     return ReportError(page.error or "", UPLOAD_FAILED if page.uploaded is UNSET else UNKNOWN)
 
@@ -162,7 +157,7 @@ def _metrics(pages: list[ReportPage]) -> Metrics:
     states = Counter(page.status for page in pages)
     times = [page.time_ms for page in pages if page.status == "done" and page.time_ms is not UNSET]
     changes = [page.changes for page in pages if page.changes is not UNSET]
-    confidences = [page.confidence for page in pages if page.confidence is not UNSET]
+    confidences = [page.confidence for page in pages if page.changes and page.confidence is not UNSET]
     failed = [page.error for page in pages if page.status == "failed" and page.error is not UNSET]
     return Metrics(
         total_pages=len(pages),
@@ -176,3 +171,72 @@ def _metrics(pages: list[ReportPage]) -> Metrics:
         states=dict(sorted(states.items())),
         failures=dict(sorted(Counter(error.code for error in failed).items(), key=lambda each: (-each[1], each[0]))),
     )
+
+
+# --- a page's log -------------------------------------------------------------------------------------
+
+#: Steps of one attempt: what the optimiser did, and right after it how the attempt ended.
+_OPTIMISE, _PROCESS = "optimise", "process"
+
+
+def _entries_of(batch_id: str, entries: Sequence[LogEntry], uploaded: str) -> list[LogEntry]:
+    """Return the entries of one batch since its upload; a page keeps its log through all its batches.
+
+    An `optimise` entry belongs to the batch of its `process` entry, and any other entry without a batch to that of the
+    entry before it. Leading entries without a batch are kept.
+    """
+    recent = [entry for entry in entries if entry.timestamp >= uploaded]
+    kept, owner = [], ""
+    for entry, following in zip(recent, [*recent, None][1:], strict=True):
+        owner = _batch_named(entry) or _batch_of_attempt(entry, following) or owner
+        if owner in ("", batch_id):
+            kept.append(entry)
+    return kept
+
+
+def _logged_optimisation(entries: Sequence[LogEntry]) -> tuple[int | UnsetType, float | UnsetType]:
+    """Return the number of changes and the confidence of the last optimisation in a log."""
+    for entry in reversed(entries):
+        if entry.step == _OPTIMISE and entry.data is not UNSET and "changes" in entry.data:
+            changes, confidence = entry.data["changes"], entry.data.get("confidence")
+            return (
+                changes if isinstance(changes, int) else UNSET,
+                float(confidence) if isinstance(confidence, int | float) else UNSET,
+            )
+    return UNSET, UNSET
+
+
+def _batch_named(entry: LogEntry) -> str:
+    named = entry.data.get("batch_id") if entry.data is not UNSET else None
+    return named if isinstance(named, str) else ""
+
+
+def _batch_of_attempt(entry: LogEntry, following: LogEntry | None) -> str:
+    if entry.step != _OPTIMISE or following is None or following.step != _PROCESS:
+        return ""
+    return _batch_named(following)
+
+
+# --- times --------------------------------------------------------------------------------------------
+
+
+def milliseconds(began: str, ended: str) -> int | None:
+    """Return the time between two timestamps; None if one is missing or they are out of order."""
+    start, end = _moment(began), _moment(ended)
+    if start is None or end is None or end < start:
+        return None
+    return round((end - start).total_seconds() * 1000)
+
+
+def percentile(times: Sequence[int], share: float) -> int:
+    """Return the nearest-rank percentile."""
+    ordered = sorted(times)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else moment

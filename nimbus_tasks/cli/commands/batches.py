@@ -1,7 +1,7 @@
-"""What each command about batches and pages at the target does; it returns the exit status.
+"""The commands about batches and pages at the target. Each returns its exit status.
 
-0: all went well. 1: some pages were refused, or the batch that was watched did not complete. 2: nothing could be done
-(raised as `NimbusError`).
+0: success. 1: some pages were refused, or the monitored batch did not complete. 2: nothing could be done (raised as
+`NimbusError`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_tasks.backends.kv.open import KV_FILE
 from nimbus_tasks.cli.json_output import print_document
-from nimbus_tasks.cli.messages import batches as words
+from nimbus_tasks.cli.messages import batches as messages
 from nimbus_tasks.cli.messages import rate_limited
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError
@@ -20,7 +20,7 @@ from nimbus_tasks.model.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from nimbus_tasks.batches.page_detail import Story
+    from nimbus_tasks.batches.page_detail import PageDetail
     from nimbus_tasks.batches.report.report import Report
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.model.records import BatchRecord
@@ -32,39 +32,38 @@ T = TypeVar("T")
 OK, SOME_FAILED = 0, 1
 
 
-def _given(option: str, value: str | None) -> bool:
-    """Return whether an option was given. An empty one is most often a variable that is not set: it is refused.
+def _is_given(option: str, value: str | None) -> bool:
+    """Return whether an option was given. An empty value is an error: it is most often an unset variable.
 
     Raises:
-        SettingsError: it names the option.
+        SettingsError: it is empty.
     """
     if value == "":
         raise SettingsError(f"{option} is empty.", "Give it a value, or leave it out.")
     return value is not None
 
 
-class FollowingCommands:
-    """The commands of one process, over one pipeline and one console."""
+class BatchCommands:
+    """The commands over one pipeline and one console."""
 
     def __init__(self, console: Console, pipeline: Pipeline) -> None:
         self.console = console
         self.pipeline = pipeline
 
-    # --- seeing ---------------------------------------------------------------------------------------
+    # --- batches --------------------------------------------------------------------------------------
 
     def list(self, *, as_json: bool) -> int:
-        """Show all batches of the project."""
         from nimbus_tasks.batches.listing import list_batches
 
         found = self._at_target(list_batches)
         if as_json:
             print_document(found)
         else:
-            words.listed(self.console, found, self._where())
+            messages.batch_list(self.console, found, self._where())
         return OK
 
     def status(self, batch_id: str, *, as_json: bool) -> int:
-        """Show one batch; without its id, the list."""
+        """Show one batch; without an id, the list."""
         from nimbus_tasks.batches.listing import find_batch
 
         if not batch_id:
@@ -79,64 +78,42 @@ class FollowingCommands:
         if as_json:
             print_document(batch)
         else:
-            words.told(self.console, batch, paths)
+            messages.batch_status(self.console, batch, paths)
         return OK
 
     def report(self, batch_id: str, *, as_json: bool) -> int:
-        """Write a batch's report, and print its summary."""
+        """Write a batch's report and print its summary."""
         from nimbus_tasks.batches.listing import find_batch
-        from nimbus_tasks.batches.report import gather as reporting
+        from nimbus_tasks.batches.report.gather import gather, write
         from nimbus_tasks.cli.ci import markdown
         from nimbus_tasks.cli.ci.output import CIOutput
 
         async def ask(target: OpenTarget) -> Report:
             batch = await find_batch(target, batch_id)
             with self.console.progress("Reading", 2 * len(batch.pages)) as progress:
-                return await reporting.gather(target, batch, progress.advance)
+                return await gather(target, batch, progress.advance)
 
         report = self._at_target(ask)
-        written = reporting.write(report)
+        written = write(report)
         self.pipeline.log.event("info", "batch reported", batch_id=report.batch_id, pages=len(report.pages))
         if as_json:
             print_document(report)
         else:
-            words.reported(self.console, report, written)
+            messages.report(self.console, report, written)
         CIOutput(self.console).summarize(markdown.batch(report, written[0]))
         return OK
 
-    def page_status(self, path: str, *, as_json: bool) -> int:
-        """Show one page's whole story."""
-        story = self._story(path)
-        if as_json:
-            print_document(story)
-        else:
-            words.page(self.console, story, self._where())
-        return OK
-
-    def page_log(self, path: str, *, as_json: bool) -> int:
-        """Show what was done with one page."""
-        from nimbus_tasks.batches.page_detail import PageLog
-
-        story = self._story(path)
-        if as_json:
-            print_document(PageLog(page_id=story.page_id, source_path=story.source_path, entries=story.log_entries))
-        else:
-            words.log(self.console, story)
-        return OK
-
-    # --- changing -------------------------------------------------------------------------------------
-
     def retry(self, batch_id: str, page: str | None = None, *, as_json: bool = False) -> int:
-        """Put failed pages back into the queue; only one with `page`, its id or its source path."""
-        from nimbus_tasks.batches.listing import which_batch
+        """Put failed pages back into the queue, or only `page`, by its id or source path."""
+        from nimbus_tasks.batches.listing import batch_to_change
         from nimbus_tasks.batches.retry import Retried, retry
         from nimbus_tasks.publishing.outbox import open_outbox
 
-        _given("--page", page)
+        _is_given("--page", page)
 
         async def ask(target: OpenTarget) -> Retried:
             async with open_outbox(target.settings, self.pipeline.log_request) as sender:
-                return await retry(target, await which_batch(target, batch_id), page or "", sender=sender)
+                return await retry(target, await batch_to_change(target, batch_id), page or "", sender=sender)
 
         done = self._at_target(ask)
         self.pipeline.log.event(
@@ -145,16 +122,16 @@ class FollowingCommands:
         if as_json:
             print_document(done)
         else:
-            words.retried(self.console, done)
+            messages.retried(self.console, done)
         return SOME_FAILED if done.refused or done.stopped else OK
 
     def cancel(self, batch_id: str, *, as_json: bool = False) -> int:
-        """Stop what has not been processed."""
+        """Cancel the pages that are not yet processed."""
         from nimbus_tasks.batches.cancel import Cancelled, cancel
-        from nimbus_tasks.batches.listing import which_batch
+        from nimbus_tasks.batches.listing import batch_to_change
 
         async def ask(target: OpenTarget) -> Cancelled:
-            return await cancel(target, await which_batch(target, batch_id))
+            return await cancel(target, await batch_to_change(target, batch_id))
 
         done = self._at_target(ask)
         self.pipeline.log.event(
@@ -163,13 +140,11 @@ class FollowingCommands:
         if as_json:
             print_document(done)
         else:
-            words.cancelled(self.console, done)
+            messages.cancelled(self.console, done)
         return SOME_FAILED if done.refused else OK
 
-    # --- watching -------------------------------------------------------------------------------------
-
     def monitor(self, batch_id: str, interval: int, *, as_json: bool) -> int:
-        """Watch a batch, the newest where none is named, until it ends."""
+        """Follow a batch, by default the newest, until it ends."""
         from nimbus_tasks.batches.monitor import Monitor, check_interval
         from nimbus_tasks.cli.messages.monitor import MonitorViewer
 
@@ -181,17 +156,28 @@ class FollowingCommands:
             print_document(batch)
         return OK if batch.status == "completed" else SOME_FAILED
 
-    def _story(self, path: str) -> Story:
-        from nimbus_tasks.batches.page_detail import tell
-        from nimbus_tasks.project import manifest
+    # --- pages ----------------------------------------------------------------------------------------
 
-        pages = manifest.read_pages(Path())
-        sources = manifest.read_sources(Path()).entries
-        skipped = {source: entry.skipped for source, entry in sources.items() if entry.skipped}
-        return self._at_target(lambda target: tell(target, pages, path, skipped))
+    def page_status(self, path: str, *, as_json: bool) -> int:
+        page = self._page(path)
+        if as_json:
+            print_document(page)
+        else:
+            messages.page_status(self.console, page, self._where())
+        return OK
+
+    def page_log(self, path: str, *, as_json: bool) -> int:
+        from nimbus_tasks.batches.page_detail import PageLog
+
+        page = self._page(path)
+        if as_json:
+            print_document(PageLog(page_id=page.page_id, source_path=page.source_path, entries=page.log_entries))
+        else:
+            messages.page_log(self.console, page)
+        return OK
 
     def apply(self, output: str | None, *, dry_run: bool, as_json: bool) -> int:
-        """Put what was proposed into the HTML; 1 where something was refused. No `output`: in place."""
+        """Write the proposed changes into the HTML, in place or below `output`."""
         from nimbus_tasks.cli.messages.apply import Applied, applied
         from nimbus_tasks.html.apply.files import check_output
         from nimbus_tasks.pipeline.apply import apply_proposal, find_proposals
@@ -199,7 +185,7 @@ class FollowingCommands:
         from nimbus_tasks.project import manifest
 
         folder = self.pipeline.settings.source.folder
-        if _given("--output", output) and folder:
+        if _is_given("--output", output) and folder:
             check_output(Path(), folder, Path(output or ""))
         page_ids = [page.page_id for page in candidates(self.pipeline.pages)]
         proposals = self._at_target(lambda target: find_proposals(target, page_ids))
@@ -218,23 +204,32 @@ class FollowingCommands:
             applied(self.console, done)
         return SOME_FAILED if any(page.refused for page in pages) else OK
 
+    def _page(self, path: str) -> PageDetail:
+        from nimbus_tasks.batches.page_detail import read_page
+        from nimbus_tasks.project import manifest
+
+        pages = manifest.read_pages(Path())
+        sources = manifest.read_sources(Path()).entries
+        skipped = {source: entry.skipped for source, entry in sources.items() if entry.skipped}
+        return self._at_target(lambda target: read_page(target, pages, path, skipped))
+
+    # --- the target -----------------------------------------------------------------------------------
+
     def _at_target(self, ask: Callable[[OpenTarget], Awaitable[T]]) -> T:
-        """Ask something of the target."""
         from nimbus_tasks.backends.kv.open import Connection
         from nimbus_tasks.publishing.target import open_target
 
-        settings = self.pipeline.settings
+        def say(seconds: float, why: str) -> None:
+            rate_limited(self.console, seconds, why)
 
         answers: list[T] = []
 
         async def run() -> None:
-            connection = Connection(
-                waiting=lambda seconds, why: rate_limited(self.console, seconds, why), record=self.pipeline.log_request
-            )
-            async with open_target(settings, connection) as target:
+            connection = Connection(waiting=say, record=self.pipeline.log_request)
+            async with open_target(self.pipeline.settings, connection) as target:
                 answers.append(await ask(target))
 
-        # Not as the task's result: when asyncio puts Ctrl-C back, Python spells that out, thousands of pages of it.
+        # Not returned as the task's result: after Ctrl-C asyncio formats that, which takes long for thousands of pages.
         asyncio.run(run())
         return answers[0]
 

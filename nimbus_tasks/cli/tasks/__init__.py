@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.cli.doit import reporter_for
-from nimbus_tasks.cli.tasks.batches import following_tasks
+from nimbus_tasks.cli.tasks.batches import batch_tasks
 from nimbus_tasks.cli.tasks.gateway import gateway_tasks
 from nimbus_tasks.cli.tasks.pipeline import (
     maps_tasks,
@@ -69,7 +69,7 @@ def task_nimbus() -> Iterator[Task]:
     """The commands under the names that Gulp users type."""
     yield from project_tasks()
     yield from maps_tasks()
-    yield from following_tasks()
+    yield from batch_tasks()
     yield from process_tasks()
     yield from gateway_tasks()
     yield from streaming_tasks()

@@ -111,8 +111,8 @@ def test_a_page_goes_by_its_path_too(filled: Filled) -> None:
     [
         ("page_x", f"has no page page_x. doit nimbus:batch:status --batch={BATCH} --json lists"),
         ("dist/a.html", "has no page dist/a.html"),
-        ("page_a", "page_a is done: nothing to try again"),
-        ("page_c", "page_c is in another batch by now"),
+        ("page_a", "page_a is done: nothing to retry"),
+        ("page_c", "page_c is in another batch now"),
     ],
 )
 def test_a_page_that_cannot_be_tried_again_is_refused(filled: Filled, page: str, said: str) -> None:

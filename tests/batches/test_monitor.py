@@ -9,7 +9,7 @@ import pytest
 from filled import BATCH, OTHER, PROJECT, SETTINGS, STARTED, UPLOADED, Filled, run
 
 from nimbus_tasks.batches import monitor as monitoring
-from nimbus_tasks.batches.monitor import SHOWN, Failure, InWork, Look, Monitor, check_interval
+from nimbus_tasks.batches.monitor import SHOWN, Failure, InWork, Look, Monitor, Rate, check_interval
 from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.model.records import BatchPage, PageStatus, Processing
 
@@ -222,7 +222,7 @@ def test_a_page_that_a_worker_is_through_with_has_ended(filled: Filled, watch: C
 def test_a_batch_in_which_nothing_happens_is_told_to_be_idle(
     filled: Filled, watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitoring, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(monitoring, "IDLE_SECONDS", 0.0)
     filled.batch("queued", a="uploaded", b="uploaded")
     watched = watch(
         *[lambda: None] * 3,
@@ -238,3 +238,38 @@ def test_an_interval_must_be_one(interval: int) -> None:
     with pytest.raises(SettingsError, match=f"--interval={interval} is too short"):
         check_interval(interval)
     check_interval(100)
+
+
+# --- the rate -----------------------------------------------------------------------------------------
+
+
+def rate(*seen: tuple[float, int]) -> Rate:
+    made = Rate(window=60)
+    for moment, ended in seen:
+        made.note(moment, ended)
+    return made
+
+
+def test_a_rate_needs_pages_that_ended_between_looks() -> None:
+    for nothing in (rate(), rate((0, 5)), rate((0, 5), (5, 5)), rate((0, 5), (0, 6))):
+        assert nothing.per_second is None
+        assert nothing.seconds_left(9) is None
+    assert rate((0, 5), (10, 25)).per_second == 2
+    assert rate((0, 5), (10, 25)).seconds_left(8) == 4
+
+
+def test_a_rate_is_over_the_last_minute() -> None:
+    slow_then_fast = rate((0, 0), (100, 1), (130, 31), (160, 61))
+    assert slow_then_fast.per_second == 1
+    assert rate((0, 0), (1000, 10)).per_second == 0.01, "looks may be further apart than the window"
+
+
+def test_a_retry_starts_over() -> None:
+    assert rate((0, 0), (10, 100), (20, 50)).per_second is None
+    assert rate((0, 0), (10, 100), (20, 50), (30, 60)).per_second == 1
+
+
+def test_looks_that_see_nothing_new_do_not_make_it_slower() -> None:
+    seen = rate((0, 0), (1, 4), (1.5, 4), (1.9, 4))
+    assert (seen.per_second, seen.seconds_left(16)) == (4, 4)
+    assert rate((0, 0), (1, 4), (50, 4), (62, 4), (123, 4)).per_second is None, "nothing for a minute is no rate"

@@ -1,4 +1,4 @@
-"""A page's log tells of what an operator did with it."""
+"""Retry and cancel are noted in the logs of their pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One page's whole story, whatever of it there is."""
+"""Everything known about one page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from filled import BATCH, ENDED_AT, PROJECT, UPLOADED, Filled, run
 from msgspec import UNSET
 
-from nimbus_tasks.batches.page_detail import Place, Story, place_in, tell
+from nimbus_tasks.batches.page_detail import PageDetail, Place, place_in, read_page
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.model.page_map import content_digest
@@ -40,40 +40,40 @@ def here(*paths: str, digest: str = DIGEST) -> Pages:
     return Pages(PROJECT, entries=entries)
 
 
-def story(filled: Filled, path: str = PATH, pages: Pages | None = None) -> Story:
-    return run(tell(filled.target, pages or here(PATH), path))
+def detail(filled: Filled, path: str = PATH, pages: Pages | None = None) -> PageDetail:
+    return run(read_page(filled.target, pages or here(PATH), path))
 
 
 def test_a_page_that_waits_has_a_place_a_batch_and_the_same_content(filled: Filled) -> None:
-    told = story(filled)
-    assert (told.page_id, told.source_path, told.uploaded) == (ID, PATH, UPLOADED)
-    assert told.digest.here == told.digest.there == DIGEST
-    assert told.queue == Place(1, 1, 5, UPLOADED, 0)
-    assert told.status is not UNSET
-    assert told.status.status == "uploaded"
-    assert told.batch is not UNSET
-    assert told.batch.page is not UNSET
-    assert (told.batch.batch_id, told.batch.status, told.batch.page.status) == (BATCH, "queued", "uploaded")
-    assert [entry.message for entry in told.log_entries] == ["stored"]
+    page = detail(filled)
+    assert (page.page_id, page.source_path, page.uploaded) == (ID, PATH, UPLOADED)
+    assert page.digest.here == page.digest.there == DIGEST
+    assert page.queue == Place(1, 1, 5, UPLOADED, 0)
+    assert page.status is not UNSET
+    assert page.status.status == "uploaded"
+    assert page.batch is not UNSET
+    assert page.batch.page is not UNSET
+    assert (page.batch.batch_id, page.batch.status, page.batch.page.status) == (BATCH, "queued", "uploaded")
+    assert [entry.message for entry in page.log_entries] == ["stored"]
 
 
 @pytest.mark.parametrize("name", [ID, f"./{PATH}"])
 def test_a_page_goes_by_other_names_too(filled: Filled, name: str) -> None:
-    assert story(filled, name).source_path == PATH
+    assert detail(filled, name).source_path == PATH
 
 
-def test_a_page_that_was_optimised_keeps_what_was_made_of_it(filled: Filled) -> None:
+def test_the_optimisation_does_not_change_the_digest(filled: Filled) -> None:
     record = filled.read(records.page_key(PROJECT, ID), PageRecord)
     record.optimization = msgspec.Raw(b'{"completed": "t", "model": "rules", "changes": 2, "confidence": 1.0}')
     filled.put(records.page_key(PROJECT, ID), record)
-    told = json.loads(msgspec.json.encode(story(filled)))
-    assert told["optimization"]["model"] == "rules"
-    assert told["digest"]["there"] == DIGEST, "what was optimised is not what was extracted"
+    page = json.loads(msgspec.json.encode(detail(filled)))
+    assert page["optimization"]["model"] == "rules"
+    assert page["digest"]["there"] == DIGEST, "what was optimised is not what was extracted"
 
 
 def test_a_page_that_was_never_sent_has_a_digest_here_only(filled: Filled) -> None:
-    told = story(filled, "dist/new.html", here(PATH, "dist/new.html", digest="9"))
-    assert json.loads(msgspec.json.encode(told)) == {
+    page = detail(filled, "dist/new.html", here(PATH, "dist/new.html", digest="9"))
+    assert json.loads(msgspec.json.encode(page)) == {
         "page_id": records.page_id(PROJECT, "dist/new.html"),
         "source_path": "dist/new.html",
         "digest": {"here": "9"},
@@ -82,50 +82,50 @@ def test_a_page_that_was_never_sent_has_a_digest_here_only(filled: Filled) -> No
 
 
 def test_a_page_that_is_gone_here_is_known_from_the_target(filled: Filled) -> None:
-    told = story(filled, pages=Pages())
-    assert (told.source_path, told.digest.here, told.digest.there) == (PATH, UNSET, DIGEST)
+    page = detail(filled, pages=Pages())
+    assert (page.source_path, page.digest.here, page.digest.there) == (PATH, UNSET, DIGEST)
 
 
-def test_a_page_with_a_status_alone_has_a_story(filled: Filled) -> None:
+def test_a_page_with_a_only_a_status_is_known(filled: Filled) -> None:
     del filled.store.values[records.page_key(PROJECT, ID)]
-    told = story(filled, ID, Pages())
-    assert (told.source_path, told.uploaded) == (UNSET, UNSET)
-    assert told.batch is not UNSET
-    assert told.batch.batch_id == BATCH
+    page = detail(filled, ID, Pages())
+    assert (page.source_path, page.uploaded) == (UNSET, UNSET)
+    assert page.batch is not UNSET
+    assert page.batch.batch_id == BATCH
 
 
 def test_a_batch_that_does_not_name_the_page_is_named_still(filled: Filled) -> None:
     filled.batch("queued", b="uploaded")
-    told = story(filled)
-    assert told.batch is not UNSET
-    assert told.batch.page is UNSET
+    page = detail(filled)
+    assert page.batch is not UNSET
+    assert page.batch.page is UNSET
 
 
-def test_a_path_that_nobody_knows_is_named_with_the_nearest(filled: Filled) -> None:
+def test_an_unknown_path_is_an_error_that_names_the_nearest(filled: Filled) -> None:
     ledger = Ledger(Path(LEDGER_FILE), "sqlite")
     ledger.begin(f"{filled.store.identity} {PROJECT}")
     ledger.confirm([Held("page_1", "dist/about/a.html", "1", BATCH, UPLOADED, "queued")])
     ledger.close()
     with pytest.raises(SettingsError) as caught:
-        story(filled, "dist/ab.html")
+        detail(filled, "dist/ab.html")
     assert caught.value.message == "There is no page dist/ab.html, here or at the target."
     assert caught.value.next_step == "Nearest: dist/a.html, dist/about/a.html."
 
 
 def test_where_no_page_is_known_the_next_step_is_an_upload() -> None:
     with pytest.raises(SettingsError, match="doit upload"):
-        run(tell(Filled().target, Pages(), "dist/a.html"))
+        run(read_page(Filled().target, Pages(), "dist/a.html"))
 
 
 def test_a_page_must_be_named(filled: Filled) -> None:
-    with pytest.raises(SettingsError, match="Say which page, with --path"):
-        story(filled, "")
+    with pytest.raises(SettingsError, match="Name a page with --path"):
+        detail(filled, "")
 
 
 def test_a_record_of_another_shape_is_one_line(filled: Filled) -> None:
     filled.put(records.page_key(PROJECT, ID), {"page_id": ID})
     with pytest.raises(StoreError, match="is not what the contract says"):
-        story(filled)
+        detail(filled)
 
 
 def test_the_queue_is_in_the_order_in_which_pages_are_taken() -> None:
