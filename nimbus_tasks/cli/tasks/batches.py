@@ -149,7 +149,7 @@ Examples:
   doit nimbus:page:status --path=dist/local/rolex-repair.html
   doit nimbus:page:status --path=page_abc123def456 --json
 """
-_PAGE_LOG_HELP = """Show one page's log
+_PAGE_LOG_HELP = """Show one page's log, entry by entry
 
 Examples:
   doit nimbus:page:log --path=dist/local/rolex-repair.html
