@@ -22,6 +22,7 @@ from nimbus_tasks.publishing.batch_records import chosen_batch, close_moved_batc
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
 from nimbus_tasks.publishing.outbox import open_outbox
 from nimbus_tasks.publishing.outcome import Outcome
+from nimbus_tasks.publishing.page_records import count_proposals
 from nimbus_tasks.publishing.plan import Plan, PlanOptions, make_plan, split_into_batches
 from nimbus_tasks.publishing.project_record import count_usage
 from nimbus_tasks.publishing.reconcile import reconcile
@@ -120,6 +121,9 @@ async def _against(
     )
     failed = len(pages.invalid) + unreadable
     plan = make_plan(here, ledger.held(), options, open_batches=open_batches, failed=failed, formerly=formerly)
+    if request.force:
+        forced = [planned.page.page_id for planned in plan.sends if planned.reason == "forced"]
+        plan = msgspec.structs.replace(plan, proposals=await count_proposals(store, settings.project.id, forced))
     observer.plan(plan)
     context = _context(store, ledger, settings, pages, request)
     if plan.empty and not open_batches:

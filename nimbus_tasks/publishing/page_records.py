@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET
 
 from nimbus_tasks.backends.concurrency import in_parallel, runs
 from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.backends.kv.records import decode, encode, put_many
+from nimbus_tasks.backends.kv.records import decode, encode, put_many, read_values
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.page_map import content_digest
@@ -17,6 +19,7 @@ from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.publishing.plan import Held
     from nimbus_tasks.publishing.upload import Context
 
@@ -35,6 +38,17 @@ def digest_of(record: PageRecord) -> str:
     """Return the digest of a record's content, as the page's map has it."""
     content = msgspec.json.decode(record.extraction, type=dict[str, Any])
     return content_digest({"path": record.source_path} | content)
+
+
+async def count_proposals(store: Store, project_id: str, page_ids: Sequence[str]) -> int:
+    """Return how many of these pages have proposals that sending them again would discard."""
+    values = await read_values(store, [records.status_key(project_id, page_id) for page_id in page_ids])
+    pending = 0
+    for key, value in values.items():
+        with contextlib.suppress(StoreError):  # an unreadable status is replaced
+            status = decode(key, value, PageStatus)
+            pending += status.status == "done" and status.result is not UNSET and status.result.changes > 0
+    return pending
 
 
 async def mark_uploaded(rows: Sequence[Held], context: Context) -> dict[str, str]:

@@ -102,6 +102,7 @@ class Plan(Struct, frozen=True):
     unchanged: number of pages that the target holds as they are.
     waits: changed pages that `--limit` leaves for later.
     refusal: why pages whose source is gone are not marked inactive; empty where they are, or there are none.
+    proposals: pages whose pending proposals `--force` discards.
     """
 
     sends: tuple[Planned, ...]
@@ -110,6 +111,7 @@ class Plan(Struct, frozen=True):
     unchanged: int
     waits: tuple[Planned, ...] = ()
     refusal: str = ""
+    proposals: int = 0
 
     @property
     def empty(self) -> bool:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from kit import PROJECT, page_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +85,37 @@ def test_force_sends_unchanged_pages_too_and_says_so(published: Site) -> None:
     published.publish("--force")
     assert published.sent() == {A: "changed", B: "forced", C: "forced"}
     assert sorted(published.store.queue) == [A, B, C]
+
+
+@pytest.mark.parametrize("options", [["--force", "--dry-run"], ["--force"]], ids=" ".join)
+def test_force_warns_of_proposals_that_it_discards(published: Site, options: list[str]) -> None:
+    key = f"status:{PROJECT}:{page_id(A)}"
+    result = {"completed": "2026-01-02T03:04:05.678Z", "success": True, "changes": 2, "confidence": 0.9}
+    done = published.store.values[key] | {"status": "done", "result": result}
+    published.change_store("UPDATE kv SET value = ? WHERE key = ?", json.dumps(done).encode(), key)
+    assert "1 page sent again by --force: this discards proposals" in published.publish(*options).out
+
+
+def test_a_dry_run_lists_every_removal_and_counts_what_it_hides(site: Site) -> None:
+    for number in range(80):
+        site.page(f"more-{number:02d}")
+    site.publish()
+    for number in range(30):
+        site.remove(f"dist/more-{number:02d}.html")
+    for number in range(30, 55):
+        site.page(f"more-{number:02d}", "Edited.")
+    out = site.publish("--dry-run").out
+    assert out.count("   removed ") == 30
+    assert "   … and 5 more to send (5 changed): --verbose lists them" in out
+    assert site.publish("--dry-run", "--verbose").out.count("   changed ") == 25
+
+
+@pytest.mark.parametrize("command", ["upload", "nimbus:upload"])
+def test_the_help_of_an_option_names_its_default(site: Site, command: str) -> None:
+    said = site.doit("help", command).out
+    assert "requests at a time (default: from the settings)" in said
+    assert "(-1" not in said
+    assert "(0:" not in said
 
 
 def test_a_named_batch_gets_the_new_pages(published: Site) -> None:

@@ -43,6 +43,11 @@ def found(console: Console, plan: Plan, invalid: int) -> None:
     what = "Nothing to upload:" if plan.empty else "Found"
     to_upload = "" if plan.empty else " to upload"
     console.line(f"📁 {what} {count(here, 'file')}{to_upload} ({', '.join(said)})")
+    if plan.proposals:
+        console.warn(
+            f"{count(plan.proposals, 'page')} sent again by --force: this discards proposals that are not applied yet. "
+            "To apply them first: doit nimbus:apply"
+        )
 
 
 def rate_limited(console: Console, seconds: float, why: str) -> None:
