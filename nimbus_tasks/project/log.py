@@ -1,7 +1,6 @@
-"""The structured log: one JSON object a line in `.nimbus/log.jsonl`, for machines and for the day after.
+"""The structured log: one JSON object a line in `.nimbus/log.jsonl`.
 
-What a person must see at once goes to the console; the log keeps it with its fields. No secret ever reaches it:
-events carry ids, paths, counts and times only.
+Events carry ids, paths, counts and times only, never a secret.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _LEVELS = get_args(LogLevelName)  # from the least to the most important
 
 @contextlib.contextmanager
 def _without_rich() -> Iterator[None]:
-    """Let structlog be imported without rich, which it takes for tracebacks on a terminal: half of its 80 ms."""
+    """Import structlog without rich, which takes half of its 80 ms."""
     if "rich" in sys.modules:
         yield
         return
@@ -36,7 +35,7 @@ def _without_rich() -> Iterator[None]:
 
 
 class _Lines:
-    """A file that is open only while a line is added: it may be moved away, and lines of processes do not mix."""
+    """A file that is opened for each line, so that it may be moved and processes do not mix their lines."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -46,11 +45,11 @@ class _Lines:
             file.write(line)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: nothing is buffered."""
 
 
 class Log:
-    """Appends events at or above a level. Opened at the first event: a run with nothing to say costs nothing."""
+    """Appends events at or above a level. Opened at the first event, so that a run without events costs nothing."""
 
     def __init__(self, level: LogLevelName, path: Path | None = None) -> None:
         self._level = level
@@ -58,9 +57,9 @@ class Log:
         self._logger: FilteringBoundLogger | None = None
 
     def event(self, level: LogLevelName, name: str, **fields: Any) -> None:
-        """Write one event. A log that cannot be written stops nothing: the disk's trouble is told elsewhere."""
+        """Write one event. Errors are ignored: the log must not stop a command."""
         if _LEVELS.index(level) < _LEVELS.index(self._level):
-            return  # structlog would see to it too, at the price of importing it and of a call a page
+            return  # before structlog is imported, and without a call for each page
         try:
             if self._logger is None:
                 self._logger = self._open()
@@ -76,7 +75,7 @@ class Log:
 
         self._path.parent.mkdir(parents=True, exist_ok=True)
         logger: FilteringBoundLogger = structlog.wrap_logger(
-            structlog.BytesLogger(_Lines(self._path)),  # type: ignore[arg-type]  # all that it uses of a file
+            structlog.BytesLogger(_Lines(self._path)),  # type: ignore[arg-type]  # the part of a file that it uses
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),

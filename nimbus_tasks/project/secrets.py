@@ -1,7 +1,6 @@
-"""Secrets: from the environment, else from a file that only its owner can read. They are shown nowhere.
+"""Secrets from the environment, else from a file that only its owner can read. They appear in no output.
 
-A secret is a value of its own type: its `repr` and `str` hide it, it cannot be pickled, and what a server says is
-scrubbed of it before anybody reads that.
+A secret has its own type: `repr` and `str` hide it, it cannot be pickled, and servers' messages are scrubbed of it.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CREDENTIALS_FILE = f"{STATE_FOLDER}/credentials.toml"
-#: Longer than any token in use; a header must end somewhere.
+#: Longer than any token in use.
 MOST_CHARACTERS = 4096
 _HIDDEN = "***"
 
 
 class Secret:
-    """A credential. Only `reveal` gives it away."""
+    """A credential. Only `reveal` returns its text."""
 
     __slots__ = ("_text",)
 
@@ -52,7 +51,7 @@ def read_secret(name: str, root: Path, environment: Mapping[str, str] | None = N
     """Return the secret of this name.
 
     Raises:
-        SettingsError: it is nowhere, or where others can read it, or no header could carry it.
+        SettingsError: it is not set, its file can be read by others, or it has invalid characters.
     """
     secret = find_secret(name, root, environment)
     if secret is None:
@@ -63,10 +62,10 @@ def read_secret(name: str, root: Path, environment: Mapping[str, str] | None = N
 
 
 def find_secret(name: str, root: Path, environment: Mapping[str, str] | None = None) -> Secret | None:
-    """Return the secret of this name, None where there is none.
+    """Return the secret of this name; None where it is not set.
 
     Raises:
-        SettingsError: it is where others can read it, or no header could carry it.
+        SettingsError: its file can be read by others, or it has invalid characters.
     """
     text = (os.environ if environment is None else environment).get(name, "").strip()
     where = f"{name} in the environment"
@@ -76,14 +75,14 @@ def find_secret(name: str, root: Path, environment: Mapping[str, str] | None = N
     if not text:
         return None
     if len(text) > MOST_CHARACTERS or not all("!" <= character <= "~" for character in text):
-        raise SettingsError(f"{where} holds characters that no key has.", "Was a line break or a blank copied with it?")
+        raise SettingsError(f"{where} has invalid characters.", "Was a line break or a space copied with it?")
     return Secret(text)
 
 
 def _from_file(name: str, root: Path) -> str:
     try:
         with open(root / CREDENTIALS_FILE, "rb") as file:
-            # Asked of the open file: nobody can exchange it in between.
+            # Of the open file, so that it cannot be replaced in between.
             mode = os.fstat(file.fileno()).st_mode
             if stat.S_IMODE(mode) & 0o077:
                 raise SettingsError(
@@ -96,7 +95,7 @@ def _from_file(name: str, root: Path) -> str:
     except OSError as error:
         raise SettingsError(f"{CREDENTIALS_FILE} cannot be read: {(error.strerror or '').lower()}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
-        # The error itself would quote the line, and a secret may be in it.
+        # The error itself would quote the line, which may hold a secret.
         raise SettingsError(f'{CREDENTIALS_FILE} is not valid TOML: each line must be NAME = "...".') from None
     text = found.get(name, "")
     if not isinstance(text, str):

@@ -138,18 +138,18 @@ def test_the_mode_is_that_of_the_file_behind_a_link(root: Path) -> None:
 )
 def test_what_no_header_can_carry_is_refused(root: Path, text: str) -> None:
     told = mistake(root, NIMBUS_API_KEY=text)
-    assert told.startswith(f"{NAME} in the environment holds characters that no key has.")
+    assert told.startswith(f"{NAME} in the environment has invalid characters.")
 
 
 def test_the_file_is_named_where_it_is_to_blame(root: Path) -> None:
     write(root, f'{NAME} = "{TEXT} x"')
-    assert mistake(root).startswith(f"{NAME} in {CREDENTIALS_FILE} holds characters that no key has.")
+    assert mistake(root).startswith(f"{NAME} in {CREDENTIALS_FILE} has invalid characters.")
 
 
 def test_what_is_far_too_long_is_refused(root: Path) -> None:
     longest = TEXT.ljust(MOST_CHARACTERS, "x")
     assert found(root, NIMBUS_API_KEY=longest) == longest
-    assert "holds characters that no key has" in mistake(root, NIMBUS_API_KEY=longest + "x")
+    assert "has invalid characters" in mistake(root, NIMBUS_API_KEY=longest + "x")
 
 
 @pytest.mark.parametrize(

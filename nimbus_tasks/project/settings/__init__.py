@@ -1,4 +1,4 @@
-"""`.nimbus/project.toml` and the environment: what a user decides. No secret is ever kept here.
+"""Settings from `.nimbus/project.toml` and the environment. Secrets are never among them.
 
 Environment variables win over the file. An unknown key is an error that names the nearest known one.
 """
@@ -67,7 +67,7 @@ def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
 
     Raises:
         NoProjectError: there is no project file.
-        SettingsError: it cannot be read, or says something that the contract does not have.
+        SettingsError: it cannot be read, or a key or value is not allowed.
     """
     try:
         text = (root / PROJECT_FILE).read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def project_above(folder: Path) -> Path | None:
 
 
 def parse(text: str, environment: Mapping[str, str]) -> Settings:
-    """Return the settings that a project file's text and the environment give together."""
+    """Return the settings in a project file's text, overridden by the environment."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -100,7 +100,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Settings:
         settings = msgspec.convert(tables, Settings)
     except msgspec.ValidationError as error:
         said = str(error)
-        # The only variable whose value may be of no use; what the others say is a text.
+        # The only variable whose value may be invalid: the others are any text.
         where = "NIMBUS_TARGET" if "$.target.store" in said and environment.get("NIMBUS_TARGET") else PROJECT_FILE
         raise mistakes.wrong_value(where, said, tables) from None
     _refuse_climbing(settings.source.folder)

@@ -1,4 +1,4 @@
-"""What is wrong with a project file's content: the file, the key, and what is allowed there."""
+"""Errors in a project file: they name the file, the key and what is allowed there."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from nimbus_tasks.project.settings.tables import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Keys are few and told apart easily: less alike than tasks need to be.
+#: Lower than for task names: the keys are few and differ clearly.
 _ALIKE = 0.4
 _TEXT = 'a text: "..."'
 
 
 def refuse_unknown_keys(file: str, tables: Mapping[str, Any]) -> None:
-    """Check every name in a project file but those that are the user's own (facts of `[dimensions]`).
+    """Check all names in a project file except those that the user chooses (facts of `[dimensions]`).
 
     Raises:
-        SettingsError: a name is unknown; it says the nearest known one.
+        SettingsError: a name is unknown; names the nearest known one.
     """
     known = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     _check_names(file, tables, list(known), where="table")
@@ -39,10 +39,10 @@ def refuse_unknown_keys(file: str, tables: Mapping[str, Any]) -> None:
 
 
 def wrong_value(file: str, message: str, tables: Mapping[str, Any]) -> SettingsError:
-    """Return the error of msgspec's "Expected `int`, got `str` - at `$.upload.delay`", in a project file's words."""
+    """Return the error for msgspec's "Expected `int`, got `str` - at `$.upload.delay`", in the terms of the file."""
     problem, _, path = message.partition(" - at `$.")
     table, _, key = path.rstrip("`").partition(".")
-    # Of a list or a table the whole is said: `retry_delays[1]`, `namespaces[...]`.
+    # For an item of a list or table the whole is named: `retry_delays[1]`, `namespaces[...]`.
     key = key.partition("[")[0]
     if (table, key) == ("project", "id") or "missing required field" in problem:
         return SettingsError(
@@ -75,7 +75,7 @@ def _type_of(table: str, key: str) -> msgspec.inspect.Type:
 
 
 def _words(allowed: msgspec.inspect.Type) -> str:  # noqa: PLR0911 - a table
-    """Say what a value may be, as TOML has it."""
+    """Return which values are allowed, in the terms of TOML."""
     match _plain(allowed):
         case msgspec.inspect.LiteralType(values=values):
             return f"one of {', '.join(str(value) for value in values)}"
@@ -95,7 +95,7 @@ def _words(allowed: msgspec.inspect.Type) -> str:  # noqa: PLR0911 - a table
 
 
 def _bounds(number: Any) -> str:
-    """Say the bounds of a number: msgspec has them as gt, ge and le."""
+    """Return the bounds of a number."""
     bounds = [("above", getattr(number, "gt", None)), ("from", number.ge)]
     least = next((f" {word} {bound:g}" for word, bound in bounds if bound is not None), "")
     if number.le is None:
@@ -104,7 +104,7 @@ def _bounds(number: Any) -> str:
 
 
 def _plain(allowed: msgspec.inspect.Type) -> msgspec.inspect.Type:
-    """Return a type without its description, and without the None of what may be left out."""
+    """Return a type without its description and without None."""
     while True:
         if isinstance(allowed, msgspec.inspect.Metadata):
             allowed = allowed.type
