@@ -25,21 +25,21 @@ _TEMPLATE = """\
 # Environment variables win over it: NIMBUS_TARGET, NIMBUS_WORKER_URL, CLOUDFLARE_ACCOUNT_ID, KV_NAMESPACE_ID.
 
 [project]
-id = {id}  # part of every key in the store: never change it
+id = {id}  # part of every key in the store; never change it
 name = {name}
 domain = {domain}
 created = {created}
 
 [source]
-folder = {folder}  # the built HTML; "" where another tool writes .nimbus/maps itself
+folder = {folder}  # the built HTML; "": another tool writes .nimbus/maps
 # include = ["**/*.html", "**/*.htm"]   # patterns as in .gitignore
 # exclude = ["drafts/"]
-# main = "#content"                     # CSS selector of the main content; left out: found for each page
-# ignore = [".cookie-banner"]           # CSS selectors of parts that give no content
-# fold = 800                            # height in pixels of what a visitor sees first; 0: nothing
+# main = "#content"                     # CSS selector of the main content; unset: detected on each page
+# ignore = [".cookie-banner"]           # CSS selectors of elements to leave out
+# fold = 800                            # height in pixels of the part above the fold; 0: no such part
 # noindex = "skip"                      # pages with robots noindex: "skip" or "keep"
 
-[dimensions]                            # facts about a page that travel with it
+[dimensions]                            # facts about a page
 # patterns = ["{pattern}/local/{{brand}}-{{service}}.html"]
 # [dimensions.selectors]
 # location = ".address .city"
@@ -47,51 +47,51 @@ folder = {folder}  # the built HTML; "" where another tool writes .nimbus/maps i
 # language = "en"
 
 [upload]
-# concurrency = 5                       # requests at a time
-# delay = 0                             # least milliseconds between the starts of two requests in one slot
-# max_removals = 256                    # more pages are not marked inactive at once without --force
+# concurrency = 5                       # maximum requests at a time
+# delay = 0                             # minimum milliseconds between the starts of two requests in one slot
+# max_removals = 256                    # maximum pages to mark inactive in one upload without --force
 # max_pages_per_batch = 1000
-# audit_log = true                      # a log entry a page; left out: only in the embedded store
-# tries = 3                             # of each write and each read
-# retry_wait = 500                      # milliseconds before a second try, at most; then longer each time
-# give_up_after = 10                    # so many requests in a row without a good answer end the run
+# audit_log = true                      # log each page; unset: only in the embedded store
+# tries = 3                             # maximum attempts for each request
+# retry_wait = 500                      # maximum milliseconds before the second attempt, doubled for each further one
+# give_up_after = 10                    # abort after this many consecutive failed requests
 
 [target]
 store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gateway: a Worker; cloudflare: REST API
-# worker_url = "https://nimbus.example.workers.dev"  # of the gateway; its key comes from NIMBUS_API_KEY
-# account_id = ""                       # of Cloudflare; the token comes from CLOUDFLARE_API_TOKEN
+# worker_url = "https://nimbus.example.workers.dev"  # of the gateway; the API key is read from NIMBUS_API_KEY
+# account_id = ""                       # of Cloudflare; the token is read from CLOUDFLARE_API_TOKEN
 # namespace_id = ""
 # connect_timeout = 10                  # seconds to wait for a connection
-# read_timeout = 100                    # seconds to wait for each sign of life of an answer
-# [target.namespaces]                   # a namespace of its own for a kind of record
+# read_timeout = 100                    # seconds to wait for each part of an answer
+# [target.namespaces]                   # namespaces for single kinds of records
 # NIMBUS_PAGES = ""
 
 [process]
 # optimiser = "rules"                   # embedded, no network; "openai": any OpenAI-compatible endpoint, see [openai]
-# workers = 5                           # pages at a time
-# lease = 60                            # seconds; a worker without a sign of life for so long has lost its pages
-# retry_delays = [60, 300, 900, 3600, 21600]  # seconds before the second, third, ... try of a page
-# queue = "record"                      # "cloudflare-queues", with queue_id, where several machines process
+# workers = 5                           # maximum pages at a time
+# lease = 60                            # seconds after which the pages of a dead worker are free again
+# retry_delays = [60, 300, 900, 3600, 21600]  # seconds before the second, third, ... attempt at a page
+# queue = "record"                      # "cloudflare-queues" (needs queue_id): shared by several machines
 # queue_id = ""                         # its id; the account is [target] account_id, the token CLOUDFLARE_API_TOKEN
 
-[openai]                                # where [process] optimiser = "openai"; the key comes from NIMBUS_AI_KEY
-# base_url = "https://api.openai.com/v1"  # /chat/completions is put behind it
-# model = ""                            # left out: ai_model of the project's record
-# tone = ""                             # such as "friendly"; left out: the tone of the project's record
-# input_price = 0                       # dollars a million tokens, as the endpoint bills them
+[openai]                                # where [process] optimiser = "openai"; the key is read from NIMBUS_AI_KEY
+# base_url = "https://api.openai.com/v1"  # URL before /chat/completions
+# model = ""                            # unset: ai_model of the project record
+# tone = ""                             # such as "friendly"; unset: the tone of the project record
+# input_price = 0                       # dollars for a million tokens
 # output_price = 0
-# spend_cap = 0                         # dollars a run, needs prices; 0: no cap
-# max_prompt_tokens = 8000              # of one request; longer pages are cut into parts
-# max_tokens = 4000                     # of one answer
-# timeout = 120                         # seconds that an answer may take
-# tries = 3                             # of a request that the endpoint could not answer
-# retry_wait = 1                        # seconds before a second try, at most; then longer each time
-# slots = 4                             # requests at a time
-# delay = 0                             # least seconds between the starts of two requests in one slot
-# keep_days = 90                        # for so long the same content is not paid for again
+# spend_cap = 0                         # maximum dollars for a run, needs both prices; 0: no limit
+# max_prompt_tokens = 8000              # maximum tokens of a prompt; longer pages are split
+# max_tokens = 4000                     # maximum tokens of an answer
+# timeout = 120                         # seconds to wait for an answer
+# tries = 3                             # maximum attempts for each request
+# retry_wait = 1                        # maximum seconds before the second attempt, doubled for each further one
+# slots = 4                             # maximum requests at a time
+# delay = 0                             # minimum seconds between the starts of two requests in one slot
+# keep_days = 90                        # days for which answers are reused for the same content
 
 [log]
-# level = "info"                        # debug, info, warning, error: what goes to .nimbus/log.jsonl
+# level = "info"                        # debug, info, warning, error: minimum level of .nimbus/log.jsonl
 """
 
 
