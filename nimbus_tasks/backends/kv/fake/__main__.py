@@ -1,4 +1,4 @@
-"""`python -m nimbus_tasks.backends.kv.fake`: says in one line what is missing, else serves until it is told to stop."""
+"""`python -m nimbus_tasks.backends.kv.fake`: serve until stopped; name a missing package in one line."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ MISSING = "Cloudflare's KV API on this machine needs starlette and uvicorn: pip 
 
 def main() -> int:
     try:
-        from nimbus_tasks.backends.kv.fake.serve import serve
+        from nimbus_tasks.backends.kv.fake.server import parse, serve
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
             raise
         sys.stderr.write(MISSING)
         return 2
-    from nimbus_tasks.backends.kv.fake.options import parse
-
     return serve(parse(sys.argv[1:]))
 
 

@@ -1,9 +1,21 @@
-"""The numbers of Cloudflare's documents, each with its page.
+"""Cloudflare's documented limits, each with its page, and what enforces them over time.
 
 `docs` is developers.cloudflare.com, `api` is developers.cloudflare.com/api/resources.
 """
 
 from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 #: docs/kv/platform/limits: "Key size 512 bytes".
 KEY_BYTES = 512
@@ -42,3 +54,119 @@ BLOCKED_SECONDS = 300.0
 SECONDS_BETWEEN_WRITES = 1.0
 #: docs/kv/platform/pricing: the free plan's limits reset daily at 00:00 UTC.
 DAY_SECONDS = 86_400
+
+
+# --- the clock -----------------------------------------------------------------------------------------
+
+
+class Clock:
+    """Seconds since the epoch. Tests can advance it instead of waiting."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def now(self) -> float:
+        return time.time() + self._ahead
+
+    def advance(self, seconds: float) -> float:
+        """Advance the clock and return how far ahead it is."""
+        self._ahead += max(seconds, 0.0)
+        return self._ahead
+
+
+# --- limits over time ----------------------------------------------------------------------------------
+
+
+class Allowance(Struct, frozen=True):
+    """What is left to a token: requests, seconds until there are more, and seconds it is blocked (0: it is not)."""
+
+    remaining: int
+    reset: int
+    wait: int = 0
+
+
+class RateLimit:
+    """Limits the requests in any window of time. One more, and all are refused for a while."""
+
+    def __init__(self, requests: int, window: float, blocked: float) -> None:
+        self._requests, self._window, self._blocked = requests, window, blocked
+        self._seen: dict[bytes, deque[float]] = {}
+        self._blocked_until: dict[bytes, float] = {}
+
+    @property
+    def policy(self) -> str:
+        """The header `Ratelimit-Policy` (docs/fundamentals/api/reference/limits)."""
+        return f'"default";q={self._requests};w={math.ceil(self._window)}'
+
+    def admit(self, token: bytes, now: float) -> Allowance:
+        """Count a request and return what is left."""
+        until = self._blocked_until.get(token, 0.0)
+        if now < until:
+            return _blocked(until - now)
+        seen = self._seen.setdefault(token, deque())
+        while seen and seen[0] <= now - self._window:
+            seen.popleft()
+        if len(seen) >= self._requests:
+            self._blocked_until[token] = now + self._blocked
+            seen.clear()
+            return _blocked(self._blocked)
+        seen.append(now)
+        return Allowance(self._requests - len(seen), math.ceil(seen[0] + self._window - now))
+
+
+def _blocked(seconds: float) -> Allowance:
+    wait = max(math.ceil(seconds), 1)
+    return Allowance(0, wait, wait)
+
+
+class DailyWrites:
+    """The free plan's daily quota of written pairs, from 00:00 UTC. A request that would exceed it is refused."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._day = 0
+        self._written = 0
+
+    def spend(self, pairs: int, now: float) -> bool:
+        """Count these writes, and return whether they are within the quota."""
+        if self._most is None:
+            return True
+        day = int(now // DAY_SECONDS)
+        if day != self._day:
+            self._day, self._written = day, 0
+        if self._written + pairs > self._most:
+            return False
+        self._written += pairs
+        return True
+
+
+class WriteSpacing:
+    """One write a second to a key; only puts of one key are refused."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self._strict = strict
+        self._last: dict[tuple[int, bytes], float] = {}
+
+    def allows(self, namespace: int, key: bytes, now: float) -> bool:
+        last = self._last.get((namespace, key))
+        return last is None or now - last >= SECONDS_BETWEEN_WRITES
+
+    def note(self, namespace: int, keys: Iterable[bytes], now: float) -> None:
+        """Note when these keys were written, by any request."""
+        if self._strict:
+            self._last.update(((namespace, key), now) for key in keys)
+
+
+class FailingShare:
+    """Picks the share of bulk-put keys that is not stored: the same for the same seed, key and number of attempts."""
+
+    def __init__(self, share: float, seed: int) -> None:
+        self._share, self._seed = share, seed
+        self._tries: Counter[bytes] = Counter()
+
+    def fails(self, key: bytes) -> bool:
+        if not self._share:
+            return False
+        self._tries[key] += 1
+        digest = hashlib.sha256(b"%d:%d:" % (self._seed, self._tries[key]) + key).digest()
+        return int.from_bytes(digest[:4], "big") < self._share * 2**32
