@@ -33,11 +33,12 @@ test: $(VENV)/tested sites servers shells docsite/node_modules  ## All tests but
 
 PURE := nimbus_tasks/model/*,nimbus_tasks/html/*,nimbus_tasks/processing/optimise/*,nimbus_tasks/cli/ci/*,nimbus_tasks/cli/completion.py,nimbus_tasks/publishing/plan.py,nimbus_tasks/publishing/outcome.py,nimbus_tasks/batches/report/*
 
-check: $(VENV)/checked docs  ## Style, types, the directions between the rooms, and the documentation
+check: $(VENV)/checked docs tests/node/node_modules  ## Style, types, the directions between the rooms, and the documentation
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
+	npm --prefix tests/node run --silent check
 
 docs: $(VENV)/checked docsite/node_modules  ## The documentation as a site, in .cache/docs/site; every link is checked
 	python -m docsite
@@ -49,9 +50,10 @@ soak: $(VENV)/tested sites servers  ## The long tests: every page of every real 
 bench: $(VENV)/tested sites servers peers  ## Measure, side by side with peers, in one run
 	python -m benchmarks $(ARGS)
 
-format: $(VENV)/checked  ## Put the code in its usual form
+format: $(VENV)/checked tests/node/node_modules  ## Put the code in its usual form
 	ruff format .
 	ruff check --fix .
+	npm --prefix tests/node run --silent format
 
 clean:  ## Remove all that was made here
 	rm -rf $(VENV) .cache .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/peers/node_modules docsite/node_modules tests/node/node_modules tests/gulp/node_modules
@@ -100,7 +102,7 @@ $(SHELLS)/.unpacked:
 	  rm -f $${package}_*.deb; \
 	done && touch .unpacked
 
-# Cloudflare's own runtime and command line: the gateway is tested on the one, the REST API's fake against the other.
+# Cloudflare's runtime for the tests of the gateway, wrangler for the REST API's fake; and the checks of JavaScript.
 servers: tests/node/node_modules tests/gulp/node_modules
 
 tests/node/node_modules: tests/node/package.json

@@ -4,19 +4,19 @@ import type { Command } from "./index";
 
 /** What the pages of a stream are published with. */
 export interface PublishOptions {
-  /** go on with this batch */
+  /** add the pages to this batch (default: a new one) */
   batch?: string | undefined;
-  /** requests at a time (0: as in the settings, 5) */
+  /** requests at a time (default: from the settings) */
   concurrency?: number | undefined;
-  /** least ms between two requests of a slot (-1: as in the settings, 0) */
+  /** minimum ms between the starts of two requests in one slot (default: from the settings) */
   delay?: number | undefined;
-  /** say what would be sent, and why */
+  /** print what would be sent, and why; send nothing */
   dryRun?: boolean | undefined;
   /** send unchanged pages too */
   force?: boolean | undefined;
-  /** only what is wrong; the exit status tells the rest */
+  /** print only what is wrong; the exit status says the rest */
   quiet?: boolean | undefined;
-  /** a line for each page and each warning */
+  /** print a line for each page and each warning */
   verbose?: boolean | undefined;
 }
 
@@ -28,11 +28,11 @@ export interface Commands {
     output?: string | undefined;
     /** show the differences, and change nothing */
     dryRun?: boolean | undefined;
-    /** one JSON document on standard output */
+    /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** only what is wrong; the exit status tells the rest */
+    /** print only what is wrong; the exit status says the rest */
     quiet?: boolean | undefined;
-    /** a line for each page and each warning */
+    /** print a line for each page and each warning */
     verbose?: boolean | undefined;
   }>;
   readonly batch: {
@@ -40,20 +40,20 @@ export interface Commands {
     readonly cancel: Command<{
       /** the batch's id */
       batch?: string | undefined;
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
     /** List the batches of this project, the newest first, with their states and counts */
     readonly list: Command<{
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
     /** Watch a batch until it ends: progress, pages in work, time left, the last errors */
@@ -62,22 +62,22 @@ export interface Commands {
       batch?: string | undefined;
       /** ms between two looks (5000) */
       interval?: number | undefined;
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
     /** Write a batch's report, and print its summary */
     readonly report: Command<{
       /** the batch's id (default: the newest) */
       batch?: string | undefined;
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
     /** Put the failed pages of a batch back into the queue, before all others */
@@ -86,52 +86,52 @@ export interface Commands {
       batch?: string | undefined;
       /** only this page, by its source path or its id */
       page?: string | undefined;
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
     /** Show one batch: state, pages done and failed, and why; without --batch, the list */
     readonly status: Command<{
       /** the batch's id */
       batch?: string | undefined;
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
   };
   /** Print a script that completes tasks and options in bash, zsh or fish */
   readonly completion: Command<{
-    /** whose script */
+    /** shell to write for (default: bash) */
     shell?: string | undefined;
-    /** one JSON document on standard output */
+    /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** only what is wrong; the exit status tells the rest */
+    /** print only what is wrong; the exit status says the rest */
     quiet?: boolean | undefined;
-    /** a line for each page and each warning */
+    /** print a line for each page and each warning */
     verbose?: boolean | undefined;
   }>;
-  /** Look at all that an upload needs, and say what is wrong and what to do */
+  /** Check everything that an upload needs, and say what is wrong and what to do */
   readonly doctor: Command<{
-    /** one JSON document on standard output */
+    /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** only what is wrong; the exit status tells the rest */
+    /** print only what is wrong; the exit status says the rest */
     quiet?: boolean | undefined;
-    /** a line for each page and each warning */
+    /** print a line for each page and each warning */
     verbose?: boolean | undefined;
   }>;
-  /** HTML that changed -> map files in .nimbus/maps */
+  /** Extract HTML that changed into map files in .nimbus/maps */
   readonly extract: Command<{
-    /** one JSON document on standard output */
+    /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** only what is wrong; the exit status tells the rest */
+    /** print only what is wrong; the exit status says the rest */
     quiet?: boolean | undefined;
-    /** a line for each page and each warning */
+    /** print a line for each page and each warning */
     verbose?: boolean | undefined;
   }>;
   readonly key: {
@@ -143,20 +143,20 @@ export interface Commands {
       user?: string | undefined;
       /** the user's address */
       email?: string | undefined;
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
     /** List the API keys of this project's owner: name, hash, age, whether it is active */
     readonly list: Command<{
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
     /** Revoke an API key, by its name or by the beginning of its hash */
@@ -165,11 +165,11 @@ export interface Commands {
       name?: string | undefined;
       /** its hash, or 8 or more digits of it */
       key?: string | undefined;
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
   };
@@ -178,155 +178,157 @@ export interface Commands {
     readonly log: Command<{
       /** the page's source path, or its id */
       path?: string | undefined;
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
     /** Tell one page's whole story: upload, content here and there, batch, status, log */
     readonly status: Command<{
       /** the page's source path, or its id */
       path?: string | undefined;
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
   };
-  /** Take pages from the queue and have them optimised, until Ctrl-C */
+  /** Take pages from the queue and optimise them, until Ctrl-C */
   readonly process: Command<{
-    /** what may be tried now, then end */
+    /** process what may be tried now, then end */
     once?: boolean | undefined;
-    /** until nothing waits at all */
+    /** process until nothing waits, retries included */
     untilEmpty?: boolean | undefined;
-    /** pages at a time (0: as in the settings, 5) */
+    /** pages at a time (0: [process] workers, 5 by default) */
     workers?: number | undefined;
-    /** pages at most (0: no limit) */
+    /** maximum number of pages (0: no limit) */
     maxPages?: number | undefined;
-    /** one JSON document on standard output */
+    /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** only what is wrong; the exit status tells the rest */
+    /** print only what is wrong; the exit status says the rest */
     quiet?: boolean | undefined;
-    /** a line for each page and each warning */
+    /** print a line for each page and each warning */
     verbose?: boolean | undefined;
   }>;
   readonly project: {
     /** Make a project here: .nimbus/project.toml and .gitignore */
     readonly init: Command<{
-      /** the project's name (default: the folder's) */
+      /** name of the project (default: the folder's name) */
       name?: string | undefined;
-      /** the site's domain */
+      /** domain of the site */
       domain?: string | undefined;
-      /** folder with the built HTML (default: found by itself) */
+      /** folder with the built HTML (default: the first of dist, build, ... that exists) */
       source?: string | undefined;
-      /** one JSON document on standard output */
+      /** make a project inside another one */
+      nested?: boolean | undefined;
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
   };
   /** Send the pages that changed to the store, and queue them for optimisation */
   readonly publish: Command<{
-    /** at most so many changed pages (0: all) */
+    /** send at most this many of the changed pages (default: all) */
     limit?: number | undefined;
-    /** go on with this batch */
+    /** add the pages to this batch (default: a new one) */
     batch?: string | undefined;
-    /** requests at a time (0: as in the settings, 5) */
+    /** requests at a time (default: from the settings) */
     concurrency?: number | undefined;
-    /** least ms between two requests of a slot (-1: as in the settings, 0) */
+    /** minimum ms between the starts of two requests in one slot (default: from the settings) */
     delay?: number | undefined;
-    /** say what would be sent, and why */
+    /** print what would be sent, and why; send nothing */
     dryRun?: boolean | undefined;
     /** send unchanged pages too */
     force?: boolean | undefined;
-    /** a file for the issues, as GitLab's code quality report */
+    /** write the issues to this file, as GitLab's code quality report */
     codeQuality?: string | undefined;
-    /** a file for the pages, as JUnit XML */
+    /** write the result of each page to this file, as JUnit XML */
     junit?: string | undefined;
-    /** one JSON document on standard output */
+    /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** only what is wrong; the exit status tells the rest */
+    /** print only what is wrong; the exit status says the rest */
     quiet?: boolean | undefined;
-    /** a line for each page and each warning */
+    /** print a line for each page and each warning */
     verbose?: boolean | undefined;
   }>;
-  /** Ask the target what it holds, say how the ledger differs, and mend the ledger */
+  /** Ask the target what it holds, and correct the ledger where it differs */
   readonly reconcile: Command<{
-    /** say what differs, and change nothing */
+    /** print the differences; change nothing */
     dryRun?: boolean | undefined;
-    /** one JSON document on standard output */
+    /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** only what is wrong; the exit status tells the rest */
+    /** print only what is wrong; the exit status says the rest */
     quiet?: boolean | undefined;
-    /** a line for each page and each warning */
+    /** print a line for each page and each warning */
     verbose?: boolean | undefined;
   }>;
-  /** Say what is published and what is not, and write .nimbus/reports/summary.json */
+  /** Print what is published and what is not, and write .nimbus/reports/summary.json */
   readonly summarize: Command<{
-    /** one JSON document on standard output */
+    /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** only what is wrong; the exit status tells the rest */
+    /** print only what is wrong; the exit status says the rest */
     quiet?: boolean | undefined;
-    /** a line for each page and each warning */
+    /** print a line for each page and each warning */
     verbose?: boolean | undefined;
   }>;
-  /** Validate and upload a folder of maps that exists already, with no HTML at all */
+  /** Validate and upload an existing folder of maps, without any HTML */
   readonly upload: Command<{
-    /** folder of map files (.nimbus/maps) */
+    /** folder of map files (default: .nimbus/maps) */
     folder?: string | undefined;
-    /** at most so many changed pages (0: all) */
+    /** send at most this many of the changed pages (default: all) */
     limit?: number | undefined;
-    /** go on with this batch */
+    /** add the pages to this batch (default: a new one) */
     batch?: string | undefined;
-    /** requests at a time (0: as in the settings, 5) */
+    /** requests at a time (default: from the settings) */
     concurrency?: number | undefined;
-    /** least ms between two requests of a slot (-1: as in the settings, 0) */
+    /** minimum ms between the starts of two requests in one slot (default: from the settings) */
     delay?: number | undefined;
-    /** say what would be sent, and why */
+    /** print what would be sent, and why; send nothing */
     dryRun?: boolean | undefined;
     /** send unchanged pages too */
     force?: boolean | undefined;
-    /** a file for the issues, as GitLab's code quality report */
+    /** write the issues to this file, as GitLab's code quality report */
     codeQuality?: string | undefined;
-    /** a file for the pages, as JUnit XML */
+    /** write the result of each page to this file, as JUnit XML */
     junit?: string | undefined;
-    /** one JSON document on standard output */
+    /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** only what is wrong; the exit status tells the rest */
+    /** print only what is wrong; the exit status says the rest */
     quiet?: boolean | undefined;
-    /** a line for each page and each warning */
+    /** print a line for each page and each warning */
     verbose?: boolean | undefined;
   }>;
-  /** Check every map, and name all that is wrong with each */
+  /** Check every map, and list everything that is wrong with each */
   readonly validate: Command<{
-    /** a file for the issues, as GitLab's code quality report */
+    /** write the issues to this file, as GitLab's code quality report */
     codeQuality?: string | undefined;
-    /** a file for the pages, as JUnit XML */
+    /** write the result of each page to this file, as JUnit XML */
     junit?: string | undefined;
-    /** one JSON document on standard output */
+    /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** only what is wrong; the exit status tells the rest */
+    /** print only what is wrong; the exit status says the rest */
     quiet?: boolean | undefined;
-    /** a line for each page and each warning */
+    /** print a line for each page and each warning */
     verbose?: boolean | undefined;
   }>;
   /** Run the pipeline, then again after each change, until Ctrl-C */
   readonly watch: Command<{
-    /** ms without a change before a cycle starts */
+    /** ms without a change before a cycle starts (default: 100) */
     debounce?: number | undefined;
-    /** a file that says how the watch stands, as JSON, always up to date */
+    /** keep the state of the watch in this file, as JSON */
     status?: string | undefined;
-    /** one JSON document on standard output */
+    /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** only what is wrong; the exit status tells the rest */
+    /** print only what is wrong; the exit status says the rest */
     quiet?: boolean | undefined;
-    /** a line for each page and each warning */
+    /** print a line for each page and each warning */
     verbose?: boolean | undefined;
   }>;
   readonly worker: {
@@ -336,11 +338,11 @@ export interface Commands {
       port?: number | undefined;
       /** where the Worker's files are (nimbus-gateway) */
       folder?: string | undefined;
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
     /** Write the gateway Worker into this project, and how to deploy it */
@@ -349,11 +351,11 @@ export interface Commands {
       folder?: string | undefined;
       /** replace modules that were changed */
       force?: boolean | undefined;
-      /** one JSON document on standard output */
+      /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** only what is wrong; the exit status tells the rest */
+      /** print only what is wrong; the exit status says the rest */
       quiet?: boolean | undefined;
-      /** a line for each page and each warning */
+      /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
   };

@@ -10,9 +10,25 @@ const PHRASING = words(`span a code em strong b i abbr acronym bdi bdo big butto
   wbr area base col embed input link meta param source track`);
 const UNSEEN = words(`iframe noembed noframes noscript script style template textarea title audio canvas datalist object
   optgroup option select svg video annotation annotation-xml`);
-const MAIN = ["[data-pagefind-body]", "main", "[role=main]", "article", "#main-content", "#content", "#main",
-  "#bodyContent", "#doc-content", "#page-content", "div.document", "div.body", ".content", "div.contents",
-  "div.refentry", "div.chapter", "div.sect1"];
+const MAIN = [
+  "[data-pagefind-body]",
+  "main",
+  "[role=main]",
+  "article",
+  "#main-content",
+  "#content",
+  "#main",
+  "#bodyContent",
+  "#doc-content",
+  "#page-content",
+  "div.document",
+  "div.body",
+  ".content",
+  "div.contents",
+  "div.refentry",
+  "div.chapter",
+  "div.sect1",
+];
 const AROUND = words("nav aside header footer");
 const STYLED_AWAY = /(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))\b/i;
 
@@ -20,8 +36,14 @@ const collapse = (text) => text.replace(/[ \t\n\r\f]+/g, " ").replace(/^ | $/g, 
 
 function isUnseen(node) {
   const { name, attribs } = node;
-  return UNSEEN.has(name) || "hidden" in attribs || "popover" in attribs || "data-nimbus-ignore" in attribs ||
-    (name === "dialog" && !("open" in attribs)) || ("style" in attribs && STYLED_AWAY.test(attribs.style));
+  return (
+    UNSEEN.has(name) ||
+    "hidden" in attribs ||
+    "popover" in attribs ||
+    "data-nimbus-ignore" in attribs ||
+    (name === "dialog" && !("open" in attribs)) ||
+    ("style" in attribs && STYLED_AWAY.test(attribs.style))
+  );
 }
 
 function seenLength(node) {
@@ -139,7 +161,13 @@ export function extract(path, html) {
   const [blocks, selectorMap] = readBlocks(main, selectors($));
   const above = Math.min(12, blocks.length);
   return JSON.stringify({
-    path, engine: "html", main_selector: mainSelector, head: readHead($), dimensions: {},
-    above_fold_blocks: blocks.slice(0, above), rest_of_page_blocks: blocks.slice(above), selector_map: selectorMap,
+    path,
+    engine: "html",
+    main_selector: mainSelector,
+    head: readHead($),
+    dimensions: {},
+    above_fold_blocks: blocks.slice(0, above),
+    rest_of_page_blocks: blocks.slice(above),
+    selector_map: selectorMap,
   });
 }

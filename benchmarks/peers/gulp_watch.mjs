@@ -28,7 +28,10 @@ function publish() {
 
 async function send(file) {
   const path = `dist/${file.relative}`;
-  const id = `page_${createHash("md5").update(project + path).digest("hex").slice(0, 12)}`;
+  const id = `page_${createHash("md5")
+    .update(project + path)
+    .digest("hex")
+    .slice(0, 12)}`;
   const uploaded = new Date().toISOString();
   const { path: source_path, ...extraction } = JSON.parse(extract(path, file.contents.toString()));
   await put(`page:${project}:${id}`, { page_id: id, project_id: project, source_path, uploaded, extraction });

@@ -27,7 +27,11 @@ function begin(done) {
   done();
 }
 
-gulp.series(publish, begin, publish)((error) => {
+gulp.series(
+  publish,
+  begin,
+  publish,
+)((error) => {
   if (error || passed) {
     throw error ?? new Error(`${passed} pages passed where none had changed`);
   }

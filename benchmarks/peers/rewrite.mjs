@@ -10,7 +10,10 @@ import { join } from "node:path";
 import { load } from "cheerio";
 
 const [file, folder] = process.argv.slice(2);
-const asked = readFileSync(file, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line));
+const asked = readFileSync(file, "utf8")
+  .split("\n")
+  .filter(Boolean)
+  .map((line) => JSON.parse(line));
 const pages = asked.map(({ path, texts }) => [readFileSync(path, "utf8"), texts]);
 
 function rewrite([html, texts]) {

@@ -1,18 +1,30 @@
-/** The source path of a file in a stream: part of its page's id, so it must be what `doit extract` gives it. */
+/** The files of a Gulp stream: their source paths and their bytes. */
 
 "use strict";
 
 const path = require("node:path");
+const { Readable } = require("node:stream");
 
 const { NimbusError } = require("./errors.js");
 const { projectFolder } = require("./settings.js");
 
 /**
- * From the project's folder to where the file is now (`file.path`, not where it came from); with `folder`, to where
- * it will be there (`file.relative`).
+ * What we need of a Vinyl file.
+ * @typedef {object} File
+ * @property {string} [path]
+ * @property {string} relative
+ * @property {string} cwd
+ * @property {Buffer | NodeJS.ReadableStream | null} contents
+ * @property {import("../index.d.ts").PageResult} [nimbus]
+ */
+
+/**
+ * Return the source path of a page. It is part of the page's id, so it must equal the path that `doit extract` finds:
+ * from the project's folder to where the file is now (`file.path`); with `folder`, to where it will be there
+ * (`file.relative`).
  *
- * @param {{ path?: string, relative: string, cwd: string }} file a Vinyl
- * @param {{ cwd?: string }} settings
+ * @param {File} file
+ * @param {import("./settings.js").Settings} settings
  * @param {string} [folder]
  * @returns {string} with / between folders
  */
@@ -30,4 +42,38 @@ function sourcePath(file, settings, folder) {
   return found.split(path.sep).join("/");
 }
 
-module.exports = { sourcePath };
+/**
+ * Return the bytes of a file. A stream can be read only once, so the file gets a new one with the same bytes.
+ *
+ * @param {File} file
+ * @param {Buffer | NodeJS.ReadableStream} contents of the file
+ * @returns {Promise<Buffer>}
+ */
+async function bytesOf(file, contents) {
+  if (Buffer.isBuffer(contents)) {
+    return contents;
+  }
+  const bytes = await read(contents);
+  file.contents = Readable.from(bytes.length ? [bytes] : [], { objectMode: false });
+  return bytes;
+}
+
+/**
+ * Read by events, because the streams of Gulp 4 are not iterable.
+ *
+ * @param {NodeJS.ReadableStream} stream
+ * @returns {Promise<Buffer>}
+ */
+function read(stream) {
+  return new Promise((resolve, reject) => {
+    /** @type {Buffer[]} */
+    const parts = [];
+    stream.on("data", (part) => parts.push(Buffer.from(part)));
+    stream.once("end", () => resolve(Buffer.concat(parts)));
+    stream.once("error", reject);
+    // After "end" this has no effect.
+    stream.once("close", () => reject(new NimbusError("The contents of a file ended early.")));
+  });
+}
+
+module.exports = { bytesOf, sourcePath };

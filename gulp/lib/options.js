@@ -1,29 +1,30 @@
-/** Options of a task -> words for its command line, checked against those that it has. */
+/** From the options of a task to the words of its command line, checked. */
 
 "use strict";
 
-const { NimbusError } = require("./errors.js");
-const { nearest } = require("./nearest.js");
+const { NimbusError, nearest } = require("./errors.js");
 
 /** @typedef {import("./tasks.js").Task} Task */
+/** @typedef {import("./tasks.js").Option} Option */
+/** @typedef {(name: string) => string} Style how errors write an option */
 
 const FORMS = { boolean: "true or false", integer: "a whole number", string: "a text" };
 
 /**
  * @param {Task} task
- * @param {Record<string, unknown>} given names as in JavaScript (dryRun) or as they are typed (dry-run)
- * @param {(name: string) => string} [written] how errors write an option: as it is written where these were given
+ * @param {Record<string, unknown>} given names as in JavaScript (dryRun) or on the command line (dry-run)
+ * @param {Style} [style]
  * @returns {string[]} such as ["--limit=100", "--dry-run"]
  */
-function wordsOf(task, given = {}, written = inJavaScript) {
+function wordsOf(task, given = {}, style = inJavaScript) {
   const words = [];
   for (const [name, value] of Object.entries(given)) {
     const option = optionOf(task, name);
     if (!option) {
-      throw unknownOption(task, name, written);
+      throw unknownOption(task, name, style);
     }
     if (value !== undefined && value !== null) {
-      words.push(...wordOf(task, option, value, written));
+      words.push(...wordOf(task, option, value, style));
     }
   }
   return words;
@@ -31,55 +32,56 @@ function wordsOf(task, given = {}, written = inJavaScript) {
 
 /** @param {Task} task @param {string} name */
 function optionOf(task, name) {
-  const typed = dashed(name);
+  const typed = withDashes(name);
   return task.options.find((option) => option.name === typed);
 }
 
 /**
  * @param {Task} task
- * @param {string} given the option as it was given, its dashes included
- * @param {(name: string) => string} written how errors write an option
- * @param {string} [more] what else may be done about it
+ * @param {string} given the option as it was given, with its dashes
+ * @param {Style} style
+ * @param {string} [more] another next step
  */
-function unknownOption(task, given, written, more = "") {
+function unknownOption(task, given, style, more = "") {
   const names = [...task.options.map((option) => option.name), ...(task.alsoKnown ?? [])];
-  const meant = nearest(dashed(given.replace(/^-+/, "")), names);
-  const hint = meant ? ` Did you mean ${written(meant)}?` : ` It has ${names.map(written).join(", ")}.`;
+  const meant = nearest(withDashes(given.replace(/^-+/, "")), names);
+  const hint = meant ? ` Did you mean ${style(meant)}?` : ` It has ${names.map(style).join(", ")}.`;
   return new NimbusError(`${task.name} has no option ${given}.${hint}${more}`);
 }
 
-function wordOf(task, option, value, written) {
-  if (option.type === "boolean") {
-    const said = { true: true, false: false }[String(value)];
-    if (said === undefined) {
-      throw wrongValue(task, option, value, written);
-    }
-    return said ? [`--${option.name}`] : []; // each is off unless it is asked for
-  }
+/** @param {Task} task @param {Option} option @param {unknown} value @param {Style} style */
+function wordOf(task, option, value, style) {
   const text = String(value);
+  if (option.type === "boolean") {
+    if (text !== "true" && text !== "false") {
+      throw wrongValue(task, option, text, style);
+    }
+    return text === "true" ? [`--${option.name}`] : []; // flags are off by default
+  }
   const fits = option.type === "integer" ? /^-?\d+$/.test(text) : ["string", "number"].includes(typeof value);
   if (!fits || text.includes("\0")) {
-    throw wrongValue(task, option, value, written);
+    throw wrongValue(task, option, text, style);
   }
   return [`--${option.name}=${text}`];
 }
 
-function wrongValue(task, option, value, written) {
-  const shown = JSON.stringify(String(value).slice(0, 60));
-  return new NimbusError(`${task.name}: ${written(option.name)} must be ${FORMS[option.type]}, not ${shown}.`);
+/** @param {Task} task @param {Option} option @param {string} value @param {Style} style */
+function wrongValue(task, option, value, style) {
+  const shown = JSON.stringify(value.slice(0, 60));
+  return new NimbusError(`${task.name}: ${style(option.name)} must be ${FORMS[option.type]}, not ${shown}.`);
 }
 
-/** dryRun -> dry-run */
-function dashed(name) {
+/** dryRun -> dry-run @param {string} name */
+function withDashes(name) {
   return name.replace(/_/g, "-").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** dry-run -> dryRun */
+/** dry-run -> dryRun @param {string} name */
 function inJavaScript(name) {
   return name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
 }
 
-/** dry-run -> --dry-run */
+/** dry-run -> --dry-run @param {string} name */
 function typed(name) {
   return `--${name}`;
 }

@@ -1,64 +1,77 @@
-/** A stream of files that publishes each page that passes, and says in `file.nimbus` what became of it. */
+/** A stream of files that publishes each page that passes, and sets its result as `file.nimbus`. */
 
 "use strict";
 
 const { Duplex } = require("node:stream");
 
-const { bytesOf } = require("./contents.js");
-const { Door } = require("./door.js");
 const { NimbusError } = require("./errors.js");
+const { bytesOf, sourcePath } = require("./files.js");
 const { wordsOf } = require("./options.js");
-const { sourcePath } = require("./source-path.js");
+const { StreamProcess } = require("./stream-process.js");
 const { stream: task } = require("./tasks.js");
+
+/** @typedef {import("./files.js").File} File */
+/** @typedef {(error?: Error | null) => void} Done */
+/** @typedef {{ file: File, settled: boolean }} Entry */
 
 /**
  * Files leave in the order in which they came, each when its group is published. Until then they are kept: a group
- * (512 pages or 16 MiB, see nimbus_tasks/cli/stream/groups.py) and what is on the way to the next.
+ * (512 pages or 16 MiB, see nimbus_tasks/cli/stream) and what is on its way to the next.
  */
 class PageStream extends Duplex {
   #settings;
   #folder;
   #failAfterError;
   #words;
-  /** @type {Door | undefined} started by the first page */ #door;
-  /** @type {{ file: any, settled: boolean }[]} all that have not left yet */ #kept = [];
-  /** @type {{ file: any, settled: boolean }[]} those of them that wait for an answer */ #asked = [];
-  #wanted = false; // somebody reads
-  #ready; // takes the next file; kept while nobody reads
-  #finish; // ends this stream; kept until the last file has left
-  /** @type {NimbusError | null} how Python ended */ #error = null;
+  /** @type {StreamProcess | undefined} started by the first page */ #process;
+  /** @type {Entry[]} all files that have not left yet */ #kept = [];
+  /** @type {Entry[]} those that wait for an answer */ #pending = [];
+  #wanted = false; // the reader asked for a file
+  /** @type {Done | undefined} takes the next file; kept while settled files are not read */ #ready;
+  /** @type {Done | undefined} ends this stream; kept until the last file has left */ #finish;
+  /** @type {NimbusError | null} how the process ended */ #error = null;
   #passed = 0;
-  #failed = [];
-  /** @type {Set<NodeJS.WritableStream>} what this is piped into */ #after = new Set();
+  /** @type {{ path: string, reason: string }[]} */ #failed = [];
+  /** @type {Set<NodeJS.WritableStream>} the streams this is piped into */ #targets = new Set();
 
+  /** @param {import("./settings.js").Settings} settings @param {import("../index.d.ts").StreamOptions} [options] */
   constructor(settings, options = {}) {
-    // A reader gets a file when it asks for one: so when it asks for the next, it has had the last.
+    // Without a buffer, a reader that asks for the next file has handled the previous one.
     super({ objectMode: true, readableHighWaterMark: 0 });
     const { folder, failAfterError = true, ...more } = options;
     this.#settings = settings;
     this.#folder = folder;
     this.#failAfterError = failAfterError;
-    this.#words = () => wordsOf({ ...task, name: "nimbus()", alsoKnown: ["folder", "fail-after-error"] }, more);
+    this.#words = () => wordsOf({ ...task, name: "nimbus()", alsoKnown: ["folder", "fail-after-error"] }, { ...more });
   }
 
-  pipe(next, options) {
-    this.#after.add(next);
-    return super.pipe(next, options);
+  /**
+   * @template {NodeJS.WritableStream} Target
+   * @param {Target} target
+   * @param {{ end?: boolean }} [options]
+   * @returns {Target}
+   */
+  pipe(target, options) {
+    this.#targets.add(target);
+    return super.pipe(target, options);
   }
 
-  unpipe(next) {
-    if (next) {
-      this.#after.delete(next);
+  /** @param {NodeJS.WritableStream} [target] */
+  unpipe(target) {
+    if (target) {
+      this.#targets.delete(target);
     } else {
-      this.#after.clear();
+      this.#targets.clear();
     }
-    return super.unpipe(next);
+    return super.unpipe(target);
   }
 
+  /** @param {File} file @param {string} _encoding @param {Done} done */
   _write(file, _encoding, done) {
     this.#take(file, done).catch(done);
   }
 
+  /** @param {File} file @param {Done} done */
   async #take(file, done) {
     if (!file.contents) {
       this.#kept.push({ file, settled: true }); // a folder, or a file that was not read
@@ -66,31 +79,35 @@ class PageStream extends Duplex {
       return this.#next(done);
     }
     const path = sourcePath(file, this.#settings, this.#folder);
-    this.#door ??= this.#open();
-    const bytes = await bytesOf(file);
+    const process = (this.#process ??= this.#start());
+    const bytes = await bytesOf(file, file.contents);
     const entry = { file, settled: false };
     this.#kept.push(entry);
-    this.#asked.push(entry);
-    this.#door.hold(true);
-    this.#door.send(path, bytes, () => this.#next(done));
+    this.#pending.push(entry);
+    process.keepAlive(true);
+    process.send(path, bytes, () => this.#next(done));
   }
 
-  #open() {
-    const door = new Door(task, this.#words(), this.#settings, (answer) => this.#answered(answer));
-    door.ended.then(
-      () => this.#ended(null),
-      (error) => this.#ended(error),
+  #start() {
+    const process = new StreamProcess(task, this.#words(), this.#settings, (answer) => this.#settle(answer));
+    process.ended.then(
+      () => this.#conclude(process, null),
+      (error) => this.#conclude(process, error),
     );
-    return door;
+    return process;
   }
 
-  #answered({ page_id, status, reason }) {
-    const entry = this.#asked.shift();
+  /** @param {import("./stream-process.js").Answer} answer */
+  #settle({ page_id, status, reason }) {
+    const entry = this.#pending.shift();
+    if (!entry) {
+      return;
+    }
     entry.file.nimbus = { page_id, status, reason };
     entry.settled = true;
     this.#passed += 1;
-    if (!this.#asked.length && !this.#finish) {
-      this.#door.hold(false);
+    if (!this.#pending.length && !this.#finish) {
+      this.#process?.keepAlive(false);
     }
     if (status === "invalid" || status === "failed") {
       this.#failed.push({ path: entry.file.relative, reason });
@@ -98,11 +115,16 @@ class PageStream extends Duplex {
     this.#pass();
   }
 
-  /** Python has ended. With status 1 it has answered each page, and some failed; else it could not go on. */
-  #ended(error) {
-    this.#door.over = true;
+  /**
+   * Handle the end of the process. With status 1 it has answered each page, and some failed; otherwise it gave up.
+   *
+   * @param {StreamProcess} process
+   * @param {NimbusError | null} error
+   */
+  #conclude(process, error) {
+    process.hasEnded = true;
     this.#error = error;
-    const answered = this.#finish && !this.#asked.length;
+    const answered = this.#finish && !this.#pending.length;
     if (answered && (!error || error.status === 1)) {
       this.#pass();
     } else {
@@ -115,44 +137,46 @@ class PageStream extends Duplex {
     this.#pass();
   }
 
-  /** Let the first file go, if it is settled and somebody wants it. */
+  /** Let the first file go, if it is settled and the reader asked for one. */
   #pass() {
     while (this.#wanted && this.#kept[0]?.settled) {
       this.#wanted = false;
-      this.push(this.#kept.shift().file);
+      this.push(this.#kept.shift()?.file);
     }
-    if (this.#ready && !this.#isHeldUp()) {
+    if (this.#ready && !this.#isBlocked()) {
       const ready = this.#ready;
       this.#ready = undefined;
       ready();
     }
-    if (this.#wanted && this.#finish && !this.#kept.length && (!this.#door || this.#door.over)) {
+    if (this.#wanted && this.#finish && !this.#kept.length && (!this.#process || this.#process.hasEnded)) {
       const finish = this.#finish;
       this.#finish = undefined;
       this.#end(finish);
     }
   }
 
-  /** Take the next file, or wait while those that are published are not fetched. */
+  /** Take the next file, or wait while settled files are not read. @param {Done} done */
   #next(done) {
-    if (this.#isHeldUp()) {
+    if (this.#isBlocked()) {
       this.#ready = done;
     } else {
       done();
     }
   }
 
-  #isHeldUp() {
+  #isBlocked() {
     return Boolean(this.#kept[0]?.settled);
   }
 
+  /** @param {Done} done */
   _final(done) {
     this.#finish = done;
-    this.#door?.hold(true);
-    this.#door?.close();
+    this.#process?.keepAlive(true);
+    this.#process?.close();
     this.#pass();
   }
 
+  /** @param {Done} finish */
   #end(finish) {
     if (this.#error && this.#failAfterError) {
       finish(this.#failed.length ? failure(this.#failed, this.#passed) : this.#error);
@@ -162,33 +186,39 @@ class PageStream extends Duplex {
     }
   }
 
+  /** @param {Error | null} error @param {Done} done */
   _destroy(error, done) {
-    if (this.#door && !this.#door.over) {
-      this.#door.interrupt();
+    if (this.#process && !this.#process.hasEnded) {
+      this.#process.interrupt();
     }
     if (error) {
-      this.once("close", () => tell(this.#after, error));
+      this.once("close", () => failTargets(this.#targets, error));
     }
     done(error);
   }
 }
 
 /**
- * pipe() takes no error along, and Gulp 5's src() takes one back only while it runs. So whoever waits at the end of the
- * pipes would wait for ever: those that follow are told, and end with the files that they have.
+ * Pass an error on. pipe() does not, and Gulp 5's src() takes one back only while it runs, so that a program at the end
+ * of the pipes would wait forever. The targets fail, and end with the files that they have.
+ *
+ * @param {Set<NodeJS.WritableStream>} targets
+ * @param {Error} error
  */
-function tell(after, error) {
-  for (const next of after) {
-    if (next.listenerCount("error")) {
-      next.emit("error", error);
-      next.end();
+function failTargets(targets, error) {
+  for (const target of targets) {
+    if (target.listenerCount("error")) {
+      target.emit("error", error);
+      target.end();
     }
   }
 }
 
-function failure([{ path, reason }, ...others], all) {
-  const more = others.length ? ` (and ${others.length} more)` : "";
-  return new NimbusError(`${others.length + 1} of ${all} pages failed: ${path} - ${reason}${more}`, { status: 1 });
+/** @param {{ path: string, reason: string }[]} failed @param {number} all */
+function failure(failed, all) {
+  const [{ path, reason }] = failed;
+  const more = failed.length > 1 ? ` (and ${failed.length - 1} more)` : "";
+  return new NimbusError(`${failed.length} of ${all} pages failed: ${path} - ${reason}${more}`, { status: 1 });
 }
 
 module.exports = { PageStream };

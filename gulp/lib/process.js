@@ -1,17 +1,19 @@
-/** One Python process that runs Nimbus Tasks, and how it ended. */
+/** Python processes that run Nimbus Tasks: which Python, and how the process ended. */
 
 "use strict";
 
 const { spawn } = require("node:child_process");
 const { existsSync } = require("node:fs");
-const { relative } = require("node:path");
+const { join, relative } = require("node:path");
 
 const { NimbusError } = require("./errors.js");
-const { findPython } = require("./python.js");
 const { projectFolder } = require("./settings.js");
-const { LIFELINE, startHeedingSignals } = require("./signals.js");
+const { LIFELINE, startWithSignals } = require("./signals.js");
 
-/** `python -m nimbus_tasks`, except that a missing package is an exit status and not an English sentence. */
+/** @typedef {import("./settings.js").Settings} Settings */
+/** @typedef {{ command: string, from: string }} Python the file or name, and where it is set */
+
+/** `python -m nimbus_tasks`, with an exit status of its own if the package is missing. */
 const NOT_INSTALLED = 97;
 const PROGRAM = [
   "import importlib.util, sys",
@@ -20,75 +22,118 @@ const PROGRAM = [
   'runpy.run_module("nimbus_tasks", run_name="__main__", alter_sys=True)',
 ].join("\n");
 
-const MEANINGS = {
-  1: "some pages failed or are invalid, the others are safe",
-  2: "nothing could be done",
-  3: "it was not called rightly",
-  130: "it was interrupted",
-};
+/** Python in a virtual environment, on POSIX and on Windows. */
+const VENV_PYTHONS = [join(".venv", "bin", "python"), join(".venv", "Scripts", "python.exe")];
+
+const MEANINGS = new Map([
+  [1, "some pages failed or are invalid, the others are safe"],
+  [2, "nothing could be done"],
+  [3, "the command line is wrong"],
+  [130, "it was interrupted"],
+]);
 
 /**
- * Start Nimbus Tasks. Its standard error is ours; it is ended with us, however we end.
+ * Run a task, with the terminal as it is.
  *
- * @param {string} name the task, as errors name it
- * @param {string[]} words its command line: no shell reads it
- * @param {{ python?: string, cwd?: string }} settings
- * @param {"inherit" | "pipe"} streams what its standard input and output are
+ * @param {import("./tasks.js").Task} task
+ * @param {string[]} words
+ * @param {Settings} settings
+ * @returns {Promise<void>} rejected with a NimbusError unless the exit status is 0
+ */
+function run(task, words, settings) {
+  return startNimbus(task.name, [task.runs, ...words], settings, "inherit").ended;
+}
+
+/**
+ * Start Nimbus Tasks. It shares our standard error, and ends when we end, however that happens.
+ *
+ * @param {string} name of the task, for errors
+ * @param {string[]} words of its command line; no shell reads them
+ * @param {Settings} settings
+ * @param {"inherit" | "pipe"} streams its standard input and output
  * @returns {{ process: import("node:child_process").ChildProcess, ended: Promise<void> }} `ended` is rejected with a
  *   NimbusError unless the exit status is 0
  */
 function startNimbus(name, words, settings, streams) {
   const python = findPython(settings);
+  /** @type {import("node:child_process").SpawnOptions} */
   const options = {
     cwd: projectFolder(settings),
     env: { ...process.env, NIMBUS_LIFELINE: String(LIFELINE) },
-    // The fourth is never written to: it ends when we do.
+    // Nothing is written to the fourth stream: it closes when we end.
     stdio: [streams, streams, "inherit", "pipe"],
-    // A process group of its own: Ctrl-C comes from us alone, once.
+    // Its own process group, so that Ctrl-C reaches it only through us, once.
     detached: process.platform !== "win32",
   };
-  const { child, release } = startHeedingSignals(() => spawn(python.command, ["-c", PROGRAM, ...words], options));
-  const ended = new Promise((resolve, reject) => {
-    child.once("error", (error) => reject(notStarted(error, python, settings)));
+  const { child, release } = startWithSignals(() => spawn(python.command, ["-c", PROGRAM, ...words], options));
+  /** @type {Promise<void>} */
+  const exited = new Promise((resolve, reject) => {
+    child.once("error", (error) => reject(startError(error, python, settings)));
     child.once("close", (status, signal) => {
-      const error = status === 0 ? null : howItEnded(name, status, signal, python, settings);
-      return error ? reject(error) : resolve();
+      if (status === 0) {
+        resolve();
+      } else {
+        reject(exitError(name, status, signal, python, settings));
+      }
     });
-  }).finally(release);
-  return { process: child, ended };
+  });
+  return { process: child, ended: exited.finally(release) };
 }
 
-function notStarted(error, { command, from }, settings) {
+/**
+ * The first of: the setting `python`, NIMBUS_PYTHON, the project's .venv, python3.
+ *
+ * @param {Settings} settings
+ * @param {NodeJS.ProcessEnv} [environment]
+ * @returns {Python}
+ */
+function findPython(settings, environment = process.env) {
+  if (settings.python) {
+    return { command: settings.python, from: "the setting python" };
+  }
+  if (environment.NIMBUS_PYTHON) {
+    return { command: environment.NIMBUS_PYTHON, from: "NIMBUS_PYTHON" };
+  }
+  const inProject = VENV_PYTHONS.map((place) => join(projectFolder(settings), place)).find((file) => existsSync(file));
+  return inProject ? { command: inProject, from: "the project's .venv" } : { command: "python3", from: "the PATH" };
+}
+
+/** @param {NodeJS.ErrnoException} error @param {Python} python @param {Settings} settings */
+function startError(error, { command, from }, settings) {
   if (!existsSync(projectFolder(settings))) {
     return new NimbusError(`There is no folder ${projectFolder(settings)} (the setting cwd).`);
   }
   if (error.code === "ENOENT") {
-    return new NimbusError(`There is no Python at ${shown(command, settings)} (${from}). ${howToChoose()}`);
+    const choose = 'Choose another: NIMBUS_PYTHON, or require("gulp-nimbus")(gulp, { python: "..." }).';
+    return new NimbusError(`There is no Python at ${shown(command, settings)} (${from}). ${choose}`);
   }
   return new NimbusError(`${shown(command, settings)} (${from}) cannot be started: ${error.message}`);
 }
 
-function howItEnded(name, status, signal, python, settings) {
-  if (signal) {
-    return new NimbusError(`${name} was ended by ${signal}.`, { signal });
+/**
+ * @param {string} name
+ * @param {number | null} status
+ * @param {NodeJS.Signals | null} signal
+ * @param {Python} python
+ * @param {Settings} settings
+ */
+function exitError(name, status, signal, python, settings) {
+  if (signal || status === null) {
+    return new NimbusError(`${name} was ended by ${signal}.`, { signal: String(signal) });
   }
   if (status === NOT_INSTALLED) {
     const command = shown(python.command, settings);
     const install = python.from === "the PATH" ? `${command} -m venv .venv && .venv/bin/python` : command;
-    const told = `Nimbus Tasks is not installed for ${command} (${python.from}).`;
-    return new NimbusError(`${told} Run: ${install} -m pip install nimbus-tasks`, { status });
+    const missing = `Nimbus Tasks is not installed for ${command} (${python.from}).`;
+    return new NimbusError(`${missing} Run: ${install} -m pip install nimbus-tasks`, { status });
   }
-  return new NimbusError(`${name}: ${MEANINGS[status] ?? "it failed"} (exit status ${status})`, { status });
+  return new NimbusError(`${name}: ${MEANINGS.get(status) ?? "it failed"} (exit status ${status})`, { status });
 }
 
-function howToChoose() {
-  return 'Another one: NIMBUS_PYTHON, or require("gulp-nimbus")(gulp, { python: "..." }).';
-}
-
-/** A path as one would type it in the project's folder. */
+/** A path as a user in the project's folder would type it. @param {string} command @param {Settings} settings */
 function shown(command, settings) {
   const here = relative(projectFolder(settings), command);
   return command.startsWith("/") && !here.startsWith("..") ? here : command;
 }
 
-module.exports = { startNimbus };
+module.exports = { findPython, run, startNimbus };

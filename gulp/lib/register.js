@@ -1,40 +1,54 @@
-/** The tasks on a Gulp: `gulp nimbus:upload --limit=100`, and their names in gulp.series. */
+/** The tasks in Gulp: `gulp nimbus:upload --limit=100`, and their names in gulp.series. */
 
 "use strict";
 
-const { readCommandLine } = require("./command-line.js");
 const { NimbusError } = require("./errors.js");
 const { optionOf, typed, unknownOption, wordsOf } = require("./options.js");
-const { run } = require("./run.js");
+const { run } = require("./process.js");
 const { tasks } = require("./tasks.js");
 
 /** @typedef {import("./tasks.js").Task} Task */
+/** @typedef {import("./settings.js").Settings} Settings */
 
+/** Gulp's own options: those with a value, and flags. The long names of both Gulp 4 and 5. */
+const WITH_VALUE = new Set(["require", "preload", "gulpfile", "f", "cwd", "tasks-depth", "depth"]);
+const FLAGS = new Set(["help", "h", "version", "v", "verify", "tasks", "T", "tasks-simple", "tasks-json"]);
+for (const flag of ["compact-tasks", "sort-tasks", "color", "no-color", "silent", "S", "continue", "series"]) {
+  FLAGS.add(flag);
+}
+const LOG_LEVEL = /^(log-level|L+)$/;
+
+/** @param {import("../index.d.ts").Gulp} gulp @param {Settings} settings */
 function register(gulp, settings) {
   for (const task of tasks) {
+    const flags = Object.fromEntries(task.options.map((option) => [`--${option.name}`, option.description]));
     const action = async () => run(task, wordsFromCommandLine(task, settings), settings);
-    action.description = task.description;
-    action.flags = Object.fromEntries(task.options.map((option) => [`--${option.name}`, option.description]));
-    gulp.task(task.name, action);
+    gulp.task(task.name, Object.assign(action, { description: task.description, flags }));
   }
 }
 
 /**
- * The options on Gulp's command line that are this task's. One that is nobody's is an error where only tasks of ours
- * are named: `--dryrun` must not upload. Beside other tasks it may be theirs.
+ * Return this task's options on Gulp's command line. An option that no task has is an error if only our tasks are
+ * named: `--dryrun` must not upload. Beside other tasks it may be theirs.
  *
  * @param {Task} task
+ * @param {Settings} settings
  */
 function wordsFromCommandLine(task, { ownOptions = [] }) {
-  const { tasks: named, options } = readCommandLine(process.argv.slice(2));
-  const all = named.map((name) => tasks.find((each) => each.name === name));
-  const onlyOurs = all.length > 0 && all.every(Boolean);
+  const { names, options } = readCommandLine(process.argv.slice(2));
+  const ours = tasks.filter((each) => names.includes(each.name));
+  const onlyOurs = names.length > 0 && names.every((name) => ours.some((each) => each.name === name));
+  /** @type {Record<string, string | boolean>} */
   const given = {};
   for (const [written, value, asTyped] of options) {
     const name = turnedOff(task, written);
-    if (optionOf(task, name)) {
-      given[name] = name === written ? valueOf(task, name, value) : false;
-    } else if (onlyOurs && !ownOptions.includes(written) && !all.some((each) => optionOf(each, name))) {
+    const option = optionOf(task, name);
+    if (option) {
+      if (value === true && name === written && option.type !== "boolean") {
+        throw new NimbusError(`${task.name} ${typed(option.name)} needs a value: ${typed(option.name)}=...`);
+      }
+      given[name] = name === written ? value : false;
+    } else if (onlyOurs && !ownOptions.includes(written) && !ours.some((each) => optionOf(each, name))) {
       const own = ` If your gulpfile reads it: require("gulp-nimbus")(gulp, { ownOptions: ["${written}"] })`;
       throw unknownOption(task, asTyped, typed, own);
     }
@@ -42,18 +56,46 @@ function wordsFromCommandLine(task, { ownOptions = [] }) {
   return wordsOf(task, given, typed);
 }
 
-/** `--no-dry-run` is about dry-run. */
+/**
+ * Read a command line as Gulp does: the word after an unknown option without `=` is its value, unless it is an option.
+ *
+ * @param {string[]} words process.argv from the third on
+ * @returns {{ names: string[], options: [name: string, value: string | true, typed: string][] }} the names of tasks,
+ *   and the options that are not Gulp's
+ */
+function readCommandLine(words) {
+  /** @type {string[]} */
+  const names = [];
+  /** @type {[string, string | true, string][]} */
+  const options = [];
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at];
+    if (word === "--") {
+      names.push(...words.slice(at + 1));
+      break;
+    }
+    if (!word.startsWith("-") || word === "-") {
+      names.push(word);
+      continue;
+    }
+    const [, asTyped = "", name = "", , value] = /^(--?([^=]*))(=([^]*))?$/.exec(word) ?? [];
+    if (FLAGS.has(name) || LOG_LEVEL.test(name)) {
+      continue;
+    }
+    const next = words[at + 1];
+    const takesNext = value === undefined && next !== undefined && !/^-(?!\d)/.test(next);
+    at += takesNext ? 1 : 0;
+    if (!WITH_VALUE.has(name)) {
+      options.push([name, value ?? (takesNext ? next : true), asTyped]);
+    }
+  }
+  return { names, options };
+}
+
+/** Return the option that `--no-dry-run` turns off: dry-run. @param {Task} task @param {string} written */
 function turnedOff(task, written) {
   const name = written.replace(/^no-/, "");
   return name !== written && optionOf(task, name)?.type === "boolean" ? name : written;
-}
-
-function valueOf(task, name, value) {
-  const { type, name: known } = optionOf(task, name);
-  if (value === true && type !== "boolean") {
-    throw new NimbusError(`${task.name} ${typed(known)} needs a value: ${typed(known)}=...`);
-  }
-  return value;
 }
 
 module.exports = { register };

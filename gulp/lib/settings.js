@@ -1,27 +1,31 @@
-/** What a gulpfile may say once for all commands: require("gulp-nimbus")(gulp, { ... }). */
+/** The settings for all commands: require("gulp-nimbus")(gulp, { ... }). */
 
 "use strict";
 
 const { resolve } = require("node:path");
 
-const { NimbusError } = require("./errors.js");
-const { nearest } = require("./nearest.js");
+const { NimbusError, nearest } = require("./errors.js");
 
-const KNOWN = {
-  __proto__: null,
-  python: (value) => typeof value === "string" && value !== "",
-  cwd: (value) => typeof value === "string" && value !== "",
-  ownOptions: (value) => Array.isArray(value) && value.every((each) => typeof each === "string"),
-};
+/** @typedef {import("../index.d.ts").Settings} Settings */
 
-/** @param {Record<string, unknown>} [settings] */
+const isPath = (/** @type {unknown} */ value) => typeof value === "string" && value !== "";
+
+/** @type {Map<string, (value: unknown) => boolean>} */
+const KNOWN = new Map([
+  ["python", isPath],
+  ["cwd", isPath],
+  ["ownOptions", (value) => Array.isArray(value) && value.every((each) => typeof each === "string")],
+]);
+
+/** @param {Record<string, unknown>} [settings] @returns {Settings} */
 function checkedSettings(settings = {}) {
   for (const [name, value] of Object.entries(settings)) {
-    if (!KNOWN[name]) {
-      const meant = nearest(name, Object.keys(KNOWN));
+    const isValid = KNOWN.get(name);
+    if (!isValid) {
+      const meant = nearest(name, [...KNOWN.keys()]);
       throw new NimbusError(`There is no setting ${name}.${meant ? ` Did you mean ${meant}?` : ""}`);
     }
-    if (value !== undefined && !KNOWN[name](value)) {
+    if (value !== undefined && !isValid(value)) {
       const form = name === "ownOptions" ? "a list of names" : "a path";
       throw new NimbusError(`The setting ${name} must be ${form}.`);
     }
@@ -29,7 +33,7 @@ function checkedSettings(settings = {}) {
   return settings;
 }
 
-/** The project's folder: Gulp goes to that of the gulpfile before it reads it. */
+/** The project's folder. Gulp changes to the gulpfile's folder before it reads it. @param {Settings} settings */
 function projectFolder({ cwd = "." }) {
   return resolve(cwd);
 }

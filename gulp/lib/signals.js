@@ -1,59 +1,63 @@
-/** Ctrl-C and SIGTERM reach the processes that run, and Gulp waits for their clean end. */
+/** Ctrl-C and SIGTERM reach the running processes, and Gulp waits until they have ended cleanly. */
 
 "use strict";
 
+/** @typedef {import("node:child_process").ChildProcess} ChildProcess */
+
+/** @type {NodeJS.Signals[]} */
 const SIGNALS = ["SIGINT", "SIGTERM"];
 
-/** The stream to a process that it ends with: see NIMBUS_LIFELINE in nimbus_tasks/__main__.py. */
+/** A stream whose end tells the process to end: see NIMBUS_LIFELINE in nimbus_tasks/__main__.py. */
 const LIFELINE = 3;
 
-/** @type {Set<import("node:child_process").ChildProcess>} */
+/** @type {Set<ChildProcess>} */
 const running = new Set();
-/** @type {NodeJS.Signals | undefined} what Gulp was told to end by */
-let told;
+/** @type {NodeJS.Signals | undefined} the first signal that Gulp received */
+let received;
 
 /**
- * @param {() => import("node:child_process").ChildProcess} start is called when signals are heeded, not before
- * @returns {{ child: import("node:child_process").ChildProcess, release: () => void }} `release` is to be called when
- *   the child has ended
+ * @param {() => ChildProcess} start is called after the signal handlers are installed
+ * @returns {{ child: ChildProcess, release: () => void }} call `release` when the child has ended
  */
-function startHeedingSignals(start) {
+function startWithSignals(start) {
   if (!running.size) {
-    SIGNALS.forEach((signal) => process.on(signal, pass));
+    SIGNALS.forEach((signal) => process.on(signal, forward));
   }
   const child = start();
   running.add(child);
-  if (told) {
+  if (received) {
     interrupt(child);
   }
   return { child, release: () => release(child) };
 }
 
+/** @param {ChildProcess} child */
 function release(child) {
   running.delete(child);
   if (running.size) {
     return;
   }
-  SIGNALS.forEach((signal) => process.off(signal, pass));
-  if (told && process.listenerCount(told) === 0) {
-    // As it would have been without us: whoever waits for Gulp sees by what it ended.
-    process.kill(process.pid, told);
+  SIGNALS.forEach((signal) => process.off(signal, forward));
+  if (received && process.listenerCount(received) === 0) {
+    // End by the signal, as without us: programs that wait for Gulp see which one it was.
+    process.kill(process.pid, received);
   }
-  told = undefined;
+  received = undefined;
 }
 
-function pass(signal) {
-  running.forEach((child) => (told ? child.kill(signal) : interrupt(child)));
-  told ??= signal;
+/** @param {NodeJS.Signals} signal */
+function forward(signal) {
+  running.forEach((child) => (received ? child.kill(signal) : interrupt(child)));
+  received ??= signal;
 }
 
 /**
- * Press Ctrl-C, once. Not by a signal: Python answers one that comes while it starts with a traceback.
+ * Act as Ctrl-C does, once. Not by a signal: while Python starts, it answers one with a traceback.
  *
- * @param {import("node:child_process").ChildProcess} child
+ * @param {ChildProcess} child
  */
 function interrupt(child) {
   child.stdio[LIFELINE]?.destroy();
 }
 
-module.exports = { LIFELINE, interrupt, startHeedingSignals };
+module.exports = { LIFELINE, interrupt, startWithSignals };

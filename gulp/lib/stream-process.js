@@ -1,31 +1,38 @@
-/** The other side of `nimbus:stream`: pages go in, a line of JSON comes back for each, in their order. */
+/** A process that runs `nimbus:stream`: it reads pages, and answers each with a line of JSON, in their order. */
 
 "use strict";
 
 const { StringDecoder } = require("node:string_decoder");
 
-const { startNimbus } = require("./child.js");
+const { startNimbus } = require("./process.js");
 const { interrupt } = require("./signals.js");
 
-class Door {
+/** @typedef {import("../index.d.ts").PageResult & { path: string }} Answer */
+
+class StreamProcess {
+  #child;
+  #stdin;
+
   /**
    * @param {import("./tasks.js").Task} task
    * @param {string[]} words
-   * @param {import("../index.d.ts").Settings} settings
-   * @param {(answer: { path: string, page_id?: string, status: string, reason: string }) => void} answered
+   * @param {import("./settings.js").Settings} settings
+   * @param {(answer: Answer) => void} onAnswer
    */
-  constructor(task, words, settings, answered) {
+  constructor(task, words, settings, onAnswer) {
     const { process: child, ended } = startNimbus(task.name, [task.runs, ...words], settings, "pipe");
-    this.child = child;
     this.ended = ended;
-    // A process that has ended reads no more: `ended` tells of it, the failed write need not.
-    child.stdin.on("error", () => {});
+    this.hasEnded = false;
+    this.#child = child;
+    this.#stdin = /** @type {import("node:stream").Writable} */ (child.stdin);
+    // A write to a process that has ended fails; `ended` already reports that.
+    this.#stdin.on("error", () => {});
     const decoder = new StringDecoder("utf8");
-    let begun = "";
-    child.stdout.on("data", (bytes) => {
-      const lines = (begun + decoder.write(bytes)).split("\n");
-      begun = lines.pop();
-      lines.forEach((line) => (line.startsWith("{") ? answered(JSON.parse(line)) : process.stderr.write(`${line}\n`)));
+    let rest = "";
+    child.stdout?.on("data", (bytes) => {
+      const lines = (rest + decoder.write(bytes)).split("\n");
+      rest = lines.pop() ?? "";
+      lines.forEach((line) => (line.startsWith("{") ? onAnswer(JSON.parse(line)) : process.stderr.write(`${line}\n`)));
     });
   }
 
@@ -35,24 +42,27 @@ class Door {
    * @param {() => void} ready called when more may be sent
    */
   send(path, bytes, ready) {
-    const { stdin } = this.child;
-    stdin.write(`${JSON.stringify({ path, bytes: bytes.length })}\n`);
-    if (stdin.write(bytes)) {
+    this.#stdin.write(`${JSON.stringify({ path, bytes: bytes.length })}\n`);
+    if (this.#stdin.write(bytes)) {
       ready();
     } else {
-      stdin.once("drain", ready);
+      this.#stdin.once("drain", ready);
     }
   }
 
   /**
-   * Whether Gulp waits for this process. While it only waits for pages it must not: if what sends them fails, none will
-   * come, and Gulp would never end.
+   * Set whether Gulp waits for this process. It must not while the process only waits for pages: if their source
+   * fails, none will come, and Gulp would never end.
    *
-   * @param {boolean} waited
+   * @param {boolean} waits
    */
-  hold(waited) {
-    for (const each of [this.child, ...this.child.stdio]) {
-      if (waited) {
+  keepAlive(waits) {
+    // Pipes of a process are sockets, which have these methods too.
+    const all = /** @type {({ ref?(): unknown, unref?(): unknown } | null | undefined)[]} */ (
+      /** @type {unknown} */ ([this.#child, ...this.#child.stdio])
+    );
+    for (const each of all) {
+      if (waits) {
         each?.ref?.();
       } else {
         each?.unref?.();
@@ -60,15 +70,15 @@ class Door {
     }
   }
 
-  /** No more pages will come. */
+  /** Tell it that no more pages will come. */
   close() {
-    this.child.stdin.end();
+    this.#stdin.end();
   }
 
-  /** End it as Ctrl-C does: what was not published is not. */
+  /** End it as Ctrl-C does, without publishing the rest. */
   interrupt() {
-    interrupt(this.child);
+    interrupt(this.#child);
   }
 }
 
-module.exports = { Door };
+module.exports = { StreamProcess };

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MINIFLARE = "4.20260426.0"
-LEAST_NODE = 18
+LEAST_NODE = 20
 #: Where it is installed if the project has none.
 NODE_FOLDER = f"{STATE_FOLDER}/node"
 

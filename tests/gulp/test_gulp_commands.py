@@ -117,7 +117,7 @@ def test_words_reach_python_as_they_are(with_gulp: Make, tmp_path: Path) -> None
 def test_the_python_is_the_option_then_the_environment_then_the_projects_then_python3(with_gulp: Make) -> None:
     site = with_gulp()
     script = """
-    const { findPython } = require("gulp-nimbus/lib/python.js");
+    const { findPython } = require("gulp-nimbus/lib/process.js");
     const { mkdirSync, writeFileSync } = require("node:fs");
     const cwd = process.cwd();
     const found = [findPython({ cwd }, {})];

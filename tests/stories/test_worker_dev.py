@@ -206,7 +206,7 @@ def test_without_a_node_that_can_it_is_one_line(project: Site, tmp_path: Path, s
     run = project.doit("nimbus:worker:dev", "--port=0", PATH=str(programs))
     assert run.status == 2
     assert len(run.said.splitlines()) == 1
-    assert "Install Node.js 18 or later" in run.said
+    assert "Install Node.js 20 or later" in run.said
 
 
 @pytest.fixture

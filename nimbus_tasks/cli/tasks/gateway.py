@@ -67,7 +67,7 @@ Examples:
 _WORKER_DEV_HELP = """Run the gateway Worker on this machine until Ctrl-C, on Cloudflare's runtime
 
 The Worker of this project if nimbus:worker:init made one, else as it comes. No account needed; what it stores stays in
-.nimbus/workerd. Needs node 18; where the project has no miniflare, npm installs it once.
+.nimbus/workerd. Needs Node.js 20 or later; where the project has no miniflare, npm installs it once.
 
 Examples:
   doit nimbus:worker:dev

@@ -128,7 +128,10 @@ const badCursor = () => new Refusal("bad_request", "The cursor is not one that t
 /** @param {Position} position */
 function encode(position) {
   const bytes = bytesOf(JSON.stringify(position));
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
 }
 
 /** @param {string} cursor @returns {Position} */
