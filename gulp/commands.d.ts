@@ -22,11 +22,11 @@ export interface PublishOptions {
 
 /** The commands as functions: each makes a task for gulp.series, and is one itself. */
 export interface Commands {
-  /** Put what was proposed for the pages into their HTML; every other byte stays */
+  /** Write the proposed changes into the HTML; every other byte stays */
   readonly apply: Command<{
-    /** another folder for the changed pages (default: in place, with a backup) */
+    /** write changed pages to this folder (default: in place, with a backup) */
     output?: string | undefined;
-    /** show the differences, and change nothing */
+    /** show the differences and change nothing */
     dryRun?: boolean | undefined;
     /** print one JSON document on standard output */
     json?: boolean | undefined;
@@ -36,7 +36,7 @@ export interface Commands {
     verbose?: boolean | undefined;
   }>;
   readonly batch: {
-    /** Stop what a batch has not processed yet; pages that are done stay done */
+    /** Cancel the pages of a batch that are not yet processed */
     readonly cancel: Command<{
       /** the batch's id */
       batch?: string | undefined;
@@ -47,7 +47,7 @@ export interface Commands {
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
-    /** List the batches of this project, the newest first, with their states and counts */
+    /** List the batches of this project, newest first, with states and counts */
     readonly list: Command<{
       /** print one JSON document on standard output */
       json?: boolean | undefined;
@@ -56,11 +56,11 @@ export interface Commands {
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
-    /** Watch a batch until it ends: progress, pages in work, time left, the last errors */
+    /** Follow a batch until it ends: progress, pages in work, time left, recent errors */
     readonly monitor: Command<{
       /** the batch's id (default: the newest) */
       batch?: string | undefined;
-      /** ms between two looks (5000) */
+      /** milliseconds between looks (default: 5000) */
       interval?: number | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
@@ -69,7 +69,7 @@ export interface Commands {
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
-    /** Write a batch's report, and print its summary */
+    /** Write a batch's report and print its summary */
     readonly report: Command<{
       /** the batch's id (default: the newest) */
       batch?: string | undefined;
@@ -80,11 +80,11 @@ export interface Commands {
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
-    /** Put the failed pages of a batch back into the queue, before all others */
+    /** Put the failed pages of a batch back into the queue, ahead of all others */
     readonly retry: Command<{
       /** the batch's id */
       batch?: string | undefined;
-      /** only this page, by its source path or its id */
+      /** only this page, by its source path or id */
       page?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
@@ -93,7 +93,7 @@ export interface Commands {
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
-    /** Show one batch: state, pages done and failed, and why; without --batch, the list */
+    /** Show one batch: its state, its counts and its failed pages; without --batch, the list */
     readonly status: Command<{
       /** the batch's id */
       batch?: string | undefined;
@@ -174,9 +174,9 @@ export interface Commands {
     }>;
   };
   readonly page: {
-    /** Show what was done with one page, entry by entry */
+    /** Show one page's log, entry by entry */
     readonly log: Command<{
-      /** the page's source path, or its id */
+      /** the page's source path or id */
       path?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
@@ -185,9 +185,9 @@ export interface Commands {
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     }>;
-    /** Tell one page's whole story: upload, content here and there, batch, status, log */
+    /** Show one page: its upload, content here and at the target, batch, status, recent log */
     readonly status: Command<{
-      /** the page's source path, or its id */
+      /** the page's source path or id */
       path?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
