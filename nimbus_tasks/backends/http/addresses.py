@@ -1,4 +1,4 @@
-"""Which addresses credentials may be sent to."""
+"""Checks that an address may receive credentials."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import httpx
 
 from nimbus_tasks.model.errors import SettingsError
 
-#: Of what was given as an address, so much is shown again.
+#: Characters of an invalid address that a message shows.
 MOST_WORDS = 200
 _EXAMPLE = "https://nimbus.example.workers.dev"
 
 
 def check_address(base: str, example: str = _EXAMPLE) -> tuple[str, bool]:
-    """Return an address without its last slash, and whether it is this machine. `example`: one of the right form.
+    """Return an address without its last slash, and whether it is loopback. `example`: a valid one, for the error.
 
     Raises:
         SettingsError: credentials may not be sent there.
     """
     try:
         parts = urlsplit(base)
-        # The host as the client that connects reads it: there must be no second opinion.
+        # Parse the host as the client does that connects to it.
         host, _ = httpx.URL(base).host, parts.port
     except (ValueError, httpx.InvalidURL):
         parts, host = urlsplit(""), ""
@@ -30,22 +30,22 @@ def check_address(base: str, example: str = _EXAMPLE) -> tuple[str, bool]:
         raise SettingsError(f"`{_without_secrets(base)}` is not an address.", f"It must look like {example}")
     if "@" in parts.netloc:
         raise SettingsError(
-            f"The address of {host} has a password in it.", "Take it out: credentials come from the environment."
+            f"The address of {host} has a password in it.", "Remove it: credentials come from the environment."
         )
     if "?" in base or "#" in base:
         raise SettingsError(
-            f"More than an address is set: {_without_secrets(base)} and more.", "Leave out what stands behind ? and #."
+            f"The address {_without_secrets(base)} has a query or fragment.", "Remove everything from ? or # on."
         )
     loopback = _is_loopback(host)
     if parts.scheme == "http" and not loopback:
         raise SettingsError(
-            f"{base} is not encrypted: the credentials could be read on the way.", f"Use https://{parts.netloc}"
+            f"{base} is not encrypted: the credentials could be read in transit.", f"Use https://{parts.netloc}"
         )
     return base.rstrip("/"), loopback
 
 
 def _without_secrets(base: str) -> str:
-    """Return what was given as an address, as a message may have it: one line, and no password or query."""
+    """Return an invalid address for a message: one line, without password and query."""
     shown = base.partition("?")[0].partition("#")[0].rpartition("@")[2]
     return "".join(each if each.isprintable() else " " for each in shown)[:MOST_WORDS]
 

@@ -1,8 +1,8 @@
-"""The contract that every store keeps; see `kv/sqlite.py` for one that does.
+"""The contract of every store; `kv/sqlite.py` is the simplest one.
 
-A store holds text under keys, with a little JSON of metadata beside each. It says its limits, its traits and who it
-is. A put answers key by key: partial success is normal. Each call of `put`, `get` and `names` is one request, so what
-wraps a store (`kv/steady.py`, `kv/rehearsal.py`) can pace, repeat and count requests.
+A store holds text under keys, with a little JSON of metadata for each. It declares its limits, traits and identity. A
+put answers for each key: partial success is normal. Each call is one request, so that wrappers (`kv/retry.py`,
+`kv/dry_run.py`) can pace, repeat and count requests.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-#: KV's own limits (developers.cloudflare.com/kv/platform/limits). Every store keeps them: a site can move.
+#: KV's own limits (developers.cloudflare.com/kv/platform/limits). All stores keep them, so that a site can move.
 KEY_BYTES = 512
 VALUE_BYTES = 25 * 1024 * 1024
 METADATA_BYTES = 1024
 
 
 class Write(Struct, frozen=True):
-    """One value to store, UTF-8 text. `metadata` is JSON, empty where there is none."""
+    """A value to store, UTF-8 text. `metadata`: JSON, or empty."""
 
     key: str
     value: bytes
@@ -29,7 +29,7 @@ class Write(Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """Bytes it takes in a request, nearly."""
+        """Approximate bytes in a request."""
         return len(self.key) + len(self.value) + len(self.metadata)
 
 
@@ -47,21 +47,21 @@ class Swap(Struct, frozen=True):
 
 
 class Listed(Struct, frozen=True):
-    """One name of a listing, with its metadata (JSON, empty where there is none)."""
+    """A key of a listing, with its metadata (JSON, or empty)."""
 
     key: str
     metadata: bytes
 
 
 class Names(Struct, frozen=True):
-    """A page of a listing, in the order of the keys. `cursor` asks for the next page; empty at the end."""
+    """A page of a listing, in the order of the keys. `cursor`: of the next page; empty at the end."""
 
     found: tuple[Listed, ...]
     cursor: str = ""
 
 
 class Limits(Struct, frozen=True):
-    """What one request may carry."""
+    """The limits of one request."""
 
     pairs: int
     """Writes in one put."""
@@ -74,26 +74,26 @@ class Limits(Struct, frozen=True):
 
 
 class Traits(Struct, frozen=True):
-    """What else a caller must know of a store."""
+    """How a store behaves."""
 
     atomic: bool = True
-    """Whether a swap compares and stores in one step. Else two that swap at once may both believe they won."""
+    """Whether a swap compares and stores in one step. Otherwise two at once may both seem to win."""
     lists: bool = True
-    """Whether it can list names."""
+    """Whether it can list keys."""
     lag: int = 0
-    """Seconds that a write may take to be seen by everybody."""
+    """Seconds until a write is visible everywhere."""
     billed: bool = False
     """Whether Cloudflare bills each write, read and list."""
     rate: float = 0.0
-    """Requests a second that may be kept up; 0: no limit is known."""
+    """Sustained requests a second; 0: no known limit."""
     burst: int = 0
-    """Requests that may be sent at once before `rate` applies."""
+    """Requests allowed at once before `rate` applies."""
     swap_requests: int = 1
     """Requests that one swap takes."""
 
 
 class Stored(Struct, frozen=True):
-    """What became of a put: the keys that the store confirmed, why the others failed, and which are worth a try."""
+    """The result of a put: confirmed keys, why the others failed, and which of these are worth a retry."""
 
     confirmed: tuple[str, ...]
     failed: dict[str, str] = {}
@@ -101,7 +101,7 @@ class Stored(Struct, frozen=True):
 
 
 def refusal(write: Write) -> str:
-    """Return why KV would refuse this write, empty where it would not; every store refuses the same."""
+    """Return why KV would refuse this write; empty where it would not. All stores refuse the same."""
     if not 0 < len(write.key.encode()) <= KEY_BYTES or write.key in (".", ".."):
         return f"its key is not 1 to {KEY_BYTES} bytes of UTF-8"
     if len(write.value) > VALUE_BYTES:
@@ -122,7 +122,7 @@ def _is_utf8(value: bytes) -> bool:
 
 
 class Store(Protocol):
-    """A place for records. Any method may raise `StoreError` when the store as a whole cannot answer."""
+    """A place for records. Any method may raise `StoreError` when the store as a whole does not answer."""
 
     @property
     def limits(self) -> Limits: ...
@@ -132,20 +132,20 @@ class Store(Protocol):
 
     @property
     def identity(self) -> str:
-        """Which store this is: another identity holds other things, whatever a ledger says."""
+        """Identifies the store: a ledger is valid for one identity only."""
         ...
 
     @property
     def owner(self) -> str:
-        """The user whose projects are stored here."""
+        """The id of the user whose projects are stored here."""
         ...
 
     async def open(self) -> None:
-        """Make contact. Before it, nothing else may be called or asked."""
+        """Connect. Must come before everything else."""
         ...
 
     async def put(self, writes: Sequence[Write]) -> Stored:
-        """Store values, each over what was there."""
+        """Store values, replacing earlier ones."""
         ...
 
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
@@ -153,7 +153,7 @@ class Store(Protocol):
         ...
 
     async def names(self, prefix: str, cursor: str = "") -> Names:
-        """List the keys that begin with `prefix`, from the beginning or from where a page ended."""
+        """List the keys that begin with `prefix`, from the start or from a cursor."""
         ...
 
     async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
@@ -203,7 +203,7 @@ class WrapperStore:
 
 
 async def all_names(store: Store, prefix: str) -> AsyncIterator[Listed]:
-    """Go through a listing, page by page."""
+    """Yield all keys of a listing."""
     cursor = ""
     while True:
         page = await store.names(prefix, cursor)

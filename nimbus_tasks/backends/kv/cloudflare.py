@@ -1,8 +1,8 @@
 """Cloudflare KV through its REST API (developers.cloudflare.com/api/resources/kv).
 
-Bulk requests, packed by count and bytes; what Cloudflare names in `unsuccessful_keys` is sent again. There is no
-compare-and-set: a swap looks, stores and looks again. A token bucket keeps below the API's 1,200 requests in five
-minutes, past which everything is refused for five minutes more.
+Bulk requests, packed by count and bytes; keys in `unsuccessful_keys` are sent again. There is no compare-and-set: a
+swap reads, stores and reads again. A token bucket keeps below the API's limit of 1,200 requests in five minutes, above
+which everything is refused for five minutes.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.backends.http import Answer, Http
 
-#: KV's own: a write may take a minute to be seen elsewhere.
+#: Until a write is visible everywhere.
 LAG_SECONDS = 60
-#: 10,000 pairs and 100 MB are the API's limits. Smaller bodies are confirmed sooner, and several go at once.
+#: The API allows 10,000 pairs and 100 MB. Smaller bodies are confirmed sooner, and several go in parallel.
 LIMITS = Limits(pairs=10_000, bytes=8 * 1024 * 1024, keys=100)
-#: In no five minutes more than BURST + 5 * A_MINUTE = 1,140 requests: 1,200 are allowed for all that a token does.
+#: At most BURST + 5 * A_MINUTE = 1,140 requests in five minutes: the limit of 1,200 is for everything a token does.
 BURST = A_MINUTE = 190
 DAILY_QUOTA_SPENT = 10048
 KEY_NOT_FOUND = 10009
@@ -35,20 +35,20 @@ _HINT = "Check CLOUDFLARE_API_TOKEN: it needs the permission Workers KV Storage:
 
 
 class CloudflareStore:
-    """One namespace, or one for each kind of record."""
+    """One namespace, or some for single kinds of records."""
 
     limits = LIMITS
     traits = Traits(atomic=False, lag=LAG_SECONDS, billed=True, rate=A_MINUTE / 60, burst=BURST, swap_requests=3)
 
     def __init__(self, http: Http, identity: str, account: str, namespace: str, namespaces: Mapping[str, str]) -> None:
-        """`namespace` holds all that `namespaces` (such as NIMBUS_PAGES -> its id) does not name."""
+        """`namespace` holds the kinds that `namespaces` (such as NIMBUS_PAGES -> its id) does not name."""
         self._http = http
         self._account = account
         self._namespace = namespace
         self._namespaces = namespaces
         self._bucket = AsyncLimiter(BURST, 60)
         self.identity = identity
-        #: The API knows accounts, not users of ours: one user an account.
+        #: The API knows accounts, not users: one user an account.
         self.owner = user_id(account)
 
     async def open(self) -> None:
@@ -93,7 +93,7 @@ class CloudflareStore:
             return False
         if await self._put(namespace, [Write(key, value)]):
             raise TransientError(f"Cloudflare could not store {key} just now.")
-        # What was there before is seen where KV lags behind; only a third value is somebody else's.
+        # Where KV lags, the old value is still visible; only a third value means that another program won.
         return (await self._get_one(namespace, key)).get(key) in (value, expected)
 
     async def close(self) -> None:
@@ -112,7 +112,7 @@ class CloudflareStore:
         return {key: value.encode() for key, value in values.items() if value is not None}
 
     async def _get_one(self, namespace: str, key: str) -> dict[str, bytes]:
-        """Get the value as it is: a bulk answer has a limit of its own, below what one value may take."""
+        """Read one value raw: a bulk answer is limited to less than a value may take."""
         async with self._bucket:
             answer = await self._http.send("GET", f"{self._path(namespace)}/values/{quote(key)}")
         if answer.status == 404 and KEY_NOT_FOUND in self._codes(answer):

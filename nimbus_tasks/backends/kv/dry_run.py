@@ -1,7 +1,7 @@
-"""A store that reads and counts, and stores nothing: what a dry run publishes to.
+"""A store that reads, counts and stores nothing.
 
-It stands in front of the real store, so that the run which is rehearsed is the run itself: the same requests in the
-same order, and none of the figures is an estimate of its own.
+A dry run is the run itself with this store in front of the real one: the same requests in the same order, so none of
+its figures is an estimate.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from nimbus_tasks.backends.kv import Names, Store, Stored, Swap, Traits, Wrapper
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-#: Cloudflare's prices in dollars a million (developers.cloudflare.com/kv/platform/pricing): reads, writes, listings.
+#: Dollars for a million reads, writes and listings (developers.cloudflare.com/kv/platform/pricing).
 READS_PRICE, WRITES_PRICE, LISTS_PRICE = 0.50, 5.00, 5.00
 #: Writes a day of the free plan (the same page).
 FREE_WRITES = 1000
 
 
 class Cost(Struct):
-    """What a run takes at the target.
+    """What a run costs at the target.
 
     requests: to the store. writes, reads: keys. lists: pages of listings. bytes: of keys, values and metadata sent.
-    seconds: the least that the store's rate limit allows; None where it has none. dollars: 0 where nothing is billed.
+    seconds: minimum under the store's rate limit; None where it has none. dollars: 0 where nothing is billed.
     free_plan: whether the writes fit into a day of the free plan.
     """
 
@@ -39,7 +39,7 @@ class Cost(Struct):
     free_plan: bool = True
 
     def priced(self, traits: Traits) -> Cost:
-        """Return it with what follows from the store's terms."""
+        """Return the cost with seconds, dollars and the free plan filled in."""
         over = max(0, self.requests - traits.burst)
         price = self.reads * READS_PRICE + self.writes * WRITES_PRICE + self.lists * LISTS_PRICE
         return Cost(
@@ -55,7 +55,7 @@ class Cost(Struct):
 
 
 class DryRunStore(WrapperStore):
-    """Another store, of which nothing changes."""
+    """Wraps a store that must not change."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
@@ -64,12 +64,12 @@ class DryRunStore(WrapperStore):
 
     @property
     def cost(self) -> Cost:
-        """What was asked of the store so far."""
+        """The cost so far."""
         return self._counted.priced(self._store.traits)
 
     async def put(self, writes: Sequence[Write]) -> Stored:
         refused = {write.key: reason for write in writes if (reason := refusal(write))}
-        # Of one key the last value is sent, and where nothing is left to send, no request.
+        # As the real run: only the last value of a key is sent, and no request without writes.
         accepted = {write.key: write for write in writes if write.key not in refused}
         if accepted:
             self._count_put(accepted.values(), requests=1)
@@ -78,7 +78,7 @@ class DryRunStore(WrapperStore):
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
         self._counted.requests += 1 if keys else 0
         self._counted.reads += len(keys)
-        # What a swap changed is read again to make sure; nothing else that a run writes is.
+        # Swapped records may be read again; nothing else that a run writes is.
         known = {key: self._written[key] for key in keys if key in self._written}
         unknown = [key for key in keys if key not in known]
         return known | (await self._store.get(unknown) if unknown else {})

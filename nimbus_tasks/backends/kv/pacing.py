@@ -1,8 +1,8 @@
 """How many requests at a time, and when the next one may start.
 
-Concurrency finds its own height as TCP's congestion window does (RFC 5681): it doubles while nothing goes wrong,
-halves at a sign of trouble, and then grows by one a round. When a store says how long to wait, all slots wait. When
-it gives no good answer many times in a row, nobody tries any more.
+Concurrency adapts as TCP's congestion window does (RFC 5681): it doubles while requests succeed, halves after a
+failure, and then grows by one a round. When a store says how long to wait, all slots wait. After many consecutive
+failures no more requests are sent.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ T = TypeVar("T")
 
 #: Slots that a run begins with.
 FIRST_SLOTS = 2.0
-#: Longer than Cloudflare's five minutes; who asks for more is not waited for.
+#: Seconds. Longer than Cloudflare's five minutes; a longer wait is an error.
 LONGEST_WAIT = 600.0
 
 
 class Pacing(Struct, frozen=True):
-    """What a user wants of the pace.
+    """The limits of a run's pace.
 
-    slots: requests at a time, at most. delay: least seconds between the starts of two requests in one slot.
-    give_up_after: so many requests in a row without a good answer end the run; those under way together count once.
+    slots: maximum requests at a time. delay: minimum seconds between the starts of two requests in one slot.
+    give_up_after: abort after this many consecutive failed requests; those under way together count once.
     """
 
     slots: int = 5
@@ -43,15 +43,15 @@ class Pacing(Struct, frozen=True):
 class Pace:
     """The pace of all requests of a run to one store."""
 
-    def __init__(self, pacing: Pacing, say: Callable[[float, str], None] = lambda _seconds, _why: None) -> None:
-        """`say` is told how many seconds everybody waits, and why."""
+    def __init__(self, pacing: Pacing, waiting: Callable[[float, str], None] = lambda _seconds, _why: None) -> None:
+        """`waiting` is called with the seconds and the reason when all requests wait."""
         self._pacing = pacing
-        self._say = say
+        self._waiting = waiting
         self._slots = min(FIRST_SLOTS, pacing.slots)
         self._ceiling = float(pacing.slots)
         self._running = 0
         self._changed = asyncio.Condition()
-        #: For each slot that is free, when its next request may start.
+        #: When the next request of each free slot may start.
         self._free = [0.0] * pacing.slots
         self._gate = 0.0
         self._slowed = 0.0
@@ -59,14 +59,14 @@ class Pace:
 
     @property
     def slots(self) -> int:
-        """Requests that may be under way at once, just now."""
+        """Requests that may be under way at once now."""
         return int(self._slots)
 
     async def request(self, send: Callable[[], Awaitable[T]]) -> T:
         """Send one request when its turn comes.
 
         Raises:
-            StoreError: whatever `send` raises; or too many requests had no good answer, so this one is not sent.
+            StoreError: what `send` raises; or too many consecutive requests failed, so this one is not sent.
         """
         async with self._slot():
             self._refuse_where_hopeless(None)
@@ -77,7 +77,7 @@ class Pace:
                 self._slow_down(error, started)
                 raise
             except StoreError:
-                self._unanswered = 0  # it answered, if only to refuse
+                self._unanswered = 0  # a refusal is an answer
                 raise
             self._speed_up()
             return answer
@@ -104,7 +104,7 @@ class Pace:
             await _until(self._gate)
 
     def _slow_down(self, error: TransientError, started: float) -> None:
-        # Requests that were under way together tell of one trouble, not of several.
+        # Failures of requests that were under way together count once.
         if started >= self._slowed:
             self._slots = self._ceiling = max(1.0, self._slots / 2)
             self._slowed = time.monotonic()
@@ -119,14 +119,14 @@ class Pace:
                 f"{error.message} It asks to wait for {wait:,.0f} seconds.", "Run the same command again after that."
             ) from None
         until = time.monotonic() + wait
-        # Half a second more of waiting is not worth telling again.
+        # Do not report again for half a second more.
         if until > self._gate + 0.5:
-            self._say(wait, error.message)
+            self._waiting(wait, error.message)
         self._gate = max(self._gate, until)
 
     def _speed_up(self) -> None:
         self._unanswered = 0
-        # Up to where trouble began: one more for each good answer, so double for each round. From there: one a round.
+        # One more for each success doubles each round. Above the last failure: one more a round.
         self._slots += 1.0 if self._slots < self._ceiling else 1.0 / self._slots
         self._slots = min(self._slots, float(self._pacing.slots))
 
@@ -135,7 +135,7 @@ class Pace:
             return
         last = f"the last one: {error.message}" if error is not None else "no more are sent"
         raise StoreError(
-            f"{self._unanswered} requests in a row had no good answer; {last}",
+            f"{self._unanswered} consecutive requests failed; {last}",
             "Check the network and the store's status page.",
         ) from None
 

@@ -1,8 +1,7 @@
-"""A store that tries again: what a network does to single requests is over here, and callers see what stays wrong.
+"""A store with retries and pacing: callers see only errors that last.
 
-Each write and each read has its own budget of tries. What the store confirms of a request is confirmed at once; only
-the rest is sent again. A request that is too large or refused as a whole is cut in halves, until the one write that is
-to blame fails alone.
+Each write and each read has its own attempts. Writes that the store confirms are done; only the rest is sent again. A
+request that is too large or refused as a whole is split in halves, until the write to blame fails alone.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: However often a write failed, it is not waited longer before its next try, in seconds.
+#: Seconds.
 LONGEST_BACKOFF = 30.0
-#: What is said of a write of which the store itself says nothing.
+#: The reason for a write that the answer does not mention.
 UNANSWERED = "The store did not confirm it."
 
 
 class RetryStore(WrapperStore):
-    """Another store, paced and tried again."""
+    """Wraps a store with retries and pacing."""
 
     def __init__(self, store: Store, pace: Pace, tries: int, retry_wait: float) -> None:
-        """`retry_wait`: seconds before a second try, at most; the next waits are longer, each of a random length."""
+        """`retry_wait`: maximum seconds before the second attempt, doubled for each further one; all are jittered."""
         super().__init__(store)
         self._pace = pace
         self._tries = tries
@@ -50,7 +49,7 @@ class RetryStore(WrapperStore):
 
     async def put(self, writes: Sequence[Write]) -> Stored:
         done = _Done({write.key: reason for write in writes if (reason := refusal(write))})
-        # A later value of the same key wins, so an earlier one need not be sent.
+        # Only the last value of a key needs to be sent.
         accepted = {write.key: write for write in writes if write.key not in done.failed}
         parts = [_Part(list(accepted.values()), self._tries)] if accepted else []
         try:
@@ -59,7 +58,7 @@ class RetryStore(WrapperStore):
         except StoreError as error:
             if not done.confirmed:
                 raise
-            # Nothing more can be sent, and the next call will say so: what was confirmed must not be lost over it.
+            # Report what was confirmed; the next call raises the error.
             done.fail((write.key for part in parts for write in part.left), str(error))
         return Stored(tuple(done.confirmed), done.failed)
 
@@ -81,7 +80,7 @@ class RetryStore(WrapperStore):
         return await self._steadily(lambda: self._store.swap(swaps))
 
     async def _put_part(self, part: _Part, done: _Done) -> list[_Part]:
-        """Put one request's worth, with its tries; return its halves where it was too much at once."""
+        """Send one request with its attempts; return its halves where it was too large."""
 
         async def put_what_is_left() -> None:
             part.tried += 1
@@ -126,18 +125,18 @@ class RetryStore(WrapperStore):
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
-        # Where the store said how long, everybody waits at the gate.
+        # Where the store says how long to wait, `Pace` makes all requests wait.
         return 0.0 if isinstance(error, TransientError) and error.wait else self._backoff(state)
 
 
 class _Done(Struct):
-    """What became of the writes of one put so far."""
+    """The results of one put so far."""
 
     failed: dict[str, str]
     confirmed: list[str] = []
 
     def note(self, sent: Iterable[Write], stored: Stored) -> list[Write]:
-        """Take over what the store says of each write, and return those that are worth another try."""
+        """Note the store's answer for each write, and return the writes worth a retry."""
         confirmed = frozenset(stored.confirmed)
         left = []
         for write in sent:
@@ -146,7 +145,7 @@ class _Done(Struct):
             elif write.key in confirmed and write.key not in stored.failed:
                 self.confirmed.append(write.key)
             else:
-                left.append(write)  # one that is left out of the answer too: only what is confirmed is stored
+                left.append(write)  # also if the answer does not mention it
         return left
 
     def fail(self, keys: Iterable[str], why: str) -> None:
@@ -154,14 +153,14 @@ class _Done(Struct):
 
 
 class _Part(Struct):
-    """Writes that go in one request. `tries`: how often each may be sent yet."""
+    """The writes of one request. `tries`: attempts left."""
 
     left: list[Write]
     tries: int
     tried: int = 0
 
     def halves(self) -> list[_Part]:
-        # To learn that a request was too much is not a try of what was in it.
+        # Learning that a request was too large does not count as an attempt.
         tries = self.tries - self.tried + 1
         middle = len(self.left) // 2
         return [_Part(self.left[:middle], tries), _Part(self.left[middle:], tries)]

@@ -1,7 +1,7 @@
 """The embedded store: one SQLite file, no account, several processes at once.
 
-Write-ahead logging with `synchronous=NORMAL`: what was confirmed survives a killed process; a power cut may
-cost the last commits, which the next run sends again because the store's listing decides then.
+Write-ahead logging with `synchronous=NORMAL`: confirmed writes survive a killed process; a power cut may cost the
+last commits.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 PAGE_BYTES = 16 * 1024
-#: The write-ahead log is written back once it has grown to this.
+#: Size at which the write-ahead log is written back.
 LOG_BYTES = 64 * 1024 * 1024
-#: Names on one page of a listing, as KV's REST API has it.
+#: Keys on one page of a listing, as in KV's REST API.
 PAGE_OF_NAMES = 1000
 
 _SCHEMA = """
@@ -42,14 +42,14 @@ ON CONFLICT(key) DO UPDATE SET value = excluded.value, metadata = excluded.metad
 
 
 class SqliteStore:
-    """`kv.db`, the store of the contract in a file."""
+    """The store in `kv.db`."""
 
     limits = Limits(pairs=500, bytes=8 * 1024 * 1024, keys=500, swaps=500)
     traits = Traits()
     owner = LOCAL_USER
 
     def __init__(self, path: Path) -> None:
-        """Open the file, and make it where there is none.
+        """Open the file; create it where there is none.
 
         Raises:
             StoreError: it cannot be opened, or is not a database.
@@ -63,7 +63,7 @@ class SqliteStore:
             raise
 
     async def open(self) -> None:
-        """Do nothing: the file is open already."""
+        """Do nothing: the file is already open."""
 
     async def put(self, writes: Sequence[Write]) -> Stored:
         refused = {write.key: reason for write in writes if (reason := refusal(write))}
@@ -106,7 +106,7 @@ class SqliteStore:
 
     def _open(self) -> sqlite3.Connection:
         connection = connect(self._path)
-        # Page records take tens of kilobytes: larger pages than SQLite's 4 KiB store them half as fast again.
+        # Page records have tens of kilobytes: with larger pages than SQLite's 4 KiB they are stored 1.5 times as fast.
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         log_ahead(connection)
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // PAGE_BYTES}")
@@ -145,7 +145,7 @@ class SqliteStore:
 
 
 def read_identity(path: Path) -> str:
-    """Return the identity of an existing file's store, empty where it has none yet."""
+    """Return the identity of an existing file's store; empty where it has none yet."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
             row = connection.execute("SELECT id FROM store").fetchone()

@@ -1,4 +1,4 @@
-"""What the gateway and Cloudflare's API write and read the same way: pairs, names, keys in a path."""
+"""What the gateway's and Cloudflare's protocols share: pairs, listings, keys in a path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class Pair(Struct, omit_defaults=True):
-    """One write in the body of a bulk put."""
+    """A write in the body of a bulk put."""
 
     key: str
     value: str
@@ -27,7 +27,7 @@ class Pair(Struct, omit_defaults=True):
 
 
 class Name(Struct):
-    """One name of a listing."""
+    """A key of a listing."""
 
     name: str
     metadata: Raw = Raw()
@@ -41,10 +41,10 @@ def bulk_body(writes: Iterable[Write]) -> bytes:
 
 
 def listed(names: Iterable[Name]) -> tuple[Listed, ...]:
-    """Return the names of a page of a listing."""
+    """Return the keys of a page of a listing."""
     return tuple(Listed(name.name, b"" if name.metadata == b"null" else bytes(name.metadata)) for name in names)
 
 
 def quote(text: str) -> str:
-    """Percent-encode all that has a meaning in an address, the slash too."""
+    """Percent-encode a text for a URL path, slashes included."""
     return percent_encode(text, safe="")

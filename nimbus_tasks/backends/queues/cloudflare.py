@@ -1,8 +1,7 @@
 """Cloudflare Queues over HTTP: send, pull, acknowledge (developers.cloudflare.com/api/resources/queues).
 
-Pulls and acknowledgements have no limit of their own; what is sent counts among the API's 1,200 requests in five
-minutes. A request that fails in passing is sent again: a message may so be sent or delivered twice, which the engine
-may do anyway.
+Sends count among the API's 1,200 requests in five minutes; pulls and acknowledgements are not limited. Failed requests
+are retried, so a message may be sent or delivered twice, as Queues may do anyway.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Messages in one request: to send (256 KB together, of which ours take a fifth), to pull, to acknowledge.
+#: Messages in one request to send (256 KB in all, of which ours take a fifth), pull or acknowledge.
 MOST_MESSAGES = 100
-#: A message can be kept back for 12 hours at most.
+#: Seconds: a message can be delayed by at most 12 hours.
 LONGEST_DELAY = 43_200
 _HINT = "Check CLOUDFLARE_API_TOKEN: it needs the permission Queues: Edit, for this account."
 
 
 class Message(Struct, frozen=True):
-    """A message that was pulled. attempts: deliveries, this one included."""
+    """A pulled message. attempts: deliveries, including this one."""
 
     lease_id: str
     body: object = None
@@ -50,9 +49,9 @@ class Message(Struct, frozen=True):
     timestamp_ms: float = 0.0
 
     def content(self, shape: type[T]) -> T | None:
-        """Return the JSON of its body, None where it is something else.
+        """Return the JSON of its body; None where it has another shape.
 
-        What is sent as JSON is pulled as base64 or as it is, depending on who sent it and how.
+        JSON is pulled as base64 or as it is, depending on how it was sent.
         """
         for text in _readings(self.body):
             try:
@@ -63,14 +62,14 @@ class Message(Struct, frozen=True):
 
 
 class Pulled(Struct, frozen=True):
-    """What a pull gave. message_backlog_count: not acknowledged, as far as the engine knows."""
+    """The result of a pull. message_backlog_count: estimated messages that are not acknowledged."""
 
     messages: tuple[Message, ...] = ()
     message_backlog_count: float | None = None
 
 
 class Retry(Struct, frozen=True):
-    """A message that goes back into the queue, after a while."""
+    """A message to put back into the queue."""
 
     lease_id: str
     delay_seconds: int = 0
@@ -80,7 +79,7 @@ class QueueApi:
     """One queue."""
 
     def __init__(self, http: Http, account_id: str, queue_id: str, tries: int, retry_wait: float) -> None:
-        """`retry_wait`: seconds before a second try, at most."""
+        """`retry_wait`: maximum seconds before the second attempt."""
         self._http = http
         self._path = f"/accounts/{quote(account_id)}/queues/{quote(queue_id)}/messages"
         self._pace = Pace(Pacing(slots=2))
@@ -92,22 +91,22 @@ class QueueApi:
         )
 
     async def send(self, bodies: Sequence[object], delay: int = 0) -> None:
-        """Send messages, as many in a request as it takes; nobody is given them before `delay` seconds are over.
+        """Send messages in as few requests as possible; they are delivered after `delay` seconds.
 
         Raises:
-            StoreError: they could not all be sent.
+            StoreError: some could not be sent.
         """
         for some in runs(bodies, MOST_MESSAGES):
             messages = [{"body": body, "content_type": "json"} for body in some]
             await self._post("/batch", {"messages": messages, "delay_seconds": delay}, object)
 
     async def pull(self, most: int, visibility: float) -> Pulled:
-        """Take messages: nobody else is given them for so many seconds."""
+        """Take messages, hidden from other machines for `visibility` seconds."""
         asked = {"batch_size": min(most, MOST_MESSAGES), "visibility_timeout_ms": round(visibility * 1000)}
         return await self._post("/pull", asked, Pulled) or Pulled()
 
     async def acknowledge(self, leases: Sequence[str], retries: Iterable[Retry] = ()) -> None:
-        """Take messages out of the queue for good, and put others back."""
+        """Remove messages from the queue and put others back."""
         ways = [("ack", lease) for lease in leases] + [("retry", retry) for retry in retries]
         for some in runs(ways, MOST_MESSAGES):
             acks = [{"lease_id": lease} for way, lease in some if way == "ack"]
@@ -147,10 +146,10 @@ class _Envelope(Struct, Generic[T]):
 
 
 def open_api(root: Path, settings: Settings, queue_id: str, record: Callable[[Recorded], None]) -> QueueApi:
-    """Return the queue that the settings name, without having spoken to it.
+    """Return the queue that the settings name. Nothing is sent.
 
     Raises:
-        SettingsError: the settings or the credentials are not enough.
+        SettingsError: settings or credentials are missing.
     """
     if not queue_id:
         raise SettingsError(f"{PROJECT_FILE}: [process] queue_id is not set: the id of a queue.", "Set it there.")

@@ -249,7 +249,7 @@ def test_many_requests_without_an_answer_end_it_before_the_tries_do(tmp_path: Pa
     async def story() -> StoreError:
         async with Loopback(answer(503)) as server:
             told = settings(Target("gateway", worker_url=server.url), tries=99, give_up_after=3)
-            with pytest.raises(StoreError, match="3 requests in a row had no good answer") as caught:
+            with pytest.raises(StoreError, match="3 consecutive requests failed") as caught:
                 await connect(told, Connection(), tmp_path)
             assert len(server.asked) == 3
             return caught.value

@@ -369,10 +369,10 @@ def test_after_so_many_in_a_row_without_an_answer_nobody_tries_any_more() -> Non
             assert isinstance(await world.fails(busy()), TransientError)
         last = await world.fails(busy())
         assert not isinstance(last, TransientError)
-        assert last.message == "3 requests in a row had no good answer; the last one: The store is busy."
+        assert last.message == "3 consecutive requests failed; the last one: The store is busy."
         assert last.next_step == "Check the network and the store's status page."
         after = await world.fails()
-        assert after.message == "3 requests in a row had no good answer; no more are sent"
+        assert after.message == "3 consecutive requests failed; no more are sent"
         assert len(world.starts) == 3
 
     story(tell, give_up_after=3)

@@ -329,7 +329,7 @@ def test_where_nothing_was_confirmed_the_end_is_told_as_it_is() -> None:
 
 def test_after_many_requests_without_an_answer_it_ends_before_the_tries_do() -> None:
     store = Scripted(*[BUSY] * 9)
-    with pytest.raises(StoreError, match="4 requests in a row had no good answer"):
+    with pytest.raises(StoreError, match="4 consecutive requests failed"):
         put(store, "ab", tries=9, give_up_after=4)
     assert len(store.puts) == 4
 
