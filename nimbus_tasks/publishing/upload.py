@@ -131,11 +131,11 @@ async def _queue(
 
 
 async def _send(batches: Iterable[tuple[str, BatchWork]], context: Context, note: Callable[[PageResult], None]) -> None:
-    requests = (
+    requests = [
         (batch_id, request)
         for batch_id, part in batches
         for request in pack(part.sends, lambda planned: planned.page.size, context.store.limits)
-    )
+    ]
     # All batches in one stream: a request may carry a whole batch, and no slot waits for the others.
     await in_parallel(context.slots, requests, lambda each: _send_request(each[1], each[0], context, note))
 

@@ -651,7 +651,9 @@ def test_an_address_with_a_password_in_it_is_refused(base: str) -> None:
 
 @pytest.mark.parametrize("more", ["?", "?token=5ecre7", "#", "#5ecre7", "/kv?x#y", "?/"])
 def test_an_address_with_more_behind_it_is_refused(more: str) -> None:
-    assert refused(f"https://example.com{more}").startswith("The address https://example.com has a query or fragment.")
+    told = refused(f"https://example.com{more}")
+    assert told.startswith("The address https://example.com")
+    assert "has a query or fragment." in told
 
 
 @given(st.text(), st.sampled_from(["", "http://", "https://", "https://example.com", "http://127.0.0.1"]))
