@@ -1,4 +1,4 @@
-"""`nimbus:completion`: a script for bash, zsh or fish that completes tasks and options.
+"""`nimbus:completion`: a script for bash, zsh or fish that completes tasks and options. Pure.
 
 The scripts are static, so that a key press starts no Python. They read the names of a user's own tasks from the
 dodo.py themselves. (`doit tabcompletion` starts doit at each key, and knows no options.)
@@ -6,14 +6,10 @@ dodo.py themselves. (`doit tabcompletion` starts doit at each key, and knows no 
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from nimbus_tasks.cli.commands import OK
-from nimbus_tasks.cli.console import write
-from nimbus_tasks.cli.json_output import print_document
 from nimbus_tasks.cli.option_errors import Option
 
 if TYPE_CHECKING:
@@ -38,26 +34,7 @@ class CompletedTask(Struct, frozen=True):
 
     name: str
     line: str
-    options: tuple[Option, ...]
-
-
-class CompletionScript(Struct, frozen=True):
-    """What `doit nimbus:completion --json` prints."""
-
-    shell: str
-    script: str
-
-
-def print_script(shell: str, tasks: Mapping[str, tuple[str, list[Option]]], *, as_json: bool) -> int:
-    """Print the script for a shell. `tasks`: line and options by name."""
-    script = SCRIPTS[shell](
-        [CompletedTask(name, line, tuple(options)) for name, (line, options) in sorted(tasks.items())]
-    )
-    if as_json:
-        print_document(CompletionScript(shell, script))
-    else:
-        write(sys.stdout, script)
-    return OK
+    options: Sequence[Option]
 
 
 def takes_path(option: Option) -> bool:
@@ -288,4 +265,9 @@ def _fish_quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-SCRIPTS = {"bash": bash_script, "zsh": zsh_script, "fish": fish_script}
+_SCRIPTS = {"bash": bash_script, "zsh": zsh_script, "fish": fish_script}
+
+
+def completion_script(shell: str, tasks: Mapping[str, tuple[str, Sequence[Option]]]) -> str:
+    """Return the script for a shell. `tasks`: line and options by name."""
+    return _SCRIPTS[shell]([CompletedTask(name, *about) for name, about in sorted(tasks.items())])

@@ -1,6 +1,6 @@
-"""What is wrong with a command line, in one line that names the right one. Pure: words in, an error out.
+"""What is wrong with a command line, in one line that names the right form. Pure: words in, an error out.
 
-doit reads options with `getopt`, and so does this: a long option may be cut short where that is clear.
+Options are read with `getopt`, as doit does: a long option may be abbreviated where that is unambiguous.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from nimbus_tasks.model.suggest import meant_tasks, nearest, tasks_below
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-#: How many names of tasks a line may hold.
-MOST_NAMES = 6
-#: Of a word that was typed, so much is shown again.
-MOST_CHARACTERS = 60
+#: Names of tasks in one line.
+MAX_NAMES = 6
+#: Characters of a typed word that an error repeats.
+MAX_CHARACTERS = 60
 
 
 class Option(Struct, frozen=True):
-    """An option as a person types it. `name` is without its dashes; a flag takes no value; `help` is a sentence."""
+    """An option as it is typed. name: without dashes. help: a sentence. A flag takes no value."""
 
     name: str
     type: Callable[[str], object]
@@ -36,7 +36,7 @@ class Option(Struct, frozen=True):
 
     @property
     def form(self) -> str:
-        """The option with a value such as it takes."""
+        """The option with an example of a value."""
         if self.is_flag:
             return f"--{self.name}"
         value = self.choices[0] if self.choices else "5" if self.type is int else "..."
@@ -44,7 +44,7 @@ class Option(Struct, frozen=True):
 
 
 def refuse_words(task: str, options: Sequence[Option], words: Sequence[str]) -> SettingsError | None:
-    """Return what is wrong with the words behind a task's name, None where nothing is."""
+    """Return what is wrong with the words behind a task's name; None if nothing is."""
     known = {option.name: option for option in options}
     try:
         given, _ = getopt.getopt(list(words), "", [name if known[name].is_flag else f"{name}=" for name in known])
@@ -58,11 +58,11 @@ def refuse_words(task: str, options: Sequence[Option], words: Sequence[str]) -> 
 
 
 def refuse_value(task: str, option: Option, value: str, known: Collection[str] = ()) -> SettingsError | None:
-    """Return what is wrong with the value of an option, None where nothing is. `known` are the task's options."""
+    """Return what is wrong with the value of an option; None if nothing is. `known`: the task's options."""
     if option.is_flag:
         return None
     if value.startswith("--") and value[2:].partition("=")[0] in known:
-        # `--batch --json`: the second option was taken for the value of the first.
+        # `--batch --json`: getopt took the second option for the value of the first.
         return _needs_value(task, option)
     try:
         option.type(value)
@@ -77,16 +77,16 @@ def refuse_value(task: str, option: Option, value: str, known: Collection[str] =
 
 
 def refuse_variable(task: str, option: Option, value: str) -> SettingsError:
-    """Return the error of `limit=5` where `--limit=5` was meant: doit takes it for a variable of the dodo.py."""
+    """Return the error for `limit=5`, which doit takes for a variable of the dodo.py, instead of `--limit=5`."""
     given = f"{option.name.replace('-', '_')}={_shown(value)}"
     meant = f"--{option.name}" if option.is_flag else f"--{option.name}={_shown(value)}"
-    return SettingsError(f"{task}: `{given}` is no option.", f"Did you mean {meant}?")
+    return SettingsError(f"{task}: `{given}` is not an option.", f"Did you mean {meant}?")
 
 
 def refuse_name(task: str, known: Collection[str], name: str) -> SettingsError:
-    """Return the error of a name in the configuration of doit that no option of the task has.
+    """Return the error for an unknown option in the configuration of doit.
 
-    There, options have the names that doit keeps them by: `dry_run`, without dashes.
+    There, options have the names that doit uses: `dry_run`, without dashes.
     """
     all_of_them = f"Its options: {', '.join(sorted(known))}" if known else "It takes none."
     meant = nearest(name, known)
@@ -94,25 +94,25 @@ def refuse_name(task: str, known: Collection[str], name: str) -> SettingsError:
 
 
 def refuse_task(name: str, known: Collection[str]) -> SettingsError:
-    """Return the error of a word that is neither a task nor a target. `known` are the tasks that there are."""
-    told = f"There is no task `{_shown(name)}`."
+    """Return the error for a word that is neither a task nor a target. `known`: all tasks."""
+    message = f"There is no task `{_shown(name)}`."
     if below := tasks_below(name, known):
-        more = ", ..." if len(below) > MOST_NAMES else ""
-        return SettingsError(told, f"There is {', '.join(below[:MOST_NAMES])}{more}  All tasks: doit list")
+        more = ", ..." if len(below) > MAX_NAMES else ""
+        return SettingsError(message, f"There is {', '.join(below[:MAX_NAMES])}{more}  All tasks: doit list")
     meant = " or ".join(meant_tasks(name, known))
-    return SettingsError(told, f"Did you mean {meant}?  All tasks: doit list" if meant else "All tasks: doit list")
+    return SettingsError(message, f"Did you mean {meant}?  All tasks: doit list" if meant else "All tasks: doit list")
 
 
 def _unknown(task: str, known: Mapping[str, Option], name: str, dashes: str) -> SettingsError:
-    """Return the error of an option that getopt does not take; `name` is without its dashes."""
+    """Return the error for an option that getopt refuses. `name`: without dashes."""
     if name in known:
         option = known[name]
         return SettingsError(f"{task} --{name} takes no value.") if option.is_flag else _needs_value(task, option)
     all_of_them = f"Its options: doit help {task}"
     given = f"{dashes}{_shown(name)}"
-    begun = sorted(each for each in known if each.startswith(name))
-    if begun and dashes == "--":
-        return SettingsError(f"{task} {given} may be {' or '.join(f'--{each}' for each in begun)}.", all_of_them)
+    started = sorted(each for each in known if each.startswith(name))
+    if started and dashes == "--":
+        return SettingsError(f"{task} {given} may mean {' or '.join(f'--{each}' for each in started)}.", all_of_them)
     meant = nearest(name, known)
     hint = f"Did you mean --{meant}?  " if meant else ""
     return SettingsError(f"{task} has no option {given}.", f"{hint}{all_of_them if known else 'It takes none.'}")
@@ -124,4 +124,4 @@ def _needs_value(task: str, option: Option) -> SettingsError:
 
 def _shown(word: str) -> str:
     word = "".join(each if each.isprintable() else "?" for each in word)
-    return word if len(word) <= MOST_CHARACTERS else f"{word[:MOST_CHARACTERS]}..."
+    return word if len(word) <= MAX_CHARACTERS else f"{word[:MAX_CHARACTERS]}..."

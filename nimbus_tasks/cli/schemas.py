@@ -1,4 +1,4 @@
-"""Every document that a command prints with `--json`, every report file, and the settings: name, struct, schema.
+"""Every document that a command prints with `--json`, every report file, and the settings.
 
 `python -m nimbus_tasks.cli.schemas FOLDER` writes a JSON Schema of each.
 """
@@ -16,8 +16,7 @@ from nimbus_tasks.batches.listing import Batches
 from nimbus_tasks.batches.page_detail import PageDetail, PageLog
 from nimbus_tasks.batches.report.report import Report
 from nimbus_tasks.batches.retry import Retried
-from nimbus_tasks.cli.commands.project import ProjectMade
-from nimbus_tasks.cli.completion import CompletionScript
+from nimbus_tasks.cli.commands.project import CompletionScript, ProjectMade
 from nimbus_tasks.cli.console import Console
 from nimbus_tasks.cli.doctor.findings import Diagnosis
 from nimbus_tasks.cli.json_output import Extracted
@@ -49,11 +48,11 @@ class Document(Struct, frozen=True):
     """One kind of document.
 
     name: of its schema, without `.json`.
-    shape: the struct that it is made of.
-    title: what it is, in a few words.
+    shape: its struct.
+    title: a short description.
     tasks: the commands that print it with `--json`.
-    file: where it is written too.
-    lines: it is one of many, a line each (NDJSON).
+    file: the file that it is written to.
+    lines: printed once for each item, one per line (NDJSON).
     """
 
     name: str
@@ -71,46 +70,50 @@ class Document(Struct, frozen=True):
 
 
 DOCUMENTS = (
-    Document("extract", Extracted, "What extraction did", ("extract",)),
+    Document("extract", Extracted, "The result of an extraction", ("extract",)),
     Document("validation", ValidationReport, "All issues of all maps", ("validate",), VALIDATION_REPORT),
-    Document("upload", Summary, "What an upload did", (), UPLOAD_REPORT),
+    Document("upload", Summary, "The result of an upload", (), UPLOAD_REPORT),
     Document("summary", Summary, "The whole site", ("upload", "summarize", "nimbus:upload"), SUMMARY_REPORT),
     Document("plan", PlanDocument, "What an upload would do (--dry-run)", ("upload", "nimbus:upload")),
     Document(
-        "watch", Cycle | Ended, "What one cycle of a watch did, and at its end all of them", ("watch",), lines=True
+        "watch",
+        Cycle | Ended,
+        "One cycle of a watch, and at its end all of them",
+        ("watch",),
+        lines=True,
     ),
-    Document("watch_status", Status, "How a watch stands (--status=FILE)"),
-    Document("stream", Answer, "What became of one page of a stream", ("nimbus:stream",), lines=True),
-    Document("init", ProjectMade, "The project that is here", ("nimbus:project:init",)),
-    Document("reconcile", Reconciled, "How ledger and target differed", ("nimbus:reconcile",)),
-    Document("process", Totals, "What processing did", ("nimbus:process",)),
+    Document("watch_status", Status, "The state of a watch (--status=FILE)"),
+    Document("stream", Answer, "The result of one page of a stream", ("nimbus:stream",), lines=True),
+    Document("init", ProjectMade, "The project in this folder", ("nimbus:project:init",)),
+    Document("reconcile", Reconciled, "Differences between ledger and target", ("nimbus:reconcile",)),
+    Document("process", Totals, "The result of processing", ("nimbus:process",)),
     Document("batches", Batches, "The batches of a project", ("nimbus:batch:list", "nimbus:batch:status")),
     Document("batch", BatchRecord, "One batch", ("nimbus:batch:status", "nimbus:batch:monitor")),
     Document(
         "batch_report",
         Report,
-        "What became of a batch's pages",
+        "The results of the pages of a batch",
         ("nimbus:batch:report",),
         ".nimbus/reports/batch_..._report.json",
     ),
-    Document("retry", Retried, "Failed pages that wait again", ("nimbus:batch:retry",)),
-    Document("cancel", Cancelled, "What was stopped", ("nimbus:batch:cancel",)),
-    Document("apply", Applied, "What was put into the HTML", ("nimbus:apply",)),
+    Document("retry", Retried, "Failed pages that were queued again", ("nimbus:batch:retry",)),
+    Document("cancel", Cancelled, "Pages that were cancelled", ("nimbus:batch:cancel",)),
+    Document("apply", Applied, "Proposals that were applied to the HTML", ("nimbus:apply",)),
     Document("page", PageDetail, "Everything known about one page", ("nimbus:page:status",)),
-    Document("page_log", PageLog, "What was done with one page", ("nimbus:page:log",)),
+    Document("page_log", PageLog, "The log of one page", ("nimbus:page:log",)),
     Document("worker_files", Written, "The Worker's files in the project", ("nimbus:worker:init",)),
     Document("worker_dev", RunningWorker, "The Worker on this machine", ("nimbus:worker:dev",)),
     Document("key", ShownKey, "A new API key", ("nimbus:key:create",)),
     Document("keys", ListedKeys, "The API keys of a project's owner", ("nimbus:key:list",)),
-    Document("revoked_key", Revoked, "An API key that is shut out", ("nimbus:key:revoke",)),
-    Document("doctor", Diagnosis, "What an upload needs, and how it stands", ("nimbus:doctor",)),
-    Document("completion", CompletionScript, "A script for a shell", ("nimbus:completion",)),
+    Document("revoked_key", Revoked, "A revoked API key", ("nimbus:key:revoke",)),
+    Document("doctor", Diagnosis, "The checks of everything that an upload needs", ("nimbus:doctor",)),
+    Document("completion", CompletionScript, "A completion script", ("nimbus:completion",)),
     Document("project", Settings, "The settings of a project", (), PROJECT_FILE),
 )
 
 
 def documents_of(task: str) -> tuple[Document, ...]:
-    """Return what a command prints with `--json`: more than one where it depends on its options."""
+    """Return the documents that a command prints with `--json`; which one may depend on its options."""
     return tuple(document for document in DOCUMENTS if task in document.tasks)
 
 
@@ -132,7 +135,7 @@ def main(arguments: list[str]) -> int:
     console = Console()
     try:
         if len(arguments) != 1:
-            raise SettingsError("Say into which folder.", "python -m nimbus_tasks.cli.schemas FOLDER")
+            raise SettingsError("The folder is missing.", "python -m nimbus_tasks.cli.schemas FOLDER")
         written = write_schemas(Path(arguments[0]))
     except NimbusError as error:
         console.fail(str(error))

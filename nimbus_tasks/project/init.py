@@ -1,4 +1,4 @@
-"""A new project: its id, its settings file with a comment to each setting, its `.gitignore`, its record."""
+"""A new project: its id, its settings file with a comment on each setting, its `.gitignore`, its record."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from nimbus_tasks.model.records import ProjectRecord, ProjectSettings, ProjectUs
 from nimbus_tasks.project import files
 from nimbus_tasks.project.settings import LIKELY_SOURCES, PROJECT_FILE, STATE_FOLDER, Settings
 
-#: All else under `.nimbus/` is made.
+#: Everything else under `.nimbus/` is generated.
 GITIGNORE = "*\n!project.toml\n!.gitignore\n"
 
-#: What editors know of the settings; made by us, never edited, never committed.
+#: For editors: the keys of the settings. Generated, never edited or committed.
 SCHEMA_FILE = f"{STATE_FOLDER}/project.schema.json"
 
 _TEMPLATE = """\
 #:schema ./project.schema.json
 # Nimbus Tasks: the settings of this project. Commit this file; it holds no secrets.
-# Environment variables win over it: NIMBUS_TARGET, NIMBUS_WORKER_URL, CLOUDFLARE_ACCOUNT_ID, KV_NAMESPACE_ID.
+# Environment variables override it: NIMBUS_TARGET, NIMBUS_WORKER_URL, CLOUDFLARE_ACCOUNT_ID, KV_NAMESPACE_ID.
 
 [project]
 id = {id}  # part of every key in the store; never change it
@@ -61,7 +61,7 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 # worker_url = "https://nimbus.example.workers.dev"  # of the gateway; the API key is read from NIMBUS_API_KEY
 # account_id = ""                       # of Cloudflare; the token is read from CLOUDFLARE_API_TOKEN
 # namespace_id = ""
-# connect_timeout = 10                  # seconds to wait for a connection
+# connect_timeout = 10                  # seconds
 # read_timeout = 100                    # seconds to wait for each part of an answer
 # [target.namespaces]                   # namespaces for single kinds of records
 # NIMBUS_PAGES = ""
@@ -72,7 +72,7 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 # lease = 60                            # seconds after which the pages of a dead worker are free again
 # retry_delays = [60, 300, 900, 3600, 21600]  # seconds before the second, third, ... attempt at a page
 # queue = "record"                      # "cloudflare-queues" (needs queue_id): shared by several machines
-# queue_id = ""                         # its id; the account is [target] account_id, the token CLOUDFLARE_API_TOKEN
+# queue_id = ""                         # uses [target] account_id and CLOUDFLARE_API_TOKEN
 
 [openai]                                # where [process] optimiser = "openai"; the key is read from NIMBUS_AI_KEY
 # base_url = "https://api.openai.com/v1"  # URL before /chat/completions
@@ -100,7 +100,7 @@ def new_project_id() -> str:
 
 
 def detect_source() -> str:
-    """Return the folder that a site generator has most likely written, or empty."""
+    """Return the likely output folder of a site generator; empty if there is none."""
     for folder in LIKELY_SOURCES:
         if Path(folder).is_dir():
             return folder
@@ -120,14 +120,14 @@ def settings_text(project_id: str, name: str, domain: str, source: str, created:
 
 
 def write(text: str) -> None:
-    """Write `.nimbus/.gitignore` and the schema, then the settings: a project exists once they do."""
+    """Write `.nimbus/.gitignore`, the schema, and last the settings, which make it a project."""
     files.replace(Path(STATE_FOLDER, ".gitignore"), GITIGNORE.encode())
     write_schema()
     files.replace(Path(PROJECT_FILE), text.encode())
 
 
 def write_schema() -> bool:
-    """Write what editors know of the settings, and say whether another version was there, or none."""
+    """Write the schema for editors, and return whether it was missing or of another version."""
     if schema_is_current():
         return False
     files.replace(Path(SCHEMA_FILE), _schema())
@@ -149,7 +149,7 @@ def _schema() -> bytes:
 
 
 def project_record(settings: Settings, owner: str) -> ProjectRecord:
-    """Return the `project:` record of a project that has published nothing yet."""
+    """Return the `project:` record of a new project."""
     project = settings.project
     return ProjectRecord(
         project_id=project.id,
@@ -170,5 +170,5 @@ def project_key(settings: Settings) -> str:
 
 
 def _toml(text: str) -> str:
-    # TOML's basic strings and JSON's agree on every escape that JSON writes.
+    # Every escape that JSON writes is valid in a basic string of TOML.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

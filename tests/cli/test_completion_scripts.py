@@ -10,28 +10,27 @@ from hypothesis import strategies as st
 from stories import shells
 from waiting import SECONDS
 
-from nimbus_tasks.cli.completion import SCRIPTS, CompletedTask, takes_path
+from nimbus_tasks.cli.completion import completion_script, takes_path
 from nimbus_tasks.cli.option_errors import Option
 
 #: What means something to one shell or another.
 TEXTS = st.text("ab '\"\\:[]$`(){};&|<>!#%*?~\u00e9", max_size=20)
 
 
-def task(line: str, help_text: str) -> CompletedTask:
-    options = (
+def options(help_text: str) -> list[Option]:
+    return [
         Option("limit", int, (), help_text),
         Option("force", bool, (), help_text),
         Option("folder", str, (), help_text),
         Option("shell", str, ("bash", "zsh"), help_text),
-    )
-    return CompletedTask("nimbus:upload", line, options)
+    ]
 
 
-@pytest.mark.parametrize("shell", SCRIPTS)
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(line=TEXTS, help_text=TEXTS)
 def test_a_script_is_one_that_the_shell_can_read(shell: str, line: str, help_text: str) -> None:
-    script = SCRIPTS[shell]([task(line, help_text)])
+    script = completion_script(shell, {"nimbus:upload": (line, options(help_text))})
     assert "@" not in script.replace('"$@"', "").replace('"${(@)words', "").replace("[@]", "")
     if program := shells.find(shell):
         read = subprocess.run(
@@ -47,4 +46,4 @@ def test_a_script_is_one_that_the_shell_can_read(shell: str, line: str, help_tex
 
 
 def test_only_options_for_files_and_folders_complete_paths() -> None:
-    assert [option.name for option in task("", "").options if takes_path(option)] == ["folder"]
+    assert [option.name for option in options("") if takes_path(option)] == ["folder"]

@@ -53,7 +53,7 @@ def test_what_doit_takes_is_not_refused(words: tuple[str, ...]) -> None:
     [
         ("--limt=5", "upload has no option --limt. Did you mean --limit?  Its options: doit help upload"),
         ("--zzzzzz", "upload has no option --zzzzzz. Its options: doit help upload"),
-        ("--d", "upload --d may be --delay or --dry-run. Its options: doit help upload"),
+        ("--d", "upload --d may mean --delay or --dry-run. Its options: doit help upload"),
         ("-n", "upload has no option -n. Its options: doit help upload"),
         ("-d", "upload has no option -d. Its options: doit help upload"),
         ("--limit", "upload --limit needs a value. Such as --limit=5"),
@@ -92,7 +92,8 @@ def test_any_words_get_an_answer_and_doit_refuses_what_is_refused(words: list[st
 def test_a_variable_where_an_option_was_meant_is_turned_into_one() -> None:
     assert str(refuse_variable("upload", OPTIONS[0], "5")).endswith("Did you mean --limit=5?")
     assert (
-        str(refuse_variable("upload", OPTIONS[4], "1")) == "upload: `dry_run=1` is no option. Did you mean --dry-run?"
+        str(refuse_variable("upload", OPTIONS[4], "1"))
+        == "upload: `dry_run=1` is not an option. Did you mean --dry-run?"
     )
 
 

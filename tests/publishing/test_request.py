@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nimbus_tasks.cli.ci.output import check_reports
+from nimbus_tasks.cli.ci_output import check_reports
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.publishing.plan import Request
 

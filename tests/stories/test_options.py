@@ -176,7 +176,7 @@ def test_a_large_run_is_split_into_batches(site: Site) -> None:
         ("nimbus:batch:status --batch", "nimbus:batch:status --batch needs a value. Such as --batch=..."),
         ("nimbus:batch:status --batch --json", "nimbus:batch:status --batch needs a value. Such as --batch=..."),
         ("upload --dry-run=yes", "upload --dry-run takes no value."),
-        ("upload limit=5", "upload: `limit=5` is no option. Did you mean --limit=5?"),
+        ("upload limit=5", "upload: `limit=5` is not an option. Did you mean --limit=5?"),
         ("upload now", "There is no task `now`. All tasks: doit list"),
         ("uplaod", "There is no task `uplaod`. Did you mean upload?  All tasks: doit list"),
         (

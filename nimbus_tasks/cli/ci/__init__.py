@@ -1,5 +1,5 @@
-"""What a CI shows of a run.
+"""What a CI reads of a run, as text. Pure: `ci_output.py` knows the environment and writes it.
 
-`output.py` knows the environment and writes; the others are pure: `problems.py` makes GitHub annotations and GitLab's
-code quality report, `junit.py` a JUnit report, `markdown.py` the job's summary page.
+`problems.py` makes GitHub annotations and GitLab's code quality report, `junit.py` a JUnit report, `markdown.py` the
+job's summary page.
 """

@@ -86,7 +86,7 @@ class BatchCommands:
         from nimbus_tasks.batches.listing import find_batch
         from nimbus_tasks.batches.report.gather import gather, write
         from nimbus_tasks.cli.ci import markdown
-        from nimbus_tasks.cli.ci.output import CIOutput
+        from nimbus_tasks.cli.ci_output import CIOutput
 
         async def ask(target: OpenTarget) -> Report:
             batch = await find_batch(target, batch_id)

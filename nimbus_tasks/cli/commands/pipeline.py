@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.backends.kv.open import KV_FILE
-from nimbus_tasks.cli.ci.output import CIOutput, check_reports
+from nimbus_tasks.cli.ci_output import CIOutput, check_reports
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
 from nimbus_tasks.cli.json_output import Extracted, SkippedSource, print_document
 from nimbus_tasks.cli.messages import rate_limited, waiting

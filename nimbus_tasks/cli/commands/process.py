@@ -50,7 +50,7 @@ class ProcessCommands:
             StoreError, StateError: the target or the leases cannot be used.
             KeyboardInterrupt: the run was asked to stop and has ended; carries the signal.
         """
-        from nimbus_tasks.cli.ci.output import CIOutput
+        from nimbus_tasks.cli.ci_output import CIOutput
         from nimbus_tasks.processing.optimise.factory import OptimiserFactory
         from nimbus_tasks.processing.options import RunOptions
         from nimbus_tasks.processing.run import Run

@@ -1,4 +1,4 @@
-"""`nimbus:project:init`: makes a project. `nimbus:doctor`: prints what an upload needs, and whether it is there."""
+"""The commands about a project and this machine: init, doctor, completion."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK
+from nimbus_tasks.cli.console import write
 from nimbus_tasks.cli.json_output import print_document
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import NoProjectError, SettingsError
@@ -18,8 +19,11 @@ from nimbus_tasks.project.settings import PROJECT_FILE, STATE_FOLDER
 from nimbus_tasks.publishing.ledger import LEDGER_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.cli.doctor.findings import Finding
+    from nimbus_tasks.cli.option_errors import Option
     from nimbus_tasks.project.settings import Settings
 
 #: An identity ends with the id of its project.
@@ -40,6 +44,13 @@ class ProjectMade(Struct, frozen=True):
     source: str
     file: str
     already: bool
+
+
+class CompletionScript(Struct, frozen=True):
+    """What `nimbus:completion --json` prints."""
+
+    shell: str
+    script: str
 
 
 def init(console: Console, name: str, domain: str, source: str, *, nested: bool, as_json: bool) -> int:
@@ -154,3 +165,15 @@ def _print_finding(console: Console, finding: Finding) -> None:
     console.line(f"{sign} {finding.check:<{_WIDTH}}  {finding.message}", style, matters=matters)
     if finding.next_step:
         console.line(f"   {'':<{_WIDTH}}  → {finding.next_step}", matters=matters)
+
+
+def completion(shell: str, tasks: Mapping[str, tuple[str, Sequence[Option]]], *, as_json: bool) -> int:
+    """Print the completion script for a shell. `tasks`: line and options by name."""
+    from nimbus_tasks.cli.completion import completion_script
+
+    script = completion_script(shell, tasks)
+    if as_json:
+        print_document(CompletionScript(shell, script))
+    else:
+        write(sys.stdout, script)
+    return OK

@@ -10,7 +10,7 @@ import msgspec
 
 from nimbus_tasks.cli import messages as narration
 from nimbus_tasks.cli.ci import markdown
-from nimbus_tasks.cli.ci.output import CIOutput
+from nimbus_tasks.cli.ci_output import CIOutput
 from nimbus_tasks.cli.messages.stream import Narrator
 from nimbus_tasks.cli.stream.groups import groups
 from nimbus_tasks.cli.stream.pipeline import StreamPipeline, add

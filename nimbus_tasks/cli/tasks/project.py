@@ -47,9 +47,9 @@ def _doctor(*, as_json: bool) -> int:
 
 
 def _complete(shell: str, *, as_json: bool) -> int:
-    from nimbus_tasks.cli.completion import print_script
+    from nimbus_tasks.cli.commands.project import completion
 
-    return print_script(shell, made_tasks(), as_json=as_json)
+    return completion(shell, made_tasks(), as_json=as_json)
 
 
 _INIT_HELP = """Make a project here: .nimbus/project.toml and .gitignore

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +14,6 @@ from nimbus_tasks.processing.leases import CLAIMS_FILE, Leases
 from nimbus_tasks.project.lock import hold, seen_holder
 from nimbus_tasks.project.settings import parse
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROJECT = "proj_0123456789ab"
 SETTINGS = parse(f'[project]\nid = "{PROJECT}"\n', {})
@@ -90,9 +87,9 @@ def test_a_file_that_goes_while_it_is_looked_at_is_no_problem(root: Path, monkey
     assert (found.level, wal.exists()) == ("ok", False)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_of_somebody_else_is_a_problem(root: Path) -> None:
-    (root / ".nimbus/maps").mkdir(mode=0o500)
+def test_a_folder_of_another_user_is_a_problem(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / ".nimbus/maps").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "maps")
     (found,) = local.check_permissions(root)
     assert (found.level, "maps" in found.message) == ("problem", True)
 

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from nimbus_tasks.cli.ci.markdown import MAX_BYTES, Section
-from nimbus_tasks.cli.ci.output import CIOutput
 from nimbus_tasks.cli.ci.problems import MAX_ANNOTATIONS, Problem
+from nimbus_tasks.cli.ci_output import CIOutput
 from nimbus_tasks.cli.console import Console
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.publishing.outcome import PageResult
