@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.cli.ci.problems import Problem
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.model.issues import Issue
-    from nimbus_tasks.publishing.outcome import PageResult, Summary
+    from nimbus_tasks.publishing.outcome import Summary
 
 #: The folder of the checkout, in GitHub Actions and in GitLab CI.
 _REPOSITORY = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
@@ -69,10 +69,7 @@ class CIOutput:
         problems = [*of_issues(found, made_from), *of_failures(summary.pages)]
         self.annotate(problems, VALIDATION_REPORT)
         try:
-            if code_quality:
-                self.write_code_quality(code_quality, problems)
-            if junit:
-                self.write_junit(junit, summary.pages, found, summary.started)
+            self.write_reports(code_quality, junit, problems, found, summary)
         except StateError as error:
             # The command has done its work: that stays, and this is reported beside it.
             self._console.fail(str(error))
@@ -94,25 +91,22 @@ class CIOutput:
                 self._annotated[severity] += 1
                 self._console.instruct(command)
 
-    def write_code_quality(self, path: str, problems: Iterable[Problem]) -> None:
-        """Write GitLab's code quality report.
+    def write_reports(
+        self, code_quality: str, junit: str, problems: Iterable[Problem], issues: Iterable[Issue], site: Summary
+    ) -> None:
+        """Write the requested reports.
 
         Raises:
-            StateError: the file cannot be written.
+            StateError: a file cannot be written.
         """
-        from nimbus_tasks.cli.ci.problems import code_quality
+        from nimbus_tasks.cli.ci.junit import junit as junit_report
+        from nimbus_tasks.cli.ci.problems import code_quality as quality_report
 
-        files.write_json(Path(path), code_quality(problems, self.folder))
-
-    def write_junit(self, path: str, pages: Sequence[PageResult], issues: Iterable[Issue], started: str) -> None:
-        """Write a JUnit report.
-
-        Raises:
-            StateError: the file cannot be written.
-        """
-        from nimbus_tasks.cli.ci.junit import junit
-
-        files.replace(Path(path), junit(pages, issues, started).encode("utf-8", "replace"))
+        if code_quality:
+            files.write_json(Path(code_quality), quality_report(problems, self.folder))
+        if junit:
+            report = junit_report(site.pages, issues, site.started)
+            files.replace(Path(junit), report.encode("utf-8", "replace"))
 
     def show_site(self, site: Summary) -> None:
         """Add the result of an upload to the job's summary page."""

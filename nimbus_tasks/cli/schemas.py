@@ -1,11 +1,7 @@
-"""Every document that a command prints with `--json`, every report file, and the settings.
-
-`python -m nimbus_tasks.cli.schemas FOLDER` writes a JSON Schema of each.
-"""
+"""Every document that a command prints with `--json`, every report file, and the settings."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,6 @@ from nimbus_tasks.batches.page_detail import PageDetail, PageLog
 from nimbus_tasks.batches.report.report import Report
 from nimbus_tasks.batches.retry import Retried
 from nimbus_tasks.cli.commands.project import CompletionScript, ProjectMade
-from nimbus_tasks.cli.console import Console
 from nimbus_tasks.cli.doctor.findings import Diagnosis
 from nimbus_tasks.cli.json_output import Extracted
 from nimbus_tasks.cli.messages.apply import Applied
@@ -26,7 +21,6 @@ from nimbus_tasks.cli.watch.documents import Cycle, Ended, Status
 from nimbus_tasks.gateway.keys import Revoked
 from nimbus_tasks.gateway.printed import ListedKeys, RunningWorker, ShownKey
 from nimbus_tasks.gateway.worker_files import Written
-from nimbus_tasks.model.errors import NimbusError, SettingsError
 from nimbus_tasks.model.json_schema import schema_of_document, schema_of_settings
 from nimbus_tasks.model.records import BatchRecord
 from nimbus_tasks.pipeline.reconcile import Reconciled
@@ -129,20 +123,3 @@ def write_schemas(folder: Path) -> list[Path]:
         files.write_json(path, document.schema())
         written.append(path)
     return written
-
-
-def main(arguments: list[str]) -> int:
-    console = Console()
-    try:
-        if len(arguments) != 1:
-            raise SettingsError("The folder is missing.", "python -m nimbus_tasks.cli.schemas FOLDER")
-        written = write_schemas(Path(arguments[0]))
-    except NimbusError as error:
-        console.fail(str(error))
-        return error.exit_status
-    console.line(f"✅ {len(written)} schemas: {arguments[0]}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

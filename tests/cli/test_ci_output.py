@@ -14,11 +14,12 @@ from nimbus_tasks.cli.ci.problems import MAX_ANNOTATIONS, Problem
 from nimbus_tasks.cli.ci_output import CIOutput
 from nimbus_tasks.cli.console import Console
 from nimbus_tasks.model.errors import StateError
-from nimbus_tasks.publishing.outcome import PageResult
+from nimbus_tasks.publishing.outcome import Counts, PageResult, Summary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+NOW = "2026-11-21T12:00:00Z"
 SECTION = Section("A run", [("pages", "3")])
 
 
@@ -93,11 +94,13 @@ def test_a_summary_that_cannot_be_written_is_a_warning_that_names_the_variable(h
 
 
 def test_reports_are_written_where_they_are_asked_for(here: Path) -> None:
+    page = PageResult("a.html", "page_1", "new", "stored")
+    counts = Counts(1, 1, 0, 0, 0, 0, 0, 0)
+    site = Summary("proj_1", "sqlite", NOW, NOW, [], 0, counts, "", "", [page])
     desk = runner()
-    desk.write_code_quality("new/quality.json", [invalid("a.html")])
+    desk.write_reports("new/quality.json", "new/junit.xml", [invalid("a.html")], [], site)
     assert json.loads((here / "new/quality.json").read_bytes())[0]["location"]["path"] == "a.html"
-    desk.write_junit("new/junit.xml", [PageResult("a.html", "page_1", "new", "stored")], [], "2026-11-21T12:00:00Z")
     assert ElementTree.parse(here / "new/junit.xml").getroot().get("tests") == "1"
     with pytest.raises(StateError, match=r"a\.html/x\.xml cannot be written: file exists"):
         (here / "a.html").write_text("")
-        desk.write_junit("a.html/x.xml", [], [], "")
+        desk.write_reports("", "a.html/x.xml", [], [], site)

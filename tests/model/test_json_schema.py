@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from msgspec import UNSET, Struct, UnsetType
 
 from nimbus_tasks.cli import tasks
-from nimbus_tasks.cli.schemas import DOCUMENTS, documents_of, main, write_schemas
+from nimbus_tasks.cli.schemas import DOCUMENTS, documents_of, write_schemas
 from nimbus_tasks.model.json_schema import CURRENT, schema_of_document, schema_of_settings
 from nimbus_tasks.project.init import settings_text
 
@@ -121,17 +121,7 @@ def test_every_command_has_a_document_and_no_document_a_command_that_is_not_ther
             assert {"json", "quiet", "verbose"} <= {option["name"] for option in task.params}, task.name
 
 
-def test_the_schemas_are_written_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "new")]) == 0
-    assert f"{len(DOCUMENTS)} schemas" in capsys.readouterr().out
-    assert sorted(file.stem for file in (tmp_path / "new").iterdir()) == sorted(each.name for each in DOCUMENTS)
-    assert [file.name for file in write_schemas(tmp_path)] == [f"{each.name}.json" for each in DOCUMENTS]
-
-
-def test_a_folder_that_is_not_said_or_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").write_text("")
-    assert main([]) == 2
-    assert main([str(tmp_path / "file")]) == 2
-    first, second = capsys.readouterr().out.splitlines()
-    assert first == "❌ Say into which folder. python -m nimbus_tasks.cli.schemas FOLDER"
-    assert second.startswith(f"❌ {tmp_path / 'file'}")
+def test_the_schemas_are_written_into_a_folder(tmp_path: Path) -> None:
+    written = write_schemas(tmp_path / "new")
+    assert sorted(tmp_path.glob("new/*")) == sorted(written)
+    assert [file.name for file in written] == [f"{each.name}.json" for each in DOCUMENTS]

@@ -78,9 +78,9 @@ def judge_versions(least: Mapping[str, str], installed: Mapping[str, str | None]
         if found is None:
             findings.append(problem("versions", f"{name} is not installed.", f"Run: pip install '{name}>={needed}'"))
         elif release(found) < release(needed):
-            told = f"{name} is {found}; {needed} or later is required."
+            message = f"{name} is {found}; {needed} or later is required."
             fix = f"Install Python {needed} or later." if name == "Python" else f"Run: pip install '{name}>={needed}'"
-            findings.append(problem("versions", told, fix))
+            findings.append(problem("versions", message, fix))
     return findings or [ok("versions", ", ".join(f"{name} {installed[name]}" for name in least))]
 
 
@@ -102,16 +102,16 @@ def judge_clock(here: float, there: float, whose: str) -> Finding:
     if abs(apart) <= MAX_CLOCK_DIFFERENCE:
         return ok("clock", f"within {max(1, round(abs(apart)))} s of {whose}")
     order = "ahead of" if apart > 0 else "behind"
-    told = f"This machine's clock is {in_words(abs(apart))} {order} {whose}: batch ids and leases depend on it."
-    return warning("clock", told, _SET_CLOCK)
+    message = f"This machine's clock is {in_words(abs(apart))} {order} {whose}: batch ids and leases depend on it."
+    return warning("clock", message, _SET_CLOCK)
 
 
 def judge_newest(ahead: float) -> list[Finding]:
     """Judge the newest record: `ahead` seconds in this machine's future."""
     if ahead <= MAX_CLOCK_DIFFERENCE:
         return []
-    told = f"The newest record is {in_words(ahead)} in the future: this machine's clock was set back, or is wrong."
-    return [warning("clock", told, _SET_CLOCK)]
+    message = f"The newest record is {in_words(ahead)} in the future: this machine's clock was set back, or is wrong."
+    return [warning("clock", message, _SET_CLOCK)]
 
 
 def in_words(seconds: float) -> str:
@@ -127,10 +127,10 @@ def in_words(seconds: float) -> str:
 
 def judge_space(free: int) -> Finding:
     """Judge the free bytes on the disk of `.nimbus/`."""
-    told = f"{free // (1024 * 1024):,} MB are free on the disk of .nimbus/"
+    message = f"{free // (1024 * 1024):,} MB are free on the disk of .nimbus/"
     if free < NO_SPACE:
-        return problem("disk", f"{told}.", "Free some space.")
-    return warning("disk", f"{told}.", "Free some space soon.") if free < LITTLE_SPACE else ok("disk", told)
+        return problem("disk", f"{message}.", "Free some space.")
+    return warning("disk", f"{message}.", "Free some space soon.") if free < LITTLE_SPACE else ok("disk", message)
 
 
 def judge_secret_mode(path: str, mode: int) -> Finding:
@@ -147,8 +147,8 @@ def judge_api_key(key: str, where: str) -> Finding:
     """Judge the form of an API key. The finding holds no character of it."""
     if API_KEY.fullmatch(key):
         return ok("credentials", f"{where} has the form of an API key")
-    told = f"{where} does not look like a key of nimbus:key:create (sk_live_ and 32 hex digits)."
-    return warning("credentials", told, "That is fine for a gateway of your own; otherwise copy the key again.")
+    message = f"{where} does not look like a key of nimbus:key:create (sk_live_ and 32 hex digits)."
+    return warning("credentials", message, "That is fine for a gateway of your own; otherwise copy the key again.")
 
 
 # --- the gateway --------------------------------------------------------------------------------------
@@ -159,13 +159,13 @@ def judge_protocol(theirs: int, ours: int, where: str) -> Finding:
     if theirs == ours:
         return ok("protocol", f"{where} speaks protocol {ours}, as this version does")
     if not theirs:
-        told = f"{where} is a classic gateway: a request for each record, no listing, no compare-and-set."
-        return warning("protocol", told, "Our Worker can do more: doit nimbus:worker:init")
+        message = f"{where} is a classic gateway: a request for each record, no listing, no compare-and-set."
+        return warning("protocol", message, "Our Worker can do more: doit nimbus:worker:init")
     if theirs < ours:
-        told = f"{where} speaks protocol {theirs}; this version speaks {ours}."
-        return problem("protocol", told, "Deploy the new Worker: doit nimbus:worker:init, then npx wrangler deploy")
-    told = f"{where} speaks protocol {theirs}; this version only speaks {ours}."
-    return problem("protocol", told, "Run: pip install --upgrade nimbus-tasks")
+        message = f"{where} speaks protocol {theirs}; this version speaks {ours}."
+        return problem("protocol", message, "Deploy the new Worker: doit nimbus:worker:init, then npx wrangler deploy")
+    message = f"{where} speaks protocol {theirs}; this version only speaks {ours}."
+    return problem("protocol", message, "Run: pip install --upgrade nimbus-tasks")
 
 
 # --- the queue ----------------------------------------------------------------------------------------
@@ -176,10 +176,10 @@ def judge_queue(entries: Sequence[QueueEntry], oldest: float | None, processes: 
     if not entries:
         return ok("queue", "the queue is empty")
     since = "" if oldest is None else f", the oldest for {in_words(max(0, oldest))}"
-    told = f"{_pages(len(entries))} in the queue{since}"
+    message = f"{_pages(len(entries))} in the queue{since}"
     if processes or oldest is None or oldest < _DAY:
-        return ok("queue", told)
-    return warning("queue", f"{told}.", "No worker takes them. Run: doit nimbus:process")
+        return ok("queue", message)
+    return warning("queue", f"{message}.", "No worker takes them. Run: doit nimbus:process")
 
 
 def judge_failures(batches: Sequence[BatchRecord]) -> list[Finding]:
@@ -189,8 +189,8 @@ def judge_failures(batches: Sequence[BatchRecord]) -> list[Finding]:
         return [ok("batches", "no failed page in the newest batches")] if batches else []
     failed = sum(batch.summary.failed for batch in failing)
     worst = max(failing, key=lambda batch: batch.batch_id)
-    told = f"{_pages(failed)} failed, in {len(failing)} of the newest {len(batches)} batches."
-    return [warning("batches", told, f"Why: doit nimbus:batch:status --batch={worst.batch_id}")]
+    message = f"{_pages(failed)} failed, in {len(failing)} of the newest {len(batches)} batches."
+    return [warning("batches", message, f"Why: doit nimbus:batch:status --batch={worst.batch_id}")]
 
 
 def judge_leases(renewed: Sequence[float], until: Sequence[float], now: float) -> list[Finding]:
@@ -198,10 +198,12 @@ def judge_leases(renewed: Sequence[float], until: Sequence[float], now: float) -
     if not renewed:
         return []
     over = sum(end < now for end in until)
-    told = f"{_pages(len(renewed))} held by workers here, the oldest lease renewed {in_words(now - min(renewed))} ago"
+    message = (
+        f"{_pages(len(renewed))} held by workers here, the oldest lease renewed {in_words(now - min(renewed))} ago"
+    )
     if over:
-        return [warning("leases", f"{told}; {over} expired.", "Their worker has ended. Run: doit nimbus:process")]
-    return [ok("leases", told)]
+        return [warning("leases", f"{message}; {over} expired.", "Their worker has ended. Run: doit nimbus:process")]
+    return [ok("leases", message)]
 
 
 def _pages(number: int) -> str:

@@ -83,13 +83,13 @@ def check_source(settings: Settings) -> Iterator[Finding]:
             )
         return
     if not Path(source.folder).is_dir():
-        told = f"There is no folder `{source.folder}` ([source] folder)."
-        yield problem("source", told, f"Build the site, or name its folder in {PROJECT_FILE}.")
+        message = f"There is no folder `{source.folder}` ([source] folder)."
+        yield problem("source", message, f"Build the site, or name its folder in {PROJECT_FILE}.")
         return
     found = scan(source.folder, matcher(source.include, source.exclude))
     if not found.files:
-        told = f"No file in `{source.folder}` matches [source] include: {', '.join(source.include)}."
-        yield problem("source", told, f"Build the site, or change [source] include and exclude in {PROJECT_FILE}.")
+        message = f"No file in `{source.folder}` matches [source] include: {', '.join(source.include)}."
+        yield problem("source", message, f"Build the site, or change [source] include and exclude in {PROJECT_FILE}.")
         return
     yield ok("source", f"{len(found.files):,} HTML files in {source.folder}; {maps:,} maps in {MAPS_FOLDER}")
 
@@ -126,8 +126,8 @@ def _needed(settings: Settings) -> Iterator[str]:
 def check_permissions(root: Path) -> Iterator[Finding]:
     folder = root / STATE_FOLDER
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        told = f"{STATE_FOLDER}/ is not writable: its disk is mounted read-only."
-        yield problem("permissions", told, "Mount it for writing, or work in a copy of the project.")
+        message = f"{STATE_FOLDER}/ is not writable: its disk is mounted read-only."
+        yield problem("permissions", message, "Mount it for writing, or work in a copy of the project.")
         return
     own = folder.stat().st_uid == os.geteuid()
     fix = f"Run: {'chmod -R u+rwX' if own else 'sudo chown -R $(id -u)'} {STATE_FOLDER}"
@@ -136,16 +136,16 @@ def check_permissions(root: Path) -> Iterator[Finding]:
         return
     locked = sorted(path.name for path in folder.iterdir() if _is_locked(path))
     if locked:
-        told = f"{STATE_FOLDER}/ has files that user {os.geteuid()} cannot write: {', '.join(locked[:5])}."
-        yield problem("permissions", told, fix)
+        message = f"{STATE_FOLDER}/ has files that user {os.geteuid()} cannot write: {', '.join(locked[:5])}."
+        yield problem("permissions", message, fix)
     else:
         yield ok("permissions", f"{STATE_FOLDER}/ and its files are writable")
     secrets = root / CREDENTIALS_FILE
     if secrets.exists():
         yield judge_secret_mode(CREDENTIALS_FILE, stat.S_IMODE(secrets.stat().st_mode))
         if not _is_ignored(folder / ".gitignore"):
-            told = f"{CREDENTIALS_FILE} may be committed: {STATE_FOLDER}/.gitignore does not name it."
-            yield warning("permissions", told, f"Add the line `*` to {STATE_FOLDER}/.gitignore.")
+            message = f"{CREDENTIALS_FILE} may be committed: {STATE_FOLDER}/.gitignore does not name it."
+            yield warning("permissions", message, f"Add the line `*` to {STATE_FOLDER}/.gitignore.")
 
 
 def check_disk(root: Path) -> Iterator[Finding]:
@@ -209,13 +209,13 @@ def _is_ignored(gitignore: Path) -> bool:
 
 def check_versions() -> Iterator[Finding]:
     try:
-        told = metadata.metadata(_PACKAGE)
+        package = metadata.metadata(_PACKAGE)
     except metadata.PackageNotFoundError:
         yield warning("versions", f"{_PACKAGE} is not installed as a package here.", f"Run: pip install {_PACKAGE}")
         return
-    least = {"Python": _least(" ".join(told.get_all("Requires-Python", [])))}
+    least = {"Python": _least(" ".join(package.get_all("Requires-Python", [])))}
     installed: dict[str, str | None] = {"Python": platform.python_version()}
-    for requirement in told.get_all("Requires-Dist", []):
+    for requirement in package.get_all("Requires-Dist", []):
         named = _REQUIREMENT.match(requirement)
         if named and "extra ==" not in requirement:
             least[named[1]] = named[2]

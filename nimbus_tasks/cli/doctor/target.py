@@ -119,9 +119,9 @@ async def _make_contact(root: Path, target: Target) -> AsyncIterator[Finding]:
             answer = await http.send("GET", path)
             here = (started + time.time()) / 2
             if not number:
-                told = _moment(answer.headers.get("date", ""))
+                message = _moment(answer.headers.get("date", ""))
                 unknown = ok("clock", f"{http.host} sends no date to compare with")
-                yield unknown if told is None else judge_clock(here, told, http.host)
+                yield unknown if message is None else judge_clock(here, message, http.host)
             # A classic gateway need not serve `/`; records are read next.
             if answer.status != 200 and (target.store == "cloudflare" or answer.status != 404):
                 raise http.failure(answer, hint=_hint(target))
@@ -146,9 +146,9 @@ def _hint(target: Target) -> str:
     return "Check CLOUDFLARE_API_TOKEN: it needs the permission Workers KV Storage: Edit, for this account."
 
 
-def _moment(told: str) -> float | None:
+def _moment(message: str) -> float | None:
     try:
-        return parsedate_to_datetime(told).timestamp()
+        return parsedate_to_datetime(message).timestamp()
     except ValueError:
         return None
 
@@ -167,8 +167,8 @@ async def _look_into(store: Store, root: Path, settings: Settings) -> AsyncItera
     if key in values:
         project = decode(key, values.pop(key), _Owned)
         if project.user_id and project.user_id != store.owner and settings.target.store == "gateway":
-            told = f"{project_id} belongs to {project.user_id}, and the API key to {store.owner}."
-            yield problem("store", told, "Use a key of the project's owner.")
+            message = f"{project_id} belongs to {project.user_id}, and the API key to {store.owner}."
+            yield problem("store", message, "Use a key of the project's owner.")
             return
         async for finding in _try_to_write(store, settings, values):
             yield finding
@@ -185,8 +185,8 @@ async def _try_to_write(store: Store, settings: Settings, values: Mapping[str, b
     # Should a gateway ignore the condition, it writes the value that is there already.
     key = records.queue_key(settings.project.id)
     if await store.swap([Swap(key, _NO_RECORD, values.get(key, _EMPTY_QUEUE))]):
-        told = "The gateway ignores conditions of writes: two uploads at once can lose queue items."
-        yield warning("store", told, "Deploy our Worker: doit nimbus:worker:init")
+        message = "The gateway ignores conditions of writes: two uploads at once can lose queue items."
+        yield warning("store", message, "Deploy our Worker: doit nimbus:worker:init")
         return
     yield ok("store", "writing is allowed (tried with a condition that never holds: nothing was changed)")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from nimbus_tasks.cli.console import FEW
 from nimbus_tasks.cli.messages import MAX_ERRORS, count, errors, found, rate_limited
@@ -78,23 +78,40 @@ def _issue(issue: Issue) -> str:
 # --- upload -------------------------------------------------------------------------------------------
 
 
-class UploadNarrator:
-    """Prints an upload as it happens. Invalid pages come first: they belong to the same count."""
+class _Narrator:
+    """Shows progress until it is closed."""
 
-    def __init__(self, console: Console, invalid: list[PageResult], concurrency: int) -> None:
+    def __init__(self, console: Console, invalid: list[PageResult]) -> None:
         self._console = console
         self._invalid = invalid
-        self._concurrency = concurrency
-        self._plan: Plan | None = None
         self._exit = contextlib.ExitStack()
         self._progress: Progress | None = None
-        self._shown = self._total = self._errors = 0
 
-    def __enter__(self) -> UploadNarrator:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._exit.close()
+
+    def waiting(self, seconds: float, why: str) -> None:
+        rate_limited(self._console, seconds, why)
+
+    def _show_progress(self, label: str, total: int) -> None:
+        self._progress = self._exit.enter_context(self._console.progress(label, total))
+
+    def _advance(self) -> None:
+        if self._progress is not None:
+            self._progress.advance()
+
+
+class UploadNarrator(_Narrator):
+    """Prints an upload as it happens. Invalid pages come first: they belong to the same count."""
+
+    def __init__(self, console: Console, invalid: list[PageResult], concurrency: int) -> None:
+        super().__init__(console, invalid)
+        self._concurrency = concurrency
+        self._plan: Plan | None = None
+        self._shown = self._total = self._errors = 0
 
     def plan(self, plan: Plan) -> None:
         self._plan = plan
@@ -110,13 +127,12 @@ class UploadNarrator:
             return
         found(self._console, self._plan, len(self._invalid))
         self._console.line(f"⬆️  Uploading with concurrency: {self._concurrency}")
-        self._progress = self._exit.enter_context(self._console.progress("Uploading", self._total))
+        self._show_progress("Uploading", self._total)
         self._show_invalid()
 
     def page(self, result: PageResult) -> None:
         self._shown += 1
-        if self._progress is not None:
-            self._progress.advance()
+        self._advance()
         place = f"[{self._shown}/{self._total}]"
         if result.result in ("failed", "invalid"):
             self._errors += 1
@@ -127,9 +143,6 @@ class UploadNarrator:
         elif self._console.verbose or self._total <= FEW:
             verb = {"stored": "Uploaded", "queued": "Queued", "removed": "Marked inactive"}[result.result]
             self._console.line(f"✅ {place} {verb}: {result.page_id}  {result.path}")
-
-    def waiting(self, seconds: float, why: str) -> None:
-        rate_limited(self._console, seconds, why)
 
     def _show_invalid(self) -> None:
         for result in self._invalid:
@@ -161,37 +174,21 @@ def _left_alone(console: Console, waiting: int, refusal: str) -> None:
 # --- upload --dry-run ---------------------------------------------------------------------------------
 
 
-class DryRunNarrator:
+class DryRunNarrator(_Narrator):
     """Prints what an upload would send. The results of single pages mean nothing in a dry run."""
-
-    def __init__(self, console: Console, invalid: list[PageResult]) -> None:
-        self._console = console
-        self._invalid = invalid
-        self._exit = contextlib.ExitStack()
-        self._progress: Progress | None = None
-
-    def __enter__(self) -> DryRunNarrator:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._exit.close()
 
     def plan(self, plan: Plan) -> None:
         found(self._console, plan, len(self._invalid))
         lines = (f"{page.map_file or page.path} - {page.error}" for page in self._invalid)
         errors(self._console, lines, len(self._invalid))
         if plan.sends:
-            self._progress = self._exit.enter_context(self._console.progress("Rehearsing", len(plan.sends)))
+            self._show_progress("Rehearsing", len(plan.sends))
 
     def batch(self, batch_id: str) -> None:
         pass
 
-    def page(self, result: PageResult) -> None:  # noqa: ARG002
-        if self._progress is not None:
-            self._progress.advance()
-
-    def waiting(self, seconds: float, why: str) -> None:
-        rate_limited(self._console, seconds, why)
+    def page(self, _: PageResult) -> None:
+        self._advance()
 
 
 def planned(console: Console, plan: Plan, cost: Cost, target: str) -> None:
