@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.project.settings import STATE_FOLDER
@@ -44,6 +46,13 @@ CREATE TABLE IF NOT EXISTS batch(
 CREATE TABLE IF NOT EXISTS message(
     target TEXT, page_id TEXT, batch_id TEXT NOT NULL, PRIMARY KEY(target, page_id)
 ) WITHOUT ROWID;
+"""
+_SELECT_PAGES = "SELECT page_id, source_path, digest, batch_id, uploaded, step FROM page"
+_PUT_PAGE = "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?)"
+_PUT_MESSAGE = "INSERT OR REPLACE INTO message VALUES (?, ?, ?)"
+_SET_IDENTITY = """
+INSERT INTO target(name, identity) VALUES (?, ?)
+ON CONFLICT(name) DO UPDATE SET identity = excluded.identity, published = ''
 """
 #: Version 0 called its last two steps as the contract calls statuses.
 _VERSION = 1
@@ -84,149 +93,116 @@ class Ledger:
     @property
     def identity(self) -> str:
         """The store and project that the rows are about; empty where nothing is known."""
-        with self._errors():
-            row = self._connection.execute("SELECT identity FROM target WHERE name = ?", (self._target,))
-            return str((row.fetchone() or ("",))[0])
+        return self._value("SELECT identity FROM target WHERE name = ?")
 
     @property
     def published(self) -> str:
         """The digest of the site that the target holds completely; empty while a run is under way."""
-        with self._errors():
-            row = self._connection.execute("SELECT published FROM target WHERE name = ?", (self._target,))
-            return str((row.fetchone() or ("",))[0])
+        return self._value("SELECT published FROM target WHERE name = ?")
 
     def begin(self, identity: str) -> None:
         """Note that a run against this store begins: until `finish`, the site does not count as published."""
         with self._transaction():
-            self._write_identity(identity)
+            self._write(_SET_IDENTITY, [(identity,)])
 
     def finish(self, published: str) -> None:
         """Note the site that the target now holds completely."""
-        with self._transaction() as connection:
-            connection.execute("UPDATE target SET published = ? WHERE name = ?", (published, self._target))
+        with self._transaction():
+            self._write("UPDATE target SET published = ?2 WHERE name = ?1", [(published,)])
+
+    # --- pages ----------------------------------------------------------------------------------------
 
     def held(self) -> dict[str, Held]:
         """Return what the target holds, by page id."""
-        with self._errors():
-            rows = self._connection.execute(
-                "SELECT page_id, source_path, digest, batch_id, uploaded, step FROM page WHERE target = ?",
-                (self._target,),
-            )
-            return {row[0]: Held(*row) for row in rows}
-
-    def count_active(self) -> int:
-        """Count the pages that the target holds and that are not retired."""
-        with self._errors():
-            query = "SELECT count(*) FROM page WHERE target = ? AND step != 'retired'"
-            return int(self._connection.execute(query, (self._target,)).fetchone()[0])
-
-    def newest(self) -> str:
-        """Return when a page was last stored, empty where none was."""
-        with self._errors():
-            query = "SELECT max(uploaded) FROM page WHERE target = ?"
-            return self._connection.execute(query, (self._target,)).fetchone()[0] or ""
+        return {row[0]: Held(*row) for row in self._read(f"{_SELECT_PAGES} WHERE target = ?")}
 
     def in_batch(self, batch_id: str) -> list[Held]:
         """Return the pages of a batch."""
-        with self._errors():
-            rows = self._connection.execute(
-                "SELECT page_id, source_path, digest, batch_id, uploaded, step FROM page "
-                "WHERE target = ? AND batch_id = ?",
-                (self._target, batch_id),
-            )
-            return [Held(*row) for row in rows]
+        return [Held(*row) for row in self._read(f"{_SELECT_PAGES} WHERE target = ? AND batch_id = ?", batch_id)]
+
+    def count_active(self) -> int:
+        """Count the pages that the target holds and that are not retired."""
+        return int(self._read("SELECT count(*) FROM page WHERE target = ? AND step != 'retired'")[0][0])
+
+    def newest(self) -> str:
+        """Return when a page was last stored; empty where none was."""
+        return self._value("SELECT max(uploaded) FROM page WHERE target = ?")
 
     def confirm(self, rows: Iterable[Held], *, messages: bool = False) -> None:
         """Write what the store has just confirmed. `messages`: also note that the pages need messages."""
         rows = list(rows)
         with self._transaction():
-            self._write_rows(rows)
+            self._write(_PUT_PAGE, map(msgspec.structs.astuple, rows))
             if messages:
-                self._write_messages((row.page_id, row.batch_id) for row in rows)
+                self._write(_PUT_MESSAGE, ((row.page_id, row.batch_id) for row in rows))
 
     def replace(self, identity: str, rows: Iterable[Held], batches: Iterable[tuple[str, str, bool]]) -> None:
         """Replace all rows by what the target holds: pages, and batches as (id, created, open)."""
-        with self._transaction() as connection:
-            for table in ("page", "batch"):
-                connection.execute(f"DELETE FROM {table} WHERE target = ?", (self._target,))  # noqa: S608
-            connection.executemany(
-                "INSERT INTO batch VALUES (?, ?, ?, ?)", [(self._target, *batch) for batch in batches]
-            )
-            self._write_rows(rows)
-            self._write_identity(identity)
+        with self._transaction():
+            self._write("DELETE FROM page WHERE target = ?", [()])
+            self._write("DELETE FROM batch WHERE target = ?", [()])
+            self._write("INSERT INTO batch VALUES (?, ?, ?, ?)", batches)
+            self._write(_PUT_PAGE, map(msgspec.structs.astuple, rows))
+            self._write(_SET_IDENTITY, [(identity,)])
 
-    def open_batch(self, batch_id: str, created: str) -> None:
-        """Note a batch before anything is sent under its id, so that the next run can resume it."""
-        with self._transaction() as connection:
-            connection.execute(
-                "INSERT INTO batch VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET open = 1",
-                (self._target, batch_id, created),
-            )
-
-    def close_batch(self, batch_id: str) -> None:
-        """Note that the batch's record is stored: all its pages are in the queue."""
-        with self._transaction() as connection:
-            connection.execute("UPDATE batch SET open = 0 WHERE target = ? AND batch_id = ?", (self._target, batch_id))
-
-    def forget_batch(self, batch_id: str) -> None:
-        """Drop a batch without pages."""
-        with self._transaction() as connection:
-            connection.execute("DELETE FROM batch WHERE target = ? AND batch_id = ?", (self._target, batch_id))
+    # --- batches --------------------------------------------------------------------------------------
 
     def batches(self) -> dict[str, tuple[str, bool]]:
         """Return batch id -> (when it was created, whether it is still open), oldest first."""
-        with self._errors():
-            rows = self._connection.execute(
-                "SELECT batch_id, created, open FROM batch WHERE target = ? ORDER BY created, batch_id",
-                (self._target,),
-            )
-            return {batch_id: (created, bool(is_open)) for batch_id, created, is_open in rows}
+        query = "SELECT batch_id, created, open FROM batch WHERE target = ? ORDER BY created, batch_id"
+        return {batch_id: (created, bool(is_open)) for batch_id, created, is_open in self._read(query)}
 
-    # --- messages still to be sent to a shared queue ---------------------------------------------------
+    def open_batch(self, batch_id: str, created: str) -> None:
+        """Note a batch before anything is sent under its id, so that the next run can resume it."""
+        with self._transaction():
+            put = "INSERT INTO batch VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET open = 1"
+            self._write(put, [(batch_id, created)])
+
+    def close_batch(self, batch_id: str) -> None:
+        """Note that the batch's record is stored: all its pages are in the queue."""
+        with self._transaction():
+            self._write("UPDATE batch SET open = 0 WHERE target = ? AND batch_id = ?", [(batch_id,)])
+
+    def forget_batch(self, batch_id: str) -> None:
+        """Drop a batch without pages."""
+        with self._transaction():
+            self._write("DELETE FROM batch WHERE target = ? AND batch_id = ?", [(batch_id,)])
+
+    # --- messages still to be sent to a shared queue ----------------------------------------------------
 
     def messages(self) -> list[tuple[str, str]]:
         """Return the pages that need messages, each with its batch; none of a batch that is still open."""
-        with self._errors():
-            query = (
-                "SELECT page_id, batch_id FROM message WHERE target = ? AND batch_id NOT IN "
-                "(SELECT batch_id FROM batch WHERE batch.target = message.target AND open)"
-            )
-            return self._connection.execute(query, (self._target,)).fetchall()
+        return self._read(
+            "SELECT page_id, batch_id FROM message WHERE target = ? AND batch_id NOT IN "
+            "(SELECT batch_id FROM batch WHERE batch.target = message.target AND open)"
+        )
 
     def note_messages(self, pages: Iterable[tuple[str, str]]) -> None:
         with self._transaction():
-            self._write_messages(pages)
+            self._write(_PUT_MESSAGE, pages)
 
     def strike_messages(self, pages: Iterable[tuple[str, str]]) -> None:
         """Forget messages that were sent; a page that was noted for another batch meanwhile stays."""
-        with self._transaction() as connection:
-            connection.executemany(
-                "DELETE FROM message WHERE target = ? AND page_id = ? AND batch_id = ?",
-                [(self._target, *page) for page in pages],
-            )
+        with self._transaction():
+            self._write("DELETE FROM message WHERE target = ? AND page_id = ? AND batch_id = ?", pages)
 
-    def _write_messages(self, pages: Iterable[tuple[str, str]]) -> None:
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO message VALUES (?, ?, ?)", [(self._target, *page) for page in pages]
-        )
+    # --- the file -------------------------------------------------------------------------------------
 
-    def _write_identity(self, identity: str) -> None:
-        self._connection.execute(
-            "INSERT INTO target(name, identity) VALUES (?, ?) ON CONFLICT(name) "
-            "DO UPDATE SET identity = excluded.identity, published = ''",
-            (self._target, identity),
-        )
+    def _read(self, query: str, *parameters: str) -> list[Any]:
+        with self._errors():
+            return self._connection.execute(query, (self._target, *parameters)).fetchall()
 
-    def _write_rows(self, rows: Iterable[Held]) -> None:
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(self._target, h.page_id, h.source_path, h.digest, h.batch_id, h.uploaded, h.step) for h in rows],
-        )
+    def _value(self, query: str) -> str:
+        rows = self._read(query)
+        return str(rows[0][0] or "") if rows else ""
+
+    def _write(self, statement: str, rows: Iterable[Iterable[object]]) -> None:
+        self._connection.executemany(statement, ((self._target, *row) for row in rows))
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._errors(), transaction(self._connection) as connection:
-            yield connection
+    def _transaction(self) -> Iterator[None]:
+        with self._errors(), transaction(self._connection):
+            yield
 
     def _errors(self) -> contextlib.AbstractContextManager[None]:
         return errors_as(
