@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.backends.kv.records import decode, encode, read_values, update_records
+from nimbus_tasks.backends.kv.records import decode, read_values, update_records
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import BatchPage, BatchRecord, PageStatus
 from nimbus_tasks.model.states import batch_state, summary_of
+from nimbus_tasks.publishing.page_records import status_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -60,7 +60,7 @@ async def move_statuses(
         made = {pages[key]: status for key, status in written.items()}
     else:
         wanted = {each: status for each in page_ids if (status := decide(each, done.now.get(each))) is not None}
-        writes = (Write(records.status_key(target.project_id, each), encode(made)) for each, made in wanted.items())
+        writes = (status_write(target.project_id, each, made) for each, made in wanted.items())
         done.refused = await target.put(writes)
         made = {each: status for each, status in wanted.items() if each not in done.refused}
     done.moved = [each for each in page_ids if each in made]

@@ -8,7 +8,7 @@ $5 for a million writes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw, Struct
@@ -17,13 +17,13 @@ from nimbus_tasks.backends.kv import Swap, Write
 from nimbus_tasks.backends.kv.records import decode, put_many, read_values, swap_or_put_many
 from nimbus_tasks.model import records
 from nimbus_tasks.model.changes import Optimization
-from nimbus_tasks.model.page_map import content_digest
-from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
+from nimbus_tasks.model.records import PageRecord, PageStatus
 from nimbus_tasks.model.states import move_page
 from nimbus_tasks.processing.queue import Failure
 from nimbus_tasks.processing.record_updates import PageUpdate, Update
 from nimbus_tasks.processing.results import PageResult, discarded
 from nimbus_tasks.publishing.page_logs import append
+from nimbus_tasks.publishing.page_records import digest_of, page_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,12 +124,9 @@ def _failed(tried: Tried, why: str) -> Tried:
 
 
 def _record(target: Target, record: PageRecord, found: Optimised, now: str) -> Write:
-    content = msgspec.json.decode(record.extraction, type=dict[str, Any])
-    digest = content_digest({"path": record.source_path} | content)
     optimization = Optimization(now, found.model, found.confidence, len(found.changes), found.changes)
-    value = _encode(msgspec.structs.replace(record, optimization=Raw(_encode(optimization))))
-    metadata = PageMetadata(record.batch_id, record.uploaded, digest)
-    return Write(records.page_key(target.project_id, record.page_id), value, _encode(metadata))
+    optimised = msgspec.structs.replace(record, optimization=Raw(_encode(optimization)))
+    return page_write(target.project_id, optimised, digest_of(record))
 
 
 async def _swap_statuses(target: Target, statuses: Sequence[tuple[Taken, bytes]]) -> set[str]:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET
 
-from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.model import records
-from nimbus_tasks.model.records import PageMetadata, PageStatus, StatusError
+from nimbus_tasks.model.records import PageStatus, StatusError
 from nimbus_tasks.model.states import may, move_page
 from nimbus_tasks.processing.record_updates import PageUpdate
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
+from nimbus_tasks.publishing.page_records import page_write, status_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 CODE = "overwritten"
 MESSAGE = "A newer upload of it was overwritten while it was processed. Run doit upload to send it again."
 
-_encode = msgspec.json.Encoder().encode
-
 
 async def fail_lost_upload(target: Target, claim: Claim, known: Known) -> PageUpdate:
     """Mark the page as failed and its content as unknown, and return the update of its batch."""
@@ -38,13 +35,12 @@ async def fail_lost_upload(target: Target, claim: Claim, known: Known) -> PageUp
     assert record is not None
     assert page is not None
     now = target.clock()
-    metadata = PageMetadata(record.batch_id, record.uploaded, "")
-    writes = [Write(records.page_key(target.project_id, claim.page_id), _encode(record), _encode(metadata))]
+    writes = [page_write(target.project_id, record, "")]
     state = known.status.status if known.status is not None else "uploaded"
     if may(state, "take"):
         error = StatusError(MESSAGE, CODE, now)
         status = PageStatus(move_page(move_page(state, "take"), "fail"), claim.entry.batch_id, now, error=error)
-        writes.append(Write(records.status_key(target.project_id, claim.page_id), _encode(status)))
+        writes.append(status_write(target.project_id, claim.page_id, status))
     await target.store.put(writes)
     uploaded = page.uploaded if page.uploaded is not UNSET else ""
     return PageUpdate(claim.entry.batch_id, claim.page_id, uploaded, ("take", "fail"), now, now, MESSAGE)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from nimbus_tasks.publishing.upload import Context
 
 
-def page_write(record: PageRecord, digest: str) -> Write:
+def page_write(project_id: str, record: PageRecord, digest: str) -> Write:
     """Return a page record as a write. `digest`: of its content; empty where the page does not count as held."""
     metadata = PageMetadata(record.batch_id, record.uploaded, digest)
-    return Write(records.page_key(record.project_id, record.page_id), encode(record), encode(metadata))
+    return Write(records.page_key(project_id, record.page_id), encode(record), encode(metadata))
 
 
 def status_write(project_id: str, page_id: str, status: PageStatus) -> Write:

@@ -149,9 +149,8 @@ async def _send_request(
     errors: dict[str, str] = {}
     for planned in request:
         try:
-            writes[planned.page.page_id] = page_write(
-                _record(planned.page, batch_id, uploaded, context), planned.page.digest
-            )
+            record = _record(planned.page, batch_id, uploaded, context)
+            writes[planned.page.page_id] = page_write(record.project_id, record, planned.page.digest)
         except UnreadableMapError as error:
             errors[planned.page.page_id] = str(error)
     stored = await context.store.put(list(writes.values()))
