@@ -71,7 +71,7 @@ def test_no_more_work_is_taken_than_is_under_way() -> None:
             taken.append(piece)
             yield piece
 
-    async def story() -> None:
+    async def scenario() -> None:
         go_on = asyncio.Event()
 
         async def perform(_: int) -> None:
@@ -83,7 +83,7 @@ def test_no_more_work_is_taken_than_is_under_way() -> None:
         go_on.set()
         await running
 
-    virtual_time.run(story())
+    virtual_time.run(scenario())
     assert len(taken) == 100
 
 
@@ -150,7 +150,7 @@ def test_who_is_cancelled_leaves_nothing_running() -> None:
         finally:
             running -= 1
 
-    async def story() -> None:
+    async def scenario() -> None:
         task = asyncio.create_task(in_parallel(3, range(9), perform))
         await asyncio.sleep(1)
         assert running == 3
@@ -159,7 +159,7 @@ def test_who_is_cancelled_leaves_nothing_running() -> None:
             await task
         assert running == 0
 
-    virtual_time.run(story())
+    virtual_time.run(scenario())
 
 
 def test_without_work_nothing_happens() -> None:

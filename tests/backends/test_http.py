@@ -107,8 +107,8 @@ def failure(status: int, body: bytes = b"", *, hint: str = "", **headers: str) -
 # --- a request and its answer -------------------------------------------------------------------------
 
 
-def test_a_request_arrives_as_it_was_meant_and_so_does_its_answer() -> None:
-    async def story() -> None:
+def test_a_request_and_its_answer_arrive_unchanged() -> None:
+    async def scenario() -> None:
         async with Loopback(answer(201, b"said", etag='"1"')) as server, Client(f"{server.url}/base/") as client:
             got = await client.http.send("PUT", "/kv/a%2Fb%3A?x=%26", b"body", {"if-match": '"0"'})
             assert (got.status, got.headers["etag"], got.body) == (201, '"1"', b"said")
@@ -119,11 +119,11 @@ def test_a_request_arrives_as_it_was_meant_and_so_does_its_answer() -> None:
             assert asked.headers["if-match"] == '"0"'
             assert client.http.host == f"127.0.0.1:{server.port}"
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_the_log_has_each_request_and_no_secret() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with Loopback(answer(404, f"no {TOKEN}".encode())) as server, Client(server.url) as client:
             await client.http.send("PUT", "/kv/a", b"12345")
             (recorded,) = client.recorded
@@ -131,22 +131,22 @@ def test_the_log_has_each_request_and_no_secret() -> None:
             assert 0 <= recorded.ms < 20_000
             assert "5ecre7" not in repr(recorded)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_nothing_shows_the_token() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with Loopback(answer()) as server, Client(server.url) as client:
             await client.get()
             shown = [repr(client.http), str(client.http), repr(vars(client.http)), f"{client.http}"]
             shown += [repr(vars(each)) for each in client.http._idle]
             assert "5ecre7" not in "".join(shown)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_connections_are_as_many_as_requests_are_under_way_and_are_used_again() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         go_on = asyncio.Event()
 
         async def reply(_: Asked) -> bytes:
@@ -167,11 +167,11 @@ def test_connections_are_as_many_as_requests_are_under_way_and_are_used_again() 
                 await client.get()
             assert server.connections == 4
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_connection_that_the_server_has_ended_meanwhile_is_not_used() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with Loopback(answer(connection="close")) as server, Client(server.url) as client:
             await client.get()
             await client.get()
@@ -183,11 +183,11 @@ def test_a_connection_that_the_server_has_ended_meanwhile_is_not_used() -> None:
             assert (await client.get()).status == 200
             assert (len(server.asked), server.connections) == (4, 4)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_after_a_fault_and_after_a_cancellation_the_next_request_goes_well() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with Loopback() as server, Client(server.url) as client:
             assert type(await client.fails()) is TransientError
             never = asyncio.Event()
@@ -207,11 +207,11 @@ def test_after_a_fault_and_after_a_cancellation_the_next_request_goes_well() -> 
             assert (await client.get()).status == 200
             assert [each.status for each in client.recorded] == [0, 0, 200]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_closing_ends_the_connections() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with Loopback(answer()) as server:
             client = Client(server.url)
             await asyncio.gather(client.get(), client.get())
@@ -219,7 +219,7 @@ def test_closing_ends_the_connections() -> None:
             await asyncio.wait_for(server.hung_up.wait(), 20)
             await client.http.close()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 # --- no whole answer ----------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ FAULTS: list[tuple[str, Callable[[Asked], Awaitable[bytes]] | bytes, str]] = [
 
 @pytest.mark.parametrize(("fault", "words"), [each[1:] for each in FAULTS], ids=[each[0] for each in FAULTS])
 def test_without_a_whole_answer_it_may_go_well_another_time(fault: Any, words: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async def reply(asked: Asked) -> bytes:
             said = fault if isinstance(fault, bytes) else await fault(asked)
             server.last = True  # what is left out is seen to be left out: the connection ends behind it
@@ -265,70 +265,70 @@ def test_without_a_whole_answer_it_may_go_well_another_time(fault: Any, words: s
             assert error.message.startswith(f"{client.http.host} does not answer: {words}")
             assert [each.status for each in client.recorded] == [0]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_where_nobody_listens_that_is_told() -> None:
-    async def story() -> None:
+def test_a_refused_connection_is_reported() -> None:
+    async def scenario() -> None:
         with nobody() as url:
             async with Client(url) as client:
                 error = await client.fails()
         assert type(error) is UnreachableError
         assert error.message == f"{client.http.host} does not answer: connection refused."
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_name_with_several_addresses_has_one_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def two(_: object, port: int, *__: object, **___: object) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{each}", port)) for each in (1, 2)]
 
-    async def story() -> None:
+    async def scenario() -> None:
         with nobody() as url:
             async with Client(url.replace("127.0.0.1", "localhost")) as client:
                 monkeypatch.setattr(socket, "getaddrinfo", two)
                 error = await client.fails()
         assert str(error) == f"{client.http.host} does not answer: connection refused."
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_name_that_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_name_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    async def story() -> None:
+    async def scenario() -> None:
         monkeypatch.setattr(socket, "getaddrinfo", unknown)
         async with Client("https://nowhere.invalid") as client:
             error = await client.fails()
         assert type(error) is UnreachableError
         assert str(error) == "nowhere.invalid does not answer: its name is not known here."
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_where_no_connection_is_made_it_is_not_waited_for_ever() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         with Deaf() as url:
             async with Client(url, SHORT) as client:
                 error = await client.fails()
         assert str(error) == f"{client.http.host} does not answer: no connection in time."
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_who_does_not_take_a_request_is_not_waited_for_ever() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             async with Client(f"http://127.0.0.1:{silent.getsockname()[1]}", SHORT) as client:
                 error = await client.fails(body=b"x" * 32 * 1024 * 1024)
         assert str(error) == f"{client.http.host} does not answer: it did not take the request in time."
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_connection_that_breaks_is_told() -> None:
-    async def story() -> None:
+def test_a_broken_connection_is_reported() -> None:
+    async def scenario() -> None:
         loop = asyncio.get_running_loop()
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.setblocking(False)
@@ -346,7 +346,7 @@ def test_a_connection_that_breaks_is_told() -> None:
                 await breaking
         assert str(error) == f"{client.http.host} does not answer: the connection was lost."
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 # --- what an answer stands for ------------------------------------------------------------------------
@@ -361,12 +361,12 @@ STATUSES: dict[int, type[StoreError]] = (
 )
 
 
-def test_each_status_stands_for_one_kind_of_error() -> None:
+def test_each_status_maps_to_one_kind_of_error() -> None:
     assert {status: type(failure(status)) for status in STATUSES} == STATUSES
 
 
 def test_so_it_is_over_a_network_and_each_answer_is_whole() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with Loopback(lambda asked: answer(int(asked.target[1:]))) as server, Client(server.url) as client:
             for status in (200, 201, 204, *range(300, 309), *range(400, 452), *range(500, 531)):
                 got = await client.get(f"/{status}")
@@ -377,7 +377,7 @@ def test_so_it_is_over_a_network_and_each_answer_is_whole() -> None:
                     assert f"{client.http.host} answered {status}" in str(error)
             assert server.connections == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ def test_so_it_is_over_a_network_and_each_answer_is_whole() -> None:
         (524, "127.0.0.1:9 answered 524: it took too long."),
     ],
 )
-def test_an_error_says_who_said_what_and_what_to_do(status: int, told: str) -> None:
+def test_an_error_names_the_server_its_message_and_the_next_step(status: int, told: str) -> None:
     assert str(failure(status, hint="Check X.")) == told
 
 
@@ -413,7 +413,7 @@ def test_an_error_says_who_said_what_and_what_to_do(status: int, told: str) -> N
         ({"error": {"message": "x" * (MOST_WORDS - 9) + TOKEN}}, "x" * (MOST_WORDS - 9) + "***"),
     ],
 )
-def test_what_a_server_says_is_passed_on_as_a_part_of_the_line(body: object, said: str) -> None:
+def test_a_servers_message_is_part_of_the_error(body: object, said: str) -> None:
     assert failure(400, json.dumps(body).encode()).message == f"127.0.0.1:9 answered 400 ({said})."
 
 
@@ -421,12 +421,12 @@ def test_what_a_server_says_is_passed_on_as_a_part_of_the_line(body: object, sai
     "body",
     [b"", b"<html>no</html>", b"{}", b"[]", b"null", b'{"errors":null}', b'{"errors":[]}', b'"\xff"', b'{"error":"x"}'],
 )
-def test_what_is_not_meant_for_people_is_not_passed_on(body: bytes) -> None:
+def test_a_body_in_another_form_is_not_quoted(body: bytes) -> None:
     assert failure(400, body).message == "127.0.0.1:9 answered 400."
 
 
 @given(st.text(), st.integers(300, 599))
-def test_whatever_a_server_says_the_error_is_one_line_without_the_token(said: str, status: int) -> None:
+def test_an_error_is_one_line_without_the_token(said: str, status: int) -> None:
     body = json.dumps({"error": {"message": f"{said}{TOKEN}{said}"}}).encode()
     told = str(http().failure(Answer(status, {"location": f"{said}{TOKEN}", "retry-after": said}, body)))
     assert told.isprintable()
@@ -444,11 +444,11 @@ def asks(retry_after: str) -> float | None:
 @pytest.mark.parametrize(
     ("said", "seconds"), [("0", 0), ("17", 17), (" 300 ", 300), ("007", 7), ("9" * 40, 999_999_999)]
 )
-def test_a_wait_may_be_told_in_seconds(said: str, seconds: float) -> None:
+def test_retry_after_may_be_seconds(said: str, seconds: float) -> None:
     assert asks(said) == seconds
 
 
-def test_a_wait_may_be_told_as_a_date_in_all_of_its_forms() -> None:
+def test_retry_after_may_be_a_date_in_each_format() -> None:
     moment = datetime.now(UTC) + timedelta(seconds=1000)
     forms = [
         format_datetime(moment, usegmt=True),
@@ -465,7 +465,7 @@ def test_a_date_is_of_utc_wherever_this_machine_is(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     time.tzset()
     try:
-        test_a_wait_may_be_told_as_a_date_in_all_of_its_forms()
+        test_retry_after_may_be_a_date_in_each_format()
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -484,7 +484,7 @@ def test_a_date_that_is_far_away_is_a_long_wait() -> None:
 @pytest.mark.parametrize(
     "said", ["", " ", "soon", "-5", "1.5", "1e3", "²", "٣", "0x10", "inf", "nan", "Mon, 99 Foo", "1, 2"]
 )
-def test_nonsense_asks_for_nothing(said: str) -> None:
+def test_an_invalid_retry_after_is_ignored(said: str) -> None:
     assert asks(said) is None
 
 
@@ -493,20 +493,20 @@ def test_who_says_nothing_asks_for_nothing() -> None:
 
 
 @given(st.one_of(st.text(), st.from_regex(r"\w{3}, \d{2} \w{3} \d{1,6} \d\d:\d\d:\d\d [-+]?\w{0,5}")))
-def test_whatever_is_said_it_is_seconds_or_nothing(said: str) -> None:
+def test_any_retry_after_gives_seconds_or_none(said: str) -> None:
     seconds = asks(said)
     assert seconds is None or seconds >= 0
 
 
 @pytest.mark.parametrize("status", [429, 503, 500])
-def test_a_wait_that_was_asked_for_travels_with_the_error(status: int) -> None:
-    async def story() -> None:
+def test_the_requested_wait_is_part_of_the_error(status: int) -> None:
+    async def scenario() -> None:
         async with Loopback(answer(status, retry_after="17")) as server, Client(server.url) as client:
             error = client.http.failure(await client.get())
             assert isinstance(error, TransientError)
             assert error.wait == 17
 
-    asyncio.run(story())
+    asyncio.run(scenario())
     told = failure(status)
     assert isinstance(told, TransientError)
     assert told.wait is None
@@ -517,7 +517,7 @@ def test_a_wait_that_was_asked_for_travels_with_the_error(status: int) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_nothing_is_sent_elsewhere(status: int) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with Loopback(answer()) as elsewhere, Loopback() as server, Client(server.url) as client:
             server.reply = answer(status, location=f"{elsewhere.url}/login?next={TOKEN}")
             got = await client.http.send("PUT", "/kv/a", b"body")
@@ -526,7 +526,7 @@ def test_a_redirect_is_not_followed_and_nothing_is_sent_elsewhere(status: int) -
             assert error.next_step == "It is not followed: set the address itself."
             assert (len(server.asked), elsewhere.connections) == (1, 0)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -540,7 +540,7 @@ def test_a_redirect_is_not_followed_and_nothing_is_sent_elsewhere(status: int) -
         (f"https://{TOKEN}.example.com/", "https://***.example.com"),
     ],
 )
-def test_of_where_a_redirect_leads_only_the_host_is_told(location: str, where: str) -> None:
+def test_only_the_host_of_a_redirect_is_named(location: str, where: str) -> None:
     assert f"a redirect to {where}." in failure(302, location=location).message
 
 
@@ -673,8 +673,8 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_no_proxy_stands_between_us_and_this_machine(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def story() -> None:
+def test_requests_to_loopback_use_no_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
         async with Loopback(answer()) as proxy, Loopback(answer()) as server:
             for name in PROXIES:
                 monkeypatch.setenv(name, proxy.url)
@@ -682,11 +682,11 @@ def test_no_proxy_stands_between_us_and_this_machine(host: str, monkeypatch: pyt
                 assert (await client.get()).status == 200
             assert (len(server.asked), proxy.connections) == (1, 0)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_proxy_to_the_world_outside_is_used_and_is_not_given_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with Loopback(answer(403)) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             async with Client("https://nowhere.invalid") as client:
@@ -695,12 +695,12 @@ def test_a_proxy_to_the_world_outside_is_used_and_is_not_given_the_token(monkeyp
             assert [(asked.method, asked.target) for asked in proxy.asked] == [("CONNECT", "nowhere.invalid:443")]
             assert "5ecre7" not in repr(proxy.asked)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("proxy", ["gopher://user:5ecre7@127.0.0.1:1", "socks5://user:5ecre7@127.0.0.1:1"])
-def test_a_proxy_that_cannot_be_used_is_told_without_its_password(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def story() -> None:
+def test_an_unusable_proxy_is_reported_without_its_password(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
         monkeypatch.setenv("ALL_PROXY", proxy)
         async with Client("https://nowhere.invalid") as client:
             error = await client.fails()
@@ -708,7 +708,7 @@ def test_a_proxy_that_cannot_be_used_is_told_without_its_password(proxy: str, mo
         assert error.message == "The proxy that the environment names cannot be used."
         assert error.next_step.startswith("Check HTTPS_PROXY and ALL_PROXY")
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 # --- certificates -------------------------------------------------------------------------------------
@@ -750,7 +750,7 @@ def test_a_certificate_that_is_not_trusted_ends_it_before_anything_is_sent(
     for name, said in environment.items():
         monkeypatch.setenv(name, said)
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with Loopback(answer(), tls(certificate)) as server, Client(server.url) as client:
             error = await client.fails()
             assert type(error) is StoreError, "to try again would not help"
@@ -758,35 +758,35 @@ def test_a_certificate_that_is_not_trusted_ends_it_before_anything_is_sent(
             assert error.next_step
             assert server.asked == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_certificate_that_is_not_trusted_is_not_tried_again(certificate: Path) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with Loopback(answer(), tls(certificate)) as server, Client(server.url) as client:
             store = RetryStore(GatewayStore(client.http), Pace(Pacing()), tries=5, retry_wait=0.001)
             with pytest.raises(StoreError, match="is not trusted"):
                 await store.open()
             assert len(client.recorded) == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_certificate_that_the_user_trusts_is_trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "certificate.pem"))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with Loopback(answer(200, b"said"), tls(certificate)) as server, Client(server.url) as client:
             assert (await client.get()).body == b"said"
             assert server.asked[0].headers["authorization"] == f"Bearer {TOKEN}"
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_certificate_of_another_host_is_not_trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "certificate.pem"))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with (
             Loopback(answer(), tls(certificate)) as server,
             Client(server.url.replace("127.0.0.1", "localhost")) as client,
@@ -796,11 +796,11 @@ def test_a_certificate_of_another_host_is_not_trusted(certificate: Path, monkeyp
             assert "is not trusted: Hostname mismatch" in error.message
             assert server.asked == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-def test_certificates_that_cannot_be_read_are_told(
+def test_unreadable_certificates_are_reported(
     content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "trusted.pem"
@@ -808,14 +808,14 @@ def test_certificates_that_cannot_be_read_are_told(
         file.write_text(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with Client("https://nowhere.invalid") as client:
             error = await client.fails()
         why = "no such file or directory" if content is None else "that is no certificate"
         assert type(error) is StoreError
         assert error.message == f"The certificates to trust cannot be read: {why}."
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -823,8 +823,8 @@ def test_certificates_that_cannot_be_read_are_told(
     [(answer(400), "wrong version number"), (b"", "unexpected eof while reading")],
     ids=["plain HTTP", "nothing"],
 )
-def test_who_does_not_speak_tls_is_told(said: bytes, why: str) -> None:
-    async def story() -> None:
+def test_a_server_without_tls_is_reported(said: bytes, why: str) -> None:
+    async def scenario() -> None:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read(10_000)
             writer.write(said)
@@ -837,13 +837,13 @@ def test_who_does_not_speak_tls_is_told(said: bytes, why: str) -> None:
         assert type(error) is UnreachableError
         assert error.message == f"{client.http.host} does not answer: no encryption was agreed on ({why})."
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 # --- JSON ---------------------------------------------------------------------------------------------
 
 
-def test_an_answer_is_read_in_the_shape_that_was_asked_for() -> None:
+def test_an_answer_is_decoded_in_the_requested_shape() -> None:
     assert http().decode(Answer(200, {}, b'{"a": [1]}'), dict[str, list[int]]) == {"a": [1]}
 
 

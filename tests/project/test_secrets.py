@@ -163,24 +163,24 @@ def test_what_is_far_too_long_is_refused(root: Path) -> None:
         f'{NAME} = "\\{TEXT}"',
     ],
 )
-def test_a_broken_line_is_told_and_never_quoted(root: Path, line: str) -> None:
+def test_a_broken_line_is_reported_but_not_quoted(root: Path, line: str) -> None:
     write(root, f'OTHER = "x"\n{line}\n')
     assert mistake(root).startswith(f"{CREDENTIALS_FILE} is not valid TOML: each line must be NAME")
 
 
 @pytest.mark.parametrize("content", [f'{NAME} = "{TEXT}\xff"'.encode("latin-1"), b"a = " + b"[" * 9999])
-def test_what_is_no_text_or_no_end_of_brackets_is_told_too(root: Path, content: bytes) -> None:
+def test_invalid_utf8_and_deep_nesting_are_reported_too(root: Path, content: bytes) -> None:
     write(root, content)
     assert f"{CREDENTIALS_FILE} is not valid TOML" in mistake(root)
 
 
 @pytest.mark.parametrize("value", ["5", f'["{TEXT}"]', f'{{ a = "{TEXT}" }}', "true"])
-def test_what_is_not_a_text_is_told(root: Path, value: str) -> None:
+def test_a_secret_that_is_not_a_text_is_reported(root: Path, value: str) -> None:
     write(root, f"{NAME} = {value}")
     assert f"{CREDENTIALS_FILE}: {NAME} must be a text" in mistake(root)
 
 
-def test_a_folder_in_its_place_is_told(root: Path) -> None:
+def test_a_folder_in_place_of_the_file_is_reported(root: Path) -> None:
     (root / CREDENTIALS_FILE).mkdir()
     assert mistake(root) == f"{CREDENTIALS_FILE} cannot be read: is a directory."
 

@@ -133,7 +133,7 @@ def test_every_setting_can_be_set() -> None:
         ("[upload]\naudit_log = false", False),
     ],
 )
-def test_the_audit_log_is_on_where_it_is_free_unless_said_otherwise(said: str, written: bool) -> None:
+def test_the_audit_log_is_on_where_it_is_free_unless_set(said: str, written: bool) -> None:
     assert parsed(said).audit_log is written
 
 
@@ -208,7 +208,7 @@ def test_no_setting_holds_a_secret() -> None:
         ("[target]\nnamespaces = 3", '[target] namespaces must be a table of texts: name = "..."'),
     ],
 )
-def test_a_mistake_names_the_file_the_key_and_what_is_right(said: str, words: str) -> None:
+def test_an_error_names_the_file_the_key_and_the_allowed_values(said: str, words: str) -> None:
     told = mistake(f"{MINIMAL}{said}\n")
     assert told.startswith(f"{PROJECT_FILE}: ")
     assert words in told
@@ -230,7 +230,7 @@ def test_a_key_outside_of_any_table_is_named() -> None:
     assert "`upload` must be a table: [upload]" in mistake(f"upload = 3\n{MINIMAL}")
 
 
-def test_a_file_that_is_no_toml_is_told_with_the_line() -> None:
+def test_invalid_toml_is_reported_with_its_line() -> None:
     assert "line 2" in mistake("[project]\nid = \n")
 
 
@@ -261,7 +261,7 @@ def test_a_file_is_read_with_the_environment(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", None], ids=["not UTF-8", "a folder"])
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / PROJECT_FILE
     file.parent.mkdir()
     if content is None:

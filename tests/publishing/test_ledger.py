@@ -85,7 +85,7 @@ def test_a_forgotten_batch_is_gone(ledger: Ledger) -> None:
     assert ledger.batches() == {}
 
 
-def test_to_believe_the_target_is_to_forget_all_else(ledger: Ledger) -> None:
+def test_replacing_the_rows_forgets_everything_else(ledger: Ledger) -> None:
     ledger.confirm([row("a"), row("b")])
     ledger.open_batch("b1", "2026-01-01")
     ledger.begin("store one")
@@ -177,9 +177,7 @@ def test_a_page_that_is_queued_again_while_its_message_is_sent_needs_another_one
     assert ledger.messages() == [("page_a", "b2")]
 
 
-def test_each_target_has_its_own_messages_and_keeps_them_when_its_pages_are_asked_for_anew(
-    ledger: Ledger, file: Path
-) -> None:
+def test_each_target_has_its_own_messages_and_keeps_them_when_its_rows_are_replaced(ledger: Ledger, file: Path) -> None:
     ledger.note_messages([("page_a", "b1")])
     ledger.replace("store", [row("b")], [])
     assert ledger.messages() == [("page_a", "b1")]

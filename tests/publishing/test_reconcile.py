@@ -117,7 +117,7 @@ def test_a_page_that_is_inactive_and_out_of_the_queue_is_inactive(target: Target
     assert target.steps() == {"a": "retired"}
 
 
-def test_a_page_that_a_killed_run_did_not_mark_completely_is_still_held(target: Target) -> None:
+def test_a_page_that_an_interrupted_run_did_not_retire_completely_is_still_held(target: Target) -> None:
     for name in "abc":
         target.page(name, digest="")
     target.status("a", "uploaded")
@@ -312,7 +312,7 @@ def lost(target: Target, step: Step = "enqueued") -> set[str]:
 
 
 @pytest.mark.parametrize("state", get_args(PageState))
-def test_a_page_is_lost_that_waits_nowhere_and_nobody_has_begun_to_process(target: Target, state: str) -> None:
+def test_a_page_is_lost_that_is_not_in_the_queue_and_not_being_processed(target: Target, state: str) -> None:
     for name in "abc":
         target.status(name, state if name == "b" else "uploaded")
     target.queue("a", "c")
@@ -364,13 +364,13 @@ def held(name: str, **facts: str) -> Held:
         (held("a", step="retired"), held("a"), "other state"),
     ],
 )
-def test_a_difference_says_what_differs(believed: Held | None, found: Held | None, what: str | None) -> None:
+def test_each_kind_of_difference_is_named(believed: Held | None, found: Held | None, what: str | None) -> None:
     ledger = {} if believed is None else {believed.page_id: believed}
     differences = compare(ledger, [] if found is None else [found], set())
     assert differences == ([] if what is None else [Difference("page_a", "a.html", what)])  # type: ignore[arg-type]
 
 
-def test_a_page_that_is_lost_is_told_so_where_nothing_worse_is_wrong() -> None:
+def test_a_lost_page_is_reported_unless_its_content_differs_too() -> None:
     ledger = {row.page_id: row for row in (held("a"), held("b"))}
     found = [held("b", digest="2"), held("a"), held("c")]
     assert [(each.source_path, each.what) for each in compare(ledger, found, {"page_a", "page_b", "page_c"})] == [

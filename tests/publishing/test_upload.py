@@ -54,13 +54,13 @@ class World:
 
     # --- what `publish` is given ---
 
-    def plan(self, **wishes: Any) -> Plan:
+    def plan(self, **options: Any) -> Plan:
         pages = [Candidate(f"page_{name}", name, f"maps/{name}.json", text, 50) for name, text in self.site.items()]
-        return make_plan(pages, self.ledger.held(), PlanOptions(**wishes), open_batches=self._open())
+        return make_plan(pages, self.ledger.held(), PlanOptions(**options), open_batches=self._open())
 
-    def run(self, *, most: int = 1000, batch: str = "", **wishes: Any) -> Outcome:
+    def run(self, *, most: int = 1000, batch: str = "", **options: Any) -> Outcome:
         """Plan and publish; what `uploading` does around them, without its files."""
-        plan = self.plan(**wishes)
+        plan = self.plan(**options)
         sizes = {each: len(self.ledger.in_batch(each)) for each in self._open()}
         if batch:
             sizes.setdefault(batch, len(self.ledger.in_batch(batch)))
@@ -361,7 +361,7 @@ def test_while_a_page_fails_none_is_marked_inactive(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["page", "status"])
-def test_a_removal_that_is_refused_is_told_and_tried_again(world: World, kind: str) -> None:
+def test_a_removal_that_is_refused_is_reported_and_retried(world: World, kind: str) -> None:
     world.run()
     del world.site["e"]
     world.store.refuse[f"{kind}:{PROJECT}:page_e"] = "no"
@@ -557,7 +557,7 @@ def test_a_store_that_ends_before_the_look_stops_the_run_and_says_so(unsafe: Wor
     again.ledger.close()
 
 
-def test_an_atomic_store_is_believed_without_a_look(world: World) -> None:
+def test_the_queue_of_an_atomic_store_is_not_checked_again(world: World) -> None:
     overwritten(world)
     world.run()
     assert world.store.calls[-1][0] == "put"
@@ -652,7 +652,7 @@ def test_the_counters_of_the_project_are_counted_not_added_up(world: World) -> N
     assert (usage["total_pages"], usage["total_batches"]) == (4, 2)
 
 
-def test_an_idle_run_mends_counters_and_writes_none_that_are_right(world: World) -> None:
+def test_an_idle_run_corrects_wrong_counters_only(world: World) -> None:
     world.run()
     key = f"project:{PROJECT}"
     right = world.store.values[key]

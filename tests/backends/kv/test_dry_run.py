@@ -83,15 +83,15 @@ def world_of(store: MemoryStore, days: Sequence[dict[str, str]]) -> World:
     return world
 
 
-def rehearse(limits: Limits, traits: Traits, days: Sequence[dict[str, str]], **wishes: Any) -> tuple[Cost, Cost]:
-    """Return what a run takes, as it was rehearsed and as it really was."""
+def dry_run_of(limits: Limits, traits: Traits, days: Sequence[dict[str, str]], **options: Any) -> tuple[Cost, Cost]:
+    """Return the cost of a run: as its dry run counts it, and as it really is."""
     store = Counting(limits, traits)
     world = world_of(store, days)
     before = dict(store.values), dict(store.metadata)
     store.begin_anew()
-    rehearsed = DryRunStore(RetryStore(store, Pace(Pacing()), 3, 0.5))
-    world.store = rehearsed  # type: ignore[assignment]
-    outcome = world.run(most=3, **wishes)
+    dry = DryRunStore(RetryStore(store, Pace(Pacing()), 3, 0.5))
+    world.store = dry  # type: ignore[assignment]
+    outcome = world.run(most=3, **options)
     assert outcome.stopped == ""
     assert (store.values, store.metadata) == before, "nothing has changed"
     assert {call for call, _ in store.calls} <= {"get", "names"}, "it was only read"
@@ -101,9 +101,9 @@ def rehearse(limits: Limits, traits: Traits, days: Sequence[dict[str, str]], **w
     world = world_of(again, days)
     again.begin_anew()
     world.store = RetryStore(again, Pace(Pacing()), 3, 0.5)  # type: ignore[assignment]
-    world.run(most=3, **wishes)
+    world.run(most=3, **options)
     world.ledger.close()
-    return rehearsed.cost, again.bill
+    return dry.cost, again.bill
 
 
 # --- the figures are those of the run -----------------------------------------------------------------
@@ -118,37 +118,37 @@ EDITS = st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from(["one", "tw
 )
 @hypothesis_settings(max_examples=40)
 def test_the_figures_are_those_of_the_run_itself(days: list[dict[str, str]], traits: Traits, limits: Limits) -> None:
-    rehearsed, real = rehearse(limits, traits, days, force=True)
-    assert rehearsed == real
+    dry, real = dry_run_of(limits, traits, days, force=True)
+    assert dry == real
 
 
 def test_a_first_run_has_the_figures_that_one_can_count() -> None:
-    rehearsed, real = rehearse(Limits(3, 100_000, 3), PLAIN, [], limit=3)
-    assert rehearsed == real
+    dry, real = dry_run_of(Limits(3, 100_000, 3), PLAIN, [], limit=3)
+    assert dry == real
     # 3 pages and 3 statuses in a put each; queue: get, swap; logs: get, put; batch: get, swap; project: get, list, put.
-    assert (rehearsed.requests, rehearsed.lists) == (11, 1)
-    assert rehearsed.writes == 3 + 3 + 1 + 3 + 1 + 1
-    assert rehearsed.reads == 1 + 3 + 1 + 1
-    assert rehearsed.bytes > 0
+    assert (dry.requests, dry.lists) == (11, 1)
+    assert dry.writes == 3 + 3 + 1 + 3 + 1 + 1
+    assert dry.reads == 1 + 3 + 1 + 1
+    assert dry.bytes > 0
 
 
-def test_what_is_refused_is_not_counted_and_told_as_the_store_would() -> None:
+def test_a_refused_write_is_not_counted_and_reported_as_the_store_would() -> None:
     store = Counting(Limits(3, 100_000, 3), PLAIN)
-    rehearsed = DryRunStore(store)
+    dry = DryRunStore(store)
     good, bad = Write("k", b"v", b"{}"), Write("..", b"v")
-    stored = asyncio.run(rehearsed.put([good, bad]))
+    stored = asyncio.run(dry.put([good, bad]))
     assert stored.confirmed == ("k",)
     assert stored.failed == {"..": "its key is not 1 to 512 bytes of UTF-8"}
-    assert rehearsed.cost == Cost(requests=1, writes=1, bytes=good.size)
-    asyncio.run(rehearsed.put([bad]))
-    asyncio.run(rehearsed.put([]))
-    assert rehearsed.cost.requests == 1, "no request is made for nothing"
+    assert dry.cost == Cost(requests=1, writes=1, bytes=good.size)
+    asyncio.run(dry.put([bad]))
+    asyncio.run(dry.put([]))
+    assert dry.cost.requests == 1, "no request is made for nothing"
 
 
 def test_of_two_values_of_a_key_one_is_sent() -> None:
-    rehearsed = DryRunStore(Counting(Limits(3, 100_000, 3), PLAIN))
-    assert asyncio.run(rehearsed.put([Write("k", b"early"), Write("k", b"v")])) == Stored(("k",))
-    assert (rehearsed.cost.writes, rehearsed.cost.bytes) == (1, 2)
+    dry = DryRunStore(Counting(Limits(3, 100_000, 3), PLAIN))
+    assert asyncio.run(dry.put([Write("k", b"early"), Write("k", b"v")])) == Stored(("k",))
+    assert (dry.cost.writes, dry.cost.bytes) == (1, 2)
 
 
 # --- nothing changes ----------------------------------------------------------------------------------
@@ -157,24 +157,24 @@ def test_of_two_values_of_a_key_one_is_sent() -> None:
 def test_it_reads_the_store_and_what_it_would_have_swapped() -> None:
     store = Counting(Limits(9, 100_000, 9), CLASSIC)
     asyncio.run(store.put([Write("a", b"1"), Write("b", b"2")]))
-    rehearsed = DryRunStore(store)
+    dry = DryRunStore(store)
 
-    async def story() -> None:
-        assert await rehearsed.swap([Swap("b", b"2", b"new")])
-        assert await rehearsed.swap([Swap("c", None, b"newer")])
-        assert await rehearsed.get(["a", "b", "c", "d"]) == {"a": b"1", "b": b"new", "c": b"newer"}
-        assert await rehearsed.get(["b"]) == {"b": b"new"}
-        assert await rehearsed.get([]) == {}
-        assert [each.key for each in (await rehearsed.names("")).found] == ["a", "b"]
+    async def scenario() -> None:
+        assert await dry.swap([Swap("b", b"2", b"new")])
+        assert await dry.swap([Swap("c", None, b"newer")])
+        assert await dry.get(["a", "b", "c", "d"]) == {"a": b"1", "b": b"new", "c": b"newer"}
+        assert await dry.get(["b"]) == {"b": b"new"}
+        assert await dry.get([]) == {}
+        assert [each.key for each in (await dry.names("")).found] == ["a", "b"]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
     assert store.values == {"a": b"1", "b": b"2"}
     assert [call for call, _ in store.calls] == ["put", "get", "names"]
-    assert (rehearsed.cost.requests, rehearsed.cost.lists) == (3 + 3 + 1 + 1 + 1, 1)
-    assert (rehearsed.cost.writes, rehearsed.cost.reads) == (2, 2 + 2 + 4 + 1)
+    assert (dry.cost.requests, dry.cost.lists) == (3 + 3 + 1 + 1 + 1, 1)
+    assert (dry.cost.writes, dry.cost.reads) == (2, 2 + 2 + 4 + 1)
 
 
-def test_it_is_the_store_that_it_stands_in_front_of() -> None:
+def test_a_dry_run_store_passes_on_what_identifies_the_wrapped_store() -> None:
     opened: list[str] = []
 
     class Seen(Counting):
@@ -185,15 +185,15 @@ def test_it_is_the_store_that_it_stands_in_front_of() -> None:
             opened.append("closed")
 
     store = Seen(Limits(1, 2, 3), CLASSIC)
-    rehearsed = DryRunStore(store)
-    asyncio.run(rehearsed.open())
-    asyncio.run(rehearsed.close())
+    dry = DryRunStore(store)
+    asyncio.run(dry.open())
+    asyncio.run(dry.close())
     assert opened == ["opened", "closed"]
-    assert (rehearsed.limits, rehearsed.traits) == (store.limits, store.traits)
-    assert (rehearsed.identity, rehearsed.owner) == (store.identity, store.owner)
+    assert (dry.limits, dry.traits) == (store.limits, store.traits)
+    assert (dry.identity, dry.owner) == (store.identity, store.owner)
 
 
-def test_a_store_that_does_not_answer_is_told_in_a_rehearsal_too() -> None:
+def test_a_store_that_does_not_answer_is_reported_in_a_dry_run_too() -> None:
     store = Counting(Limits(3, 100_000, 3), PLAIN)
     store.fail_at = 1
     with pytest.raises(StoreError, match="does not answer"):

@@ -67,9 +67,9 @@ def one_line(error: NimbusError) -> str:
     return told
 
 
-def mistake(root: Path, target: Target, **wishes: Any) -> str:
+def mistake(root: Path, target: Target, **options: Any) -> str:
     with pytest.raises(SettingsError) as caught:
-        open_store(root, target, Connection(**wishes))
+        open_store(root, target, Connection(**options))
     return one_line(caught.value)
 
 
@@ -94,7 +94,7 @@ def test_a_setting_that_is_missing_is_named_with_its_variable(
 
 
 @pytest.mark.parametrize(
-    ("target", "wishes", "variable"),
+    ("target", "options", "variable"),
     [
         (GATEWAY, {}, "NIMBUS_API_KEY"),
         (GATEWAY, {"as_admin": True}, "NIMBUS_ADMIN_SECRET"),
@@ -103,9 +103,9 @@ def test_a_setting_that_is_missing_is_named_with_its_variable(
     ],
 )
 def test_credentials_that_are_missing_are_named_with_both_places(
-    tmp_path: Path, target: Target, wishes: dict[str, bool], variable: str
+    tmp_path: Path, target: Target, options: dict[str, bool], variable: str
 ) -> None:
-    told = mistake(tmp_path, target, **wishes)
+    told = mistake(tmp_path, target, **options)
     assert told.startswith(f"{variable} is not set. Set it in the environment, or as {variable} =")
     assert CREDENTIALS_FILE in told
 
@@ -189,19 +189,19 @@ def test_where_only_the_other_side_could_tell_nothing_is_known(tmp_path: Path, t
 
 
 def meet(
-    root: Path, reply: Callable[[Asked], bytes] | bytes, tell: Callable[[Store], Any], **wishes: Any
+    root: Path, reply: Callable[[Asked], bytes] | bytes, tell: Callable[[Store], Any], **options: Any
 ) -> tuple[list[Asked], list[Recorded], Any]:
     """Open a gateway and do something with it; return what it was asked, the log, and what came of it."""
     recorded: list[Recorded] = []
-    as_admin = wishes.pop("as_admin", False)
-    timeouts = {name: wishes.pop(name) for name in ("read_timeout", "connect_timeout") if name in wishes}
+    as_admin = options.pop("as_admin", False)
+    timeouts = {name: options.pop(name) for name in ("read_timeout", "connect_timeout") if name in options}
 
-    async def story() -> tuple[list[Asked], list[Recorded], Any]:
+    async def scenario() -> tuple[list[Asked], list[Recorded], Any]:
         async with Loopback(reply) as server:
             target = Target("gateway", worker_url=server.url, **timeouts)
             try:
                 store = await connect(
-                    settings(target, **wishes), Connection(record=recorded.append, as_admin=as_admin), root
+                    settings(target, **options), Connection(record=recorded.append, as_admin=as_admin), root
                 )
             except NimbusError as error:
                 return server.asked, recorded, error
@@ -210,7 +210,7 @@ def meet(
             finally:
                 await store.close()
 
-    return asyncio.run(story())
+    return asyncio.run(scenario())
 
 
 async def nothing(store: Store) -> Store:
@@ -218,7 +218,7 @@ async def nothing(store: Store) -> Store:
 
 
 @pytest.mark.usefixtures("credentials")
-def test_a_gateway_is_asked_once_what_it_is_and_believed(tmp_path: Path) -> None:
+def test_a_gateway_is_asked_for_its_capabilities_once(tmp_path: Path) -> None:
     asked, recorded, store = meet(tmp_path, answer(200, json.dumps(CAPABILITIES).encode()), nothing)
     assert [(each.method, each.target) for each in asked] == [("GET", "/")]
     assert asked[0].headers["authorization"] == f"Bearer {TOKEN}_nimbus_api_key"
@@ -246,7 +246,7 @@ def test_what_does_not_answer_is_tried_as_often_as_the_settings_say(tmp_path: Pa
 
 @pytest.mark.usefixtures("credentials")
 def test_many_requests_without_an_answer_end_it_before_the_tries_do(tmp_path: Path) -> None:
-    async def story() -> StoreError:
+    async def scenario() -> StoreError:
         async with Loopback(answer(503)) as server:
             told = settings(Target("gateway", worker_url=server.url), tries=99, give_up_after=3)
             with pytest.raises(StoreError, match="3 consecutive requests failed") as caught:
@@ -254,12 +254,12 @@ def test_many_requests_without_an_answer_end_it_before_the_tries_do(tmp_path: Pa
             assert len(server.asked) == 3
             return caught.value
 
-    one_line(asyncio.run(story()))
+    one_line(asyncio.run(scenario()))
 
 
 @pytest.mark.usefixtures("credentials")
 @pytest.mark.parametrize("status", [401, 403])
-def test_credentials_that_are_not_accepted_are_told_at_once(tmp_path: Path, status: int) -> None:
+def test_rejected_credentials_are_reported_at_once(tmp_path: Path, status: int) -> None:
     said = json.dumps({"error": {"code": "unauthorized", "message": f"{TOKEN}_nimbus_api_key is unknown"}}).encode()
     asked, _, error = meet(tmp_path, answer(status, said), nothing)
     assert f"answered {status} (*** is unknown): it does not accept the credentials. Check NIMBUS_API_KEY" in one_line(
@@ -283,10 +283,10 @@ def test_what_a_gateway_says_of_a_write_is_one_line_without_the_key(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("credentials")
-def test_a_wait_that_is_asked_for_is_told(tmp_path: Path) -> None:
+def test_a_requested_wait_is_reported(tmp_path: Path) -> None:
     told: list[tuple[float, str]] = []
 
-    async def story() -> None:
+    async def scenario() -> None:
         replies = [answer(429, retry_after="0"), answer(404)]
         async with Loopback(lambda _: replies.pop(0)) as server:
             target = Target("gateway", worker_url=server.url)
@@ -294,7 +294,7 @@ def test_a_wait_that_is_asked_for_is_told(tmp_path: Path) -> None:
             await store.close()
             assert told == [(0.0, f"127.0.0.1:{server.port} answered 429.")]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.usefixtures("credentials")
@@ -309,7 +309,7 @@ def test_an_answer_is_waited_for_as_long_as_the_settings_say(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("credentials")
 def test_cloudflares_api_may_be_another_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with Loopback(answer(200, b"value")) as server:
             monkeypatch.setenv(API_VARIABLE, f"{server.url}/client/v4/")
             target = Target("cloudflare", account_id="a/b", namespace_id="n", namespaces={"NIMBUS_PAGES": "p"})
@@ -325,7 +325,7 @@ def test_cloudflares_api_may_be_another_server(tmp_path: Path, monkeypatch: pyte
             assert paths == [f"{start}/p/values/page%3Ax", f"{start}/n/values/queue%3Ax"]
             assert server.asked[0].headers["authorization"] == f"Bearer {TOKEN}_cloudflare_api_token"
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 # --- nothing is loaded for nothing --------------------------------------------------------------------
@@ -362,7 +362,7 @@ def test_to_know_a_store_takes_no_network_and_no_client(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["sqlite", "cloudflare"])
-def test_where_nothing_changed_no_client_is_loaded_and_nobody_is_asked(tmp_path: Path, target: str) -> None:
+def test_where_nothing_changed_no_client_is_loaded_and_nothing_is_sent(tmp_path: Path, target: str) -> None:
     site = Site.with_pages(tmp_path, "a", "b")
     environment = {"NIMBUS_TARGET": target, "PYTHONPROFILEIMPORTTIME": "1"}
     with Fake() as fake:

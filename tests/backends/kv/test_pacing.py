@@ -61,7 +61,7 @@ class World:
         return await asyncio.gather(*(self.ask(error) for error in errors), return_exceptions=True)
 
 
-def story(tell: Callable[[World], Awaitable[None]], **pacing: Any) -> World:
+def play(tell: Callable[[World], Awaitable[None]], **pacing: Any) -> World:
     """Tell a story in a world of its own, and look that no slot is lost over it."""
     world = World(**pacing)
 
@@ -89,7 +89,7 @@ def test_it_begins_with_two_and_adds_one_for_each_good_answer_until_all_slots_ar
             seen.append(world.pace.slots)
         assert seen == [2, 3, 4, 5, 5, 5]
 
-    story(tell)
+    play(tell)
 
 
 def test_as_many_as_the_slots_allow_are_really_under_way() -> None:
@@ -100,7 +100,7 @@ def test_as_many_as_the_slots_allow_are_really_under_way() -> None:
         assert world.most == 5
         assert len(world.starts) == 22
 
-    story(tell)
+    play(tell)
 
 
 def test_one_slot_is_one_slot() -> None:
@@ -110,10 +110,10 @@ def test_one_slot_is_one_slot() -> None:
         assert (world.most, world.pace.slots) == (1, 1)
         assert world.starts == [0, 1, 2, 3]
 
-    story(tell, slots=1)
+    play(tell, slots=1)
 
 
-def test_requests_begin_in_the_order_in_which_they_were_asked_for() -> None:
+def test_requests_start_in_order() -> None:
     begun: list[int] = []
 
     async def tell(world: World) -> None:
@@ -123,7 +123,7 @@ def test_requests_begin_in_the_order_in_which_they_were_asked_for() -> None:
 
         await asyncio.gather(*(world.pace.request(lambda n=n: numbered(n)) for n in range(20)))  # type: ignore[misc]
 
-    story(tell)
+    play(tell)
     assert begun == list(range(20))
 
 
@@ -136,10 +136,10 @@ def test_trouble_of_one_window_halves_it_once() -> None:
         await world.together(*[busy() for _ in range(4)])
         assert world.pace.slots == 2
 
-    story(tell, slots=8, give_up_after=100)
+    play(tell, slots=8, give_up_after=100)
 
 
-def test_a_request_that_began_before_trouble_was_told_is_of_the_same_window() -> None:
+def test_failures_of_requests_under_way_together_halve_the_slots_once() -> None:
     async def tell(world: World) -> None:
         await world.together(*[None] * 8)
         slow = asyncio.create_task(world.ask(busy(), takes=10))
@@ -152,7 +152,7 @@ def test_a_request_that_began_before_trouble_was_told_is_of_the_same_window() ->
         await world.fails(busy())
         assert world.pace.slots == 2, "this one began after it"
 
-    story(tell, slots=8)
+    play(tell, slots=8)
 
 
 def test_there_is_always_one_slot_left() -> None:
@@ -162,7 +162,7 @@ def test_there_is_always_one_slot_left() -> None:
         assert world.pace.slots == 1
         assert await world.ask() == "answer"
 
-    story(tell)
+    play(tell)
 
 
 def test_after_trouble_it_grows_by_one_a_round_up_to_all_slots() -> None:
@@ -180,16 +180,16 @@ def test_after_trouble_it_grows_by_one_a_round_up_to_all_slots() -> None:
         await world.together(*[None] * 30)
         assert world.pace.slots == 8
 
-    story(tell, slots=8)
+    play(tell, slots=8)
 
 
-def test_a_refusal_is_an_answer_and_slows_nobody_down() -> None:
+def test_a_refusal_does_not_reduce_the_slots() -> None:
     async def tell(world: World) -> None:
         await world.together(None, None, None)
         await world.together(*[RefusedError("No.") for _ in range(30)])
         assert world.pace.slots == 5
 
-    story(tell)
+    play(tell)
 
 
 OUTCOMES = st.lists(
@@ -220,7 +220,7 @@ def test_whatever_happens_no_more_than_the_slots_are_under_way_and_all_end(
 
         await in_parallel(20, outcomes, lambda each: one(*each))
 
-    world = story(tell, slots=slots, delay=delay, give_up_after=1000)
+    world = play(tell, slots=slots, delay=delay, give_up_after=1000)
     assert world.most <= slots
     assert_delay_kept(world.starts, slots, delay)
 
@@ -239,7 +239,7 @@ def test_the_delay_lies_between_the_starts_of_two_requests_in_a_slot() -> None:
         await world.together(*[None] * 4)
         assert world.starts == [0, 10, 20, 30], "not after the end of the one before"
 
-    story(tell, slots=1, delay=10)
+    play(tell, slots=1, delay=10)
 
 
 def test_each_slot_has_a_delay_of_its_own() -> None:
@@ -247,7 +247,7 @@ def test_each_slot_has_a_delay_of_its_own() -> None:
         await world.together(*[None] * 6)
         assert world.starts == [0, 0, 10, 10, 20, 20]
 
-    story(tell, slots=2, delay=10)
+    play(tell, slots=2, delay=10)
 
 
 def test_a_request_that_takes_longer_than_the_delay_is_followed_at_once() -> None:
@@ -255,7 +255,7 @@ def test_a_request_that_takes_longer_than_the_delay_is_followed_at_once() -> Non
         await asyncio.gather(*(world.ask(takes=25) for _ in range(3)))
         assert world.starts == [0, 25, 50]
 
-    story(tell, slots=1, delay=10)
+    play(tell, slots=1, delay=10)
 
 
 def test_the_delay_counts_from_when_a_request_really_began() -> None:
@@ -264,13 +264,13 @@ def test_the_delay_counts_from_when_a_request_really_began() -> None:
         await world.together(None, None)
         assert world.starts == [0, 101, 111], "it waited at the gate, and the next one waits its delay after it"
 
-    story(tell, slots=1, delay=10)
+    play(tell, slots=1, delay=10)
 
 
 # --- when a store says how long to wait ---------------------------------------------------------------
 
 
-def test_nobody_begins_before_the_wait_is_over_and_it_is_told_once() -> None:
+def test_no_request_starts_during_a_wait_and_it_is_reported_once() -> None:
     async def tell(world: World) -> None:
         await world.together(*[None] * 5)
         assert world.starts[-1] < 10
@@ -282,7 +282,7 @@ def test_nobody_begins_before_the_wait_is_over_and_it_is_told_once() -> None:
         assert all(start >= told_at + 60 for start in begun[5:])
         assert world.told == [(60, "The store is busy.")]
 
-    story(tell)
+    play(tell)
 
 
 def test_a_request_that_waits_for_its_slot_waits_at_the_gate_too() -> None:
@@ -293,17 +293,17 @@ def test_a_request_that_waits_for_its_slot_waits_at_the_gate_too() -> None:
         await world.ask()
         assert world.starts == [0, 0, 31]
 
-    story(tell, slots=2)
+    play(tell, slots=2)
 
 
-def test_a_longer_wait_that_comes_in_meanwhile_is_kept_and_told() -> None:
+def test_a_longer_wait_replaces_a_shorter_one_and_is_reported() -> None:
     async def tell(world: World) -> None:
         await asyncio.gather(world.ask(busy(10), takes=1), world.ask(busy(40), takes=2), return_exceptions=True)
         await world.ask()
         assert world.starts == [0, 0, 42]
         assert [seconds for seconds, _ in world.told] == [10, 40]
 
-    story(tell)
+    play(tell)
 
 
 def test_a_shorter_wait_changes_nothing() -> None:
@@ -313,7 +313,7 @@ def test_a_shorter_wait_changes_nothing() -> None:
         assert world.starts == [0, 0, 41]
         assert [seconds for seconds, _ in world.told] == [40]
 
-    story(tell)
+    play(tell)
 
 
 def test_a_gate_that_is_shut_again_while_others_wait_at_it_holds_them() -> None:
@@ -325,17 +325,17 @@ def test_a_gate_that_is_shut_again_while_others_wait_at_it_holds_them() -> None:
         await asyncio.gather(world.ask(), late)
         assert [start - begin for start in world.starts[-3:]] == [0, 0, 120]
 
-    story(tell, slots=8)
+    play(tell, slots=8)
 
 
-def test_the_next_trouble_is_told_again() -> None:
+def test_the_next_wait_is_reported_again() -> None:
     async def tell(world: World) -> None:
         await world.fails(busy(5))
         await world.fails(busy(5))
         assert [seconds for seconds, _ in world.told] == [5, 5]
         assert world.starts == [0, 6]
 
-    story(tell)
+    play(tell)
 
 
 @pytest.mark.parametrize("wait", [LONGEST_WAIT + 1, 86_400.0, 999_999_999.0])
@@ -348,7 +348,7 @@ def test_a_wait_that_is_too_long_ends_it(wait: float) -> None:
         assert world.told == []
         assert virtual_time.monotonic() - virtual_time.BEGINNING == 1, "nobody waited for it"
 
-    story(tell)
+    play(tell)
 
 
 def test_the_longest_wait_is_waited_for() -> None:
@@ -357,13 +357,13 @@ def test_the_longest_wait_is_waited_for() -> None:
         await world.ask()
         assert world.starts == [0, 1 + LONGEST_WAIT]
 
-    story(tell)
+    play(tell)
 
 
 # --- when it is hopeless ------------------------------------------------------------------------------
 
 
-def test_after_so_many_in_a_row_without_an_answer_nobody_tries_any_more() -> None:
+def test_no_more_requests_are_sent_after_too_many_consecutive_failures() -> None:
     async def tell(world: World) -> None:
         for _ in range(2):
             assert isinstance(await world.fails(busy()), TransientError)
@@ -375,7 +375,7 @@ def test_after_so_many_in_a_row_without_an_answer_nobody_tries_any_more() -> Non
         assert after.message == "3 consecutive requests failed; no more are sent"
         assert len(world.starts) == 3
 
-    story(tell, give_up_after=3)
+    play(tell, give_up_after=3)
 
 
 @pytest.mark.parametrize("between", [None, RefusedError("No."), StoreError("401")], ids=["good", "refused", "no entry"])
@@ -387,7 +387,7 @@ def test_an_answer_in_between_begins_the_count_anew(between: Exception | None) -
             await asyncio.gather(world.ask(between), return_exceptions=True)
         assert len(world.starts) == 15
 
-    story(tell, give_up_after=3)
+    play(tell, give_up_after=3)
 
 
 def test_a_store_that_makes_everybody_wait_again_and_again_is_hopeless_too() -> None:
@@ -396,7 +396,7 @@ def test_a_store_that_makes_everybody_wait_again_and_again_is_hopeless_too() -> 
             assert isinstance(await world.fails(busy(1)), TransientError)
         assert not isinstance(await world.fails(busy(1)), TransientError)
 
-    story(tell, give_up_after=3)
+    play(tell, give_up_after=3)
 
 
 def test_requests_that_fail_together_are_one_trouble() -> None:
@@ -406,7 +406,7 @@ def test_requests_that_fail_together_are_one_trouble() -> None:
         assert sum(isinstance(each, TransientError) for each in results) == 20
         assert await world.ask() == "answer"
 
-    story(tell, slots=20, give_up_after=2)
+    play(tell, slots=20, give_up_after=2)
 
 
 def test_who_waited_for_a_slot_when_it_became_hopeless_is_not_sent() -> None:
@@ -415,7 +415,7 @@ def test_who_waited_for_a_slot_when_it_became_hopeless_is_not_sent() -> None:
         assert all(isinstance(each, StoreError) for each in results)
         assert len(world.starts) == 5, "two together, then one at a time"
 
-    story(tell, give_up_after=4)
+    play(tell, give_up_after=4)
 
 
 # --- what frees a slot --------------------------------------------------------------------------------
@@ -440,7 +440,7 @@ def test_a_task_that_is_cancelled_frees_its_slot_wherever_it_waits() -> None:
         assert await world.ask() == "answer"
         assert len(world.starts) == 4
 
-    story(tell, slots=1)
+    play(tell, slots=1)
 
 
 def test_a_task_that_is_cancelled_in_its_delay_leaves_the_delay_to_the_next() -> None:
@@ -453,7 +453,7 @@ def test_a_task_that_is_cancelled_in_its_delay_leaves_the_delay_to_the_next() ->
         await world.ask()
         assert world.starts == [0, 10]
 
-    story(tell, slots=1, delay=10)
+    play(tell, slots=1, delay=10)
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), StoreError("No.")], ids=["a bug", "the store"])
@@ -464,10 +464,10 @@ def test_any_error_frees_its_slot(error: Exception) -> None:
                 await world.ask(error)
         assert await world.ask() == "answer"
 
-    story(tell, slots=1)
+    play(tell, slots=1)
 
 
-def test_nobody_needs_to_be_told() -> None:
+def test_the_waiting_callback_is_optional() -> None:
     async def tell() -> None:
         pace = Pace(Pacing())
 

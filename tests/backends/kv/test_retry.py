@@ -137,7 +137,7 @@ SLOW = TooSlowError("Slow.")
 # --- tries --------------------------------------------------------------------------------------------
 
 
-def test_what_goes_well_is_asked_for_once() -> None:
+def test_a_successful_request_is_sent_once() -> None:
     store = Scripted()
     assert put(store, "abc") == Stored(("a", "b", "c"))
     assert store.puts == ["abc"]
@@ -199,20 +199,20 @@ def test_an_answer_that_got_lost_does_no_harm() -> None:
     assert put(store, "ab") == Stored(("a", "b"))
 
 
-def test_a_write_that_the_answer_leaves_out_is_not_believed_and_sent_again() -> None:
+def test_a_write_that_the_answer_does_not_mention_is_sent_again() -> None:
     store = Scripted(lambda _: Stored(("a",)))
     store.values["a"] = b"va"
     assert put(store, "abc") == Stored(("a", "b", "c"))
     assert store.puts == ["abc", "bc"]
 
 
-def test_a_store_that_never_says_what_it_did_is_not_believed_in_the_end() -> None:
+def test_a_write_that_no_answer_mentions_fails() -> None:
     store = Scripted()
     store.always = lambda _: Stored(())
     assert put(store, "ab") == Stored((), dict.fromkeys("ab", f"{UNANSWERED} (tried 3 times)"))
 
 
-def test_what_nobody_asked_for_is_not_confirmed() -> None:
+def test_a_confirmed_key_that_was_not_sent_is_ignored() -> None:
     store = Scripted(lambda _: Stored(("a", "x"), {"y": "no"}))
     store.values["a"] = b"va"
     assert put(store, "a") == Stored(("a",))
@@ -243,7 +243,7 @@ def test_what_kv_would_refuse_is_not_sent() -> None:
 
 
 @pytest.mark.parametrize("asked", [[], [Write("..", b"x")]], ids=["nothing", "nothing good"])
-def test_without_a_good_write_no_request_is_made(asked: list[Write]) -> None:
+def test_without_a_valid_write_no_request_is_made(asked: list[Write]) -> None:
     store = Scripted(BUSY)
     assert run(steady(store).put(asked)).confirmed == ()
     assert run(steady(store).get([])) == {}
@@ -320,7 +320,7 @@ def test_what_was_confirmed_of_the_very_request_that_met_the_end_is_kept_too() -
     assert put(store, "ab") == Stored(("a",), {"b": "The key was revoked."})
 
 
-def test_where_nothing_was_confirmed_the_end_is_told_as_it_is() -> None:
+def test_where_nothing_was_confirmed_the_error_is_raised() -> None:
     store = Scripted(StoreError("The key was revoked.", "Make another."))
     with pytest.raises(StoreError, match=r"^The key was revoked\. Make another\.$"):
         put(store, "ab")
@@ -400,21 +400,21 @@ def test_each_read_has_tries_of_its_own_and_says_when_they_are_spent() -> None:
         assert len(store.script) == 1
 
 
-def test_an_answer_that_is_too_large_is_asked_for_in_halves() -> None:
+def test_a_read_whose_answer_is_too_large_is_split() -> None:
     store = held()
     store.always = too_much_above(2)
     assert run(steady(store).get(list("abcdefg"))) == {key: key.encode() for key in "abcdefg"}
     assert [len(keys) for call, keys in store.calls if call == "get"] == [1, 2, 2, 2]
 
 
-def test_one_value_that_is_too_large_is_told() -> None:
+def test_a_single_value_that_is_too_large_is_an_error() -> None:
     store = held()
     store.always = too_much_above(0)
     with pytest.raises(TooMuchError, match="Too large"):
         run(steady(store).get(["a", "b"]))
 
 
-def test_a_refused_read_is_told_at_once() -> None:
+def test_a_refused_read_is_not_retried() -> None:
     store = held(RefusedError("Bad request."), BUSY)
     with pytest.raises(RefusedError, match=r"^Bad request\.$"):
         run(steady(store).get(["a", "b"]))

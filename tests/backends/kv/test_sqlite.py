@@ -58,13 +58,13 @@ def test_several_processes_write_at_once_and_lose_nothing(tmp_path: Path) -> Non
     said = [process.communicate(timeout=SECONDS)[1].decode() for process in processes]
     assert ([process.returncode for process in processes], said) == ([0] * 4, [""] * 4)
 
-    async def story() -> None:
+    async def scenario() -> None:
         store = SqliteStore(file)
         assert await store.get(["count"]) == {"count": b"200"}
         assert len([name async for name in all_names(store, "page:")]) == 200
         await store.close()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_file_that_is_no_database_is_named_in_a_sentence(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_file_that_is_no_database_is_named_in_a_sentence(tmp_path: Path) -> No
 def test_a_file_that_is_damaged_later_is_named_in_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "kv.db"
 
-    async def story() -> None:
+    async def scenario() -> None:
         store = SqliteStore(file)
         await store.put([Write(f"key-{number}", b"x" * 1000) for number in range(400)])
         await store.close()
@@ -90,7 +90,7 @@ def test_a_file_that_is_damaged_later_is_named_in_a_sentence(tmp_path: Path) -> 
         with pytest.raises(StoreError, match="does not answer: database disk image is malformed"):
             SqliteStore(file)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ class Unstorable(list[int]):
 
 
 def test_a_put_that_fails_in_the_middle_stores_none_of_it(tmp_path: Path) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         store = SqliteStore(tmp_path / "kv.db")
         with pytest.raises(StoreError, match="does not answer"):
             await store.put([Write("a", b"1"), Write("b", Unstorable())])  # type: ignore[arg-type]
@@ -125,4 +125,4 @@ def test_a_put_that_fails_in_the_middle_stores_none_of_it(tmp_path: Path) -> Non
         assert await store.get(["a"]) == {"a": b"2"}
         await store.close()
 
-    asyncio.run(story())
+    asyncio.run(scenario())

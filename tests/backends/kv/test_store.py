@@ -142,7 +142,7 @@ async def names(store: Store, prefix: str) -> list[Listed]:
 
 
 def test_what_was_put_is_what_is_got(open_store: Open, page: Callable[[str], str]) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store:
             stored = await store.put([Write(page("a"), b"1"), Write(page("b"), b"2")][: store.limits.pairs])
             stored_too = await store.put([Write(page("b"), b"2")])
@@ -154,38 +154,38 @@ def test_what_was_put_is_what_is_got(open_store: Open, page: Callable[[str], str
             if store.limits.keys > 1:
                 assert await store.get(keys) == found
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_what_is_not_there_is_left_out(open_store: Open, page: Callable[[str], str]) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store:
             assert await store.get([page("a")]) == {}
             assert await store.get([]) == {}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_put_of_nothing_confirms_nothing(open_store: Open) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store:
             assert (await store.put([])).confirmed == ()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_value_survives_closing(open_store: Open, page: Callable[[str], str]) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store:
             await store.put([Write(page("a"), b"1", b'{"x":1}')])
         async with open_store() as store:
             assert await store.get([page("a")]) == {page("a"): b"1"}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_the_last_value_and_its_metadata_win(open_listing_store: Open, page: Callable[[str], str]) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_listing_store() as store:
             assert await names(store, page("")) == []
             await store.put([Write(page("a"), b"1", b'{"x":1}')])
@@ -195,17 +195,17 @@ def test_the_last_value_and_its_metadata_win(open_listing_store: Open, page: Cal
             await store.put([Write(page("a"), b"3")])
             assert await names(store, page("")) == [Listed(page("a"), b"")]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_of_one_key_twice_in_a_put_the_later_value_wins(open_store: Open, page: Callable[[str], str]) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store:
             stored = await store.put([Write(page("a"), b"1"), Write(page("a"), b"2")])
             assert stored.confirmed == (page("a"),)
             assert await store.get([page("a")]) == {page("a"): b"2"}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 TEXTS = {
@@ -221,7 +221,7 @@ TEXTS = {
 def test_any_text_is_a_value(open_store: Open, page: Callable[[str], str], text: str) -> None:
     value = TEXTS[text].encode()
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store:
             assert (await store.put([Write(page("a"), value)])).failed == {}
             await store.put([Write(page("b"), b"1")])
@@ -229,7 +229,7 @@ def test_any_text_is_a_value(open_store: Open, page: Callable[[str], str], text:
             if store.limits.keys > 1:
                 assert (await store.get([page("a"), page("b")]))[page("a")] == value
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 KEYS = {
@@ -247,7 +247,7 @@ KEYS = {
 def test_any_text_is_a_key(open_store: Open, page: Callable[[str], str], name: str) -> None:
     key = page(KEYS[name])
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store:
             stored = await store.put([Write(key, b"1")])
             assert (stored.confirmed, stored.failed) == ((key,), {})
@@ -258,14 +258,14 @@ def test_any_text_is_a_key(open_store: Open, page: Callable[[str], str], name: s
                 assert [each.key for each in await names(store, page(""))] == [key]
                 assert [each.key for each in await names(store, page(KEYS[name][:3]))] == [key]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 # --- names --------------------------------------------------------------------------------------------
 
 
 def test_names_are_those_with_the_prefix_in_their_order(open_listing_store: Open, page: Callable[[str], str]) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_listing_store() as store:
             other = page("")[:-1] + "0:"
             keys = [page(name) for name in ("b", "a", "", "A", "é", "%", "_", "a:b", "\U0001f570", "\uffee")]
@@ -275,11 +275,11 @@ def test_names_are_those_with_the_prefix_in_their_order(open_listing_store: Open
             assert found == sorted(key for key in keys if key.startswith(page("")))
             assert [name.key for name in await names(store, page("a"))] == [page("a"), page("a:b")]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_more_than_a_thousand_names_come_in_pages(open_listing_store: Open, page: Callable[[str], str]) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_listing_store() as store:
             keys = [page(f"{number:05d}") for number in range(2100)]
             for start in range(0, len(keys), store.limits.pairs):
@@ -293,11 +293,11 @@ def test_more_than_a_thousand_names_come_in_pages(open_listing_store: Open, page
             assert all(json.loads(name.metadata) == {"n": name.key} for each in pages for name in each.found)
             assert all(0 < len(each.found) <= 1000 for each in pages)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_listing_goes_on_while_others_write(open_listing_store: Open, page: Callable[[str], str]) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_listing_store() as store, open_listing_store() as other:
             keys = [page(f"{number:05d}") for number in range(1500)]
             for start in range(0, len(keys), store.limits.pairs):
@@ -307,19 +307,19 @@ def test_a_listing_goes_on_while_others_write(open_listing_store: Open, page: Ca
             rest = await store.names(page(""), first.cursor)
             assert [name.key for each in (first, rest) for name in each.found] == keys
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_store_that_cannot_list_says_so(
     request: pytest.FixtureRequest, tmp_path: Path, page: Callable[[str], str]
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with opener(request, "classic", tmp_path)() as store:
             assert not store.traits.lists
             with pytest.raises(StoreError, match=r"cannot list what it holds\. Deploy ours: doit nimbus:worker:init"):
                 await store.names(page(""))
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 # --- limits -------------------------------------------------------------------------------------------
@@ -340,7 +340,7 @@ REFUSED = {
 def test_what_kv_refuses_is_refused_alone(open_store: Open, page: Callable[[str], str], what: str) -> None:
     write, words = REFUSED[what]
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store:
             stored = await store.put([Write(page("a"), b"1"), write])
             assert stored.confirmed == (page("a"),)
@@ -348,26 +348,26 @@ def test_what_kv_refuses_is_refused_alone(open_store: Open, page: Callable[[str]
             assert words in stored.failed[write.key]
             assert await store.get([page("a")]) == {page("a"): b"1"}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_what_kv_just_takes_is_taken(open_store: Open, page: Callable[[str], str]) -> None:
     metadata = json.dumps({"a": "x" * (METADATA_BYTES - len(json.dumps({"a": ""})))}).encode()
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store:
             most = Write(page("m"), b'"' * VALUE_BYTES, metadata)
             assert (await store.put([most])).failed == {}
             assert await store.get([most.key]) == {most.key: most.value}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 # --- swap ---------------------------------------------------------------------------------------------
 
 
 def test_a_swap_needs_the_value_that_is_there(open_store: Open, queue: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store:
             assert not await store.swap([Swap(queue, b"other", b"1")])
             assert await store.swap([Swap(queue, None, b"1")])
@@ -376,13 +376,13 @@ def test_a_swap_needs_the_value_that_is_there(open_store: Open, queue: str) -> N
             assert await store.swap([Swap(queue, b"1", b"2")])
             assert await store.get([queue]) == {queue: b"2"}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_of_several_swaps_in_a_request_those_are_answered_that_won(
     open_atomic_store: Open, page: Callable[[str], str]
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_atomic_store() as store:
             one, other, new = (page(each).replace("page:", "batch:", 1) for each in "abc")
             await store.put([Write(one, b"1"), Write(other, b"1")])
@@ -390,41 +390,41 @@ def test_of_several_swaps_in_a_request_those_are_answered_that_won(
             assert await swap_many(store, swaps) == {one, new}
             assert await read_values(store, [one, other, new]) == {one: b"2", other: b"1", new: b"2"}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_an_empty_value_is_not_nothing(open_store: Open, queue: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store:
             await store.put([Write(queue, b"")])
             assert not await store.swap([Swap(queue, None, b"1")])
             assert await store.swap([Swap(queue, b"", b"1")])
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_large_value_is_swapped_like_any_other(open_store: Open, queue: str) -> None:
     large, larger = '{"ü":1}'.encode() * 600_000, b"[2]" * 2_000_000
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store:
             assert await store.swap([Swap(queue, None, large)])
             assert await store.swap([Swap(queue, large, larger)])
             assert not await store.swap([Swap(queue, large, b"1")])
             assert await store.get([queue]) == {queue: larger}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_of_two_that_swap_one_after_the_other_one_wins(open_store: Open, queue: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as one, open_store() as other:
             await one.put([Write(queue, b"0")])
             assert await one.get([queue]) == await other.get([queue])
             won = [await store.swap([Swap(queue, b"0", value)]) for store, value in ((one, b"1"), (other, b"2"))]
             assert won == [{queue}, set()]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_many_that_swap_at_once_lose_nothing(open_atomic_store: Open, queue: str) -> None:
@@ -435,22 +435,22 @@ def test_many_that_swap_at_once_lose_nothing(open_atomic_store: Open, queue: str
                 if await store.swap([Swap(queue, before, str(int(before or 0) + 1).encode())]):
                     break
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_atomic_store() as one, open_atomic_store() as other:
             await asyncio.gather(*(add(store, 5) for store in (one, other) for _ in range(4)))
             assert await one.get([queue]) == {queue: b"40"}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 # --- several at once, and who a store is --------------------------------------------------------------
 
 
 def test_one_store_has_one_identity_and_one_owner(open_store: Open) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with open_store() as store, open_store() as same:
             assert store.identity == same.identity != ""
             assert store.owner == same.owner
             assert store.owner.startswith("user_")
 
-    asyncio.run(story())
+    asyncio.run(scenario())
