@@ -1,8 +1,8 @@
-// Made from the tasks by tests/gulp/catalogue.py.
+// Generated from the Python tasks by tests/gulp/catalogue.py.
 
 import type { Command } from "./index";
 
-/** What the pages of a stream are published with. */
+/** Options of the upload in a stream. */
 export interface PublishOptions {
   /** add the pages to this batch (default: a new one) */
   batch?: string | undefined;
@@ -20,7 +20,7 @@ export interface PublishOptions {
   verbose?: boolean | undefined;
 }
 
-/** The commands as functions: each makes a task for gulp.series, and is one itself. */
+/** The commands as functions: each returns a task for gulp.series, and is a task itself. */
 export interface Commands {
   /** Write the proposed changes into the HTML; every other byte stays */
   readonly apply: Command<{

@@ -9,13 +9,13 @@ declare const nimbus: nimbus.Nimbus;
 declare namespace nimbus {
   export type Commands = AllCommands;
 
-  /** What a gulpfile may say once for all commands. */
+  /** Settings for all commands. */
   export interface Settings {
-    /** The Python that Nimbus Tasks is installed for. Else: NIMBUS_PYTHON, the project's .venv, python3. */
+    /** The Python with Nimbus Tasks (default: NIMBUS_PYTHON, the project's .venv, python3). */
     python?: string | undefined;
     /** The project's folder (default: Gulp's). */
     cwd?: string | undefined;
-    /** Options on Gulp's command line that the gulpfile reads itself. */
+    /** Command line options that the gulpfile reads itself. */
     ownOptions?: string[] | undefined;
   }
 
@@ -26,19 +26,19 @@ declare namespace nimbus {
     failAfterError?: boolean | undefined;
   }
 
-  /** What became of a page: `file.nimbus` on each file that leaves the stream. */
+  /** The result for a page: `file.nimbus` on each file that leaves the stream. */
   export interface PageResult {
-    /** Missing where the file is no page to publish. */
+    /** Missing if the file is not published. */
     page_id?: string | undefined;
     status: "stored" | "queued" | "unchanged" | "skipped" | "invalid" | "failed" | "waiting";
-    /** Why it was sent, or what is wrong with it. */
+    /** Why the page was sent, or what is wrong with it. */
     reason: string;
   }
 
-  /** A task for gulp.series. It is rejected with a NimbusError. */
+  /** A task for gulp.series. It rejects with a NimbusError. */
   export type Task = () => Promise<void>;
 
-  /** Makes a task; given to Gulp as it is, it is one. */
+  /** Returns a task; passed to Gulp directly, it is one. */
   export interface Command<Options> {
     (options?: Options): Task;
     (done: (error?: Error | null) => void): Promise<void>;
@@ -53,7 +53,7 @@ declare namespace nimbus {
     readonly signal?: string;
   }
 
-  /** What it needs of Gulp, 4 or 5. */
+  /** The parts of Gulp 4 or 5 that are used. */
   export interface Gulp {
     task(name: string, task: (done: any) => any): any;
     src(...globs: any[]): any;

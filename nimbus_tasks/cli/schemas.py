@@ -18,8 +18,8 @@ from nimbus_tasks.cli.json_output import Extracted
 from nimbus_tasks.cli.messages.apply import Applied
 from nimbus_tasks.cli.stream.answers import Answer
 from nimbus_tasks.cli.watch.documents import Cycle, Ended, Status
-from nimbus_tasks.gateway.keys import Revoked
-from nimbus_tasks.gateway.printed import ListedKeys, RunningWorker, ShownKey
+from nimbus_tasks.gateway.keys import ListedKeys, Revoked, ShownKey
+from nimbus_tasks.gateway.local_worker import RunningWorker
 from nimbus_tasks.gateway.worker_files import Written
 from nimbus_tasks.model.json_schema import schema_of_document, schema_of_settings
 from nimbus_tasks.model.records import BatchRecord

@@ -1,6 +1,6 @@
-"""The gateway's own commands: the Worker's files in a project, the Worker on this machine, and its API keys.
+"""The gateway: API keys, the Worker's files in a project, and the Worker on this machine.
 
-`files.py` writes the Worker into a project, `runtime.py` finds what runs it here, `admin.py` its admin's secret, and
-`process.py` runs it. `keys.py` makes, lists and revokes API keys at any target that has them, as `wish.py` was asked.
-`commands.py` is what the tasks call.
+`keys.py` creates, lists and revokes API keys at a target. `worker_files.py` writes the Worker into a project.
+`local_worker.py` runs it here, on what `miniflare.py` finds or installs, with the secret of `admin_secret.py`. The
+Worker itself is in `worker/`.
 """

@@ -1,20 +1,20 @@
-"""API keys at a target: made, listed and revoked. A key is seen once, by who makes it; the target has its hash.
+"""API keys at a target: create, list, revoke. A key is shown once, when it is created; the target stores its hash.
 
-What is read may be a minute old (KV), so nothing here relies on the list of a user's keys alone: where the target can
-list names, a key that the list has lost is still found, and so can be revoked.
+Reads from KV may be a minute old, so nothing here relies on a user's list of keys alone: where the target can list
+names, a key that is missing from the list is still found, and can be revoked.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv import Write, all_names
-from nimbus_tasks.gateway.key_options import SHOWN_DIGITS
+from nimbus_tasks.backends.kv.records import read_many, read_one
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.model.records import ApiKeyRecord, ApiKeyUsage, EmailRecord, UserRecord
@@ -25,17 +25,61 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nimbus_tasks.backends.kv import Store
-    from nimbus_tasks.gateway.key_options import Wish
     from nimbus_tasks.project.secrets import Secret
     from nimbus_tasks.project.settings import Settings
 
-T = TypeVar("T")
-
+PREFIX = "sk_live_"
+#: Digits of a hash that are shown, and are enough to name a key.
+SHOWN_DIGITS = 8
+LONGEST_NAME = 64
+_USER = re.compile(r"user_[0-9A-Za-z_-]{1,64}")
+#: Catches typing errors; only sending mail would show whether the address works.
+_EMAIL = re.compile(r"[^\s@:]{1,64}@[^\s@:]{1,190}")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
+class KeyOptions(Struct, frozen=True):
+    """The options of a new key. `user`: its owner if the project has none yet; empty: a new user."""
+
+    name: str
+    user: str = ""
+    email: str = ""
+
+    def check(self) -> None:
+        """Check the options before the target is asked.
+
+        Raises:
+            SettingsError: names the wrong option.
+        """
+        if not self.name:
+            raise SettingsError("A key needs a name that says where it is used.", "Such as --name=ci")
+        if len(self.name) > LONGEST_NAME or not self.name.isprintable() or self.name != self.name.strip():
+            raise SettingsError(f"--name={self.name[:LONGEST_NAME]} must be 1 to {LONGEST_NAME} printable characters.")
+        if self.user and not _USER.fullmatch(self.user):
+            raise SettingsError(f"--user={self.user} must look like user_0123456789ab.")
+        if self.email and not (_EMAIL.fullmatch(self.email) and self.email.isprintable()):
+            raise SettingsError(f"--email={self.email} must look like ann@example.com.")
+
+
+def check_choice(name: str, hashed: str) -> None:
+    """Check the options that select a key.
+
+    Raises:
+        SettingsError: names the wrong option. A key given in place of its hash is not repeated.
+    """
+    if bool(name) == bool(hashed):
+        raise SettingsError("Say which key: --name=ci, or --key= and its hash.", "doit nimbus:key:list shows both.")
+    if hashed.startswith(PREFIX):
+        raise SettingsError(
+            "--key takes a key's hash, not the key itself, which others could read in the list of processes.",
+            "doit nimbus:key:list shows the hashes.",
+        )
+    if hashed and not re.fullmatch(rf"[0-9a-f]{{{SHOWN_DIGITS},64}}", hashed.removeprefix("sha256:")):
+        raise SettingsError(f"--key={hashed} must be {SHOWN_DIGITS} or more hex digits of a hash.")
+
+
 class NewKey(Struct, frozen=True):
-    """A key that works from now on."""
+    """A key that was just created."""
 
     key: Secret
     hash: str
@@ -44,8 +88,18 @@ class NewKey(Struct, frozen=True):
     created: str
 
 
+class ShownKey(Struct, frozen=True):
+    """A new API key, this once. hash: what the target stores of it."""
+
+    key: str
+    hash: str
+    name: str
+    user_id: str
+    created: str
+
+
 class KnownKey(Struct, frozen=True):
-    """What the target knows of a key."""
+    """A key as the target knows it."""
 
     name: str
     hash: str
@@ -57,75 +111,85 @@ class KnownKey(Struct, frozen=True):
         return self.hash.removeprefix("sha256:")[:SHOWN_DIGITS]
 
 
+class ListedKeys(Struct, frozen=True):
+    """The API keys of a project's owner, oldest first. user_id: empty where the project has no owner yet."""
+
+    user_id: str
+    keys: list[KnownKey]
+
+
 class Revoked(Struct, frozen=True):
-    """A key that lets nobody in any more. `already`: it did not before."""
+    """A key that is no longer accepted. already: it was revoked before."""
 
     key: KnownKey
     already: bool
 
 
-async def create(store: Store, settings: Settings, wish: Wish, key: Secret, moment: str) -> NewKey:
-    """Make a key work at the target.
+def new_key() -> str:
+    return f"{PREFIX}{secrets.token_hex(16)}"
+
+
+async def create(store: Store, settings: Settings, options: KeyOptions, key: Secret, moment: str) -> NewKey:
+    """Store a new key at the target.
 
     Raises:
-        SettingsError: what is asked for contradicts what the target holds.
-        StoreError: the target does not take it; then the key does not work.
+        SettingsError: the options contradict what the target holds.
+        StoreError: the target does not store it; then the key does not work.
     """
     project = settings.project.id
     owner = await find_owner(store, project)
-    if owner and wish.user and wish.user != owner:
-        raise SettingsError(f"{project} belongs to {owner}, not to {wish.user}.", "Leave out --user.")
-    user = owner or wish.user or f"user_{secrets.token_hex(6)}"
+    if owner and options.user and options.user != owner:
+        raise SettingsError(f"{project} belongs to {owner}, not to {options.user}.", "Leave out --user.")
+    user = owner or options.user or f"user_{secrets.token_hex(6)}"
     known = await _keys_of(store, user)
-    if any(each.active and each.name == wish.name for each in known):
+    if any(each.active and each.name == options.name for each in known):
         raise SettingsError(
-            f"{user} has an active key named {wish.name} already.",
-            f"Choose another name, or first: doit nimbus:key:revoke --name={wish.name}",
+            f"{user} has an active key named {options.name} already.",
+            f"Choose another name, or first: doit nimbus:key:revoke --name={options.name}",
         )
-    await _check_email(store, wish.email, user)
-    hashed = records.apikey_hash(key.reveal())
-    # Nothing is written before all is known to fit together.
+    await _check_email(store, options.email, user)
+    # All checks are done before the first write.
     if not owner:
-        # First: should a later write fail, the next try finds this owner, and makes no second one.
+        # Written first: if a later write fails, the next attempt finds this owner and creates no second one.
         await _put(store, project_key(settings), project_record(settings, user))
-    await _introduce(store, user, wish.email, moment)
+    await _put_user(store, user, options.email, moment)
+    hashed = records.apikey_hash(key.reveal())
     await _add(store, records.projects_key(user), [project])
     await _add(store, records.apikeys_key(user), [*(each.hash for each in known), hashed])
-    record = ApiKeyRecord(user, moment, active=True, name=wish.name, usage=ApiKeyUsage())
+    record = ApiKeyRecord(user, moment, active=True, name=options.name, usage=ApiKeyUsage())
     await _put(store, records.apikey_key(hashed), record)
-    return NewKey(key, hashed, wish.name, user, moment)
+    return NewKey(key, hashed, options.name, user, moment)
 
 
-async def keys_of_owner(store: Store, project: str) -> tuple[str, list[KnownKey]]:
-    """Return the owner of a project, empty where it has none, and the owner's keys, oldest first."""
+async def keys_of_owner(store: Store, project: str) -> ListedKeys:
     owner = await find_owner(store, project)
-    return owner, await _keys_of(store, owner) if owner else []
+    return ListedKeys(owner, await _keys_of(store, owner) if owner else [])
 
 
 async def revoke(store: Store, project: str, name: str, hashed: str) -> Revoked:
-    """Shut a key out, by its name or by (the beginning of) its hash.
+    """Revoke a key, by its name or by (the beginning of) its hash.
 
     Raises:
-        SettingsError: there is no such key, or more than one.
-        StoreError: the target does not take it; then the key still works.
+        SettingsError: no key matches, or more than one.
+        StoreError: the target does not store the change; then the key still works.
     """
-    owner, known = await keys_of_owner(store, project)
-    key = _named(known, name, owner) if name else _hashed(known, hashed, owner)
+    found = await keys_of_owner(store, project)
+    key = _by_name(found, name) if name else _by_hash(found, hashed)
     if not key.active:
         return Revoked(key, already=True)
     at = records.apikey_key(key.hash)
-    # All that others have written into the record stays.
-    record = await _read(store, at, dict[str, Any]) or {}
+    # Fields that other programs wrote into the record stay.
+    record = await read_one(store, at, dict[str, Any]) or {}
     await _put(store, at, record | {"active": False})
     return Revoked(msgspec.structs.replace(key, active=False), already=False)
 
 
 async def find_owner(store: Store, project: str) -> str:
-    """Return whose project this is at the target, empty where it is nobody's yet."""
+    """Return the user who owns the project at the target, empty if there is none yet."""
     key = records.project_key(project)
-    record = await _read(store, key, _Owned)
+    record = await read_one(store, key, _Owned)
     if record is not None and not record.user_id:
-        raise StoreError(f"{key} at the target names no user_id.", "Mend that record: no key could reach the project.")
+        raise StoreError(f"{key} at the target names no user_id.", "Fix that record: no key could reach the project.")
     return record.user_id if record is not None else ""
 
 
@@ -133,25 +197,8 @@ class _Owned(Struct):
     user_id: str = ""
 
 
-async def _keys_of(store: Store, user: str) -> list[KnownKey]:
-    listed = await _read(store, records.apikeys_key(user), list[Any]) or []
-    hashes = {hashed for hashed in listed if isinstance(hashed, str) and _HASH.fullmatch(hashed)}
-    if store.traits.lists:
-        prefix = records.apikey_key("")
-        names = [found.key.removeprefix(prefix) async for found in all_names(store, prefix + "sha256:")]
-        hashes |= {hashed for hashed in names if _HASH.fullmatch(hashed)}
-    keys = [records.apikey_key(hashed) for hashed in sorted(hashes)]
-    known: list[KnownKey] = []
-    for at in range(0, len(keys), store.limits.keys):
-        for key, value in (await store.get(keys[at : at + store.limits.keys])).items():
-            record = _decode(key, value, _Known)
-            if record.user_id == user:
-                known.append(KnownKey(record.name, key.removeprefix("apikey:"), record.created, record.active))
-    return sorted(known, key=lambda each: (each.created, each.hash))
-
-
 class _Known(Struct):
-    """What we need of an `apikey:` record, whoever wrote it. What is not active for certain lets nobody in."""
+    """The fields we need of an `apikey:` record of any program. Without `active` a key is not accepted."""
 
     user_id: str = ""
     created: str = ""
@@ -159,19 +206,35 @@ class _Known(Struct):
     name: str = ""
 
 
-def _named(known: list[KnownKey], name: str, owner: str) -> KnownKey:
-    # A name may be given again once its key is revoked: the active one is meant, else the last one.
-    named = [key for key in known if key.name == name]
+async def _keys_of(store: Store, user: str) -> list[KnownKey]:
+    listed = await read_one(store, records.apikeys_key(user), list[Any]) or []
+    prefix = records.apikey_key("")
+    if store.traits.lists:
+        listed += [found.key.removeprefix(prefix) async for found in all_names(store, prefix + "sha256:")]
+    hashes = {hashed for hashed in listed if isinstance(hashed, str) and _HASH.fullmatch(hashed)}
+    found_records = await read_many(store, [prefix + hashed for hashed in sorted(hashes)], _Known)
+    known = [
+        KnownKey(record.name, key.removeprefix(prefix), record.created, record.active)
+        for key, record in found_records.items()
+        if record.user_id == user
+    ]
+    return sorted(known, key=lambda each: (each.created, each.hash))
+
+
+def _by_name(known: ListedKeys, name: str) -> KnownKey:
+    # The name of a revoked key can be used again: prefer the active one, else the last one.
+    named = [key for key in known.keys if key.name == name]
     if not named:
-        raise _unknown(f"named {name}", name, [key.name for key in known], owner)
+        raise _unknown(f"named {name}", name, [key.name for key in known.keys], known.user_id)
     return next((key for key in named if key.active), named[-1])
 
 
-def _hashed(known: list[KnownKey], hashed: str, owner: str) -> KnownKey:
+def _by_hash(known: ListedKeys, hashed: str) -> KnownKey:
     digits = hashed.removeprefix("sha256:")
-    found = [key for key in known if key.hash.startswith(f"sha256:{digits}")]
+    found = [key for key in known.keys if key.hash.startswith(f"sha256:{digits}")]
     if not found:
-        raise _unknown(f"whose hash begins with {digits}", digits[:SHOWN_DIGITS], [key.short for key in known], owner)
+        shown = [key.short for key in known.keys]
+        raise _unknown(f"whose hash begins with {digits}", digits[:SHOWN_DIGITS], shown, known.user_id)
     if len(found) > 1:
         raise SettingsError(f"{len(found)} keys have a hash that begins with {digits}.", "Give more of its digits.")
     return found[0]
@@ -184,45 +247,33 @@ def _unknown(which: str, given: str, known: Iterable[str], owner: str) -> Settin
 
 
 async def _check_email(store: Store, email: str, user: str) -> None:
-    holder = await _read(store, records.email_key(email), _Owned) if email else None
+    holder = await read_one(store, records.email_key(email), _Owned) if email else None
     if holder is not None and holder.user_id != user:
         raise SettingsError(f"{email} is the address of another user, {holder.user_id}.", "Leave out --email.")
 
 
-async def _introduce(store: Store, user: str, email: str, moment: str) -> None:
-    """Store who a user is, as far as the target does not know it yet."""
+async def _put_user(store: Store, user: str, email: str, moment: str) -> None:
+    """Store the user's records where they are missing."""
     key = records.user_key(user)
-    known = await _read(store, key, dict[str, Any])
+    known = await read_one(store, key, dict[str, Any])
     if known is None:
         await _put(store, key, UserRecord(user, email, moment))
     elif email and not known.get("email"):
         await _put(store, key, known | {"email": email})
-    if email and await _read(store, records.email_key(email), _Owned) is None:
+    if email and await read_one(store, records.email_key(email), _Owned) is None:
         await _put(store, records.email_key(email), EmailRecord(user, moment))
 
 
 async def _add(store: Store, key: str, entries: list[str]) -> None:
-    """Add to a list at the target what it does not have."""
-    there = await _read(store, key, list[Any]) or []
+    """Add the entries that a list at the target does not have."""
+    there = await read_one(store, key, list[Any]) or []
     missing = [entry for entry in entries if entry not in there]
     if missing:
         await _put(store, key, [*there, *missing])
 
 
-async def _read(store: Store, key: str, shape: type[T]) -> T | None:
-    value = (await store.get([key])).get(key)
-    return None if value is None else _decode(key, value, shape)
-
-
-def _decode(key: str, value: bytes, shape: type[T]) -> T:
-    try:
-        return msgspec.json.decode(value, type=shape)
-    except msgspec.MsgspecError:
-        raise StoreError(f"{key} at the target is not as it should be.", "Something else wrote it: mend it.") from None
-
-
 async def _put(store: Store, key: str, record: object) -> None:
     stored = await store.put([Write(key, msgspec.json.encode(record))])
     if key not in stored.confirmed:
-        why = stored.failed.get(key, "it did not say why")
-        raise StoreError(f"The target did not store {key}: {why.rstrip('.')}.", "Run the same command again.")
+        reason = stored.failed.get(key, "it gave no reason")
+        raise StoreError(f"The target did not store {key}: {reason.rstrip('.')}.", "Run the same command again.")

@@ -1,7 +1,7 @@
 """nimbus:worker:init: the Worker's files in a user's project.
 
-The first line of each module holds a digest of the rest: so a module that is ours but older is told from one that
-somebody changed, in any clone and with no list of files to keep. `wrangler.jsonc` is the user's once it is there.
+The first line of each module holds a digest of the rest, which tells an older module of ours from a changed one, in any
+clone and without a list of files. `wrangler.jsonc` belongs to the user once it exists.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from nimbus_tasks.project.settings import Settings
 
 FOLDER = GATEWAY_FOLDER
-#: Where the Worker begins, below its folder.
+#: The Worker's entry module, in its folder.
 MAIN = "src/index.js"
 WRANGLER = "wrangler.jsonc"
-#: The Worker as it comes with this package.
+#: The Worker in this package.
 SHIPPED = Path(__file__).with_name("worker")
 
 _GUIDE = Path(__file__).with_name("deploy.md")
-#: A name is a part of a host name, which takes 63 characters (RFC 1035); some are for `-gateway`.
+#: A name is part of a host name, which takes 63 characters (RFC 1035), less those of `-gateway`.
 _NAME_LENGTH = 40
 _MARK = re.compile(rb"From Nimbus Tasks \(sha256 ([0-9a-f]{16})\)")
 
@@ -39,17 +39,17 @@ Fate = Literal["made", "updated", "replaced", "unchanged", "changed", "foreign",
 
 
 class Written(Struct, frozen=True):
-    """What became of each file, by its path.
+    """The outcome for each file, by its path.
 
-    updated: it was ours, but older. replaced: it was changed, and --force was given. changed: by somebody, so it was
-    left alone. foreign: this command did not make it, so it was left alone. yours: the settings would give another one.
+    updated: an older version of ours. replaced: changed, and --force was given. changed: left as it is. foreign: not
+    made by this command, left as it is. yours: differs from what the settings would give, left as it is.
     """
 
     folder: str
     fates: dict[str, Fate]
 
     def paths(self, *fates: Fate) -> list[str]:
-        """Return the files that these became of."""
+        """Return the files with one of these outcomes."""
         return [path for path, fate in self.fates.items() if fate in fates]
 
 
@@ -72,11 +72,11 @@ def check_folder(folder: str) -> Path:
     """Return a folder for the Worker as a path below the project.
 
     Raises:
-        SettingsError: it is not one, or a file stands in its way.
+        SettingsError: it is not a folder below the project, or a file is in the way.
     """
     root = Path.cwd().resolve()
     try:
-        # With all links followed: none may lead out of the project.
+        # Resolved, because no link may lead out of the project.
         places = [(root / folder).resolve(), (root / folder / MAIN).resolve().parent]
         blocked = [each for place in places for each in (place, *place.parents) if each.exists() and not each.is_dir()]
     except (OSError, ValueError, RuntimeError):
@@ -105,7 +105,7 @@ def wrangler_settings(settings: Settings) -> str:
 
 
 def worker_name(settings: Settings) -> str:
-    """Return a name for the Worker: never the site's own, under which another Worker may serve the site itself."""
+    """Return a name for the Worker that differs from the site's own, which another Worker may use to serve the site."""
     plain = unicodedata.normalize("NFKD", settings.project.name).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9]+", "-", plain)[:_NAME_LENGTH].strip("-")
     return f"{name or settings.project.id.replace('proj_', 'nimbus-')}-gateway"
@@ -130,7 +130,7 @@ def _fate_of(there: bytes, *, force: bool) -> Fate:
     first, _, rest = there.partition(b"\n")
     mark = _MARK.search(first)
     if mark is None:
-        return "foreign"  # --force too: it may be another program of the user's
+        return "foreign"  # even with --force: it may be another program of the user's
     if mark[1].decode() == _digest(rest):
         return "updated"
     return "replaced" if force else "changed"
@@ -146,7 +146,7 @@ def _make_once(path: Path, content: bytes) -> Fate:
 
 def _marked(name: str, body: bytes) -> bytes:
     begin, end = ("<!-- ", " -->") if name.endswith(".md") else ("// ", "")
-    line = f"From Nimbus Tasks (sha256 {_digest(body)}): doit nimbus:worker:init updates it until somebody changes it."
+    line = f"From Nimbus Tasks (sha256 {_digest(body)}): doit nimbus:worker:init updates it until you change it."
     return f"{begin}{line}{end}\n".encode() + body
 
 

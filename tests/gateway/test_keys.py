@@ -11,7 +11,6 @@ from backends.kv.memory import MemoryStore
 
 from nimbus_tasks.backends.kv import Traits
 from nimbus_tasks.gateway import keys
-from nimbus_tasks.gateway.key_options import Wish, new_key
 from nimbus_tasks.model.errors import NimbusError, SettingsError, StoreError
 from nimbus_tasks.model.records import apikey_hash
 from nimbus_tasks.project import settings
@@ -32,7 +31,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def create(store: MemoryStore, name: str = "ci", user: str = "", email: str = "", key: str = "") -> keys.NewKey:
-    return run(keys.create(store, SETTINGS, Wish(name, user, email), Secret(key or new_key()), MOMENT))
+    return run(keys.create(store, SETTINGS, keys.KeyOptions(name, user, email), Secret(key or keys.new_key()), MOMENT))
 
 
 def revoke(store: MemoryStore, name: str = "", hashed: str = "") -> keys.Revoked:
@@ -40,7 +39,7 @@ def revoke(store: MemoryStore, name: str = "", hashed: str = "") -> keys.Revoked
 
 
 def known(store: MemoryStore) -> list[keys.KnownKey]:
-    return run(keys.keys_of_owner(store, PROJECT))[1]
+    return run(keys.keys_of_owner(store, PROJECT)).keys
 
 
 def put(store: MemoryStore, key: str, record: object) -> None:
@@ -65,7 +64,7 @@ def test_what_lets_the_key_in_is_stored_last(store: MemoryStore) -> None:
 
 
 def test_a_key_is_random_and_its_hash_is_that_of_the_key(store: MemoryStore) -> None:
-    assert new_key() != new_key()
+    assert keys.new_key() != keys.new_key()
     assert create(store, key="sk_live_" + "0" * 32).hash == apikey_hash("sk_live_" + "0" * 32)
     assert "sk_live_" not in repr(create(store, name="other"))
 
@@ -187,7 +186,7 @@ def test_a_record_that_is_not_certainly_active_is_not_taken_for_a_key_that_works
     if active == "absent":
         assert revoke(store, "ci").already
     else:
-        with pytest.raises(StoreError, match="is not as it should be"):
+        with pytest.raises(StoreError, match="is not what the contract says"):
             revoke(store, "ci")
 
 

@@ -73,10 +73,10 @@ def types(known: dict[str, Any]) -> str:
         place[last] = task
     stream = "\n".join(f"  {line}" for line in _options(known["stream"]))
     return (
-        "// Made from the tasks by tests/gulp/catalogue.py.\n\n"
+        "// Generated from the Python tasks by tests/gulp/catalogue.py.\n\n"
         'import type { Command } from "./index";\n\n'
-        f"/** What the pages of a stream are published with. */\nexport interface PublishOptions {{\n{stream}\n}}\n\n"
-        "/** The commands as functions: each makes a task for gulp.series, and is one itself. */\n"
+        f"/** Options of the upload in a stream. */\nexport interface PublishOptions {{\n{stream}\n}}\n\n"
+        "/** The commands as functions: each returns a task for gulp.series, and is a task itself. */\n"
         "export interface Commands " + "\n".join(_block(tree, "")) + "\n"
     )
 

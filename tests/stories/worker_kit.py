@@ -41,9 +41,14 @@ class LocalWorker:
     def settings(self) -> dict[str, str]:
         return {"NIMBUS_TARGET": "gateway", "NIMBUS_WORKER_URL": self.url}
 
+    @property
+    def runs(self) -> bool:
+        """Whether one of its processes runs."""
+        return any(_runs(pid) for pid in self.processes)
+
     def wait_for_all(self) -> None:
         """Wait until all its processes have ended: the end of another program's child has no event."""
-        wait_until(lambda: not any(_runs(pid) for pid in self.processes))
+        wait_until(lambda: not self.runs)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What each of the gateway's commands does and says; it returns the exit status."""
+"""The gateway's commands. Each returns the exit status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 from nimbus_tasks.cli.json_output import print_document
 from nimbus_tasks.cli.messages import count, rate_limited
 from nimbus_tasks.gateway import worker_files as files
-from nimbus_tasks.gateway.printed import ListedKeys, RunningWorker, ShownKey
 from nimbus_tasks.model.errors import SettingsError, StateError
 from nimbus_tasks.project.settings import PROJECT_FILE
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.cli.console import Console
-    from nimbus_tasks.gateway.dev_process import Process
+    from nimbus_tasks.gateway.local_worker import Process
     from nimbus_tasks.pipeline.pipeline import Pipeline
     from nimbus_tasks.project.secrets import Secret
 
@@ -28,7 +27,7 @@ OK = 0
 
 
 class GatewayCommands:
-    """The commands of one process, over one pipeline and one console."""
+    """The commands of one process, with one pipeline and one console."""
 
     def __init__(self, console: Console, pipeline: Pipeline) -> None:
         self.console = console
@@ -73,27 +72,26 @@ class GatewayCommands:
 
     def dev(self, port: int, folder: str, *, as_json: bool = False) -> int:
         """Run the Worker on this machine until Ctrl-C."""
-        from nimbus_tasks.gateway import dev_process as process
-        from nimbus_tasks.gateway import node_runtime as runtime
+        from nimbus_tasks.gateway import local_worker, miniflare
 
         namespaces = [name for name, id_ in sorted(self.pipeline.settings.target.namespaces.items()) if id_]
         worker = self._worker(folder)
-        process.check_port(port)
-        node = runtime.find_node()
-        with process.only_one() as lock:
-            environment = runtime.without_credentials() | {"NIMBUS_ADMIN_SECRET": self._admin_secret().reveal()}
-            seen_from = runtime.find_miniflare(Path(), Path(folder), Path(runtime.NODE_FOLDER))
-            seen_from = seen_from or runtime.install_miniflare(lambda text: self.console.line(f"📦 {text}"))
+        local_worker.check_port(port)
+        node = miniflare.find_node()
+        with local_worker.only_one() as lock:
+            environment = miniflare.without_credentials() | {"NIMBUS_ADMIN_SECRET": self._admin_secret().reveal()}
+            seen_from = miniflare.find_miniflare(Path(), Path(folder), Path(miniflare.NODE_FOLDER))
+            seen_from = seen_from or miniflare.install_miniflare(lambda text: self.console.line(f"📦 {text}"))
             command = [node, str(files.SHIPPED / "dev.mjs"), "--port", str(port), "--worker", str(worker.absolute())]
-            command += ["--persist", str(Path(process.PERSIST).absolute())]
+            command += ["--persist", str(Path(local_worker.PERSIST).absolute())]
             command += ["--namespaces", ",".join(["NIMBUS_KV", *namespaces])]
             try:
-                with process.Process(command, seen_from.absolute(), environment, lock) as running:
+                with local_worker.Process(command, seen_from.absolute(), environment, lock) as running:
                     self._show(running, worker, as_json=as_json)
                     status = running.end()
             except KeyboardInterrupt:
                 self.console.line()
-                self.console.line(f"👀 The Worker has ended; what it stored stays in {process.PERSIST}")
+                self.console.line(f"👀 The Worker has ended; what it stored stays in {local_worker.PERSIST}")
                 return OK
         raise StateError(f"The Worker ended by itself (exit status {status}).", "Run the same command again.")
 
@@ -106,18 +104,18 @@ class GatewayCommands:
         return files.SHIPPED / files.MAIN
 
     def _admin_secret(self) -> Secret:
-        from nimbus_tasks.gateway import admin
+        from nimbus_tasks.gateway import admin_secret
         from nimbus_tasks.project.secrets import CREDENTIALS_FILE
 
-        secret = admin.admin_secret(Path())
+        secret = admin_secret.find_admin_secret(Path())
         if secret is None:
-            secret = admin.make_admin_secret(Path())
-            self.console.line(f"✅ Made {admin.ADMIN_SECRET} for this machine, in {CREDENTIALS_FILE}")
+            secret = admin_secret.make_admin_secret(Path())
+            self.console.line(f"✅ Made {admin_secret.ADMIN_SECRET} for this machine, in {CREDENTIALS_FILE}")
         return secret
 
     def _show(self, running: Process, worker: Path, *, as_json: bool) -> None:
-        """Say how to reach the Worker, then what it says itself, until it ends."""
-        from nimbus_tasks.gateway import dev_process as process
+        """Print how to reach the Worker, then its own output until it ends."""
+        from nimbus_tasks.gateway.local_worker import PERSIST, RunningWorker
 
         url = running.ready()
         shown = "as it comes with Nimbus Tasks" if worker.is_absolute() else str(worker)
@@ -132,7 +130,7 @@ class GatewayCommands:
         ):
             self.console.line(line)
         if as_json:
-            print_document(RunningWorker(url, str(worker), process.PERSIST))
+            print_document(RunningWorker(url, str(worker), PERSIST))
         for line in running.lines():
             self.console.line(f"   {line}", "dim")
 
@@ -141,21 +139,20 @@ class GatewayCommands:
     def create_key(self, name: str, user: str, email: str, *, as_json: bool) -> int:
         """Make an API key, and show it once."""
         from nimbus_tasks.gateway import keys
-        from nimbus_tasks.gateway.key_options import Wish, new_key
         from nimbus_tasks.model.clock import now
         from nimbus_tasks.project.secrets import Secret
 
-        wish = Wish(name, user, email)
-        wish.check()
+        options = keys.KeyOptions(name, user, email)
+        options.check()
         settings = self.pipeline.settings
-        secret = Secret(new_key())
-        made = self._at_target(lambda store: keys.create(store, settings, wish, secret, now()))
+        secret = Secret(keys.new_key())
+        made = self._at_target(lambda store: keys.create(store, settings, options, secret, now()))
         self.pipeline.log.event("info", "api key created", key_name=made.name, hash=made.hash, user_id=made.user_id)
         if as_json:
-            print_document(ShownKey(made.key.reveal(), made.hash, made.name, made.user_id, made.created))
+            print_document(keys.ShownKey(made.key.reveal(), made.hash, made.name, made.user_id, made.created))
             return OK
         self.console.line(f"✅ API key {made.name} of {made.user_id}, for {settings.project.id} at {self._where()}")
-        # With --quiet too: nobody can see it again.
+        # With --quiet too: it cannot be shown again.
         self.console.line(f"   {made.key.reveal()}", matters=True)
         self.console.line("   It is shown this once. Put it where doit runs, as NIMBUS_API_KEY: a secret of the CI,")
         self.console.line("   the environment, or .nimbus/credentials.toml (mode 0600)")
@@ -166,10 +163,11 @@ class GatewayCommands:
         from nimbus_tasks.gateway import keys
 
         project = self.pipeline.settings.project.id
-        owner, known = self._at_target(lambda store: keys.keys_of_owner(store, project))
+        found = self._at_target(lambda store: keys.keys_of_owner(store, project))
         if as_json:
-            print_document(ListedKeys(owner, known))
+            print_document(found)
             return OK
+        owner, known = found.user_id, found.keys
         if not known:
             self.console.line(f"{owner or project} has no API key at {self._where()} yet: doit nimbus:key:create")
             return OK
@@ -181,11 +179,10 @@ class GatewayCommands:
         return OK
 
     def revoke_key(self, name: str, hashed: str, *, as_json: bool = False) -> int:
-        """Shut an API key out."""
+        """Revoke an API key."""
         from nimbus_tasks.gateway import keys
-        from nimbus_tasks.gateway.key_options import check_choice
 
-        check_choice(name, hashed)
+        keys.check_choice(name, hashed)
         project = self.pipeline.settings.project.id
         done = self._at_target(lambda store: keys.revoke(store, project, name, hashed))
         if not done.already:
@@ -204,13 +201,13 @@ class GatewayCommands:
         return OK
 
     def _at_target(self, ask: Callable[[Store], Awaitable[T]]) -> T:
-        """Ask something of the target, as its admin."""
+        """Return what `ask` returns, called with the target's store as its admin."""
         from nimbus_tasks.backends.kv.open import KV_FILE, Connection, connect
 
         settings = self.pipeline.settings
         if settings.target.store == "sqlite":
             raise SettingsError(
-                f"An embedded store ({KV_FILE}) has no API keys: who can read the file needs none.",
+                f"An embedded store ({KV_FILE}) has no API keys: file permissions protect it.",
                 f'Keys are for [target] store = "gateway" or "cloudflare" in {PROJECT_FILE}.',
             )
 

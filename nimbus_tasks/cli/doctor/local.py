@@ -29,7 +29,7 @@ from nimbus_tasks.cli.doctor.findings import (
     problem,
     warning,
 )
-from nimbus_tasks.gateway import node_runtime as runtime
+from nimbus_tasks.gateway import miniflare as runtime
 from nimbus_tasks.model.errors import NimbusError
 from nimbus_tasks.pipeline.validate import scan_maps
 from nimbus_tasks.processing.leases import CLAIMS_FILE

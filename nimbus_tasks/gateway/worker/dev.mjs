@@ -1,12 +1,12 @@
 /**
- * Runs the Worker on this machine, on Cloudflare's own runtime: workerd, by way of miniflare.
+ * Runs the Worker locally on Cloudflare's runtime: workerd, through miniflare.
  *
  *   node dev.mjs --port 0 --persist DIR [--worker PATH] [--namespaces NIMBUS_PAGES,NIMBUS_BATCHES] [--kv DIR]
  *
- * Under --persist lies all that it stores; --kv puts KV elsewhere. miniflare is looked for in the current folder's
- * node_modules, then in that of NIMBUS_NODE_MODULES.
+ * --persist is the folder of its data; --kv is another folder for KV. It loads miniflare from the current folder's
+ * node_modules, or from the folder NIMBUS_NODE_MODULES.
  * Prints one JSON line {"url"} when it answers. Ends on SIGTERM, on SIGINT, and when its standard input closes.
- * NIMBUS_ADMIN_SECRET and the other NIMBUS_ variables come from the environment: arguments can be seen by everybody.
+ * NIMBUS_ADMIN_SECRET and the other NIMBUS_ variables come from the environment, because other users can see arguments.
  */
 
 import { spawn } from "node:child_process";
@@ -18,14 +18,14 @@ import { parseArgs } from "node:util";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 
-/** Variables that the Worker may have; nothing else of the environment reaches it. */
+/** The variables of the environment that the Worker gets. */
 const VARIABLES = /^NIMBUS_(ADMIN_SECRET|CACHE_SECONDS|LIMIT_[A-Z]+)$/;
 
-/** Watches over the first process that is started from here: workerd. */
+/** Ends the first process that is started from here, workerd, if this process is killed. */
 let guard;
 subscribe("child_process", ({ process: child }) => setImmediate(() => (guard ??= guardOver(child.pid))));
 
-/** Before it has started, what workerd says of a port that is taken is a page long. */
+/** Until the start, workerd's output is not shown: its message about a port in use is a page long. */
 let started = false;
 
 const { values: options } = readOptions();
@@ -108,14 +108,14 @@ async function load() {
       }
     }
   }
-  return fail("Cloudflare's local runtime is not here. Install it: npm install --save-dev miniflare@4.20260426.0");
+  return fail("Cloudflare's local runtime was not found. Install it: npm install --save-dev miniflare@4.20260426.0");
 }
 
-/** Should this process be killed outright, its end of the pipe closes, and a shell ends workerd in its place. */
+/** A shell that waits on a pipe: if this process is killed, the pipe closes, and the shell ends workerd. */
 function guardOver(pid) {
   const script = 'trap "" INT TERM; read -r _ || kill -KILL "$0"';
   const shell = spawn("sh", ["-c", script, String(pid)], { stdio: ["pipe", "ignore", "ignore"] });
-  shell.on("error", () => console.error("There is no sh here: end workerd yourself should this process be killed."));
+  shell.on("error", () => console.error("There is no sh here: if this process is killed, end workerd yourself."));
   shell.unref();
   return shell;
 }

@@ -1,4 +1,4 @@
-"""What runs the Worker on this machine: node, and Cloudflare's runtime for it (workerd, by way of miniflare)."""
+"""What runs the Worker on this machine: Node.js, and Cloudflare's runtime (workerd) through miniflare."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MINIFLARE = "4.20260426.0"
 LEAST_NODE = 20
-#: Where it is installed if the project has none.
+#: Where miniflare is installed if the project has none.
 NODE_FOLDER = f"{STATE_FOLDER}/node"
 
 ANSWER_SECONDS = 10
@@ -49,12 +49,12 @@ def find_node() -> str:
 
 
 def find_miniflare(*folders: Path) -> Path | None:
-    """Return the first of these folders from which node finds a miniflare that knows our Worker; None: none does."""
+    """Return the first folder from which node finds a miniflare that can run our Worker, None if there is none."""
     return next((folder for folder in folders if _version_seen_from(folder.absolute()).startswith("4.")), None)
 
 
 def _version_seen_from(folder: Path) -> str:
-    """Look where node looks: in `node_modules` of the folder and of all above it, and the first one counts."""
+    """Return the version that node finds: in the first `node_modules` that has it, from the folder upwards."""
     for above in (folder, *folder.parents):
         try:
             package = json.loads((above / "node_modules/miniflare/package.json").read_bytes())
@@ -67,7 +67,7 @@ def _version_seen_from(folder: Path) -> str:
 
 
 def install_miniflare(say: Callable[[str], None]) -> Path:
-    """Install miniflare by npm, once for this project, and return the folder that sees it.
+    """Install miniflare with npm, once for this project, and return its folder.
 
     Raises:
         SettingsError: there is no npm.
@@ -82,7 +82,7 @@ def install_miniflare(say: Callable[[str], None]) -> Path:
     folder = Path(NODE_FOLDER)
     say(f"Installing Cloudflare's local runtime (miniflare {MINIFLARE}, 165 MB) into {folder}, once")
     try:
-        # Under its name only when it is whole: a killed npm leaves half of it.
+        # Renamed only when complete, because a killed npm leaves half of it.
         with tempfile.TemporaryDirectory(prefix="node-", dir=STATE_FOLDER, ignore_cleanup_errors=True) as beside:
             _npm_install(npm, Path(beside, "new"))
             _move(Path(beside, "new"), folder)
@@ -95,7 +95,7 @@ def _npm_install(npm: str, folder: Path) -> None:
     folder.mkdir()
     package = {"private": True, "dependencies": {"miniflare": MINIFLARE}}
     (folder / "package.json").write_text(json.dumps(package))
-    # Its packages run as they are: no script of theirs need run here.
+    # Its packages need no install scripts.
     command = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     try:
         done = subprocess.run(
@@ -121,10 +121,10 @@ _NPM_ADVICE = f"Check the network, or add miniflare@{MINIFLARE} to the project."
 
 
 def _reason(stderr: str) -> str:
-    """Return the first sentence of npm's complaint: its codes stand before it, its log's place behind."""
+    """Return the sentence of npm's error, without the codes before it and the log file after it."""
     lines = [re.sub(r"^npm (error|ERR!) ?", "", line).strip() for line in stderr.splitlines()]
     sentences = [line for line in lines if line and not line.startswith(("code ", "errno ", "syscall "))]
-    return (sentences or [line for line in lines if line] or ["it does not say why"])[0][:200].rstrip(".")
+    return (sentences or [line for line in lines if line] or ["it gives no reason"])[0][:200].rstrip(".")
 
 
 def _move(new: Path, folder: Path) -> None:
@@ -132,14 +132,14 @@ def _move(new: Path, folder: Path) -> None:
         new.rename(folder)
     except OSError:
         if find_miniflare(folder) is not None:
-            return  # another run was quicker
-        # What stands there is of no use: too old, or not whole.
+            return  # another run was faster
+        # The present one is too old, or incomplete.
         folder.rename(new.with_name("old"))
         new.rename(folder)
 
 
 def without_credentials() -> dict[str, str]:
-    """Return the environment for programs that are not ours: they need none of our secrets."""
+    """Return the environment for other programs, without our secrets."""
     return {
         name: value
         for name, value in os.environ.items()

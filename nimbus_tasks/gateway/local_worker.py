@@ -1,4 +1,4 @@
-"""nimbus:worker:dev: the Worker as a process of its own on this machine, which ends when this one does."""
+"""nimbus:worker:dev: the Worker as a child process on this machine."""
 
 from __future__ import annotations
 
@@ -13,44 +13,46 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from msgspec import Struct
+
 from nimbus_tasks.model.errors import SettingsError, StateError
 from nimbus_tasks.project.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-#: What the Worker stores here.
+#: Where the Worker stores its data.
 PERSIST = f"{STATE_FOLDER}/workerd"
 LOCK = f"{PERSIST}/lock"
 
 START_SECONDS = 60
 END_SECONDS = 10
-#: dev.mjs ends with this status after a line for people.
-SAID_WHY = 2
-MOST_WORDS = 300
+#: dev.mjs ends with this status after an error message of one line.
+MESSAGE_STATUS = 2
+LONGEST_MESSAGE = 300
 
 
 def check_port(port: int) -> None:
-    """Refuse a port that cannot be had, before anything is installed or started.
+    """Check a port before anything is installed or started.
 
     Raises:
-        SettingsError: it is no port, or it is taken.
+        SettingsError: it is not a port, or not free.
     """
     if not 0 <= port <= 65_535:
         raise SettingsError(f"--port={port} must be 0 to 65535.", "0 takes a free one.")
     with socket.socket() as probe:
-        # As servers do: a connection that has just ended does not take the port.
+        # As servers do: a connection that has just ended does not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            taken = f"Port {port} cannot be had: {(error.strerror or str(error)).lower()}."
-            raise SettingsError(taken, "Choose another one: --port=0 takes a free one.") from None
+            taken = f"Port {port} cannot be used: {(error.strerror or str(error)).lower()}."
+            raise SettingsError(taken, "Choose another: --port=0 takes a free one.") from None
 
 
 @contextlib.contextmanager
 def only_one() -> Iterator[int]:
-    """Hold the lock of the Worker's store, and yield its file: two Workers over one store would spoil it.
+    """Hold the lock of the Worker's data, which two Workers would corrupt, and yield its file descriptor.
 
     Raises:
         StateError: another Worker runs here.
@@ -72,11 +74,19 @@ def only_one() -> Iterator[int]:
         os.close(descriptor)
 
 
+class RunningWorker(Struct, frozen=True):
+    """The Worker on this machine, once it answers. persist: the folder of its data."""
+
+    url: str
+    worker: str
+    persist: str
+
+
 class Process:
     """The Worker, from its start to its end."""
 
     def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], lock: int) -> None:
-        """Start it. It holds the lock too, so that the store stays locked should it live longer than this process.
+        """Start it. It inherits the lock, so that the data stays locked if it outlives this process.
 
         Raises:
             StateError: it cannot be started.
@@ -86,14 +96,14 @@ class Process:
                 command,
                 cwd=folder,
                 env=environment,
-                stdin=subprocess.PIPE,  # its end tells the Worker to end, however this process ends
+                stdin=subprocess.PIPE,  # the Worker ends when it closes, however this process ends
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 encoding="utf-8",
                 errors="replace",
                 pass_fds=[lock],
-                # Ctrl-C is for this process alone: it ends the Worker in good order.
+                # Ctrl-C reaches only this process, which ends the Worker cleanly.
                 start_new_session=True,
             )
         except OSError as error:
@@ -107,10 +117,10 @@ class Process:
         self.end()
 
     def ready(self) -> str:
-        """Wait until it answers, and return its address.
+        """Wait until the Worker answers, and return its URL.
 
         Raises:
-            StateError: it does not start; the reason is its own.
+            StateError: it does not start; the message has its reason.
         """
         said: list[str] = []
         too_late = threading.Timer(START_SECONDS, self._kill)
@@ -126,13 +136,13 @@ class Process:
         raise StateError(_why(said, self.end()))
 
     def lines(self) -> Iterator[str]:
-        """Yield what it says, until it ends."""
+        """Yield its output until it ends."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             yield line.rstrip()
 
     def end(self) -> int:
-        """End it in good order, or else at once, and return its exit status."""
+        """End it cleanly, or kill it after a timeout, and return its exit status."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -141,7 +151,7 @@ class Process:
         except subprocess.TimeoutExpired:
             self._kill()
             return self._process.wait(END_SECONDS)
-        except BaseException:  # Ctrl-C once more
+        except BaseException:  # a second Ctrl-C
             self._kill()
             raise
         finally:
@@ -149,15 +159,15 @@ class Process:
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # with all that it started
+            os.killpg(self._process.pid, signal.SIGKILL)  # with its children
 
 
 def _why(said: Sequence[str], status: int) -> str:
-    """Say why it did not start: what it wrote for people last, else what looks like an error."""
-    if said and status == SAID_WHY:
-        return said[-1][:MOST_WORDS]
+    """Return why it did not start: its last message, else the first line that looks like an error."""
+    if said and status == MESSAGE_STATUS:
+        return said[-1][:LONGEST_MESSAGE]
     reason = next((line for line in said if "Error" in line), said[0] if said else f"exit status {status}")
-    return f"The Worker does not start: {reason[:MOST_WORDS]}"
+    return f"The Worker does not start: {reason[:LONGEST_MESSAGE]}"
 
 
 def _url_in(line: str) -> str:

@@ -1,4 +1,4 @@
-"""`nimbus:stream`, the door of the plugin's stream, and `python -m nimbus_tasks`, the door of all of it."""
+"""`nimbus:stream`, which the plugin's stream runs, and `python -m nimbus_tasks`, which runs all commands."""
 
 from __future__ import annotations
 

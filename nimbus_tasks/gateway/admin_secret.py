@@ -1,4 +1,4 @@
-"""The secret of the gateway's admin: a new one for the Worker on this machine, if there is none yet."""
+"""The admin's secret of the gateway, and a new one for the Worker on this machine."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ADMIN_SECRET = "NIMBUS_ADMIN_SECRET"  # noqa: S105 - its name
-#: The Worker takes no shorter one for a secret, and no longer one for a bearer.
+#: The limits of the Worker.
 LEAST_CHARACTERS, MOST_CHARACTERS = 16, 256
 
 
-def admin_secret(root: Path) -> Secret | None:
-    """Return the admin's secret, None where there is none.
+def find_admin_secret(root: Path) -> Secret | None:
+    """Return the admin's secret, None if there is none.
 
     Raises:
-        SettingsError: it is not fit for one, or where others can read it.
+        SettingsError: its length is wrong, or others can read its file.
     """
     secret = find_secret(ADMIN_SECRET, root)
     if secret is not None and not LEAST_CHARACTERS <= len(secret.reveal()) <= MOST_CHARACTERS:
         raise SettingsError(
             f"{ADMIN_SECRET} must have {LEAST_CHARACTERS} to {MOST_CHARACTERS} characters: "
-            "the Worker takes no other for its admin's.",
+            "the Worker accepts no other length.",
             "openssl rand -hex 32 makes one.",
         )
     return secret
 
 
 def make_admin_secret(root: Path) -> Secret:
-    """Make a secret, and keep it in the file of credentials, which only its owner can read.
+    """Make a secret and store it in the credentials file, which only its owner can read.
 
     Raises:
         SettingsError: the file has a line for it already.
@@ -47,7 +47,7 @@ def make_admin_secret(root: Path) -> Secret:
     path = (root / CREDENTIALS_FILE).resolve()
     try:
         there = path.read_bytes() if path.exists() else b""
-        # At the top: below a [table] it would be that table's.
+        # At the top, because below a [table] it would belong to that table.
         content = f'{ADMIN_SECRET} = "{secret.reveal()}"\n'.encode() + there
         if not _is_toml(content):
             raise SettingsError(f"{CREDENTIALS_FILE} has an empty {ADMIN_SECRET}.", "Remove that line.")
@@ -66,7 +66,7 @@ def _is_toml(content: bytes) -> bool:
 
 
 def _replace_privately(path: Path, content: bytes) -> None:
-    """Replace a file whole. Nobody else can read it at any moment: it is made with that mode, not given it later."""
+    """Replace a file with one that is private from its creation on."""
     beside = path.with_name(f".{os.getpid()}.secret")
     try:
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

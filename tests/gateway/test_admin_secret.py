@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_tasks.gateway.admin import ADMIN_SECRET, admin_secret, make_admin_secret
+from nimbus_tasks.gateway.admin_secret import ADMIN_SECRET, find_admin_secret, make_admin_secret
 from nimbus_tasks.model.errors import NimbusError, SettingsError, StateError
 
 
@@ -30,10 +30,10 @@ def root(file: Path) -> Path:
 
 
 def test_one_that_was_made_is_found_again(file: Path) -> None:
-    assert admin_secret(root(file)) is None
+    assert find_admin_secret(root(file)) is None
     made = make_admin_secret(root(file))
     assert len(made.reveal()) == 64
-    found = admin_secret(root(file))
+    found = find_admin_secret(root(file))
     assert found is not None
     assert found.reveal() == made.reveal()
     assert made.reveal() not in repr(made)
@@ -83,11 +83,11 @@ def test_a_file_that_cannot_be_written_is_told(file: Path) -> None:
 def test_one_that_the_worker_would_not_take_is_refused_and_not_repeated(file: Path, length: int) -> None:
     write(file, f'{ADMIN_SECRET} = "{"q" * length}"\n')
     with pytest.raises(NimbusError) as caught:
-        admin_secret(root(file))
+        find_admin_secret(root(file))
     assert "qqqq" not in str(caught.value)
 
 
 @pytest.mark.parametrize("length", [16, 256])
 def test_one_that_the_worker_takes_is_taken(file: Path, length: int) -> None:
     write(file, f'{ADMIN_SECRET} = "{"q" * length}"\n')
-    assert admin_secret(root(file)) is not None
+    assert find_admin_secret(root(file)) is not None
