@@ -65,8 +65,12 @@ def write(stream: TextIO, text: str) -> None:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
-        discard(stream)
-        raise OutputClosedError(_PIPE_CLOSED) from None
+        end_without_reader(stream)
+
+
+def end_without_reader(stream: TextIO) -> NoReturn:
+    discard(stream)
+    raise OutputClosedError(_PIPE_CLOSED) from None
 
 
 def discard(stream: TextIO) -> None:

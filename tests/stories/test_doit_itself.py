@@ -88,6 +88,7 @@ def test_a_broken_configuration_is_one_line(site: Site, file: str, content: str)
     assert run.err.endswith("Correct it, or restore it from version control.\n")
 
 
+@pytest.mark.parametrize("buffered", [True, False], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize(
     "command",
     [
@@ -104,14 +105,14 @@ def test_a_broken_configuration_is_one_line(site: Site, file: str, content: str)
         "info upload",
     ],
 )
-def test_a_command_whose_reader_has_gone_ends_quietly(published: Site, command: str) -> None:
+def test_a_command_whose_reader_has_gone_ends_quietly(published: Site, command: str, buffered: bool) -> None:
     """As in `doit nimbus:page:status ... | head -3`."""
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
         [sys.executable, "-m", "doit", *command.split()],
         cwd=published.folder,
-        env=published.environment({}),
+        env=published.environment({} if buffered else {"PYTHONUNBUFFERED": "1"}),
         stdout=writer,
         stderr=subprocess.PIPE,
         timeout=SECONDS,

@@ -6,6 +6,8 @@ asked. What does not concern our tasks stays as doit has it.
 
 from __future__ import annotations
 
+import functools
+import sys
 from typing import TYPE_CHECKING, Any
 
 from doit import cmd_run
@@ -14,23 +16,26 @@ from doit.control import TaskControl
 from doit.doit_cmd import DoitMain, reset_vars, set_var
 from doit.exceptions import InvalidCommand
 
-from nimbus_tasks.cli.console import exit_with
+from nimbus_tasks.cli.console import end_without_reader, exit_with
 from nimbus_tasks.cli.doit.task import NimbusTask
 from nimbus_tasks.model.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _execute_info = Info._execute
 _describe_reasons = Info.get_reasons
 
 
 def correct_doit() -> None:
-    """Name the nearest task for an unknown name, print readable reasons, and accept empty arguments."""
+    """Name the nearest task for an unknown name, print readable reasons, and end quietly in `doit list | head`."""
     cmd_run.TaskControl = _Control
     Info._execute = _info
     Info.get_reasons = staticmethod(_reasons)
     DoitMain.process_args = _arguments
+    for command in DoitMain.DOIT_CMDS:
+        if hasattr(command, "_execute"):  # the others load no tasks
+            command._execute = _until_reader_ends(command._execute)
 
 
 class _Control(TaskControl):  # type: ignore[misc]  # doit has no types
@@ -43,6 +48,19 @@ class _Control(TaskControl):  # type: ignore[misc]  # doit has no types
             if error.not_found:
                 _refuse_unknown(error.not_found, self.tasks, task_selection or ())
             raise
+
+
+def _until_reader_ends(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same method, which ends the process quietly when the reader of its output has gone."""
+
+    @functools.wraps(execute)  # doit reads the names of the parameters
+    def executed(*args: Any, **more: Any) -> Any:
+        try:
+            return execute(*args, **more)
+        except BrokenPipeError:
+            end_without_reader(sys.stdout)
+
+    return executed
 
 
 def _info(command: Info, pos_args: Sequence[str], hide_status: bool = False) -> int:

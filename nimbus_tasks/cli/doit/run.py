@@ -93,6 +93,7 @@ def _warn_of_replaced_stages(console: Console, tasks: Mapping[str, Task], select
 def _flush() -> None:
     """Flush what doit itself has printed (`doit list | head -1`): Python's own flush at exit would complain."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         discard(sys.stdout)
