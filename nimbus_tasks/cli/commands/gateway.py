@@ -190,11 +190,11 @@ class GatewayCommands:
         if as_json:
             print_document(done)
             return OK
-        told = f"API key {done.key.name} ({done.key.short})"
+        which = f"API key {done.key.name} ({done.key.short})"
         if done.already:
-            self.console.line(f"{told} is revoked already: nothing changed")
+            self.console.line(f"{which} is revoked already: nothing changed")
             return OK
-        self.console.line(f"✅ {told} is revoked")
+        self.console.line(f"✅ {which} is revoked")
         self.console.line(
             "   KV may take a minute to show that everywhere, and a gateway may remember the key as long."
         )

@@ -1,9 +1,9 @@
-"""What the API answers: the envelope of a result, and every refusal with its status, code and words.
+"""The answers of the API: the envelope of a result, and every refusal with its status, code and message.
 
-Seen in real answers that users and SDKs quote: 10000, 10009, 10011, 10012, 10013, 10029, 10034, 10048, 10405, 971, 7003
-and 6003. wrangler 1 grouped 10022, 10024 and 10030 as the codes of limits; which is which is our reading. Nothing
-public names a code for a wrong limit, cursor, absolute expiration or key name: 10028, 10041, 10033 and 10042 are
-chosen. A client should go by the status alone where these are concerned.
+Users and SDKs quote these codes from real answers: 10000, 10009, 10011, 10012, 10013, 10029, 10034, 10048, 10405, 971,
+7003 and 6003. wrangler 1 listed 10022, 10024 and 10030 as the codes of limits; we assigned them. No public source has a
+code for a wrong limit, cursor, absolute expiration or key name: we chose 10028, 10041, 10033 and 10042. For these a
+client should rely on the status alone.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _encode = msgspec.json.encode
 
 
 class Answer(Struct):
-    """One answer, and what the request did.
+    """One answer, and the effect of its request.
 
-    pairs: keys it carried. stored, read, removed: keys it did that to. lists: 1 where it is a listing.
+    pairs: keys in the request. stored, read, removed: keys with that effect. lists: 1 for a listing.
     """
 
     body: bytes
@@ -36,7 +36,7 @@ class Answer(Struct):
     lists: int = 0
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer like any other, to be raised from deep down
+class Refusal(Exception):  # noqa: N818 - an answer, not an error
     """An answer of the envelope with `success: false`."""
 
     def __init__(self, status: int, code: int, message: str, **headers: str) -> None:
@@ -52,11 +52,11 @@ class Refusal(Exception):  # noqa: N818 - it is an answer like any other, to be 
 
 
 def envelope(result: Any, **more: Any) -> bytes:
-    """Return the body of an answer that went well; `more` stands beside the result."""
+    """Return the body of a successful answer; `more` are fields beside the result."""
     return _encode({"result": result, "success": True, "errors": [], "messages": [], **more})
 
 
-# --- who asks, and for what ---------------------------------------------------------------------------
+# --- credentials and paths ----------------------------------------------------------------------------
 
 
 def unauthenticated() -> Refusal:

@@ -19,7 +19,7 @@ _ENCODED = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
 
 
 def key_of(segment: str) -> str:
-    """Decode the last segment of a path. The namespaces of today all support URL encoding, and `+` is a plus."""
+    """Decode the last segment of a path. `+` is a plus."""
     undecodable = Refusal(400, 10042, "could not URL-decode key name")
     if not _ENCODED.fullmatch(segment):
         raise undecodable
@@ -33,7 +33,7 @@ def check_key(key: str) -> bytes:
     """Return the key's bytes.
 
     Raises:
-        Refusal: KV has no such keys.
+        Refusal: KV does not accept the key.
     """
     if key in limits.FORBIDDEN_KEYS:
         raise Refusal(400, 10042, f'Illegal key name "{key}". Please use a different name.')
@@ -50,7 +50,7 @@ def check_value(value: bytes) -> None:
 
 
 def check_metadata(metadata: bytes) -> bytes:
-    """Return the metadata as it is stored, empty where there is none. The limit is of its JSON, without white space."""
+    """Return the metadata to store, empty for null. The limit applies to its JSON without white space."""
     if len(metadata) > limits.METADATA_BYTES:
         metadata = msgspec.json.encode(msgspec.json.decode(metadata))
         if len(metadata) > limits.METADATA_BYTES:
@@ -59,7 +59,7 @@ def check_metadata(metadata: bytes) -> bytes:
 
 
 def read_metadata(metadata: bytes) -> bytes:
-    """Return the JSON of a form's field, checked."""
+    """Return the checked JSON of a form field."""
     try:
         msgspec.json.decode(metadata)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -101,7 +101,7 @@ def is_form(content_type: str) -> bool:
 
 
 def form_fields(body: bytes, content_type: str) -> dict[str, bytes]:
-    """Return the fields of a form; of two with one name the last.
+    """Return the fields of a form. If a name occurs twice, the last one counts.
 
     Raises:
         Refusal: it is not one.
@@ -111,14 +111,14 @@ def form_fields(body: bytes, content_type: str) -> dict[str, bytes]:
         raise wrong_body("could not read the form: its boundary is missing")
     delimiter = b"--" + (found[1] or found[2]).encode()
     parts: dict[str, bytes] = {}
-    # Before the first delimiter may stand anything, which means nothing; it must begin a line like all the others.
+    # Text before the first delimiter is ignored; the delimiter must begin a line.
     at = 0 if body.startswith(delimiter) else _after(body, _LINE + delimiter, 0) - len(delimiter)
     while True:
         at += len(delimiter)
         if body.startswith(b"--", at):
             return parts
         start = _after(body, _LINE, at)
-        # A part may have no header at all, but then it has no name either.
+        # A part without headers has no name.
         content = _after(body, _LINE + _LINE, start)
         end = body.find(_LINE + delimiter, content)
         if end < 0:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def put_value(cloud: Cloud, call: Call) -> Answer:
-    """Store the body as it is, or the fields `value` and `metadata` of a form."""
+    """Store the body, or the fields `value` and `metadata` of a form."""
     key = check_key(key_of(call.key))
     value, metadata = call.body, b""
     if is_form(call.content_type):
@@ -58,7 +58,7 @@ def put_value(cloud: Cloud, call: Call) -> Answer:
 
 
 def get_value(cloud: Cloud, call: Call) -> Answer:
-    """Answer with the value alone, without an envelope; when it expires is in a header."""
+    """Return the value without an envelope; a header says when it expires."""
     row = _read(cloud, call)
     headers = {"expiration": str(row.expiration)} if row.expiration else {}
     return Answer(row.value, content_type=BYTES, headers=headers, pairs=1, read=1)
@@ -70,7 +70,7 @@ def get_metadata(cloud: Cloud, call: Call) -> Answer:
 
 
 def delete_value(cloud: Cloud, call: Call) -> Answer:
-    """Delete the key. That there is none is no error."""
+    """Delete the key. A missing key is not an error."""
     key = check_key(key_of(call.key))
     cloud.store.delete(call.namespace, [key], call.now)
     return Answer(envelope({}), pairs=1, removed=1)
@@ -89,7 +89,7 @@ T = TypeVar("T")
 
 
 class Pair(Struct):
-    """One pair of a bulk put; other fields mean nothing."""
+    """One pair of a bulk put; other fields are ignored."""
 
     key: str
     value: str
@@ -113,7 +113,7 @@ _wanted = msgspec.json.Decoder(Wanted)
 
 
 def put_pairs(cloud: Cloud, call: Call) -> Answer:
-    """Store all pairs, or none. Where a key comes twice, the later value wins."""
+    """Store all pairs, or none. If a key occurs twice, the later value wins."""
     pairs = _decode(_pairs, call.body, "bulk put")
     _check_number("bulk put", "key/value pairs", len(pairs))
     rows: dict[bytes, Row] = {}
@@ -143,7 +143,7 @@ def delete_keys(cloud: Cloud, call: Call) -> Answer:
 
 
 def get_keys(cloud: Cloud, call: Call) -> Answer:
-    """Answer with the values of up to 100 keys, null for those that are not there."""
+    """Return the values of up to 100 keys, null for missing ones."""
     wanted = _decode(_wanted, call.body, "bulk get keys")
     if not wanted.keys:
         raise answers.wrong_bulk_get("You must request a minimum of 1 key")
@@ -236,8 +236,8 @@ def get_namespace(cloud: Cloud, call: Call) -> Answer:
 def list_keys(cloud: Cloud, call: Call) -> Answer:
     """List names in the order of their UTF-8 bytes.
 
-    Expired keys are gone through and not shown, so a page can be short or empty and yet not the last
-    (docs/kv/api/list-keys: look at the cursor). A cursor goes with the prefix it was made for.
+    Expired keys count but are not shown, so that a page can be short or empty and not the last
+    (docs/kv/api/list-keys: check the cursor). A cursor is valid only for its prefix.
     """
     prefix = call.query.get("prefix", "").encode()
     most = _limit(call.query.get("limit"))
@@ -275,7 +275,7 @@ def _limit(text: str | None) -> int:
 
 
 def _cursor(last: bytes, prefix: bytes) -> str:
-    """Say where a page ended, in a way that no client will read."""
+    """Return an opaque cursor that holds where the page ended."""
     return base64.urlsafe_b64encode(b"%d:" % len(prefix) + prefix + last).decode().rstrip("=")
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Entry(Struct):
-    """One request. `path` is without account and namespace; bytes are those of the bodies; `pairs` what it carried."""
+    """One request. `path` is without account and namespace, bytes are those of the bodies, `pairs` the keys in it."""
 
     time: float
     method: str
@@ -41,7 +41,7 @@ class Entry(Struct):
 
 
 class Journal:
-    """Appends to a file. A line is there before its answer is sent."""
+    """Appends to a file, each line before its answer is sent."""
 
     def __init__(self, path: Path | None) -> None:
         self._file = path.open("ab", buffering=0) if path else None
@@ -56,7 +56,7 @@ class Journal:
 
 
 class Counts:
-    """Totals since the start, or since they were last cleared."""
+    """Totals since the start, or since the last reset."""
 
     def __init__(self) -> None:
         self.clear()

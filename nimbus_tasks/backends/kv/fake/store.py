@@ -1,8 +1,7 @@
-"""What is stored: one SQLite file, or the same in memory.
+"""The stored pairs: in one SQLite file, or in memory.
 
-With a lag, a write waits in `pending` until it is due, and reads go on seeing what was there before. Keys are kept as
-the bytes of their UTF-8, so that SQLite's order is KV's. The value stands last in its row: a listing reads the start
-of a row and need not go through the pages of a large value.
+With a lag, a write is in `pending` until it is due, and reads return the previous value. Keys are UTF-8 bytes, so that
+SQLite orders them as KV does. The value is the last column, so that a listing need not read the pages of large values.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PAGE_BYTES = 32 * 1024
-FOR_EVER = float("inf")
+FOREVER = float("inf")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS namespace(number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, title TEXT NOT NULL);
@@ -66,14 +65,14 @@ class Namespace(Struct, frozen=True):
 
 
 class Store:
-    """Pairs by namespace and key, seen by reads `lag` seconds after they were written."""
+    """Pairs by namespace and key, visible to reads `lag` seconds after they were written."""
 
     def __init__(self, path: str, lag: float) -> None:
         self._lag = lag
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         self._connection.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing so; a power cut may, which is more than a fake promises.
+        # A killed process loses nothing; a power cut may lose the last writes.
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.executescript(_SCHEMA)
 
@@ -83,7 +82,7 @@ class Store:
     # --- namespaces -----------------------------------------------------------------------------------
 
     def add_namespace(self, identifier: str, title: str) -> None:
-        """Make the namespace where there is none, and call it what it is to be called."""
+        """Create the namespace, or rename it if it exists."""
         self._connection.execute(
             "INSERT INTO namespace(id, title) VALUES (?, ?) ON CONFLICT(id) DO UPDATE SET title = excluded.title",
             (identifier, title),
@@ -127,16 +126,16 @@ class Store:
     def names(self, namespace: int, prefix: bytes, after: bytes, most: int, now: float) -> list[Row]:
         """List names that begin with `prefix` and come after `after`, in the order of their bytes, without values.
 
-        What has expired is among them: KV goes through it as well, see `namespaces.list_keys`.
+        They include expired names, as in KV: see `endpoints.list_keys`.
         """
         self._settle(now)
         rows = self._connection.execute(_LIST, (namespace, after, prefix, _end_of(prefix), most))
         return [Row(key, b"", metadata, expiration) for key, metadata, expiration in rows]
 
     def state(self, prefix: bytes) -> list[tuple[str, Row, int]]:
-        """Return all that was written, seen already or not: namespace, pair, number of writes."""
+        """Return everything that was written, visible or not: namespace, pair, number of writes."""
         with self._transaction(keep=False):
-            self._apply(FOR_EVER)
+            self._apply(FOREVER)
             rows = self._connection.execute(_STATE, (prefix, _end_of(prefix))).fetchall()
         return [(namespace, Row(*pair), writes) for namespace, *pair, writes in rows]
 
@@ -170,5 +169,5 @@ class Store:
 
 
 def _end_of(prefix: bytes) -> bytes:
-    """Return what comes right after all keys that begin with `prefix`. UTF-8 has no byte 0xFF, so none is lost."""
+    """Return the first key after all keys with this prefix. UTF-8 has no byte 0xFF, so the bound is exact."""
     return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else b"\xff"

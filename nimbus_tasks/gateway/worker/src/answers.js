@@ -1,5 +1,5 @@
 /**
- * What a client is told. Code that cannot grant a request throws a `Refusal`, which becomes the answer. Messages are
+ * The answers to clients. Code that cannot grant a request throws a `Refusal`, which becomes the answer. Messages are
  * one sentence for a person and never repeat a secret.
  */
 
