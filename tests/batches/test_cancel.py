@@ -9,6 +9,7 @@ import pytest
 from filled import BATCH, ENDED_AT, OTHER, PROJECT, UPLOADED, Filled, run
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from nimbus_tasks.backends.kv import Swap, Traits
 from nimbus_tasks.batches.cancel import Cancelled, cancel
@@ -92,7 +93,9 @@ def test_a_page_that_was_uploaded_again_goes_on_in_its_new_batch(filled: Filled)
     filled.queue(QueueEntry("page_a", OTHER, 5, UPLOADED, 0), QueueEntry("page_b", BATCH, 5, UPLOADED, 0))
     stop(filled)
     assert filled.statuses() == {"a": "uploaded", "b": "cancelled"}
-    assert filled.in_batch() == {"a": "cancelled", "b": "cancelled"}, "in this batch nothing becomes of it"
+    assert filled.in_batch() == {"a": "cancelled", "b": "cancelled"}, "in this batch it is not processed"
+    later = {page_id: page.superseded_by for page_id, page in filled.find().pages.items()}
+    assert later == {"page_a": OTHER, "page_b": UNSET}
     assert filled.queued == {"a"}
 
 

@@ -97,6 +97,35 @@ def test_a_list_of_what_is_known_here_says_so(filled: Filled) -> None:
     ]
 
 
+def test_a_batch_sent_again_is_superseded_wherever_people_see_it(
+    filled: Filled, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = BatchPage("cancelled", UPLOADED, error=f"Sent again in {OTHER}", superseded_by=OTHER)
+    filled.batch("cancelled", a="done", b=again)
+    filled.status("page_b", "uploaded", OTHER)
+    filled.batch("cancelled", OTHER, c="cancelled")
+    shown = Shown(filled)
+    shown.commands.list(as_json=False)
+    assert [line.split()[1] for line in shown.lines[1:]] == ["cancelled", "superseded"]
+    shown.commands.status(BATCH, as_json=False)
+    assert f"📦 {BATCH}: superseded" in shown.lines
+    assert f"   Superseded: 1 (sent again in {OTHER})" in shown.lines
+    assert not any("Cancelled" in line for line in shown.lines)
+    shown.commands.report(BATCH, as_json=False)
+    assert {f"📊 {BATCH}: superseded", "   superseded: 1"} <= set(shown.lines)
+    assert shown.commands.monitor(BATCH, 100, as_json=False) == 1
+    assert shown.lines[-1].startswith(f"{BATCH}: superseded, 2 of 2 pages")
+    for command in (shown.commands.retry, shown.commands.cancel):
+        with pytest.raises(SettingsError, match="is superseded"):
+            command(BATCH)
+    shown.commands.list(as_json=True)
+    listed = json.loads(capsys.readouterr().out)["batches"]
+    assert [(each["status"], each.get("superseded", False)) for each in listed] == [
+        ("cancelled", False),
+        ("cancelled", True),
+    ]
+
+
 def test_a_cancelled_batch_is_not_to_be_tried_again(filled: Filled) -> None:
     filled.batch("cancelled", a="failed", b="cancelled")
     shown = Shown(filled)
