@@ -1,8 +1,7 @@
-"""Changes into real pages, beside tools that write a page anew from its tree: pages a second, and what else changes.
+"""Apply changes to real pages, compared with tools that serialise the tree: pages a second, and what else changes.
 
-`python -m benchmarks.applying ours < paths` and `... tree ASKED [FOLDER]` are contenders in processes of their own, as
-`peers/rewrite.mjs` is: pages are in memory, one core. The changes are those of the tests
-(`tests/html/apply/measure.py`).
+`python -m benchmarks.applying ours < paths` and `... tree ASKED [FOLDER]` run one contender in its own process, as
+`peers/rewrite.mjs` does: pages in memory, one core. The changes are those of `tests/html/apply/measure.py`.
 """
 
 from __future__ import annotations
@@ -34,14 +33,14 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).parents[1]
 _PEERS = Path(__file__).parent / "peers"
-#: Texts of a page that are changed, at most.
+#: Maximum number of changed texts in a page.
 BLOCKS = 20
-#: What ours does besides: it reads the page as extraction does, before to place the changes and after to prove them.
-CHEERIO, TREE = "cheerio, the page written anew", "turbohtml, the page written anew"
+#: They do less: ours also extracts the page, before to locate the changes and after to check them.
+CHEERIO, TREE = "cheerio, the page serialised", "turbohtml, the page serialised"
 
 
 class Asked(Struct, frozen=True):
-    """A page on its way to a peer: CSS selectors, and the text that each element is to have."""
+    """A page for a peer: CSS selectors, and the new text of each element."""
 
     path: str
     texts: list[tuple[str, str]]
@@ -110,8 +109,8 @@ def _asked(path: str) -> Asked | None:
 
 
 def _ours(paths: Sequence[str]) -> Figures:
-    said = _said([sys.executable, "-m", "benchmarks.applying", "ours"], "\n".join(paths))
-    return msgspec.json.decode(said, type=Figures)
+    output = _output_of([sys.executable, "-m", "benchmarks.applying", "ours"], "\n".join(paths))
+    return msgspec.json.decode(output, type=Figures)
 
 
 def _through_tree(asked: Path, folder: Path | None = None) -> float:
@@ -123,19 +122,19 @@ def _through_cheerio(asked: Path, folder: Path | None = None) -> float:
 
 
 def _rewritten(command: Sequence[str], asked: Path, folder: Path | None) -> float:
-    said = _said([*command, str(asked), *([str(folder)] if folder else [])])
-    return msgspec.json.decode(said, type=dict[str, float])["seconds"]
+    output = _output_of([*command, str(asked), *([str(folder)] if folder else [])])
+    return msgspec.json.decode(output, type=dict[str, float])["seconds"]
 
 
-def _said(command: Sequence[str], told: str = "") -> bytes:
+def _output_of(command: Sequence[str], stdin: str = "") -> bytes:
     done = subprocess.run(
-        command, input=told.encode(), stdout=subprocess.PIPE, check=True, env=environment(), cwd=_ROOT
+        command, input=stdin.encode(), stdout=subprocess.PIPE, check=True, env=environment(), cwd=_ROOT
     )
     return done.stdout
 
 
 def rewrite(asked: Path, folder: Path | None) -> float:
-    """Set texts in the tree of each page, and write the page from that; return the seconds."""
+    """Set texts in the tree of each page and serialise it; return the seconds."""
     lines = [msgspec.json.decode(line, type=Asked) for line in asked.read_bytes().splitlines()]
     pages = [(Path(line.path).read_bytes(), line.texts) for line in lines]
     started = time.perf_counter()
@@ -149,7 +148,7 @@ def rewrite(asked: Path, folder: Path | None) -> float:
 
 def _rewrite(html: bytes, texts: Iterable[tuple[str, str]]) -> bytes:
     page = parse(html, scripting=True)
-    # All of them are found before the first is changed: to set a text removes the elements within.
+    # Select all elements first: setting a text removes the elements within.
     for element, text in [(page.select(selector)[0], text) for selector, text in texts]:
         if element.tag == "img":
             element.attrs["alt"] = text
@@ -162,7 +161,7 @@ def _rewrite(html: bytes, texts: Iterable[tuple[str, str]]) -> bytes:
 
 
 def _share_lost(wanted: Sequence[Asked], parent: Path, peer: Callable[[Path, Path], float]) -> Figure:
-    """Return how many bytes a peer changes that it was not asked to."""
+    """Return the percentage of bytes that a peer changes beyond the requested texts."""
     readable = [page for page in wanted if _is_utf8(Path(page.path).read_bytes())]
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         asked = Path(folder) / "asked"
@@ -185,7 +184,7 @@ def _is_utf8(html: bytes) -> bool:
 
 
 def _lost(before: bytes, after: bytes, selectors: Iterable[str]) -> int:
-    """Return the bytes of tags and texts outside the changed blocks that the page has nowhere any more as they were."""
+    """Return the bytes of tags and texts outside the changed blocks that no longer occur in the page."""
     spans = spans_of(before, selectors)
     outside: Counter[bytes] = Counter()
     place = 0
@@ -200,11 +199,11 @@ def _lost(before: bytes, after: bytes, selectors: Iterable[str]) -> int:
 
 def _contend(contender: str, *arguments: str) -> None:
     if contender == "ours":
-        told: object = measure(map(Path, sys.stdin.read().splitlines()), most_blocks=BLOCKS)
+        result: object = measure(map(Path, sys.stdin.read().splitlines()), most_blocks=BLOCKS)
     else:
         asked, *folders = map(Path, arguments)
-        told = {"seconds": rewrite(asked, folders[0] if folders else None)}
-    print(msgspec.json.encode(told).decode())
+        result = {"seconds": rewrite(asked, folders[0] if folders else None)}
+    print(msgspec.json.encode(result).decode())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Extraction of real sites: HTML bytes in memory to JSON in memory, beside the parser alone and beside peers.
+"""Extraction of real sites, HTML to JSON in memory, compared with the parser alone and with other tools.
 
-`python -m benchmarks.extract CONTENDER < paths` is one contender in a process of its own: it reads the files, does
-its work on them once to warm up (up to 200 pages) and once on the clock, and prints the seconds.
+`python -m benchmarks.extract CONTENDER < paths` runs one contender in its own process: it reads the files, warms up on
+up to 200 pages, measures all pages once, and prints the seconds.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def extract_to_json(paths: list[str]) -> float:
 
 
 def extract_files(paths: list[str], workers: int) -> float:
-    """Return the seconds from files to JSON with so many processes."""
+    """Return the seconds from files to JSON with this many processes."""
     turns = [paths[start : start + 25] for start in range(0, len(paths), 25)]
     with get_context("fork").Pool(workers) as pool:
         pool.map(_files_to_json, turns[:8], chunksize=1)
@@ -89,7 +89,7 @@ _CONTENDERS: dict[str, Callable[[list[str]], float]] = {
 
 
 def extraction(size: Size) -> Iterator[Row]:
-    """Pages a second on one core, beside the parser alone; on two; memory."""
+    """Measure pages a second on one core, compared with the parser alone, and on two; memory."""
     paths = real_pages(size)
     if not paths:
         return
@@ -122,7 +122,7 @@ def extraction(size: Size) -> Iterator[Row]:
 
 
 def peers(size: Size) -> Iterator[Row]:
-    """Pages a second beside tools that read built sites too."""
+    """Compare pages a second with other tools that read built sites."""
     paths = real_pages(size)
     if not paths:
         return
@@ -166,18 +166,18 @@ def real_pages(size: Size) -> list[str]:
 
 
 def _seconds(contender: str, paths: list[str], peaks: list[float] | None = None) -> float:
-    said = _said([sys.executable, "-m", "benchmarks.extract", contender], paths)
+    output = _output_of([sys.executable, "-m", "benchmarks.extract", contender], paths)
     if peaks is not None:
-        peaks.append(said["peak_mb"])
-    return said["seconds"]
+        peaks.append(output["peak_mb"])
+    return output["seconds"]
 
 
 def _cheerio(paths: list[str]) -> float:
-    return _said(["node", str(_PEERS / "cheerio.mjs")], paths)["seconds"]
+    return _output_of(["node", str(_PEERS / "cheerio.mjs")], paths)["seconds"]
 
 
 def _pagefind(site: Path, index: Path) -> float:
-    """Return the seconds of the whole run: pagefind reads files and writes an index, we cannot look inside."""
+    """Return the seconds of the whole run, in which pagefind reads files and writes an index."""
     started = time.perf_counter()
     command = [_PEERS / "node_modules" / ".bin" / "pagefind", "--site", site, "--output-path", index]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -186,7 +186,7 @@ def _pagefind(site: Path, index: Path) -> float:
     return time.perf_counter() - started
 
 
-def _said(command: list[str], paths: list[str]) -> dict[str, float]:
+def _output_of(command: list[str], paths: list[str]) -> dict[str, float]:
     done = subprocess.run(
         command,
         input="\n".join(paths).encode(),

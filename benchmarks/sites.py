@@ -1,4 +1,4 @@
-"""The sites that are measured: made ones, the same on every machine, and real ones from Debian packages."""
+"""The sites to measure: generated ones, the same on every machine, and real ones from Debian packages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _CACHE = Path(__file__).parent.parent / ".cache"
 #: Where `make sites` unpacks Debian's documentation packages.
 REAL_SITES = Path(os.environ.get("NIMBUS_REAL_SITES") or _CACHE / "sites").absolute()
-#: Made sites go on the disk where projects are: /tmp is memory on many machines, and nobody builds a site there.
+#: Generated sites go on a disk, as projects do: /tmp is in memory on many machines.
 SCRATCH = Path(os.environ.get("TMPDIR") or _CACHE / "bench").absolute()
 
 SOURCE = "dist"
@@ -40,7 +40,7 @@ _WORDS = (  # noqa: SIM905 - sixty quoted words would be harder to read
 
 
 class Page(Struct, frozen=True):
-    """What a made page looks like. flawed: no description, images without alternative text, a doubled comma."""
+    """The shape of a generated page. flawed: no description, images without alternative text, a doubled comma."""
 
     name: str
     sections: int
@@ -54,12 +54,12 @@ class Page(Struct, frozen=True):
 TYPICAL = Page("typical", sections=8, paragraphs=3, list_rows=4, words=11)
 #: 1.4 kB and 7 blocks: for sites of which only the number of pages counts.
 SMALL = Page("small", sections=1, paragraphs=2, list_rows=2, words=10)
-#: As typical, with something to improve.
+#: Like typical, with mistakes to correct.
 FLAWED = Page("flawed", sections=8, paragraphs=3, list_rows=4, words=11, flawed=True)
 
 
 class Site(Struct, frozen=True):
-    """A project in `folder` with so many pages under `dist/`."""
+    """A project in `folder` with `pages` pages under `dist/`."""
 
     folder: Path
     pages: int
@@ -77,19 +77,19 @@ class Site(Struct, frozen=True):
         return self.source / _name(number)
 
     def allow_one_batch(self) -> None:
-        """Set that a batch may have all pages, however many; a new project says 1,000."""
+        """Allow all pages in one batch; the default is 1,000."""
         file = self.folder / settings.PROJECT_FILE
         text, times = _BATCH_SIZE.subn(f"max_pages_per_batch = {self.pages}", file.read_text(encoding="utf-8"))
         if times != 1:
-            sys.exit(f"{file} does not say how many pages a batch may have")
+            sys.exit(f"{file} does not set max_pages_per_batch")
         file.write_text(text, encoding="utf-8")
 
     def edit(self, number: int, revision: int) -> None:
-        """Change a line of text of one page, in place, as an editor's save does."""
+        """Change a line of one page in place, as an editor does."""
         self.path_of(number).write_bytes(_html(number, self.page, _words_of(number), revision))
 
     def forget(self, *names: str) -> None:
-        """Remove what the pipeline keeps under these names in `.nimbus/`."""
+        """Remove these files and folders in `.nimbus/`."""
         for name in names:
             for path in self.state.glob(name):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -100,13 +100,13 @@ class Site(Struct, frozen=True):
         return records.page_key(project_id, records.page_id(project_id, f"{SOURCE}/{_name(number)}"))
 
     def describe(self) -> str:
-        """Return what a page weighs, for the table."""
+        """Return the size of a page, for the table."""
         return f"{len(_html(1, self.page, _words_of(1), 0)) / 1000:.1f} kB"
 
 
 @contextlib.contextmanager
 def made(pages: int, page: Page) -> Iterator[Site]:
-    """Make a project with a site that nothing has read yet; removed in the end."""
+    """Generate a project with a site, and remove it at the end."""
     SCRATCH.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="nimbus-bench-", dir=SCRATCH) as folder:
         site = Site(Path(folder), pages, page)
@@ -134,7 +134,7 @@ def _words_of(number: int) -> random.Random:
 
 
 def _html(number: int, page: Page, chance: random.Random, revision: int) -> bytes:
-    # One draw a page, then slices of it: a hundred thousand pages are made in seconds.
+    # One random draw for each page, then slices of it: 100,000 pages take seconds.
     pool = chance.choices(_WORDS, k=1000)
     taken = 0
 

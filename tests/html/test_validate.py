@@ -625,13 +625,13 @@ def _places(value: Any) -> Any:
 
 
 @given(pages())
-def test_any_good_page_is_valid_on_both_ways(page: dict[str, Any]) -> None:
+def test_valid_pages_pass_both_checks(page: dict[str, Any]) -> None:
     assert judge(page).valid
     assert list(rules.errors(page)) == []
 
 
 @given(bad_pages())
-def test_the_fast_way_and_the_thorough_way_agree(page: dict[str, Any]) -> None:
+def test_the_fast_and_the_thorough_check_agree(page: dict[str, Any]) -> None:
     try:
         document = syntax.read(json.dumps(page).encode())
     except syntax.UnreadableError:

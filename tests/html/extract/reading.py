@@ -1,4 +1,4 @@
-"""Small words for the tests of this room."""
+"""Shortcuts for the tests of extraction."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_selectors_read_the_page() -> None:
     assert read(html, selectors=selectors).dimensions == {"one": "b d", "two": "c"}
 
 
-def test_the_closer_to_the_page_the_stronger() -> None:
+def test_the_page_wins_over_selectors_paths_and_constants() -> None:
     rules = Rules(
         patterns=("{a}-{b}-{c}-{d}",),
         selectors={"b": "p", "c": "p"},
@@ -67,7 +67,7 @@ def test_dimensions_can_come_from_hidden_parts() -> None:
         (Rules(fold=-1), "fold is -1"),
     ],
 )
-def test_rules_that_no_page_can_be_read_with_are_named(rules: Rules, named: str) -> None:
+def test_invalid_rules_are_named(rules: Rules, named: str) -> None:
     with pytest.raises(RulesError) as error:
         check_rules(rules)
     assert named in str(error.value)

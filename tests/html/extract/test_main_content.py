@@ -30,7 +30,7 @@ def test_the_page_says_where(content: str, selector: str) -> None:
     assert not any("menu" in block.content for block in page.above_fold_blocks)
 
 
-def test_a_mark_with_little_text_is_not_believed() -> None:
+def test_an_element_with_little_text_is_not_the_main_content() -> None:
     assert read(f"<div>{LONG}</div><main>a</main>").main_selector == "body"
     assert read(f"<article>few</article><div id=content>{LONG}</div>").main_selector == "#content"
 
