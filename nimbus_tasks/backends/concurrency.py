@@ -56,7 +56,10 @@ async def in_parallel(slots: int, work: Iterable[T], perform: Callable[[T], Awai
             await asyncio.sleep(0)
 
     if slots == 1:
-        await slot()
+        for number, piece in enumerate(pieces):
+            if number:  # a single piece should not give way to other tasks, which would begin work of their own
+                await asyncio.sleep(0)
+            await perform(piece)
         return
     async with task_group() as group:
         for _ in range(slots):

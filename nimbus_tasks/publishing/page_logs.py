@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Entries in one log: the oldest make room, so that a page that fails for weeks does not fill its log.
 MAX_ENTRIES = 1000
+#: Pages whose entries an upload makes at a time.
+PART = 500
 
 
 async def append(store: Store, project_id: str, entries: Mapping[str, Sequence[LogEntry]], slots: int = SLOTS) -> None:
@@ -47,8 +49,10 @@ async def append(store: Store, project_id: str, entries: Mapping[str, Sequence[L
 async def log_upload(context: Context, outcome: Outcome) -> None:
     """Append to each page's log what an upload did with it."""
     now = context.clock()
-    entries = {page.page_id: _entries(page, now) for page in outcome.pages if page.page_id}
-    await append(context.store, context.project.project_id, entries, context.slots)
+    # In parts, so that memory does not grow with the site.
+    for some in runs([page for page in outcome.pages if page.page_id], PART):
+        entries = {page.page_id: _entries(page, now) for page in some}
+        await append(context.store, context.project.project_id, entries, context.slots)
 
 
 def _entries(page: PageResult, now: str) -> list[LogEntry]:
