@@ -1,7 +1,8 @@
-"""The stages: extract, validate, upload, summarize. Each reads, calls a pure room, and writes.
+"""The stages of a run, in the order in which they read: extract, validate, upload, summary.
 
-    source folder --extracting--> maps/ --validating--> verdicts --uploading--> store --summarizing--> reports
+    source folder --extract--> maps/ --validate--> verdicts --upload--> store --summary--> reports
 
-A stage can say what it has to do (its survey) without doing it: doit asks that to know whether it must run.
-Everything is relative to the working directory, which is the project's folder: doit sees to that.
+Each stage takes a `Snapshot` of the project's folders and returns its result with the snapshot that the next stage
+needs; `plan_...` tells what a stage would do, which is what doit asks. `Pipeline` adds the lock and the log. Paths are
+relative to the working directory, which is the project's folder.
 """

@@ -1,8 +1,9 @@
-"""extract: which source files changed, what became of them, and which maps must go."""
+"""extract: from source files that changed to map files, and the removal of maps whose source is gone."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,28 +11,39 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.html.extract.rules import EXTRACTOR_VERSION
-from nimbus_tasks.model.errors import SettingsError, SourceError
-from nimbus_tasks.pipeline.extract_files import extract_files, holds, map_file_of
+from nimbus_tasks.model.errors import SettingsError, SourceError, StateError
+from nimbus_tasks.pipeline.snapshot import Snapshot, skipped_sources
 from nimbus_tasks.project import files, manifest
 from nimbus_tasks.project.manifest import SourceEntry, Sources
-from nimbus_tasks.project.scan import Odd, Scan, matcher, scan
-from nimbus_tasks.project.settings import PROJECT_FILE
+from nimbus_tasks.project.scan import Odd, Scan, rescan
+from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from nimbus_tasks.html.extract.rules import Rules
-    from nimbus_tasks.model.progress import Progress
-    from nimbus_tasks.project.settings import Settings, Source
+    from nimbus_tasks.model.progress import Progress, ShowProgress
+    from nimbus_tasks.project.settings import Settings
 
-#: The stamp of a file that has not been read yet: no file has it.
+#: The stamp of a file that has not been read: no file has it.
 NEVER = (0, 0, 0)
+#: From this many pages on, more processes pay: to start them takes as long as 100 pages.
+WORTH_MORE_PROCESSES = 200
+#: Pages that a process gets at a time: few enough to keep all of them busy to the end.
+PAGES_A_CHUNK = 32
+#: Larger files are not pages: KV takes 25 MiB a value, and much of HTML is markup.
+LARGEST_PAGE = 64 * 1024 * 1024
 
 
-class Survey(Struct, frozen=True):
-    """What extraction would do: read `changed`, remove the maps of `gone`; `kept` are not here, and yet not gone.
+# --- what there is to do ------------------------------------------------------------------------------------
 
-    touched: those of `changed` that may hold what they held before, for their size is the same.
+
+class ExtractionPlan(Struct, frozen=True):
+    """What extraction would do: read `changed`, remove the maps of `gone`.
+
+    touched: those of `changed` that may hold the same bytes, for their size is the same.
+    kept: files that are missing and do not count as gone.
+    emptied: the source folder holds no file any more, although the site has pages.
     """
 
     scan: Scan
@@ -42,10 +54,11 @@ class Survey(Struct, frozen=True):
     gone: tuple[str, ...]
     kept: frozenset[str]
     odd_changed: bool
+    emptied: bool
 
     @property
     def nothing_to_do(self) -> bool:
-        return not (self.changed or self.gone or self.odd_changed)
+        return not (self.changed or self.gone or self.odd_changed or self.emptied)
 
     def __str__(self) -> str:
         if self.nothing_to_do:
@@ -53,43 +66,11 @@ class Survey(Struct, frozen=True):
         return f"{len(self.changed)} source files to extract, {len(self.gone)} maps to remove"
 
 
-class Extraction(Struct, frozen=True):
-    """What extraction did.
-
-    pages: how many source files have a map now; read: how many it read.
-    written, removed: the map files that differ from before, or are gone.
-    skipped: the source files that are not pages to publish.
-    """
-
-    pages: int
-    read: int
-    written: tuple[str, ...]
-    removed: tuple[str, ...]
-    skipped: tuple[Odd, ...]
-
-
-def scan_sources(source: Source) -> Scan:
-    """Return what lies in the source folder: nothing where the project has none.
-
-    Raises:
-        SourceError: the folder that the settings name does not exist.
-    """
-    if not source.folder:
-        return Scan({})
-    if not Path(source.folder).is_dir():
-        raise SourceError(
-            f"The source folder `{source.folder}` does not exist.",
-            f"Build the site, or set [source] folder in {PROJECT_FILE}.",
-        )
-    return scan(source.folder, matcher(source.include, source.exclude))
-
-
-def survey(settings: Settings, maps: Scan, found: Scan, spare: Callable[[str], bool] = lambda _: False) -> Survey:
-    """Compare what was found in the source folder with what extraction knows.
-
-    `spare` says of a file that is not there whether it is not gone for all that (a build is at work, for one).
-    """
-    known = manifest.read_sources(Path())
+def plan_extraction(settings: Settings, snapshot: Snapshot) -> ExtractionPlan:
+    """Compare the source folder with what extraction knows."""
+    if snapshot.sources is None or snapshot.known is None:
+        raise ValueError("this snapshot is without the source folder")
+    found, known, maps = snapshot.sources, snapshot.known, snapshot.maps.files
     rules = rules_digest(settings.rules)
     entries = known.entries if known.rules == rules else {}
     changed = tuple(
@@ -98,7 +79,7 @@ def survey(settings: Settings, maps: Scan, found: Scan, spare: Callable[[str], b
         if (entry := entries.get(path)) is None
         or entry.stamp != stamp
         or entry.failed
-        or (entry.map_file and entry.map_file not in maps.files)
+        or (entry.map_file and entry.map_file not in maps)
     )
     touched = tuple(
         path
@@ -106,82 +87,244 @@ def survey(settings: Settings, maps: Scan, found: Scan, spare: Callable[[str], b
         if (entry := entries.get(path)) is not None
         and entry.digest
         and entry.stamp[1] == found.files[path][1]
-        and (not entry.map_file or entry.map_file in maps.files)
+        and (not entry.map_file or entry.map_file in maps)
     )
     missing = sorted(known.entries.keys() - found.files.keys())
     unreadable = tuple(f"{odd.path}/" for odd in found.odd if odd.failed)
-    # A folder that a build has just emptied is no reason to forget the site, nor is one that cannot be read.
-    kept = frozenset(path for path in missing if not found.files or path.startswith(unreadable) or spare(path))
+    # Neither a folder that a build has just emptied nor one that cannot be read removes pages from the site.
+    kept = frozenset(
+        path
+        for path in missing
+        if not (found.files and snapshot.removals) or path.startswith(unreadable) or path in snapshot.unfinished
+    )
     gone = tuple(path for path in missing if path not in kept and known.entries[path].map_file)
     odd_changed = {odd.path: odd.reason for odd in found.odd} != known.odd | known.unreadable
-    return Survey(found, known, rules, changed, touched, gone, kept, odd_changed)
+    had_pages = any(known.entries[path].map_file for path in missing)
+    emptied = had_pages and not (found.files or unreadable) and snapshot.removals and bool(settings.source.folder)
+    return ExtractionPlan(found, known, rules, changed, touched, gone, kept, odd_changed, emptied)
 
 
-def extract(settings: Settings, plan: Survey, progress: Progress) -> Extraction:
-    """Extract what changed, and replace the manifest last: a killed run does the same again."""
+def rules_digest(rules: Rules) -> str:
+    """Return the digest of everything that changes a map besides its page."""
+    content = msgspec.json.encode((EXTRACTOR_VERSION, rules), order="sorted")
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+# --- the stage ----------------------------------------------------------------------------------------------
+
+
+class Extraction(Struct, frozen=True):
+    """The result of extraction.
+
+    pages: how many source files have a map now; read: how many were read.
+    written, removed: the map files that changed, or are gone.
+    skipped: the source files that are not pages to publish.
+    unmatched: the settings' selectors that match on no page of the site; known only if the run read every page.
+    """
+
+    pages: int
+    read: int
+    written: tuple[str, ...]
+    removed: tuple[str, ...]
+    skipped: tuple[Odd, ...]
+    unmatched: tuple[str, ...] = ()
+
+
+def extract(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tuple[Extraction, Snapshot]:
+    """Extract what changed. The manifest is replaced last: the run after a killed one does the same again.
+
+    Raises:
+        SourceError: the source folder is empty although the site has pages, or a process was killed.
+        SettingsError: a rule of the settings cannot be used.
+    """
     refuse_bad_rules(settings.rules)
-    known = plan.known.entries
-    made: dict[str, SourceEntry] = {}
-    written: list[str] = []
-    stale = [known[path].map_file for path in plan.gone]
-    _announce(plan)
-    # A generator that writes every page anew leaves most of them as they were.
-    for path in plan.touched:
-        if holds(path, known[path].digest):
-            made[path] = msgspec.structs.replace(known[path], stamp=plan.scan.files[path])
-            progress.advance()
-    for result in extract_files(tuple(path for path in plan.changed if path not in made), settings.rules, progress):
-        before = known.get(result.path)
-        # What cannot be read now keeps its map: the page is still there.
-        map_file = before.map_file if result.failed and before else result.map_file
-        if not map_file and before and before.map_file:
-            stale.append(before.map_file)
-        if result.written:
-            written.append(map_file)
-        made[result.path] = SourceEntry(
-            plan.scan.files[result.path], map_file, result.skipped, result.failed, result.digest
+    plan = plan_extraction(settings, snapshot)
+    if plan.emptied:
+        raise SourceError(
+            f"The source folder `{settings.source.folder}` holds no pages, and the site has {len(plan.kept)}.",
+            "Did the build fail? Build the site again; nothing was removed.",
         )
-    for map_file in stale:
+    known = plan.known.entries
+    results: dict[str, SourceEntry] = {}
+    written: list[str] = []
+    removed = [known[path].map_file for path in plan.gone]
+    matched: set[str] = set()
+    _announce(plan)
+    with show(len(plan.changed)) as progress:
+        # A generator that writes every page again leaves most of them as they were.
+        for path in plan.touched:
+            if _has_digest(path, known[path].digest):
+                results[path] = msgspec.structs.replace(known[path], stamp=plan.scan.files[path])
+                progress.advance()
+        unread = tuple(path for path in plan.changed if path not in results)
+        for result in _extract_files(unread, settings.rules, progress):
+            before = known.get(result.path)
+            # A file that cannot be read keeps its map: the page still exists.
+            map_file = before.map_file if result.failed and before else result.map_file
+            if not map_file and before and before.map_file:
+                removed.append(before.map_file)
+            if result.written:
+                written.append(map_file)
+            matched.update(result.matched)
+            stamp = plan.scan.files[result.path]
+            results[result.path] = SourceEntry(stamp, map_file, result.skipped, result.failed, result.digest)
+    for map_file in removed:
         files.remove(Path(map_file))
     kept = {path: entry for path, entry in known.items() if path in plan.kept}
-    entries = kept | {path: made.get(path) or known[path] for path in plan.scan.files}
     sources = Sources(
         rules=plan.rules,
         odd={each.path: each.reason for each in plan.scan.odd if not each.failed},
         unreadable={each.path: each.reason for each in plan.scan.odd if each.failed},
-        entries=entries,
+        entries=kept | {path: results.get(path) or known[path] for path in plan.scan.files},
     )
     manifest.write(Path(), manifest.SOURCES, sources)
-    pages = sum(bool(entry.map_file) for entry in entries.values())
-    return Extraction(pages, len(plan.changed), tuple(written), tuple(stale), skipped_sources(sources))
-
-
-def _announce(plan: Survey) -> None:
-    """Note which maps are about to be made: should this run be killed and a page go, its map must go too."""
-    known = plan.known.entries
-    new = {path: SourceEntry(NEVER, map_file_of(path)) for path in plan.changed if path not in known}
-    if new:
-        manifest.write(Path(), manifest.SOURCES, msgspec.structs.replace(plan.known, entries=known | new))
-
-
-def skipped_sources(sources: Sources) -> tuple[Odd, ...]:
-    """Return the source files that are not pages to publish, and why; failed ones may be, but cannot be read."""
-    skipped = [Odd(path, e.skipped, e.failed) for path, e in sources.entries.items() if e.skipped]
-    skipped += [Odd(path, reason) for path, reason in sources.odd.items()]
-    skipped += [Odd(path, reason, failed=True) for path, reason in sources.unreadable.items()]
-    return tuple(sorted(skipped))
-
-
-def rules_digest(rules: Rules) -> str:
-    """Return the digest of all that changes a map besides its page: other rules, other digest."""
-    said = msgspec.json.encode((EXTRACTOR_VERSION, rules), order="sorted")
-    return hashlib.blake2b(said, digest_size=16).hexdigest()
+    pages = sum(bool(entry.map_file) for entry in sources.entries.values())
+    skipped = skipped_sources(sources)
+    whole_site = pages > 0 and not plan.touched and len(plan.changed) == len(plan.scan.files)
+    named = settings.rules.named_selectors() if whole_site else {}
+    unmatched = tuple(f"{name} = {selector}" for name, selector in named.items() if selector not in matched)
+    done = Extraction(pages, len(plan.changed), tuple(written), tuple(removed), skipped, unmatched)
+    maps = rescan(snapshot.maps, written + removed)
+    return done, msgspec.structs.replace(snapshot, known=sources, maps=maps, skipped=skipped)
 
 
 def refuse_bad_rules(rules: Rules) -> None:
+    """Raise a `SettingsError` for a rule that cannot be used."""
     from nimbus_tasks.html.extract import RulesError, check_rules
 
     try:
         check_rules(rules)
     except RulesError as error:
         raise SettingsError(f"{PROJECT_FILE}: {error}") from None
+
+
+def _announce(plan: ExtractionPlan) -> None:
+    """Note which maps this run writes: if it is killed and a page goes, its map goes too."""
+    known = plan.known.entries
+    new = {path: SourceEntry(NEVER, map_file_of(path)) for path in plan.changed if path not in known}
+    if new:
+        manifest.write(Path(), manifest.SOURCES, msgspec.structs.replace(plan.known, entries=known | new))
+
+
+# --- one file -----------------------------------------------------------------------------------------------
+
+
+class Extracted(Struct, frozen=True, array_like=True):
+    """The result of one source file, as it comes back from a process.
+
+    digest: of its bytes; empty where they were not read.
+    matched: the settings' selectors that match on it.
+    """
+
+    path: str
+    map_file: str
+    written: bool = False
+    skipped: str = ""
+    failed: bool = False
+    digest: str = ""
+    matched: tuple[str, ...] = ()
+
+
+def extract_file(path: str, rules: Rules) -> Extracted:
+    """Extract one source file, and write its map if it changed."""
+    try:
+        html = _read(path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return Extracted(path, "", skipped=f"cannot be read: {reason}", failed=True)
+    return extract_html(path, html, rules)
+
+
+def extract_html(path: str, html: bytes, rules: Rules) -> Extracted:
+    """Extract one page from its HTML, and write its map if it changed."""
+    from nimbus_tasks.html.extract import Skipped, extract_page
+
+    map_file = map_file_of(path)
+    if len(html) > LARGEST_PAGE:
+        return too_large(path)
+    result = extract_page(path, html, rules)
+    page, matched, digest = result.page, tuple(result.matched), _digest(html)
+    if isinstance(page, Skipped):
+        return Extracted(path, "", skipped=page.reason, digest=digest, matched=matched)
+    try:
+        written = _write_if_changed(map_file, msgspec.json.encode(page))
+    except StateError as error:
+        return Extracted(path, "", skipped=str(error), failed=True)
+    return Extracted(path, map_file, written, digest=digest, matched=matched)
+
+
+def too_large(path: str) -> Extracted:
+    return Extracted(path, "", skipped=f"larger than {LARGEST_PAGE >> 20} MiB")
+
+
+def map_file_of(source_path: str) -> str:
+    """Return where extraction writes a page's map: the same path below the maps folder."""
+    parent, name = os.path.split(source_path)
+    if len(name.encode("utf-8", "surrogateescape")) > 240:
+        # File systems take 255 bytes a name, and `.json` and a temporary name must fit too.
+        name = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    return os.path.join(MAPS_FOLDER, parent, f"{name}.json")
+
+
+def _extract_files(paths: tuple[str, ...], rules: Rules, progress: Progress) -> Iterator[Extracted]:
+    """Extract source files, on all cores where there are many; results come in the order of the files."""
+    jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if len(paths) < WORTH_MORE_PROCESSES or jobs == 1:
+        for path in paths:
+            yield extract_file(path, rules)
+            progress.advance()
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    chunks = [paths[i : i + PAGES_A_CHUNK] for i in range(0, len(paths), PAGES_A_CHUNK)]
+    with ProcessPoolExecutor(jobs, initializer=_leave_signals_to_the_parent) as pool:
+        try:
+            for results in pool.map(_extract_chunk, chunks, [rules] * len(chunks)):
+                yield from results
+                progress.advance(len(results))
+        except BrokenProcessPool:
+            raise SourceError("A process that extracts pages was killed.", "Is there enough memory?") from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _extract_chunk(paths: tuple[str, ...], rules: Rules) -> list[Extracted]:
+    return [extract_file(path, rules) for path in paths]
+
+
+def _leave_signals_to_the_parent() -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent may handle it in its own way
+
+
+def _has_digest(path: str, digest: str) -> bool:
+    """Return whether a source file still holds the same bytes: this takes a twentieth of extracting it."""
+    try:
+        return _digest(_read(path)) == digest
+    except OSError:
+        return False
+
+
+def _digest(html: bytes) -> str:
+    return hashlib.blake2b(html, digest_size=16).hexdigest()
+
+
+def _read(path: str) -> bytes:
+    # A page that became a link or a pipe since the scan is neither followed nor waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        return file.read(LARGEST_PAGE + 1)
+
+
+def _write_if_changed(map_file: str, content: bytes) -> bool:
+    try:
+        with open(map_file, "rb") as file:
+            if file.read() == content:
+                return False
+    except OSError:
+        pass  # there is none, or it cannot be read: writing reports that
+    files.replace(Path(map_file), content)
+    return True

@@ -1,7 +1,10 @@
-"""The stages of one run, with what they have already seen: read, call, write. Says nothing to anybody.
+"""The stages under the project's lock, with the log. It holds settings and callbacks, and no state of the folders.
 
-doit asks what a stage would do (its survey) before it runs it; both use the same look at the folders. Whoever
-held the lock meanwhile may have changed them, so a stage that had to wait looks again.
+    with pipeline.locked("extract", snapshot) as snapshot:
+        extraction, snapshot = pipeline.extract(snapshot, progress)
+
+doit asks what a stage would do before it runs it, and both use one snapshot. A stage that had to wait for the lock gets
+a new one, for the process that held it may have changed the folders.
 """
 
 from __future__ import annotations
@@ -13,50 +16,38 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from nimbus_tasks.backends.kv.open import known_identity
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.pipeline import extract as extracting
-from nimbus_tasks.pipeline import freshness
 from nimbus_tasks.pipeline import validate as validating
+from nimbus_tasks.pipeline.snapshot import Snapshot, look, look_at_maps
 from nimbus_tasks.project import manifest, settings
 from nimbus_tasks.project.lock import hold, last_held
 from nimbus_tasks.project.log import Log
-from nimbus_tasks.project.scan import look_again
-from nimbus_tasks.project.settings import MAPS_FOLDER
+from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.publishing.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from nimbus_tasks.backends.http import Recorded
-    from nimbus_tasks.model.issues import Issue
-    from nimbus_tasks.model.progress import Progress
+    from nimbus_tasks.model.progress import ShowProgress
     from nimbus_tasks.pipeline.extract import Extraction
     from nimbus_tasks.pipeline.reconcile import Reconciled
-    from nimbus_tasks.pipeline.upload import Uploaded
+    from nimbus_tasks.pipeline.upload import Uploaded, Uploader
     from nimbus_tasks.pipeline.validate import ValidationReport
     from nimbus_tasks.project.lock import Holder
     from nimbus_tasks.project.manifest import Pages
-    from nimbus_tasks.project.scan import Odd, Scan
     from nimbus_tasks.project.settings import LogLevelName, Settings
     from nimbus_tasks.publishing.outcome import Observer, Summary
-    from nimbus_tasks.publishing.plan import Plan, Request
+    from nimbus_tasks.publishing.plan import Request
 
 
 class Pipeline:
-    """The project in the working directory.
+    """The stages of the project in the working directory. `waiting` gets the holder of the lock before a wait."""
 
-    `waiting` is told who holds the lock, when there is a wait; `warn` what went wrong beside the matter itself.
-    """
-
-    def __init__(
-        self, waiting: Callable[[Holder], None] = lambda _: None, warn: Callable[[str], None] = lambda _: None
-    ) -> None:
-        self.waiting = waiting
-        self.warn = warn
-        #: Says of a source file that is missing whether it is not gone for all that; `doit watch` lets builds end.
-        self.spare: Callable[[str], bool] = lambda _: False
-        self.uploaded: Uploaded | None = None
-        self._seen_lock = 0
+    def __init__(self, waiting: Callable[[Holder], None] = lambda _: None) -> None:
+        self._waiting = waiting
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -66,190 +57,129 @@ class Pipeline:
     def log(self) -> Log:
         return Log(self.settings.log.level)
 
-    @functools.cached_property
-    def maps(self) -> Scan:
-        self._seen_lock = last_held(Path())
-        return validating.scan_maps()
-
-    @functools.cached_property
-    def sources(self) -> extracting.Survey:
-        return extracting.survey(self.settings, *self._look(), self.spare)
-
-    def _look(self) -> tuple[Scan, Scan]:
-        """Return what lies in the maps folder and in the source folder: both looked at at once."""
-        if "maps" in self.__dict__:
-            return self.maps, extracting.scan_sources(self.settings.source)
-        self._seen_lock = last_held(Path())
-        wait_for_maps = validating.begin_to_scan_maps()
-        try:
-            found = extracting.scan_sources(self.settings.source)
-        finally:
-            self.maps = wait_for_maps()
-        return self.maps, found
-
-    @functools.cached_property
-    def skipped(self) -> tuple[Odd, ...]:
-        """The source files that are not pages to publish, as extraction last found them."""
-        known = self.sources.known if "sources" in self.__dict__ else manifest.read_sources(Path())
-        return extracting.skipped_sources(known)
-
-    @functools.cached_property
-    def map_files(self) -> validating.Survey:
-        return validating.survey(self.settings, self.maps)
-
-    @functools.cached_property
+    @property
     def pages(self) -> Pages:
-        # The survey has just read the same file, where it found nothing new.
-        return self.map_files.known if self.map_files.nothing_to_do else manifest.read_pages(Path())
+        """What the last validation knows of the project's maps."""
+        return manifest.read_pages(Path())
 
-    def up_to_now(self) -> Pipeline:
-        """Return this pipeline, having looked again if another process ran a stage (one of `doit -n 2`, for one)."""
-        if last_held(Path()) != self._seen_lock:
-            self.look_again()
-        return self
+    @contextlib.contextmanager
+    def locked(self, command: str, snapshot: Snapshot | None) -> Iterator[Snapshot]:
+        """Hold the project's lock; yield the snapshot, or a new one if another process held the lock since."""
+        loaded = self.settings  # without a project there is nothing to lock
+        with hold(Path(), f"doit {command}", self._waiting) as held_before:
+            if snapshot is None:
+                snapshot = look(loaded)
+            elif snapshot.lock != held_before:
+                snapshot = look(loaded) if snapshot.sources is not None else look_at_maps(snapshot.folder)
+            yield msgspec.structs.replace(snapshot, lock=last_held(Path()))
 
-    def look_again(self, *, settings_too: bool = False) -> None:
-        """Forget what was seen of the folders (and of the settings)."""
-        seen_of_folders = ("maps", "sources", "skipped", "map_files", "pages")
-        for seen in (*seen_of_folders, "settings", "log") if settings_too else seen_of_folders:
-            self.__dict__.pop(seen, None)
-
-    def believe(self, sources: Scan, maps: Scan) -> None:
-        """Take this for what lies in the two folders, in place of a look at every file."""
-        self.look_again()
-        self._seen_lock = last_held(Path())
-        self.maps = maps
-        self.sources = extracting.survey(self.settings, maps, sources, self.spare)
-
-    def extract(self, progress: Callable[[int], contextlib.AbstractContextManager[Progress]]) -> Extraction:
+    def extract(self, snapshot: Snapshot, progress: ShowProgress) -> tuple[Extraction, Snapshot]:
         """Extract the source files that changed."""
-        with self._locked("extract"):
-            with progress(len(self.sources.changed)) as shown:
-                done = extracting.extract(self.settings, self.sources, shown)
-            self.log.event(
-                "info",
-                "extracted",
-                pages=done.pages,
-                read=done.read,
-                written=len(done.written),
-                removed=len(done.removed),
-            )
-            for odd in done.skipped:
-                self.log.event("warning" if odd.failed else "debug", "skipped", path=odd.path, reason=odd.reason)
-            # Last: it may have to wait for the clock to step, which goes on while the log is written.
-            maps = look_again(self.maps, done.written + done.removed)
-            self.look_again()
-            self.maps, self.skipped = maps, done.skipped
-            return done
+        done, snapshot = extracting.extract(self.settings, snapshot, progress)
+        self.log.event(
+            "info", "extracted", pages=done.pages, read=done.read, written=len(done.written), removed=len(done.removed)
+        )
+        for odd in done.skipped:
+            self.log.event("warning" if odd.failed else "debug", "skipped", path=odd.path, reason=odd.reason)
+        return done, snapshot
 
-    def validate(
-        self,
-        progress: Callable[[int], contextlib.AbstractContextManager[Progress]],
-        folder: str = MAPS_FOLDER,
-    ) -> ValidationReport:
-        """Judge the map files that changed, in the project's folder or in another."""
-        with self._locked("validate"):
-            if folder == MAPS_FOLDER:
-                survey = self.map_files
-            else:
-                validating.check_folder(folder)
-                survey = validating.survey(self.settings, validating.scan_maps(folder), folder)
-            with progress(len(survey.changed)) as shown:
-                report = validating.validate(self.settings, survey, shown)
-            self.__dict__.pop("pages", None)
-            self.__dict__.pop("map_files", None)
-            self.log.event("info", "validated", maps=report.maps, valid=report.valid, invalid=report.invalid)
-            return report
+    def validate(self, snapshot: Snapshot, progress: ShowProgress) -> tuple[ValidationReport, Snapshot]:
+        """Validate the map files that changed."""
+        report, snapshot = validating.validate(self.settings, snapshot, progress)
+        self.log.event("info", "validated", maps=report.maps, valid=report.valid, invalid=report.invalid)
+        return report, snapshot
 
-    def is_published(self) -> bool:
-        """Say whether there is nothing to upload, and nothing to complain about."""
-        if self.pages.invalid or any(odd.failed for odd in self.skipped):
+    def is_published(self, snapshot: Snapshot) -> bool:
+        """Return whether there is nothing to upload and no page failed.
+
+        Answered from two small databases, without what an upload imports: a run with nothing to do ends here.
+        """
+        pages, target = snapshot.pages, self.settings.target
+        if pages.invalid or snapshot.unreadable or not pages.entries or not Path(LEDGER_FILE).exists():
             return False
-        return freshness.is_published(self.settings, self.pages)
+        store_identity = known_identity(Path(), target)
+        if not store_identity:
+            return False
+        ledger = Ledger(Path(LEDGER_FILE), target.store)
+        try:
+            identity = f"{store_identity} {self.settings.project.id}"
+            return ledger.published == pages.site and ledger.identity == identity
+        finally:
+            ledger.close()
 
-    def upload_needed(self) -> str:
-        """Say in words what the target lacks, for `doit info upload`."""
-        target = self.settings.target.store
-        if self.is_published():
-            return f"{target} holds all {len(self.pages.entries)} pages"
-        if self.pages.invalid:
-            return f"{len(self.pages.invalid)} map files are invalid"
-        return f"{target} is not known to hold all {len(self.pages.entries)} pages as they are"
+    def upload_needed(self, snapshot: Snapshot) -> str:
+        """Say what the target lacks, for `doit info upload`."""
+        target, pages = self.settings.target.store, snapshot.pages
+        if self.is_published(snapshot):
+            return f"{target} holds all {len(pages.entries)} pages"
+        if pages.invalid:
+            return f"{len(pages.invalid)} map files are invalid"
+        return f"{target} is not known to hold all {len(pages.entries)} pages as they are"
 
-    def upload(self, request: Request, observer: Observer) -> tuple[Uploaded, Summary]:
-        """Upload what changed, and write the reports, however it ended."""
+    def uploader(self, request: Request, waiting: Callable[[float, str], None]) -> Uploader:
+        from nimbus_tasks.backends.kv.open import Connection
+        from nimbus_tasks.pipeline.upload import Uploader
+
+        connection = Connection(
+            waiting=waiting, record=self.log_request, concurrency=request.concurrency, delay=request.delay
+        )
+        return Uploader(self.settings, connection)
+
+    def upload(
+        self, snapshot: Snapshot, request: Request, observer: Observer, uploader: Uploader | None = None
+    ) -> tuple[Uploaded, Summary]:
+        """Upload what changed, and write the reports, however it ended.
+
+        Pass a snapshot without scans (`Snapshot.pages_alone`), and keep no other: a large site is in memory once.
+        """
         from nimbus_tasks.pipeline import summary as summarizing
-        from nimbus_tasks.pipeline import upload as uploading
 
-        with self._locked("upload"):
-            pages = self.pages_in(request.folder)
-            unreadable = sum(odd.failed for odd in self.skipped)
-            # A large site is in memory once while it is sent, not once more as it lay in the folders.
-            for seen in ("maps", "sources", "map_files"):
-                self.__dict__.pop(seen, None)
-            self.uploaded = uploading.upload(
-                self.settings, pages, request, observer, unreadable=unreadable, record=self.log_request
-            )
-            outcome = self.uploaded.outcome
-            outcome.pages.extend(summarizing.invalid_results(pages))
-            site = self._site_summary(outcome, self.uploaded.plan, pages)
-            if not request.dry_run:
-                summarizing.write_reports(summarizing.upload_summary(self.settings.project.id, outcome), site)
-                self._log_upload(outcome)
-            return self.uploaded, site
+        with contextlib.ExitStack() as stack:
+            uploader = uploader or stack.enter_context(self.uploader(request, observer.waiting))
+            done = uploader.upload(snapshot.pages, request, observer, unreadable=snapshot.unreadable)
+        outcome = done.outcome
+        outcome.pages.extend(summarizing.invalid_results(snapshot.pages))
+        site = self.site_summary(outcome, snapshot, done)
+        if not request.dry_run:
+            summarizing.write_reports(summarizing.upload_summary(self.settings.project.id, outcome), site)
+            self.log_upload(outcome)
+        return done, site
 
-    def reconcile(self, say: Callable[[float, str], None], *, dry_run: bool) -> Reconciled:
-        """Ask the target what it holds, and bring the ledger in line with it."""
+    def reconcile(self, snapshot: Snapshot, waiting: Callable[[float, str], None], *, dry_run: bool) -> Reconciled:
+        """List what the target holds, and make the ledger agree."""
         from nimbus_tasks.backends.kv.open import Connection
         from nimbus_tasks.pipeline import reconcile as reconciling
 
-        with self._locked("nimbus:reconcile"):
-            connection = Connection(waiting=say, record=self.log_request)
-            done = reconciling.reconcile_ledger(self.settings, self.pages, connection, dry_run=dry_run)
-            self.log.event("info", "reconciled", pages=done.pages, differences=len(done.differences))
-            return done
+        connection = Connection(waiting=waiting, record=self.log_request)
+        done = reconciling.reconcile_ledger(self.settings, snapshot.pages, connection, dry_run=dry_run)
+        self.log.event("info", "reconciled", pages=done.pages, differences=len(done.differences))
+        return done
 
-    def summarize(self) -> Summary:
-        """Return the summary of this run; one that had nothing to upload writes its reports here."""
-        if self.uploaded is not None:
-            return self._site_summary(self.uploaded.outcome, self.uploaded.plan, self.pages)
+    def summarize(self, snapshot: Snapshot) -> Summary:
+        """Write the report of a run that had nothing to upload, and return it."""
         from nimbus_tasks.pipeline import summary as summarizing
 
-        with self._locked("summarize"):
-            site = self.site()
-            summarizing.write_reports(None, site)
-            return site
+        site = self.site(snapshot)
+        summarizing.write_reports(None, site)
+        return site
+
+    def site(self, snapshot: Snapshot) -> Summary:
+        """Return the summary of the site as validation left it."""
+        from nimbus_tasks.pipeline import summary as summarizing
+
+        moment, invalid = now(), list(summarizing.invalid_results(snapshot.pages))
+        return self.site_summary(Outcome(self.settings.target.store, moment, moment, pages=invalid), snapshot)
+
+    def site_summary(self, outcome: Outcome, snapshot: Snapshot, done: Uploaded | None = None) -> Summary:
+        from nimbus_tasks.pipeline import summary as summarizing
+
+        plan = done.plan if done else None
+        return summarizing.site_summary(self.settings.project.id, outcome, plan, snapshot.pages, snapshot.skipped)
 
     def log_request(self, recorded: Recorded) -> None:
-        """Note a request over a network, for who looks for what went on."""
         self.log.event("debug", "request", **msgspec.structs.asdict(recorded))
 
-    def pages_in(self, folder: str) -> Pages:
-        """Return what validation knows of a folder of maps."""
-        if folder == MAPS_FOLDER:
-            return self.pages
-        return manifest.read_pages(Path(), manifest.pages_file(folder, MAPS_FOLDER))
-
-    def site(self) -> Summary:
-        """Return the site as validation left it."""
-        from nimbus_tasks.pipeline import summary as summarizing
-
-        moment = now()
-        outcome = Outcome(
-            self.settings.target.store, moment, moment, pages=list(summarizing.invalid_results(self.pages))
-        )
-        return self._site_summary(outcome, None, self.pages)
-
-    def issues_in(self, folder: str) -> list[Issue]:
-        """Return all that validation found in a folder of maps."""
-        return validating.all_issues(self.pages_in(folder).entries)
-
-    def _site_summary(self, outcome: Outcome, plan: Plan | None, pages: Pages) -> Summary:
-        from nimbus_tasks.pipeline import summary as summarizing
-
-        return summarizing.site_summary(self.settings.project.id, outcome, plan, pages, self.skipped)
-
-    def _log_upload(self, outcome: Outcome) -> None:
+    def log_upload(self, outcome: Outcome) -> None:
         for page in outcome.pages:
             level: LogLevelName = "warning" if page.result in ("failed", "invalid") else "debug"
             self.log.event(level, "page", path=page.path, page_id=page.page_id, result=page.result, error=page.error)
@@ -263,12 +193,3 @@ class Pipeline:
             unchanged=outcome.unchanged,
             stopped=outcome.stopped,
         )
-
-    @contextlib.contextmanager
-    def _locked(self, stage: str) -> Iterator[None]:
-        _ = self.settings  # without a project there is nothing to lock
-        with hold(Path(), f"doit {stage}", self.waiting) as held_before:
-            if held_before != self._seen_lock:
-                self.look_again()
-            yield
-        self._seen_lock = last_held(Path())

@@ -1,4 +1,4 @@
-"""nimbus:reconcile: what the target really holds, beside what the ledger believes."""
+"""nimbus:reconcile: make the ledger agree with what the target holds."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class Reconciled(Struct, frozen=True):
-    """How the ledger and the target differed.
+    """The differences between the ledger and the target.
 
-    pages: that the target holds. recent: pages that were stored less than `lag` seconds ago, of which the ledger
-    knows better than a listing that may lag behind.
+    pages: how many the target holds. recent: how many were stored less than `lag` seconds ago; for these the ledger is
+    right, as a listing may lag behind.
     """
 
     target: str
@@ -46,7 +46,7 @@ def reconcile_ledger(
     *,
     dry_run: bool,
 ) -> Reconciled:
-    """Compare the ledger with the target, and make it say what the target holds.
+    """Compare the ledger with the target, and replace its rows.
 
     Raises:
         StoreError, StateError: the target or the ledger cannot be used.
@@ -62,30 +62,30 @@ def reconcile_ledger(
 
 async def _reconcile(store: Store, ledger: Ledger, settings: Settings, pages: Pages, *, dry_run: bool) -> Reconciled:
     identity = target_identity(store, settings)
-    believed = ledger.held() if ledger.identity == identity else {}
+    known = ledger.held() if ledger.identity == identity else {}
     found = await reconcile(store, settings.project.id, {page.page_id: page.source_path for page in candidates(pages)})
     lost = await lost_from_queue(store, settings.project.id, found.pages)
-    recent = _recent(believed, store.traits.lag)
+    recent = _recent(known, store.traits.lag)
     at_target = {row.page_id: row for row in found.pages} | recent
-    differences = compare(believed, list(at_target.values()), lost - recent.keys())
+    differences = compare(known, list(at_target.values()), lost - recent.keys())
     rows = [
-        # Not queued although its batch has ended: the next upload sends it again, and so queues it.
+        # Not in the queue although its batch has ended: the next upload sends it again, which queues it.
         msgspec.structs.replace(row, step="stored") if row.page_id in lost and row.page_id not in recent else row
         for row in at_target.values()
     ]
-    open_here = [(each, created, is_open) for each, (created, is_open) in ledger.batches().items()]
-    if believed and not differences:
-        batches = open_here
+    own_batches = [(each, created, is_open) for each, (created, is_open) in ledger.batches().items()]
+    if known and not differences:
+        batches = own_batches
     else:
         named = {batch_id for batch_id, _, _ in found.batches}
-        batches = [*found.batches, *(batch for batch in open_here if believed and batch[0] not in named)]
+        batches = [*found.batches, *(batch for batch in own_batches if known and batch[0] not in named)]
     ledger.replace(identity, rows, batches)
     return Reconciled(settings.target.store, len(at_target), differences, len(recent), store.traits.lag, dry_run)
 
 
-def _recent(believed: dict[str, Held], lag: int) -> dict[str, Held]:
-    """Return what was stored so recently that a listing need not show it."""
+def _recent(known: dict[str, Held], lag: int) -> dict[str, Held]:
+    """Return the rows that are too recent for a listing to show."""
     if not lag:
         return {}
     since = records.timestamp(datetime.now(UTC) - timedelta(seconds=lag))
-    return {page_id: row for page_id, row in believed.items() if row.uploaded > since}
+    return {page_id: row for page_id, row in known.items() if row.uploaded > since}

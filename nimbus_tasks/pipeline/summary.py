@@ -1,4 +1,4 @@
-"""summarize: from an outcome to `reports/upload.json` and `reports/summary.json`."""
+"""summary: from an outcome to `reports/upload.json` and `reports/summary.json`."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
 
 
 def invalid_results(pages: Pages) -> Iterator[PageResult]:
-    """Yield a result for each map file that may not be sent."""
+    """Yield a result for each map file that cannot be sent."""
     for file in pages.invalid:
         entry = pages.entries[file]
         error = next((i for i in entry.issues if i.severity == "error"), None)
-        said = error.message if error else "meets another page in its path or page id"
-        yield PageResult(entry.source_path or file, entry.page_id, "", "invalid", said, map_file=file)
+        message = error.message if error else "has the path or the page id of another page"
+        yield PageResult(entry.source_path or file, entry.page_id, "", "invalid", message, map_file=file)
 
 
 def skipped_results(skipped: Iterable[Odd]) -> Iterator[PageResult]:
-    """Yield a result for each source file that is not a page to publish; one that cannot be read has failed."""
+    """Yield a result for each source file that is not a page to publish; one that could not be read has failed."""
     for odd in skipped:
         yield PageResult(odd.path, "", "", "failed" if odd.failed else "skipped", odd.reason)
 
 
 def upload_summary(project_id: str, outcome: Outcome) -> Summary:
-    """Return what the run did."""
+    """Return the summary of what the run did."""
     return _summary(project_id, outcome, list(outcome.pages))
 
 
 def site_summary(project_id: str, outcome: Outcome, plan: Plan | None, pages: Pages, skipped: Iterable[Odd]) -> Summary:
-    """Return the whole site as the run left it: an entry for each page here, and for each that went."""
-    told = {page.page_id for page in outcome.pages if page.page_id}
+    """Return the summary of the whole site: an entry for each page here, and for each that was removed."""
+    listed = {page.page_id for page in outcome.pages if page.page_id}
     limited = {planned.page.page_id: planned.reason for planned in plan.waits} if plan else {}
     entries = list(outcome.pages)
     invalid = frozenset(pages.invalid)
     for file, entry in pages.entries.items():
-        if entry.page_id in told or file in invalid:
+        if entry.page_id in listed or file in invalid:
             continue
         reason = limited.get(entry.page_id, "unchanged")
         result: ResultName = "waiting" if entry.page_id in limited else "unchanged"
@@ -86,7 +86,7 @@ def _summary(project_id: str, outcome: Outcome, pages: list[PageResult]) -> Summ
 
 
 class PlanDocument(Struct, frozen=True):
-    """A dry run as JSON: what would be sent, and why."""
+    """`--dry-run --json`: what would be sent, and why."""
 
     dry_run: bool
     reasons: dict[str, int]
@@ -99,7 +99,7 @@ class PlanDocument(Struct, frozen=True):
 
 
 def plan_document(plan: Plan, cost: Cost) -> PlanDocument:
-    """Return a plan as `--dry-run --json` prints it; each page's result is `waiting`, for it was not sent."""
+    """Return a plan as a document; the result of each page is `waiting`."""
     pages = [
         PageResult(p.page.source_path, p.page.page_id, p.reason, "waiting", "", p.page.size, 0, p.page.map_file)
         for p in plan.sends
@@ -111,7 +111,7 @@ def plan_document(plan: Plan, cost: Cost) -> PlanDocument:
 
 
 def write_reports(upload: Summary | None, site: Summary) -> None:
-    """Write the reports; a nothing-to-do run leaves the last upload's as it is."""
+    """Write the reports; without an upload, the report of the last one stays."""
     if upload is not None:
         files.write_json(Path(UPLOAD_REPORT), upload)
     files.write_json(Path(SUMMARY_REPORT), site)

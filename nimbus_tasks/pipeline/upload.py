@@ -1,4 +1,4 @@
-"""upload: from valid maps to the target. Plans with what that holds, performs the plan, notes the outcome."""
+"""upload: from valid maps to the target. Plan against what the target holds, publish, note the outcome."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +15,7 @@ from nimbus_tasks.backends.kv.dry_run import Cost, DryRunStore
 from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.html.validate import extraction_of
 from nimbus_tasks.model.clock import now
+from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.pipeline.validate import candidates
 from nimbus_tasks.project.init import project_record
 from nimbus_tasks.project.scan import stamp_of
@@ -29,10 +30,8 @@ from nimbus_tasks.publishing.reconcile import reconcile
 from nimbus_tasks.publishing.upload import Context, UnreadableMapError, publish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from nimbus_tasks.backends.http import Recorded
     from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.backends.kv.retry import RetryStore
     from nimbus_tasks.project.manifest import Pages
     from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.outbox import Sender
@@ -41,64 +40,84 @@ if TYPE_CHECKING:
 
 
 class Uploaded(Struct, frozen=True):
-    """The plan that was made, and what became of it: nothing in a dry run, which has what it would cost instead."""
+    """The plan, and what was done. A dry run has no pages and no batches in its outcome, but a cost."""
 
     plan: Plan
     outcome: Outcome
     cost: Cost | None = None
 
 
-def upload(
-    settings: Settings,
-    pages: Pages,
-    request: Request,
-    observer: Observer,
-    *,
-    unreadable: int = 0,
-    record: Callable[[Recorded], None] = lambda _: None,
-) -> Uploaded:
-    """Bring the target up to date with the valid pages here, or only say what that would take.
+class Uploader:
+    """Uploads of one process. A remote store stays open from one upload to the next, until a request fails.
 
-    `unreadable` is how many source files could not be read: while there are any, no page counts as gone. `record` is
-    told of each request over a network.
-
-    Raises:
-        SettingsError: the store or the batch that was asked for does not exist.
-        StoreError, StateError: the target or the ledger cannot be used at all.
+    The embedded store is opened for each upload: another program may replace its file in between.
     """
-    done: list[Uploaded] = []
 
-    async def run() -> None:
-        done.append(await _upload(settings, pages, request, observer, unreadable, record))
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._runner = asyncio.Runner()
+        self._store: RetryStore | None = None
 
-    # Not by its return value: asyncio makes the `repr` of a task's result, which here is the whole site.
-    asyncio.run(run())
-    return done[0]
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        try:
+            if self._store is not None:
+                self._runner.run(self._close_store())
+        finally:
+            self._runner.close()
+
+    def upload(self, pages: Pages, request: Request, observer: Observer, *, unreadable: int = 0) -> Uploaded:
+        """Bring the target up to date with the valid pages here; a dry run only plans and counts.
+
+        `unreadable` is how many source files could not be read: while there are any, no page counts as gone.
+
+        Raises:
+            SourceError: the whole site has no page.
+            SettingsError: the store or the chosen batch does not exist.
+            StoreError, StateError: the target or the ledger cannot be used at all.
+        """
+        if request.whole_site and not pages.entries:
+            raise SourceError("There is no page to upload.", "Build the site, or check [source] in the settings.")
+        done: list[Uploaded] = []
+
+        async def run() -> None:
+            done.append(await self._upload(pages, request, observer, unreadable))
+
+        # Not as its return value: asyncio takes the `repr` of a task's result, which here is the whole site.
+        self._runner.run(run())
+        return done[0]
+
+    async def _upload(self, pages: Pages, request: Request, observer: Observer, unreadable: int) -> Uploaded:
+        settings, keep = self._settings, False
+        async with open_outbox(settings, self._connection.record) as sender:
+            self._store = store = self._store or await connect(settings, self._connection)
+            try:
+                with closing(Ledger(Path(LEDGER_FILE), settings.target.store, dry_run=request.dry_run)) as ledger:
+                    if request.dry_run:
+                        dry_run = DryRunStore(store)
+                        done = await _publish(dry_run, ledger, settings, pages, request, observer, unreadable, None)
+                        outcome = msgspec.structs.replace(done.outcome, batches=[], pages=[])  # nothing happened
+                        return Uploaded(done.plan, outcome, dry_run.cost)
+                    done = await _publish(store, ledger, settings, pages, request, observer, unreadable, sender)
+                keep = settings.target.store != "sqlite" and not done.outcome.stopped
+            finally:
+                if not keep:
+                    await self._close_store()
+        return done
+
+    async def _close_store(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            await store.close()
 
 
-async def _upload(
-    settings: Settings,
-    pages: Pages,
-    request: Request,
-    observer: Observer,
-    unreadable: int,
-    record: Callable[[Recorded], None],
-) -> Uploaded:
-    connection = Connection(
-        waiting=observer.waiting, record=record, concurrency=request.concurrency, delay=request.delay
-    )
-    async with open_outbox(settings, record) as sender, await connect(settings, connection) as store:
-        with closing(Ledger(Path(LEDGER_FILE), settings.target.store, dry_run=request.dry_run)) as ledger:
-            if not request.dry_run:
-                return await _against(store, ledger, settings, pages, request, observer, unreadable, sender)
-            dry_run = DryRunStore(store)
-            done = await _against(dry_run, ledger, settings, pages, request, observer, unreadable)
-            # Nothing happened to any page.
-            outcome = msgspec.structs.replace(done.outcome, batches=[], pages=[])
-            return Uploaded(done.plan, outcome, dry_run.cost)
-
-
-async def _against(
+async def _publish(
     store: Store,
     ledger: Ledger,
     settings: Settings,
@@ -106,10 +125,10 @@ async def _against(
     request: Request,
     observer: Observer,
     unreadable: int,
-    sender: Sender | None = None,
+    sender: Sender | None,
 ) -> Uploaded:
     here = candidates(pages)
-    formerly = await _believe(store, ledger, settings, here)
+    formerly = await _reconcile_if_unknown(store, ledger, settings, here)
     await close_moved_batches(store, ledger, settings.project.id)
     chosen = await chosen_batch(store, ledger, settings.project.id, request)
     open_batches = [batch_id for batch_id, (_, is_open) in ledger.batches().items() if is_open]
@@ -139,19 +158,17 @@ async def _against(
         ledger.begin(target_identity(store, settings))
         outcome = await publish(plan, work, context, observer)
     if sender is not None and not outcome.stopped:
-        # Other machines hear of pages whose batch has a record, never before.
+        # Other machines get messages only for pages whose batch has a record.
         outcome.stopped = await sender.attempt(store.traits.lag)
-    if request.whole_site and _is_complete(outcome):
+    if request.whole_site and not (outcome.stopped or outcome.failed or outcome.waiting or outcome.refusal):
         ledger.finish(pages.site)
     return Uploaded(plan, outcome)
 
 
-def _is_complete(outcome: Outcome) -> bool:
-    return not (outcome.stopped or outcome.failed or outcome.waiting or outcome.refusal)
-
-
-async def _believe(store: Store, ledger: Ledger, settings: Settings, here: list[Candidate]) -> frozenset[str]:
-    """Ask the target what it holds where the ledger cannot say; return the pages that it used to hold."""
+async def _reconcile_if_unknown(
+    store: Store, ledger: Ledger, settings: Settings, here: list[Candidate]
+) -> frozenset[str]:
+    """List the target where the ledger cannot tell what it holds; return the pages that it used to hold."""
     identity = target_identity(store, settings)
     if ledger.identity == identity:
         return frozenset()
@@ -166,7 +183,7 @@ def _context(store: Store, ledger: Ledger, settings: Settings, pages: Pages, req
         return await free_batch_id(store, ledger, settings.project.id)
 
     def extraction(page: Candidate) -> msgspec.Raw:
-        return _extraction(page, pages)
+        return _read_extraction(page, pages)
 
     return Context(
         project=project_record(settings, store.owner),
@@ -182,8 +199,8 @@ def _context(store: Store, ledger: Ledger, settings: Settings, pages: Pages, req
     )
 
 
-def _extraction(page: Candidate, pages: Pages) -> msgspec.Raw:
-    """Read a map that was valid a moment ago, and return what its record holds of it."""
+def _read_extraction(page: Candidate, pages: Pages) -> msgspec.Raw:
+    """Read a validated map, and return the part of it that the page record holds."""
     try:
         with open(page.map_file, "rb") as file:
             data = file.read()

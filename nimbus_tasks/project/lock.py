@@ -1,6 +1,6 @@
-"""One pipeline at a time in a project: a lock file that says who holds it.
+"""One pipeline at a time in a project: a lock file that names its holder.
 
-The operating system frees the lock when its holder ends, however it ends; the text in it is only for people.
+The operating system frees the lock when its holder ends, however that happens; the text in it is for people.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOCK_FILE = f"{STATE_FOLDER}/lock"
 
 
 class Holder(Struct, frozen=True):
-    """Who holds the lock: process id, what it does, and since when (local time, HH:MM:SS)."""
+    """The process that holds the lock, its command, and since when (local time, HH:MM:SS)."""
 
     pid: int
     does: str
@@ -35,9 +35,9 @@ class Holder(Struct, frozen=True):
 
 @contextlib.contextmanager
 def hold(root: Path, does: str, waiting: Callable[[Holder], None]) -> Iterator[int]:
-    """Hold the project's lock; where another process has it, call `waiting` once and wait for it.
+    """Hold the project's lock; if another process holds it, call `waiting` once and wait.
 
-    Yields what `last_held` gave before, so that the holder can tell whether others ran since it last looked.
+    Yields `last_held` as it was before, which tells the holder whether another process ran in between.
 
     Raises:
         StateError: the lock file cannot be made.
@@ -64,7 +64,7 @@ def hold(root: Path, does: str, waiting: Callable[[Holder], None]) -> Iterator[i
 
 
 def last_held(root: Path) -> int:
-    """Return when the lock was last taken, in nanoseconds; 0 where it never was."""
+    """Return when the lock was last taken, in nanoseconds; 0 if never."""
     try:
         return (root / LOCK_FILE).stat().st_mtime_ns
     except OSError:
@@ -72,13 +72,13 @@ def last_held(root: Path) -> int:
 
 
 def seen_holder(root: Path) -> Holder | None:
-    """Return who holds the lock just now, None where nobody does. Nothing is written."""
+    """Return the current holder, or None. Writes nothing."""
     try:
         descriptor = os.open(root / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        # A lock that many may share at once: it keeps nobody waiting but for this moment.
+        # A shared lock, for this moment only.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _holder(descriptor)
@@ -98,5 +98,5 @@ def _holder(descriptor: int) -> Holder:
     try:
         return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
     except msgspec.MsgspecError:
-        # It has the lock but has not signed yet.
+        # It took the lock and has not signed yet.
         return Holder(0, "another run", time.strftime("%H:%M:%S"))

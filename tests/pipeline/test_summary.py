@@ -95,7 +95,7 @@ def test_without_a_plan_all_that_is_valid_is_unchanged() -> None:
 def test_a_page_that_meets_another_says_so_and_one_without_a_path_names_its_map() -> None:
     pages = Pages(invalid=("maps/a.json",), entries={"maps/a.json": PageEntry((1, 1, 1), "", "", "", 0)})
     (told,) = invalid_results(pages)
-    assert (told.path, told.error) == ("maps/a.json", "meets another page in its path or page id")
+    assert (told.path, told.error) == ("maps/a.json", "has the path or the page id of another page")
 
 
 def test_the_first_error_is_told_and_not_a_warning() -> None:

@@ -11,51 +11,95 @@ from nimbus_tasks.cli.ci_output import CIOutput, check_reports
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
 from nimbus_tasks.cli.json_output import Extracted, SkippedSource, print_document
 from nimbus_tasks.cli.messages import rate_limited, waiting
+from nimbus_tasks.model.progress import silently
+from nimbus_tasks.pipeline.extract import plan_extraction
 from nimbus_tasks.pipeline.pipeline import Pipeline
+from nimbus_tasks.pipeline.snapshot import look, look_at_maps
+from nimbus_tasks.pipeline.validate import all_issues, check_folder, plan_validation
 from nimbus_tasks.project import files, manifest
+from nimbus_tasks.project.lock import last_held
+from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nimbus_tasks.cli.console import Console
-    from nimbus_tasks.model.progress import Progress
+    from nimbus_tasks.model.progress import Progress, ShowProgress
+    from nimbus_tasks.pipeline.snapshot import Snapshot
+    from nimbus_tasks.publishing.outcome import Summary
     from nimbus_tasks.publishing.plan import Request
 
 
 class Commands:
-    """The commands of one process, over one pipeline and one console."""
+    """The commands of one process. Tasks of one run share the last snapshot of the folders."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.pipeline = Pipeline(waiting(console), console.warn)
+        self.pipeline = Pipeline(waiting(console))
         self.ci = CIOutput(console)
+        self._snapshot: Snapshot | None = None
+        self._published: Summary | None = None
+
+    # --- what doit asks before it runs a stage --------------------------------------------------------
+
+    def is_extracted(self) -> bool:
+        return plan_extraction(self.pipeline.settings, self._look(with_sources=True)).nothing_to_do
+
+    def is_validated(self) -> bool:
+        return plan_validation(self.pipeline.settings, self._look()).nothing_to_do
+
+    def is_published(self) -> bool:
+        return self.pipeline.is_published(self._look())
+
+    def describe_extraction(self) -> str:
+        return str(plan_extraction(self.pipeline.settings, self._look(with_sources=True)))
+
+    def describe_validation(self) -> str:
+        return str(plan_validation(self.pipeline.settings, self._look()))
+
+    def describe_upload(self) -> str:
+        return self.pipeline.upload_needed(self._look())
+
+    def _look(self, *, with_sources: bool = False) -> Snapshot:
+        """Return the snapshot of this run; a new one if another process ran a stage (one of `doit -n 2`, say)."""
+        snapshot = self._snapshot
+        if snapshot is None or snapshot.lock != last_held(Path()) or (with_sources and snapshot.sources is None):
+            self._snapshot = snapshot = look(self.pipeline.settings)
+        return snapshot
+
+    # --- the stages -----------------------------------------------------------------------------------
 
     def extract(self, *, as_json: bool = False) -> int:
         from nimbus_tasks.cli.messages.pipeline import extracted
 
-        done = self.pipeline.extract(self._progress("Extracting"))
+        with self.pipeline.locked("extract", self._look(with_sources=True)) as before:
+            done, snapshot = self.pipeline.extract(before, self._progress("Extracting"))
+        self._snapshot = snapshot.without_sources()
         if as_json:
             skipped = tuple(SkippedSource(*odd) for odd in done.skipped)
             print_document(Extracted(done.pages, done.read, done.written, done.removed, skipped))
         else:
             extracted(self.console, done, self.pipeline.settings.source.folder)
+        for setting in done.unmatched:
+            self.console.warn(f"{PROJECT_FILE}: {setting} matches nothing on any page.")
         return OK
 
     def check(self) -> int:
         """Validate as a step of a larger command, which reports invalid pages itself."""
-        self.pipeline.validate(self._progress("Validating"))
+        with self.pipeline.locked("validate", self._look()) as before:
+            _, self._snapshot = self.pipeline.validate(before, self._progress("Validating"))
         return OK
 
     def validate(self, *, code_quality: str = "", junit: str = "", as_json: bool = False) -> int:
         from nimbus_tasks.cli.messages.pipeline import validated
 
         check_reports(code_quality, junit)
-        report = self.pipeline.validate(self._progress("Validating"))
+        with self.pipeline.locked("validate", self._look()) as before:
+            report, snapshot = self.pipeline.validate(before, self._progress("Validating"))
+        self._snapshot = snapshot
         if as_json:
             print_document(report)
         else:
             validated(self.console, report)
-        reported = self.ci.report(lambda: report.issues, self.pipeline.site, code_quality, junit)
+        reported = self.ci.report(lambda: report.issues, lambda: self.pipeline.site(snapshot), code_quality, junit)
         return OK if reported and not report.invalid else SOME_FAILED
 
     def upload(self, request: Request, *, as_json: bool = False, validate_first: bool = False) -> int:
@@ -64,40 +108,52 @@ class Commands:
 
         request.check()
         check_reports(request.code_quality, request.junit)
-        if validate_first:
-            report = self.pipeline.validate(self._progress("Validating"), request.folder)
-            if not report.maps:
-                self.console.warn(f"There are no map files (*.json) in {request.folder}: nothing can be uploaded.")
-        invalid = list(invalid_results(self.pipeline.pages_in(request.folder)))
+        snapshot = self._validated_folder(request.folder) if validate_first else self._look().pages_alone()
+        self._snapshot = None  # a large site is not in memory twice while it is sent
+        invalid = list(invalid_results(snapshot.pages))
         concurrency = request.concurrency or self.pipeline.settings.upload.concurrency
         narrator = (
             DryRunNarrator(self.console, invalid)
             if request.dry_run
             else UploadNarrator(self.console, invalid, concurrency)
         )
-        with narrator:
-            done, site = self.pipeline.upload(request, narrator)
+        with self.pipeline.locked("upload", snapshot) as snapshot, narrator:
+            done, site = self.pipeline.upload(snapshot, request, narrator)
+        if request.folder == MAPS_FOLDER:
+            self._published = site
         if done.cost is not None:
             planned(self.console, done.plan, done.cost, self._where())
         else:
             uploaded(self.console, done)
         reported = self.ci.report(
-            lambda: self.pipeline.issues_in(request.folder), lambda: site, request.code_quality, request.junit
+            lambda: all_issues(snapshot.pages.entries), lambda: site, request.code_quality, request.junit
         )
         if not request.dry_run:
             self.ci.show_site(site)
-        failed = not reported or done.outcome.failed or done.outcome.stopped or site.counts.failed
+        outcome = done.outcome
+        failed = not reported or outcome.failed or outcome.stopped or outcome.refusal or site.counts.failed
         # After a failure doit runs nothing more: this is the document of `summarize --json` too.
         if as_json or (failed and self.console.document):
             print_document(plan_document(done.plan, done.cost) if done.cost is not None else site)
-        if done.outcome.stopped and not done.outcome.sent:
+        if outcome.stopped and not outcome.sent:
             return NOTHING_DONE
         return SOME_FAILED if failed else OK
+
+    def _validated_folder(self, folder: str) -> Snapshot:
+        """Validate a folder of maps, for an upload without extraction."""
+        if folder != MAPS_FOLDER:
+            check_folder(folder)
+        with self.pipeline.locked("validate", look_at_maps(folder)) as before:
+            _, snapshot = self.pipeline.validate(before, self._progress("Validating"))
+        return snapshot.pages_alone()
 
     def reconcile(self, *, dry_run: bool, as_json: bool) -> int:
         from nimbus_tasks.cli.messages.pipeline import reconciled
 
-        done = self.pipeline.reconcile(lambda seconds, why: rate_limited(self.console, seconds, why), dry_run=dry_run)
+        with self.pipeline.locked("nimbus:reconcile", look_at_maps()) as snapshot:
+            done = self.pipeline.reconcile(
+                snapshot, lambda seconds, why: rate_limited(self.console, seconds, why), dry_run=dry_run
+            )
         reconciled(self.console, done, self._where())
         if as_json:
             print_document(done)
@@ -106,17 +162,20 @@ class Commands:
     def summarize(self, *, as_json: bool = False) -> int:
         from nimbus_tasks.cli.messages.pipeline import summarized
 
-        site = self.pipeline.summarize()
+        site = self._published
+        if site is None:
+            with self.pipeline.locked("summarize", self._look().pages_alone()) as snapshot:
+                site = self.pipeline.summarize(snapshot)
         if as_json:
             print_document(site)
         else:
             summarized(self.console, site, self._where())
-        if self.pipeline.uploaded is None:  # else the upload has shown it
+        if self._published is None:  # else the upload has shown it
             self.ci.show_site(site)
         return SOME_FAILED if site.counts.failed or site.counts.invalid else OK
 
     def clean_extraction(self, dry_run: bool) -> None:
-        """Remove the maps that extraction made and its manifest; maps of other tools stay."""
+        """Remove the maps that extraction wrote, and its manifest; maps of other tools stay."""
         for entry in manifest.read_sources(Path()).entries.values():
             if entry.map_file:
                 self._clean(entry.map_file, dry_run)
@@ -132,18 +191,12 @@ class Commands:
             if not dry_run:
                 files.remove(Path(path))
 
-    def silently(self, _: int) -> contextlib.AbstractContextManager[Progress]:
-        """Show no progress."""
-        return contextlib.nullcontext(_Silent())
-
     def _where(self) -> str:
         target = self.pipeline.settings.target
         return KV_FILE if target.store == "sqlite" else target.store
 
-    def _progress(self, label: str) -> Callable[[int], contextlib.AbstractContextManager[Progress]]:
-        return lambda total: self.console.progress(label, total) if total else contextlib.nullcontext(_Silent())
+    def _progress(self, label: str) -> ShowProgress:
+        def show(total: int) -> contextlib.AbstractContextManager[Progress]:
+            return self.console.progress(label, total) if total else silently(total)
 
-
-class _Silent:
-    def advance(self, steps: int = 1) -> None:
-        pass
+        return show

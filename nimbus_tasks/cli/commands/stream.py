@@ -1,4 +1,4 @@
-"""What nimbus:stream does and says; it returns the exit status."""
+"""nimbus:stream: publish pages from standard input, answer each on standard output, return the exit status."""
 
 from __future__ import annotations
 
@@ -12,34 +12,37 @@ from nimbus_tasks.cli import messages as narration
 from nimbus_tasks.cli.ci import markdown
 from nimbus_tasks.cli.ci_output import CIOutput
 from nimbus_tasks.cli.messages.stream import Narrator
-from nimbus_tasks.cli.stream.groups import groups
-from nimbus_tasks.cli.stream.pipeline import StreamPipeline, add
+from nimbus_tasks.cli.stream.input import groups
+from nimbus_tasks.cli.stream.publish import add, publish_group, write_reports
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SourceError
+from nimbus_tasks.pipeline.pipeline import Pipeline
+from nimbus_tasks.pipeline.snapshot import look_at_maps
 from nimbus_tasks.publishing.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nimbus_tasks.cli.console import Console
-    from nimbus_tasks.cli.stream.answers import Answer
+    from nimbus_tasks.cli.stream.publish import Answer
+    from nimbus_tasks.pipeline.snapshot import Snapshot
     from nimbus_tasks.publishing.plan import Request
 
 OK, SOME_FAILED = 0, 1
 
 
 class StreamCommands:
-    """The command of one process, over a pipeline of its own and one console."""
+    """The command of one process."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.pipeline = StreamPipeline(narration.waiting(console), console.warn)
+        self.pipeline = Pipeline(narration.waiting(console))
 
     def stream(self, request: Request) -> int:
         """Publish the pages on standard input, and answer each on standard output.
 
         Raises:
-            SourceError: what came in are no pages, or nobody reads the answers.
+            SourceError: the input is not pages, or the reader of the answers has ended.
             NimbusError: nothing could be done.
         """
         self.console.obey(json=True, quiet=False, verbose=False)  # standard output is for the answers
@@ -49,22 +52,26 @@ class StreamCommands:
         total = Outcome(pipeline.settings.target.store, now(), now())
         narrator = Narrator(self.console, dry_run=request.dry_run)
         failed = False
+        snapshot: Snapshot | None = None
         # Not sys.stdin, and never closed: a thread may wait in it when this process has to end.
         pages = open(0, "rb", closefd=False)  # noqa: SIM115
-        for group in groups(pages):
-            done = pipeline.publish(group, request, narrator)
-            add(total, done.outcome)
-            for answer in done.answers:
-                narrator.answered(answer)
-                failed = failed or answer.failed
-            _answer(done.answers)
-            if done.outcome.stopped:
-                break
-            # All groups of a stream go into one batch, while that takes pages.
-            batch = total.batches[-1] if total.batches else request.batch
-            request = msgspec.structs.replace(request, batch=batch, insist=request.insist and not total.batches)
+        with pipeline.uploader(request, narrator.waiting) as uploader:
+            for group in groups(pages):
+                with pipeline.locked("nimbus:stream", snapshot or look_at_maps()) as before:
+                    answers, outcome, snapshot = publish_group(pipeline, uploader, before, group, request, narrator)
+                add(total, outcome)
+                for answer in answers:
+                    narrator.answered(answer)
+                    failed = failed or answer.failed
+                _answer(answers)
+                if outcome.stopped:
+                    break
+                # All groups of a stream go into one batch, until it is full.
+                batch = total.batches[-1] if total.batches else request.batch
+                request = msgspec.structs.replace(request, batch=batch, insist=request.insist and not total.batches)
         if not request.dry_run and (total.pages or total.unchanged):
-            CIOutput(self.console).summarize(markdown.site(pipeline.report(total)))
+            with pipeline.locked("nimbus:stream", snapshot or look_at_maps()) as snapshot:
+                CIOutput(self.console).summarize(markdown.site(write_reports(pipeline, snapshot, total)))
         narrator.end(total)
         return SOME_FAILED if failed or total.stopped else OK
 

@@ -9,7 +9,7 @@ from nimbus_tasks.cli.console import FEW
 
 if TYPE_CHECKING:
     from nimbus_tasks.cli.console import Console
-    from nimbus_tasks.cli.stream.answers import Answer
+    from nimbus_tasks.cli.stream.publish import Answer
     from nimbus_tasks.publishing.outcome import Outcome, PageResult
     from nimbus_tasks.publishing.plan import Plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nimbus_tasks.cli.doit import UpToDate, UpToDateUnlessAsked, make_task, run
-from nimbus_tasks.cli.tasks.session import command, commands, console, option, pipeline
+from nimbus_tasks.cli.tasks.session import command, commands, console, option
 from nimbus_tasks.project.manifest import PAGES, SOURCES
 from nimbus_tasks.project.settings import MAPS_FOLDER, SUMMARY_REPORT, UPLOAD_REPORT, VALIDATION_REPORT
 from nimbus_tasks.publishing.plan import Request
@@ -60,9 +60,7 @@ def task_extract() -> Task:
         task_extract.__doc__ or "",
         commands.extract,
         targets=[SOURCES],
-        uptodate=[
-            UpToDateUnlessAsked(lambda: pipeline.up_to_now().sources.nothing_to_do, lambda: str(pipeline.sources))
-        ],
+        uptodate=[UpToDateUnlessAsked(commands.is_extracted, commands.describe_extraction)],
         clean=commands.clean_extraction,
     )
 
@@ -75,7 +73,7 @@ def task__validate() -> Task:
         lambda: run(console, commands.check),
         file_dep=[SOURCES],
         targets=[PAGES],
-        uptodate=[UpToDate(lambda: pipeline.up_to_now().map_files.nothing_to_do, lambda: str(pipeline.map_files))],
+        uptodate=[UpToDate(commands.is_validated, commands.describe_validation)],
         clean=lambda dry_run: commands.clean([PAGES, VALIDATION_REPORT], dry_run),
     )
 
@@ -126,7 +124,7 @@ def task_upload() -> Task:
         upload,
         params=UPLOAD,
         file_dep=[PAGES],
-        uptodate=[UpToDateUnlessAsked(lambda: pipeline.up_to_now().is_published(), pipeline.upload_needed)],
+        uptodate=[UpToDateUnlessAsked(commands.is_published, commands.describe_upload)],
         clean=lambda dry_run: commands.clean([UPLOAD_REPORT], dry_run),
     )
 
@@ -167,7 +165,7 @@ def task_watch() -> Task:
     def watch(debounce: int, status: str, as_json: bool) -> int:
         from nimbus_tasks.cli.watch import watch as start
 
-        return start(commands, debounce, as_json=as_json, status=status)
+        return start(console, debounce, as_json=as_json, status=status)
 
     debounce = option("debounce", 100, "ms without a change before a cycle starts (default: 100)")
     status = option("status", "", "keep the state of the watch in this file, as JSON")

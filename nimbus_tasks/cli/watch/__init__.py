@@ -1,130 +1,129 @@
-"""`doit watch`: file changes -> pipeline, in this process, until Ctrl-C.
+"""`doit watch`: run the pipeline after each change, in this process, until Ctrl-C.
 
-    events --(agenda: when?)--> meaning: what is to be looked at --> looking --> session: a cycle --> telling
+    events --schedule: when?--> classify: what to scan --> scanner --> session: one cycle --> reporter
 
-What the pipeline itself writes is told too, but is as it was seen: no cycle, no line.
+Events for files that the pipeline itself wrote start no cycle: they are as the last snapshot has them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.cli.console import OutputClosedError
 from nimbus_tasks.cli.watch.events import STEP, Events
-from nimbus_tasks.cli.watch.reporter import Telling
-from nimbus_tasks.cli.watch.scanner import identity, role_of
-from nimbus_tasks.cli.watch.schedule import Agenda, Due
+from nimbus_tasks.cli.watch.reporter import Reporter
+from nimbus_tasks.cli.watch.scanner import folder_identity, role_of
+from nimbus_tasks.cli.watch.schedule import Due, Schedule
 from nimbus_tasks.cli.watch.session import Session
-from nimbus_tasks.cli.watch.signals import as_interrupts, at_once_from_now_on
 from nimbus_tasks.model.errors import SettingsError
-from nimbus_tasks.project import manifest
 from nimbus_tasks.project.settings import MAPS_FOLDER, STATE_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from nimbus_tasks.cli.commands.pipeline import Commands
-    from nimbus_tasks.cli.watch.events import Heard
+    from nimbus_tasks.cli.console import Console
+    from nimbus_tasks.cli.watch.events import Changes
     from nimbus_tasks.project.settings import Source
 
-#: Longer quiet than this, in milliseconds, is nobody's wish; a negative one is no time at all.
+#: The longest debounce, in milliseconds.
 LONGEST_DEBOUNCE = 60_000
-#: How often to look whether the source folder is still the one that is watched, in seconds.
+#: Seconds between two checks whether the source folder is still the one that is watched.
 CHECK = 1.0
 
 
-def watch(commands: Commands, debounce_ms: int, *, as_json: bool = False, status: str = "") -> int:
-    """Run once, then after each change. Return the exit status of a watch that was ended: always 0.
+def watch(console: Console, debounce_ms: int, *, as_json: bool = False, status: str = "") -> int:
+    """Run once, then after each change. Return the exit status of a watch that was ended, always 0.
 
-    `as_json`: a line of JSON a cycle on standard output. `status`: a file that says how the watch stands.
+    as_json: print a line of JSON for each cycle. status: path of the status file; empty: none.
 
     Raises:
-        NimbusError: the first run could not even begin (no project, wrong settings or options).
+        NimbusError: the first run could not begin (no project, wrong settings or options).
     """
     if not 0 <= debounce_ms <= LONGEST_DEBOUNCE:
         raise SettingsError(f"--debounce={debounce_ms} must be 0 to {LONGEST_DEBOUNCE} milliseconds.")
-    manifest.keep_in_memory()
-    agenda = Agenda(debounce_ms / 1000)
-    source = commands.pipeline.settings.source.folder
-    telling = Telling(commands.console, source, as_json=as_json, status_file=status)
-    with as_interrupts():
+    schedule = Schedule(debounce_ms / 1000)
+    reporter = Reporter(console, as_json=as_json, status_file=status)
+    session = Session(console, schedule, reporter)
+    reporter.begin(session.settings.source.folder)
+    with _sigterm_as_ctrl_c(), contextlib.closing(session):
         try:
-            _Watch(Session(commands, agenda, telling), agenda, telling).go_on()
+            _Watch(session, schedule, reporter).run()
         except KeyboardInterrupt:
-            at_once_from_now_on()
-            telling.ended()
+            _end_at_once_if_asked_again()
+            reporter.ended()
         except OutputClosedError:
-            telling.stands("ended")
+            reporter.state("ended")
     return 0
 
 
 class _Watch:
-    """The loop: hears, waits, and starts cycles."""
+    """The loop: collects changes, waits, and starts cycles."""
 
-    def __init__(self, session: Session, agenda: Agenda, telling: Telling) -> None:
-        self._session, self._agenda, self._telling = session, agenda, telling
-        self._told: set[str] = set()
+    def __init__(self, session: Session, schedule: Schedule, reporter: Reporter) -> None:
+        self._session, self._schedule, self._reporter = session, schedule, reporter
+        self._changed: set[str] = set()
         self._here = f"{Path.cwd()}{os.sep}"
         self._polling = False
 
-    def go_on(self) -> None:
+    def run(self) -> None:
         """Run until Ctrl-C."""
-        self._telling.began()
         self._cycle(Due(whole=True))
         while True:
             source = self._session.settings.source
             try:
                 self._watch(source)
             except FileNotFoundError:
-                continue  # the folder went while its watch was set up
+                continue  # the folder was removed while its watch was set up
             except OSError as error:
                 if self._polling:
                     raise
                 self._polling = True
-                self._telling.polls(error.strerror or str(error))
+                self._reporter.polls(error.strerror or str(error))
 
     def _watch(self, source: Source) -> None:
-        """Run a cycle after each change, until the source is another folder than the one that is watched."""
-        watched = identity(source.folder)
+        """Run a cycle after each change, until the source folder is not the one that is watched."""
+        watched = folder_identity(source.folder)
         folders = [STATE_FOLDER, *([source.folder] if watched > 0 else [])]
-        hears = False
+        is_set_up = False
         with Events(folders, _may_matter(source, self._here), polling=self._polling) as events:
-            while identity(source.folder) == watched and self._session.settings.source == source:
-                # Without a wait: what was told while a cycle was at work belongs to one burst.
-                while heard := events.next():
-                    if not hears:
-                        self._look_at_all()  # what changed before the watch was set up was told to nobody
-                    hears = True
-                    self._note(heard)
+            while folder_identity(source.folder) == watched and self._session.settings.source == source:
+                # All that was reported during a cycle belongs to one burst.
+                while changes := events.next():
+                    if not is_set_up:
+                        self._scan_everything()  # changes before the watch was set up were not reported
+                    is_set_up = True
+                    self._note(changes)
                 now = time.monotonic()
-                if due := self._agenda.due(now):
+                if due := self._schedule.due(now):
                     self._cycle(due)
                     continue
-                wakes = self._agenda.wakes()
+                wakes = self._schedule.wakes()
                 events.wait(CHECK if wakes is None else min(CHECK, wakes - now))
-        # A build removed the folder and made it anew, or it is another one: this watch sees nothing of it.
-        self._look_at_all()
+        # A build replaced the folder, or the settings name another one: this watch does not see it.
+        self._scan_everything()
 
-    def _note(self, heard: Heard) -> None:
-        paths = {path.removeprefix(self._here) for path in heard.paths}
-        if self._session.is_news(paths):
-            if not self._agenda.settling:
-                self._telling.stands("waiting")
-            self._told |= paths
-            self._agenda.changed(heard.at - STEP)
+    def _note(self, changes: Changes) -> None:
+        paths = {path.removeprefix(self._here) for path in changes.paths}
+        if self._session.has_changes(paths):
+            if not self._schedule.settling:
+                self._reporter.state("waiting")
+            self._changed |= paths
+            self._schedule.changed(changes.at - STEP)
 
-    def _look_at_all(self) -> None:
+    def _scan_everything(self) -> None:
         self._session.forget()
-        self._agenda.changed(time.monotonic())
+        self._schedule.changed(time.monotonic())
 
     def _cycle(self, due: Due) -> None:
-        told, self._told = self._told, set()
-        if unfinished := self._session.cycle(told, due):
-            self._told |= set(unfinished)
-            self._agenda.changed(time.monotonic())
+        changed, self._changed = self._changed, set()
+        if unfinished := self._session.cycle(changed, due):
+            self._changed |= set(unfinished)
+            self._schedule.changed(time.monotonic())
 
 
 def _may_matter(source: Source, here: str) -> Callable[[str], bool]:
@@ -137,7 +136,36 @@ def _may_matter(source: Source, here: str) -> Callable[[str], bool]:
         if role(relative) != "other":
             return True
         below = source.folder == "." or relative.startswith(roots)
-        is_hidden = relative.rpartition(os.sep)[2].startswith(".")  # files beside those that they will replace
+        is_hidden = relative.rpartition(os.sep)[2].startswith(".")  # temporary files
         return below and not is_hidden and (Path(path).is_dir() or not os.path.lexists(path))
 
     return may_matter
+
+
+# --- signals ------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does, and ignore the signal that leases send (see `scanner.unfinished`)."""
+    handlers = {signal.SIGTERM: _interrupt} | ({signal.SIGIO: signal.SIG_IGN} if hasattr(signal, "SIGIO") else {})
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_at_once_if_asked_again() -> None:
+    """End the process at once at the next signal: everything that was stored is safe."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: os._exit(128 + received))
+
+
+def _interrupt(*_: object) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A background job of a shell script ignores Ctrl-C, which is not meant for it; SIGTERM is.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Handled by the current handler of Ctrl-C, which may be asyncio's.
+    signal.raise_signal(signal.SIGINT)

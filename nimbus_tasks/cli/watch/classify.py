@@ -1,7 +1,7 @@
-"""What changes that were told mean for the next look: some files, or all of them. Pure.
+"""What reported changes mean for the next scan: some files, or all of them. Pure.
 
-To look at a few files in place of all is right where each is a plain file in a folder that was looked at before.
-Whatever else was told (folders that come, go or move, links, very many at once) means a look at all.
+A few files are enough where each is a plain file in a folder that was scanned before. Anything else (folders that come,
+go or move, links, very many changes at once) means a scan of all files.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from nimbus_tasks.project.scan import Scan, Stamp
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from nimbus_tasks.project.scan import Scan, Stamp
-
-#: When more was told at once, the operating system's list of events may have been full, and others are missing.
-MOST_TOLD = 1000
+#: With more changes than this at once, the operating system's queue of events may have overflowed.
+MOST_REPORTED = 1000
 
 #: What a path is by its name.
 Role = Literal["page", "map", "settings", "other"]
 
 
 class Look(Struct, frozen=True):
-    """What is to be looked at: everything, settings and all, or these pages and these maps."""
+    """What to scan: everything and the settings, or these pages and these maps."""
 
     whole: bool = False
     pages: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Look(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True):
-    """What lay in the source folder and the maps folder when they were last looked at."""
+    """The source folder and the maps folder at the last scan."""
 
     sources: Scan
     maps: Scan
@@ -49,43 +49,48 @@ class Seen(Struct, frozen=True):
         return cls(sources, maps, _folders_of([*sources.files, *maps.files]), odd)
 
 
-class Told(Struct, frozen=True):
-    """A path that was told of: what it is by its name, and what lies there now."""
+class Reported(Struct, frozen=True):
+    """A path that changed: its role, and what is there now."""
 
     role: Role
-    lying: Stamp | Literal["folder", "odd", "gone"]
+    now: Stamp | Literal["folder", "odd", "gone"]
 
 
-def meaning(told: Mapping[str, Told], seen: Seen) -> Look:
-    """Return what to look at, so that nothing of what was told is missed; what is as it was seen means nothing."""
-    if len(told) > MOST_TOLD or any(_is_unclear(path, each, seen) for path, each in told.items()):
+def classify(reported: Mapping[str, Reported], seen: Seen) -> Look:
+    """Return what to scan so that no change is missed. A file that is as it was seen is no change."""
+    if len(reported) > MOST_REPORTED or any(_is_unclear(path, each, seen) for path, each in reported.items()):
         return Look(whole=True)
-    pages = tuple(path for path, each in told.items() if each.role == "page" and _differs(path, each, seen.sources))
-    maps = tuple(path for path, each in told.items() if each.role == "map" and _differs(path, each, seen.maps))
-    return Look(pages=pages, maps=maps)
+    changed = {
+        path: each
+        for path, each in reported.items()
+        if each.role in ("page", "map") and _scan_of(each, seen).files.get(path, "gone") != each.now
+    }
+    return Look(
+        pages=tuple(path for path, each in changed.items() if each.role == "page"),
+        maps=tuple(path for path, each in changed.items() if each.role == "map"),
+    )
 
 
-def _is_unclear(path: str, told: Told, seen: Seen) -> bool:
-    """Whether only a look at all files can tell what became of this one."""
-    if told.role == "settings" or told.lying == "folder" or path in seen.odd:
+def _is_unclear(path: str, reported: Reported, seen: Seen) -> bool:
+    """Return whether only a scan of all files can tell what happened to this one."""
+    if reported.role == "settings" or reported.now == "folder" or path in seen.odd:
         return True
-    if told.role in ("page", "map"):
-        return told.lying == "odd" or dirname(path) not in seen.folders or _may_be_linked(path, told, seen)
-    return told.lying == "gone" and path in seen.folders
+    if reported.role in ("page", "map"):
+        return reported.now == "odd" or dirname(path) not in seen.folders or _may_be_linked(path, reported, seen)
+    return reported.now == "gone" and path in seen.folders
 
 
-def _may_be_linked(path: str, told: Told, seen: Seen) -> bool:
-    """Whether a file came or went that a link may lead to: what is said of the link is another thing then."""
-    was_there = path in (seen.sources if told.role == "page" else seen.maps).files
-    return bool(seen.odd) and was_there == (told.lying == "gone")
+def _may_be_linked(path: str, reported: Reported, seen: Seen) -> bool:
+    """Return whether a file came or went that a link may lead to: the reason given for the link changes then."""
+    return bool(seen.odd) and (path in _scan_of(reported, seen).files) == (reported.now == "gone")
 
 
-def _differs(path: str, told: Told, scan: Scan) -> bool:
-    return scan.files.get(path, "gone") != told.lying
+def _scan_of(reported: Reported, seen: Seen) -> Scan:
+    return seen.sources if reported.role == "page" else seen.maps
 
 
 def _folders_of(paths: Iterable[str]) -> frozenset[str]:
-    """Return the folders that these files are in, and the folders that those are in."""
+    """Return the folders that these files are in, and the folders above."""
     folders: set[str] = set()
     for folder in {dirname(path) for path in paths}:
         current = folder

@@ -1,6 +1,6 @@
-"""Changes as the operating system tells them, from a thread that hears them while a cycle is at work.
+"""Changes as the operating system reports them, collected by a thread while a cycle runs.
 
-The only place that knows watchfiles. It hands on paths; what lies there is for others to see.
+The only module that uses watchfiles. It passes on paths, and does not look at the files.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from watchfiles import watch as changes_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-#: watchfiles looks for events so often, in seconds, and hands them on after one or two such steps.
+#: watchfiles collects events for one or two steps of this many seconds.
 STEP = 0.01
-#: How often the thread looks whether it is to end, in seconds.
-_TURN = 0.25
-#: How often files are looked at where the operating system tells of no changes, in milliseconds.
+#: Seconds between two checks whether the thread is to end.
+_STOP_CHECK = 0.25
+#: Milliseconds between two scans where the operating system reports no changes.
 _POLL_MS = 500
 
 
-class Heard(NamedTuple):
-    """Paths that changed, and when that was heard. None at all: the watch is set up, and hears from now on."""
+class Changes(NamedTuple):
+    """Paths that changed, and when that was reported. No paths: the watch is set up, changes follow from now on."""
 
     paths: frozenset[str]
     at: float
 
 
 class Events:
-    """The changes below some folders, as long as the `with` block lasts."""
+    """The changes below some folders during the `with` block."""
 
     def __init__(self, folders: Sequence[str], wanted: Callable[[str], bool], *, polling: bool = False) -> None:
         self._folders, self._wanted, self._polling = folders, wanted, polling
-        self._heard: queue.SimpleQueue[Heard | Exception] = queue.SimpleQueue()
-        self._first: Heard | Exception | None = None
+        self._queue: queue.SimpleQueue[Changes | Exception] = queue.SimpleQueue()
+        self._first: Changes | Exception | None = None
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="nimbus watch", daemon=True)
 
@@ -49,34 +49,34 @@ class Events:
         self._end.set()
         self._thread.join()
 
-    def next(self) -> Heard | None:
-        """Return the next changes that were heard, None where there are none yet.
+    def next(self) -> Changes | None:
+        """Return the next changes, or None where there are none yet.
 
         Raises:
-            OSError: a folder cannot be watched: it is not there, or the system watches too many already.
+            OSError: a folder cannot be watched: it does not exist, or the system watches too many already.
         """
         try:
-            heard = self._first or self._heard.get_nowait()
+            changes = self._first or self._queue.get_nowait()
         except queue.Empty:
             return None
         self._first = None
-        if isinstance(heard, Exception):
-            raise heard if isinstance(heard, OSError) else OSError(str(heard))
-        return heard
+        if isinstance(changes, Exception):
+            raise changes if isinstance(changes, OSError) else OSError(str(changes))
+        return changes
 
     def wait(self, seconds: float) -> None:
-        """Wait until something was heard, at most so long."""
+        """Wait for changes, at most this long."""
         with contextlib.suppress(queue.Empty):
-            self._first = self._first or self._heard.get(timeout=max(0.0, seconds))
+            self._first = self._first or self._queue.get(timeout=max(0.0, seconds))
 
     def _listen(self) -> None:
         step = int(STEP * 1000)
-        changes = changes_in(
+        reported = changes_in(
             *self._folders,
             watch_filter=lambda _, path: self._wanted(path),
             step=step,
             debounce=step,
-            rust_timeout=int(_TURN * 1000),
+            rust_timeout=int(_STOP_CHECK * 1000),
             yield_on_timeout=True,
             stop_event=self._end,
             raise_interrupt=False,
@@ -85,9 +85,9 @@ class Events:
         )
         ready = False
         try:
-            for changed in changes:
+            for changed in reported:
                 if changed or not ready:
-                    self._heard.put(Heard(frozenset(path for _, path in changed), time.monotonic()))
+                    self._queue.put(Changes(frozenset(path for _, path in changed), time.monotonic()))
                 ready = True
-        except Exception as error:  # whoever waits for changes hears of it
-            self._heard.put(error)
+        except Exception as error:  # raised by `next`
+            self._queue.put(error)

@@ -1,91 +1,96 @@
-"""The source folder and the maps folder as a watch knows them: looked at whole, or where changes were told.
+"""The source folder and the maps folder as a watch knows them: scanned whole, or only where changes were reported.
 
-The result is the same either way: the pipeline compares with the manifests on the disk, as in any other run.
+The result is the same either way. Files that another program is still writing stay as they were until they are whole.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from nimbus_tasks.cli.watch.classify import Look, Seen, Told, meaning
-from nimbus_tasks.cli.watch.partial_writes import unfinished
-from nimbus_tasks.pipeline.extract import scan_sources
-from nimbus_tasks.pipeline.validate import scan_maps
-from nimbus_tasks.project import manifest
-from nimbus_tasks.project.scan import Scan, Stamp, look_again, matcher, stamp_of
+from nimbus_tasks.cli.watch.classify import Look, Reported, Seen, classify
+from nimbus_tasks.project.scan import Scan, Stamp, is_utf8, matcher, rescan, stamp_of
 from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from nimbus_tasks.cli.watch.classify import Role
-    from nimbus_tasks.pipeline.pipeline import Pipeline
+    from nimbus_tasks.pipeline.snapshot import Snapshot
+    from nimbus_tasks.project.manifest import PageEntry
     from nimbus_tasks.project.settings import Source
 
+#: A file that has not changed for this many seconds is finished, even if it is empty.
+YOUNG = 2.0
 
-class Looking:
-    """What one watch has seen of the folders. `unfinished`: files that were left as they were, to be looked at soon."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+class Scanned(NamedTuple):
+    """A snapshot for one cycle.
+
+    unfinished: pages and maps that another program is still writing; they are to be scanned again soon.
+    away: maps that are missing and not removed yet.
+    """
+
+    snapshot: Snapshot
+    unfinished: tuple[str, ...]
+    away: tuple[str, ...]
+
+
+class Scanner:
+    """The last snapshot of a watch; None where the next one must be of all files."""
+
+    def __init__(self) -> None:
+        self.snapshot: Snapshot | None = None
         self._seen: Seen | None = None
-        self.unfinished: tuple[str, ...] = ()
 
     def forget(self) -> None:
-        """Believe nothing: the next look is at all files."""
-        self._seen = None
+        """Scan all files in the next cycle."""
+        self.snapshot = self._seen = None
 
-    def means(self, told: Iterable[str], source: Source) -> Look:
-        """Return what is to be looked at after changes that were told, by their paths from the project's folder."""
-        if self._seen is None:
+    def classify(self, paths: Iterable[str], source: Source) -> Look:
+        """Return what to scan after changes of these paths, which are relative to the project."""
+        if self.snapshot is None:
             return Look(whole=True)
+        if self._seen is None:
+            self._seen = Seen.of(self.snapshot.sources or Scan({}), self.snapshot.maps)
         role = role_of(source)
-        return meaning({path: Told(role(path), _lying(path)) for path in told}, self._seen)
+        return classify({path: Reported(role(path), _what_is_at(path)) for path in paths}, self._seen)
 
-    def look(self, look: Look, *, removals: bool) -> int:
-        """Show the pipeline what lies in the folders; return how many pages and maps are missing and not told of.
+    def scan(self, snapshot: Snapshot, look: Look, *, removals: bool) -> Scanned:
+        """Return the snapshot with the reported changes; one that is not ours is a new look at all files already.
 
-        `removals`: what is missing is gone. Else it may come back, and nothing is concluded from it.
-
-        Raises:
-            SourceError: the source folder does not exist.
+        removals: whether missing files are removed from the site. Otherwise they may come back.
         """
-        pipeline = self._pipeline
-        before, self._seen = self._seen, None  # until this look has come to its end
-        self.unfinished = ()
-        if look.whole or before is None:
-            sources, maps = scan_sources(pipeline.settings.source), scan_maps()
-        else:
-            sources, maps = look_again(before.sources, look.pages), look_again(before.maps, look.maps)
+        sources, maps = snapshot.sources or Scan({}), snapshot.maps
+        if self.snapshot is not None and maps is self.snapshot.maps:
+            sources, maps = rescan(sources, look.pages), rescan(maps, look.maps)
+        self.forget()  # until this cycle has extracted and validated
+        validated = snapshot.pages.entries
         pages, others = tuple(unfinished(sources)), tuple(unfinished(maps))
-        self.unfinished = (*pages, *others)
-        known_maps = before.maps.files if before else _judged_maps()
-        away = () if removals else tuple(known_maps.keys() - maps.files.keys())
-        sources = _as_before(sources, pages, {})
-        maps = _as_before(maps, (*others, *away), known_maps)
-        pipeline.spare = pages.__contains__ if removals else _whoever
-        pipeline.believe(sources, maps)
-        if look.whole or before is None:
-            self._seen = Seen.of(sources, maps)
-        else:
-            self._seen = msgspec.structs.replace(before, sources=sources, maps=maps)
-        return 0 if removals else len(away) + sum(path not in pages for path in pipeline.sources.kept)
+        odd = {each.path for each in maps.odd}
+        away = () if removals else tuple(validated.keys() - maps.files.keys() - odd)
+        snapshot = msgspec.structs.replace(
+            snapshot,
+            sources=_with_earlier(sources, pages, {}),
+            maps=_with_earlier(maps, (*others, *away), validated),
+            unfinished=frozenset(pages),
+            removals=removals,
+        )
+        return Scanned(snapshot, (*pages, *others), away)
 
-    def note_maps(self) -> None:
-        """Take the maps as the pipeline left them: what it wrote itself is no change."""
-        if (seen := self._seen) is not None:
-            maps = self._pipeline.maps
-            grew = maps.files.keys() != seen.maps.files.keys()
-            self._seen = Seen.of(seen.sources, maps) if grew else msgspec.structs.replace(seen, maps=maps)
+    def keep(self, snapshot: Snapshot) -> None:
+        """Start the next cycle from this snapshot. Maps that the pipeline wrote itself are no change then."""
+        self.snapshot, self._seen = snapshot, None
 
 
 def role_of(source: Source) -> Callable[[str], Role]:
-    """Return what says of a path, from the project's folder, what it is by its name."""
+    """Return a function that says what a path (relative to the project) is by its name."""
     is_page = matcher(source.include, source.exclude)
     root = "" if source.folder == "." else f"{source.folder}{os.sep}"
     maps = f"{MAPS_FOLDER}{os.sep}"
@@ -96,19 +101,63 @@ def role_of(source: Source) -> Callable[[str], Role]:
         if path.startswith(maps):
             return "map" if path.endswith(".json") and not _is_hidden(path.removeprefix(maps)) else "other"
         below = path.removeprefix(root)
-        return (
-            "page" if source.folder and path.startswith(root) and not _is_hidden(below) and is_page(below) else "other"
-        )
+        in_source = source.folder and path.startswith(root) and not _is_hidden(below)
+        return "page" if in_source and is_page(below) else "other"
 
     return role
 
 
+def folder_identity(folder: str) -> int:
+    """Return a number that a rebuilt folder does not share: 0 if none is set, -1 if there is none."""
+    try:
+        return Path(folder).stat().st_ino if folder else 0
+    except OSError:
+        return -1
+
+
+def unfinished(scan: Scan) -> Iterator[str]:
+    """Yield the files that another program is still writing: young, and empty or open for writing.
+
+    HTML itself says nothing: a page without `</html>` is whole. Without leases (not Linux, or another user's files) a
+    page that is written with pauses longer than the debounce may be read half.
+    """
+    now = time.time_ns()
+    oldest, newest = now - int(YOUNG * 1e9), now + int(YOUNG * 1e9)
+    for path, (_, size, changed) in scan.files.items():
+        if oldest < changed < newest and (not size or _open_for_writing(path)):
+            yield path
+
+
+def _open_for_writing(path: str) -> bool:
+    """Return whether a process has a file open for writing.
+
+    The kernel refuses a read lease then (fcntl(2), F_SETLEASE); else a search through all of /proc would be needed,
+    which sees the user's own processes only. SIGIO must be ignored: it comes if a process opens the file just then.
+    """
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False  # removed, or not readable: extraction reports it
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # no leases on this file system, or another user's file
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _is_hidden(path: str) -> bool:
-    """Whether a path leads through a folder that no look enters."""
+    """Return whether a path leads through a folder that no scan enters."""
     return (path.startswith(".") and "/" in path) or "/." in os.path.dirname(path)
 
 
-def _lying(path: str) -> Stamp | Literal["folder", "odd", "gone"]:
+def _what_is_at(path: str) -> Stamp | Literal["folder", "odd", "gone"]:
     try:
         status = os.stat(path, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
@@ -117,42 +166,16 @@ def _lying(path: str) -> Stamp | Literal["folder", "odd", "gone"]:
         return "odd"
     if stat.S_ISDIR(status.st_mode):
         return "folder"
-    # A name that is not text is odd too: only a look at all files says so.
-    return stamp_of(status) if stat.S_ISREG(status.st_mode) and (path.isascii() or _is_text(path)) else "odd"
+    return stamp_of(status) if stat.S_ISREG(status.st_mode) and is_utf8(path) else "odd"
 
 
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _as_before(now: Scan, paths: tuple[str, ...], before: Mapping[str, Stamp]) -> Scan:
-    """Return a scan in which these files are as they were before; without them where they were not there."""
+def _with_earlier(scan: Scan, paths: tuple[str, ...], earlier: Mapping[str, PageEntry]) -> Scan:
+    """Return a scan that has these files as they were earlier, and not at all where they did not exist."""
     if not paths:
-        return now
-    files = dict(now.files)
+        return scan
+    files = dict(scan.files)
     for path in paths:
         files.pop(path, None)
-        if path in before:
-            files[path] = before[path]
-    return Scan(files, now.odd)
-
-
-def _judged_maps() -> dict[str, Stamp]:
-    """Return the maps as validation last read them."""
-    return {path: entry.stamp for path, entry in manifest.read_pages(Path()).entries.items()}
-
-
-def _whoever(_: str) -> bool:
-    return True
-
-
-def identity(folder: str) -> int:
-    """Return what tells a folder from one that a build has put in its place: 0 for none set, -1 for one not there."""
-    try:
-        return Path(folder).stat().st_ino if folder else 0
-    except OSError:
-        return -1
+        if path in earlier:
+            files[path] = earlier[path].stamp
+    return Scan(files, scan.odd)

@@ -1,138 +1,167 @@
-"""The cycles of one watch: each brings the store up to date. They share a batch, and an issue is told once."""
+"""The cycles of one watch: each brings the store up to date. They share a batch, and each problem is reported once."""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from nimbus_tasks.cli import messages as narration
 from nimbus_tasks.cli.watch.classify import Look
-from nimbus_tasks.cli.watch.complaints import Complaints
-from nimbus_tasks.cli.watch.documents import Cycle, Problem
-from nimbus_tasks.cli.watch.problems import Wrong, of_upload
-from nimbus_tasks.cli.watch.scanner import Looking
+from nimbus_tasks.cli.watch.reporter import Cycle, Problem
+from nimbus_tasks.cli.watch.scanner import Scanner
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import NimbusError, SourceError, StoreError
+from nimbus_tasks.model.progress import silently
+from nimbus_tasks.pipeline.extract import plan_extraction
+from nimbus_tasks.pipeline.pipeline import Pipeline
 from nimbus_tasks.pipeline.summary import invalid_results
+from nimbus_tasks.pipeline.validate import plan_validation
 from nimbus_tasks.project.log import LOG_FILE
+from nimbus_tasks.project.settings import PROJECT_FILE
 from nimbus_tasks.publishing.plan import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
-    from nimbus_tasks.cli.commands.pipeline import Commands
-    from nimbus_tasks.cli.watch.documents import State
-    from nimbus_tasks.cli.watch.reporter import Telling
-    from nimbus_tasks.cli.watch.schedule import Agenda, Due
+    from nimbus_tasks.cli.console import Console
+    from nimbus_tasks.cli.watch.reporter import Reporter, State
+    from nimbus_tasks.cli.watch.schedule import Due, Schedule
+    from nimbus_tasks.pipeline.snapshot import Snapshot
+    from nimbus_tasks.pipeline.upload import Uploader
     from nimbus_tasks.project.settings import Settings
-    from nimbus_tasks.publishing.outcome import PageResult
+    from nimbus_tasks.publishing.outcome import Outcome, PageResult
     from nimbus_tasks.publishing.plan import Plan
 
 
 class Session:
-    """One watch over one pipeline.
+    """One watch. Close it to close the store."""
 
-    settings: as they were when they could last be read.
-    """
-
-    def __init__(self, commands: Commands, agenda: Agenda, telling: Telling) -> None:
-        self._commands, self._agenda, self._telling = commands, agenda, telling
-        self._pipeline = commands.pipeline
-        self._looking = Looking(commands.pipeline)
-        self._complaints = Complaints()
-        self._wrong = Wrong()
-        self.settings: Settings = commands.pipeline.settings
+    def __init__(self, console: Console, schedule: Schedule, reporter: Reporter) -> None:
+        self._console, self._schedule, self._reporter = console, schedule, reporter
+        self._pipeline = Pipeline(narration.waiting(console))
+        self._scanner = Scanner()
+        self._problems = Problems()
+        self._reported: dict[str, str] = {}
+        self._uploader: Uploader | None = None
         self._batch = ""
         self._first_is_over = False
 
-    def is_news(self, told: Collection[str]) -> bool:
-        """Whether any of these files is not as it was seen last: what the pipeline wrote itself is."""
-        return not self._looking.means(told, self.settings.source).nothing
+    @property
+    def settings(self) -> Settings:
+        """The settings as they were when they could last be read."""
+        return self._pipeline.settings
+
+    def close(self) -> None:
+        uploader, self._uploader = self._uploader, None
+        if uploader is not None:
+            uploader.close()
+
+    def has_changes(self, paths: Collection[str]) -> bool:
+        """Return whether any of these files differs from the last scan: those that the pipeline wrote do not."""
+        return not self._scanner.classify(paths, self.settings.source).nothing
 
     def forget(self) -> None:
-        """Look at all files in the next cycle."""
-        self._looking.forget()
+        """Scan all files in the next cycle."""
+        self._scanner.forget()
 
-    def cycle(self, told: Collection[str], due: Due) -> tuple[str, ...]:
-        """Do what there is to do after these changes; return the files that are to be looked at again soon.
+    def cycle(self, paths: Collection[str], due: Due) -> tuple[str, ...]:
+        """Publish these changes; return the files that are to be scanned again soon.
 
-        Whatever goes wrong is told, and tried again: at the next change, and after a wait where one is of use.
+        Whatever goes wrong is reported, and retried: at the next change, and after a wait where that may help.
         """
         began = time.monotonic()
-        look = self._looking.means(told, self.settings.source)
+        look = self._scanner.classify(paths, self.settings.source)
         if due.removals or due.whole:
             look = Look(whole=True)
         if look.nothing and due.nothing_else:
-            self._telling.stands(self._state)
+            self._reporter.state(self._state)
             return ()
-        self._telling.stands("working")
-        observer = _Observer(self._commands)
+        self._reporter.state("working")
+        observer = _Observer()
+        unfinished: tuple[str, ...] = ()
         try:
-            self._run(look, due, observer)
+            if look.whole:
+                self._read_settings()
+                self.forget()
+            with self._pipeline.locked("watch", self._scanner.snapshot) as snapshot:
+                scanned = self._scanner.scan(snapshot, look, removals=due.removals)
+                unfinished = scanned.unfinished
+                self._problems.source = ""
+                self._publish(scanned.snapshot, len(scanned.away), look, observer)
         except Exception as error:
             self._note_failure(error)
-        self._conclude(began, observer)
-        return self._looking.unfinished
+        self._report(began, observer)
+        return unfinished
 
-    def _run(self, look: Look, due: Due, observer: _Observer) -> None:
-        pipeline, wrong = self._pipeline, self._wrong
-        if look.whole:
-            self._read_settings()
-        missing = self._looking.look(look, removals=due.removals)
-        wrong.source = ""
-        if not pipeline.sources.nothing_to_do:
-            pipeline.extract(self._commands.silently)
-        if not pipeline.map_files.nothing_to_do:
-            pipeline.validate(self._commands.silently)
-        self._looking.note_maps()
+    def _publish(self, snapshot: Snapshot, away: int, look: Look, observer: _Observer) -> None:
+        pipeline, problems = self._pipeline, self._problems
+        extraction = plan_extraction(pipeline.settings, snapshot)
+        if not extraction.nothing_to_do:
+            _, snapshot = pipeline.extract(snapshot, silently)
+        if not plan_validation(pipeline.settings, snapshot).nothing_to_do:
+            _, snapshot = pipeline.validate(snapshot, silently)
+        self._scanner.keep(snapshot)
         at = time.monotonic()
-        self._agenda.looked(at, whole=look.whole)
-        self._agenda.missing(missing, at)
-        wrong.pages = {page.map_file: page.error for page in invalid_results(pipeline.pages)}
-        wrong.pages |= {odd.path: odd.reason for odd in pipeline.skipped if odd.failed}
-        wrong.upload, wrong.unsent = {}, False
-        if not (self._first_is_over and pipeline.is_published()):
-            done, _ = pipeline.upload(Request(batch=self._batch, insist=False), observer)
+        self._schedule.scanned(at, whole=look.whole)
+        missing = 0 if snapshot.removals else away + len(extraction.kept - snapshot.unfinished)
+        self._schedule.missing(missing, at)
+        problems.pages = {page.map_file: page.error for page in invalid_results(snapshot.pages)}
+        problems.pages |= {odd.path: odd.reason for odd in snapshot.skipped if odd.failed}
+        problems.upload, problems.unsent = {}, False
+        if snapshot.pages.entries and not (self._first_is_over and pipeline.is_published(snapshot)):
+            request = Request(batch=self._batch, insist=False)
+            if self._uploader is None:
+                self._uploader = pipeline.uploader(
+                    request, lambda seconds, why: narration.rate_limited(self._console, seconds, why)
+                )
+            done, _ = pipeline.upload(snapshot, request, observer, self._uploader)
             self._batch = done.outcome.batches[-1] if done.outcome.batches else self._batch
-            wrong.upload, wrong.unsent = of_upload(done.outcome)
+            problems.upload, problems.unsent = upload_problems(done.outcome)
         self._first_is_over = True
 
     def _read_settings(self) -> None:
-        """Read the settings again; wrong ones leave the old ones in force."""
-        self._pipeline.look_again(settings_too=True)
+        """Read the settings again; if they are wrong, the old ones stay in force."""
+        pipeline = Pipeline(narration.waiting(self._console))
         try:
-            self.settings = self._pipeline.settings
-            self._wrong.settings = ""
-            self._telling.watches(self.settings.source.folder)
+            settings = pipeline.settings
         except NimbusError as error:
-            self._pipeline.settings = self.settings
-            self._wrong.settings = f"{error} Until then the old settings are in force."
+            self._problems.settings = f"{error} Until then the old settings are in force."
+            return
+        self._problems.settings = ""
+        self._reporter.watches(settings.source.folder)
+        if settings != self._pipeline.settings:
+            self.close()
+            self._pipeline = pipeline
 
     def _note_failure(self, error: Exception) -> None:
-        """Note what kept a cycle from its end."""
+        """Note what ended a cycle early."""
         if isinstance(error, SourceError):
-            self._wrong.source = str(error)
+            self._problems.source = str(error)
             return
-        said = str(error)
+        text = str(error)
         if isinstance(error, StoreError):
-            said += " What changes meanwhile is sent when the store answers again."
+            text += " Changes are sent when the store answers again."
         elif not isinstance(error, NimbusError):
             self._pipeline.log.event("error", "watch cycle failed", exc_info=True)
-            said = f"{type(error).__name__}: {error} (more in {LOG_FILE}); the watch goes on"
-        self._wrong.upload, self._wrong.unsent = {"upload": said}, True
+            text = f"{type(error).__name__}: {error} (more in {LOG_FILE}); the watch continues"
+        self._problems.upload, self._problems.unsent = {"upload": text}, True
 
-    def _conclude(self, began: float, observer: _Observer) -> None:
-        """Tell what a cycle did and what is wrong now, and see to another try where something was not sent."""
+    def _report(self, began: float, observer: _Observer) -> None:
+        """Report what a cycle did and what is wrong now, and schedule a retry where something was not sent."""
         ended = time.monotonic()
-        unsent = self._wrong.unsent
-        next_try = self._agenda.failed(ended) if unsent else 0.0
+        unsent = self._problems.unsent
+        next_try = self._schedule.failed(ended) if unsent else 0.0
         if not unsent:
-            self._agenda.succeeded()
-        news = self._complaints.become(self._wrong.all())
-        # A page that is no longer there is not mended.
-        news = news._replace(mended=tuple(about for about in news.mended if "/" not in about or os.path.lexists(about)))
-        self._telling.news(news)
+            self._schedule.succeeded()
+        problems = self._problems.all()
+        news = compare(self._reported, problems)
+        self._reported = problems
+        # A page that no longer exists is not fixed.
+        fixed = tuple(about for about in news.fixed if "/" not in about or os.path.lexists(about))
+        self._reporter.problems(news.wrong, fixed)
         done = [page.result for page in observer.pages if page.result in ("stored", "queued", "removed")]
         cycle = Cycle(
             at=now(),
@@ -141,23 +170,22 @@ class Session:
             removed=done.count("removed"),
             reasons=observer.reasons if done else {},
             pages=tuple(observer.pages),
-            problems=tuple(Problem(about, said) for about, said in self._complaints.now.items()),
+            problems=tuple(Problem(about, text) for about, text in problems.items()),
             batch_id=self._batch,
             next_try=round(next_try, 3),
         )
-        self._telling.cycle(cycle, is_news=bool(news.wrong or news.mended))
-        self._telling.stands(self._state)
+        self._reporter.cycle(cycle, is_news=bool(news.wrong or fixed))
+        self._reporter.state(self._state)
 
     @property
     def _state(self) -> State:
-        return "lost" if self._wrong.unsent else "idle"
+        return "lost" if self._problems.unsent else "idle"
 
 
 class _Observer:
-    """Gathers what one cycle sent, and why."""
+    """Collects what one cycle sent, and why."""
 
-    def __init__(self, commands: Commands) -> None:
-        self._console = commands.console
+    def __init__(self) -> None:
         self.pages: list[PageResult] = []
         self.reasons: dict[str, int] = {}
 
@@ -171,4 +199,54 @@ class _Observer:
         self.pages.append(result)
 
     def waiting(self, seconds: float, why: str) -> None:
-        narration.rate_limited(self._console, seconds, why)
+        pass
+
+
+# --- problems -----------------------------------------------------------------------------------------------
+
+
+class Problems(Struct):
+    """What is wrong with the settings, the source folder, single pages and the upload. Each stage replaces its part.
+
+    unsent: something is not at the target yet and a retry may help.
+    """
+
+    settings: str = ""
+    source: str = ""
+    pages: dict[str, str] = {}
+    upload: dict[str, str] = {}
+    unsent: bool = False
+
+    def all(self) -> dict[str, str]:
+        """Return the messages by what they are about."""
+        texts = {PROJECT_FILE: self.settings, "source": self.source}
+        texts |= {path: f"{path} - {error}" for path, error in self.pages.items()}
+        return {about: text for about, text in (texts | self.upload).items() if text}
+
+
+class News(NamedTuple):
+    """Problems that are new or have a new message, and those that are fixed."""
+
+    wrong: dict[str, str]
+    fixed: tuple[str, ...]
+
+
+def compare(before: Mapping[str, str], now: Mapping[str, str]) -> News:
+    """Return what changed, so that a problem is reported once and not at every save."""
+    wrong = {about: text for about, text in now.items() if before.get(about) != text}
+    return News(wrong, tuple(about for about in before if about not in now))
+
+
+def upload_problems(outcome: Outcome) -> tuple[dict[str, str], bool]:
+    """Return what is wrong after an upload, by what it is about, and whether a retry may help."""
+    texts = {}
+    for page in outcome.pages:
+        if page.result == "failed":
+            about = page.map_file or page.path
+            texts[about] = f"{about} - {page.error}"
+    if outcome.refusal and not outcome.failed:
+        # Otherwise it follows from the failed pages: once they are fixed, removed pages are marked.
+        texts["removals"] = f"Pages whose source is gone stay as they are: {outcome.refusal}."
+    if outcome.stopped:
+        texts["upload"] = f"Stopped: {outcome.stopped}"
+    return texts, bool(outcome.stopped or outcome.count("failed"))
