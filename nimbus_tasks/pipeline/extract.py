@@ -99,8 +99,8 @@ def plan_extraction(settings: Settings, snapshot: Snapshot) -> ExtractionPlan:
     )
     gone = tuple(path for path in missing if path not in kept and known.entries[path].map_file)
     odd_changed = {odd.path: odd.reason for odd in found.odd} != known.odd | known.unreadable
-    had_pages = any(known.entries[path].map_file for path in missing)
-    emptied = had_pages and not (found.files or unreadable) and snapshot.removals and bool(settings.source.folder)
+    had_pages = bool(settings.source.folder) and any(known.entries[path].map_file for path in missing)
+    emptied = had_pages and snapshot.removals and not (found.files or unreadable or snapshot.unfinished)
     return ExtractionPlan(found, known, rules, changed, touched, gone, kept, odd_changed, emptied)
 
 
@@ -119,7 +119,7 @@ class Extraction(Struct, frozen=True):
     pages: how many source files have a map now; read: how many were read.
     written, removed: the map files that changed, or are gone.
     skipped: the source files that are not pages to publish.
-    unmatched: the settings' selectors that match on no page of the site; known only if the run read every page.
+    unmatched: the settings' selectors that match on no page; told by the first run with these settings alone.
     """
 
     pages: int
@@ -140,8 +140,9 @@ def extract(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tuple
     refuse_bad_rules(settings.rules)
     plan = plan_extraction(settings, snapshot)
     if plan.emptied:
+        pages = sum(bool(entry.map_file) for entry in plan.known.entries.values())
         raise SourceError(
-            f"The source folder `{settings.source.folder}` holds no pages, and the site has {len(plan.kept)}.",
+            f"The source folder `{settings.source.folder}` holds no pages, and the site has {pages}.",
             "Did the build fail? Build the site again; nothing was removed.",
         )
     known = plan.known.entries
@@ -180,9 +181,9 @@ def extract(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tuple
     manifest.write(Path(), manifest.SOURCES, sources)
     pages = sum(bool(entry.map_file) for entry in sources.entries.values())
     skipped = skipped_sources(sources)
-    whole_site = pages > 0 and not plan.touched and len(plan.changed) == len(plan.scan.files)
-    named = settings.rules.named_selectors() if whole_site else {}
-    unmatched = tuple(f"{name} = {selector}" for name, selector in named.items() if selector not in matched)
+    # New rules read every page.
+    named = settings.rules.named_selectors() if pages and plan.rules != plan.known.rules else ()
+    unmatched = tuple(f"{name} = {selector}" for name, selector in named if selector not in matched)
     done = Extraction(pages, len(plan.changed), tuple(written), tuple(removed), skipped, unmatched)
     maps = rescan(snapshot.maps, written + removed)
     return done, msgspec.structs.replace(snapshot, known=sources, maps=maps, skipped=skipped)

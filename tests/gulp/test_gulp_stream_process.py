@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from kit import DODO, PROJECT, Run, html, page_id
 from waiting import SECONDS
 
-from nimbus_tasks.cli.stream import frames
-from nimbus_tasks.cli.stream.answers import answers
-from nimbus_tasks.cli.stream.frames import LONGEST_HEADER, StreamedPage, read_pages
-from nimbus_tasks.cli.stream.groups import MOST_PAGES, groups
+from nimbus_tasks.cli.stream import input as stream_input
+from nimbus_tasks.cli.stream.input import LONGEST_HEADER, MOST_PAGES, StreamedPage, groups, read_pages
+from nimbus_tasks.cli.stream.publish import answers
 from nimbus_tasks.model.errors import SourceError
-from nimbus_tasks.pipeline.extract_files import Extracted
+from nimbus_tasks.pipeline.extract import Extracted
 from nimbus_tasks.project.manifest import Pages
 from nimbus_tasks.publishing.outcome import Outcome, PageResult
 from nimbus_tasks.publishing.plan import Candidate, Plan, Planned
@@ -96,7 +95,7 @@ def test_an_end_within_a_page_is_an_error(cut: int) -> None:
 
 
 def test_what_is_too_large_to_be_a_page_is_read_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "LARGEST_PAGE", 100)
+    monkeypatch.setattr(stream_input, "LARGEST_PAGE", 100)
     pages = io.BytesIO(framed((A, b"x" * 101), (B, b"x" * 100)))
     assert list(read_pages(pages)) == [StreamedPage(A, None), StreamedPage(B, b"x" * 100)]
     with pytest.raises(SourceError, match="ended within"):
@@ -204,14 +203,15 @@ def test_a_killed_stream_leaves_no_map_that_passes_for_its_files(site: GulpSite)
         "import os\n"
         "from nimbus_tasks.pipeline import extract_stream as arriving\n"
         "from nimbus_tasks.project import settings\n"
-        "from nimbus_tasks.project.scan import Scan\n"
+        "from nimbus_tasks.pipeline.snapshot import look_at_maps\n"
         "from pathlib import Path\n"
         "real = arriving.extract_html\n"
         "def killed(*given):\n"
         "    real(*given)\n"
         "    os._exit(9)\n"
         "arriving.extract_html = killed\n"
-        f"arriving.extract_arrived(settings.load(Path()), [({A!r}, {html('In memory.').encode()!r})], Scan({{}}))\n"
+        f"pages = [({A!r}, {html('In memory.').encode()!r})]\n"
+        "arriving.extract_stream(settings.load(Path()), look_at_maps(), pages)\n"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=site.folder, timeout=SECONDS, check=False).returncode == 9
     site.publish()

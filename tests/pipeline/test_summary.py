@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.backends.kv.dry_run import Cost
 from nimbus_tasks.model.issues import Issue
-from nimbus_tasks.pipeline.extract import skipped_sources
+from nimbus_tasks.pipeline.snapshot import skipped_sources
 from nimbus_tasks.pipeline.summary import (
     invalid_results,
     plan_document,

@@ -17,8 +17,8 @@ from nimbus_tasks.project.scan import (
     CLOCK_STEP_NS,
     Odd,
     Scan,
-    look_again,
     matcher,
+    rescan,
     scan,
     stamp_of,
 )
@@ -191,7 +191,7 @@ def test_looking_again_at_some_files_leaves_the_others_as_they_were() -> None:
     write("dist/b.html", "edited")
     write("dist/c.html")
     write("dist/unseen.html")
-    after = look_again(before, ["dist/a.html", "dist/b.html", "dist/c.html"])
+    after = rescan(before, ["dist/a.html", "dist/b.html", "dist/c.html"])
     assert set(after.files) == {"dist/b.html", "dist/c.html"}
     assert after.files["dist/b.html"] != before.files["dist/b.html"]
 

@@ -28,7 +28,7 @@ import nimbus_tasks.html.extract
 import nimbus_tasks.html.validate
 from nimbus_tasks.backends.kv import Limits
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
-from nimbus_tasks.pipeline import extract_files
+from nimbus_tasks.pipeline import extract as extracting
 from nimbus_tasks.pipeline import summary as summarizing
 from nimbus_tasks.pipeline import upload as uploading
 from nimbus_tasks.pipeline import validate as validating
@@ -43,7 +43,7 @@ LIMITS = Limits(pairs=2, bytes=1 << 20, keys=2, swaps=2)
 STORE_STEPS = [(SqliteStore, name) for name in ("put", "get", "swap", "names")] + [
     (Ledger, name) for name in ("begin", "finish", "confirm", "replace", "open_batch", "close_batch")
 ]
-FILE_STEPS = [(files, "replace"), (files, "remove"), (extract_files, "extract_file"), (validating, "_judge")]
+FILE_STEPS = [(files, "replace"), (files, "remove"), (extracting, "extract_file"), (validating, "validate_file")]
 
 
 class Steps:

@@ -199,14 +199,14 @@ def test_a_page_that_goes_after_a_killed_extraction_leaves_no_map_behind(tmp_pat
         """\
 import os, signal
 from nimbus_tasks import *
-from nimbus_tasks.pipeline import extract_files
+from nimbus_tasks.pipeline import extract as extracting
 
-def extract_file(path, rules, real=extract_files.extract_file):
+def extract_file(path, rules, real=extracting.extract_file):
     if path.endswith("e.html"):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(path, rules)
 
-extract_files.extract_file = extract_file
+extracting.extract_file = extract_file
 """,
     )
     assert site.doit("upload").status == -9

@@ -199,12 +199,12 @@ def test_a_map_that_changes_between_validation_and_upload_costs_only_itself(site
 from nimbus_tasks import *
 from nimbus_tasks.pipeline import upload as uploading
 
-def change_a_map_first(*arguments, _upload=uploading.upload, **options):
+def change_a_map_first(*arguments, _upload=uploading.Uploader.upload, **options):
     with open(".nimbus/maps/dist/a.html.json", "a") as file:
         file.write(" ")
     return _upload(*arguments, **options)
 
-uploading.upload = change_a_map_first
+uploading.Uploader.upload = change_a_map_first
 """,
     )
     run = site.doit("upload")
@@ -222,11 +222,11 @@ import os
 from nimbus_tasks import *
 from nimbus_tasks.pipeline import upload as uploading
 
-def remove_a_map_first(*arguments, _upload=uploading.upload, **options):
+def remove_a_map_first(*arguments, _upload=uploading.Uploader.upload, **options):
     os.unlink(".nimbus/maps/dist/a.html.json")
     return _upload(*arguments, **options)
 
-uploading.upload = remove_a_map_first
+uploading.Uploader.upload = remove_a_map_first
 """,
     )
     run = site.doit("upload")

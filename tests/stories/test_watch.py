@@ -151,13 +151,13 @@ def test_a_failure_in_a_cycle_is_told_and_the_watch_goes_on(published: Site) -> 
 from nimbus_tasks import *
 from nimbus_tasks.pipeline import upload as uploading
 
-upload = uploading.upload
+upload = uploading.Uploader.upload
 
 def fail_once(*arguments, **options):
-    uploading.upload = upload
+    uploading.Uploader.upload = upload
     raise RuntimeError("the disk is on fire")
 
-uploading.upload = fail_once
+uploading.Uploader.upload = fail_once
 """,
     )
     published.page("a", "Edited.")

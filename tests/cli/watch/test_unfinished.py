@@ -1,4 +1,4 @@
-"""Which files somebody is still writing."""
+"""Files that another program is still writing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nimbus_tasks.cli.watch import partial_writes as room
-from nimbus_tasks.cli.watch.partial_writes import YOUNG, unfinished
+from nimbus_tasks.cli.watch import scanner as room
+from nimbus_tasks.cli.watch.scanner import YOUNG, unfinished
 from nimbus_tasks.project.scan import Scan, matcher, scan, stamp_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_a_page_is_unfinished_as_long_as_its_writer_has_it_open() -> None:
     assert found() == set()
 
 
-def test_who_only_reads_does_not_count() -> None:
+def test_a_reader_does_not_count() -> None:
     Path("a.html").write_text("<p>whole")
     with Path("a.html").open() as reader:
         assert reader.read()

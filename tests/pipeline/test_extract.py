@@ -1,17 +1,17 @@
-"""Pages that a generator writes anew, mostly as they were; and manifests that a process keeps from run to run."""
+"""What extraction reads, and what it leaves alone."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from nimbus_tasks.pipeline.pipeline import Pipeline
-from nimbus_tasks.project import manifest
-from nimbus_tasks.project.manifest import Sources
+from nimbus_tasks.model.errors import SourceError
+from nimbus_tasks.model.progress import silently
+from nimbus_tasks.pipeline import extract as extracting
+from nimbus_tasks.pipeline.snapshot import look
+from nimbus_tasks.project import manifest, settings
 from nimbus_tasks.project.scan import stamp_of
 from nimbus_tasks.project.settings import PROJECT_FILE
 
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 PAGE = '<!doctype html><html lang="en"><head><title>{0}</title></head><body><main><h1>{0}</h1></main></body></html>'
 SETTINGS = '[project]\nid = "proj_0123456789ab"\nname = "x"\ncreated = "2026-01-02T03:04:05.678Z"\n'
 A, MAP_OF_A = "dist/a.html", Path(".nimbus/maps/dist/a.html.json")
-
-
-class _Silent:
-    def advance(self, steps: int = 1) -> None:
-        pass
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +34,13 @@ def _extracted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def extract() -> Extraction:
-    return Pipeline().extract(lambda _: contextlib.nullcontext(_Silent()))
+    loaded = settings.load(Path())
+    return extracting.extract(loaded, look(loaded), silently)[0]
+
+
+def nothing_to_do() -> bool:
+    loaded = settings.load(Path())
+    return extracting.plan_extraction(loaded, look(loaded)).nothing_to_do
 
 
 def entry() -> manifest.SourceEntry:
@@ -53,7 +54,7 @@ def test_a_page_that_is_written_as_it_was_keeps_its_map_and_counts_as_seen() -> 
     assert (done.read, done.written, done.removed) == (1, (), ())
     assert entry().stamp == stamp_of(Path(A).stat())
     assert MAP_OF_A.stat().st_mtime_ns == before
-    assert Pipeline().sources.nothing_to_do
+    assert nothing_to_do()
 
 
 def test_other_content_of_the_same_size_is_a_change() -> None:
@@ -84,19 +85,24 @@ def test_a_manifest_of_an_earlier_version_has_no_digests_and_is_read_all_the_sam
     assert entry().digest
 
 
-def test_a_kept_manifest_is_read_again_when_another_process_replaced_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest, "_kept", None)
-    manifest.keep_in_memory()
-    manifest.keep_in_memory()
-    first = manifest.read_sources(Path())
-    assert manifest.read_sources(Path()) is first
-    ours = Sources(rules="ours")
-    manifest.write(Path(), manifest.SOURCES, ours)
-    assert manifest.read_sources(Path()) is ours
-    beside = Path("beside")
-    beside.write_bytes(Path(manifest.SOURCES).read_bytes().replace(b"ours", b"four"))
-    os.utime(beside, ns=(0, Path(manifest.SOURCES).stat().st_mtime_ns))
-    beside.replace(manifest.SOURCES)
-    assert manifest.read_sources(Path()).rules == "four"
-    Path(manifest.SOURCES).unlink()
-    assert manifest.read_sources(Path()) == Sources()
+def test_an_emptied_source_folder_is_an_error_and_removes_no_map() -> None:
+    Path(A).unlink()
+    assert not nothing_to_do()
+    with pytest.raises(SourceError, match="holds no pages, and the site has 1"):
+        extract()
+    assert MAP_OF_A.exists()
+    assert A in manifest.read_sources(Path()).entries
+
+
+def test_a_selector_that_matches_on_no_page_is_told_when_every_page_was_read() -> None:
+    rules = '[source]\nfolder = "dist"\nmain = "main"\nignore = [".nowhere"]\n'
+    Path(PROJECT_FILE).write_text(SETTINGS + rules + '[dimensions.selectors]\nbrand = ".brand"\nheading = "h1"\n')
+    assert extract().unmatched == ("ignore = .nowhere", "selectors.brand = .brand")
+    Path(A).write_text(PAGE.format("Three"))
+    assert extract().unmatched == ()  # a run over some pages cannot tell
+
+
+def test_without_a_page_no_selector_can_be_judged() -> None:
+    Path(A).write_text("")
+    Path(PROJECT_FILE).write_text(SETTINGS + '[source]\nfolder = "dist"\nmain = ".nowhere"\n')
+    assert extract().unmatched == ()

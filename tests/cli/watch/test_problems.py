@@ -1,4 +1,4 @@
-"""What is wrong is told once, and told when it is mended."""
+"""A problem is reported once, and again when it is fixed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_tasks.cli.watch.complaints import Complaints
-from nimbus_tasks.cli.watch.problems import Wrong, of_upload
+from nimbus_tasks.cli.watch.session import Problems, compare, upload_problems
 from nimbus_tasks.project.settings import PROJECT_FILE
 from nimbus_tasks.publishing.outcome import Outcome, PageResult
 
@@ -15,20 +14,19 @@ wrongs = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["one thing", 
 
 
 @given(st.lists(wrongs))
-def test_who_reads_all_news_knows_what_is_wrong_now_and_nothing_is_told_twice(states: list[dict[str, str]]) -> None:
-    complaints = Complaints()
+def test_the_news_add_up_to_what_is_wrong_now_and_nothing_is_reported_twice(states: list[dict[str, str]]) -> None:
     known: dict[str, str] = {}
     for state in states:
-        news = complaints.become(state)
-        assert all(known.get(about) != said for about, said in news.wrong.items())
-        assert all(about in known for about in news.mended)
-        known = {about: said for about, said in (known | news.wrong).items() if about not in news.mended}
-        assert known == state == complaints.now
+        news = compare(known, state)
+        assert all(known.get(about) != text for about, text in news.wrong.items())
+        assert all(about in known for about in news.fixed)
+        known = {about: text for about, text in (known | news.wrong).items() if about not in news.fixed}
+        assert known == state
 
 
-def test_all_that_is_wrong_is_said_by_what_it_is_about() -> None:
-    assert Wrong().all() == {}
-    wrong = Wrong(settings="bad", source="none", pages={"a.json": "no title"}, upload={"upload": "lost"})
+def test_every_problem_is_listed_by_what_it_is_about() -> None:
+    assert Problems().all() == {}
+    wrong = Problems(settings="bad", source="none", pages={"a.json": "no title"}, upload={"upload": "lost"})
     assert wrong.all() == {
         PROJECT_FILE: "bad",
         "source": "none",
@@ -59,11 +57,9 @@ INVALID = PageResult("dist/d.html", "page_d", "", "invalid", "no title", map_fil
             {"removals": "Pages whose source is gone stay as they are: 300 at once."},
             False,
         ),
-        # The invalid page is told of by itself, and what is gone waits for it.
+        # The invalid page is reported itself, and removals wait for it.
         (outcome(INVALID, refusal="1 page is invalid"), {}, False),
     ],
 )
-def test_after_an_upload_another_try_is_of_use_only_for_what_the_store_did_not_take(
-    done: Outcome, said: dict[str, str], unsent: bool
-) -> None:
-    assert of_upload(done) == (said, unsent)
+def test_a_retry_helps_only_for_what_the_store_did_not_take(done: Outcome, said: dict[str, str], unsent: bool) -> None:
+    assert upload_problems(done) == (said, unsent)

@@ -1,4 +1,4 @@
-"""A look at the files that were told of finds what a look at all files finds."""
+"""A scan of the reported files finds what a scan of all files finds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from nimbus_tasks.cli.watch.scanner import Looking, identity, role_of
-from nimbus_tasks.pipeline.pipeline import Pipeline
+from nimbus_tasks.cli.watch.scanner import Scanned, Scanner, folder_identity, role_of
+from nimbus_tasks.model.errors import SourceError
+from nimbus_tasks.model.progress import silently
+from nimbus_tasks.pipeline.extract import extract, plan_extraction
+from nimbus_tasks.pipeline.snapshot import look, scan_sources
+from nimbus_tasks.pipeline.validate import plan_validation, validate
 from nimbus_tasks.project import manifest
-from nimbus_tasks.project.settings import PROJECT_FILE, Source
+from nimbus_tasks.project.settings import PROJECT_FILE, Source, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from nimbus_tasks.pipeline.snapshot import Snapshot
+    from nimbus_tasks.project.settings import Settings
 
 PAGE = '<!doctype html><html lang="en"><head><title>{0}</title></head><body><main><h1>{0}</h1></main></body></html>'
 SETTINGS = (
@@ -35,16 +42,28 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     os.chdir(before)
 
 
-class _Silent:
-    def advance(self, steps: int = 1) -> None:
-        pass
+class Watched:
+    """The cycles of a watch without a target."""
+
+    def __init__(self) -> None:
+        self.settings = load(Path())
+        self.scanner = Scanner()
+
+    def cycle(self, paths: Iterable[str] = (), *, removals: bool = True) -> Scanned:
+        what = self.scanner.classify(paths, self.settings.source)
+        if what.whole:
+            self.scanner.forget()
+        scanned = self.scanner.scan(self.scanner.snapshot or look(self.settings), what, removals=removals)
+        self.scanner.keep(bring_up_to_date(self.settings, scanned.snapshot))
+        return scanned
 
 
-def bring_up_to_date(pipeline: Pipeline) -> None:
-    if not pipeline.sources.nothing_to_do:
-        pipeline.extract(lambda _: contextlib.nullcontext(_Silent()))
-    if not pipeline.map_files.nothing_to_do:
-        pipeline.validate(lambda _: contextlib.nullcontext(_Silent()))
+def bring_up_to_date(settings: Settings, snapshot: Snapshot) -> Snapshot:
+    if not plan_extraction(settings, snapshot).nothing_to_do:
+        _, snapshot = extract(settings, snapshot, silently)
+    if not plan_validation(settings, snapshot).nothing_to_do:
+        _, snapshot = validate(settings, snapshot, silently)
+    return snapshot
 
 
 def state() -> tuple[object, object]:
@@ -66,7 +85,7 @@ def write(path: str, text: str) -> None:
 
 
 def edit(kind: str, name: str) -> set[str]:
-    """Change something below `dist`; return the paths that the operating system tells of."""
+    """Change something below `dist`; return the paths that the operating system reports."""
     path = f"dist/{name}.html"
     existed = os.path.lexists(path)
     if kind == "write":
@@ -101,23 +120,18 @@ def test_after_any_edits_the_state_is_that_of_a_fresh_full_run(bursts: list[list
         write(PROJECT_FILE, SETTINGS)
         for name in ("a", "b", "deep/d"):
             edit("write", name)
-        watched = Pipeline()
-        looking = Looking(watched)
-        source = watched.settings.source
-        looking.look(looking.means((), source), removals=True)
-        bring_up_to_date(watched)
-        looking.note_maps()
+        watched = Watched()
+        watched.cycle()
         for burst in bursts:
-            told = set[str]()
+            reported = set[str]()
             for kind, name in burst:
-                told |= edit(kind, name)
-            look = looking.means(told, source)
-            looking.look(look, removals=True)
-            bring_up_to_date(watched)
-            looking.note_maps()
+                reported |= edit(kind, name)
+            with contextlib.suppress(SourceError):  # nothing is left of the site
+                watched.cycle(reported)
         seen = state()
-        shutil.rmtree(".nimbus/manifest")
-        bring_up_to_date(Pipeline())
+        if scan_sources(watched.settings.source).files:  # an emptied site keeps its maps
+            shutil.rmtree(".nimbus/manifest")
+            bring_up_to_date(watched.settings, look(watched.settings))
         assert state() == seen
         os.chdir("/")
 
@@ -128,36 +142,31 @@ def test_what_is_missing_counts_as_gone_only_where_removals_are_asked_for(tmp_pa
     for name in ("a", "b"):
         edit("write", name)
     write(".nimbus/maps/other.json", "{}")
-    pipeline = Pipeline()
-    looking = Looking(pipeline)
-    source = pipeline.settings.source
-    assert looking.look(looking.means((), source), removals=False) == 0
-    bring_up_to_date(pipeline)
-    looking.note_maps()
+    watched = Watched()
+    assert watched.cycle(removals=False).away == ()
     Path("dist/a.html").unlink()
     Path(".nimbus/maps/other.json").unlink()
-    told = {"dist/a.html", ".nimbus/maps/other.json"}
-    assert looking.look(looking.means(told, source), removals=False) == 2
-    assert pipeline.sources.gone == pipeline.map_files.gone == ()
-    looking.forget()
-    assert looking.look(looking.means((), source), removals=True) == 0
-    assert pipeline.sources.gone == ("dist/a.html",)
-    assert pipeline.map_files.gone == (".nimbus/maps/other.json",)
+    scanned = watched.cycle({"dist/a.html", ".nimbus/maps/other.json"}, removals=False)
+    assert scanned.away == (".nimbus/maps/other.json",)
+    plan = plan_extraction(watched.settings, scanned.snapshot)
+    assert (plan.kept, plan.gone) == ({"dist/a.html"}, ())
+    assert plan_validation(watched.settings, scanned.snapshot).gone == ()
+    watched.scanner.forget()
+    scanned = watched.cycle()
+    assert plan_extraction(watched.settings, scanned.snapshot).gone == ("dist/a.html",)
+    assert plan_validation(watched.settings, scanned.snapshot).gone == (".nimbus/maps/other.json",)
 
 
 def test_a_page_that_is_being_written_stays_as_it_was_and_is_looked_at_again(tmp_path: Path) -> None:
     os.chdir(tmp_path)
     write(PROJECT_FILE, SETTINGS)
     edit("write", "a")
-    pipeline = Pipeline()
-    looking = Looking(pipeline)
-    source = pipeline.settings.source
-    looking.look(looking.means((), source), removals=True)
-    bring_up_to_date(pipeline)
+    watched = Watched()
+    watched.cycle()
     Path("dist/a.html").write_bytes(b"")
-    looking.look(looking.means({"dist/a.html"}, source), removals=True)
-    assert looking.unfinished == ("dist/a.html",)
-    assert pipeline.sources.nothing_to_do
+    scanned = watched.cycle({"dist/a.html"})
+    assert scanned.unfinished == ("dist/a.html",)
+    assert plan_extraction(watched.settings, scanned.snapshot).nothing_to_do
 
 
 @pytest.mark.parametrize(
@@ -194,5 +203,5 @@ def test_without_a_source_folder_there_are_only_maps() -> None:
 def test_a_folder_that_was_made_anew_is_another_one(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    assert identity(str(tmp_path / "one")) != identity(str(tmp_path / "two"))
-    assert (identity(""), identity(str(tmp_path / "none"))) == (0, -1)
+    assert folder_identity(str(tmp_path / "one")) != folder_identity(str(tmp_path / "two"))
+    assert (folder_identity(""), folder_identity(str(tmp_path / "none"))) == (0, -1)

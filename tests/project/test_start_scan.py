@@ -1,4 +1,4 @@
-"""A folder looked at on another core says what it would have said here, whatever becomes of the child."""
+"""A scan on another core finds what a scan here finds, whatever happens to the child."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_tasks.pipeline import validate as validating
-from nimbus_tasks.project.scan import matcher, scan
-from nimbus_tasks.project.scan_in_fork import scan_beside
+from nimbus_tasks.pipeline import snapshot
+from nimbus_tasks.project.manifest import PAGES
+from nimbus_tasks.project.scan import matcher, scan, start_scan
+from nimbus_tasks.project.settings import Project, Settings
 
 MAPS = matcher(("**/*.json",))
 
@@ -49,7 +50,7 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_it_is_the_scan_that_this_process_would_have_made(forks: list[int]) -> None:
-    wait = scan_beside("maps", MAPS)
+    wait = start_scan("maps", MAPS)
     assert len(forks) == 1
     assert wait() == scan("maps", MAPS)
     with pytest.raises(ChildProcessError):
@@ -57,7 +58,7 @@ def test_it_is_the_scan_that_this_process_would_have_made(forks: list[int]) -> N
 
 
 def test_a_folder_that_is_not_there_is_empty(forks: list[int]) -> None:
-    assert scan_beside("nowhere", MAPS)() == scan("nowhere", MAPS)
+    assert start_scan("nowhere", MAPS)() == scan("nowhere", MAPS)
 
 
 def test_a_child_that_is_killed_costs_only_time(forks: list[int]) -> None:
@@ -68,7 +69,7 @@ def test_a_child_that_is_killed_costs_only_time(forks: list[int]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return MAPS(path)
 
-    assert scan_beside("maps", wanted)() == scan("maps", MAPS)
+    assert start_scan("maps", wanted)() == scan("maps", MAPS)
     assert len(forks) == 1
 
 
@@ -76,10 +77,10 @@ def test_beside_other_threads_and_without_a_second_core_nothing_is_forked(
     forks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threading, "active_count", lambda: 2)
-    assert scan_beside("maps", MAPS)() == scan("maps", MAPS)
+    assert start_scan("maps", MAPS)() == scan("maps", MAPS)
     monkeypatch.setattr(threading, "active_count", lambda: 1)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    assert scan_beside("maps", MAPS)() == scan("maps", MAPS)
+    assert start_scan("maps", MAPS)() == scan("maps", MAPS)
     assert forks == []
 
 
@@ -90,15 +91,13 @@ def test_where_no_process_can_be_made_the_folder_is_looked_at_here(
         raise BlockingIOError
 
     monkeypatch.setattr(os, "fork", fork)
-    assert scan_beside("maps", MAPS)() == scan("maps", MAPS)
+    assert start_scan("maps", MAPS)() == scan("maps", MAPS)
 
 
 def test_only_many_maps_are_worth_a_core(forks: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert validating.begin_to_scan_maps() is validating.scan_maps
-    manifest = Path(validating.PAGES)
+    manifest = Path(PAGES)
     manifest.parent.mkdir(parents=True)
-    manifest.write_bytes(b" " * validating.WORTH_A_CORE)
-    assert validating.begin_to_scan_maps() is validating.scan_maps
-    manifest.write_bytes(b" " * (validating.WORTH_A_CORE + 1))
-    assert validating.begin_to_scan_maps()() == validating.scan_maps()
-    assert len(forks) == 1
+    for size, children in ((0, 0), (snapshot.WORTH_A_CORE, 0), (snapshot.WORTH_A_CORE + 1, 1)):
+        manifest.write_bytes(b" " * size)
+        assert snapshot.look(Settings(Project("proj_0123456789ab", "x", "", ""))).maps == snapshot.scan_maps()
+        assert len(forks) == children
