@@ -25,7 +25,7 @@ def test_an_invalid_page_is_told_once_and_told_when_it_is_mended(published: Site
         published.page("a", "Edited.")
         watch.until("dist/a.html in")
         published.page("b", "Mended.")
-        watch.until("✅ Mended: .nimbus/maps/dist/b.html.json")
+        watch.until("✅ Fixed: .nimbus/maps/dist/b.html.json")
         watch.until("dist/b.html in")
     assert sum("❌" in line for line in watch.lines) == 1
 
@@ -38,7 +38,7 @@ def test_settings_that_cannot_be_read_leave_the_old_ones_in_force(published: Sit
         published.page("a", "Edited under the old settings.")
         watch.until("dist/a.html in")
         published.write(".nimbus/project.toml", right + '\n[dimensions.constants]\nlanguage = "de"\n')
-        watch.until("✅ Mended: .nimbus/project.toml")
+        watch.until("✅ Fixed: .nimbus/project.toml")
         watch.until("sent 3 (3 changed)")
     assert sum("❌" in line for line in watch.lines) == 1
 
@@ -63,7 +63,7 @@ def test_what_a_lost_store_did_not_take_is_sent_when_it_is_back_without_a_furthe
             site.page("a", "Saved while the store was away.")
             watch.until("❌")
             with Fake(port=port, token=fake.token) as again:
-                watch.until("✅ Uploads go well again")
+                watch.until("✅ Uploads work again")
                 watch.until(" ms")
                 assert "Saved while the store was away." in Cloudflare(again).holds().text(A)
             assert watch.interrupt() == 0
@@ -93,6 +93,6 @@ def test_a_store_that_cannot_be_opened_is_tried_again_until_it_can(published: Si
         watch.until("❌")
         store.rmdir()
         (published / "kept.db").rename(store)
-        watch.until("✅ Uploads go well again")
+        watch.until("✅ Uploads work again")
         assert "sent 1 (1 changed): dist/a.html" in watch.until("sent")
         assert len(cycles(watch)) == 2
