@@ -31,7 +31,7 @@ from nimbus_tasks.cli.doctor.findings import (
 )
 from nimbus_tasks.gateway import miniflare as runtime
 from nimbus_tasks.model.errors import NimbusError
-from nimbus_tasks.pipeline.validate import scan_maps
+from nimbus_tasks.pipeline.snapshot import scan_maps
 from nimbus_tasks.processing.leases import CLAIMS_FILE
 from nimbus_tasks.processing.optimise.openai import KEY as AI_KEY
 from nimbus_tasks.project import init as project
