@@ -64,46 +64,30 @@ class Update(Struct, frozen=True):
 
 def change_batch(record: BatchRecord, updates: Iterable[PageUpdate]) -> BatchRecord:
     """Return a batch record after these updates, in order; the same object if they change nothing."""
-    chains: dict[str, list[PageUpdate]] = {}
+    pages, begun = dict(record.pages), False
     for update in updates:
-        chains.setdefault(update.page_id, []).append(update)
-    retried, begun, final = dict(record.pages), dict(record.pages), dict(record.pages)
-    for page_id, chain in chains.items():
-        if page_id in record.pages:
-            _move(record.pages[page_id], chain, page_id, retried, begun, final)
-    if final == record.pages:
+        page = pages.get(update.page_id)
+        if page is not None and not _is_outdated(page, update):
+            pages[update.page_id] = _after(page, update)
+            begun |= "take" in update.triggers and pages[update.page_id] != page
+    if pages == record.pages:
         return record
-    # One write covers all that happened since the last one; the batch still passes through the states in between.
     state = record.status
-    for pages in (retried, begun, final):
-        state = _state(state, pages.values())
-    summary = summary_of(final.values(), average_time_ms(final.values()))
-    return msgspec.structs.replace(record, status=state, pages=final, page_count=len(final), summary=summary)
+    if begun:
+        # The batch passes through `processing`, even if the page that began it waits again.
+        state = _state(state, [*record.pages.values(), BatchPage("processing")])
+    state = _state(state, pages.values())
+    summary = summary_of(pages.values(), average_time_ms(pages.values()))
+    return msgspec.structs.replace(record, status=state, pages=pages, page_count=len(pages), summary=summary)
 
 
-def _move(
-    page: BatchPage,
-    chain: Iterable[PageUpdate],
-    page_id: str,
-    retried: dict[str, BatchPage],
-    begun: dict[str, BatchPage],
-    final: dict[str, BatchPage],
-) -> None:
-    """Move one page, and note it after a retry, after it was taken, and at the end."""
-    taken = False
-    for update in chain:
-        if _is_outdated(page, update):
-            continue
-        for trigger in update.triggers:
-            if not may(page.status, trigger):
-                break
-            page = _moved(page, trigger, update)
-            if not taken:
-                begun[page_id] = page
-                taken = trigger == "take"
-                if not taken and trigger == "retry":
-                    retried[page_id] = page
-    final[page_id] = page
+def _after(page: BatchPage, update: PageUpdate) -> BatchPage:
+    """Return the page after as many triggers, in order, as it can follow."""
+    for trigger in update.triggers:
+        if not may(page.status, trigger):
+            break
+        page = _moved(page, trigger, update)
+    return page
 
 
 def _is_outdated(page: BatchPage, update: PageUpdate) -> bool:

@@ -28,7 +28,7 @@ from nimbus_tasks.publishing.ledger import target_identity
 from nimbus_tasks.publishing.outbox import open_outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from nimbus_tasks.backends.http import Recorded
     from nimbus_tasks.backends.kv import Store
@@ -74,27 +74,23 @@ class Run:
         """
         began = time.monotonic()
         store = await self._open()
-        with self._signals():
-            try:
-                while (why := await self._work_until_lost(store)) is not None:
-                    await store.close()
-                    store = await self._reconnect(why)
-            finally:
-                await store.close()
-                self._totals.interrupted = self.stop.asked.is_set()
-                self._totals.finished = now()
-                self._totals.seconds = round(time.monotonic() - began, 3)
-                self._totals.pages_a_second = round(self._totals.done / max(self._totals.seconds, 0.001), 3)
-
-    async def _work_until_lost(self, store: Store) -> str | None:
-        """Work, and return why the store went away if the run should reconnect."""
+        for number in (signal.SIGINT, signal.SIGTERM):  # the loop removes these handlers when it closes
+            asyncio.get_running_loop().add_signal_handler(number, self.stop.ask, number)
         try:
-            await self._work(store)
-        except StoreError as error:
-            if self.stop.asked.is_set() or not self._options.endless:
-                raise
-            return str(error)
-        return None
+            while True:
+                try:
+                    return await self._work(store)
+                except StoreError as error:
+                    if self.stop.asked.is_set() or not self._options.endless:
+                        raise
+                    await store.close()
+                    store = await self._reconnect(str(error))
+        finally:
+            await store.close()
+            self._totals.interrupted = self.stop.asked.is_set()
+            self._totals.finished = now()
+            self._totals.seconds = round(time.monotonic() - began, 3)
+            self._totals.pages_a_second = round(self._totals.done / max(self._totals.seconds, 0.001), 3)
 
     async def _open(self) -> Store:
         return await connect(self._settings, Connection(waiting=self._observer.slowed, record=self._record))
@@ -132,9 +128,9 @@ class Run:
             finally:
                 self._totals.given_back += worker.given_back
                 self._totals.stopped = str(worker.halted or "")
-                self._totals.settled += intake.skipped.settled
-                self._totals.dropped += intake.skipped.dropped
-                self._totals.overwritten += intake.skipped.overwritten
+                self._totals.settled += intake.skipped["sync"]
+                self._totals.dropped += intake.skipped["drop"]
+                self._totals.overwritten += intake.skipped["lost"]
             self._totals.left_in_hand = len(worker.unfinished) - worker.given_back
             self._totals.waiting = await self._left(queue)
         finally:
@@ -163,15 +159,3 @@ class Run:
         async with open_outbox(self._settings, self._record) as sender:
             if sender is not None:
                 await sender.send(lag)
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM ask this run to stop."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.stop.ask, number)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)

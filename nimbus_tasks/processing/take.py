@@ -7,10 +7,11 @@ not fit its page says `decide.py`.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 
 from nimbus_tasks.backends.kv import Swap
 from nimbus_tasks.backends.kv.records import decode, read_values, swap_or_put_many
@@ -26,6 +27,8 @@ from nimbus_tasks.processing.record_updates import EntryUpdate, PageUpdate, Upda
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from nimbus_tasks.processing.decide import Action
+
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
@@ -38,14 +41,6 @@ class Batch(Struct, frozen=True):
     updates: tuple[Update, ...] = ()
 
 
-class Skipped(Struct):
-    """Queue entries that were not processed: ended before, of an older upload, of an upload that was lost."""
-
-    settled: int = 0
-    dropped: int = 0
-    overwritten: int = 0
-
-
 class Intake:
     """Takes pages for one process. `forget` makes the ledger of this machine send a page again."""
 
@@ -53,7 +48,8 @@ class Intake:
         self._target, self._forget = target, forget
         #: Entries that do not fit their pages yet: since when, and when to look at them again.
         self._unfit: dict[str, tuple[float, float]] = {}
-        self.skipped = Skipped()
+        #: Entries that were not processed, by the reason.
+        self.skipped: Counter[Action] = Counter()
 
     @property
     def unfit(self) -> int:
@@ -147,16 +143,14 @@ class Intake:
 
     async def _skip(self, page: _Seen) -> PageUpdate:
         """Return what to write in the batch about a page whose entry leaves the queue."""
+        self.skipped[page.decision.action] += 1
         match page.decision.action:
             case "sync":
-                self.skipped.settled += 1
-                return _as_ended(page)
+                return page.as_ended()
             case "lost":
-                self.skipped.overwritten += 1
                 self._forget(page.claim.page_id)
                 return await fail_lost_upload(self._target, page.claim, page.known)
             case _:
-                self.skipped.dropped += 1
                 return PageUpdate(page.claim.entry.batch_id, page.claim.page_id, "", ())
 
     # --- marking --------------------------------------------------------------------------------------
@@ -200,25 +194,15 @@ class _Seen(Struct, frozen=True):
         page = PageUpdate(self.record.batch_id, self.claim.page_id, self.record.uploaded, triggers, now)
         return Taken(self.claim, self.record, status, now), Update(page)
 
-
-def _as_ended(page: _Seen) -> PageUpdate:
-    """Return what the status of a page that has ended says about it to its batch."""
-    status, record = page.known.status, page.record
-    assert status is not None
-    completed: str | UnsetType = status.updated
-    if status.result is not UNSET:
-        completed = status.result.completed
-    started = status.processing.started if status.processing is not UNSET else UNSET
-    error = status.error.message if status.error is not UNSET else UNSET
-    return PageUpdate(
-        page.claim.entry.batch_id,
-        page.claim.page_id,
-        record.uploaded,
-        page.decision.triggers,
-        started,
-        completed,
-        error,
-    )
+    def as_ended(self) -> PageUpdate:
+        """Return what the status of a page that has ended says about it to its batch."""
+        entry, status = self.claim.entry, self.known.status
+        assert status is not None  # or it would not have ended
+        started = status.processing.started if status.processing is not UNSET else UNSET
+        completed = status.result.completed if status.result is not UNSET else status.updated
+        error = status.error.message if status.error is not UNSET else UNSET
+        triggers = self.decision.triggers
+        return PageUpdate(entry.batch_id, entry.page_id, self.record.uploaded, triggers, started, completed, error)
 
 
 def _decoded(values: Mapping[str, bytes], key: str, shape: type[T]) -> T | None:

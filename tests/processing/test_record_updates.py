@@ -137,6 +137,13 @@ def test_a_retried_batch_goes_through_its_states(state: BatchState) -> None:
     assert (after.status, after.summary.completed) == ("completed", 2)
 
 
+def test_a_retried_batch_whose_page_was_begun_and_waits_again_is_processing() -> None:
+    held = batch("partially_completed", **{A: BatchPage("failed", UPLOADED), B: BatchPage("done", UPLOADED)})
+    after = change_batch(held, [update(A, "retry", "take"), update(A, *BACK)])
+    assert (after.pages[A].status, after.status) == ("queued", "processing")
+    assert change_batch(held, [update(A, "retry")]).status == "retrying"
+
+
 def test_a_status_that_has_ended_syncs_its_batch() -> None:
     held = batch("processing", **{A: BatchPage("processing", UPLOADED), B: BatchPage("uploaded", UPLOADED)})
     after = change_batch(held, [update(A, "cancel"), update(B, "remove")])

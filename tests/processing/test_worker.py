@@ -272,7 +272,7 @@ def test_an_upload_halfway_between_page_and_status_is_not_overwritten(rig: Rig) 
 def test_a_page_without_a_record_is_dropped(rig: Rig) -> None:
     during(rig, A, lambda: rig.store.values.pop(records.page_key(PROJECT, A)))
     assert [each.ending for each in rig.work(until_empty=True).pages if each.page_id == A] == ["discarded"]
-    assert (rig.queue(), rig.intake.skipped.dropped) == ({}, 1)
+    assert (rig.queue(), rig.intake.skipped["drop"]) == ({}, 1)
 
 
 def test_a_page_that_is_cancelled_in_the_moment_it_is_taken_is_not_processed(rig: Rig) -> None:
@@ -297,7 +297,7 @@ def test_a_page_that_was_cancelled_while_it_was_processed_stays_so(rig: Rig, sta
 def test_an_entry_of_an_older_upload_is_dropped(rig: Rig) -> None:
     rig.upload(A, NEWER, LATER)
     rig.work(once=True)
-    assert (rig.optimiser.begun.count(A), rig.queue(), rig.intake.skipped.dropped) == (0, {}, 1)
+    assert (rig.optimiser.begun.count(A), rig.queue(), rig.intake.skipped["drop"]) == (0, {}, 1)
     assert (rig.status(A).status, rig.status(A).batch_id) == ("uploaded", NEWER)
 
 
@@ -306,7 +306,7 @@ def test_a_page_that_has_ended_is_not_processed_and_its_batch_is_synced(rig: Rig
     result = records.Result(LATER, success=True, changes=1, confidence=1.0) if state == "done" else UNSET
     rig.put_status(A, PageStatus(state, BATCH, LATER, result=result))
     rig.work(once=True)
-    assert (rig.optimiser.begun.count(A), rig.queue(), rig.intake.skipped.settled) == (0, {}, 1)
+    assert (rig.optimiser.begun.count(A), rig.queue(), rig.intake.skipped["sync"]) == (0, {}, 1)
     assert rig.batch().pages[A].status == state
 
 
@@ -340,7 +340,7 @@ def test_nothing_is_dropped_before_the_lag_of_the_store_is_over(tmp_path: Path) 
     rig = Rig(tmp_path, Traits(lag=60))
     rig.upload(A, NEWER, LATER)
     rig.work(once=True)
-    assert (A in rig.queue(), rig.intake.unfit, rig.intake.skipped.dropped) == (True, 1, 0)
+    assert (A in rig.queue(), rig.intake.unfit, rig.intake.skipped["drop"]) == (True, 1, 0)
 
 
 def test_without_compare_and_set_statuses_are_written_in_bulk(tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ def test_an_upload_in_the_moment_of_the_write_is_found_lost_and_sent_again(
 
     monkeypatch.setattr(rig.store, "put", put_and_overwrite)
     rig.work(until_empty=True)
-    assert (rig.queue(), rig.intake.skipped.overwritten) == ({}, 1)
+    assert (rig.queue(), rig.intake.skipped["lost"]) == ({}, 1)
     assert rig.status(A).error == StatusError(MESSAGE, "overwritten", LATER)
     assert (rig.batch(NEWER).pages[A].status, rig.batch(NEWER).status) == ("failed", "failed")
     assert rig.metadata(A).digest == ""
