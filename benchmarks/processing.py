@@ -1,8 +1,7 @@
-"""How many pages a second `doit nimbus:process` takes from the queue, with 1, 4 and 16 workers.
+"""How many pages a second `doit nimbus:process` processes with 1, 4 and 16 workers, embedded and through the gateway.
 
-On the embedded store and through the gateway, each twice. With the embedded rules, where writing is what takes long:
-whole processes. With an optimiser that waits as one over a network does: from the first page that begins to the last
-that ends (`tests/processing/pace.py`).
+By rules, where writing takes the time: whole processes. With an optimiser that waits as one over a network does: from
+the start of the first page to the end of the last (`tests/processing/pace.py`).
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ if TYPE_CHECKING:
 
 _PEERS = Path(__file__).parent / "peers"
 WORKERS = (1, 4, 16)
-#: What the waiting optimiser takes for a page, in seconds, and how many pages each worker has of it.
+#: Seconds that the waiting optimiser takes for a page, and pages for each worker.
 WAIT, SHARE, QUICK_SHARE = 0.1, 40, 10
 
 
 def by_rules(size: Size) -> Iterator[Row]:
-    """Process a site by rules, beside a loop that does the same writes and nothing else."""
+    """Process a site by rules, beside a loop that makes the same writes and nothing else."""
     targets: dict[str, tuple[Make, int]] = {
-        "embedded": (servers.embedded, 100 if size.quick else 1_000),
-        "the gateway": (_worker, 50 if size.quick else 500),
+        "embedded": (servers.embedded, 200 if size.quick else 1_000),
+        "the gateway": (_worker, 200 if size.quick else 500),
     }
     for name, (make, pages) in targets.items():
         say(f"process: {pages:,} pages, {name}")
@@ -51,11 +50,11 @@ def by_rules(size: Size) -> Iterator[Row]:
         rate = {contender: figure.per_second(pages) for contender, figure in seconds.items()}
         for workers in WORKERS:
             what = f"process {pages:,} pages of {site.describe()} by rules, {name}, {_workers(workers)}"
-            yield higher(what, rate[str(workers)], rate["floor"], "a bare loop, a page at a time, without leases")
+            yield higher(what, rate[str(workers)], rate["floor"], "a bare loop, 100 pages at a time, without leases")
 
 
 def waiting(size: Size) -> Iterator[Row]:
-    """Process pages that take their time, beside what that alone allows."""
+    """Process pages that take a fixed time, beside the rate that this time alone allows."""
     for name, make in {"embedded": _nowhere, "the gateway": servers.worker}.items():
         for workers in WORKERS:
             pages = workers * (QUICK_SHARE if size.quick else SHARE)
@@ -86,14 +85,14 @@ def _worker(_: Site) -> Iterator[Target]:
 
 
 def _processed(site: Site, make: Make, workers: int) -> float:
-    """Publish all pages, and return the seconds of the process that takes them from the queue."""
+    """Upload all pages, and return the seconds of the process that takes them from the queue."""
     with make(site) as target:
         uploads.upload(site, target)
         return batches.process(site, target, workers).seconds
 
 
 def _floor(site: Site, make: Make) -> float:
-    """Publish all pages, and return the seconds of a process that only optimises and writes."""
+    """Upload all pages, and return the seconds of the bare loop."""
     project = uploads.project(site)
     with make(site) as target, tempfile.TemporaryDirectory(prefix="nimbus-bench-", dir=sites.SCRATCH) as folder:
         uploads.upload(site, target)
@@ -107,12 +106,12 @@ def _floor(site: Site, make: Make) -> float:
         return run(command, site.folder, token).seconds
 
 
-# --- pages that take their time -----------------------------------------------------------------------------
+# --- pages that take a fixed time -----------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def _nowhere() -> Iterator[None]:
-    """Start nothing: the store is in the project's own folder."""
+    """Start nothing: the store is in the project's folder."""
     yield None
 
 

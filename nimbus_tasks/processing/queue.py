@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import now
 
 if TYPE_CHECKING:
@@ -129,3 +130,9 @@ class Target(Struct, frozen=True):
     queue: PageQueue
     slots: int
     clock: Callable[[], str] = now
+
+    def status_key(self, page_id: str) -> str:
+        return records.status_key(self.project_id, page_id)
+
+    def page_key(self, page_id: str) -> str:
+        return records.page_key(self.project_id, page_id)

@@ -96,23 +96,20 @@ class Intake:
 
     async def _read(self, claims: Sequence[Claim]) -> list[_Seen]:
         """Read the batches, statuses and records of these pages, and decide about each."""
-        project_id, store = self._target.project_id, self._target.store
-        batch_keys = {claim.entry.batch_id: records.batch_key(project_id, claim.entry.batch_id) for claim in claims}
-        keys = list(batch_keys.values())
-        keys += [records.status_key(project_id, claim.page_id) for claim in claims]
-        keys += [records.page_key(project_id, claim.page_id) for claim in claims]
-        values = await read_values(store, keys, self._target.slots)
+        target = self._target
+        batch_keys = {
+            claim.entry.batch_id: records.batch_key(target.project_id, claim.entry.batch_id) for claim in claims
+        }
+        status_keys = [target.status_key(claim.page_id) for claim in claims]
+        page_keys = [target.page_key(claim.page_id) for claim in claims]
+        values = await read_values(target.store, [*batch_keys.values(), *status_keys, *page_keys], target.slots)
         batches = {each: _decoded(values, key, BatchRecord) for each, key in batch_keys.items()}
         seen = []
-        for claim in claims:
+        for claim, status_key, page_key in zip(claims, status_keys, page_keys, strict=True):
             batch = batches[claim.entry.batch_id]
-            status_key = records.status_key(project_id, claim.page_id)
-            known = Known(
-                _decoded(values, records.page_key(project_id, claim.page_id), PageRecord),
-                _decoded(values, status_key, PageStatus),
-                batch.pages.get(claim.page_id) if batch is not None else None,
-            )
-            decision = decide(claim.entry, known, waited=self._waited(claim), lag=store.traits.lag)
+            page = batch.pages.get(claim.page_id) if batch is not None else None
+            known = Known(_decoded(values, page_key, PageRecord), _decoded(values, status_key, PageStatus), page)
+            decision = decide(claim.entry, known, waited=self._waited(claim), lag=target.store.traits.lag)
             seen.append(_Seen(claim, known, decision, values.get(status_key)))
         return seen
 
@@ -158,13 +155,14 @@ class Intake:
     async def _mark(self, wanted: Sequence[_Seen]) -> list[tuple[Taken, Update]]:
         """Write the statuses, each only if it is still as it was read, and return the pages that are ours now."""
         now = self._target.clock()
-        marked = [(page, page.processing(now)) for page in wanted]
-        keys = {page.claim.page_id: records.status_key(self._target.project_id, page.claim.page_id) for page in wanted}
-        swaps = [Swap(keys[page.claim.page_id], page.status, status) for page, status in marked]
+        swaps = [
+            Swap(self._target.status_key(page.claim.page_id), page.status, page.processing(now)) for page in wanted
+        ]
         written = await swap_or_put_many(self._target.store, swaps, self._target.slots)
+        marked = list(zip(wanted, swaps, strict=True))
         # Changed by another program since it was read: the next look shows how.
-        await self._target.queue.release([page.claim for page in wanted if keys[page.claim.page_id] not in written])
-        return [page.taken(status, now) for page, status in marked if keys[page.claim.page_id] in written]
+        await self._target.queue.release([page.claim for page, swap in marked if swap.key not in written])
+        return [page.taken(swap.value, now) for page, swap in marked if swap.key in written]
 
 
 class _Seen(Struct, frozen=True):
