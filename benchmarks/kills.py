@@ -120,7 +120,7 @@ def _publish(folder: Path) -> None:
         words = {PAGES - 2: "slow=0.05", PAGES - 1: "slow=0.02"}.get(number, "We repair watches by hand.")
         html = f"<!doctype html><title>Page {number}</title><main><h1>Page {number}</h1><p>{words}</p></main>"
         (folder / "dist" / f"p{number:02}.html").write_text(html, encoding="utf-8")
-    run(doit("nimbus:project:init", "--name=bench", "--source=dist"), folder)
+    run(doit("nimbus:project:init", "--name=bench", "--source=dist", "--nested"), folder)
     run(doit("upload"), folder)
 
 

@@ -112,7 +112,7 @@ def made(pages: int, page: Page) -> Iterator[Site]:
         site = Site(Path(folder), pages, page)
         _write(site)
         (site.folder / "dodo.py").write_text("from nimbus_tasks import *\n", encoding="utf-8")
-        run(doit("nimbus:project:init", "--name=bench", f"--source={SOURCE}"), site.folder)
+        run(doit("nimbus:project:init", "--name=bench", f"--source={SOURCE}", "--nested"), site.folder)
         yield site
 
 

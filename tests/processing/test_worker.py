@@ -364,7 +364,7 @@ def test_an_upload_in_the_moment_of_the_write_is_found_lost_and_sent_again(
     monkeypatch.setattr("nimbus_tasks.processing.take.RECHECK", 0.05)
     ledger = Ledger(tmp_path / LEDGER_FILE, "sqlite")
     ledger.begin("here")
-    ledger.confirm([Held(A, "dist/a.html", "d" * 32, NEWER, LATER, "queued")])
+    ledger.confirm([Held(A, "dist/a.html", "d" * 32, NEWER, LATER, "enqueued")])
     ledger.finish("the site")
     rig.put(QUEUE, QueueRecord([entry(A)]))
     put = rig.store.put
