@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: Where `npm install` in tests/node puts it, or the folder that the environment names.
-FOLDERS = [Path(__file__).parents[1] / "node/node_modules", Path(os.environ.get("NIMBUS_NODE_MODULES") or "/nowhere")]
+FOLDERS = [Path(__file__).parents[2] / "node/node_modules", Path(os.environ.get("NIMBUS_NODE_MODULES") or "/nowhere")]
 WRANGLER = next((folder / ".bin/wrangler" for folder in FOLDERS if (folder / ".bin/wrangler").exists()), None)
 
 pytestmark = pytest.mark.skipif(WRANGLER is None, reason="wrangler is not installed: npm install in tests/node")
