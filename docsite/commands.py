@@ -72,6 +72,8 @@ def index() -> str:
 
 def _row(option: dict[str, Any]) -> tuple[str, str, str]:
     value = {bool: "", str: "=TEXT", int: "=N"}[option["type"]]
-    default = "" if option["type"] is bool else code(str(option["default"]))
+    # A placeholder such as -1 is not shown: the help says what it stands for.
+    in_help = option["type"] is bool or "(default:" in option["help"]
+    default = "" if in_help else code(str(option["default"]))
     choices = ", ".join(code(name) for name, _ in option.get("choices", ()))
     return code(f"--{option['long']}{value}"), default, f"{option['help']}{f': {choices}' if choices else ''}"
