@@ -60,6 +60,7 @@ def test_the_users_reporter_and_state_file_are_used(tmp_path: Path) -> None:
 
 def test_a_users_task_that_replaces_a_stage_is_reported(tmp_path: Path) -> None:
     example = Example("dodo", tmp_path)
+    example.well('python -c "import dodo; dodo.build()"')
     clash = "from nimbus_tasks import *\n\ndef task_upload():\n    return {'actions': ['echo copied']}\n"
     (example / "dodo.py").write_text(clash)
     run = example.well("doit")
