@@ -12,7 +12,7 @@ const { stream: task } = require("./tasks.js");
 
 /** @typedef {import("./files.js").File} File */
 /** @typedef {(error?: Error | null) => void} Done */
-/** @typedef {{ file: File, settled: boolean }} Entry */
+/** @typedef {{ file: File, finished: boolean }} Entry */
 
 /**
  * Files leave in the order in which they came, each when its group is published. Until then they are kept: a group
@@ -27,7 +27,7 @@ class PageStream extends Duplex {
   /** @type {Entry[]} all files that have not left yet */ #kept = [];
   /** @type {Entry[]} those that wait for an answer */ #pending = [];
   #wanted = false; // the reader asked for a file
-  /** @type {Done | undefined} takes the next file; kept while settled files are not read */ #ready;
+  /** @type {Done | undefined} takes the next file; kept while finished files are not read */ #ready;
   /** @type {Done | undefined} ends this stream; kept until the last file has left */ #finish;
   /** @type {NimbusError | null} how the process ended */ #error = null;
   #passed = 0;
@@ -74,14 +74,14 @@ class PageStream extends Duplex {
   /** @param {File} file @param {Done} done */
   async #take(file, done) {
     if (!file.contents) {
-      this.#kept.push({ file, settled: true }); // a folder, or a file that was not read
+      this.#kept.push({ file, finished: true }); // a folder, or a file that was not read
       this.#pass();
       return this.#next(done);
     }
     const path = sourcePath(file, this.#settings, this.#folder);
     const process = (this.#process ??= this.#start());
     const bytes = await bytesOf(file, file.contents);
-    const entry = { file, settled: false };
+    const entry = { file, finished: false };
     this.#kept.push(entry);
     this.#pending.push(entry);
     process.keepAlive(true);
@@ -104,7 +104,7 @@ class PageStream extends Duplex {
       return;
     }
     entry.file.nimbus = { page_id, status, reason };
-    entry.settled = true;
+    entry.finished = true;
     this.#passed += 1;
     if (!this.#pending.length && !this.#finish) {
       this.#process?.keepAlive(false);
@@ -137,9 +137,9 @@ class PageStream extends Duplex {
     this.#pass();
   }
 
-  /** Let the first file go, if it is settled and the reader asked for one. */
+  /** Let the first file go, if it is finished and the reader asked for one. */
   #pass() {
-    while (this.#wanted && this.#kept[0]?.settled) {
+    while (this.#wanted && this.#kept[0]?.finished) {
       this.#wanted = false;
       this.push(this.#kept.shift()?.file);
     }
@@ -155,7 +155,7 @@ class PageStream extends Duplex {
     }
   }
 
-  /** Take the next file, or wait while settled files are not read. @param {Done} done */
+  /** Take the next file, or wait while finished files are not read. @param {Done} done */
   #next(done) {
     if (this.#isBlocked()) {
       this.#ready = done;
@@ -165,7 +165,7 @@ class PageStream extends Duplex {
   }
 
   #isBlocked() {
-    return Boolean(this.#kept[0]?.settled);
+    return Boolean(this.#kept[0]?.finished);
   }
 
   /** @param {Done} done */

@@ -72,9 +72,9 @@ async def retry(target: OpenTarget, batch: BatchRecord, page: str = "", *, sende
     waiting = {entry.page_id for entry in (await target.queue()).items}
     begun = [each for each, state in states.items() if state == "queued" and batch.pages[each].status == "failed"]
     failed = [
-        each for each, state in states.items() if state == "failed" and _is_settled(batch.pages[each], each, waiting)
+        each for each, state in states.items() if state == "failed" and _has_ended(batch.pages[each], each, waiting)
     ]
-    # A worker is about to report the failure of a page that is `failed` but not settled.
+    # A worker is about to report the failure of a page that is `failed` but still waits.
     if page_id and not (failed or begun) and states.get(page_id) not in (*_WAITS_OR_RUNS, "failed"):
         raise SettingsError(f"{page} is {states.get(page_id, 'in another batch now')}: nothing to retry.")
     present = await _at_target(target, batch.batch_id, failed)
@@ -116,7 +116,7 @@ def _state(batch: BatchRecord, page_id: str, status: PageStatus | None) -> PageS
     return "failed" if upload_failed and status.status == "uploaded" else status.status
 
 
-def _is_settled(page: BatchPage, page_id: str, waiting: Collection[str]) -> bool:
+def _has_ended(page: BatchPage, page_id: str, waiting: Collection[str]) -> bool:
     """Return whether no worker has yet to report the page's failure to the batch or the queue."""
     return page.status == "failed" or (page.status not in ENDED and page_id not in waiting)
 

@@ -211,7 +211,7 @@ def _announce(plan: ExtractionPlan) -> None:
 
 
 class Extracted(Struct, frozen=True, array_like=True):
-    """The result of one source file, as it comes back from a process.
+    """The result of one source file, as a worker process returns it.
 
     digest: of its bytes; empty where they were not read.
     matched: the settings' selectors that match on it.

@@ -1,4 +1,4 @@
-"""How far a run goes, when it stops, and who is told what happens."""
+"""The options of a run, how it is stopped, and what observes it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Stop:
 
 
 class Observer(Protocol):
-    """Is told what happens, when it happens."""
+    """Receives what happens, when it happens."""
 
     def working(self, pages: int) -> None:
         """There is work again: about this many pages."""

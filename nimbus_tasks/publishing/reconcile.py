@@ -97,15 +97,15 @@ def compare(ledger: Mapping[str, Held], target: Sequence[Held], lost: Collection
         if row.page_id not in found and row.step != "retired"
     ]
     for row in target:
-        believed = ledger.get(row.page_id)
+        known = ledger.get(row.page_id)
         what: What | None = None
-        if believed is None:
+        if known is None:
             what = "unknown to the ledger"
-        elif believed.digest != row.digest:
+        elif known.digest != row.digest:
             what = "other content"
         elif row.page_id in lost:
             what = "not in the queue"
-        elif (believed.step, believed.batch_id) != (row.step, row.batch_id):
+        elif (known.step, known.batch_id) != (row.step, row.batch_id):
             what = "other state"
         if what is not None:
             differences.append(Difference(row.page_id, row.source_path, what))

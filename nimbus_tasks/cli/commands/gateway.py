@@ -118,7 +118,7 @@ class GatewayCommands:
         from nimbus_tasks.gateway.local_worker import PERSIST, RunningWorker
 
         url = running.ready()
-        shown = "as it comes with Nimbus Tasks" if worker.is_absolute() else str(worker)
+        shown = "the Worker that Nimbus Tasks ships" if worker.is_absolute() else str(worker)
         for line in (
             f"👀 The Worker runs at {url} (Ctrl-C ends it)",
             f"   Worker: {shown}",

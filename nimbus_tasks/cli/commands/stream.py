@@ -84,4 +84,4 @@ def _answer(answers: Iterable[Answer]) -> None:
     except BrokenPipeError:
         # What is still unwritten must not be tried again when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SourceError("Nobody reads the answers any more: the program that sent the pages has ended.") from None
+        raise SourceError("The program that sent the pages has ended: no one reads the answers.") from None

@@ -39,7 +39,7 @@ class Narrator:
         narration.rate_limited(self._console, seconds, why)
 
     def answered(self, answer: Answer) -> None:
-        """Say what became of a page: always where it failed, else where asked or while there are few."""
+        """Print one page: always when it failed, otherwise if asked or while there are few."""
         self._counts[answer.status] = self._counts.get(answer.status, 0) + 1
         if answer.failed:
             self._complain(answer)

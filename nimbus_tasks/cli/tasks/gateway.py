@@ -66,7 +66,7 @@ Examples:
 """
 _WORKER_DEV_HELP = """Run the gateway Worker on this machine until Ctrl-C, on Cloudflare's runtime
 
-The Worker of this project if nimbus:worker:init made one, else as it comes. No account needed; what it stores stays in
+The Worker of this project if nimbus:worker:init made one, otherwise the one that is shipped. No account needed; what it stores stays in
 .nimbus/workerd. Needs Node.js 20 or later; where the project has no miniflare, npm installs it once.
 
 Examples:

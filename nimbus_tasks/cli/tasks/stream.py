@@ -30,7 +30,7 @@ def streaming_tasks() -> Iterator[Task]:
 _STREAM_HELP = """Publish pages that come in on standard input, and answer each on standard output
 
 For programs that have pages in memory, such as the Gulp plugin's stream. A page is a line of JSON,
-{"path": "dist/about.html", "bytes": 1234}, then so many bytes of HTML. Its answer is a line of JSON: path, page_id,
+{"path": "dist/about.html", "bytes": 1234}, then that many bytes of HTML. Its answer is a line of JSON: path, page_id,
 status (stored, unchanged, skipped, invalid, failed, waiting) and reason. Pages that do not come in stay as they are.
 Standard output holds nothing but the answers, with --json or without.
 

@@ -83,7 +83,7 @@ def _is_xml(beginning: bytes, root: bytes) -> bool:
 
 
 def not_for_readers(head: Head, body: Element, rules: Rules) -> str | None:
-    """Return why a page is not to be published, or None. Texts in scripts and the like must be emptied before."""
+    """Return why a page must not be published, or None. Scripts, styles and templates must be empty already."""
     if not rules.noindex and not {"noindex", "none"}.isdisjoint(
         re.split(r"[\s,]+", head.facts.get("robots", "").lower())
     ):
