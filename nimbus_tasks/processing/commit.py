@@ -1,7 +1,7 @@
 """Last stage: results are written in bulk. Page records, then logs, then statuses by one compare-and-set.
 
-The batches and the queue follow in `shared_records.py`. A worker that has lost the page meanwhile (to another worker, an
-operator, a newer upload) discards the result. On a store that bills, a page costs four writes (status `processing`,
+The batches and the queue follow in `shared_records.py`. A worker that has lost the page meanwhile (to another worker,
+an operator, a newer upload) discards the result. On a store that bills, a page costs four writes (status `processing`,
 record, log, status `done`), and each second of work one of the queue and of each batch: some $20 for a million pages at
 $5 for a million writes.
 """

@@ -66,8 +66,8 @@ Examples:
 """
 _WORKER_DEV_HELP = """Run the gateway Worker on this machine until Ctrl-C, on Cloudflare's runtime
 
-The Worker of this project if nimbus:worker:init made one, otherwise the one that is shipped. No account needed; what it stores stays in
-.nimbus/workerd. Needs Node.js 20 or later; where the project has no miniflare, npm installs it once.
+Runs the Worker of this project if nimbus:worker:init made one, otherwise the one that is shipped. Needs no account;
+its data stays in .nimbus/workerd. Needs Node.js 20 or later; if the project has no miniflare, npm installs it once.
 
 Examples:
   doit nimbus:worker:dev
