@@ -1,8 +1,8 @@
 """Outbox for Cloudflare Queues: a message for each waiting page, so that any number of machines share the work.
 
 A message names a page and holds nothing else; the records hold the truth. So a message that comes twice, late or for
-nothing does no harm, but one that is never sent leaves a page waiting. An upload or a retry therefore notes its pages in
-the ledger in the same transaction, and removes the note once the message is sent. After an interruption the next
+nothing does no harm, but one that is never sent leaves a page waiting. An upload or a retry therefore notes its pages
+in the ledger in the same transaction, and removes the note once the message is sent. After an interruption the next
 upload, retry or nimbus:process on this machine sends what is noted.
 """
 
