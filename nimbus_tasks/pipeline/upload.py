@@ -19,6 +19,7 @@ from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.pipeline.validate import candidates
 from nimbus_tasks.project.init import project_record
 from nimbus_tasks.project.scan import stamp_of
+from nimbus_tasks.project.settings import MAPS_FOLDER
 from nimbus_tasks.publishing.batch_records import chosen_batch, close_moved_batches, free_batch_id
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
 from nimbus_tasks.publishing.outbox import open_outbox
@@ -78,12 +79,14 @@ class Uploader:
         `unreadable` is how many source files could not be read: while there are any, no page counts as gone.
 
         Raises:
-            SourceError: the whole site has no page.
+            SourceError: the site, or the folder of maps, has no page.
             SettingsError: the store or the chosen batch does not exist.
             StoreError, StateError: the target or the ledger cannot be used at all.
         """
+        if request.folder != MAPS_FOLDER and not pages.entries:
+            raise SourceError(f"There are no map files (*.json) in {request.folder}.", "Check --folder.")
         if request.whole_site and not pages.entries:
-            raise SourceError("There is no page to upload.", "Build the site, or check [source] in the settings.")
+            raise SourceError("There is no page to upload.", "Run doit extract, or check [source] in the settings.")
         done: list[Uploaded] = []
 
         async def run() -> None:

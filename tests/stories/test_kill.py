@@ -104,7 +104,7 @@ def check_batches(site: Site) -> None:
     with site.ledger() as ledger:
         steps = dict(ledger.execute("SELECT page_id, step FROM page"))
         batches = dict(ledger.execute("SELECT batch_id, open FROM batch"))
-    assert steps == {page_id(path): "queued" if path in store.active else "inactive" for path in store.pages}
+    assert steps == {page_id(path): "enqueued" if path in store.active else "retired" for path in store.pages}
     # A batch whose pages have all been sent again is named by no page: a ledger made anew does not list it.
     named = {store.page(path)["batch_id"] for path in store.active}
     assert named <= batches.keys() <= store.batches.keys()

@@ -102,10 +102,10 @@ def test_a_folder_that_does_not_exist_is_named(maps: Site) -> None:
     assert "There is no folder of maps at `nowhere`." in run.said
 
 
-def test_a_folder_without_maps_is_told(maps: Site) -> None:
+def test_a_folder_without_maps_is_an_error(maps: Site) -> None:
     (maps / "none").mkdir()
     run = maps.doit("nimbus:upload", "--folder=none")
-    assert (run.status, "There are no map files (*.json) in none" in run.said) == (0, True)
+    assert (run.status, "There are no map files (*.json) in none" in run.said) == (2, True)
 
 
 def test_nimbus_upload_takes_the_options_of_upload(maps: Site) -> None:

@@ -21,7 +21,7 @@ A, B, C, D = (f"dist/{name}.html" for name in "abcd")
 def test_more_than_half_of_the_site_is_not_marked_inactive_without_force(published: Site) -> None:
     published.remove(B, C)
     run = published.doit("upload")
-    assert run.status == 0
+    assert run.status == 1
     assert "stay as they are: 2 of 3 are more than half of the site" in run.out
     assert published.store.active == {A, B, C}
     published.publish("--force")
@@ -39,22 +39,25 @@ def test_half_of_the_site_may_go(published: Site) -> None:
 def test_more_than_max_removals_are_not_marked_inactive_without_force(published: Site) -> None:
     published.settings("[upload]\nmax_removals = 0")
     published.remove(C)
-    assert "max_removals (0); --force does it" in published.publish().out
+    run = published.doit("upload")
+    assert (run.status, "max_removals (0); --force does it" in run.out) == (1, True)
     assert published.store.active == {A, B, C}
     published.publish("--force")
     assert published.store.active == {A, B}
 
 
-def test_a_refused_removal_is_told_again_at_the_next_run(published: Site) -> None:
+def test_a_refused_removal_is_an_error_at_every_run(published: Site) -> None:
     published.remove(B, C)
-    published.publish()
-    assert "stay as they are" in published.publish().out
+    for _ in range(2):
+        run = published.doit("upload")
+        assert (run.status, "stay as they are" in run.out) == (1, True)
 
 
-def test_an_empty_source_folder_takes_nothing_away(published: Site) -> None:
+def test_an_empty_source_folder_is_an_error_and_takes_nothing_away(published: Site) -> None:
     published.remove(A, B, C)
     before = published.store
-    assert published.doit("upload").status == 0
+    run = published.doit("upload")
+    assert (run.status, "holds no pages, and the site has 3. Did the build fail?" in run.out) == (2, True)
     assert published.store == before
 
 
