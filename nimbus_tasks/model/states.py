@@ -131,7 +131,8 @@ def batch_state(now: BatchState, pages: Collection[BatchPage]) -> BatchState:
 
 
 def _state_of(pages: Collection[BatchPage]) -> BatchState:
-    states = {page.status for page in pages}
+    # A page that a later batch sent again counts there.
+    states = {page.status for page in pages if not page.superseded_by}
     if "processing" in states:
         return "processing"
     if states & WAITING:
@@ -140,7 +141,7 @@ def _state_of(pages: Collection[BatchPage]) -> BatchState:
     if "cancelled" in states:
         return "cancelled"
     if "failed" not in states:
-        # Inactive pages do not count; where all are inactive, the batch is cancelled.
+        # Inactive pages do not count either; a batch without any other page is cancelled.
         return "completed" if "done" in states else "cancelled"
     return "partially_completed" if "done" in states else "failed"
 

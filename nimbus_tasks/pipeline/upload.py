@@ -141,8 +141,15 @@ async def _publish(
         remove=request.whole_site,
         max_removals=settings.upload.max_removals,
     )
-    failed = len(pages.invalid) + unreadable
-    plan = make_plan(here, ledger.held(), options, open_batches=open_batches, failed=failed, formerly=formerly)
+    plan = make_plan(
+        here,
+        ledger.held(),
+        options,
+        open_batches=open_batches,
+        failed=len(pages.invalid) + unreadable,
+        invalid={pages.entries[file].page_id for file in pages.invalid},
+        formerly=formerly,
+    )
     if request.force:
         forced = [planned.page.page_id for planned in plan.sends if planned.reason == "forced"]
         plan = msgspec.structs.replace(plan, proposals=await count_proposals(store, settings.project.id, forced))

@@ -143,6 +143,7 @@ def make_plan(
     *,
     open_batches: Collection[str] = (),
     failed: int = 0,
+    invalid: Collection[str] = (),
     formerly: Collection[str] = (),
 ) -> Plan:
     """Compare the pages here with what the target holds.
@@ -153,6 +154,7 @@ def make_plan(
         options: the user's.
         open_batches: batches whose record is not stored yet.
         failed: number of pages here that are invalid or unreadable.
+        invalid: ids of the invalid ones, where they are known: their sources are not gone.
         formerly: page ids that the ledger had before the target turned out not to hold them.
     """
     pages = sorted(candidates, key=lambda page: page.source_path)
@@ -164,7 +166,7 @@ def make_plan(
         if reason != "unchanged":
             wanted.append(Planned(page, reason))
     sends = tuple(wanted[: options.limit] if options.limit else wanted)
-    here = {page.page_id for page in pages}
+    here = {page.page_id for page in pages}.union(invalid)
     gone = [row for row in held.values() if row.page_id not in here and row.step != "retired"]
     active = sum(row.step != "retired" for row in held.values())
     refusal = _refusal(gone, active, len(pages), failed, options)
@@ -213,12 +215,12 @@ def _refusal(gone: Sequence[Held], active: int, here: int, failed: int, options:
     if not here:
         return "there is no page here at all"
     if failed:
-        return f"{failed} {'page' if failed == 1 else 'pages'} failed, and may be the same under another name"
+        return f"{failed} {'page' if failed == 1 else 'pages'} failed, which may be a renamed one"
     if few or options.force:
         return ""
     return (
         f"{len(gone)} of {active} are more than half of the site or than max_removals "
-        f"({options.max_removals}); --force does it"
+        f"({options.max_removals}); --force removes them"
     )
 
 

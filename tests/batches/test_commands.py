@@ -312,7 +312,7 @@ def test_a_page_in_work_shows_its_step(filled: Filled) -> None:
         f"   Page: {ID}",
         f"   Uploaded: {UPLOADED}",
         f"   Content: no map here; {digest} at .nimbus/kv.db",
-        f"   Batch: {BATCH}, processing, there processing",
+        f"   Batch: {BATCH}, processing (this page: processing)",
         f"   Status: processing, since {ENDED_AT}",
         "   In work: rewrite, 40 %",
         f"   Queue: 1 of 1, priority 5, since {UPLOADED}",

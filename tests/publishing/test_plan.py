@@ -117,7 +117,7 @@ def test_half_of_the_site_may_go_and_no_page_more() -> None:
     plan = make_plan(map(candidate, "a"), SITE, ALL)
     assert (removed(plan), plan.refusal) == (
         [],
-        "3 of 4 are more than half of the site or than max_removals (256); --force does it",
+        "3 of 4 are more than half of the site or than max_removals (256); --force removes them",
     )
 
 

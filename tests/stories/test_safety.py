@@ -28,6 +28,14 @@ def test_more_than_half_of_the_site_is_not_marked_inactive_without_force(publish
     assert published.store.active == {A}
 
 
+def test_a_page_that_becomes_invalid_is_not_gone(published: Site) -> None:
+    published.write("dist/a.html", "<main><p>No title.</p></main>")
+    run = published.doit("upload")
+    assert (run.status, "stay as they are" in run.said) == (1, False)
+    assert "📊 Site: 2 pages published, 1 invalid" in run.out
+    assert published.store.active == {A, B, C}
+
+
 def test_half_of_the_site_may_go(published: Site) -> None:
     published.page("d")
     published.publish()
@@ -40,7 +48,7 @@ def test_more_than_max_removals_are_not_marked_inactive_without_force(published:
     published.settings("[upload]\nmax_removals = 0")
     published.remove(C)
     run = published.doit("upload")
-    assert (run.status, "max_removals (0); --force does it" in run.out) == (1, True)
+    assert (run.status, "max_removals (0); --force removes them" in run.out) == (1, True)
     assert published.store.active == {A, B, C}
     published.publish("--force")
     assert published.store.active == {A, B}

@@ -79,7 +79,7 @@ class Commands:
         else:
             extracted(self.console, done, self.pipeline.settings.source.folder)
         for setting in done.unmatched:
-            self.console.warn(f"{PROJECT_FILE}: {setting} matches nothing on any page.")
+            self.console.warn(f"{PROJECT_FILE}: {setting} matches no element on any page.")
         return OK
 
     def check(self) -> int:
@@ -103,7 +103,7 @@ class Commands:
         return OK if reported and not report.invalid else SOME_FAILED
 
     def upload(self, request: Request, *, as_json: bool = False, validate_first: bool = False) -> int:
-        from nimbus_tasks.cli.messages.pipeline import DryRunNarrator, UploadNarrator, planned, uploaded
+        from nimbus_tasks.cli.messages.pipeline import DryRunNarrator, UploadNarrator, planned, summarized, uploaded
         from nimbus_tasks.pipeline.summary import invalid_results, plan_document
 
         request.check()
@@ -132,7 +132,9 @@ class Commands:
             self.ci.show_site(site)
         outcome = done.outcome
         failed = not reported or outcome.failed or outcome.stopped or outcome.refusal or site.counts.failed
-        # After a failure doit runs nothing more: this is the document of `summarize --json` too.
+        # After a failure doit runs nothing more: `summarize` has its line and its document from here.
+        if failed and not request.dry_run:
+            summarized(self.console, site, self._where())
         if as_json or (failed and self.console.document):
             print_document(plan_document(done.plan, done.cost) if done.cost is not None else site)
         if outcome.stopped and not outcome.sent:

@@ -140,7 +140,7 @@ def page_status(console: Console, page: PageDetail, where: str) -> None:
         pointer = f"{issue.pointer} " if issue.pointer else ""
         console.line(f"   {'❌' if wrong else '⚠️ '} {pointer}{issue.message}", "red" if wrong else "yellow")
     if page.batch is not UNSET:
-        state = f", there {shown_page_state(page.batch.page)}" if page.batch.page is not UNSET else ""
+        state = f" (this page: {shown_page_state(page.batch.page)})" if page.batch.page is not UNSET else ""
         console.line(f"   Batch: {page.batch.batch_id}, {page.batch.status}{state}")
     _status(console, page)
     if page.queue is not UNSET:
