@@ -14,7 +14,7 @@ export interface PublishOptions {
   dryRun?: boolean | undefined;
   /** send unchanged pages too */
   force?: boolean | undefined;
-  /** print only what is wrong; the exit status says the rest */
+  /** print problems only */
   quiet?: boolean | undefined;
   /** print a line for each page and each warning */
   verbose?: boolean | undefined;
@@ -22,7 +22,7 @@ export interface PublishOptions {
 
 /** The commands as functions: each returns a task for gulp.series, and is a task itself. */
 export interface Commands {
-  /** Write the proposed changes into the HTML; every other byte stays */
+  /** Write the proposed changes into the HTML, and change no other byte */
   readonly apply: Command<{
     /** write changed pages to this folder (default: in place, with a backup) */
     output?: string | undefined;
@@ -30,7 +30,7 @@ export interface Commands {
     dryRun?: boolean | undefined;
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print only what is wrong; the exit status says the rest */
+    /** print problems only */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -42,7 +42,7 @@ export interface Commands {
       batch?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -51,7 +51,7 @@ export interface Commands {
     readonly list: Command<{
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -64,7 +64,7 @@ export interface Commands {
       interval?: number | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -75,7 +75,7 @@ export interface Commands {
       batch?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -88,7 +88,7 @@ export interface Commands {
       page?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -99,7 +99,7 @@ export interface Commands {
       batch?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -111,7 +111,7 @@ export interface Commands {
     shell?: string | undefined;
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print only what is wrong; the exit status says the rest */
+    /** print problems only */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -120,7 +120,7 @@ export interface Commands {
   readonly doctor: Command<{
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print only what is wrong; the exit status says the rest */
+    /** print problems only */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -129,7 +129,7 @@ export interface Commands {
   readonly extract: Command<{
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print only what is wrong; the exit status says the rest */
+    /** print problems only */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -145,7 +145,7 @@ export interface Commands {
       email?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -154,7 +154,7 @@ export interface Commands {
     readonly list: Command<{
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -167,7 +167,7 @@ export interface Commands {
       key?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -180,7 +180,7 @@ export interface Commands {
       path?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -191,7 +191,7 @@ export interface Commands {
       path?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -199,9 +199,9 @@ export interface Commands {
   };
   /** Take pages from the queue and optimise them, until Ctrl-C */
   readonly process: Command<{
-    /** process what may be tried now, then end */
+    /** process the pages that are due now, then end */
     once?: boolean | undefined;
-    /** process until nothing waits, retries included */
+    /** process until the queue is empty, retries included */
     untilEmpty?: boolean | undefined;
     /** pages at a time (0: [process] workers, 5 by default) */
     workers?: number | undefined;
@@ -209,7 +209,7 @@ export interface Commands {
     maxPages?: number | undefined;
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print only what is wrong; the exit status says the rest */
+    /** print problems only */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -227,7 +227,7 @@ export interface Commands {
       nested?: boolean | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -253,7 +253,7 @@ export interface Commands {
     junit?: string | undefined;
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print only what is wrong; the exit status says the rest */
+    /** print problems only */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -264,7 +264,7 @@ export interface Commands {
     dryRun?: boolean | undefined;
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print only what is wrong; the exit status says the rest */
+    /** print problems only */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -273,7 +273,7 @@ export interface Commands {
   readonly summarize: Command<{
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print only what is wrong; the exit status says the rest */
+    /** print problems only */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -300,7 +300,7 @@ export interface Commands {
     junit?: string | undefined;
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print only what is wrong; the exit status says the rest */
+    /** print problems only */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -313,7 +313,7 @@ export interface Commands {
     junit?: string | undefined;
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print only what is wrong; the exit status says the rest */
+    /** print problems only */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -326,7 +326,7 @@ export interface Commands {
     status?: string | undefined;
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print only what is wrong; the exit status says the rest */
+    /** print problems only */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -340,7 +340,7 @@ export interface Commands {
       folder?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -353,7 +353,7 @@ export interface Commands {
       force?: boolean | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print only what is wrong; the exit status says the rest */
+      /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;

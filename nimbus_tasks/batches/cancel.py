@@ -46,7 +46,7 @@ async def cancel(target: OpenTarget, batch: BatchRecord) -> Cancelled:
     """
     if batch.status in ENDED_BATCHES:
         raise SettingsError(
-            f"Batch {batch.batch_id} has ended: it is {shown_batch_state(batch)}.", "Nothing to cancel."
+            f"Batch {batch.batch_id} is {shown_batch_state(batch)} already.", "There is nothing to cancel."
         )
     still_open = [page_id for page_id, page in batch.pages.items() if page.status not in ENDED]
     moved = await move_statuses(target, still_open, lambda _, held: _cancelled(batch.batch_id, held, target.clock()))

@@ -16,7 +16,7 @@ from nimbus_tasks.batches.statuses import move_statuses, with_pages
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import RETRY_PRIORITY, BatchPage, PageStatus, QueueEntry
-from nimbus_tasks.model.states import ENDED, move_page, shown_batch_state
+from nimbus_tasks.model.states import ENDED, SUPERSEDED, move_page, shown_batch_state
 from nimbus_tasks.publishing.page_logs import note
 
 if TYPE_CHECKING:
@@ -67,7 +67,12 @@ async def retry(target: OpenTarget, batch: BatchRecord, page: str = "", *, sende
         raise SettingsError(f"Batch {batch.batch_id} has no page {page}.", hint)
     if batch.status == "cancelled":
         state = shown_batch_state(batch)
-        raise SettingsError(f"Batch {batch.batch_id} is {state}.", "doit upload --force sends its pages again.")
+        hint = (
+            "Later batches sent its pages again."
+            if state == SUPERSEDED
+            else "doit upload --force sends its pages again."
+        )
+        raise SettingsError(f"Batch {batch.batch_id} is {state}.", hint)
     states = await _states(target, batch, [page_id] if page_id else list(batch.pages))
     waiting = {entry.page_id for entry in (await target.queue()).items}
     begun = [each for each, state in states.items() if state == "queued" and batch.pages[each].status == "failed"]

@@ -98,7 +98,7 @@ def refuse_task(name: str, known: Collection[str]) -> SettingsError:
     message = f"There is no task `{_shown(name)}`."
     if below := tasks_below(name, known):
         more = ", ..." if len(below) > MAX_NAMES else ""
-        return SettingsError(message, f"There is {', '.join(below[:MAX_NAMES])}{more}  All tasks: doit list")
+        return SettingsError(message, f"There are {', '.join(below[:MAX_NAMES])}{more}  All tasks: doit list")
     meant = " or ".join(meant_tasks(name, known))
     return SettingsError(message, f"Did you mean {meant}?  All tasks: doit list" if meant else "All tasks: doit list")
 

@@ -39,7 +39,7 @@ def check_port(port: int) -> None:
         SettingsError: it is not a port, or not free.
     """
     if not 0 <= port <= 65_535:
-        raise SettingsError(f"--port={port} must be 0 to 65535.", "0 takes a free one.")
+        raise SettingsError(f"--port={port} must be 0 to 65535.", "0 chooses a free port.")
     with socket.socket() as probe:
         # As servers do: a connection that has just ended does not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

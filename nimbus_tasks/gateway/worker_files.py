@@ -90,7 +90,7 @@ def check_folder(folder: str) -> Path:
     return places[0].relative_to(root)
 
 
-_ADVICE = f"It must be one such as {FOLDER}."
+_ADVICE = f"Use a name such as {FOLDER}."
 
 
 def wrangler_settings(settings: Settings) -> str:

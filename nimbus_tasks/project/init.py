@@ -48,7 +48,7 @@ folder = {folder}  # the built HTML; "": another tool writes .nimbus/maps
 
 [upload]
 # concurrency = 5                       # maximum requests at a time
-# delay = 0                             # minimum milliseconds between the starts of two requests in one slot
+# delay = 0                             # minimum milliseconds between two requests of the same connection
 # max_removals = 256                    # maximum pages to mark inactive in one upload without --force
 # max_pages_per_batch = 1000
 # audit_log = true                      # log each page; unset: only in the embedded store

@@ -53,7 +53,7 @@ def test_what_waits_or_is_in_work_stops(filled: Filled) -> None:
 def test_a_batch_that_has_ended_says_so(filled: Filled, state: BatchState) -> None:
     filled.batch(state, a="done")
     before = filled.snapshot()
-    with pytest.raises(SettingsError, match=f"has ended: it is {state}"):
+    with pytest.raises(SettingsError, match=f"is {state} already"):
         stop(filled)
     assert filled.snapshot() == before
 

@@ -239,7 +239,7 @@ def test_a_cancellation_says_what_was_stopped(filled: Filled, capsys: pytest.Cap
     filled.batch("queued", OTHER, d="uploaded")
     shown = Shown(filled)
     assert shown.commands.cancel(BATCH) == 0
-    assert shown.lines == [f"✅ {BATCH} is cancelled: 2 pages stopped, 1 as they were"]
+    assert shown.lines == [f"✅ {BATCH} is cancelled: 2 pages cancelled, 1 unchanged"]
     assert shown.commands.cancel(OTHER, as_json=True) == 0
     assert json.loads(capsys.readouterr().out)["status"] == "cancelled"
 

@@ -107,7 +107,7 @@ def test_a_flag_takes_any_value_from_a_configuration() -> None:
         ("uplaod", "Did you mean upload?"),
         ("batch:status", "Did you mean nimbus:batch:status?"),
         ("list", "Did you mean nimbus:batch:list or nimbus:key:list?"),
-        ("nimbus:batch", "There is nimbus:batch:list, nimbus:batch:status"),
+        ("nimbus:batch", "There are nimbus:batch:list, nimbus:batch:status"),
         ("xyz", "All tasks: doit list"),
     ],
 )

@@ -129,7 +129,7 @@ def test_an_operators_day_on_every_store(site: Site, target: Target) -> None:
     }
     assert waiting == {page_id(C): (5, 0), page_id(B): (8, 1)}
 
-    assert "2 pages stopped, 1 as they were" in doit("cancel", batch_option).out
+    assert "2 pages cancelled, 1 unchanged" in doit("cancel", batch_option).out
     report = doit("report", "--json").json
     assert {page["source_path"]: page["status"] for page in report["pages"]} == {
         A: "done",
@@ -138,7 +138,7 @@ def test_an_operators_day_on_every_store(site: Site, target: Target) -> None:
     }
     assert (report["status"], report["metrics"]["total_changes"]) == ("cancelled", 4)
     assert target.holds().queue == []
-    assert "has ended: it is cancelled" in refused(site.doit("nimbus:batch:cancel", batch_option, **target.environment))
+    assert "is cancelled already" in refused(site.doit("nimbus:batch:cancel", batch_option, **target.environment))
 
 
 def test_a_report_of_a_thousand_pages_takes_tens_of_requests(site: Site) -> None:

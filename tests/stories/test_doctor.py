@@ -43,7 +43,7 @@ def test_a_published_site_is_well_and_stays_as_it_is(published: Site) -> None:
     before, store = files_of(published), published.store
     run = published.doit("nimbus:doctor")
     assert run.status == 0
-    assert "All is well for an upload" in run.out
+    assert "Ready to upload" in run.out
     assert "3 pages in the queue" in run.out
     assert (files_of(published), published.store) == (before, store)
 

@@ -154,7 +154,7 @@ class GatewayCommands:
         self.console.line(f"✅ API key {made.name} of {made.user_id}, for {settings.project.id} at {self._where()}")
         # With --quiet too: it cannot be shown again.
         self.console.line(f"   {made.key.reveal()}", matters=True)
-        self.console.line("   It is shown this once. Put it where doit runs, as NIMBUS_API_KEY: a secret of the CI,")
+        self.console.line("   It is shown only once. Set it as NIMBUS_API_KEY where doit runs: in a secret of the CI,")
         self.console.line("   the environment, or .nimbus/credentials.toml (mode 0600)")
         return OK
 
@@ -195,9 +195,7 @@ class GatewayCommands:
             self.console.line(f"{which} is revoked already: nothing changed")
             return OK
         self.console.line(f"✅ {which} is revoked")
-        self.console.line(
-            "   KV may take a minute to show that everywhere, and a gateway may remember the key as long."
-        )
+        self.console.line("   It can take a minute until every location refuses it.")
         return OK
 
     def _at_target(self, ask: Callable[[Store], Awaitable[T]]) -> T:

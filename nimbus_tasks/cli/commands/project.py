@@ -66,7 +66,7 @@ def init(console: Console, name: str, domain: str, source: str, *, nested: bool,
         if error.above and not nested:
             raise SettingsError(
                 f"There is a project in {error.above} already.",
-                f"Run: cd {error.above}. To make another one inside it, add --nested.",
+                f"Work there: cd {error.above}  To make another one inside it, add --nested.",
             ) from None
         existing = None
     if existing is not None:
@@ -153,9 +153,9 @@ def doctor(console: Console, *, as_json: bool) -> int:
     counts = [(found.problems, "problem"), (found.warnings, "warning")]
     told = ", ".join(f"{number} {word}{'' if number == 1 else 's'}" for number, word in counts if number)
     if found.well:
-        console.line(f"📊 All is well for an upload{f' ({told})' if told else ''}")
+        console.line(f"📊 Ready to upload{f' ({told})' if told else ''}")
         return OK
-    console.line(f"📊 {told}: an upload will not work like this")
+    console.line(f"📊 {told}: an upload will fail")
     return NOTHING_DONE
 
 

@@ -137,7 +137,7 @@ def judge_secret_mode(path: str, mode: int) -> Finding:
     """Judge the mode of a file with secrets: only its owner may read it."""
     if mode & 0o077:
         return problem("permissions", f"{path} can be read by others (mode {mode:04o}).", f"Run: chmod 600 {path}")
-    return ok("permissions", f"{path} is its owner's alone (mode {mode:04o})")
+    return ok("permissions", f"{path} is readable by its owner only (mode {mode:04o})")
 
 
 # --- the credentials ----------------------------------------------------------------------------------

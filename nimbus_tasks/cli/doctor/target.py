@@ -188,7 +188,7 @@ async def _try_to_write(store: Store, settings: Settings, values: Mapping[str, b
         message = "The gateway ignores conditions of writes: two uploads at once can lose queue items."
         yield warning("store", message, "Deploy our Worker: doit nimbus:worker:init")
         return
-    yield ok("store", "writing is allowed (tried with a condition that never holds: nothing was changed)")
+    yield ok("store", "writing is allowed (checked without changing anything)")
 
 
 class _Owned(msgspec.Struct):

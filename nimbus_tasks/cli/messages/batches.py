@@ -101,7 +101,7 @@ def retried(console: Console, done: Retried) -> None:
 
 
 def cancelled(console: Console, done: Cancelled) -> None:
-    console.line(f"✅ {done.batch_id} is {done.status}: {count(done.pages, 'page')} stopped, {done.left} as they were")
+    console.line(f"✅ {done.batch_id} is {done.status}: {count(done.pages, 'page')} cancelled, {done.left} unchanged")
     _refused(console, done.refused)
 
 

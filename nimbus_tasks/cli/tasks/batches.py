@@ -125,15 +125,15 @@ Examples:
 _MONITOR_HELP = """Follow a batch until it ends: progress, pages in work, time left, recent errors
 
 Redrawn in place on a terminal; elsewhere a line for each change. Exit status: 0 if the batch completed, 1 if pages
-failed, were cancelled or superseded, 130 after Ctrl-C (the batch continues). Each look reads the batch's record and up
-to five statuses: a paid store bills them.
+failed, were cancelled or superseded, 130 after Ctrl-C (the batch continues). Each refresh reads the batch record and
+up to five statuses, which a paid store bills.
 
 Examples:
   doit nimbus:batch:monitor
   doit nimbus:batch:monitor --batch=batch_20240902_134500 --interval=1000
   doit nimbus:batch:monitor --json    prints the batch once it has ended
 """
-_APPLY_HELP = """Write the proposed changes into the HTML; every other byte stays
+_APPLY_HELP = """Write the proposed changes into the HTML, and change no other byte
 
 A page that has changed since its extraction is refused, and so is a change whose place is not certain; each with its
 reason, and exit status 1. Applying twice changes nothing more.

@@ -56,13 +56,13 @@ def _gateway() -> GatewayCommands:
 
 _WORKER_INIT_HELP = """Write the gateway Worker into this project, and how to deploy it
 
-Run again after an update of Nimbus Tasks, it updates its modules. What you changed stays and is named; wrangler.jsonc
-is yours once it is there.
+Run it again after an update of Nimbus Tasks to update the modules. Modules that you changed are kept and named, and
+wrangler.jsonc is never overwritten.
 
 Examples:
   doit nimbus:worker:init
   doit nimbus:worker:init --folder=edge/gateway
-  doit nimbus:worker:init --force    modules that were changed too
+  doit nimbus:worker:init --force    overwrite changed modules too
 """
 _WORKER_DEV_HELP = """Run the gateway Worker on this machine until Ctrl-C, on Cloudflare's runtime
 

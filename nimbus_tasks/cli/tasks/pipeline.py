@@ -187,8 +187,8 @@ def maps_tasks() -> Iterator[Task]:
 
 _UPLOAD_HELP = """Validate and upload an existing folder of maps, without any HTML
 
-For projects that write .nimbus/maps/*.json themselves. A folder other than .nimbus/maps holds some of the site's
-pages: all others stay as they are.
+For projects that write .nimbus/maps/*.json themselves. A folder other than .nimbus/maps is taken
+as a part of the site: pages that are not in it are left alone.
 
 Examples:
   doit nimbus:upload --folder=.nimbus/maps --limit=100

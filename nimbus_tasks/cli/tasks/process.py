@@ -20,8 +20,8 @@ def process_tasks() -> Iterator[Task]:
         _PROCESS_HELP,
         lambda **options: _process().process(**options),
         params=[
-            option("once", False, "process what may be tried now, then end"),
-            option("until_empty", False, "process until nothing waits, retries included"),
+            option("once", False, "process the pages that are due now, then end"),
+            option("until_empty", False, "process until the queue is empty, retries included"),
             option("workers", 0, "pages at a time (0: [process] workers, 5 by default)"),
             option("max_pages", 0, "maximum number of pages (0: no limit)"),
         ],
@@ -36,12 +36,12 @@ def _process() -> ProcessCommands:
 
 _PROCESS_HELP = """Take pages from the queue and optimise them, until Ctrl-C
 
-Highest priority first, then oldest first. Several of these on one machine never take the same page. The pages of a
-killed one are taken again when their leases expire; Ctrl-C finishes those in hand. Failed pages are retried later.
+Highest priority first, then oldest first. Several processes on one machine never take the same page. If one is killed,
+its pages are taken again when their leases expire. Ctrl-C finishes the pages in work. Failed pages are retried later.
 
 [process] optimiser selects embedded rules, or a model behind an endpoint ([openai]; the key is NIMBUS_AI_KEY). A spent
-cap, a wrong key, an empty account or an unreachable endpoint stops the run, and counts as a try for no page: status 1,
-or 2 if nothing was done.
+cap, a wrong key, an empty account or an unreachable endpoint stops the run without counting a try: exit status 1, or 2
+if nothing was done.
 
 Examples:
   doit nimbus:process

@@ -27,7 +27,7 @@ def option(name: str, default: str | int | bool, text: str) -> OptionDict:
 #: The options of every command.
 OUTPUT = (
     option("json", False, "print one JSON document on standard output"),
-    option("quiet", False, "print only what is wrong; the exit status says the rest"),
+    option("quiet", False, "print problems only"),
     option("verbose", False, "print a line for each page and each warning"),
 )
 

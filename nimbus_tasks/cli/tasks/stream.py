@@ -27,7 +27,7 @@ def streaming_tasks() -> Iterator[Task]:
     yield command("nimbus:stream", _STREAM_HELP, stream, params=params)
 
 
-_STREAM_HELP = """Publish pages that come in on standard input, and answer each on standard output
+_STREAM_HELP = """Publish pages from standard input, with an answer to each on standard output
 
 For programs that have pages in memory, such as the Gulp plugin's stream. A page is a line of JSON,
 {"path": "dist/about.html", "bytes": 1234}, then that many bytes of HTML. Its answer is a line of JSON: path, page_id,

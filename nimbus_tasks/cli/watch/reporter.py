@@ -89,7 +89,7 @@ class Status(Struct, frozen=True):
 NAMED = 3
 #: Messages for problems that are not about a file.
 _FIXED = {
-    "source": "The source folder is there again",
+    "source": "The source folder has pages again",
     "upload": "Uploads work again",
     "removals": "Removed pages can be marked again",
 }

@@ -79,7 +79,7 @@ class Upload(Struct, frozen=True):
     """`[upload]`: how pages are sent."""
 
     concurrency: Annotated[Slots, _says("maximum requests at a time")] = 5
-    delay: Annotated[Natural, _says("minimum milliseconds between the starts of two requests in one slot")] = 0
+    delay: Annotated[Natural, _says("minimum milliseconds between two requests of the same connection")] = 0
     max_removals: Annotated[Natural, _says("maximum pages to mark inactive in one upload without --force")] = 256
     max_pages_per_batch: Annotated[Positive, _says("maximum pages in a batch; larger uploads are split")] = 1000
     audit_log: Annotated[

@@ -128,7 +128,7 @@ def test_the_head_is_mended_too_but_a_separator_in_a_title_stays() -> None:
 def test_each_change_says_why() -> None:
     found = changes(block("p", "Two  blanks"), block("p", "Welcome!!"), lang="en")
     assert found["block-0"].reason == "Has doubled blanks."
-    assert found["block-1"].reason == "Has punctuation doubled or apart from its word."
+    assert found["block-1"].reason == "Punctuation is doubled, or separated from its word."
 
 
 def test_a_text_of_blanks_alone_is_not_emptied() -> None:

@@ -89,7 +89,7 @@ def _edits(edit_id: str, kind: str, text: str, style: Style) -> Iterator[Edit]:
     if better.split() == text.split():
         yield Edit(edit_id, "spacing", better, "Has doubled blanks", kind)
     else:
-        yield Edit(edit_id, "punctuation", better, "Has punctuation doubled or apart from its word", kind)
+        yield Edit(edit_id, "punctuation", better, "Punctuation is doubled, or separated from its word", kind)
 
 
 def style_of(page: Page) -> Style:
