@@ -21,6 +21,7 @@ from nimbus_tasks.project.init import project_record
 from nimbus_tasks.project.scan import stamp_of
 from nimbus_tasks.project.settings import MAPS_FOLDER
 from nimbus_tasks.publishing.batch_records import chosen_batch, close_moved_batches, free_batch_id
+from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
 from nimbus_tasks.publishing.outbox import open_outbox
 from nimbus_tasks.publishing.outcome import Outcome
@@ -28,7 +29,7 @@ from nimbus_tasks.publishing.page_records import count_proposals
 from nimbus_tasks.publishing.plan import Plan, PlanOptions, make_plan, split_into_batches
 from nimbus_tasks.publishing.project_record import count_usage
 from nimbus_tasks.publishing.reconcile import reconcile
-from nimbus_tasks.publishing.upload import Context, UnreadableMapError, publish
+from nimbus_tasks.publishing.upload import publish
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.kv import Store

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.publishing.context import Context
     from nimbus_tasks.publishing.ledger import Ledger
     from nimbus_tasks.publishing.outcome import Outcome
     from nimbus_tasks.publishing.plan import Request
-    from nimbus_tasks.publishing.upload import Context
 
 #: Seconds ahead in which a free batch id is looked for.
 BATCH_SECONDS = 3600

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.publishing.context import Context
     from nimbus_tasks.publishing.outcome import Outcome, PageResult
     from nimbus_tasks.publishing.target import OpenTarget
-    from nimbus_tasks.publishing.upload import Context
 
 #: Entries in one log: the oldest make room, so that a page that fails for weeks does not fill its log.
 MAX_ENTRIES = 1000

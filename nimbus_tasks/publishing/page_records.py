@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.publishing.context import Context
     from nimbus_tasks.publishing.plan import Held
-    from nimbus_tasks.publishing.upload import Context
 
 
 def page_write(project_id: str, record: PageRecord, digest: str) -> Write:

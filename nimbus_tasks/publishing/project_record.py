@@ -17,7 +17,7 @@ from nimbus_tasks.project.init import project_key, project_record
 
 if TYPE_CHECKING:
     from nimbus_tasks.project.settings import Settings
-    from nimbus_tasks.publishing.upload import Context
+    from nimbus_tasks.publishing.context import Context
 
 
 def store_project(settings: Settings) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.publishing.context import Context
     from nimbus_tasks.publishing.plan import Held
-    from nimbus_tasks.publishing.upload import Context
 
 
 async def read_queue(store: Store, project_id: str) -> QueueRecord:

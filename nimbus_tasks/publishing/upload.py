@@ -12,12 +12,12 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
 
 from nimbus_tasks.backends.concurrency import in_parallel, pack, runs
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.publishing.batch_records import close_batches
+from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.outcome import Outcome, PageResult, ResultName
 from nimbus_tasks.publishing.page_logs import log_upload
 from nimbus_tasks.publishing.page_records import mark_uploaded, page_write, retire
@@ -26,41 +26,11 @@ from nimbus_tasks.publishing.project_record import count_usage
 from nimbus_tasks.publishing.queue_record import check_queue, update_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from nimbus_tasks.backends.kv import Store, Write
-    from nimbus_tasks.model.records import ProjectRecord
-    from nimbus_tasks.publishing.ledger import Ledger
+    from nimbus_tasks.backends.kv import Write
     from nimbus_tasks.publishing.outcome import Observer
     from nimbus_tasks.publishing.plan import BatchWork, Candidate, Plan, Planned
-
-
-class Context(Struct, frozen=True):
-    """What an upload works with.
-
-    project: its record as the settings have it.
-    target: the name of the ledger's rows.
-    name_batch: returns an id that no batch has yet.
-    extraction: reads a page's map and returns what its record holds of it, or raises `UnreadableMapError`.
-    audit_log: whether `logs:` records are written.
-    messages: whether each enqueued page needs a message for other machines.
-    slots: requests at a time.
-    """
-
-    project: ProjectRecord
-    target: str
-    store: Store
-    ledger: Ledger
-    clock: Callable[[], str]
-    name_batch: Callable[[], Awaitable[str]]
-    extraction: Callable[[Candidate], msgspec.Raw]
-    audit_log: bool = True
-    messages: bool = False
-    slots: int = 5
-
-
-class UnreadableMapError(Exception):
-    """A map that was valid is gone or changed; the message is a sentence."""
 
 
 async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, observer: Observer) -> Outcome:

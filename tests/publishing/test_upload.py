@@ -25,11 +25,12 @@ from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.states import takes_pages
 from nimbus_tasks.publishing import batch_records, project_record, queue_record
+from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.ledger import Ledger
 from nimbus_tasks.publishing.outcome import Outcome
 from nimbus_tasks.publishing.plan import Candidate, Plan, PlanOptions, make_plan, split_into_batches
 from nimbus_tasks.publishing.reconcile import reconcile
-from nimbus_tasks.publishing.upload import Context, UnreadableMapError, publish
+from nimbus_tasks.publishing.upload import publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
