@@ -306,7 +306,6 @@ def started(command: Sequence[str], folder: Path, environment: Mapping[str, str]
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
-        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
     ) as process:
         running = Running(process)
         try:
@@ -315,11 +314,6 @@ def started(command: Sequence[str], folder: Path, environment: Mapping[str, str]
             if process.poll() is None:
                 process.kill()
             running.reader.join(SECONDS)
-
-
-def _heed_ctrl_c() -> None:
-    """Undo what a shell does to commands in the background: they, and all that they start, ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Running:
@@ -372,7 +366,6 @@ class Terminal:
             cwd=str(self._site.folder),
             env=self._site.environment({"TERM": "xterm-256color", **self._environment}),
             dimensions=(40, 120),
-            preexec_fn=_heed_ctrl_c,
         )
         return self
 
