@@ -91,7 +91,7 @@ class SharedRecords:
 
     async def flush_all(self) -> None:
         """Write all updates once the interval is over, then repair what other programs have undone since."""
-        if self._traits.billed:
+        if self._traits.billed and (self.pending or not self._traits.atomic):
             await self._wait_for_interval()
         await self.flush()
         if not self._traits.atomic:

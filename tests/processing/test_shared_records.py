@@ -246,3 +246,16 @@ def test_updates_are_pending_while_they_are_written(rig: Rig) -> None:
     run(shared.flush())
     assert pending == [True, True]
     assert not shared.pending
+
+
+def test_a_run_does_not_wait_for_the_interval_if_nothing_is_left_to_write(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, Traits(billed=True))
+    shared, queue = make(rig, interval=3600.0)
+
+    async def scenario() -> None:
+        shared.add(done(A))
+        await shared.flush()
+        await asyncio.wait_for(shared.flush_all(), 30)
+
+    run(scenario())
+    assert queue.ended == [A]
