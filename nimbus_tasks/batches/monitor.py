@@ -89,6 +89,8 @@ class Viewer(Protocol):
 
     def waiting(self, seconds: float, why: str) -> None: ...
 
+    def retrying(self, attempt: int, attempts: int, why: str) -> None: ...
+
 
 def check_interval(interval: int) -> None:
     """Check `--interval`.
@@ -127,9 +129,10 @@ class Monitor:
         """
         while True:
             try:
-                async with open_target(
-                    self._settings, Connection(waiting=self._viewer.waiting, record=self._record)
-                ) as target:
+                connection = Connection(
+                    waiting=self._viewer.waiting, retrying=self._viewer.retrying, record=self._record
+                )
+                async with open_target(self._settings, connection) as target:
                     return await self._follow(target)
             except StoreError as error:
                 if self._last is None or time.monotonic() - self._answered > PATIENCE:

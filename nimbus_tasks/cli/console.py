@@ -10,6 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn, Protocol, TextIO
 
+from nimbus_tasks.cli.next_steps import as_typed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -180,6 +182,7 @@ class Console:
 
     def _safe(self, text: str) -> str:
         """Return a text that this terminal or log can show, and that controls neither."""
+        text = as_typed(text)
         if not text.isprintable():
             text = "".join(c if c.isprintable() or c in "\ufe0f" else ascii(c)[1:-1] for c in text)
         if self._read_by_runner:

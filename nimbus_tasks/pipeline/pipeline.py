@@ -116,12 +116,18 @@ class Pipeline:
             return f"{len(pages.invalid)} map files are invalid"
         return f"{target} is not known to hold all {len(pages.entries)} pages as they are"
 
-    def uploader(self, request: Request, waiting: Callable[[float, str], None]) -> Uploader:
+    def uploader(
+        self, request: Request, waiting: Callable[[float, str], None], retrying: Callable[[int, int, str], None]
+    ) -> Uploader:
         from nimbus_tasks.backends.kv.open import Connection
         from nimbus_tasks.pipeline.upload import Uploader
 
         connection = Connection(
-            waiting=waiting, record=self.log_request, concurrency=request.concurrency, delay=request.delay
+            waiting=waiting,
+            retrying=retrying,
+            record=self.log_request,
+            concurrency=request.concurrency,
+            delay=request.delay,
         )
         return Uploader(self.settings, connection)
 
@@ -135,7 +141,7 @@ class Pipeline:
         from nimbus_tasks.pipeline import summary as summarizing
 
         with contextlib.ExitStack() as stack:
-            uploader = uploader or stack.enter_context(self.uploader(request, observer.waiting))
+            uploader = uploader or stack.enter_context(self.uploader(request, observer.waiting, observer.retrying))
             done = uploader.upload(snapshot.pages, request, observer, unreadable=snapshot.unreadable)
         outcome = done.outcome
         outcome.pages.extend(summarizing.invalid_results(snapshot.pages))
@@ -145,12 +151,19 @@ class Pipeline:
             self.log_upload(outcome)
         return done, site
 
-    def reconcile(self, snapshot: Snapshot, waiting: Callable[[float, str], None], *, dry_run: bool) -> Reconciled:
+    def reconcile(
+        self,
+        snapshot: Snapshot,
+        waiting: Callable[[float, str], None],
+        retrying: Callable[[int, int, str], None],
+        *,
+        dry_run: bool,
+    ) -> Reconciled:
         """List what the target holds, and make the ledger agree."""
         from nimbus_tasks.backends.kv.open import Connection
         from nimbus_tasks.pipeline import reconcile as reconciling
 
-        connection = Connection(waiting=waiting, record=self.log_request)
+        connection = Connection(waiting=waiting, retrying=retrying, record=self.log_request)
         done = reconciling.reconcile_ledger(self.settings, snapshot.pages, connection, dry_run=dry_run)
         self.log.event("info", "reconciled", pages=done.pages, differences=len(done.differences))
         return done

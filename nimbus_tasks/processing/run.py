@@ -93,7 +93,8 @@ class Run:
             self._totals.pages_a_second = round(self._totals.done / max(self._totals.seconds, 0.001), 3)
 
     async def _open(self) -> Store:
-        return await connect(self._settings, Connection(waiting=self._observer.slowed, record=self._record))
+        connection = Connection(waiting=self._observer.slowed, retrying=self._observer.retrying, record=self._record)
+        return await connect(self._settings, connection)
 
     async def _reconnect(self, why: str) -> Store:
         self._observer.store_lost(why, RECONNECT_INTERVAL)

@@ -38,6 +38,9 @@ class Watched:
     def lost(self, error: StoreError) -> None:
         self.losses.append(error.message)
 
+    def retrying(self, attempt: int, attempts: int, why: str) -> None:
+        pass
+
     def waiting(self, seconds: float, why: str) -> None:
         raise AssertionError
 

@@ -12,20 +12,13 @@ from typing import TYPE_CHECKING, Any
 from doit.loader import generate_tasks
 
 from nimbus_tasks.cli import tasks
+from nimbus_tasks.cli.next_steps import GULP_STAGES
 
 if TYPE_CHECKING:
     from doit.task import Task
 
 PLUGIN = Path(__file__).parents[2] / "gulp"
 
-#: Stages under a name that Gulp's users tell from their own tasks. `nimbus:upload` is a task already: that of maps.
-STAGES = {
-    "nimbus:extract": "extract",
-    "nimbus:validate": "validate",
-    "nimbus:publish": "upload",
-    "nimbus:summarize": "summarize",
-    "nimbus:watch": "watch",
-}
 #: Not for a command line: it reads pages from standard input.
 STREAM = "nimbus:stream"
 TYPES = {"boolean": "boolean", "integer": "number", "string": "string"}
@@ -45,7 +38,8 @@ def _made(name: str) -> list[Task]:
 def catalogue() -> dict[str, Any]:
     """Return what tasks.json holds."""
     known = known_tasks()
-    runs = {name: name for name in known if name.startswith("nimbus:") and name != STREAM} | STAGES
+    runs = {name: name for name in known if name.startswith("nimbus:") and name != STREAM}
+    runs |= {in_gulp: stage for stage, in_gulp in GULP_STAGES.items()}
     return {
         "tasks": [described(known[task], name) for name, task in sorted(runs.items())],
         "stream": described(known[STREAM], STREAM, without="json"),

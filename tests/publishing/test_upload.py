@@ -124,6 +124,9 @@ class World:
     def waiting(self, seconds: float, why: str) -> None:
         raise AssertionError("a store in memory makes nobody wait")
 
+    def retrying(self, attempt: int, attempts: int, why: str) -> None:
+        raise AssertionError("a store in memory has no errors to retry")
+
     # --- what came of it ---
 
     def record(self, key: str) -> Any:

@@ -60,7 +60,7 @@ def test_an_added_page_is_sent_alone(published: Site) -> None:
     published.page("d")
     run = published.publish()
     assert published.sent() == {D: "new"}
-    assert "Found 4 files to upload (1 new, 3 unchanged)" in run.out
+    assert "Found 1 file to upload (1 new, 3 unchanged)" in run.out
     assert published.store.queue[-1] == D
 
 

@@ -28,6 +28,10 @@ def ignore_wait(_seconds: float, _why: str) -> None:
     """Report no waits."""
 
 
+def ignore_retry(_attempt: int, _attempts: int, _why: str) -> None:
+    """Report no retries."""
+
+
 def ignore_request(_: Recorded) -> None:
     """Record no requests."""
 
@@ -36,6 +40,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     """How a command connects to its target.
 
     waiting: called with the seconds and the reason whenever all requests wait.
+    retrying: called before a request is sent again: the attempt that failed, the maximum, and why it failed.
     record: called with each request that is sent over a network.
     concurrency: requests at a time; None: [upload] concurrency.
     delay: milliseconds between the starts of two requests in a slot; None: [upload] delay.
@@ -43,6 +48,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     """
 
     waiting: Callable[[float, str], None] = ignore_wait
+    retrying: Callable[[int, int, str], None] = ignore_retry
     record: Callable[[Recorded], None] = ignore_request
     concurrency: int | None = None
     delay: int | None = None
@@ -75,6 +81,7 @@ async def connect(settings: Settings, connection: Connection, root: Path | None 
         Pace(pacing, connection.waiting),
         settings.upload.tries,
         settings.upload.retry_wait / 1000,
+        connection.retrying,
     )
     try:
         await store.open()

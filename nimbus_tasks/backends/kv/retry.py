@@ -6,6 +6,7 @@ request that is too large or refused as a whole is split in halves, until the wr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
@@ -22,10 +23,12 @@ from nimbus_tasks.model.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
 
     from nimbus_tasks.backends.kv.pacing import Pace
 
+#: Is called before a request is sent again: the attempt that failed, the maximum, and why it failed.
+OnRetry = Callable[[int, int, str], None]
 T = TypeVar("T")
 
 #: Seconds.
@@ -37,11 +40,14 @@ UNANSWERED = "The store did not confirm it."
 class RetryStore(WrapperStore):
     """Wraps a store with retries and pacing."""
 
-    def __init__(self, store: Store, pace: Pace, tries: int, retry_wait: float) -> None:
+    def __init__(
+        self, store: Store, pace: Pace, tries: int, retry_wait: float, on_retry: OnRetry = lambda *_: None
+    ) -> None:
         """`retry_wait`: maximum seconds before the second attempt, doubled for each further one; all are jittered."""
         super().__init__(store)
         self._pace = pace
         self._tries = tries
+        self._on_retry = on_retry
         self._backoff = wait_random_exponential(multiplier=retry_wait, max=LONGEST_BACKOFF)
 
     async def open(self) -> None:
@@ -116,10 +122,17 @@ class RetryStore(WrapperStore):
             ) from None
 
     def _retrying(self, tries: int) -> AsyncRetrying:
+        def report(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome is not None else None
+            # `Pace` reports a wait that the store asks for.
+            if isinstance(error, TransientError) and error.wait is None:
+                self._on_retry(state.attempt_number, tries, error.message)
+
         return AsyncRetrying(
             stop=stop_after_attempt(tries),
             retry=retry_if_exception_type(TransientError),
             wait=self._wait,
+            before_sleep=report,
             reraise=True,
         )
 

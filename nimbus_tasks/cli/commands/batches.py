@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_tasks.backends.kv.open import KV_FILE
 from nimbus_tasks.cli.json_output import print_document
+from nimbus_tasks.cli.messages import Retries, rate_limited
 from nimbus_tasks.cli.messages import batches as messages
-from nimbus_tasks.cli.messages import rate_limited
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError
 
@@ -225,7 +225,7 @@ class BatchCommands:
         answers: list[T] = []
 
         async def run() -> None:
-            connection = Connection(waiting=say, record=self.pipeline.log_request)
+            connection = Connection(waiting=say, retrying=Retries(self.console), record=self.pipeline.log_request)
             async with open_target(self.pipeline.settings, connection) as target:
                 answers.append(await ask(target))
 

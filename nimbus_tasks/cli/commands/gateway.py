@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_tasks.cli.json_output import print_document
-from nimbus_tasks.cli.messages import count, rate_limited
+from nimbus_tasks.cli.messages import Retries, count, rate_limited
 from nimbus_tasks.gateway import worker_files as files
 from nimbus_tasks.model.errors import SettingsError, StateError
 from nimbus_tasks.project.settings import PROJECT_FILE
@@ -154,7 +154,9 @@ class GatewayCommands:
         self.console.line(f"✅ API key {made.name} of {made.user_id}, for {settings.project.id} at {self._where()}")
         # With --quiet too: it cannot be shown again.
         self.console.line(f"   {made.key.reveal()}", matters=True)
-        self.console.line("   It is shown only once. Set it as NIMBUS_API_KEY where doit runs: in a secret of the CI,")
+        self.console.line(
+            "   It is shown only once. Set it as NIMBUS_API_KEY where uploads run: in a secret of the CI,"
+        )
         self.console.line("   the environment, or .nimbus/credentials.toml (mode 0600)")
         return OK
 
@@ -211,7 +213,9 @@ class GatewayCommands:
 
         async def run() -> T:
             connection = Connection(
-                waiting=lambda seconds, why: rate_limited(self.console, seconds, why), as_admin=True
+                waiting=lambda seconds, why: rate_limited(self.console, seconds, why),
+                retrying=Retries(self.console),
+                as_admin=True,
             )
             async with await connect(settings, connection) as store:
                 return await ask(store)

@@ -10,7 +10,7 @@ from nimbus_tasks.backends.kv.open import KV_FILE
 from nimbus_tasks.cli.ci_output import CIOutput, check_reports
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
 from nimbus_tasks.cli.json_output import Extracted, SkippedSource, print_document
-from nimbus_tasks.cli.messages import rate_limited, waiting
+from nimbus_tasks.cli.messages import Retries, rate_limited, waiting
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline.extract import plan_extraction
 from nimbus_tasks.pipeline.pipeline import Pipeline
@@ -154,7 +154,10 @@ class Commands:
 
         with self.pipeline.locked("nimbus:reconcile", look_at_maps()) as snapshot:
             done = self.pipeline.reconcile(
-                snapshot, lambda seconds, why: rate_limited(self.console, seconds, why), dry_run=dry_run
+                snapshot,
+                lambda seconds, why: rate_limited(self.console, seconds, why),
+                Retries(self.console),
+                dry_run=dry_run,
             )
         reconciled(self.console, done, self._where())
         if as_json:

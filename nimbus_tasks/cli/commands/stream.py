@@ -55,7 +55,7 @@ class StreamCommands:
         snapshot: Snapshot | None = None
         # Not sys.stdin, and never closed: a thread may wait in it when this process has to end.
         pages = open(0, "rb", closefd=False)  # noqa: SIM115
-        with pipeline.uploader(request, narrator.waiting) as uploader:
+        with pipeline.uploader(request, narrator.waiting, narrator.retrying) as uploader:
             for group in groups(pages):
                 with pipeline.locked("nimbus:stream", snapshot or look_at_maps()) as before:
                     answers, outcome, snapshot = publish_group(pipeline, uploader, before, group, request, narrator)

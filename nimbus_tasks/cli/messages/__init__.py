@@ -5,6 +5,7 @@ Here: what several of them print.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 #: Errors beyond this number are counted and left to the report.
 MAX_ERRORS = 40
+#: Retries that get a line each.
+MAX_RETRIES = 5
+#: Seconds without a retry after which they are counted from the beginning.
+QUIET_SECONDS = 60.0
 
 
 def waiting(console: Console) -> Callable[[Holder], None]:
@@ -35,14 +40,21 @@ def errors(console: Console, lines: Iterable[str], total: int) -> None:
 
 
 def found(console: Console, plan: Plan, invalid: int) -> None:
-    """Print how many pages there are, by the reason to send them."""
-    here = plan.unchanged + len(plan.sends) + len(plan.waits) + invalid
-    said = [f"{number} {reason}" for reason, number in plan.reasons().items()]
-    said += [f"{plan.unchanged} unchanged"] if plan.unchanged or not said else []
+    """Print how many files this run uploads, by the reason to send them, and what else there is.
+
+    The number is that of the `[1/4]` lines, without the removed pages: their files are gone.
+    """
+    reasons = plan.reasons()
+    removed = reasons.pop("removed", 0)
+    said = [f"{number} {reason}" for reason, number in reasons.items()]
     said += [f"{invalid} invalid"] if invalid else []
-    what = "Nothing to upload:" if plan.empty else "Found"
-    to_upload = "" if plan.empty else " to upload"
-    console.line(f"📁 {what} {count(here, 'file')}{to_upload} ({', '.join(said)})")
+    said += [f"{plan.unchanged} unchanged"] if plan.unchanged or not said else []
+    kinds = ", ".join(said)
+    if plan.empty:
+        console.line(f"📁 Nothing to upload: {count(plan.unchanged + invalid, 'file')} ({kinds})")
+    else:
+        here = count(len(plan.sends) + len(plan.finish) + invalid, "file")
+        console.line(f"📁 Found {here} to upload ({kinds})" + (f", {removed} removed" if removed else ""))
     if plan.proposals:
         console.warn(
             f"{count(plan.proposals, 'page')} sent again by --force: this discards proposals that are not applied yet. "
@@ -52,6 +64,25 @@ def found(console: Console, plan: Plan, invalid: int) -> None:
 
 def rate_limited(console: Console, seconds: float, why: str) -> None:
     console.line(f"⏳ Rate limited, continuing in {max(1, round(seconds))} s ({why.rstrip('.')})", "yellow")
+
+
+class Retries:
+    """Prints retries: the first few, then one at each doubling of their number. Starts anew after a quiet minute."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._number = 0
+        self._last = 0.0
+
+    def __call__(self, attempt: int, attempts: int, why: str) -> None:
+        now = time.monotonic()
+        self._number = 1 if now - self._last > QUIET_SECONDS else self._number + 1
+        self._last = now
+        many = self._number > MAX_RETRIES
+        if many and (self._number % MAX_RETRIES or (self._number // MAX_RETRIES).bit_count() > 1):
+            return
+        so_far = f" ({self._number} retries so far)" if many else ""
+        self._console.line(f"⚠️  Retry {attempt}/{attempts} after error: {why}{so_far}", "yellow")
 
 
 def count(number: int, noun: str) -> str:

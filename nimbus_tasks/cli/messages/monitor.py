@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Self
 
 from nimbus_tasks.batches.report.html import duration
-from nimbus_tasks.cli.messages import count, rate_limited
+from nimbus_tasks.cli.messages import Retries, count, rate_limited
 from nimbus_tasks.cli.messages.batches import STYLES, counts
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class MonitorViewer:
         self._region: Region | None = None
         self._line = ""
         self._said_idle = False
+        self.retrying = Retries(console)
 
     def __enter__(self) -> Self:
         if self._console.live:

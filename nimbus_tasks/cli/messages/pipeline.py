@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from nimbus_tasks.cli.console import FEW
-from nimbus_tasks.cli.messages import MAX_ERRORS, count, errors, found, rate_limited
+from nimbus_tasks.cli.messages import MAX_ERRORS, Retries, count, errors, found, rate_limited
 from nimbus_tasks.project.settings import SUMMARY_REPORT, VALIDATION_REPORT
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class _Narrator:
         self._invalid = invalid
         self._exit = contextlib.ExitStack()
         self._progress: Progress | None = None
+        self.retrying = Retries(console)
 
     def __enter__(self) -> Self:
         return self

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.cli.console import FEW
-from nimbus_tasks.cli.messages import MAX_ERRORS, count, rate_limited
+from nimbus_tasks.cli.messages import MAX_ERRORS, Retries, count, rate_limited
 
 if TYPE_CHECKING:
     from nimbus_tasks.cli.ci.markdown import Section
@@ -28,6 +28,7 @@ class ProcessObserver:
         self._left = 0
         self._failures = 0
         self._each_page = True
+        self.retrying = Retries(console)
 
     def __enter__(self) -> ProcessObserver:
         return self

@@ -23,6 +23,7 @@ class Narrator:
         self._counts: dict[str, int] = {}
         self._told = self._complaints = 0
         self._batch = ""
+        self.retrying = narration.Retries(console)
 
     def plan(self, plan: Plan) -> None:
         pass

@@ -115,7 +115,9 @@ class Session:
             request = Request(batch=self._batch, insist=False)
             if self._uploader is None:
                 self._uploader = pipeline.uploader(
-                    request, lambda seconds, why: narration.rate_limited(self._console, seconds, why)
+                    request,
+                    lambda seconds, why: narration.rate_limited(self._console, seconds, why),
+                    narration.Retries(self._console),
                 )
             done, _ = pipeline.upload(snapshot, request, observer, self._uploader)
             self._batch = done.outcome.batches[-1] if done.outcome.batches else self._batch
@@ -199,6 +201,9 @@ class _Observer:
         self.pages.append(result)
 
     def waiting(self, seconds: float, why: str) -> None:
+        pass
+
+    def retrying(self, attempt: int, attempts: int, why: str) -> None:
         pass
 
 

@@ -367,6 +367,20 @@ def test_what_is_sent_again_waits_too() -> None:
     assert 0 < store.moments[1] <= 5
 
 
+def test_each_retry_is_reported_and_neither_the_last_failure_nor_a_wait_that_the_store_asks_for() -> None:
+    told: list[tuple[int, int, str]] = []
+
+    def observed(*script: Any) -> RetryStore:
+        return RetryStore(Scripted(*script), Pace(Pacing()), 3, 0.5, lambda *retry: told.append(retry))
+
+    run(observed(BUSY, BUSY, BUSY).put(writes("a")))
+    assert told == [(1, 3, "Busy."), (2, 3, "Busy.")]
+    told.clear()
+    run(observed(TransientError.after(3, "Busy.")).put(writes("a")))
+    run(observed().put(writes("a")))
+    assert told == []
+
+
 # --- reading ------------------------------------------------------------------------------------------
 
 
