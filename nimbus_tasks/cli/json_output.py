@@ -1,13 +1,21 @@
-"""What `--json` prints: JSON on standard output, and nothing else there. `schemas.py` lists the documents."""
+"""What `--json` prints: JSON on standard output, and nothing else there. `schemas.py` lists the documents.
+
+A program that starts us, such as the Gulp plugin, may have the same documents beside the lines for people.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 
 import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.cli.console import write
+
+#: In the environment: a file descriptor for the documents.
+RESULT = "NIMBUS_RESULT"
 
 
 class SkippedSource(Struct, frozen=True):
@@ -32,9 +40,25 @@ class Extracted(Struct, frozen=True):
     skipped: tuple[SkippedSource, ...]
 
 
-def print_document(document: object) -> None:
-    """Print one indented document."""
-    write(sys.stdout, msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+def give_document(document: object, *, as_json: bool) -> None:
+    """Print a document, indented, if asked to; hand it on one line to the program that started us, if it wants it.
+
+    A command that runs others hands over its own last: the last line is the answer.
+    """
+    if not (as_json or is_wanted()):
+        return
+    encoded = msgspec.json.encode(document)
+    if is_wanted():
+        # If that program has ended, there is no reader.
+        with contextlib.suppress(OSError), open(int(os.environ[RESULT]), "wb", closefd=False) as result:
+            result.write(encoded + b"\n")
+    if as_json:
+        write(sys.stdout, msgspec.json.format(encoded, indent=2).decode() + "\n")
+
+
+def is_wanted() -> bool:
+    """Return whether the program that started us wants the documents."""
+    return RESULT in os.environ
 
 
 def print_line(document: object) -> None:

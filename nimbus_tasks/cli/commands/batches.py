@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_tasks.backends.kv.open import KV_FILE
-from nimbus_tasks.cli.json_output import print_document
+from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.cli.messages import Retries, rate_limited
 from nimbus_tasks.cli.messages import batches as messages
 from nimbus_tasks.model.clock import now
@@ -56,9 +56,8 @@ class BatchCommands:
         from nimbus_tasks.batches.listing import list_batches
 
         found = self._at_target(list_batches)
-        if as_json:
-            print_document(found)
-        else:
+        give_document(found, as_json=as_json)
+        if not as_json:
             messages.batch_list(self.console, found, self._where())
         return OK
 
@@ -75,9 +74,8 @@ class BatchCommands:
             return batch, {} if as_json else await target.paths(failed)
 
         batch, paths = self._at_target(ask)
-        if as_json:
-            print_document(batch)
-        else:
+        give_document(batch, as_json=as_json)
+        if not as_json:
             messages.batch_status(self.console, batch, paths)
         return OK
 
@@ -96,9 +94,8 @@ class BatchCommands:
         report = self._at_target(ask)
         written = write(report)
         self.pipeline.log.event("info", "batch reported", batch_id=report.batch_id, pages=len(report.pages))
-        if as_json:
-            print_document(report)
-        else:
+        give_document(report, as_json=as_json)
+        if not as_json:
             messages.report(self.console, report, written)
         CIOutput(self.console).summarize(markdown.batch(report, written[0]))
         return OK
@@ -119,9 +116,8 @@ class BatchCommands:
         self.pipeline.log.event(
             "info", "batch retried", batch_id=done.batch_id, pages=len(done.pages), refused=len(done.refused)
         )
-        if as_json:
-            print_document(done)
-        else:
+        give_document(done, as_json=as_json)
+        if not as_json:
             messages.retried(self.console, done)
         return SOME_FAILED if done.refused or done.stopped else OK
 
@@ -137,9 +133,8 @@ class BatchCommands:
         self.pipeline.log.event(
             "info", "batch cancelled", batch_id=done.batch_id, pages=done.pages, refused=len(done.refused)
         )
-        if as_json:
-            print_document(done)
-        else:
+        give_document(done, as_json=as_json)
+        if not as_json:
             messages.cancelled(self.console, done)
         return SOME_FAILED if done.refused else OK
 
@@ -152,17 +147,15 @@ class BatchCommands:
         with MonitorViewer(self.console) as viewer:
             monitor = Monitor(self.pipeline.settings, batch_id, interval, viewer, self.pipeline.log_request)
             batch = asyncio.run(monitor.until_it_ends())
-        if as_json:
-            print_document(batch)
+        give_document(batch, as_json=as_json)
         return OK if batch.status == "completed" else SOME_FAILED
 
     # --- pages ----------------------------------------------------------------------------------------
 
     def page_status(self, path: str, *, as_json: bool) -> int:
         page = self._page(path)
-        if as_json:
-            print_document(page)
-        else:
+        give_document(page, as_json=as_json)
+        if not as_json:
             messages.page_status(self.console, page, self._where())
         return OK
 
@@ -170,9 +163,9 @@ class BatchCommands:
         from nimbus_tasks.batches.page_detail import PageLog
 
         page = self._page(path)
-        if as_json:
-            print_document(PageLog(page_id=page.page_id, source_path=page.source_path, entries=page.log_entries))
-        else:
+        log = PageLog(page_id=page.page_id, source_path=page.source_path, entries=page.log_entries)
+        give_document(log, as_json=as_json)
+        if not as_json:
             messages.page_log(self.console, page)
         return OK
 
@@ -198,9 +191,8 @@ class BatchCommands:
                 pages.append(apply_proposal(settings, proposal, stamp, where, dry_run=dry_run, extracted=extracted))
                 progress.advance()
         done = Applied(dry_run, where, pages)
-        if as_json:
-            print_document(done)
-        else:
+        give_document(done, as_json=as_json)
+        if not as_json:
             applied(self.console, done)
         return SOME_FAILED if any(page.refused for page in pages) else OK
 

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from nimbus_tasks.cli.json_output import print_document
+from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.cli.messages import Retries, count, rate_limited
 from nimbus_tasks.gateway import worker_files as files
 from nimbus_tasks.model.errors import SettingsError, StateError
@@ -54,8 +54,7 @@ class GatewayCommands:
             self.console.line(f"   {path} is yours, and stays as it is")
         if made:
             self._say_next(written.folder)
-        if as_json:
-            print_document(written)
+        give_document(written, as_json=as_json)
         return OK
 
     def _say_next(self, folder: str) -> None:
@@ -129,8 +128,7 @@ class GatewayCommands:
             "   then make an API key: doit nimbus:key:create --name=dev",
         ):
             self.console.line(line)
-        if as_json:
-            print_document(RunningWorker(url, str(worker), PERSIST))
+        give_document(RunningWorker(url, str(worker), PERSIST), as_json=as_json)
         for line in running.lines():
             self.console.line(f"   {line}", "dim")
 
@@ -148,8 +146,9 @@ class GatewayCommands:
         secret = Secret(keys.new_key())
         made = self._at_target(lambda store: keys.create(store, settings, options, secret, now()))
         self.pipeline.log.event("info", "api key created", key_name=made.name, hash=made.hash, user_id=made.user_id)
+        shown = keys.ShownKey(made.key.reveal(), made.hash, made.name, made.user_id, made.created)
+        give_document(shown, as_json=as_json)
         if as_json:
-            print_document(keys.ShownKey(made.key.reveal(), made.hash, made.name, made.user_id, made.created))
             return OK
         self.console.line(f"✅ API key {made.name} of {made.user_id}, for {settings.project.id} at {self._where()}")
         # With --quiet too: it cannot be shown again.
@@ -166,8 +165,8 @@ class GatewayCommands:
 
         project = self.pipeline.settings.project.id
         found = self._at_target(lambda store: keys.keys_of_owner(store, project))
+        give_document(found, as_json=as_json)
         if as_json:
-            print_document(found)
             return OK
         owner, known = found.user_id, found.keys
         if not known:
@@ -189,8 +188,8 @@ class GatewayCommands:
         done = self._at_target(lambda store: keys.revoke(store, project, name, hashed))
         if not done.already:
             self.pipeline.log.event("info", "api key revoked", key_name=done.key.name, hash=done.key.hash)
+        give_document(done, as_json=as_json)
         if as_json:
-            print_document(done)
             return OK
         which = f"API key {done.key.name} ({done.key.short})"
         if done.already:

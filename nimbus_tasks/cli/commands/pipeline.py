@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nimbus_tasks.backends.kv.open import KV_FILE
 from nimbus_tasks.cli.ci_output import CIOutput, check_reports
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
-from nimbus_tasks.cli.json_output import Extracted, SkippedSource, print_document
+from nimbus_tasks.cli.json_output import Extracted, SkippedSource, give_document, is_wanted
 from nimbus_tasks.cli.messages import Retries, rate_limited, waiting
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline.extract import plan_extraction
@@ -41,13 +41,23 @@ class Commands:
     # --- what doit asks before it runs a stage --------------------------------------------------------
 
     def is_extracted(self) -> bool:
-        return plan_extraction(self.pipeline.settings, self._look(with_sources=True)).nothing_to_do
+        snapshot = self._look(with_sources=True)
+        current = plan_extraction(self.pipeline.settings, snapshot).nothing_to_do
+        if current and is_wanted() and snapshot.known is not None:
+            pages = sum(bool(entry.map_file) for entry in snapshot.known.entries.values())
+            skipped = tuple(SkippedSource(*odd) for odd in snapshot.skipped)
+            give_document(Extracted(pages, 0, (), (), skipped), as_json=False)
+        return current
 
     def is_validated(self) -> bool:
         return plan_validation(self.pipeline.settings, self._look()).nothing_to_do
 
     def is_published(self) -> bool:
-        return self.pipeline.is_published(self._look())
+        snapshot = self._look()
+        current = self.pipeline.is_published(snapshot)
+        if current and is_wanted():
+            give_document(self.pipeline.site(snapshot), as_json=False)
+        return current
 
     def describe_extraction(self) -> str:
         return str(plan_extraction(self.pipeline.settings, self._look(with_sources=True)))
@@ -73,10 +83,9 @@ class Commands:
         with self.pipeline.locked("extract", self._look(with_sources=True)) as before:
             done, snapshot = self.pipeline.extract(before, self._progress("Extracting"))
         self._snapshot = snapshot.without_sources()
-        if as_json:
-            skipped = tuple(SkippedSource(*odd) for odd in done.skipped)
-            print_document(Extracted(done.pages, done.read, done.written, done.removed, skipped))
-        else:
+        skipped = tuple(SkippedSource(*odd) for odd in done.skipped)
+        give_document(Extracted(done.pages, done.read, done.written, done.removed, skipped), as_json=as_json)
+        if not as_json:
             extracted(self.console, done, self.pipeline.settings.source.folder)
         for setting in done.unmatched:
             self.console.warn(f"{PROJECT_FILE}: {setting} matches no element on any page.")
@@ -95,9 +104,8 @@ class Commands:
         with self.pipeline.locked("validate", self._look()) as before:
             report, snapshot = self.pipeline.validate(before, self._progress("Validating"))
         self._snapshot = snapshot
-        if as_json:
-            print_document(report)
-        else:
+        give_document(report, as_json=as_json)
+        if not as_json:
             validated(self.console, report)
         reported = self.ci.report(lambda: report.issues, lambda: self.pipeline.site(snapshot), code_quality, junit)
         return OK if reported and not report.invalid else SOME_FAILED
@@ -135,8 +143,8 @@ class Commands:
         # After a failure doit runs nothing more: `summarize` has its line and its document from here.
         if failed and not request.dry_run:
             summarized(self.console, site, self._where())
-        if as_json or (failed and self.console.document):
-            print_document(plan_document(done.plan, done.cost) if done.cost is not None else site)
+        document = plan_document(done.plan, done.cost) if done.cost is not None else site
+        give_document(document, as_json=bool(as_json or (failed and self.console.document)))
         if outcome.stopped and not outcome.sent:
             return NOTHING_DONE
         return SOME_FAILED if failed else OK
@@ -160,8 +168,7 @@ class Commands:
                 dry_run=dry_run,
             )
         reconciled(self.console, done, self._where())
-        if as_json:
-            print_document(done)
+        give_document(done, as_json=as_json)
         return OK
 
     def summarize(self, *, as_json: bool = False) -> int:
@@ -171,9 +178,8 @@ class Commands:
         if site is None:
             with self.pipeline.locked("summarize", self._look().pages_alone()) as snapshot:
                 site = self.pipeline.summarize(snapshot)
-        if as_json:
-            print_document(site)
-        else:
+        give_document(site, as_json=as_json)
+        if not as_json:
             summarized(self.console, site, self._where())
         if self._published is None:  # else the upload has shown it
             self.ci.show_site(site)

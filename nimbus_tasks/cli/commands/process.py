@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nimbus_tasks.cli.json_output import print_document
+from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.cli.messages.process import ProcessObserver, section, summary
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError
@@ -75,8 +75,7 @@ class ProcessCommands:
         self.pipeline.log.event("info", "processed", done=totals.done, failed=totals.failed, put_back=totals.put_back)
         summary(self.console, totals)
         CIOutput(self.console).summarize(section(totals))
-        if as_json:
-            print_document(totals)
+        give_document(totals, as_json=as_json)
         if totals.interrupted:
             raise KeyboardInterrupt(run.stop.signal)
         return status_of(totals, emptied=until_empty and not max_pages)

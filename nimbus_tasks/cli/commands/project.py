@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK
 from nimbus_tasks.cli.console import write
-from nimbus_tasks.cli.json_output import print_document
+from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import NoProjectError, SettingsError
 from nimbus_tasks.project import init as project
@@ -75,10 +75,9 @@ def init(console: Console, name: str, domain: str, source: str, *, nested: bool,
         if project.write_schema():
             console.line(f"   {project.SCHEMA_FILE} tells editors the keys of this version")
     made = existing or _make(console, name, domain, source)
-    if as_json:
-        chosen = made.project
-        already = existing is not None
-        print_document(ProjectMade(chosen.id, chosen.name, chosen.domain, made.source.folder, PROJECT_FILE, already))
+    chosen, already = made.project, existing is not None
+    document = ProjectMade(chosen.id, chosen.name, chosen.domain, made.source.folder, PROJECT_FILE, already)
+    give_document(document, as_json=as_json)
     return OK
 
 
@@ -145,8 +144,8 @@ def doctor(console: Console, *, as_json: bool) -> int:
     from nimbus_tasks.cli.doctor.checks import diagnose
 
     found = diagnose(Path())
+    give_document(found, as_json=as_json)
     if as_json:
-        print_document(found)
         return OK if found.well else NOTHING_DONE
     for finding in found.checks:
         _print_finding(console, finding)
@@ -172,8 +171,7 @@ def completion(shell: str, tasks: Mapping[str, tuple[str, Sequence[Option]]], *,
     from nimbus_tasks.cli.completion import completion_script
 
     script = completion_script(shell, tasks)
-    if as_json:
-        print_document(CompletionScript(shell, script))
-    else:
+    give_document(CompletionScript(shell, script), as_json=as_json)
+    if not as_json:
         write(sys.stdout, script)
     return OK
