@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 from nimbus_tasks.batches.statuses import move_statuses, with_pages
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import BatchPage, PageStatus
-from nimbus_tasks.model.states import ENDED, ENDED_BATCHES, move_page, shown_batch_state
+from nimbus_tasks.model.states import ENDED, ENDED_BATCHES, may, move_page, shown_batch_state
 from nimbus_tasks.publishing.page_logs import note
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ async def cancel(target: OpenTarget, batch: BatchRecord) -> Cancelled:
         raise SettingsError(
             f"Batch {batch.batch_id} is {shown_batch_state(batch)} already.", "There is nothing to cancel."
         )
-    still_open = [page_id for page_id, page in batch.pages.items() if page.status not in ENDED]
+    still_open = [each for each, page in batch.pages.items() if _is_open(page.status)]
     moved = await move_statuses(target, still_open, lambda _, held: _cancelled(batch.batch_id, held, target.clock()))
     ended = set(still_open).difference(moved.refused)
     await target.change_queue(lambda queue: _without(queue, batch.batch_id, ended))
@@ -59,8 +59,13 @@ async def cancel(target: OpenTarget, batch: BatchRecord) -> Cancelled:
     return Cancelled(batch.batch_id, after.status, stopped, left, moved.refused)
 
 
+def _is_open(state: str) -> bool:
+    """Return whether a page waits or is being processed. A state of another program is not ours to change."""
+    return state not in ENDED and may(state, "cancel")
+
+
 def _cancelled(batch_id: str, held: PageStatus | None, now: str) -> PageStatus | None:
-    if held is not None and (held.batch_id != batch_id or held.status in ENDED):
+    if held is not None and (held.batch_id != batch_id or not _is_open(held.status)):
         return None
     return PageStatus(move_page("uploaded" if held is None else held.status, "cancel"), batch_id, now)
 
@@ -74,7 +79,7 @@ def _after(batch: BatchRecord, page_ids: Collection[str], statuses: Mapping[str,
     """Return the batch with the statuses of these pages, except where its record is ahead of them."""
     pages = dict(batch.pages)
     for each in page_ids:
-        if pages[each].status not in ENDED:
+        if _is_open(pages[each].status):
             pages[each] = _page(pages[each], batch.batch_id, statuses.get(each))
     return with_pages(batch, pages)
 

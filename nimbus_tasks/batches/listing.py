@@ -10,7 +10,7 @@ from msgspec import Struct
 from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError
-from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchState, BatchSummary
+from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchSummary
 from nimbus_tasks.model.states import SUPERSEDED, shown_batch_state, summary_of
 from nimbus_tasks.model.suggest import closest
 
@@ -27,7 +27,7 @@ class ListedBatch(Struct, frozen=True, omit_defaults=True):
 
     batch_id: str
     created: str
-    status: BatchState
+    status: str
     page_count: int
     summary: BatchSummary
     superseded: bool = False
@@ -50,7 +50,7 @@ class _Head(Struct):
     batch_id: str
     created: str
     page_count: int
-    status: BatchState
+    status: str
     summary: BatchSummary
 
 

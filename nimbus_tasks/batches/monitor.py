@@ -106,13 +106,19 @@ def check_interval(interval: int) -> None:
 
 class Monitor:
     def __init__(
-        self, settings: Settings, batch_id: str, interval: int, viewer: Viewer, record: Callable[[Recorded], None]
+        self,
+        settings: Settings,
+        batch_id: str,
+        interval: int,
+        viewer: Viewer,
+        record: Callable[[Recorded], None],
+        warn: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._batch_id = batch_id
         self._seconds = interval / 1000
         self._viewer = viewer
-        self._record = record
+        self._connection = Connection(waiting=viewer.waiting, retrying=viewer.retrying, record=record, warn=warn)
         self._rate = Rate()
         self._paths: dict[str, str] = {}
         self._last: BatchRecord | None = None
@@ -129,10 +135,7 @@ class Monitor:
         """
         while True:
             try:
-                connection = Connection(
-                    waiting=self._viewer.waiting, retrying=self._viewer.retrying, record=self._record
-                )
-                async with open_target(self._settings, connection) as target:
+                async with open_target(self._settings, self._connection) as target:
                     return await self._follow(target)
             except StoreError as error:
                 if self._last is None or time.monotonic() - self._answered > PATIENCE:

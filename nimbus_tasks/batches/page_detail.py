@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from nimbus_tasks.backends.kv.records import decode, read_values
+from nimbus_tasks.backends.kv.records import decode_or_skip, read_values
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.issues import Issue
-from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import (
     BatchPage,
-    BatchState,
     LogEntry,
     LogsRecord,
     PageRecord,
@@ -21,6 +19,7 @@ from nimbus_tasks.model.records import (
     QueueRecord,
 )
 from nimbus_tasks.model.suggest import closest
+from nimbus_tasks.publishing.page_records import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,7 +49,7 @@ class InBatch(Struct, frozen=True):
     """The batch of the page's last upload, and the page in its record."""
 
     batch_id: str
-    status: BatchState
+    status: str
     page: BatchPage | UnsetType = UNSET
 
 
@@ -88,10 +87,10 @@ async def read_page(target: OpenTarget, here: Pages, path: str, skipped: Mapping
     record_key, status_key = (kind(target.project_id, page_id) for kind in (records.page_key, records.status_key))
     logs_key, queue_key = records.logs_key(target.project_id, page_id), records.queue_key(target.project_id)
     held = await read_values(target.store, [record_key, status_key, logs_key, queue_key])
-    record = decode(record_key, held[record_key], PageRecord) if record_key in held else None
-    status = decode(status_key, held[status_key], PageStatus) if status_key in held else None
-    log = decode(logs_key, held[logs_key], LogsRecord).entries if logs_key in held else []
-    queue = decode(queue_key, held[queue_key], QueueRecord) if queue_key in held else QueueRecord([])
+    record = decode_or_skip(target.store, held, record_key, PageRecord)
+    status = decode_or_skip(target.store, held, status_key, PageStatus)
+    log = decode_or_skip(target.store, held, logs_key, LogsRecord)
+    queue = decode_or_skip(target.store, held, queue_key, QueueRecord) or QueueRecord([])
     local = {entry.page_id: entry for entry in here.entries.values()}.get(page_id)
     if record is None and status is None and local is None:
         why = {records.page_id(target.project_id, each): why for each, why in (skipped or {}).items()}.get(page_id)
@@ -106,14 +105,14 @@ async def read_page(target: OpenTarget, here: Pages, path: str, skipped: Mapping
         digest=Digests(
             # An invalid map has no digest: it is never sent.
             here=(local.digest or UNSET) if local is not None else UNSET,
-            there=_digest(record_key, record) if record is not None else UNSET,
+            there=digest_of(record) if record is not None else UNSET,
         ),
         issues=local.issues if local is not None else (),
         status=status if status is not None else UNSET,
         queue=place_in(queue, page_id) or UNSET,
         batch=await _batch(target, page_id, record, status),
         optimization=record.optimization if record is not None else UNSET,
-        log_entries=log,
+        log_entries=log.entries if log is not None else [],
     )
 
 
@@ -130,11 +129,6 @@ def _page_id(target: OpenTarget, path: str) -> str:
     if not path:
         raise SettingsError("Name a page with --path.", "It is the path of its HTML, such as dist/index.html.")
     return target.page_id(path)
-
-
-def _digest(key: str, record: PageRecord) -> str:
-    content = decode(key, bytes(record.extraction), dict[str, Any])
-    return content_digest({"path": record.source_path} | content)
 
 
 async def _batch(

@@ -22,7 +22,7 @@ from nimbus_tasks.publishing.page_logs import note
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from nimbus_tasks.model.records import BatchRecord, BatchState, PageState, QueueRecord
+    from nimbus_tasks.model.records import BatchRecord, QueueRecord
     from nimbus_tasks.publishing.outbox import Sender
     from nimbus_tasks.publishing.target import OpenTarget
 
@@ -49,7 +49,7 @@ class _Sent(Struct):
 
 
 #: A retry of a page in one of these states changes nothing.
-_WAITS_OR_RUNS: tuple[PageState | None, ...] = ("queued", "processing")
+_WAITS_OR_RUNS: tuple[str | None, ...] = ("queued", "processing")
 
 
 async def retry(target: OpenTarget, batch: BatchRecord, page: str = "", *, sender: Sender | None = None) -> Retried:
@@ -87,7 +87,7 @@ async def retry(target: OpenTarget, batch: BatchRecord, page: str = "", *, sende
     # Before they are in the queue: from then on a worker writes their logs.
     await note(target, moved.moved, "retry", "Queued again", batch.batch_id)
     again = [*moved.moved, *begun]
-    status: BatchState = batch.status
+    status = batch.status
     if again:
         await target.change_queue(lambda queue: _with_entries(queue, batch.batch_id, again, target.clock()))
         if sender is not None:
@@ -104,7 +104,7 @@ async def retry(target: OpenTarget, batch: BatchRecord, page: str = "", *, sende
     )
 
 
-async def _states(target: OpenTarget, batch: BatchRecord, page_ids: Sequence[str]) -> dict[str, PageState]:
+async def _states(target: OpenTarget, batch: BatchRecord, page_ids: Sequence[str]) -> dict[str, str]:
     """Return the states of the pages that still belong to this batch."""
     keys = [records.status_key(target.project_id, each) for each in page_ids]
     statuses = await target.read(keys, PageStatus)
@@ -112,7 +112,7 @@ async def _states(target: OpenTarget, batch: BatchRecord, page_ids: Sequence[str
     return {each: state for each, state in found.items() if state is not None}
 
 
-def _state(batch: BatchRecord, page_id: str, status: PageStatus | None) -> PageState | None:
+def _state(batch: BatchRecord, page_id: str, status: PageStatus | None) -> str | None:
     page = batch.pages[page_id]
     upload_failed = page.status == "failed" and page.uploaded is UNSET
     if status is None or status.batch_id != batch.batch_id:

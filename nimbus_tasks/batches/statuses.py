@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.backends.kv.records import decode, read_values, update_records
+from nimbus_tasks.backends.kv.records import decode_or_skip, read_values, update_records
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import BatchPage, BatchRecord, PageStatus
 from nimbus_tasks.model.states import batch_state, summary_of
@@ -45,7 +45,9 @@ async def move_statuses(
     """
     pages = {records.status_key(target.project_id, each): each for each in page_ids}
     seen = await read_values(target.store, list(pages), target.slots)
-    done = Moved({pages[key]: decode(key, value, PageStatus) for key, value in seen.items()})
+    read = {key: decode_or_skip(target.store, seen, key, PageStatus) for key in seen}
+    done = Moved({pages[key]: status for key, status in read.items() if status is not None})
+    pages = {key: each for key, each in pages.items() if key not in seen or read[key] is not None}
 
     def change(page_id: str, held: PageStatus | None) -> PageStatus | None:
         if held is not None:
@@ -59,8 +61,9 @@ async def move_statuses(
         done.refused = {pages[key]: why for key, why in refused.items()}
         made = {pages[key]: status for key, status in written.items()}
     else:
-        wanted = {each: status for each in page_ids if (status := decide(each, done.now.get(each))) is not None}
-        writes = (status_write(target.project_id, each, made) for each, made in wanted.items())
+        wanted = {each: status for each in pages.values() if (status := decide(each, done.now.get(each))) is not None}
+        before = {pages[key]: value for key, value in seen.items() if key in pages}
+        writes = (status_write(target.project_id, each, made, before.get(each)) for each, made in wanted.items())
         done.refused = await target.put(writes)
         made = {each: status for each, status in wanted.items() if each not in done.refused}
     done.moved = [each for each in page_ids if each in made]

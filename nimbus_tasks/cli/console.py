@@ -85,12 +85,14 @@ class Console:
 
     verbose: print a line for each page and each warning, however many. quiet: print only what is wrong.
     document: standard output is reserved for one JSON document.
+    odd_records: how many warnings about records of the target were shown.
     """
 
     def __init__(self, to: TextIO | None = None, environment: Mapping[str, str] | None = None) -> None:
         self._environment = os.environ if environment is None else environment
         self._to = to
         self.verbose = self.quiet = self.document = False
+        self.odd_records = 0
         self._live: Bar | RedrawnLines | None = None
         # GitHub's runner reads the log of a job and obeys lines that look like its commands.
         self._read_by_runner = self._environment.get("GITHUB_ACTIONS") == "true"
@@ -142,6 +144,11 @@ class Console:
 
     def warn(self, text: str) -> None:
         self.line(f"⚠️  {text}", "yellow", matters=True)
+
+    def warn_of_record(self, text: str) -> None:
+        """Warn of a record of the target that another program wrote and that cannot be read."""
+        self.odd_records += 1
+        self.warn(text)
 
     def fail(self, text: str) -> None:
         self.line(f"❌ {text}", "red", matters=True)

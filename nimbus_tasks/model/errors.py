@@ -78,6 +78,17 @@ class TooMuchError(RefusedError):
     """A request was too large: half of it may succeed."""
 
 
+class UnreadableRecordError(StoreError):
+    """A record at the target cannot be read. It is left as it is, since another program may understand it."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"{key} at the target cannot be read: {why}.", "Run: doit nimbus:doctor")
+        self.key, self.why = key, why
+
+    def __reduce__(self) -> tuple[type[UnreadableRecordError], tuple[str, str]]:
+        return (UnreadableRecordError, (self.key, self.why))
+
+
 class StateError(NimbusError):
     """A file under `.nimbus/`, or an output file, cannot be read or written."""
 

@@ -2,14 +2,17 @@
 
 Times are ISO 8601 strings in UTC with a `Z`, to the millisecond. Optional fields are left out of the JSON, never null.
 Nothing is deleted from a store: what ends gets another status.
+
+Other programs write these records too. The shapes forbid unknown fields, so that `model/lenient.py` notices whatever
+this program does not know, and keeps it. A state is a word of `PageState` or `BatchState`, or one of another program.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,6 +34,8 @@ BatchState = Literal[
     "cancelled",
 ]
 LogLevel = Literal["info", "warn", "error"]
+#: An id or a state, without which a record cannot be read.
+Name = Annotated[str, Meta(min_length=1)]
 NamespaceName = Literal[
     "NIMBUS_USERS",
     "NIMBUS_EMAILS",
@@ -66,20 +71,30 @@ NAMESPACES: dict[str, NamespaceName] = {
 # --- records in the store -----------------------------------------------------------------------------
 
 
-class PageRecord(Struct, omit_defaults=True):
+class Shape(Struct, forbid_unknown_fields=True):
+    """A record, or a part of one."""
+
+
+class PageRecord(Shape, omit_defaults=True):
     """`page:{project_id}:{page_id}`.
 
     extraction: the page map without `path`, with unknown fields.
     optimization: see `model.changes.Optimization`.
     """
 
-    page_id: str
-    project_id: str
+    page_id: Name
+    project_id: Name
     batch_id: str
     source_path: str
     uploaded: str
     extraction: Raw
     optimization: Raw | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        for name in ("extraction", "optimization"):
+            held = getattr(self, name)
+            if held is not UNSET and bytes(memoryview(held)[:1]) != b"{":
+                raise ValueError(f"{name} is not an object")
 
 
 class PageMetadata(Struct):
@@ -93,7 +108,7 @@ class PageMetadata(Struct):
     digest: str
 
 
-class Processing(Struct):
+class Processing(Shape):
     """progress: percent."""
 
     started: str
@@ -101,7 +116,7 @@ class Processing(Struct):
     progress: int
 
 
-class Result(Struct):
+class Result(Shape):
     """changes: how many were proposed. confidence: 0 to 1."""
 
     completed: str
@@ -110,16 +125,16 @@ class Result(Struct):
     confidence: float
 
 
-class StatusError(Struct):
+class StatusError(Shape):
     message: str
     code: str
     timestamp: str
 
 
-class PageStatus(Struct, omit_defaults=True):
+class PageStatus(Shape, omit_defaults=True):
     """`status:{project_id}:{page_id}`."""
 
-    status: PageState
+    status: Name
     batch_id: str
     updated: str
     processing: Processing | UnsetType = UNSET
@@ -127,25 +142,25 @@ class PageStatus(Struct, omit_defaults=True):
     error: StatusError | UnsetType = UNSET
 
 
-class QueueEntry(Struct):
-    page_id: str
-    batch_id: str
-    priority: int
-    queued_at: str
-    attempts: int
+class QueueEntry(Shape):
+    page_id: Name
+    batch_id: Name
+    priority: int = DEFAULT_PRIORITY
+    queued_at: str = ""
+    attempts: int = 0
 
 
-class QueueRecord(Struct, omit_defaults=True):
+class QueueRecord(Shape, omit_defaults=True):
     """`queue:{project_id}`: the pages waiting for optimisation, each once."""
 
     items: list[QueueEntry]
     last_processed: str | UnsetType = UNSET
 
 
-class BatchPage(Struct, omit_defaults=True):
+class BatchPage(Shape, omit_defaults=True):
     """superseded_by: the later batch that sent the page again, which left it `cancelled` in this one."""
 
-    status: PageState
+    status: Name
     uploaded: str | UnsetType = UNSET
     started: str | UnsetType = UNSET
     completed: str | UnsetType = UNSET
@@ -153,45 +168,45 @@ class BatchPage(Struct, omit_defaults=True):
     superseded_by: str | UnsetType = UNSET
 
 
-class BatchSummary(Struct):
+class BatchSummary(Shape):
     completed: int
     failed: int
     pending: int
     average_time_ms: int
 
 
-class BatchRecord(Struct):
+class BatchRecord(Shape):
     """`batch:{project_id}:{batch_id}`. Written only when all its pages are queued.
 
     pages: page id -> its state in this batch.
     """
 
     batch_id: str
-    project_id: str
+    project_id: Name
     created: str
     page_count: int
-    status: BatchState
+    status: Name
     pages: dict[str, BatchPage]
     summary: BatchSummary
 
 
-class LogEntry(Struct, omit_defaults=True):
+class LogEntry(Shape, omit_defaults=True):
     timestamp: str
-    level: LogLevel
+    level: str
     step: str
     message: str
     data: dict[str, Any] | UnsetType = UNSET
     duration_ms: int | UnsetType = UNSET
 
 
-class LogsRecord(Struct):
+class LogsRecord(Shape):
     """`logs:{project_id}:{page_id}`."""
 
-    page_id: str
+    page_id: Name
     entries: list[LogEntry]
 
 
-class ProjectSettings(Struct):
+class ProjectSettings(Shape):
     tone: str = "neutral"
     max_pages_per_batch: int = 1000
     default_concurrency: int = 5
@@ -199,16 +214,16 @@ class ProjectSettings(Struct):
     domain: str = ""
 
 
-class ProjectUsage(Struct):
+class ProjectUsage(Shape):
     total_pages: int = 0
     total_batches: int = 0
     last_activity: str | UnsetType = UNSET
 
 
-class ProjectRecord(Struct):
+class ProjectRecord(Shape):
     """`project:{project_id}`."""
 
-    project_id: str
+    project_id: Name
     user_id: str
     name: str
     created: str
@@ -216,7 +231,7 @@ class ProjectRecord(Struct):
     usage: ProjectUsage
 
 
-class UserRecord(Struct):
+class UserRecord(Shape):
     """`user:{user_id}`."""
 
     user_id: str
@@ -224,19 +239,19 @@ class UserRecord(Struct):
     created: str
 
 
-class EmailRecord(Struct):
+class EmailRecord(Shape):
     """`email:{email}`: the user with this address."""
 
     user_id: str
     created: str
 
 
-class ApiKeyUsage(Struct):
+class ApiKeyUsage(Shape):
     requests_today: int = 0
     requests_total: int = 0
 
 
-class ApiKeyRecord(Struct, omit_defaults=True):
+class ApiKeyRecord(Shape, omit_defaults=True):
     """`apikey:{sha256:...}`. Written last, since it enables the key; the key itself is not stored."""
 
     user_id: str
@@ -247,13 +262,13 @@ class ApiKeyRecord(Struct, omit_defaults=True):
     last_used: str | UnsetType = UNSET
 
 
-class CacheRecord(Struct):
+class CacheRecord(Shape):
     """`cache:{hash}`: an expensive result, until it expires."""
 
     data: Raw
     created: str
     expires: str
-    type: Literal["ai_response", "page_data"] = "ai_response"
+    type: str = "ai_response"
 
 
 # --- ids ----------------------------------------------------------------------------------------------
@@ -340,3 +355,18 @@ def apikey_key(hashed: str) -> str:
 
 def cache_key(hashed: str) -> str:
     return f"cache:{hashed}"
+
+
+def ids_of(key: str) -> dict[str, str]:
+    """Return the ids that a key tells, by the names of their fields in the record."""
+    kind, _, rest = key.partition(":")
+    project_id, _, secondary = rest.partition(":")
+    match kind:
+        case "page" | "status" | "logs":
+            return {"project_id": project_id, "page_id": secondary}
+        case "batch":
+            return {"project_id": project_id, "batch_id": secondary}
+        case "project":
+            return {"project_id": project_id}
+        case _:
+            return {}

@@ -1,8 +1,12 @@
-"""The states of pages and batches: every allowed move, in one table. A batch's state follows from its pages."""
+"""The states of pages and batches: every allowed move, in one table. A batch's state follows from its pages.
+
+Other programs may write words that these tables do not have. Such a state is shown as it is and never changed: no move
+leads out of it. A page in such a state counts as pending.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from msgspec import UNSET
 
@@ -74,41 +78,50 @@ _TRANSIENT: tuple[BatchState, ...] = ("retrying", "processing")
 _PAGE_MOVES = {(move.now, move.trigger): move.then for move in PAGE_MOVES}
 
 
-def move_page(now: PageState, trigger: Trigger) -> PageState:
+def move_page(now: str, trigger: Trigger) -> PageState:
     """Return the next state of a page.
 
     Raises:
         TransitionError: the table has no such move.
     """
-    then = _PAGE_MOVES.get((now, trigger))
+    then = _PAGE_MOVES.get(cast("tuple[PageState, Trigger]", (now, trigger)))
     if then is None:
         raise TransitionError(f"A page that is {now} cannot be moved by {trigger}.")
     return then
 
 
-def may(now: PageState, trigger: Trigger) -> bool:
+def may(now: str, trigger: Trigger) -> bool:
     """Return whether the table has this move."""
     return (now, trigger) in _PAGE_MOVES
 
 
-def move_batch(now: BatchState, then: BatchState) -> BatchState:
+def is_known(page: str) -> bool:
+    """Return whether this word is a state of pages."""
+    return page in _ANY
+
+
+def move_batch(now: str, then: str) -> str:
     """Return `then` if a batch may go there.
 
     Raises:
         TransitionError: the table has no such move.
     """
-    if then not in BATCH_MOVES[now]:
+    if then not in _batch_moves(now):
         raise TransitionError(f"A batch that is {now} cannot become {then}.")
     return then
 
 
-def takes_pages(now: BatchState) -> bool:
+def _batch_moves(now: str) -> Collection[str]:
+    return BATCH_MOVES.get(cast("BatchState", now), ())
+
+
+def takes_pages(now: str) -> bool:
     """Return whether an upload may add pages to a batch in this state."""
     return now in ("uploading", "queued", "processing")
 
 
-def batch_state(now: BatchState, pages: Collection[BatchPage]) -> BatchState:
-    """Return the state of a batch with these pages after its upload.
+def batch_state(now: str, pages: Collection[BatchPage]) -> str:
+    """Return the state of a batch with these pages after its upload. A state of another program stays.
 
     It follows from the pages, with three exceptions. A batch that had ended and has waiting pages again is `retrying`
     until one of them is taken. A batch that was processing is never `queued` again. A completed or cancelled batch
@@ -117,7 +130,9 @@ def batch_state(now: BatchState, pages: Collection[BatchPage]) -> BatchState:
     Raises:
         TransitionError: no moves lead from `now` to the new state.
     """
-    then = _state_of(pages)
+    if now not in BATCH_MOVES:
+        return now
+    then: str = _state_of(pages)
     if now in FINAL_BATCHES and then in ENDED_BATCHES:
         return now
     if then in ("queued", "processing") and now in ("partially_completed", "failed", "retrying"):
@@ -125,7 +140,7 @@ def batch_state(now: BatchState, pages: Collection[BatchPage]) -> BatchState:
     elif then == "queued" and now == "processing":
         then = now
     for transient in _TRANSIENT:
-        if then not in (now, *BATCH_MOVES[now]) and transient in BATCH_MOVES[now]:
+        if then not in (now, *_batch_moves(now)) and transient in _batch_moves(now):
             now = transient
     return now if then == now else move_batch(now, then)
 
@@ -135,7 +150,7 @@ def _state_of(pages: Collection[BatchPage]) -> BatchState:
     states = {page.status for page in pages if not page.superseded_by}
     if "processing" in states:
         return "processing"
-    if states & WAITING:
+    if states & WAITING or not states.issubset(_ANY):
         begun = "done" in states or any(page.started is not UNSET for page in pages)
         return "processing" if begun else "queued"
     if "cancelled" in states:
@@ -146,7 +161,7 @@ def _state_of(pages: Collection[BatchPage]) -> BatchState:
     return "partially_completed" if "done" in states else "failed"
 
 
-def after_upload(now: BatchState, pages: Collection[BatchPage]) -> BatchState:
+def after_upload(now: str, pages: Collection[BatchPage]) -> str:
     """Return the state of a batch after an upload of these pages: queued, or failed where all pages failed.
 
     Raises:

@@ -13,7 +13,7 @@ from nimbus_tasks.html.apply.files import diff, put_page, read_page, replace_pag
 from nimbus_tasks.html.apply.plan import CHANGED
 from nimbus_tasks.model import records
 from nimbus_tasks.model.changes import Change, read_optimization
-from nimbus_tasks.model.errors import SettingsError, SourceError
+from nimbus_tasks.model.errors import SettingsError, SourceError, UnreadableRecordError
 from nimbus_tasks.model.page_map import PageMap
 from nimbus_tasks.model.records import PageRecord
 
@@ -57,12 +57,17 @@ async def find_proposals(target: OpenTarget, page_ids: list[str]) -> list[Propos
     """Return the proposals for these pages at the target, sorted by path."""
     keys = [records.page_key(target.project_id, page_id) for page_id in page_ids]
     proposals = []
-    for record in (await target.read(keys, PageRecord)).values():
+    for page_id, record in (await target.read(keys, PageRecord)).items():
         optimization = read_optimization(record.optimization)
-        if optimization is not None and optimization.optimized_blocks:
-            content = msgspec.json.decode(record.extraction, type=dict[str, Any])
+        if optimization is None or not optimization.optimized_blocks:
+            continue
+        content = msgspec.json.decode(record.extraction, type=dict[str, Any])
+        try:
             page_map = msgspec.convert({"path": record.source_path} | content, PageMap)
-            proposals.append(Proposal(page_map, optimization.optimized_blocks))
+        except msgspec.ValidationError as error:
+            target.store.warn(str(UnreadableRecordError(records.page_key(target.project_id, page_id), str(error))))
+            continue
+        proposals.append(Proposal(page_map, optimization.optimized_blocks))
     return sorted(proposals, key=lambda proposal: proposal.page_map.path)
 
 

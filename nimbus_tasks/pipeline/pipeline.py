@@ -44,10 +44,16 @@ if TYPE_CHECKING:
 
 
 class Pipeline:
-    """The stages of the project in the working directory. `waiting` gets the holder of the lock before a wait."""
+    """The stages of the project in the working directory.
 
-    def __init__(self, waiting: Callable[[Holder], None] = lambda _: None) -> None:
+    waiting: gets the holder of the lock before a wait. warn: gets each warning about what the target holds.
+    """
+
+    def __init__(
+        self, waiting: Callable[[Holder], None] = lambda _: None, warn: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._waiting = waiting
+        self._warn = warn
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -126,6 +132,7 @@ class Pipeline:
             waiting=waiting,
             retrying=retrying,
             record=self.log_request,
+            warn=self.warn,
             concurrency=request.concurrency,
             delay=request.delay,
         )
@@ -163,7 +170,7 @@ class Pipeline:
         from nimbus_tasks.backends.kv.open import Connection
         from nimbus_tasks.pipeline import reconcile as reconciling
 
-        connection = Connection(waiting=waiting, retrying=retrying, record=self.log_request)
+        connection = Connection(waiting=waiting, retrying=retrying, record=self.log_request, warn=self.warn)
         done = reconciling.reconcile_ledger(self.settings, snapshot.pages, connection, dry_run=dry_run)
         self.log.event("info", "reconciled", pages=done.pages, differences=len(done.differences))
         return done
@@ -188,6 +195,11 @@ class Pipeline:
 
         plan = done.plan if done else None
         return summarizing.site_summary(self.settings.project.id, outcome, plan, snapshot.pages, snapshot.skipped)
+
+    def warn(self, message: str) -> None:
+        """Log and show a warning about what the target holds."""
+        self.log.event("warning", "foreign record", message=message)
+        self._warn(message)
 
     def log_request(self, recorded: Recorded) -> None:
         self.log.event("debug", "request", **msgspec.structs.asdict(recorded))

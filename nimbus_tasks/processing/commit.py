@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from nimbus_tasks.backends.kv import Swap, Write
-from nimbus_tasks.backends.kv.records import decode, put_many, read_values, swap_or_put_many
+from nimbus_tasks.backends.kv.records import decode_or_skip, put_many, read_values, rewrite, swap_or_put_many
 from nimbus_tasks.model import records
 from nimbus_tasks.model.changes import Optimization
 from nimbus_tasks.model.records import PageRecord, PageStatus
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.processing.totals import Ended
 
 _encode = msgspec.json.Encoder().encode
+#: States of a page that waits or is being processed.
+OPEN = ("uploaded", "queued", "processing")
 
 
 class Committed(Struct, frozen=True):
@@ -48,7 +50,9 @@ async def commit(target: Target, tries: Sequence[Tried], delays: Sequence[float]
     Raises:
         StoreError: the store does not answer; what is written stays, and another worker takes the rest.
     """
-    ours = await _put_records(target, await _still_ours(target, tries))
+    held = await _read_held(target, tries)
+    still_ours = [tried for tried in tries if _is_unchanged(target, tried.taken, held)]
+    ours = await _put_records(target, still_ours, held)
     results = [PageResult.of(tried, target.clock(), delays) for tried in ours]
     await append(target.store, target.project_id, {each.page_id: each.log() for each in results}, target.slots)
     moved = await _swap_statuses(target, [(each.tried.taken, each.status()) for each in results])
@@ -69,7 +73,7 @@ async def give_back(target: Target, pages: Sequence[Taken]) -> tuple[Update, ...
     now = target.clock()
     waiting = move_page(move_page("processing", "fail"), "retry")
     # A status that has changed since is another program's decision: that stays.
-    await _swap_statuses(target, [(page, _encode(PageStatus(waiting, page.record.batch_id, now))) for page in pages])
+    await _swap_statuses(target, [(page, PageStatus(waiting, page.record.batch_id, now)) for page in pages])
     return tuple(
         Update(
             PageUpdate(
@@ -80,37 +84,35 @@ async def give_back(target: Target, pages: Sequence[Taken]) -> tuple[Update, ...
     )
 
 
-async def _still_ours(target: Target, tries: Sequence[Tried]) -> list[Tried]:
-    """Return those whose lease is held and whose status and record are as they were when the page was taken."""
+async def _read_held(target: Target, tries: Sequence[Tried]) -> dict[str, bytes]:
+    """Return the statuses and records of the pages whose leases are held, by key."""
     held = target.queue.held([tried.taken.claim for tried in tries])
     leased = [tried for tried in tries if tried.page_id in held]
     keys = [records.status_key(target.project_id, tried.page_id) for tried in leased]
     keys += [records.page_key(target.project_id, tried.page_id) for tried in leased]
-    values = await read_values(target.store, keys, target.slots)
-    return [tried for tried in leased if _is_unchanged(target, tried.taken, values)]
+    return await read_values(target.store, keys, target.slots)
 
 
-def _is_unchanged(target: Target, taken: Taken, values: Mapping[str, bytes]) -> bool:
-    status = values.get(records.status_key(target.project_id, taken.page_id))
-    if status != taken.status and not (target.store.traits.lag and _may_be_outdated(status)):
-        return False
-    value = values.get(records.page_key(target.project_id, taken.page_id))
-    if value is None:
-        return False
-    sent = decode(taken.page_id, value, _Sent)
-    return (sent.batch_id, sent.uploaded) == (taken.record.batch_id, taken.record.uploaded)
+def _is_unchanged(target: Target, taken: Taken, held: Mapping[str, bytes]) -> bool:
+    """Return whether a page's status and record are as they were when the page was taken."""
+    status_key, page_key = target.status_key(taken.page_id), target.page_key(taken.page_id)
+    if held.get(status_key) != taken.status:
+        # A store that lags may still show an older status than ours.
+        status = decode_or_skip(target.store, held, status_key, _State)
+        outdated = status_key not in held or (status is not None and status.status in OPEN)
+        if not (target.store.traits.lag and outdated):
+            return False
+    sent = decode_or_skip(target.store, held, page_key, _Sent)
+    return sent == _Sent(taken.record.batch_id, taken.record.uploaded)
 
 
-def _may_be_outdated(status: bytes | None) -> bool:
-    """Return whether a status may be an older one than ours that a lagging store still shows."""
-    return status is None or decode("status", status, _State).status in ("uploaded", "queued", "processing")
-
-
-async def _put_records(target: Target, tries: Sequence[Tried]) -> list[Tried]:
+async def _put_records(target: Target, tries: Sequence[Tried], held: Mapping[str, bytes]) -> list[Tried]:
     """Store the records of optimised pages. A record that the store refuses makes its page fail."""
     now = target.clock()
     writes = {
-        tried.page_id: _record(target, tried.taken.record, tried.optimisation, now)
+        tried.page_id: _record(
+            target, tried.taken.record, tried.optimisation, now, held.get(target.page_key(tried.page_id))
+        )
         for tried in tries
         if tried.optimisation is not None
     }
@@ -123,19 +125,19 @@ def _failed(tried: Tried, why: str) -> Tried:
     return msgspec.structs.replace(tried, optimisation=None, failure=Failure(why, "not_stored"))
 
 
-def _record(target: Target, record: PageRecord, found: Optimised, now: str) -> Write:
+def _record(target: Target, record: PageRecord, found: Optimised, now: str, before: bytes | None) -> Write:
     optimization = Optimization(now, found.model, found.confidence, len(found.changes), found.changes)
     optimised = msgspec.structs.replace(record, optimization=Raw(_encode(optimization)))
-    return page_write(target.project_id, optimised, digest_of(record))
+    return page_write(target.project_id, optimised, digest_of(record), before)
 
 
-async def _swap_statuses(target: Target, statuses: Sequence[tuple[Taken, bytes]]) -> set[str]:
+async def _swap_statuses(target: Target, statuses: Sequence[tuple[Taken, PageStatus]]) -> set[str]:
     """Replace the statuses of pages, each only if it is still ours, and return the ids of those that are replaced."""
     store = target.store
-    swaps = {
-        taken.page_id: Swap(records.status_key(target.project_id, taken.page_id), taken.status, status)
-        for taken, status in statuses
-    }
+    swaps = {}
+    for taken, status in statuses:
+        key = target.status_key(taken.page_id)
+        swaps[taken.page_id] = Swap(key, taken.status, rewrite(key, taken.status, status))
     written = await swap_or_put_many(store, list(swaps.values()), target.slots)
     denied = {swap.key: swap.value for swap in swaps.values() if swap.key not in written}
     if denied and store.traits.atomic:
@@ -151,4 +153,4 @@ class _Sent(Struct):
 
 
 class _State(Struct):
-    status: records.PageState
+    status: records.Name

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, Struct
 
-from nimbus_tasks.model.states import ENDED, Trigger, may
+from nimbus_tasks.model.states import ENDED, Trigger, is_known, may
 from nimbus_tasks.processing.schedule import seconds_of
 
 if TYPE_CHECKING:
     from nimbus_tasks.model.records import BatchPage, PageRecord, PageStatus, QueueEntry
 
 #: take: optimise the page. sync: it has ended; bring its batch in line. drop: the entry is of an older upload.
-#: lost: a newer upload was overwritten. wait: for other programs, or for the store.
-Action = Literal["take", "sync", "drop", "lost", "wait"]
+#: lost: a newer upload was overwritten. wait: for other programs, or for the store. leave: it is in a state that only
+#: another program knows.
+Action = Literal["take", "sync", "drop", "lost", "wait", "leave"]
 
 #: Seconds between two looks at an entry that does not fit its page.
 RECHECK = 1.0
@@ -54,6 +55,10 @@ def decide(entry: QueueEntry, known: Known, *, waited: float, lag: float) -> Dec
         return _after(waited >= lag + RECHECK, "lost")
     if record is None or record.batch_id != entry.batch_id:
         return _after(waited >= lag, "drop")
+    if not (page is None or is_known(page.status)):
+        return Decision("leave")
+    if status is not None and status.batch_id == entry.batch_id and not is_known(status.status):
+        return Decision("leave")
     if status is not None and status.batch_id == entry.batch_id and status.status in ENDED:
         return _ended(entry, status, patient=waited >= lag + PATIENCE)
     if page is None or (page.uploaded is not UNSET and page.uploaded != record.uploaded):

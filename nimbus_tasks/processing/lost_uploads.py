@@ -29,18 +29,23 @@ CODE = "overwritten"
 MESSAGE = "A newer upload of it was overwritten while it was processed. Run doit upload to send it again."
 
 
-async def fail_lost_upload(target: Target, claim: Claim, known: Known) -> PageUpdate:
-    """Mark the page as failed and its content as unknown, and return the update of its batch."""
+async def fail_lost_upload(
+    target: Target, claim: Claim, known: Known, page_before: bytes | None, status_before: bytes | None
+) -> PageUpdate:
+    """Mark the page as failed and its content as unknown, and return the update of its batch.
+
+    page_before, status_before: its stored record and status.
+    """
     record, page = known.record, known.page
     assert record is not None
     assert page is not None
     now = target.clock()
-    writes = [page_write(target.project_id, record, "")]
+    writes = [page_write(target.project_id, record, "", page_before)]
     state = known.status.status if known.status is not None else "uploaded"
     if may(state, "take"):
         error = StatusError(MESSAGE, CODE, now)
         status = PageStatus(move_page(move_page(state, "take"), "fail"), claim.entry.batch_id, now, error=error)
-        writes.append(status_write(target.project_id, claim.page_id, status))
+        writes.append(status_write(target.project_id, claim.page_id, status, status_before))
     await target.store.put(writes)
     uploaded = page.uploaded if page.uploaded is not UNSET else ""
     return PageUpdate(claim.entry.batch_id, claim.page_id, uploaded, ("take", "fail"), now, now, MESSAGE)

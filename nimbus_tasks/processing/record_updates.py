@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from nimbus_tasks.model.errors import TransitionError
-from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchState, QueueEntry, QueueRecord
+from nimbus_tasks.model.records import BatchPage, BatchRecord, QueueEntry, QueueRecord
 from nimbus_tasks.model.states import Trigger, batch_state, may, move_page, summary_of
 from nimbus_tasks.processing.schedule import milliseconds_between
 
@@ -111,7 +111,7 @@ def _moved(page: BatchPage, trigger: Trigger, update: PageUpdate) -> BatchPage:
             return BatchPage(then, page.uploaded, page.started, update.completed, error)
 
 
-def _state(now: BatchState, pages: Collection[BatchPage]) -> BatchState:
+def _state(now: str, pages: Collection[BatchPage]) -> str:
     try:
         return batch_state(now, pages)
     except TransitionError:
@@ -144,7 +144,7 @@ def change_queue(queue: QueueRecord, updates: Iterable[EntryUpdate], now: str) -
             items.append(current)
     if items == queue.items:
         return queue
-    return QueueRecord(items, now)
+    return msgspec.structs.replace(queue, items=items, last_processed=now)
 
 
 def _applies_to(entry: QueueEntry, update: EntryUpdate) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import UNSET, Struct
 
 from nimbus_tasks.model.records import LogEntry, LogLevel, PageStatus, Processing, Result, StatusError
@@ -24,8 +23,6 @@ _TRIGGERS: dict[Ending, tuple[Trigger, ...]] = {
     "failed": ("take", "fail"),
     "requeued": ("take", "fail", "retry"),
 }
-
-_encode = msgspec.json.Encoder().encode
 
 
 class PageResult(Struct, frozen=True):
@@ -51,7 +48,7 @@ class PageResult(Struct, frozen=True):
             return "done"
         return "failed" if self.retry_after is None else "requeued"
 
-    def status(self) -> bytes:
+    def status(self) -> PageStatus:
         taken, found, failure = self.tried.taken, self.tried.optimisation, self.tried.failure
         status = PageStatus("processing", taken.record.batch_id, self.now)
         for trigger in _TRIGGERS[self.ending][1:]:
@@ -64,7 +61,7 @@ class PageResult(Struct, frozen=True):
             status.error = StatusError(failure.message, failure.code, self.now)
             if self.retry_after is None:
                 status.processing = Processing(taken.started, "failed", 100)
-        return _encode(status)
+        return status
 
     def update(self, *, exact: bool) -> Update:
         taken, failure = self.tried.taken, self.tried.failure

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.backends.kv.open import Connection, connect
-from nimbus_tasks.backends.kv.records import read_one
+from nimbus_tasks.backends.kv.records import decode_or_skip
 from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import StoreError
@@ -47,7 +47,7 @@ RECONNECT_INTERVAL = 15.0
 class Run:
     """One run: its options, what makes its optimiser, and where it reports.
 
-    `record` is called with each HTTP request.
+    record: called with each HTTP request. warn: called with each warning about what the target holds.
     """
 
     def __init__(
@@ -58,9 +58,10 @@ class Run:
         observer: Observer,
         totals: Totals,
         record: Callable[[Recorded], None],
+        warn: Callable[[str], None],
     ) -> None:
         self._settings, self._options, self._make_optimiser = settings, options, make_optimiser
-        self._observer, self._totals, self._record = observer, totals, record
+        self._observer, self._totals, self._record, self._warn = observer, totals, record, warn
         self.stop = Stop()
 
     async def run(self) -> None:
@@ -93,7 +94,10 @@ class Run:
             self._totals.pages_a_second = round(self._totals.done / max(self._totals.seconds, 0.001), 3)
 
     async def _open(self) -> Store:
-        connection = Connection(waiting=self._observer.slowed, retrying=self._observer.retrying, record=self._record)
+        observer = self._observer
+        connection = Connection(
+            waiting=observer.slowed, retrying=observer.retrying, record=self._record, warn=self._warn
+        )
         return await connect(self._settings, connection)
 
     async def _reconnect(self, why: str) -> Store:
@@ -113,7 +117,8 @@ class Run:
     async def _work(self, store: Store) -> None:
         """Work with this store until the end, and count what was done."""
         project_id, identity = self._settings.project.id, target_identity(store, self._settings)
-        project = await read_one(store, records.project_key(project_id), ProjectRecord)
+        key = records.project_key(project_id)
+        project = decode_or_skip(store, await store.get([key]), key, ProjectRecord)
         chosen = project.settings if project is not None else ProjectSettings()
         optimiser = await self._make_optimiser(store, chosen)
         queue = self._queue(store, identity)

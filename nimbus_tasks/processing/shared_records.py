@@ -128,7 +128,7 @@ class SharedRecords:
             pages.setdefault(key, []).append(update.page)
         changes = {key: _if_changed(partial(change_batch, updates=some)) for key, some in pages.items()}
         if changes:
-            await update_records(store, BatchRecord, changes)
+            await update_records(store, BatchRecord, changes, refused={})  # one that cannot be read stays as it is
         entries = [update.entry for update in updates if update.entry is not None]
         if entries:
             change = _if_changed(lambda queue: change_queue(queue, entries, self._target.clock()))

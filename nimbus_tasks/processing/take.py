@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import UNSET, Struct
 
 from nimbus_tasks.backends.kv import Swap
-from nimbus_tasks.backends.kv.records import decode, read_values, swap_or_put_many
+from nimbus_tasks.backends.kv.records import decode_or_skip, read_values, rewrite, swap_or_put_many
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import BatchRecord, PageRecord, PageStatus, Processing
 from nimbus_tasks.model.states import may, move_page
@@ -25,13 +24,12 @@ from nimbus_tasks.processing.queue import Claim, Taken, Target
 from nimbus_tasks.processing.record_updates import EntryUpdate, PageUpdate, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from nimbus_tasks.processing.decide import Action
 
-T = TypeVar("T")
-
-_encode = msgspec.json.Encoder().encode
+#: Seconds between two looks at an entry whose page is not ours to change.
+FOREIGN_RECHECK = 60.0
 
 
 class Batch(Struct, frozen=True):
@@ -48,6 +46,8 @@ class Intake:
         self._target, self._forget = target, forget
         #: Entries that do not fit their pages yet: since when, and when to look at them again.
         self._unfit: dict[str, tuple[float, float]] = {}
+        #: Entries whose pages are not ours to change: when to look at them again.
+        self._foreign: dict[str, float] = {}
         #: Entries that were not processed, by the reason.
         self.skipped: Counter[Action] = Counter()
 
@@ -55,6 +55,11 @@ class Intake:
     def unfit(self) -> int:
         """Entries that wait for another program (an upload, an operator's command) or for the store's lag."""
         return len(self._unfit)
+
+    @property
+    def foreign(self) -> int:
+        """Entries that are left alone: their pages are in states of another program, or cannot be read."""
+        return len(self._foreign)
 
     def longest_wait(self) -> float:
         """Return for how many seconds the oldest of them has waited."""
@@ -81,6 +86,10 @@ class Intake:
                     await self._postpone(page.claim)
                     continue
                 self._unfit.pop(self._name(page.claim), None)
+                if decision.action == "leave":
+                    self._foreign[self._name(page.claim)] = time.monotonic() + FOREIGN_RECHECK
+                    await self._target.queue.release([page.claim], FOREIGN_RECHECK)
+                    continue
                 if decision.action == "take":
                     wanted.append(page)
                 else:
@@ -103,25 +112,33 @@ class Intake:
         status_keys = [target.status_key(claim.page_id) for claim in claims]
         page_keys = [target.page_key(claim.page_id) for claim in claims]
         values = await read_values(target.store, [*batch_keys.values(), *status_keys, *page_keys], target.slots)
-        batches = {each: _decoded(values, key, BatchRecord) for each, key in batch_keys.items()}
+        batches = {key: decode_or_skip(target.store, values, key, BatchRecord) for key in batch_keys.values()}
         seen = []
         for claim, status_key, page_key in zip(claims, status_keys, page_keys, strict=True):
-            batch = batches[claim.entry.batch_id]
-            page = batch.pages.get(claim.page_id) if batch is not None else None
-            known = Known(_decoded(values, page_key, PageRecord), _decoded(values, status_key, PageStatus), page)
-            decision = decide(claim.entry, known, waited=self._waited(claim), lag=target.store.traits.lag)
-            seen.append(_Seen(claim, known, decision, values.get(status_key)))
+            batch_key = batch_keys[claim.entry.batch_id]
+            batch = batches[batch_key]
+            record = decode_or_skip(target.store, values, page_key, PageRecord)
+            status = decode_or_skip(target.store, values, status_key, PageStatus)
+            known = Known(record, status, batch.pages.get(claim.page_id) if batch is not None else None)
+            found = {page_key: record, status_key: status, batch_key: batch}
+            if any(each is None and key in values for key, each in found.items()):
+                decision = Decision("leave")  # a part of it cannot be read
+            else:
+                decision = decide(claim.entry, known, waited=self._waited(claim), lag=target.store.traits.lag)
+            seen.append(_Seen(claim, known, decision, status_key, values.get(status_key), values.get(page_key)))
         return seen
 
     # --- entries that are not processed ---------------------------------------------------------------
 
     def _is_asleep(self, claim: Claim) -> bool:
-        return self._unfit.get(self._name(claim), (0.0, 0.0))[1] > time.monotonic()
+        name = self._name(claim)
+        return max(self._unfit.get(name, (0.0, 0.0))[1], self._foreign.get(name, 0.0)) > time.monotonic()
 
     def _forget_unseen(self) -> None:
         """Forget entries that have not been handed out again for a while: another process took them."""
         gone = time.monotonic() - RECHECK - PATIENCE - self._target.store.traits.lag
         self._unfit = {name: times for name, times in self._unfit.items() if times[1] > gone}
+        self._foreign = {name: until for name, until in self._foreign.items() if until > gone}
 
     def _name(self, claim: Claim) -> str:
         """Return what an entry is remembered by; one that was made up from a message differs with each delivery."""
@@ -146,7 +163,7 @@ class Intake:
                 return page.as_ended()
             case "lost":
                 self._forget(page.claim.page_id)
-                return await fail_lost_upload(self._target, page.claim, page.known)
+                return await fail_lost_upload(self._target, page.claim, page.known, page.page, page.status)
             case _:
                 return PageUpdate(page.claim.entry.batch_id, page.claim.page_id, "", ())
 
@@ -156,7 +173,8 @@ class Intake:
         """Write the statuses, each only if it is still as it was read, and return the pages that are ours now."""
         now = self._target.clock()
         swaps = [
-            Swap(self._target.status_key(page.claim.page_id), page.status, page.processing(now)) for page in wanted
+            Swap(page.status_key, page.status, rewrite(page.status_key, page.status, page.processing(now)))
+            for page in wanted
         ]
         written = await swap_or_put_many(self._target.store, swaps, self._target.slots)
         marked = list(zip(wanted, swaps, strict=True))
@@ -166,26 +184,28 @@ class Intake:
 
 
 class _Seen(Struct, frozen=True):
-    """A claimed page with its records. status: its stored bytes."""
+    """A claimed page with its records. status, page: their stored bytes."""
 
     claim: Claim
     known: Known
     decision: Decision
+    status_key: str
     status: bytes | None
+    page: bytes | None
 
     @property
     def record(self) -> PageRecord:
         assert self.known.record is not None
         return self.known.record
 
-    def processing(self, now: str) -> bytes:
+    def processing(self, now: str) -> PageStatus:
         """Return the status of this page once it is taken."""
         status, batch_id = self.known.status, self.claim.entry.batch_id
-        state = status.status if status is not None and status.batch_id == batch_id else "uploaded"
+        state: str = status.status if status is not None and status.batch_id == batch_id else "uploaded"
         for trigger in self.decision.triggers:
             # The status may already have made a move that the batch has not.
             state = move_page(state, trigger) if may(state, trigger) else state
-        return _encode(PageStatus(move_page(state, "take"), batch_id, now, Processing(now, "optimise", 0)))
+        return PageStatus(move_page(state, "take"), batch_id, now, Processing(now, "optimise", 0))
 
     def taken(self, status: bytes, now: str) -> tuple[Taken, Update]:
         triggers = (*self.decision.triggers, "take")
@@ -201,7 +221,3 @@ class _Seen(Struct, frozen=True):
         error = status.error.message if status.error is not UNSET else UNSET
         triggers = self.decision.triggers
         return PageUpdate(entry.batch_id, entry.page_id, self.record.uploaded, triggers, started, completed, error)
-
-
-def _decoded(values: Mapping[str, bytes], key: str, shape: type[T]) -> T | None:
-    return decode(key, values[key], shape) if key in values else None

@@ -158,7 +158,7 @@ class Worker:
         if not options.until_empty:
             return False
         given_up = self._intake.longest_wait() > MAX_UNFIT_WAIT
-        return not backlog.waiting or (given_up and backlog.waiting <= self._intake.unfit)
+        return backlog.waiting <= self._intake.foreign + (self._intake.unfit if given_up else 0)
 
     def _pause(self, backlog: Backlog) -> float:
         look = self._settings.look

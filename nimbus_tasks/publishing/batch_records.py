@@ -9,9 +9,9 @@ import msgspec
 from msgspec import UNSET
 
 from nimbus_tasks.backends.concurrency import in_parallel
-from nimbus_tasks.backends.kv.records import SLOTS, read_many, update_record, update_records
+from nimbus_tasks.backends.kv.records import SLOTS, decode_or_skip, read_values, update_record, update_records
 from nimbus_tasks.model import records
-from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.model.errors import SettingsError, UnreadableRecordError
 from nimbus_tasks.model.records import BatchPage, BatchRecord
 from nimbus_tasks.model.states import Trigger, after_upload, batch_state, may, move_page, summary_of, takes_pages
 from nimbus_tasks.model.suggest import closest
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 BATCH_SECONDS = 3600
 
 
-async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) -> dict[str, BatchRecord]:
-    """Return the records of the batches that exist, by id."""
+async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) -> dict[str, BatchRecord | None]:
+    """Return the records of the batches that exist, by id; None for a record that cannot be read."""
     keys = {records.batch_key(project_id, each): each for each in batch_ids}
-    return {keys[key]: batch for key, batch in (await read_many(store, list(keys), BatchRecord)).items()}
+    values = await read_values(store, list(keys))
+    return {keys[key]: decode_or_skip(store, values, key, BatchRecord) for key in values}
 
 
 # --- before an upload -----------------------------------------------------------------------------------
@@ -42,7 +43,7 @@ async def close_moved_batches(store: Store, ledger: Ledger, project_id: str) -> 
     """Close batches in the ledger that take no more pages at the target: unfinished pages go into another one."""
     open_batches = [batch_id for batch_id, (_, is_open) in ledger.batches().items() if is_open]
     for batch_id, record in (await read_batches(store, project_id, open_batches)).items():
-        if not takes_pages(record.status):
+        if record is None or not takes_pages(record.status):
             ledger.close_batch(batch_id)
 
 
@@ -101,7 +102,8 @@ async def leave_batches(
 
         return leave
 
-    await update_records(store, BatchRecord, {records.batch_key(project_id, each): change(each) for each in left})
+    changes = {records.batch_key(project_id, each): change(each) for each in left}
+    await update_records(store, BatchRecord, changes, refused={})  # a batch that cannot be read stays as it is
 
 
 def _cancel_pages(record: BatchRecord, left: Mapping[str, str]) -> bool:
@@ -158,7 +160,13 @@ async def _close_batch(context: Context, batch_id: str, outcome: Outcome) -> boo
         record = _batch_record(context, batch_id, created, known, came | failed)
         return record if record.pages else None
 
-    if await update_record(context.store, key, BatchRecord, change) is None:
+    try:
+        written = await update_record(context.store, key, BatchRecord, change)
+    except UnreadableRecordError as error:
+        context.store.warn(str(error))
+        context.ledger.close_batch(batch_id)
+        return True
+    if written is None:
         context.ledger.forget_batch(batch_id)
         return False
     context.ledger.close_batch(batch_id)

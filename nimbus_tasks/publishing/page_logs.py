@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.backends.concurrency import in_parallel, runs
 from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.backends.kv.records import SLOTS, encode, put_many, read_many
+from nimbus_tasks.backends.kv.records import SLOTS, decode_or_skip, put_many, read_values, rewrite
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import LogEntry, LogsRecord
 
@@ -36,11 +36,15 @@ async def append(store: Store, project_id: str, entries: Mapping[str, Sequence[L
     # Each slot reads and writes one request's worth, so that memory does not grow with the site.
     async def append_some(page_ids: Sequence[str]) -> None:
         keys = {records.logs_key(project_id, page_id): page_id for page_id in page_ids}
-        held = await read_many(store, list(keys), LogsRecord, 1)
+        values = await read_values(store, list(keys), 1)
         writes = []
         for key, page_id in keys.items():
-            before = held[key].entries if key in held else []
-            writes.append(Write(key, encode(LogsRecord(page_id, [*before, *entries[page_id]][-MAX_ENTRIES:]))))
+            held = decode_or_skip(store, values, key, LogsRecord)
+            if held is None and key in values:
+                continue  # it cannot be read, and stays as it is
+            before = held.entries if held is not None else []
+            made = LogsRecord(page_id, [*before, *entries[page_id]][-MAX_ENTRIES:])
+            writes.append(Write(key, rewrite(key, values.get(key), made)))
         await put_many(store, writes, 1)
 
     await in_parallel(slots, runs(list(entries), store.limits.keys), append_some)

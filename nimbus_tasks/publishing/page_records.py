@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,28 +9,42 @@ from msgspec import UNSET
 
 from nimbus_tasks.backends.concurrency import in_parallel, runs
 from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.backends.kv.records import decode, encode, put_many, read_values
+from nimbus_tasks.backends.kv.records import (
+    decode,
+    decode_or_skip,
+    encode,
+    put_many,
+    read_foreign,
+    read_values,
+    rewrite,
+)
 from nimbus_tasks.model import records
-from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.errors import UnreadableRecordError
 from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.publishing.context import Context
     from nimbus_tasks.publishing.plan import Held
 
 
-def page_write(project_id: str, record: PageRecord, digest: str) -> Write:
-    """Return a page record as a write. `digest`: of its content; empty where the page does not count as held."""
+def page_write(project_id: str, record: PageRecord, digest: str, before: bytes | None = None) -> Write:
+    """Return a page record as a write.
+
+    digest: of its content; empty where the page does not count as held. before: the value that it replaces, of which
+    unknown fields are kept.
+    """
     metadata = PageMetadata(record.batch_id, record.uploaded, digest)
-    return Write(records.page_key(project_id, record.page_id), encode(record), encode(metadata))
+    key = records.page_key(project_id, record.page_id)
+    return Write(key, rewrite(key, before, record), encode(metadata))
 
 
-def status_write(project_id: str, page_id: str, status: PageStatus) -> Write:
-    return Write(records.status_key(project_id, page_id), encode(status))
+def status_write(project_id: str, page_id: str, status: PageStatus, before: bytes | None = None) -> Write:
+    key = records.status_key(project_id, page_id)
+    return Write(key, rewrite(key, before, status))
 
 
 def digest_of(record: PageRecord) -> str:
@@ -44,20 +57,32 @@ async def count_proposals(store: Store, project_id: str, page_ids: Sequence[str]
     """Return how many of these pages have proposals that sending them again would discard."""
     values = await read_values(store, [records.status_key(project_id, page_id) for page_id in page_ids])
     pending = 0
-    for key, value in values.items():
-        with contextlib.suppress(StoreError):  # an unreadable status is replaced
-            status = decode(key, value, PageStatus)
-            pending += status.status == "done" and status.result is not UNSET and status.result.changes > 0
+    for key in values:
+        status = decode_or_skip(store, values, key, PageStatus)
+        if status is not None and status.status == "done" and status.result is not UNSET:
+            pending += status.result.changes > 0
     return pending
 
 
-async def mark_uploaded(rows: Sequence[Held], context: Context) -> dict[str, str]:
-    """Write the statuses of stored pages, and return why some could not be written, by page id."""
+async def read_replaced(store: Store, project_id: str, page_ids: Sequence[str]) -> dict[str, bytes]:
+    """Return the page and status records that hold more than an upload of these pages writes, by key."""
+    pages = [records.page_key(project_id, each) for each in page_ids]
+    statuses = [records.status_key(project_id, each) for each in page_ids]
+    return await read_foreign(store, pages, PageRecord, 1) | await read_foreign(store, statuses, PageStatus, 1)
+
+
+async def mark_uploaded(
+    rows: Sequence[Held], context: Context, before: Mapping[str, bytes] | None = None
+) -> dict[str, str]:
+    """Write the statuses of stored pages, and return why some could not be written, by page id.
+
+    `before`: the values that they replace, where those hold more than this program writes; None: they are read.
+    """
     if not rows:
         return {}
     updated = context.clock()
     statuses = {row.page_id: PageStatus("uploaded", row.batch_id, updated) for row in rows}
-    failed = await _put_statuses(statuses, context)
+    failed = await _put_statuses(statuses, context, before)
     context.ledger.confirm([msgspec.structs.replace(row, step="marked") for row in rows if row.page_id not in failed])
     return failed
 
@@ -78,8 +103,8 @@ async def retire(rows: Sequence[Held], context: Context) -> dict[str, str]:
             row = by_key[key]
             try:
                 # A cut connection or a login page may have answered: that must not be written over the record.
-                decode(key, value, PageRecord)
-            except StoreError as error:
+                decode(context.store, key, value, PageRecord)
+            except UnreadableRecordError as error:
                 failed[row.page_id] = str(error)
                 continue
             writes.append(Write(key, value, encode(PageMetadata(row.batch_id, row.uploaded, ""))))
@@ -92,7 +117,15 @@ async def retire(rows: Sequence[Held], context: Context) -> dict[str, str]:
     return failed
 
 
-async def _put_statuses(statuses: dict[str, PageStatus], context: Context) -> dict[str, str]:
-    writes = {page_id: status_write(context.project.project_id, page_id, each) for page_id, each in statuses.items()}
+async def _put_statuses(
+    statuses: dict[str, PageStatus], context: Context, before: Mapping[str, bytes] | None = None
+) -> dict[str, str]:
+    keys = {page_id: records.status_key(context.project.project_id, page_id) for page_id in statuses}
+    if before is None:
+        before = await read_foreign(context.store, list(keys.values()), PageStatus, 1)
+    writes = {
+        page_id: status_write(context.project.project_id, page_id, each, before.get(keys[page_id]))
+        for page_id, each in statuses.items()
+    }
     failed = await put_many(context.store, writes.values(), 1)
     return {page_id: failed[write.key] for page_id, write in writes.items() if write.key in failed}

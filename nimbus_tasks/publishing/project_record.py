@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from nimbus_tasks.backends.kv import Write, all_names
 from nimbus_tasks.backends.kv.open import Connection, connect
-from nimbus_tasks.backends.kv.records import encode, read_one
+from nimbus_tasks.backends.kv.records import decode_or_skip, encode, rewrite
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import ProjectRecord
@@ -38,7 +38,12 @@ async def count_usage(context: Context, *, idle: bool = False) -> None:
     A run with nothing to send writes them only where an interrupted one left them wrong.
     """
     key = records.project_key(context.project.project_id)
-    record = await read_one(context.store, key, ProjectRecord) or context.project
+    values = await context.store.get([key])
+    record = decode_or_skip(context.store, values, key, ProjectRecord)
+    if record is None:
+        if key in values:
+            return  # it cannot be read, and stays as it is
+        record = context.project
     pages, newest = context.ledger.count_active(), context.ledger.newest()
     counted = record.usage.last_activity
     if idle and record.usage.total_pages == pages and (not newest or (counted is not UNSET and counted >= newest)):
@@ -51,7 +56,7 @@ async def count_usage(context: Context, *, idle: bool = False) -> None:
     record.usage.total_pages = pages
     record.usage.total_batches = await _count_batches(context, record.usage.total_batches)
     record.usage.last_activity = context.clock()
-    stored = await context.store.put([Write(key, encode(record))])
+    stored = await context.store.put([Write(key, rewrite(key, values.get(key), record))])
     if stored.failed:
         # Otherwise the site would count as published, and the next run would not count again.
         raise StoreError(f"{key} could not be stored: {stored.failed[key]}", "Run doit upload again.")

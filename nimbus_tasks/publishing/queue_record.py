@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nimbus_tasks.backends.kv import VALUE_BYTES
-from nimbus_tasks.backends.kv.records import decode, encode, read_many, read_one, update_record
+from nimbus_tasks.backends.kv.records import decode, decode_or_skip, encode, read_many, update_record
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import DEFAULT_PRIORITY, PageStatus, QueueEntry, QueueRecord
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 
 async def read_queue(store: Store, project_id: str) -> QueueRecord:
-    """Return the queue; an empty one where there is none yet."""
-    return await read_one(store, records.queue_key(project_id), QueueRecord) or QueueRecord([])
+    """Return the queue; an empty one where there is none yet, and, with a warning, where it cannot be read."""
+    key = records.queue_key(project_id)
+    return decode_or_skip(store, await store.get([key]), key, QueueRecord) or QueueRecord([])
 
 
 async def update_queue(
@@ -41,7 +42,7 @@ async def update_queue(
     # the next one repeats it.
     key = records.queue_key(project_id)
     seen = await context.store.get([key])
-    queue = decode(key, seen[key], QueueRecord) if key in seen else QueueRecord([])
+    queue = decode(context.store, key, seen[key], QueueRecord) if key in seen else QueueRecord([])
     await leave_batches(context.store, project_id, _leaving(queue, rows, gone), own)
     replaced = queue
 

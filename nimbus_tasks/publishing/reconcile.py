@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 from nimbus_tasks.backends.concurrency import in_parallel, runs
 from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.backends.kv.records import SLOTS, read_many
-from nimbus_tasks.model import records
+from nimbus_tasks.model import lenient, records
 from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
 from nimbus_tasks.publishing.batch_records import read_batches
 from nimbus_tasks.publishing.page_records import digest_of
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
-    from nimbus_tasks.model.records import BatchRecord  #: How the ledger and the target may differ about a page.
+    from nimbus_tasks.model.records import BatchRecord
+
+#: How the ledger and the target may differ about a page.
 What = Literal["missing at the target", "unknown to the ledger", "other content", "not in the queue", "other state"]
 
 
@@ -74,7 +76,7 @@ async def reconcile(store: Store, project_id: str, paths: Mapping[str, str]) -> 
     for row in pages:
         if row.step != "retired" and row.batch_id:
             first_seen[row.batch_id] = min(row.uploaded, first_seen.get(row.batch_id, row.uploaded))
-    batches = [(each, record.created, False) for each, record in known.items()]
+    batches = [(each, record.created if record else "", False) for each, record in known.items()]
     batches += [(each, first_seen[each], True) for each in sorted(first_seen.keys() - known)]
     return Found(pages, batches)
 
@@ -112,8 +114,10 @@ def compare(ledger: Mapping[str, Held], target: Sequence[Held], lost: Collection
     return sorted(differences, key=lambda each: (each.source_path, each.page_id))
 
 
-def _step(page_id: str, metadata: PageMetadata, batches: Mapping[str, BatchRecord]) -> Step:
+def _step(page_id: str, metadata: PageMetadata, batches: Mapping[str, BatchRecord | None]) -> Step:
     batch = batches.get(metadata.batch_id)
+    if batch is None and metadata.batch_id in batches:
+        return "enqueued"  # its record cannot be read, so its upload has ended
     came = batch.pages.get(page_id) if batch is not None else None
     # A page that failed in the upload has no upload time; one that failed in processing was enqueued before.
     if came is None or (came.status == "failed" and came.uploaded is UNSET):
@@ -164,9 +168,9 @@ async def _read_pages(store: Store, project_id: str, paths: Mapping[str, str]) -
 
 def _metadata_of(value: bytes) -> PageMetadata:
     try:
-        record = msgspec.json.decode(value, type=PageRecord)
+        record = lenient.read(value, PageRecord).record
         return PageMetadata(record.batch_id, record.uploaded, digest_of(record))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except lenient.MisfitError:
         return PageMetadata("", "", "unknown")
 
 

@@ -16,7 +16,6 @@ from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import BatchRecord, QueueRecord
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
-from nimbus_tasks.publishing.queue_record import read_queue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -51,7 +50,7 @@ class OpenTarget:
         return {last_part(key): record for key, record in found.items()}
 
     async def queue(self) -> QueueRecord:
-        return await read_queue(self.store, self.project_id)
+        return await read_one(self.store, records.queue_key(self.project_id), QueueRecord) or QueueRecord([])
 
     async def batch(self, batch_id: str) -> BatchRecord | None:
         return await read_one(self.store, records.batch_key(self.project_id, batch_id), BatchRecord)

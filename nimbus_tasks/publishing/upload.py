@@ -15,12 +15,12 @@ import msgspec
 
 from nimbus_tasks.backends.concurrency import in_parallel, pack, runs
 from nimbus_tasks.model.errors import StateError, StoreError
-from nimbus_tasks.model.records import PageRecord
+from nimbus_tasks.model.records import PageRecord, page_key
 from nimbus_tasks.publishing.batch_records import close_batches
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.outcome import Outcome, PageResult, ResultName
 from nimbus_tasks.publishing.page_logs import log_upload
-from nimbus_tasks.publishing.page_records import mark_uploaded, page_write, retire
+from nimbus_tasks.publishing.page_records import mark_uploaded, page_write, read_replaced, retire
 from nimbus_tasks.publishing.plan import Held
 from nimbus_tasks.publishing.project_record import count_usage
 from nimbus_tasks.publishing.queue_record import check_queue, update_queue
@@ -117,10 +117,13 @@ async def _send_request(
     uploaded = context.clock()
     writes: dict[str, Write] = {}
     errors: dict[str, str] = {}
+    replaced = [planned.page.page_id for planned in request if planned.reason != "new"]
+    before = await read_replaced(context.store, context.project.project_id, replaced)
     for planned in request:
         try:
             record = _record(planned.page, batch_id, uploaded, context)
-            writes[planned.page.page_id] = page_write(record.project_id, record, planned.page.digest)
+            key = page_key(record.project_id, record.page_id)
+            writes[planned.page.page_id] = page_write(record.project_id, record, planned.page.digest, before.get(key))
         except UnreadableMapError as error:
             errors[planned.page.page_id] = str(error)
     stored = await context.store.put(list(writes.values()))
@@ -131,7 +134,7 @@ async def _send_request(
     }
     context.ledger.confirm(rows.values())
     errors |= {page_id: stored.failed[w.key] for page_id, w in writes.items() if w.key in stored.failed}
-    errors |= await mark_uploaded(list(rows.values()), context)
+    errors |= await mark_uploaded(list(rows.values()), context, before)
     ms = round((time.monotonic() - started) * 1000 / len(request), 3)
     for planned in request:
         page = planned.page

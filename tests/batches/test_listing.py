@@ -158,7 +158,7 @@ def test_what_is_still_being_uploaded_cannot_be_changed(filled: Filled, ledger: 
 
 def test_a_record_of_another_shape_is_one_line(filled: Filled) -> None:
     filled.put(f"batch:{PROJECT}:{BATCH}", {"batch_id": 7})
-    with pytest.raises(NimbusError, match=f"batch:{PROJECT}:{BATCH} at the target is not what the contract says"):
+    with pytest.raises(NimbusError, match=f"batch:{PROJECT}:{BATCH} at the target cannot be read"):
         run(get_batch(filled.target, BATCH))
 
 

@@ -45,7 +45,7 @@ class Watched:
         raise AssertionError
 
     def until_it_ends(self, batch_id: str = BATCH) -> str:
-        return run(Monitor(SETTINGS, batch_id, 1, self, lambda _: None).until_it_ends()).status
+        return run(Monitor(SETTINGS, batch_id, 1, self, lambda _: None, lambda _: None).until_it_ends()).status
 
     @property
     def states(self) -> list[str]:

@@ -15,12 +15,15 @@ from nimbus_tasks.model.errors import (
     TooMuchError,
     TooSlowError,
     TransientError,
+    UnreadableRecordError,
 )
 
+#: Errors that make their own message.
+SPECIAL = (NoProjectError, UnreadableRecordError)
 PLAIN = [
     kind
     for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, NimbusError) and kind is not NoProjectError
+    if isinstance(kind, type) and issubclass(kind, NimbusError) and kind not in SPECIAL
 ]
 
 
@@ -32,8 +35,12 @@ def test_an_error_survives_the_way_to_another_process(kind: type[NimbusError]) -
     assert (came.message, came.next_step, str(came)) == (sent.message, sent.next_step, "What is wrong. What to do.")
 
 
-def test_the_one_without_words_of_its_own_survives_too() -> None:
-    assert str(pickle.loads(pickle.dumps(NoProjectError()))) == "No project here. Run: doit nimbus:project:init"
+@pytest.mark.parametrize(
+    "error", [NoProjectError(), NoProjectError("/site"), UnreadableRecordError("batch:p:b", "/status: 5")]
+)
+def test_an_error_with_a_message_of_its_own_survives_too(error: NimbusError) -> None:
+    came = pickle.loads(pickle.dumps(error))
+    assert (type(came), str(came)) == (type(error), str(error))
 
 
 @pytest.mark.parametrize("wait", [None, 0.0, 17.5])

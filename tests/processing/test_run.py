@@ -46,7 +46,7 @@ def make(options: RunOptions, said: io.StringIO, scripted: Scripted | None = Non
         return scripted or Scripted()
 
     observer = ProcessObserver(Console(said, {}), totals)
-    return Run(SETTINGS, options, make_optimiser, observer, totals, lambda _: None), totals
+    return Run(SETTINGS, options, make_optimiser, observer, totals, lambda _: None, lambda _: None), totals
 
 
 def fail(monkeypatch: pytest.MonkeyPatch, calls: set[int]) -> None:

@@ -164,6 +164,10 @@ class Store(Protocol):
         """
         ...
 
+    def warn(self, message: str) -> None:
+        """Tell the user of something odd in what the store holds; the same message is shown once."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -188,6 +192,9 @@ class WrapperStore:
     @property
     def owner(self) -> str:
         return self._store.owner
+
+    def warn(self, message: str) -> None:
+        self._store.warn(message)
 
     async def open(self) -> None:
         await self._store.open()

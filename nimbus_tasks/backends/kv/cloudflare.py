@@ -96,6 +96,9 @@ class CloudflareStore:
         # Where KV lags, the old value is still visible; only a third value means that another program won.
         return (await self._get_one(namespace, key)).get(key) in (value, expected)
 
+    def warn(self, message: str) -> None:
+        """Do nothing: warnings are for the wrapper that knows the user."""
+
     async def close(self) -> None:
         await self._http.close()
 

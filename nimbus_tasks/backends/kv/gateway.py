@@ -109,6 +109,9 @@ class GatewayStore:
         swap_one = self._swap_one if self.protocol else self._swap_and_check
         return frozenset([swap.key for swap in swaps if await swap_one(swap)])
 
+    def warn(self, message: str) -> None:
+        """Do nothing: warnings are for the wrapper that knows the user."""
+
     async def close(self) -> None:
         await self._http.close()
 

@@ -32,6 +32,10 @@ def ignore_retry(_attempt: int, _attempts: int, _why: str) -> None:
     """Report no retries."""
 
 
+def ignore_warning(_: str) -> None:
+    """Show no warnings."""
+
+
 def ignore_request(_: Recorded) -> None:
     """Record no requests."""
 
@@ -42,6 +46,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     waiting: called with the seconds and the reason whenever all requests wait.
     retrying: called before a request is sent again: the attempt that failed, the maximum, and why it failed.
     record: called with each request that is sent over a network.
+    warn: called with each warning about what the target holds, once.
     concurrency: requests at a time; None: [upload] concurrency.
     delay: milliseconds between the starts of two requests in a slot; None: [upload] delay.
     as_admin: whether to use the gateway's admin secret in place of an API key.
@@ -50,6 +55,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     waiting: Callable[[float, str], None] = ignore_wait
     retrying: Callable[[int, int, str], None] = ignore_retry
     record: Callable[[Recorded], None] = ignore_request
+    warn: Callable[[str], None] = ignore_warning
     concurrency: int | None = None
     delay: int | None = None
     as_admin: bool = False
@@ -82,6 +88,7 @@ async def connect(settings: Settings, connection: Connection, root: Path | None 
         settings.upload.tries,
         settings.upload.retry_wait / 1000,
         connection.retrying,
+        connection.warn,
     )
     try:
         await store.open()

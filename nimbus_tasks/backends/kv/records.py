@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from nimbus_tasks.backends.concurrency import in_parallel, pack, runs
 from nimbus_tasks.backends.kv import Swap, Write
-from nimbus_tasks.model.errors import RefusedError, StoreError
+from nimbus_tasks.model import lenient
+from nimbus_tasks.model.errors import RefusedError, StoreError, UnreadableRecordError
+from nimbus_tasks.model.records import ids_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.backends.kv import Store
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Struct)
 
 #: Requests at a time; the store's own pace may allow fewer.
 SLOTS = 20
@@ -29,16 +34,39 @@ LONGEST_PAUSE = 1.0
 encode = msgspec.json.Encoder().encode
 
 
-def decode(key: str, value: bytes, shape: type[T]) -> T:
-    """Return a record of the target.
+def decode(store: Store, key: str, value: bytes, shape: type[T]) -> T:
+    """Return a record of the target, with a warning for each part of it that cannot be read.
 
     Raises:
-        StoreError: it has another shape.
+        UnreadableRecordError: nothing of it can be read.
     """
+    return _reading(store, key, value, shape).record
+
+
+def decode_or_skip(store: Store, values: Mapping[str, bytes], key: str, shape: type[T]) -> T | None:
+    """Return one of these records; None, with a warning, if it cannot be read, and None where there is none."""
+    if key not in values:
+        return None
     try:
-        return msgspec.json.decode(value, type=shape)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StoreError(f"{key} at the target is not what the contract says: {error}.") from None
+        return decode(store, key, values[key], shape)
+    except UnreadableRecordError as error:
+        store.warn(str(error))
+        return None
+
+
+def _reading(store: Store, key: str, value: bytes, shape: type[T]) -> lenient.Reading[T]:
+    try:
+        reading = lenient.read(value, shape, ids_of(key))
+    except lenient.MisfitError as error:
+        raise UnreadableRecordError(key, str(error)) from None
+    for skipped in reading.skipped:
+        store.warn(f"A part of {key} at the target cannot be read and is skipped: {skipped}.")
+    return reading
+
+
+def rewrite(key: str, before: bytes | None, record: Struct) -> bytes:
+    """Return the value that replaces `before`, with what other programs keep in the record."""
+    return lenient.rewrite(before, record, ids_of(key))
 
 
 # --- reading ------------------------------------------------------------------------------------------
@@ -49,14 +77,19 @@ def _ignore(_: int) -> None:
 
 
 async def read_one(store: Store, key: str, shape: type[T]) -> T | None:
+    """Return a record if it exists.
+
+    Raises:
+        UnreadableRecordError: it cannot be read.
+    """
     value = (await store.get([key])).get(key)
-    return None if value is None else decode(key, value, shape)
+    return None if value is None else decode(store, key, value, shape)
 
 
 async def read_many(
     store: Store, keys: Sequence[str], shape: type[T], slots: int = SLOTS, advance: Callable[[int], None] = _ignore
 ) -> dict[str, T]:
-    """Return the records that exist, by key.
+    """Return the records that exist, by key, without those that cannot be read.
 
     Each is decoded as it arrives, so memory holds only the fields of `shape`. `advance` is called with the number of
     keys of each request.
@@ -64,7 +97,9 @@ async def read_many(
     found: dict[str, T] = {}
 
     def keep(key: str, value: bytes) -> None:
-        found[key] = decode(key, value, shape)
+        record = decode_or_skip(store, {key: value}, key, shape)
+        if record is not None:
+            found[key] = record
 
     await _read(store, keys, keep, slots, advance)
     return found
@@ -74,6 +109,19 @@ async def read_values(store: Store, keys: Sequence[str], slots: int = SLOTS) -> 
     """Return the values that exist, as they are stored."""
     found: dict[str, bytes] = {}
     await _read(store, keys, found.__setitem__, slots, _ignore)
+    return found
+
+
+async def read_foreign(store: Store, keys: Sequence[str], shape: type[Any], slots: int = SLOTS) -> dict[str, bytes]:
+    """Return the values that hold more than this program writes: what is to be kept when they are replaced."""
+    found: dict[str, bytes] = {}
+
+    def keep(key: str, value: bytes) -> None:
+        with contextlib.suppress(lenient.MisfitError):
+            if not lenient.read(value, shape, ids_of(key)).exact:
+                found[key] = value
+
+    await _read(store, keys, keep, slots, _ignore)
     return found
 
 
@@ -147,23 +195,23 @@ async def swap_or_put_many(store: Store, swaps: Sequence[Swap], slots: int = SLO
 async def update_record(
     store: Store,
     key: str,
-    shape: type[T],
-    change: Callable[[T | None], T | None],
+    shape: type[S],
+    change: Callable[[S | None], S | None],
     seen: Mapping[str, bytes] | None = None,
-) -> T | None:
+) -> S | None:
     """Update one record as `update_records` does; return None where `change` leaves it as it is."""
     return (await update_records(store, shape, {key: change}, seen)).get(key)
 
 
 async def update_records(
     store: Store,
-    shape: type[T],
-    changes: Mapping[str, Callable[[T | None], T | None]],
+    shape: type[S],
+    changes: Mapping[str, Callable[[S | None], S | None]],
     seen: Mapping[str, bytes] | None = None,
     *,
     slots: int = SLOTS,
     refused: dict[str, str] | None = None,
-) -> dict[str, T]:
+) -> dict[str, S]:
     """Replace records by what their changes return, and return the new records by key.
 
     Args:
@@ -173,24 +221,32 @@ async def update_records(
             it as it is. It is called again whenever another program wrote the record first.
         seen: values read before; saves the first read.
         slots: requests at a time.
-        refused: receives why the store refused a record, by key.
+        refused: receives why the store refused a record, or why it cannot be read, by key.
 
     Raises:
-        RefusedError: the store refuses a record, and `refused` is None.
+        RefusedError, UnreadableRecordError: so it is with a record, and `refused` is None.
         StoreError: the store does not answer, or a record lost the race `SWAP_TRIES` times.
     """
-    updated: dict[str, T] = {}
+    updated: dict[str, S] = {}
     left: Sequence[str] = list(changes)
     held = seen if seen is not None else await read_values(store, left, slots)
     for tried in range(SWAP_TRIES):
-        made: dict[str, T] = {}
+        made: dict[str, S] = {}
         swaps: list[Swap] = []
         for key in left:
             before = held.get(key)
-            record = changes[key](None if before is None else decode(key, before, shape))
+            try:
+                reading = None if before is None else _reading(store, key, before, shape)
+            except UnreadableRecordError as error:
+                if refused is None:
+                    raise
+                store.warn(str(error))
+                refused[key] = str(error)
+                continue
+            record = changes[key](None if reading is None else reading.record)
             if record is None:
                 continue
-            value = encode(record)
+            value = encode(record) if reading is None or reading.exact else rewrite(key, before, record)
             if value == before:
                 updated[key] = record
             else:

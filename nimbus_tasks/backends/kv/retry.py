@@ -41,14 +41,26 @@ class RetryStore(WrapperStore):
     """Wraps a store with retries and pacing."""
 
     def __init__(
-        self, store: Store, pace: Pace, tries: int, retry_wait: float, on_retry: OnRetry = lambda *_: None
+        self,
+        store: Store,
+        pace: Pace,
+        tries: int,
+        retry_wait: float,
+        on_retry: OnRetry = lambda *_: None,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`retry_wait`: maximum seconds before the second attempt, doubled for each further one; all are jittered."""
         super().__init__(store)
+        self._warn, self._warned = warn, set[str]()
         self._pace = pace
         self._tries = tries
         self._on_retry = on_retry
         self._backoff = wait_random_exponential(multiplier=retry_wait, max=LONGEST_BACKOFF)
+
+    def warn(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            self._warn(message)
 
     async def open(self) -> None:
         await self._steadily(self._store.open)

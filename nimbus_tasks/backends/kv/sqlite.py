@@ -79,9 +79,10 @@ class SqliteStore:
 
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
         marks = ",".join("?" * len(keys))
-        query = f"SELECT key, value FROM kv WHERE key IN ({marks})"  # noqa: S608 - nothing but question marks
+        # Other programs store values as TEXT or BLOB, and NULL where there is nothing.
+        query = f"SELECT key, CAST(value AS BLOB) FROM kv WHERE key IN ({marks})"  # noqa: S608 - only question marks
         rows = self._answer(lambda: self._connection.execute(query, tuple(keys)).fetchall())
-        return {key: bytes(value) for key, value in rows}
+        return {key: value for key, value in rows if value is not None}
 
     async def names(self, prefix: str, cursor: str = "") -> Names:
         found = self._answer(functools.partial(self._page_of_names, prefix, cursor))
@@ -89,8 +90,9 @@ class SqliteStore:
 
     async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
         def compare_and_set(swap: Swap) -> bool:
-            row = self._connection.execute("SELECT value FROM kv WHERE key = ?", (swap.key,)).fetchone()
-            if (bytes(row[0]) if row else None) != swap.expected:
+            query = "SELECT CAST(value AS BLOB) FROM kv WHERE key = ?"
+            row = self._connection.execute(query, (swap.key,)).fetchone()
+            if (row[0] if row else None) != swap.expected:
                 return False
             self._connection.execute(_PUT, (swap.key, swap.value, None))
             return True
@@ -100,6 +102,9 @@ class SqliteStore:
                 return frozenset(swap.key for swap in swaps if compare_and_set(swap))
 
         return self._answer(exchange)
+
+    def warn(self, message: str) -> None:
+        """Do nothing: warnings are for the wrapper that knows the user."""
 
     async def close(self) -> None:
         self._connection.close()
@@ -129,10 +134,10 @@ class SqliteStore:
 
     def _page_of_names(self, prefix: str, after: str) -> list[Listed]:
         rows = self._connection.execute(
-            "SELECT key, metadata FROM kv WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?",
+            "SELECT key, CAST(metadata AS BLOB) FROM kv WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?",
             (after, prefix, prefix + "\U0010ffff", PAGE_OF_NAMES),
         )
-        return [Listed(key, (metadata or "").encode()) for key, metadata in rows]
+        return [Listed(key, metadata or b"") for key, metadata in rows]
 
     def _answer(self, act: Callable[[], T]) -> T:
         with errors_as(

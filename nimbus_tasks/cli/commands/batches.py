@@ -145,7 +145,8 @@ class BatchCommands:
 
         check_interval(interval)
         with MonitorViewer(self.console) as viewer:
-            monitor = Monitor(self.pipeline.settings, batch_id, interval, viewer, self.pipeline.log_request)
+            pipeline = self.pipeline
+            monitor = Monitor(pipeline.settings, batch_id, interval, viewer, pipeline.log_request, pipeline.warn)
             batch = asyncio.run(monitor.until_it_ends())
         give_document(batch, as_json=as_json)
         return OK if batch.status == "completed" else SOME_FAILED
@@ -217,7 +218,10 @@ class BatchCommands:
         answers: list[T] = []
 
         async def run() -> None:
-            connection = Connection(waiting=say, retrying=Retries(self.console), record=self.pipeline.log_request)
+            pipeline = self.pipeline
+            connection = Connection(
+                waiting=say, retrying=Retries(self.console), record=pipeline.log_request, warn=pipeline.warn
+            )
             async with open_target(self.pipeline.settings, connection) as target:
                 answers.append(await ask(target))
 

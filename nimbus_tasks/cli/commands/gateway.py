@@ -214,6 +214,7 @@ class GatewayCommands:
             connection = Connection(
                 waiting=lambda seconds, why: rate_limited(self.console, seconds, why),
                 retrying=Retries(self.console),
+                warn=self.pipeline.warn,
                 as_admin=True,
             )
             async with await connect(settings, connection) as store:

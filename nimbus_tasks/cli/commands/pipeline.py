@@ -33,7 +33,7 @@ class Commands:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.pipeline = Pipeline(waiting(console))
+        self.pipeline = Pipeline(waiting(console), console.warn_of_record)
         self.ci = CIOutput(console)
         self._snapshot: Snapshot | None = None
         self._published: Summary | None = None

@@ -69,7 +69,8 @@ class ProcessCommands:
         with ProcessObserver(self.console, totals) as observer:
             factory = OptimiserFactory(settings, observer.slowed, self.pipeline.log_request)
             options = RunOptions(once, until_empty, max_pages)
-            run = Run(settings, options, self._make_optimiser or factory, observer, totals, self.pipeline.log_request)
+            optimiser, pipeline = self._make_optimiser or factory, self.pipeline
+            run = Run(settings, options, optimiser, observer, totals, pipeline.log_request, pipeline.warn)
             asyncio.run(run.run())
             totals.spent, totals.overspent = round(factory.spent, 6), round(factory.overspent, 6)
         self.pipeline.log.event("info", "processed", done=totals.done, failed=totals.failed, put_back=totals.put_back)

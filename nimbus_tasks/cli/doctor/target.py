@@ -11,13 +11,13 @@ import asyncio
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from nimbus_tasks.backends.kv import Swap
 from nimbus_tasks.backends.kv.open import KV_FILE, open_http, open_store
-from nimbus_tasks.backends.kv.records import decode, read_values
+from nimbus_tasks.backends.kv.records import read_values
 from nimbus_tasks.backends.kv.wire import quote
 from nimbus_tasks.cli.doctor.databases import check_database, select
 from nimbus_tasks.cli.doctor.findings import (
@@ -30,7 +30,7 @@ from nimbus_tasks.cli.doctor.findings import (
     problem,
     warning,
 )
-from nimbus_tasks.model import records
+from nimbus_tasks.model import lenient, records
 from nimbus_tasks.model.errors import NimbusError, TransientError
 from nimbus_tasks.model.records import BatchRecord, QueueRecord
 from nimbus_tasks.processing.leases import CLAIMS_FILE
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.cli.doctor.findings import Finding
     from nimbus_tasks.model.records import QueueEntry
     from nimbus_tasks.project.settings import Settings, Target
+
+T = TypeVar("T")
 
 #: How many of the newest batches are read. Paid stores bill each read.
 NEWEST = 5
@@ -165,7 +167,10 @@ async def _look_into(store: Store, root: Path, settings: Settings) -> AsyncItera
     values = await read_values(store, [key, *queue_keys(root, settings)])
     yield ok("store", f"reading is allowed{'' if key in values else f'; {project_id} is there after its first upload'}")
     if key in values:
-        project = decode(key, values.pop(key), _Owned)
+        odd: list[Finding] = []
+        project = _record(key, values.pop(key), _Owned, odd) or _Owned()
+        for finding in odd:
+            yield finding
         if project.user_id and project.user_id != store.owner and settings.target.store == "gateway":
             message = f"{project_id} belongs to {project.user_id}, and the API key to {store.owner}."
             yield problem("store", message, "Use a key of the project's owner.")
@@ -206,13 +211,28 @@ def queue_keys(root: Path, settings: Settings) -> list[str]:
 
 
 def check_queue(root: Path, settings: Settings, values: Mapping[str, bytes]) -> Iterator[Finding]:
-    """Judge the queue and the newest batches. Raises `StoreError` where a record cannot be decoded."""
+    """Judge the queue and the newest batches."""
+    odd: list[Finding] = []
     key = records.queue_key(settings.project.id)
-    queue = decode(key, values[key], QueueRecord) if key in values else QueueRecord([])
-    ((workers,),) = select(root / CLAIMS_FILE, _WORKERS) or [(0,)]
-    yield judge_queue(queue.items, _oldest(queue.items), int(workers))
-    batches = [decode(key, value, BatchRecord) for key, value in values.items() if key.startswith("batch:")]
-    yield from judge_failures(batches)
+    queue = _record(key, values[key], QueueRecord, odd) if key in values else QueueRecord([])
+    if queue is not None:
+        ((workers,),) = select(root / CLAIMS_FILE, _WORKERS) or [(0,)]
+        yield judge_queue(queue.items, _oldest(queue.items), int(workers))
+    read = [_record(key, value, BatchRecord, odd) for key, value in values.items() if key.startswith("batch:")]
+    yield from odd
+    yield from judge_failures([batch for batch in read if batch is not None])
+
+
+def _record(key: str, value: bytes, shape: type[T], odd: list[Finding]) -> T | None:
+    """Return a record if it can be read, and add to `odd` what cannot be read of it."""
+    next_step = "Another program wrote it: repair it there."
+    try:
+        reading = lenient.read(value, shape, records.ids_of(key))
+    except lenient.MisfitError as error:
+        odd.append(warning("records", f"{key} cannot be read: {error}.", next_step))
+        return None
+    odd += [warning("records", f"A part of {key} cannot be read: {each}.", next_step) for each in reading.skipped]
+    return reading.record
 
 
 def _oldest(entries: Iterable[QueueEntry]) -> float | None:

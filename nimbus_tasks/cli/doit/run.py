@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from doit.exceptions import TaskError, TaskFailed
 from doit.reporter import ConsoleReporter
 
-from nimbus_tasks.cli.commands import NOTHING_DONE, OK
+from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
 from nimbus_tasks.cli.console import discard, write
 from nimbus_tasks.cli.doit.task import NimbusTask
 from nimbus_tasks.model.errors import NimbusError
@@ -28,8 +28,11 @@ def run(console: Console, command: Callable[[], int]) -> object:
 
     Errors are printed here: doit prints nothing more.
     """
+    odd_records = console.odd_records
     try:
         status = command()
+        if status == OK and console.odd_records > odd_records:
+            status = SOME_FAILED  # what they are about was left out
     except NimbusError as error:
         console.fail(str(error))
         status = error.exit_status

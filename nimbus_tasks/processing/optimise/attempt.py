@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import NimbusError, StoreError, TransientError
 from nimbus_tasks.model.page_map import Block
 from nimbus_tasks.processing.optimise import DESCRIPTION, TITLE, Page
@@ -68,12 +68,9 @@ def failure_of(error: Exception) -> Failure:
 
 class _Extraction(Struct):
     head: dict[str, str]
-    above_fold_blocks: tuple[Block, ...]
-    rest_of_page_blocks: tuple[Block, ...]
+    above_fold_blocks: list[Block]
+    rest_of_page_blocks: list[Block]
     main_selector: str = ""
-
-
-_decoder = msgspec.json.Decoder(_Extraction)
 
 
 def page_of(record: PageRecord, tone: str = "neutral") -> Page:
@@ -83,12 +80,12 @@ def page_of(record: PageRecord, tone: str = "neutral") -> Page:
         PermanentError: its extraction cannot be read (`unreadable_page`).
     """
     try:
-        extraction = _decoder.decode(record.extraction)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        extraction = lenient.read(bytes(record.extraction), _Extraction).record
+    except lenient.MisfitError:
         raise PermanentError(
             "unreadable_page", f"The record of {record.page_id} has no readable content.", "Upload it again."
         ) from None
-    blocks = extraction.above_fold_blocks + extraction.rest_of_page_blocks
+    blocks = (*extraction.above_fold_blocks, *extraction.rest_of_page_blocks)
     # A change names its target by id, so a block must not share an id with the head.
     blocks = tuple(block for block in blocks if block.id not in _HEAD_IDS)
     return Page(record.page_id, record.source_path, extraction.head, blocks, extraction.main_selector, tone)

@@ -34,7 +34,11 @@ class MemoryStore:
         self.refuse: dict[str, str] = {}
         self.fail_at = 0
         self.meddle: Callable[[str], None] = lambda _: None
+        self.warnings: list[str] = []
         self.calls: list[tuple[str, list[str]]] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
 
     async def open(self) -> None:
         """Do nothing: there is nobody to make contact with."""

@@ -128,7 +128,7 @@ def test_bulk_reads_tell_how_far_they_are(store: MemoryStore) -> None:
 
 def test_a_value_of_another_shape_is_named(store: MemoryStore) -> None:
     store.values["a"] = b"[]"
-    with pytest.raises(StoreError, match="a at the target is not what the contract says"):
+    with pytest.raises(StoreError, match="a at the target cannot be read"):
         asyncio.run(read_one(store, "a", Count))
 
 

@@ -44,7 +44,7 @@ def test_a_block_that_could_be_taken_for_the_head_is_left_out() -> None:
     assert [block.id for block in page_of(record(msgspec.json.encode(extraction))).blocks] == ["x"]
 
 
-@pytest.mark.parametrize("extraction", [b"", b"[]", b"{}", b'{"head": 1}', b"\xff", b'"\xff"'])
+@pytest.mark.parametrize("extraction", [b'{"head": 1}', b'{"head": {}, "rest_of_page_blocks": "text"}', b"{\xff}"])
 def test_a_record_that_cannot_be_read_fails_for_good(extraction: bytes) -> None:
     with pytest.raises(PermanentError) as raised:
         page_of(record(extraction))
