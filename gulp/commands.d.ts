@@ -1,6 +1,7 @@
 // Generated from the Python tasks by tests/gulp/catalogue.py.
 
-import type { Command } from "./index";
+import type * as Documents from "./documents";
+import type { Command, UploadCommand } from "./index";
 
 /** Options of the upload in a stream. */
 export interface PublishOptions {
@@ -23,218 +24,269 @@ export interface PublishOptions {
 /** The commands as functions: each returns a task for gulp.series, and is a task itself. */
 export interface Commands {
   /** Write the proposed changes into the HTML, and change no other byte */
-  readonly apply: Command<{
-    /** write changed pages to this folder (default: in place, with a backup) */
-    output?: string | undefined;
-    /** show the differences and change nothing */
-    dryRun?: boolean | undefined;
-    /** print one JSON document on standard output */
-    json?: boolean | undefined;
-    /** print problems only */
-    quiet?: boolean | undefined;
-    /** print a line for each page and each warning */
-    verbose?: boolean | undefined;
-  }>;
+  readonly apply: Command<
+    {
+      /** write changed pages to this folder (default: in place, with a backup) */
+      output?: string | undefined;
+      /** show the differences and change nothing */
+      dryRun?: boolean | undefined;
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    Documents.Applied
+  >;
   readonly batch: {
     /** Cancel the pages of a batch that are not yet processed */
-    readonly cancel: Command<{
-      /** the batch's id */
-      batch?: string | undefined;
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly cancel: Command<
+      {
+        /** the batch's id */
+        batch?: string | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.Cancelled
+    >;
     /** List the batches of this project, newest first, with states and counts */
-    readonly list: Command<{
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly list: Command<
+      {
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.Batches
+    >;
     /** Follow a batch until it ends: progress, pages in work, time left, recent errors */
-    readonly monitor: Command<{
-      /** the batch's id (default: the newest) */
-      batch?: string | undefined;
-      /** milliseconds between looks (default: 5000) */
-      interval?: number | undefined;
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly monitor: Command<
+      {
+        /** the batch's id (default: the newest) */
+        batch?: string | undefined;
+        /** milliseconds between looks (default: 5000) */
+        interval?: number | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.BatchRecord
+    >;
     /** Write a batch's report and print its summary */
-    readonly report: Command<{
-      /** the batch's id (default: the newest) */
-      batch?: string | undefined;
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly report: Command<
+      {
+        /** the batch's id (default: the newest) */
+        batch?: string | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.Report
+    >;
     /** Put the failed pages of a batch back into the queue, ahead of all others */
-    readonly retry: Command<{
-      /** the batch's id */
-      batch?: string | undefined;
-      /** only this page, by its source path or id */
-      page?: string | undefined;
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly retry: Command<
+      {
+        /** the batch's id */
+        batch?: string | undefined;
+        /** only this page, by its source path or id */
+        page?: string | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.Retried
+    >;
     /** Show one batch: its state, its counts and its failed pages; without --batch, the list */
-    readonly status: Command<{
-      /** the batch's id */
-      batch?: string | undefined;
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly status: Command<
+      {
+        /** the batch's id */
+        batch?: string | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.Batches | Documents.BatchRecord
+    >;
   };
   /** Print a script that completes tasks and options in bash, zsh or fish */
-  readonly completion: Command<{
-    /** shell to write for (default: bash) */
-    shell?: string | undefined;
-    /** print one JSON document on standard output */
-    json?: boolean | undefined;
-    /** print problems only */
-    quiet?: boolean | undefined;
-    /** print a line for each page and each warning */
-    verbose?: boolean | undefined;
-  }>;
+  readonly completion: Command<
+    {
+      /** shell to write for (default: bash) */
+      shell?: string | undefined;
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    Documents.CompletionScript
+  >;
   /** Check everything that an upload needs, and say what is wrong and what to do */
-  readonly doctor: Command<{
-    /** print one JSON document on standard output */
-    json?: boolean | undefined;
-    /** print problems only */
-    quiet?: boolean | undefined;
-    /** print a line for each page and each warning */
-    verbose?: boolean | undefined;
-  }>;
+  readonly doctor: Command<
+    {
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    Documents.Diagnosis
+  >;
   /** Extract HTML that changed into map files in .nimbus/maps */
-  readonly extract: Command<{
-    /** print one JSON document on standard output */
-    json?: boolean | undefined;
-    /** print problems only */
-    quiet?: boolean | undefined;
-    /** print a line for each page and each warning */
-    verbose?: boolean | undefined;
-  }>;
+  readonly extract: Command<
+    {
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    Documents.Extracted
+  >;
   readonly key: {
     /** Make an API key for this project at the target, and show it once */
-    readonly create: Command<{
-      /** where the key is used, such as ci */
-      name?: string | undefined;
-      /** whose key, if the project has no owner yet (default: a new user's) */
-      user?: string | undefined;
-      /** the user's address */
-      email?: string | undefined;
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly create: Command<
+      {
+        /** where the key is used, such as ci */
+        name?: string | undefined;
+        /** whose key, if the project has no owner yet (default: a new user's) */
+        user?: string | undefined;
+        /** the user's address */
+        email?: string | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.ShownKey
+    >;
     /** List the API keys of this project's owner: name, hash, age, whether it is active */
-    readonly list: Command<{
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly list: Command<
+      {
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.ListedKeys
+    >;
     /** Revoke an API key, by its name or by the beginning of its hash */
-    readonly revoke: Command<{
-      /** the key's name */
-      name?: string | undefined;
-      /** its hash, or 8 or more digits of it */
-      key?: string | undefined;
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly revoke: Command<
+      {
+        /** the key's name */
+        name?: string | undefined;
+        /** its hash, or 8 or more digits of it */
+        key?: string | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.Revoked
+    >;
   };
   readonly page: {
     /** Show one page's log, entry by entry */
-    readonly log: Command<{
-      /** the page's source path or id */
-      path?: string | undefined;
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly log: Command<
+      {
+        /** the page's source path or id */
+        path?: string | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.PageLog
+    >;
     /** Show one page: its upload, content here and at the target, batch, status, recent log */
-    readonly status: Command<{
-      /** the page's source path or id */
-      path?: string | undefined;
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly status: Command<
+      {
+        /** the page's source path or id */
+        path?: string | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.PageDetail
+    >;
   };
   /** Take pages from the queue and optimise them, until Ctrl-C */
-  readonly process: Command<{
-    /** process the pages that are due now, then end */
-    once?: boolean | undefined;
-    /** process until the queue is empty, retries included */
-    untilEmpty?: boolean | undefined;
-    /** pages at a time (0: [process] workers, 5 by default) */
-    workers?: number | undefined;
-    /** maximum number of pages (0: no limit) */
-    maxPages?: number | undefined;
-    /** print one JSON document on standard output */
-    json?: boolean | undefined;
-    /** print problems only */
-    quiet?: boolean | undefined;
-    /** print a line for each page and each warning */
-    verbose?: boolean | undefined;
-  }>;
-  readonly project: {
-    /** Make a project here: .nimbus/project.toml and .gitignore */
-    readonly init: Command<{
-      /** name of the project (default: the folder's name) */
-      name?: string | undefined;
-      /** domain of the site */
-      domain?: string | undefined;
-      /** folder with the built HTML (default: the first of dist, build, ... that exists) */
-      source?: string | undefined;
-      /** make a project inside another one */
-      nested?: boolean | undefined;
+  readonly process: Command<
+    {
+      /** process the pages that are due now, then end */
+      once?: boolean | undefined;
+      /** process until the queue is empty, retries included */
+      untilEmpty?: boolean | undefined;
+      /** pages at a time (0: [process] workers, 5 by default) */
+      workers?: number | undefined;
+      /** maximum number of pages (0: no limit) */
+      maxPages?: number | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
       /** print problems only */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
-    }>;
+    },
+    Documents.Totals
+  >;
+  readonly project: {
+    /** Make a project here: .nimbus/project.toml and .gitignore */
+    readonly init: Command<
+      {
+        /** name of the project (default: the folder's name) */
+        name?: string | undefined;
+        /** domain of the site */
+        domain?: string | undefined;
+        /** folder with the built HTML (default: the first of dist, build, ... that exists) */
+        source?: string | undefined;
+        /** make a project inside another one */
+        nested?: boolean | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.ProjectMade
+    >;
   };
   /** Send the pages that changed to the store, and queue them for optimisation */
-  readonly publish: Command<{
+  readonly publish: UploadCommand<{
     /** send at most this many of the changed pages (default: all) */
     limit?: number | undefined;
     /** add the pages to this batch (default: a new one) */
@@ -259,27 +311,33 @@ export interface Commands {
     verbose?: boolean | undefined;
   }>;
   /** Ask the target what it holds, and correct the ledger where it differs */
-  readonly reconcile: Command<{
-    /** print the differences; change nothing */
-    dryRun?: boolean | undefined;
-    /** print one JSON document on standard output */
-    json?: boolean | undefined;
-    /** print problems only */
-    quiet?: boolean | undefined;
-    /** print a line for each page and each warning */
-    verbose?: boolean | undefined;
-  }>;
+  readonly reconcile: Command<
+    {
+      /** print the differences; change nothing */
+      dryRun?: boolean | undefined;
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    Documents.Reconciled
+  >;
   /** Print what is published and what is not, and write .nimbus/reports/summary.json */
-  readonly summarize: Command<{
-    /** print one JSON document on standard output */
-    json?: boolean | undefined;
-    /** print problems only */
-    quiet?: boolean | undefined;
-    /** print a line for each page and each warning */
-    verbose?: boolean | undefined;
-  }>;
+  readonly summarize: Command<
+    {
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    Documents.Summary
+  >;
   /** Validate and upload an existing folder of maps, without any HTML */
-  readonly upload: Command<{
+  readonly upload: UploadCommand<{
     /** folder of map files (default: .nimbus/maps) */
     folder?: string | undefined;
     /** send at most this many of the changed pages (default: all) */
@@ -306,57 +364,69 @@ export interface Commands {
     verbose?: boolean | undefined;
   }>;
   /** Check every map, and list everything that is wrong with each */
-  readonly validate: Command<{
-    /** write the issues to this file, as GitLab's code quality report */
-    codeQuality?: string | undefined;
-    /** write the result of each page to this file, as JUnit XML */
-    junit?: string | undefined;
-    /** print one JSON document on standard output */
-    json?: boolean | undefined;
-    /** print problems only */
-    quiet?: boolean | undefined;
-    /** print a line for each page and each warning */
-    verbose?: boolean | undefined;
-  }>;
+  readonly validate: Command<
+    {
+      /** write the issues to this file, as GitLab's code quality report */
+      codeQuality?: string | undefined;
+      /** write the result of each page to this file, as JUnit XML */
+      junit?: string | undefined;
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    Documents.ValidationReport
+  >;
   /** Run the pipeline, then again after each change, until Ctrl-C */
-  readonly watch: Command<{
-    /** ms without a change before a cycle starts (default: 100) */
-    debounce?: number | undefined;
-    /** keep the state of the watch in this file, as JSON */
-    status?: string | undefined;
-    /** print one JSON document on standard output */
-    json?: boolean | undefined;
-    /** print problems only */
-    quiet?: boolean | undefined;
-    /** print a line for each page and each warning */
-    verbose?: boolean | undefined;
-  }>;
+  readonly watch: Command<
+    {
+      /** ms without a change before a cycle starts (default: 100) */
+      debounce?: number | undefined;
+      /** keep the state of the watch in this file, as JSON */
+      status?: string | undefined;
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    undefined
+  >;
   readonly worker: {
     /** Run the gateway Worker on this machine until Ctrl-C, on Cloudflare's runtime */
-    readonly dev: Command<{
-      /** on 127.0.0.1; 0: any free one (8787) */
-      port?: number | undefined;
-      /** where the Worker's files are (nimbus-gateway) */
-      folder?: string | undefined;
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly dev: Command<
+      {
+        /** on 127.0.0.1; 0: any free one (8787) */
+        port?: number | undefined;
+        /** where the Worker's files are (nimbus-gateway) */
+        folder?: string | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.RunningWorker
+    >;
     /** Write the gateway Worker into this project, and how to deploy it */
-    readonly init: Command<{
-      /** where the Worker's files are (nimbus-gateway) */
-      folder?: string | undefined;
-      /** replace modules that were changed */
-      force?: boolean | undefined;
-      /** print one JSON document on standard output */
-      json?: boolean | undefined;
-      /** print problems only */
-      quiet?: boolean | undefined;
-      /** print a line for each page and each warning */
-      verbose?: boolean | undefined;
-    }>;
+    readonly init: Command<
+      {
+        /** where the Worker's files are (nimbus-gateway) */
+        folder?: string | undefined;
+        /** replace modules that were changed */
+        force?: boolean | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.Written
+    >;
   };
 }

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 
 import type { Commands as AllCommands, PublishOptions } from "./commands";
+import type * as Documents from "./documents";
 
 export = nimbus;
 
@@ -17,6 +18,8 @@ declare namespace nimbus {
     cwd?: string | undefined;
     /** Command line options that the gulpfile reads itself. */
     ownOptions?: string[] | undefined;
+    /** Whether nimbus:upload has the defaults of the classic uploader: limit 100, delay 200 (default: false). */
+    classicDefaults?: boolean | undefined;
   }
 
   export interface StreamOptions extends PublishOptions {
@@ -35,13 +38,32 @@ declare namespace nimbus {
     reason: string;
   }
 
-  /** A task for gulp.series. It rejects with a NimbusError. */
-  export type Task = () => Promise<void>;
+  /** A task for gulp.series. It resolves to the document of `--json`, and rejects with a NimbusError. */
+  export type Task<Result = unknown> = () => Promise<Result>;
 
   /** Returns a task; passed to Gulp directly, it is one. */
-  export interface Command<Options> {
-    (options?: Options): Task;
-    (done: (error?: Error | null) => void): Promise<void>;
+  export interface Command<Options, Result = unknown> {
+    (options?: Options): Task<Result>;
+    (done: (error?: Error | null) => void): Promise<Result>;
+  }
+
+  export interface UploadResult {
+    /** The newest batch of this run; missing if no page was sent. */
+    batchId?: string | undefined;
+    /** The whole site, with a result for each page. */
+    summary: Documents.Summary;
+  }
+
+  export interface PlanResult {
+    batchId?: undefined;
+    /** What an upload would do. */
+    summary: Documents.PlanDocument;
+  }
+
+  export interface UploadCommand<Options> {
+    (options: Options & { dryRun: true }): Task<PlanResult>;
+    (options?: Options): Task<UploadResult>;
+    (done: (error?: Error | null) => void): Promise<UploadResult>;
   }
 
   /** An error of one line. */
@@ -51,6 +73,8 @@ declare namespace nimbus {
     readonly status?: number;
     /** The signal that ended the command. */
     readonly signal?: string;
+    /** With status 1: the result of the task, as it would have been resolved to. */
+    readonly result?: unknown;
   }
 
   /** The parts of Gulp 4 or 5 that are used. */

@@ -14,6 +14,7 @@ class NimbusError extends Error {
     this.showStack = false; // Gulp looks for this, as in plugin-error
     /** @type {number | undefined} */ this.status = undefined;
     /** @type {string | undefined} */ this.signal = undefined;
+    /** @type {any} */ this.result;
     Object.assign(this, how);
   }
 

@@ -3,21 +3,29 @@
 "use strict";
 
 const { NimbusError, nearest } = require("./errors.js");
+const { ownDefaults } = require("./settings.js");
 
 /** @typedef {import("./tasks.js").Task} Task */
 /** @typedef {import("./tasks.js").Option} Option */
+/** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {(name: string) => string} Style how errors write an option */
 
 const FORMS = { boolean: "true or false", integer: "a whole number", string: "a text" };
 
 /**
  * @param {Task} task
+ * @param {Settings} settings
  * @param {Record<string, unknown>} given names as in JavaScript (dryRun) or on the command line (dry-run)
  * @param {Style} [style]
  * @returns {string[]} such as ["--limit=100", "--dry-run"]
  */
-function wordsOf(task, given = {}, style = inJavaScript) {
+function wordsOf(task, settings, given = {}, style = inJavaScript) {
   const words = [];
+  for (const [name, value] of Object.entries(ownDefaults(task.name, settings))) {
+    if (given[name] === undefined || given[name] === null) {
+      words.push(`--${name}=${value}`);
+    }
+  }
   for (const [name, value] of Object.entries(given)) {
     const option = optionOf(task, name);
     if (!option) {

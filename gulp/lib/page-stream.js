@@ -42,7 +42,8 @@ class PageStream extends Duplex {
     this.#settings = settings;
     this.#folder = folder;
     this.#failAfterError = failAfterError;
-    this.#words = () => wordsOf({ ...task, name: "nimbus()", alsoKnown: ["folder", "fail-after-error"] }, { ...more });
+    this.#words = () =>
+      wordsOf({ ...task, name: "nimbus()", alsoKnown: ["folder", "fail-after-error"] }, settings, { ...more });
   }
 
   /**

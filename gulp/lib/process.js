@@ -32,16 +32,47 @@ const MEANINGS = new Map([
   [130, "it was interrupted"],
 ]);
 
+/** A stream on which Nimbus Tasks writes its documents: see NIMBUS_RESULT in nimbus_tasks/cli/json_output.py. */
+const RESULT = 4;
+/** Tasks whose result names their batch. */
+const UPLOADS = new Set(["upload", "nimbus:upload"]);
+
 /**
  * Run a task, with the terminal as it is.
  *
  * @param {import("./tasks.js").Task} task
  * @param {string[]} words
  * @param {Settings} settings
- * @returns {Promise<void>} rejected with a NimbusError unless the exit status is 0
+ * @returns {Promise<any>} its result; rejected with a NimbusError unless the exit status is 0
  */
-function run(task, words, settings) {
-  return startNimbus(task.name, [task.runs, ...words], settings, "inherit").ended;
+async function run(task, words, settings) {
+  const { process: child, ended } = startNimbus(task.name, [task.runs, ...words], settings, "inherit");
+  const lastDocument = collect(/** @type {import("node:stream").Readable} */ (child.stdio[RESULT]));
+  try {
+    await ended;
+  } catch (error) {
+    if (error instanceof NimbusError && error.status === 1) {
+      error.result = resultOf(task, lastDocument());
+    }
+    throw error;
+  }
+  return resultOf(task, lastDocument());
+}
+
+/** @param {import("node:stream").Readable} stream @returns {() => any} the document on its last line, if there is one */
+function collect(stream) {
+  /** @type {Buffer[]} */
+  const parts = [];
+  stream.on("data", (part) => parts.push(part));
+  return () => {
+    const last = Buffer.concat(parts).toString("utf8").trimEnd().split("\n").pop();
+    return last ? JSON.parse(last) : undefined;
+  };
+}
+
+/** @param {import("./tasks.js").Task} task @param {any} document */
+function resultOf(task, document) {
+  return document && UPLOADS.has(task.runs) ? { batchId: document.batches?.at(-1), summary: document } : document;
 }
 
 /**
@@ -59,12 +90,16 @@ function startNimbus(name, words, settings, streams) {
   /** @type {import("node:child_process").SpawnOptions} */
   const options = {
     cwd: projectFolder(settings),
-    env: { ...process.env, NIMBUS_LIFELINE: String(LIFELINE) },
+    env: { ...process.env, NIMBUS_LIFELINE: String(LIFELINE), NIMBUS_RUNNER: "gulp" },
     // Nothing is written to the fourth stream: it closes when we end.
     stdio: [streams, streams, "inherit", "pipe"],
     // Its own process group, so that Ctrl-C reaches it only through us, once.
     detached: process.platform !== "win32",
   };
+  if (streams === "inherit") {
+    options.env = { ...options.env, NIMBUS_RESULT: String(RESULT) };
+    options.stdio = [streams, streams, "inherit", "pipe", "pipe"];
+  }
   const { child, release } = startWithSignals(() => spawn(python.command, ["-c", PROGRAM, ...words], options));
   /** @type {Promise<void>} */
   const exited = new Promise((resolve, reject) => {

@@ -5,6 +5,7 @@
 const { NimbusError } = require("./errors.js");
 const { optionOf, typed, unknownOption, wordsOf } = require("./options.js");
 const { run } = require("./process.js");
+const { ownDefaults } = require("./settings.js");
 const { tasks } = require("./tasks.js");
 
 /** @typedef {import("./tasks.js").Task} Task */
@@ -21,10 +22,18 @@ const LOG_LEVEL = /^(log-level|L+)$/;
 /** @param {import("../index.d.ts").Gulp} gulp @param {Settings} settings */
 function register(gulp, settings) {
   for (const task of tasks) {
-    const flags = Object.fromEntries(task.options.map((option) => [`--${option.name}`, option.description]));
+    const flags = Object.fromEntries(
+      task.options.map((option) => [`--${option.name}`, describe(task, option, settings)]),
+    );
     const action = async () => run(task, wordsFromCommandLine(task, settings), settings);
     gulp.task(task.name, Object.assign(action, { description: task.description, flags }));
   }
+}
+
+/** @param {Task} task @param {import("./tasks.js").Option} option @param {Settings} settings */
+function describe(task, { name, description }, settings) {
+  const own = Object.entries(ownDefaults(task.name, settings)).find(([each]) => each === name);
+  return own ? description.replace(/\(default: .*\)$/, `(default: ${own[1]})`) : description;
 }
 
 /**
@@ -34,7 +43,8 @@ function register(gulp, settings) {
  * @param {Task} task
  * @param {Settings} settings
  */
-function wordsFromCommandLine(task, { ownOptions = [] }) {
+function wordsFromCommandLine(task, settings) {
+  const { ownOptions = [] } = settings;
   const { names, options } = readCommandLine(process.argv.slice(2));
   const ours = tasks.filter((each) => names.includes(each.name));
   const onlyOurs = names.length > 0 && names.every((name) => ours.some((each) => each.name === name));
@@ -53,7 +63,7 @@ function wordsFromCommandLine(task, { ownOptions = [] }) {
       throw unknownOption(task, asTyped, typed, own);
     }
   }
-  return wordsOf(task, given, typed);
+  return wordsOf(task, settings, given, typed);
 }
 
 /**

@@ -15,7 +15,13 @@ const KNOWN = new Map([
   ["python", isPath],
   ["cwd", isPath],
   ["ownOptions", (value) => Array.isArray(value) && value.every((each) => typeof each === "string")],
+  ["classicDefaults", (value) => typeof value === "boolean"],
 ]);
+/** @type {Record<string, string>} */
+const FORMS = { ownOptions: "a list of names", classicDefaults: "true or false" };
+
+/** What the classic uploader did unless told otherwise, by the task that has its name. */
+const CLASSIC = new Map([["nimbus:upload", { limit: 100, delay: 200 }]]);
 
 /** @param {Record<string, unknown>} [settings] @returns {Settings} */
 function checkedSettings(settings = {}) {
@@ -26,8 +32,7 @@ function checkedSettings(settings = {}) {
       throw new NimbusError(`There is no setting ${name}.${meant ? ` Did you mean ${meant}?` : ""}`);
     }
     if (value !== undefined && !isValid(value)) {
-      const form = name === "ownOptions" ? "a list of names" : "a path";
-      throw new NimbusError(`The setting ${name} must be ${form}.`);
+      throw new NimbusError(`The setting ${name} must be ${FORMS[name] ?? "a path"}.`);
     }
   }
   return settings;
@@ -38,4 +43,9 @@ function projectFolder({ cwd = "." }) {
   return resolve(cwd);
 }
 
-module.exports = { checkedSettings, projectFolder };
+/** The defaults that differ from those of Nimbus Tasks. @param {string} task @param {Settings} settings */
+function ownDefaults(task, { classicDefaults = false }) {
+  return (classicDefaults && CLASSIC.get(task)) || {};
+}
+
+module.exports = { checkedSettings, ownDefaults, projectFolder };

@@ -48,9 +48,9 @@ function command(task, settings) {
   const make = (/** @type {any} */ options) => {
     if (typeof options === "function") {
       // gulp.series(build, nimbus.upload): Gulp calls it as a task, with its callback.
-      return run(task, [], settings);
+      return run(task, wordsOf(task, settings), settings);
     }
-    return named(task, async () => run(task, wordsOf(task, options), settings));
+    return named(task, async () => run(task, wordsOf(task, settings, options), settings));
   };
   return named(task, make);
 }

@@ -1,6 +1,6 @@
-"""What the Gulp plugin knows of the tasks, made from the tasks: tasks.json and commands.d.ts.
+"""What the Gulp plugin knows of the tasks, made from the tasks: tasks.json, commands.d.ts and documents.d.ts.
 
-python tests/gulp/catalogue.py      writes both
+python tests/gulp/catalogue.py      writes them
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from doit.loader import generate_tasks
 
 from nimbus_tasks.cli import tasks
 from nimbus_tasks.cli.next_steps import GULP_STAGES
+from nimbus_tasks.cli.schemas import DOCUMENTS, documents_of
 
 if TYPE_CHECKING:
     from doit.task import Task
@@ -21,6 +22,9 @@ PLUGIN = Path(__file__).parents[2] / "gulp"
 
 #: Not for a command line: it reads pages from standard input.
 STREAM = "nimbus:stream"
+WIDTH = 120
+#: Their functions resolve to an object that names the batch.
+UPLOADS = ("upload", "nimbus:upload")
 TYPES = {"boolean": "boolean", "integer": "number", "string": "string"}
 
 
@@ -68,7 +72,7 @@ def types(known: dict[str, Any]) -> str:
     stream = "\n".join(f"  {line}" for line in _options(known["stream"]))
     return (
         "// Generated from the Python tasks by tests/gulp/catalogue.py.\n\n"
-        'import type { Command } from "./index";\n\n'
+        'import type * as Documents from "./documents";\nimport type { Command, UploadCommand } from "./index";\n\n'
         f"/** Options of the upload in a stream. */\nexport interface PublishOptions {{\n{stream}\n}}\n\n"
         "/** The commands as functions: each returns a task for gulp.series, and is a task itself. */\n"
         "export interface Commands " + "\n".join(_block(tree, "")) + "\n"
@@ -82,10 +86,19 @@ def _block(tree: dict[str, Any], indent: str) -> list[str]:
             first, *rest = _block(value, f"{indent}  ")
             lines += [f"{indent}  readonly {name}: {first}", *rest[:-1], f"{rest[-1]};"]
             continue
-        lines += [f"{indent}  /** {value['description']} */", f"{indent}  readonly {name}: Command<{{"]
-        lines += [f"{indent}    {line}" for line in _options(value)]
-        lines.append(f"{indent}  }}>;")
+        lines.append(f"{indent}  /** {value['description']} */")
+        lines += _command(name, value, f"{indent}  ")
     return [*lines, f"{indent}}}"]
+
+
+def _command(name: str, task: dict[str, Any], indent: str) -> list[str]:
+    if task["runs"] in UPLOADS:
+        options = [f"{indent}  {line}" for line in _options(task)]
+        return [f"{indent}readonly {name}: UploadCommand<{{", *options, f"{indent}}}>;"]
+    options = [f"{indent}    {line}" for line in _options(task)]
+    result = _result(task["runs"])
+    head, tail = f"{indent}readonly {name}: Command<", f"{indent}>;"
+    return [head, f"{indent}  {{", *options, f"{indent}  }},", f"{indent}  {result}", tail]
 
 
 def _options(task: dict[str, Any]) -> list[str]:
@@ -99,16 +112,70 @@ def _options(task: dict[str, Any]) -> list[str]:
     ]
 
 
+def _result(task: str) -> str:
+    shapes = [each.shape.__name__ for each in documents_of(task) if not each.lines]
+    return " | ".join(f"Documents.{name}" for name in shapes) or "undefined"
+
+
+def document_types() -> str:
+    """Return documents.d.ts."""
+    definitions: dict[str, Any] = {}
+    for document in DOCUMENTS:
+        if document.tasks and not document.lines:
+            schema = document.schema()
+            definitions |= {document.shape.__name__: schema} | schema["$defs"]
+    lines = ["// Generated from the documents that commands print, by tests/gulp/catalogue.py. See docs/documents.md."]
+    for name, schema in sorted(definitions.items()):
+        required = schema.get("required", ())
+        lines += ["", f"export interface {name} {{"]
+        for field, value in schema["properties"].items():
+            optional = "" if field in required else "?"
+            lines += _field(f"{field}{optional}:", _type(value) + (" | undefined" if optional else ""))
+        lines.append("}")
+    return "\n".join(lines) + "\n"
+
+
+def _field(name: str, type_: str) -> list[str]:
+    """Return a field as Prettier breaks it."""
+    if len(line := f"  {name} {type_};") <= WIDTH:
+        return [line]
+    if len(line := f"    {type_};") <= WIDTH:
+        return [f"  {name}", line]
+    *members, last = type_.split(" | ")
+    return [f"  {name}", *(f"    | {each}" for each in members), f"    | {last};"]
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """Return a JSON Schema as a type of TypeScript."""
+    if "$ref" in schema:
+        return str(schema["$ref"].rpartition("/")[2])
+    if "enum" in schema:
+        return " | ".join(json.dumps(value) for value in schema["enum"])
+    if "anyOf" in schema:
+        return " | ".join(_type(each) for each in schema["anyOf"])
+    kind = schema.get("type", "unknown")
+    if kind == "array":
+        items = _type(schema["items"])
+        return f"({items})[]" if " " in items else f"{items}[]"
+    if kind == "object":
+        return f"Record<string, {_type(schema.get('additionalProperties') or {})}>"
+    return TYPES.get(kind, kind)
+
+
 def _in_javascript(name: str) -> str:
     first, *rest = name.split("-")
     return first + "".join(word.capitalize() for word in rest)
 
 
 def files() -> dict[Path, str]:
-    """Return both files as they should be."""
+    """Return the files as they should be."""
     known = catalogue()
     text = json.dumps(known, indent=2, ensure_ascii=False)
-    return {PLUGIN / "tasks.json": f"{text}\n", PLUGIN / "commands.d.ts": types(known)}
+    return {
+        PLUGIN / "tasks.json": f"{text}\n",
+        PLUGIN / "commands.d.ts": types(known),
+        PLUGIN / "documents.d.ts": document_types(),
+    }
 
 
 if __name__ == "__main__":

@@ -111,6 +111,70 @@ def test_words_reach_python_as_they_are(with_gulp: Make, tmp_path: Path) -> None
     assert "'a b' \"c\"" in run.said
 
 
+def test_a_task_resolves_to_its_document_and_still_prints_its_lines(with_gulp: Make) -> None:
+    gulpfile = """
+    const show = (result) => console.log("RESULT", JSON.stringify(result ?? null));
+    exports.results = async () => {
+      const { batchId, summary } = await nimbus.publish({ limit: 1 })();
+      show([batchId, summary.counts.stored]);
+      show((await nimbus.upload({ dryRun: true })()).summary.reasons.new);
+      show((await nimbus.batch.status({ batch: batchId })()).page_count);
+      show((await nimbus.batch.list()()).batches.length);
+      show((await nimbus.publish()()).summary.counts.stored);
+      show((await nimbus.publish()()).summary.counts.unchanged);
+      show((await nimbus.extract()()).pages);
+      show((await nimbus.batch.status({ batch: batchId, json: true })()).batch_id === batchId);
+    };
+    exports.partly = () => nimbus.publish()().catch(({ status, result }) => {
+      show([status, result.batchId !== undefined, result.summary.counts.invalid]);
+    });
+    """
+    site = with_gulp(gulpfile, "a", "b")
+    run = site.gulp("results")
+    assert run.status == 0, run.said
+    results = [json.loads(line.removeprefix("RESULT ")) for line in run.out.splitlines() if line.startswith("RESULT ")]
+    (first, stored), *others = results
+    assert (first in site.store.batches, stored) == (True, 1)
+    assert others == [1, 1, 1, 1, 2, 2, True]
+    assert "Found 1 file to upload (1 new, 1 unchanged)" in run.out
+    site.page("c")
+    site.write("dist/d.html", "<p>This page has no title")
+    assert "RESULT [1,true,1]" in site.gulp("partly").out
+
+
+def test_messages_name_commands_of_gulp(with_gulp: Make) -> None:
+    site = with_gulp("", "a")
+    assert "No batch at .nimbus/kv.db yet: gulp nimbus:publish" in site.gulp("nimbus:batch:list").out
+    site.remove(".nimbus/project.toml")
+    assert "No project here. Run: gulp nimbus:project:init" in site.gulp("nimbus:upload").said
+
+
+def test_the_defaults_of_the_classic_uploader_are_there_on_demand(with_gulp: Make) -> None:
+    gulpfile = """
+    const classic = require("gulp-nimbus")(gulp, { classicDefaults: true });
+    exports.unlimited = classic.upload({ limit: 0, delay: 0, dryRun: true });
+    exports.classic = classic.upload({ limit: undefined, dryRun: true });
+    exports.whole = classic.publish({ dryRun: true });
+    """
+    site = with_gulp(gulpfile, *(f"p{number}" for number in range(101)))
+    assert "101 maps changed" in site.gulp("nimbus:extract").out
+    for task in (["nimbus:upload", "--dry-run"], ["classic"]):
+        assert "1 changed page left for later by --limit" in site.gulp(*task).out
+    assert "Found 7 files" in site.gulp("nimbus:upload", "--limit=7", "--dry-run").out
+    for whole in ("unlimited", "whole"):
+        assert "Found 101 files to upload (101 new)" in site.gulp(whole).out
+    flags = site.gulp("--tasks").out
+    assert "(default: 100)" in flags
+    assert "(default: 200)" in flags
+
+
+def test_the_setting_for_classic_defaults_is_checked(with_gulp: Make) -> None:
+    gulpfile = """
+    exports.wrong = async () => require("gulp-nimbus")(gulp, { classicDefaults: 100 });
+    """
+    assert "The setting classicDefaults must be true or false." in with_gulp(gulpfile).gulp("wrong").said
+
+
 # --- which Python ---------------------------------------------------------------------------------------
 
 
