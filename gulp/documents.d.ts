@@ -15,7 +15,7 @@ export interface AppliedPage {
 }
 
 export interface BatchPage {
-  status: "cancelled" | "done" | "failed" | "inactive" | "processing" | "queued" | "uploaded";
+  status: string;
   uploaded?: string | undefined;
   started?: string | undefined;
   completed?: string | undefined;
@@ -28,8 +28,7 @@ export interface BatchRecord {
   project_id: string;
   created: string;
   page_count: number;
-  status:
-    "cancelled" | "completed" | "failed" | "partially_completed" | "processing" | "queued" | "retrying" | "uploading";
+  status: string;
   pages: Record<string, BatchPage>;
   summary: BatchSummary;
 }
@@ -132,8 +131,7 @@ export interface Finding {
 
 export interface InBatch {
   batch_id: string;
-  status:
-    "cancelled" | "completed" | "failed" | "partially_completed" | "processing" | "queued" | "retrying" | "uploading";
+  status: string;
   page?: BatchPage | undefined;
 }
 
@@ -156,8 +154,7 @@ export interface KnownKey {
 export interface ListedBatch {
   batch_id: string;
   created: string;
-  status:
-    "cancelled" | "completed" | "failed" | "partially_completed" | "processing" | "queued" | "retrying" | "uploading";
+  status: string;
   page_count: number;
   summary: BatchSummary;
   superseded?: boolean | undefined;
@@ -170,7 +167,7 @@ export interface ListedKeys {
 
 export interface LogEntry {
   timestamp: string;
-  level: "error" | "info" | "warn";
+  level: string;
   step: string;
   message: string;
   data?: Record<string, unknown> | undefined;
@@ -222,7 +219,7 @@ export interface PageResult {
 }
 
 export interface PageStatus {
-  status: "cancelled" | "done" | "failed" | "inactive" | "processing" | "queued" | "uploaded";
+  status: string;
   batch_id: string;
   updated: string;
   processing?: Processing | undefined;
