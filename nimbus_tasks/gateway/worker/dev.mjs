@@ -19,7 +19,7 @@ import { parseArgs } from "node:util";
 const HERE = dirname(fileURLToPath(import.meta.url));
 
 /** The variables of the environment that the Worker gets. */
-const VARIABLES = /^NIMBUS_(ADMIN_SECRET|CACHE_SECONDS|LIMIT_[A-Z]+)$/;
+const VARIABLES = /^NIMBUS_(ADMIN_SECRET|(CACHE|USAGE)_SECONDS|LIMIT_[A-Z]+)$/;
 
 /** Ends the first process that is started from here, workerd, if this process is killed. */
 let guard;
@@ -50,6 +50,7 @@ const runtime = new Miniflare({
     NIMBUS_PROJECT: { className: "Project", useSQLite: true },
     NIMBUS_ACCOUNT: { className: "Account", useSQLite: true },
     NIMBUS_IDENTITY: { className: "Identity", useSQLite: true },
+    NIMBUS_USAGE: { className: "Usage", useSQLite: true },
   },
   durableObjectsPersist: join(persist, "do"),
   cf: false,

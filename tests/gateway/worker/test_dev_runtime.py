@@ -117,8 +117,9 @@ def test_wrangler_takes_the_configuration_and_builds_the_worker(tmp_path: Path) 
     said = ended.stdout + ended.stderr
     assert ended.returncode == 0, said
     assert "WARNING" not in said
-    for binding in ["NIMBUS_PROJECT", "NIMBUS_ACCOUNT", "NIMBUS_IDENTITY", *(entry["binding"] for entry in namespaces)]:
+    objects = ["NIMBUS_PROJECT", "NIMBUS_ACCOUNT", "NIMBUS_IDENTITY", "NIMBUS_USAGE"]
+    for binding in [*objects, *(entry["binding"] for entry in namespaces)]:
         assert f"env.{binding}" in said
     built_worker = (tmp_path / "built" / "index.js").read_text()
-    for name in ["Project", "Account", "Identity", "default"]:
+    for name in ["Project", "Account", "Identity", "Usage", "default"]:
         assert name in built_worker.rsplit("export {", 1)[1]

@@ -1,19 +1,27 @@
 /**
  * The Worker with a window onto what is behind it, for tests only: KV as other programs see it, faults of KV, and time.
  *
- *   GET, PUT /_kv/{binding}/{key}   KV itself; an answer carries its metadata in a header
+ *   GET, PUT /_kv/{binding}/{key}   KV itself; its metadata and expiration are in headers
  *   PUT /_faults  [{do, key, fail}] from now on: `do` (put, get, list) of keys that begin with `key` throws `fail`;
  *                                   a get finds nothing where it is "lag", a put takes its time where it is "slow"
+ *   X-Without: {binding}            any request, as if the Worker's configuration had no such binding
  *   GET /_puts?key=                 when each put of a key was tried, in ms
+ *   GET /_counted?key=              how many requests of an API key reached its object, by the key of its record
  *   PUT /_clock   milliseconds      how far the clock goes ahead
  */
 
-import app, { Account as A, Identity as I, Project as P } from "../../../nimbus_tasks/gateway/worker/src/index.js";
+import app, {
+  Account as A,
+  Identity as I,
+  Project as P,
+  Usage as U,
+} from "../../../nimbus_tasks/gateway/worker/src/index.js";
 
 const SLOW_MS = 500;
 
 let faults = [];
 const puts = new Map();
+const counted = new Map();
 
 const now = Date.now;
 let ahead = 0;
@@ -34,9 +42,18 @@ export class Identity extends I {
     super(ctx, behindGlass(env));
   }
 }
+export class Usage extends U {
+  constructor(ctx, env) {
+    super(ctx, behindGlass(env));
+  }
+  async count(store, key, last, requests) {
+    await super.count(store, key, last, requests);
+    counted.set(key, (counted.get(key) ?? 0) + requests);
+  }
+}
 
 export default {
-  async fetch(request, env) {
+  async fetch(request, env, context) {
     const url = new URL(request.url);
     const [, first, binding, key] = url.pathname.split("/").map(decodeURIComponent);
     switch (first) {
@@ -47,26 +64,34 @@ export default {
         return new Response("");
       case "_puts":
         return Response.json(puts.get(url.searchParams.get("key")) ?? []);
+      case "_counted":
+        return Response.json(counted.get(url.searchParams.get("key")) ?? 0);
       case "_clock":
         ahead = Number(await request.text());
         return new Response("");
       default:
-        return app.fetch(request, behindGlass(env));
+        return app.fetch(request, { ...behindGlass(env), ...without(request) }, context);
     }
   },
 };
 
 async function stored(namespace, key, request) {
   const metadata = request.headers.get("X-Metadata");
-  await namespace.put(key, await request.arrayBuffer(), metadata ? { metadata: JSON.parse(metadata) } : {});
+  const expiration = Number(request.headers.get("X-Expiration"));
+  const options = { ...(metadata && { metadata: JSON.parse(metadata) }), ...(expiration && { expiration }) };
+  await namespace.put(key, await request.arrayBuffer(), options);
   return new Response("");
 }
 
 async function shown(namespace, key) {
   const { value, metadata } = await namespace.getWithMetadata(key, "arrayBuffer");
-  const headers = { "X-Metadata": JSON.stringify(metadata) };
+  const { keys } = await namespace.list({ prefix: key, limit: 1 });
+  const headers = { "X-Metadata": JSON.stringify(metadata), "X-Expiration": keys[0]?.expiration ?? "" };
   return value === null ? new Response("", { status: 404 }) : new Response(value, { headers });
 }
+
+/** A binding that an older configuration does not have. */
+const without = (request) => ({ [request.headers.get("X-Without") ?? ""]: undefined });
 
 function behindGlass(env) {
   const names = Object.keys(env).filter((name) => typeof env[name] === "object" && "getWithMetadata" in env[name]);

@@ -12,6 +12,7 @@ import { bytesOf, parsed, sha256 } from "./utf8.js";
  * @typedef {object} Caller
  * @property {string} user the user id, "" for the admin
  * @property {boolean} admin
+ * @property {string} key of the record of the API key, "" for the admin
  */
 
 /** A shorter admin secret could be guessed, and counts as none. */
@@ -20,7 +21,7 @@ const SECRET_LENGTH = 16;
 /** One scheme, one space, at most 256 visible ASCII characters. */
 const BEARER = /^Bearer ([\x21-\x7e]{1,256})$/i;
 
-/** @type {Cache<string>} digest of an API key -> its user */
+/** @type {Cache<string>} record of an API key -> its user */
 const users = new Cache();
 
 /**
@@ -31,14 +32,15 @@ const users = new Cache();
 export async function authenticate(request, env) {
   const bearer = BEARER.exec(request.headers.get("Authorization") ?? "")?.[1];
   if (bearer !== undefined && (await isAdmin(bearer, env))) {
-    return { user: "", admin: true };
+    return { user: "", admin: true, key: "" };
   }
-  const user = bearer !== undefined && (await userOf(bearer, env));
+  const key = bearer === undefined ? "" : `apikey:sha256:${await sha256(bytesOf(bearer))}`;
+  const user = key && (await userOf(key, env));
   if (!user) {
     // The same message for every cause: it must not tell which keys exist.
     throw new Refusal("unauthorized", "This needs a valid API key.", { "WWW-Authenticate": "Bearer" });
   }
-  return { user, admin: false };
+  return { user, admin: false, key };
 }
 
 /**
@@ -58,19 +60,17 @@ async function isAdmin(bearer, env) {
 /** @param {string} text */
 const digest = (text) => crypto.subtle.digest("SHA-256", bytesOf(text));
 
-/** @param {string} bearer @param {Env} env @returns {Promise<string>} "" if the key is not valid */
-async function userOf(bearer, env) {
-  const name = await sha256(bytesOf(bearer));
-  const known = users.get(name);
+/** @param {string} key @param {Env} env @returns {Promise<string>} "" if the key is not valid */
+async function userOf(key, env) {
+  const known = users.get(key);
   if (known !== undefined) {
     return known;
   }
-  const key = `apikey:sha256:${name}`;
   const record = parsed(await namespaceOf(env, key).get(key));
   const user = record?.active === true ? record.user_id : undefined;
   if (typeof user !== "string" || user === "" || !isKey(`projects:${user}`)) {
     return "";
   }
-  users.set(env, name, user);
+  users.set(env, key, user);
   return user;
 }

@@ -10,11 +10,13 @@ import { list } from "./listing.js";
 import { checkList, checkRead, checkWrite } from "./ownership.js";
 import { expectedBy, keyIn, queryIn } from "./request.js";
 import { get, getMany, put, putMany, swapMany, swapOne } from "./store.js";
+import { countRequest } from "./usage.js";
 import { fits } from "./utf8.js";
 
 export { Account } from "./account.js";
 export { Identity } from "./identity.js";
 export { Project } from "./project.js";
+export { Usage } from "./usage.js";
 
 /** @typedef {import("./kv.js").Env} Env */
 /** @typedef {import("./ownership.js").Visit} Visit */
@@ -31,10 +33,10 @@ const ROUTES = new Map([
 ]);
 
 export default {
-  /** @param {Request} request @param {Env} env */
-  async fetch(request, env) {
+  /** @param {Request} request @param {Env} env @param {ExecutionContext} context */
+  async fetch(request, env, context) {
     try {
-      return await answer(request, env);
+      return await answer(request, env, context);
     } catch (error) {
       await discardBody(request);
       return refused(refusalFor(error));
@@ -42,9 +44,13 @@ export default {
   },
 };
 
-/** @param {Request} request @param {Env} env */
-async function answer(request, env) {
+/** @param {Request} request @param {Env} env @param {ExecutionContext} context */
+async function answer(request, env, context) {
   const caller = await authenticate(request, env);
+  const store = await storeId(env);
+  if (caller.key) {
+    countRequest(env, context, store, caller.key);
+  }
   const url = new URL(request.url);
   const methods = ROUTES.get(url.pathname.startsWith("/kv/") ? "/kv/" : url.pathname);
   if (!methods) {
@@ -55,12 +61,12 @@ async function answer(request, env) {
     const Allow = [...methods.keys()].join(", ");
     throw new Refusal("method_not_allowed", `This path takes ${Allow}.`, { Allow });
   }
-  return handler({ env, caller, store: await storeId(env) }, request, url);
+  return handler({ env, caller, store }, request, url);
 }
 
 /** @type {Handler} */
-async function greet({ env, caller, store }) {
-  return json({ name: "nimbus-gateway", protocol: 1, store, ...caller, limits: limitsOf(env) });
+async function greet({ env, caller: { user, admin }, store }) {
+  return json({ name: "nimbus-gateway", protocol: 1, store, user, admin, limits: limitsOf(env) });
 }
 
 /** @type {Handler} */

@@ -10,6 +10,7 @@ import { CONNECTIONS } from "./limits.js";
  *   NIMBUS_PROJECT: DurableObjectNamespace<import("./project.js").Project>,
  *   NIMBUS_ACCOUNT: DurableObjectNamespace<import("./account.js").Account>,
  *   NIMBUS_IDENTITY: DurableObjectNamespace<import("./identity.js").Identity>,
+ *   NIMBUS_USAGE?: DurableObjectNamespace<import("./usage.js").Usage>,
  * }} Env
  */
 

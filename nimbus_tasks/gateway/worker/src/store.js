@@ -6,6 +6,7 @@ import { bindingOf, inParallel, namespaceOf, optionsOf } from "./kv.js";
 import { ANSWER_BYTES } from "./limits.js";
 import { checkWrite } from "./ownership.js";
 import { projectObject } from "./project.js";
+import { usageObject } from "./usage.js";
 import { bytesOf, sha256 } from "./utf8.js";
 
 /** @typedef {import("./ownership.js").Visit} Visit */
@@ -187,9 +188,10 @@ function encoded(pairs) {
   );
 }
 
-/** @param {Visit} visit @param {Pair} pair */
-function putDirect({ env }, { key, value, metadata }) {
-  return namespaceOf(env, key).put(key, value, optionsOf(metadata));
+/** @param {Visit} visit @param {Pair} pair @returns {Promise<void>} */
+async function putDirect({ env, store }, { key, value, metadata }) {
+  const usage = kindOf(key) === "apikey" ? usageObject(env, store, key) : undefined;
+  await (usage ? usage.put(store, key, value, metadata) : namespaceOf(env, key).put(key, value, optionsOf(metadata)));
 }
 
 /** @template {Pair} Each @param {Each[]} pairs */
