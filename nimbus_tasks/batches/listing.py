@@ -17,7 +17,9 @@ from nimbus_tasks.model.suggest import closest
 if TYPE_CHECKING:
     from nimbus_tasks.publishing.target import OpenTarget
 
-_BATCH_ID = re.compile(r"batch_\d{8}_\d{6}")
+#: Ours have a date and a time; other programs have ids of their own. A report's file is named after it.
+_BATCH_ID = re.compile(r"batch_[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_DATED_ID = re.compile(r"batch_\d{8}_\d{6}")
 #: Batches that an error names if none was given.
 NEWEST = 3
 
@@ -92,7 +94,7 @@ async def find_batch(target: OpenTarget, batch_id: str) -> BatchRecord:
         if found is not None:
             return found
         raise SettingsError(f"There is no batch {batch_id}.", await _nearest(target, batch_id))
-    for each in sorted(await _ids(target), reverse=True):
+    for each in await _newest_first(target):
         found = await get_batch(target, each)
         if found is not None:
             return found
@@ -113,7 +115,7 @@ async def batch_to_change(target: OpenTarget, batch_id: str) -> BatchRecord:
         SettingsError: none is named, it does not exist, or its upload has not ended.
     """
     if not batch_id:
-        newest = sorted(await _ids(target), reverse=True)[:NEWEST]
+        newest = (await _newest_first(target))[:NEWEST]
         hint = f"Newest: {', '.join(newest)}." if newest else "There is none yet: run doit upload."
         raise SettingsError("Name a batch with --batch.", hint)
     found = await find_batch(target, batch_id)
@@ -131,6 +133,14 @@ async def _ids(target: OpenTarget) -> list[str]:
         prefix = records.batch_key(target.project_id, "")
         known |= {name.key.removeprefix(prefix) async for name in all_names(target.store, prefix)}
     return sorted(each for each in known if _BATCH_ID.fullmatch(each))
+
+
+async def _newest_first(target: OpenTarget) -> list[str]:
+    """Return the ids of all batches. Those of other programs need not tell when a batch was created."""
+    ids = await _ids(target)
+    if all(_DATED_ID.fullmatch(each) for each in ids):
+        return sorted(ids, reverse=True)
+    return [batch.batch_id for batch in (await list_batches(target)).batches]
 
 
 def _uploading_here(target: OpenTarget, batch_id: str) -> BatchRecord | None:

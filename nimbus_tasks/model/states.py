@@ -62,15 +62,14 @@ BATCH_MOVES: Mapping[BatchState, Mapping[BatchState, str]] = {
     "partially_completed": {"retrying": "retry"},
     "failed": {"retrying": "retry"},
     "retrying": {"processing": "a page is taken", "cancelled": "cancel"},
-    "completed": {},
+    # Other programs call a batch completed whatever failed in it.
+    "completed": {"retrying": "retry"},
     "cancelled": {},
 }
 
 WAITING: frozenset[PageState] = frozenset({"uploaded", "queued"})
 ENDED: frozenset[PageState] = frozenset({"done", "failed", "cancelled", "inactive"})
 ENDED_BATCHES: frozenset[BatchState] = frozenset({"completed", "partially_completed", "failed", "cancelled"})
-#: A retry cannot leave these.
-FINAL_BATCHES: frozenset[BatchState] = frozenset(state for state, moves in BATCH_MOVES.items() if not moves)
 
 #: States that a batch may go through between two writes of its record, in this order.
 _TRANSIENT: tuple[BatchState, ...] = ("retrying", "processing")
@@ -125,7 +124,7 @@ def batch_state(now: str, pages: Collection[BatchPage]) -> str:
 
     It follows from the pages, with three exceptions. A batch that had ended and has waiting pages again is `retrying`
     until one of them is taken. A batch that was processing is never `queued` again. A completed or cancelled batch
-    stays so when pages of it are removed. One write may cover many moves of pages, so a batch may skip states.
+    stays so unless pages of it wait again. One write may cover many moves of pages, so a batch may skip states.
 
     Raises:
         TransitionError: no moves lead from `now` to the new state.
@@ -133,9 +132,9 @@ def batch_state(now: str, pages: Collection[BatchPage]) -> str:
     if now not in BATCH_MOVES:
         return now
     then: str = _state_of(pages)
-    if now in FINAL_BATCHES and then in ENDED_BATCHES:
+    if now in ("completed", "cancelled") and then in ENDED_BATCHES:
         return now
-    if then in ("queued", "processing") and now in ("partially_completed", "failed", "retrying"):
+    if then in ("queued", "processing") and now in ("completed", "partially_completed", "failed", "retrying"):
         then = "processing" if any(page.status == "processing" for page in pages) else "retrying"
     elif then == "queued" and now == "processing":
         then = now

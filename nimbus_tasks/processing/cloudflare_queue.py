@@ -54,6 +54,8 @@ class CloudflareQueue:
     """A queue that machines share. Its claims have no entry of their own in the queue record."""
 
     exact = False
+    #: A message is handed out again only when its page is free.
+    lease = 0.0
 
     def __init__(
         self,
@@ -165,7 +167,13 @@ class CloudflareQueue:
         await self._api.acknowledge((), [_retry(claim, after) for claim, after in claims])
         self._forget([claim for claim, _ in claims])
 
-    async def release(self, claims: Sequence[Claim], after: float = 0.0) -> None:
+    async def release(
+        self,
+        claims: Sequence[Claim],
+        after: float = 0.0,
+        *,
+        begun: bool = False,  # noqa: ARG002 - the message alone says who has a page
+    ) -> None:
         ours = [claim for claim in claims if claim.lease in self._leases]
         if not ours:
             return

@@ -75,11 +75,7 @@ async def give_back(target: Target, pages: Sequence[Taken]) -> tuple[Update, ...
     # A status that has changed since is another program's decision: that stays.
     await _swap_statuses(target, [(page, PageStatus(waiting, page.record.batch_id, now)) for page in pages])
     return tuple(
-        Update(
-            PageUpdate(
-                page.record.batch_id, page.page_id, page.record.uploaded, ("take", "fail", "retry"), page.started
-            )
-        )
+        Update(PageUpdate(page.record.batch_id, page.page_id, page.uploaded, ("take", "fail", "retry"), page.started))
         for page in pages
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from nimbus_tasks.model.states import ENDED, Trigger, is_known, may
 from nimbus_tasks.processing.schedule import seconds_of
@@ -17,24 +17,51 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.records import BatchPage, PageRecord, PageStatus, QueueEntry
 
 #: take: optimise the page. sync: it has ended; bring its batch in line. drop: the entry is of an older upload.
-#: lost: a newer upload was overwritten. wait: for other programs, or for the store. leave: it is in a state that only
-#: another program knows.
-Action = Literal["take", "sync", "drop", "lost", "wait", "leave"]
+#: lost: a newer upload was overwritten. wait: for other programs, or for the store. busy: another program is working on
+#: the page. leave: it is in a state that only another program knows.
+Action = Literal["take", "sync", "drop", "lost", "wait", "busy", "leave"]
 
 #: Seconds between two looks at an entry that does not fit its page.
 RECHECK = 1.0
 #: Seconds that an upload or an operator's command may need from one record to the next.
 PATIENCE = 60.0
+#: Seconds after which an upload that has queued a page, but not ended its batch, is taken for abandoned.
+ABANDONED = 3600.0
 
 _ENDED_BY: dict[str, Trigger] = {"done": "finish", "failed": "fail", "cancelled": "cancel", "inactive": "remove"}
 
 
 class Known(Struct, frozen=True):
-    """What the store holds of a page; None where there is nothing. `page` is its part of the entry's batch record."""
+    """What the store holds of a page; None where there is nothing.
+
+    page: its part of the entry's batch record. uploading: that batch is still being uploaded, or has no record.
+    """
 
     record: PageRecord | None
     status: PageStatus | None
     page: BatchPage | None
+    uploading: bool = False
+
+    @property
+    def uploaded(self) -> str:
+        """The time of the upload: that of the record or, where another program stamps its batch later, of the batch."""
+        assert self.record is not None
+        in_batch = self.page.uploaded if self.page is not None else UNSET
+        return str(in_batch) if _is_later(in_batch, self.record.uploaded) else self.record.uploaded
+
+
+class Look(Struct, frozen=True):
+    """One look at an entry: when, and what the store and the queue promise.
+
+    now: epoch seconds. waited: seconds for which the entry has not fitted its page. lag: seconds after which the store
+    shows the truth. lease: seconds for which a page that is `processing` belongs to another program; 0 if the claim
+    says that no other one has it.
+    """
+
+    now: float
+    waited: float = 0.0
+    lag: float = 0.0
+    lease: float = 0.0
 
 
 class Decision(Struct, frozen=True):
@@ -44,37 +71,61 @@ class Decision(Struct, frozen=True):
     triggers: tuple[Trigger, ...] = ()
 
 
-def decide(entry: QueueEntry, known: Known, *, waited: float, lag: float) -> Decision:  # noqa: PLR0911 - a table
-    """Return what to do with an entry that has not fitted its page for `waited` seconds.
-
-    A store that lags shows the truth after `lag` seconds.
-    """
-    record, status, page = known.record, known.status, known.page
-    if record is not None and page is not None and page.uploaded is not UNSET and page.uploaded > record.uploaded:
+def decide(entry: QueueEntry, known: Known, look: Look) -> Decision:  # noqa: PLR0911 - a table
+    """Return what to do with an entry."""
+    record, page = known.record, known.page
+    if record is not None and _is_lost(entry, record, known):
         # Look twice: an upload may have happened between reading the one and the other.
-        return _after(waited >= lag + RECHECK, "lost")
+        return _after(look.waited >= look.lag + RECHECK, "lost")
     if record is None or record.batch_id != entry.batch_id:
-        return _after(waited >= lag, "drop")
-    if not (page is None or is_known(page.status)):
+        return _after(look.waited >= look.lag, "drop")
+    status = known.status if known.status is not None and known.status.batch_id == entry.batch_id else None
+    if not all(is_known(each.status) for each in (page, status) if each is not None):
         return Decision("leave")
-    if status is not None and status.batch_id == entry.batch_id and not is_known(status.status):
-        return Decision("leave")
-    if status is not None and status.batch_id == entry.batch_id and status.status in ENDED:
-        return _ended(entry, status, patient=waited >= lag + PATIENCE)
-    if page is None or (page.uploaded is not UNSET and page.uploaded != record.uploaded):
-        # An upload writes the batch record last: this one is not finished. Begun now, the page would be moved back to
-        # `uploaded` by it, however long it takes.
+    if status is not None and status.status in ENDED:
+        return _ended(entry, status, patient=look.waited >= look.lag + PATIENCE)
+    if status is not None and status.status == "processing" and abs(look.now - seconds_of(status.updated)) < look.lease:
+        return Decision("busy")
+    age = look.now - seconds_of(entry.queued_at)
+    if _is_unfinished(record, known) and age < _upload_seconds(known) + look.lag:
         return Decision("wait")
-    if status is None or status.batch_id != entry.batch_id:
-        return _after(waited >= lag, "take")
-    if may(page.status, "take"):
+    if status is None:
+        # Its status is written before the entry: where there is none by now, there never was.
+        return _after(look.waited >= look.lag or (known.status is None and age >= look.lag), "take")
+    if page is None or may(page.status, "take"):
         return Decision("take")
-    # The status says that it waits, the batch that it has ended: a retry is under way.
-    return Decision("take", _retried(page)) if waited >= lag + PATIENCE else Decision("wait")
+    # The status says that it waits, the batch that it has ended: it is retried. An older entry may be seen by the lag.
+    has_time = page.completed is not UNSET or page.status == "failed"
+    is_retry = has_time and seconds_of(entry.queued_at) > seconds_of(page.completed or "")
+    return Decision("take", _retried(page)) if is_retry or look.waited >= look.lag else Decision("wait")
+
+
+def _is_lost(entry: QueueEntry, record: PageRecord, known: Known) -> bool:
+    """Return whether the result of an older upload has overwritten the page that the entry is of.
+
+    Other programs stamp their batches later than the pages in them. But a record with a result is of the upload that
+    was processed, and a page of a newer one is not: it is of another batch, or its status has not moved on.
+    """
+    if record.optimization is UNSET or known.page is None or not _is_later(known.page.uploaded, record.uploaded):
+        return False
+    return record.batch_id != entry.batch_id or known.status is None or known.status.status == "uploaded"
+
+
+def _is_unfinished(record: PageRecord, known: Known) -> bool:
+    """Return whether the page's upload has not ended: the batch is written last, and does not name the page yet.
+
+    Begun now, the page might be moved back to `uploaded` by it.
+    """
+    return known.uploading or known.page is None or _is_later(record.uploaded, known.page.uploaded)
+
+
+def _upload_seconds(known: Known) -> float:
+    """Return how long an upload may take from the queue to the batch that it adds pages to, or that it creates."""
+    return ABANDONED if known.uploading else PATIENCE
 
 
 def _ended(entry: QueueEntry, status: PageStatus, *, patient: bool) -> Decision:
-    if seconds_of(entry.queued_at) > seconds_of(status.updated):
+    if _is_later(entry.queued_at, status.updated):
         # Queued after it had ended: the other half of that command is still to come.
         if not patient:
             return Decision("wait")
@@ -87,6 +138,11 @@ def _ended(entry: QueueEntry, status: PageStatus, *, patient: bool) -> Decision:
 
 def _retried(page: BatchPage) -> tuple[Trigger, ...]:
     return ("retry",) if may(page.status, "retry") else ()
+
+
+def _is_later(time: str | UnsetType, other: str | UnsetType) -> bool:
+    """Return whether a time is later than another one, if both are known."""
+    return bool(time and other) and time != other and seconds_of(str(time)) > seconds_of(str(other))
 
 
 def _after(certain: bool, action: Action) -> Decision:

@@ -43,6 +43,7 @@ class KvQueue:
     ) -> None:
         self._store, self._leases, self._delays, self._clock = store, leases, delays, clock
         self._key = records.queue_key(project_id)
+        self.lease = leases.seconds
         self._until = until
         self._items: list[QueueEntry] = []
         self._looked = -FRESH_SECONDS
@@ -84,9 +85,15 @@ class KvQueue:
     async def retry_later(self, claims: Sequence[tuple[Claim, float]]) -> None:
         await self.end([claim for claim, _ in claims])
 
-    async def release(self, claims: Sequence[Claim], after: float = 0.0) -> None:  # noqa: ARG002 - `skip` sees to that
+    async def release(
+        self,
+        claims: Sequence[Claim],
+        after: float = 0.0,  # noqa: ARG002 - `skip` sees to that
+        *,
+        begun: bool = False,
+    ) -> None:
         if claims:
-            self._leases.release(claim.page_id for claim in claims)
+            self._leases.release((claim.page_id for claim in claims), begun=begun)
             self._claimed.difference_update(claim.page_id for claim in claims)
 
     def may_write_shared(self, seconds: float) -> bool:
@@ -112,4 +119,4 @@ class KvQueue:
         ready = [each for each in self._line().ready if each.page_id not in self._claimed and not skip(Claim(each))]
         taken = self._leases.take(ready, limit) if ready and limit else []
         self._claimed.update(entry.page_id for entry in taken)
-        return [Claim(entry) for entry in taken]
+        return [Claim(entry, resumed=entry.page_id in self._leases.resumed) for entry in taken]

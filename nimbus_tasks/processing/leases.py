@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.model.records import QueueEntry
 
+    #: A row of the table: entry, renewed, until, ended.
+    _Claim = tuple[str, float, float, int]
+
 CLAIMS_FILE = f"{STATE_FOLDER}/claims.db"
 #: How long an ended claim is remembered, plus the store's lag: copies of the queue get that old.
 REMEMBERED_SECONDS = 60.0
@@ -48,8 +51,10 @@ class Leases:
             StateError: it cannot be opened, or is damaged.
         """
         self.worker = f"{os.getpid()}-{os.urandom(6).hex()}"
-        self._path, self._place, self._lease, self._clock = path, place, lease, clock
+        self._path, self._place, self.seconds, self._clock = path, place, lease, clock
         self._remembered = REMEMBERED_SECONDS + lag
+        #: The pages last taken that a process of this machine had claimed before, by the same entry.
+        self.resumed: set[str] = set()
         with self._as_state_error():
             self._connection = connect(path)
             log_ahead(self._connection)
@@ -62,13 +67,17 @@ class Leases:
     def take(self, entries: Iterable[QueueEntry], limit: int) -> list[QueueEntry]:
         """Claim up to `limit` free pages, in the order given, and return their entries."""
         taken: list[QueueEntry] = []
+        self.resumed = set()
         with self._transaction() as connection:
             now = self._clock()
             for entry in entries:
                 if len(taken) == limit:
                     break
-                if self._is_free(connection, entry, now):
-                    row = (self._place, entry.page_id, token(entry), self.worker, now, now + self._lease)
+                held = self._claim_of(connection, entry.page_id)
+                if held is None or self._is_free(held, entry, now):
+                    if held is not None and held[0] == token(entry):
+                        self.resumed.add(entry.page_id)
+                    row = (self._place, entry.page_id, token(entry), self.worker, now, now + self.seconds)
                     connection.execute("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?, ?, ?, 0)", row)
                     taken.append(entry)
         return taken
@@ -79,10 +88,11 @@ class Leases:
             now = self._clock()
             connection.execute(
                 "UPDATE claim SET renewed = ?, until = ? WHERE place = ? AND worker = ? AND NOT ended AND until > ?",
-                (now, now + self._lease, self._place, self.worker, now),
+                (now, now + self.seconds, self._place, self.worker, now),
             )
             connection.execute(
-                "DELETE FROM claim WHERE place = ? AND until <= ?", (self._place, now - self._remembered)
+                "DELETE FROM claim WHERE place = ? AND until <= ?",
+                (self._place, now - max(self._remembered, self.seconds)),
             )
 
     def held(self, page_ids: Iterable[str]) -> set[str]:
@@ -106,18 +116,28 @@ class Leases:
                 [(now, now + self._remembered, self._place, entry.page_id, self.worker) for entry in entries],
             )
 
-    def release(self, page_ids: Iterable[str]) -> None:
-        """Give pages back: any process may take them at once."""
+    def release(self, page_ids: Iterable[str], *, begun: bool = False) -> None:
+        """Give pages back: any process may take them at once.
+
+        That this machine has begun them is remembered for a while: their statuses may still say `processing`.
+        """
+        chosen = "WHERE place = ? AND page_id = ? AND worker = ? AND NOT ended"
         with self._transaction() as connection:
-            connection.executemany(
-                "DELETE FROM claim WHERE place = ? AND page_id = ? AND worker = ? AND NOT ended",
-                [(self._place, page_id, self.worker) for page_id in page_ids],
-            )
+            rows = [(self._place, page_id, self.worker) for page_id in page_ids]
+            if begun:
+                now = self._clock()
+                statement = f"UPDATE claim SET renewed = ?, until = ? {chosen}"  # noqa: S608 - a constant
+                connection.executemany(statement, [(now, now, *row) for row in rows])
+            else:
+                connection.executemany(f"DELETE FROM claim {chosen}", rows)  # noqa: S608 - a constant
 
     def release_all(self) -> None:
+        """Give all pages back that this worker still holds, as begun."""
         with self._transaction() as connection:
+            now = self._clock()
             connection.execute(
-                "DELETE FROM claim WHERE place = ? AND worker = ? AND NOT ended", (self._place, self.worker)
+                "UPDATE claim SET renewed = ?, until = ? WHERE place = ? AND worker = ? AND NOT ended AND until > ?",
+                (now, now, self._place, self.worker, now),
             )
 
     def take_turn(self, seconds: float) -> bool:
@@ -130,16 +150,17 @@ class Leases:
             connection.execute("INSERT OR REPLACE INTO turn VALUES (?, ?)", (self._place, now))
             return True
 
-    def _is_free(self, connection: sqlite3.Connection, entry: QueueEntry, now: float) -> bool:
+    def _claim_of(self, connection: sqlite3.Connection, page_id: str) -> _Claim | None:
         query = "SELECT entry, renewed, until, ended FROM claim WHERE place = ? AND page_id = ?"
-        row = connection.execute(query, (self._place, entry.page_id)).fetchone()
-        if row is None:
-            return True
-        claimed, renewed, until, ended = row
+        row: _Claim | None = connection.execute(query, (self._place, page_id)).fetchone()
+        return row
+
+    def _is_free(self, held: _Claim, entry: QueueEntry, now: float) -> bool:
+        claimed, renewed, until, ended = held
         if ended and claimed != token(entry):
             return True
         # A lease from the future was made before the clock was set back: do not wait for its end.
-        return bool(until <= now or renewed > now + self._lease)
+        return bool(until <= now or renewed > now + self.seconds)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

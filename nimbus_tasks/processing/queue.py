@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 
 class Claim(Struct, frozen=True):
-    """A page that this process has claimed: its queue entry, and the lease where the queue hands one out."""
+    """A page that this process has claimed: its queue entry, and the lease where the queue hands one out.
+
+    resumed: a process of this machine had claimed it before, and has given it back or died.
+    """
 
     entry: QueueEntry
     lease: str = ""
+    resumed: bool = False
 
     @property
     def page_id(self) -> str:
@@ -29,12 +33,16 @@ class Claim(Struct, frozen=True):
 
 
 class Taken(Struct, frozen=True):
-    """A page that is marked `processing`. status: the stored bytes of its status, for compare-and-set."""
+    """A page that is marked `processing`.
+
+    status: the stored bytes of its status, for compare-and-set. uploaded: the time of its upload, as its batch has it.
+    """
 
     claim: Claim
     record: PageRecord
     status: bytes
     started: str
+    uploaded: str
 
     @property
     def page_id(self) -> str:
@@ -78,6 +86,8 @@ class PageQueue(Protocol):
 
     #: Whether a claim's entry is the very entry in the queue record, or was made up from a message.
     exact: bool
+    #: Seconds for which a page that is `processing` belongs to a program without claims here; 0: there is none.
+    lease: float
 
     async def take(self, limit: int, skip: Callable[[Claim], bool]) -> list[Claim]:
         """Claim up to `limit` pages, best first, and none that `skip` rejects."""
@@ -111,8 +121,11 @@ class PageQueue(Protocol):
         """Drop claims of pages that may be tried again after some seconds, once all records are written."""
         ...
 
-    async def release(self, claims: Sequence[Claim], after: float = 0.0) -> None:
-        """Give claims back unchanged; `after`: seconds before the page is handed out again."""
+    async def release(self, claims: Sequence[Claim], after: float = 0.0, *, begun: bool = False) -> None:
+        """Give claims back unchanged.
+
+        after: seconds before the page is handed out again. begun: their statuses may still say `processing`.
+        """
         ...
 
     def may_write_shared(self, seconds: float) -> bool:

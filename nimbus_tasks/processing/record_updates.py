@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 from nimbus_tasks.model.errors import TransitionError
 from nimbus_tasks.model.records import BatchPage, BatchRecord, QueueEntry, QueueRecord
 from nimbus_tasks.model.states import Trigger, batch_state, may, move_page, summary_of
-from nimbus_tasks.processing.schedule import milliseconds_between
+from nimbus_tasks.processing.schedule import milliseconds_between, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class PageUpdate(Struct, frozen=True):
     """What happened to one page of a batch.
 
-    uploaded: of the record that it happened to; newer uploads are not affected. Empty: whichever there is.
+    uploaded: of the upload that it happened to; newer ones are not affected. Empty: whichever there is.
     triggers: what moved the page, in order. started, completed: when it was taken, and when it ended or was requeued.
+    missing: another program's write has lost the page in the batch: it is added.
     """
 
     batch_id: str
@@ -36,6 +37,7 @@ class PageUpdate(Struct, frozen=True):
     started: str | UnsetType = UNSET
     completed: str | UnsetType = UNSET
     error: str | UnsetType = UNSET
+    missing: bool = False
 
 
 class EntryUpdate(Struct, frozen=True):
@@ -67,6 +69,8 @@ def change_batch(record: BatchRecord, updates: Iterable[PageUpdate]) -> BatchRec
     pages, begun = dict(record.pages), False
     for update in updates:
         page = pages.get(update.page_id)
+        if page is None and update.missing:
+            page = BatchPage("uploaded", update.uploaded)
         if page is not None and not _is_outdated(page, update):
             pages[update.page_id] = _after(page, update)
             begun |= "take" in update.triggers and pages[update.page_id] != page
@@ -84,6 +88,8 @@ def change_batch(record: BatchRecord, updates: Iterable[PageUpdate]) -> BatchRec
 def _after(page: BatchPage, update: PageUpdate) -> BatchPage:
     """Return the page after as many triggers, in order, as it can follow."""
     for trigger in update.triggers:
+        if trigger == "retry" and may(page.status, "take"):
+            continue  # the retry has written that itself
         if not may(page.status, trigger):
             break
         page = _moved(page, trigger, update)
@@ -92,13 +98,15 @@ def _after(page: BatchPage, update: PageUpdate) -> BatchPage:
 
 def _is_outdated(page: BatchPage, update: PageUpdate) -> bool:
     """Return whether the update is outdated: of an older upload, or from before the page was taken again."""
-    if update.uploaded and page.uploaded is not UNSET and page.uploaded != update.uploaded:
+    if update.uploaded and page.uploaded is not UNSET and seconds_of(page.uploaded) > seconds_of(update.uploaded):
         return True
     return update.started is not UNSET and page.started is not UNSET and page.started > update.started
 
 
 def _moved(page: BatchPage, trigger: Trigger, update: PageUpdate) -> BatchPage:
     then = move_page(page.status, trigger)
+    # An interrupted upload that is resumed leaves a page alone which has its time.
+    page = msgspec.structs.replace(page, uploaded=update.uploaded or page.uploaded)
     match trigger:
         case "take":
             started = update.started if update.started is not UNSET else page.started
@@ -112,6 +120,8 @@ def _moved(page: BatchPage, trigger: Trigger, update: PageUpdate) -> BatchPage:
 
 
 def _state(now: str, pages: Collection[BatchPage]) -> str:
+    if now == "uploading":
+        now = "queued"  # its upload was abandoned, or its pages would not be processed
     try:
         return batch_state(now, pages)
     except TransitionError:

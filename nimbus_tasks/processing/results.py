@@ -68,7 +68,7 @@ class PageResult(Struct, frozen=True):
         entry, record = taken.claim.entry, taken.record
         error = failure.message if failure is not None else UNSET
         triggers = _TRIGGERS[self.ending]
-        page = PageUpdate(record.batch_id, entry.page_id, record.uploaded, triggers, taken.started, self.now, error)
+        page = PageUpdate(record.batch_id, entry.page_id, taken.uploaded, triggers, taken.started, self.now, error)
         then = requeued(entry, self.now) if self.retry_after is not None else None
         return Update(page, EntryUpdate(entry, then, exact), taken.claim, self.retry_after)
 

@@ -17,11 +17,12 @@ from nimbus_tasks.backends.kv.records import decode_or_skip, read_values, rewrit
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import BatchRecord, PageRecord, PageStatus, Processing
 from nimbus_tasks.model.states import may, move_page
-from nimbus_tasks.processing.decide import PATIENCE, RECHECK, Decision, Known, decide
+from nimbus_tasks.processing.decide import PATIENCE, RECHECK, Decision, Known, Look, decide
 from nimbus_tasks.processing.leases import token
 from nimbus_tasks.processing.lost_uploads import fail_lost_upload
 from nimbus_tasks.processing.queue import Claim, Taken, Target
 from nimbus_tasks.processing.record_updates import EntryUpdate, PageUpdate, Update
+from nimbus_tasks.processing.schedule import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,14 +77,14 @@ class Intake:
         claims = await self._target.queue.take(limit, self._is_asleep)
         if not claims:
             return Batch()
+        wanted: list[_Seen] = []
+        updates: list[Update] = []
         try:
             seen = await self._read(claims)
-            wanted: list[_Seen] = []
-            updates: list[Update] = []
             for page in seen:
                 decision = page.decision
-                if decision.action == "wait":
-                    await self._postpone(page.claim)
+                if decision.action in ("wait", "busy"):
+                    await self._postpone(page.claim, counts=decision.action == "wait")
                     continue
                 self._unfit.pop(self._name(page.claim), None)
                 if decision.action == "leave":
@@ -97,7 +98,9 @@ class Intake:
                     updates.append(Update(await self._skip(page), entry, page.claim))
             taken = await self._mark(wanted)
         except BaseException:
-            await self._target.queue.release(claims)
+            begun = [page.claim for page in wanted]
+            await self._target.queue.release(begun, begun=True)
+            await self._target.queue.release([claim for claim in claims if claim not in begun])
             raise
         return Batch(tuple(page for page, _ in taken), (*updates, *(update for _, update in taken)))
 
@@ -113,18 +116,22 @@ class Intake:
         page_keys = [target.page_key(claim.page_id) for claim in claims]
         values = await read_values(target.store, [*batch_keys.values(), *status_keys, *page_keys], target.slots)
         batches = {key: decode_or_skip(target.store, values, key, BatchRecord) for key in batch_keys.values()}
+        now = seconds_of(target.clock())
         seen = []
         for claim, status_key, page_key in zip(claims, status_keys, page_keys, strict=True):
             batch_key = batch_keys[claim.entry.batch_id]
             batch = batches[batch_key]
             record = decode_or_skip(target.store, values, page_key, PageRecord)
             status = decode_or_skip(target.store, values, status_key, PageStatus)
-            known = Known(record, status, batch.pages.get(claim.page_id) if batch is not None else None)
+            page = batch.pages.get(claim.page_id) if batch is not None else None
+            known = Known(record, status, page, uploading=batch is None or batch.status == "uploading")
             found = {page_key: record, status_key: status, batch_key: batch}
             if any(each is None and key in values for key, each in found.items()):
                 decision = Decision("leave")  # a part of it cannot be read
             else:
-                decision = decide(claim.entry, known, waited=self._waited(claim), lag=target.store.traits.lag)
+                lease = 0.0 if claim.resumed else target.queue.lease
+                look = Look(now, self._waited(claim), target.store.traits.lag, lease)
+                decision = decide(claim.entry, known, look)
             seen.append(_Seen(claim, known, decision, status_key, values.get(status_key), values.get(page_key)))
         return seen
 
@@ -149,9 +156,10 @@ class Intake:
         now = time.monotonic()
         return now - self._unfit.get(self._name(claim), (now, 0.0))[0]
 
-    async def _postpone(self, claim: Claim) -> None:
+    async def _postpone(self, claim: Claim, *, counts: bool) -> None:
+        """Look at an entry again later. `counts`: whether it waits for something that may never come."""
         now = time.monotonic()
-        since, _ = self._unfit.get(self._name(claim), (now, 0.0))
+        since, _ = self._unfit.get(self._name(claim), (now, 0.0)) if counts else (now, 0.0)
         self._unfit[self._name(claim)] = (since, now + RECHECK)
         await self._target.queue.release([claim], max(RECHECK, self._target.store.traits.lag))
 
@@ -208,9 +216,10 @@ class _Seen(Struct, frozen=True):
         return PageStatus(move_page(state, "take"), batch_id, now, Processing(now, "optimise", 0))
 
     def taken(self, status: bytes, now: str) -> tuple[Taken, Update]:
-        triggers = (*self.decision.triggers, "take")
-        page = PageUpdate(self.record.batch_id, self.claim.page_id, self.record.uploaded, triggers, now)
-        return Taken(self.claim, self.record, status, now), Update(page)
+        triggers, uploaded = (*self.decision.triggers, "take"), self.known.uploaded
+        missing = self.known.page is None
+        page = PageUpdate(self.record.batch_id, self.claim.page_id, uploaded, triggers, now, missing=missing)
+        return Taken(self.claim, self.record, status, now, uploaded), Update(page)
 
     def as_ended(self) -> PageUpdate:
         """Return what the status of a page that has ended says about it to its batch."""
@@ -219,5 +228,5 @@ class _Seen(Struct, frozen=True):
         started = status.processing.started if status.processing is not UNSET else UNSET
         completed = status.result.completed if status.result is not UNSET else status.updated
         error = status.error.message if status.error is not UNSET else UNSET
-        triggers = self.decision.triggers
-        return PageUpdate(entry.batch_id, entry.page_id, self.record.uploaded, triggers, started, completed, error)
+        uploaded, triggers, missing = self.known.uploaded, self.decision.triggers, self.known.page is None
+        return PageUpdate(entry.batch_id, entry.page_id, uploaded, triggers, started, completed, error, missing)

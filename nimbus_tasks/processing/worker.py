@@ -77,7 +77,7 @@ class Worker:
         try:
             await unless(stop.at_once, self._work(options, stop))
         finally:
-            await self._target.queue.release([page.claim for page in self.unfinished])
+            await self._target.queue.release([page.claim for page in self.unfinished], begun=True)
 
     async def _work(self, options: RunOptions, stop: Stop) -> None:
         async with task_group() as group:

@@ -18,7 +18,6 @@ from nimbus_tasks.model.states import (
     BATCH_MOVES,
     ENDED,
     ENDED_BATCHES,
-    FINAL_BATCHES,
     PAGE_MOVES,
     WAITING,
     Move,
@@ -61,9 +60,8 @@ def test_each_state_of_a_page_waits_is_worked_on_or_has_ended() -> None:
     assert not WAITING & ENDED
 
 
-def test_what_is_completed_or_cancelled_is_final() -> None:
-    assert {"completed", "cancelled"} == FINAL_BATCHES
-    assert FINAL_BATCHES < ENDED_BATCHES
+def test_only_a_cancelled_batch_is_final() -> None:
+    assert [state for state, moves in BATCH_MOVES.items() if not moves] == ["cancelled"]
 
 
 @given(PAGES, TRIGGERS)
@@ -92,6 +90,7 @@ def test_a_batch_moves_as_the_table_says_and_in_no_other_way(now: BatchState, th
         "uploading queued processing completed",
         "uploading queued processing partially_completed retrying processing completed",
         "uploading queued processing failed retrying processing failed",
+        "uploading queued processing completed retrying processing completed",
         "uploading cancelled",
         "queued cancelled",
         "processing cancelled",
@@ -147,6 +146,9 @@ def test_any_page_may_become_inactive_or_cancelled_and_be_uploaded_again(state: 
         ("partially_completed", "done queued", "retrying"),
         ("partially_completed", "done processing queued", "processing"),
         ("failed", "queued failed", "retrying"),
+        ("completed", "done queued", "retrying"),
+        ("completed", "done processing queued", "processing"),
+        ("completed", "done failed", "completed"),
         ("retrying", "done queued", "retrying"),
         ("retrying", "done processing", "processing"),
         ("completed", "done inactive", "completed"),
@@ -179,11 +181,10 @@ def test_a_page_that_waits_after_a_failed_try_keeps_its_batch_in_work() -> None:
     assert batch_state("processing", pages("queued")) == "processing", "what has begun is never queued again"
 
 
-@pytest.mark.parametrize("final", sorted(FINAL_BATCHES))
 @pytest.mark.parametrize("state", ["queued", "processing"])
-def test_what_is_final_gets_no_work(final: BatchState, state: PageState) -> None:
-    with pytest.raises(TransitionError, match=f"A batch that is {final}"):
-        batch_state(final, pages(state))
+def test_a_cancelled_batch_gets_no_work(state: PageState) -> None:
+    with pytest.raises(TransitionError, match="A batch that is cancelled"):
+        batch_state("cancelled", pages(state))
 
 
 @given(BATCHES.filter(lambda state: state != "uploading"), st.lists(PAGES, min_size=1))
@@ -191,7 +192,7 @@ def test_the_state_of_a_batch_is_settled_by_one_look(now: BatchState, states: li
     try:
         then = batch_state(now, pages(*states))
     except TransitionError:
-        assert now in FINAL_BATCHES
+        assert now == "cancelled"
         assert not set(states) <= ENDED
     else:
         assert batch_state(then, pages(*states)) == then
@@ -261,7 +262,7 @@ class ABatch(RuleBasedStateMachine):
         page = self.pages[number % len(self.pages)]
         if trigger == "upload":
             return  # into another batch: nothing of this one
-        if self.state in FINAL_BATCHES and trigger in ("retry", "take"):
+        if self.state == "cancelled" and trigger in ("retry", "take"):
             return  # the commands refuse that
         try:
             self.move(number, trigger)

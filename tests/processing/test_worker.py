@@ -22,6 +22,7 @@ from nimbus_tasks.model.records import (
     QueueRecord,
     StatusError,
 )
+from nimbus_tasks.processing.decide import ABANDONED
 from nimbus_tasks.processing.leases import Leases
 from nimbus_tasks.processing.lost_uploads import MESSAGE
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
@@ -215,7 +216,7 @@ def test_until_empty_does_not_end_while_the_entry_of_a_requeued_page_is_written(
 
 def test_until_empty_waits_for_an_unfinished_upload(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nimbus_tasks.processing.take.RECHECK", 0.02)
-    batch = rig.store.values.pop(records.batch_key(PROJECT, BATCH))
+    batch = half_an_upload(rig)
 
     async def scenario() -> None:
         working = asyncio.create_task(rig.working(until_empty=True))
@@ -229,6 +230,12 @@ def test_until_empty_waits_for_an_unfinished_upload(rig: Rig, monkeypatch: pytes
 
 
 # --- others -------------------------------------------------------------------------------------------
+
+
+def half_an_upload(rig: Rig) -> bytes:
+    """Leave three pages in the queue, just now, whose batch has no record yet, and return that."""
+    rig.put(QUEUE, QueueRecord([entry(page, queued_at=LATER) for page in PAGES]))
+    return rig.store.values.pop(records.batch_key(PROJECT, BATCH))
 
 
 def during(rig: Rig, page: str, act: Callable[[], Any]) -> None:
@@ -311,11 +318,77 @@ def test_a_page_that_has_ended_is_not_processed_and_its_batch_is_synced(rig: Rig
 
 
 def test_a_page_whose_batch_has_no_record_yet_waits_for_the_upload_to_end(rig: Rig) -> None:
-    held = rig.store.values.pop(records.batch_key(PROJECT, BATCH))
+    held = half_an_upload(rig)
     rig.work(once=True)
     assert (rig.optimiser.begun, len(rig.queue()), rig.intake.unfit) == ([], 3, 3)
     rig.store.values[records.batch_key(PROJECT, BATCH)] = held
     assert len(rig.work(once=True).pages) == 3
+
+
+def test_pages_of_an_abandoned_upload_are_processed_in_the_end(rig: Rig) -> None:
+    rig.put_batch(msgspec.structs.replace(rig.batch(), status="uploading", pages={A: BatchPage("uploaded", LATER)}))
+    rig.put(QUEUE, QueueRecord([entry(page, queued_at=LATER) for page in PAGES]))
+    assert rig.work(once=True).pages == []
+    rig.now += ABANDONED
+    assert set(rig.work(once=True).endings().values()) == {"done"}
+    assert (rig.batch().status, rig.batch().page_count, rig.queue()) == ("completed", 3, {})
+
+
+@pytest.mark.parametrize("stamped", [LATER, "2026-01-01T00:00:00.000Z"])
+def test_a_batch_that_another_program_stamps_is_followed(rig: Rig, stamped: str) -> None:
+    pages = {A: BatchPage("uploaded", stamped), B: BatchPage("uploaded")}  # and C was lost by a read-modify-write
+    rig.put_batch(msgspec.structs.replace(rig.batch(), pages=pages))
+    rig.optimiser.script[A] = [failing()]
+    rig.chosen = msgspec.structs.replace(rig.chosen, retry_delays=(0.0,))
+    rig.work(until_empty=True)
+    assert {page: rig.batch().pages[page].status for page in PAGES} == dict.fromkeys(PAGES, "done")
+    assert [rig.batch().pages[page].uploaded for page in PAGES] == [max(stamped, UPLOADED), UPLOADED, UPLOADED]
+    assert (rig.batch().status, rig.batch().summary.completed, rig.queue()) == ("completed", 3, {})
+
+
+def test_a_page_that_another_program_is_processing_is_left_alone_for_its_lease(rig: Rig) -> None:
+    rig.put_status(A, PageStatus("processing", BATCH, LATER))
+    assert set(rig.work(once=True).endings()) == {B, C}
+    assert (rig.status(A).updated, set(rig.queue()), rig.intake.unfit) == (LATER, {A}, 1)
+    rig.now += rig.chosen.lease - 1
+    assert rig.work(once=True).pages == []
+    rig.now += 1
+    assert rig.work(once=True).endings() == {A: "done"}
+
+
+def test_a_run_until_the_queue_is_empty_waits_for_the_lease_of_another_program(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nimbus_tasks.processing.take.RECHECK", 0.01)
+    monkeypatch.setattr("nimbus_tasks.processing.worker.MAX_UNFIT_WAIT", 0.3)
+    rig.put_status(A, PageStatus("processing", BATCH, LATER))
+
+    async def scenario() -> None:
+        working = asyncio.create_task(rig.working(until_empty=True))
+        while not (rig.reported.idled and len(rig.store.calls) > 100):  # more looks than it would wait for others
+            await asyncio.sleep(0.001)
+        rig.now += rig.chosen.lease
+        await working
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+    assert (rig.reported.endings(), rig.queue()) == (dict.fromkeys(PAGES, "done"), {})
+
+
+def test_a_retry_that_is_halfway_is_taken_up_and_not_undone(rig: Rig) -> None:
+    rig.put_status(A, PageStatus("queued", BATCH, LATER))
+    failed = BatchPage("failed", UPLOADED, UPLOADED, UPLOADED, "no answer")
+    pages = {A: failed, B: BatchPage("done", UPLOADED)}
+    rig.put_batch(msgspec.structs.replace(rig.batch(), status="completed", pages=pages))
+    rig.put(QUEUE, QueueRecord([entry(A, queued_at=LATER, priority=8, attempts=1)]))
+
+    def rest_of_it() -> None:
+        if rig.batch().pages[A].status == "failed":
+            queued = pages | {A: BatchPage("queued", UPLOADED)}
+            rig.put_batch(msgspec.structs.replace(rig.batch(), status="retrying", pages=queued))
+
+    during(rig, A, rest_of_it)
+    assert rig.work(once=True).endings() == {A: "done"}
+    assert (rig.batch().pages[A].status, rig.batch().status, rig.queue()) == ("done", "completed", {})
 
 
 def test_another_workers_pages_are_left_alone_until_its_lease_expires(rig: Rig, tmp_path: Path) -> None:
@@ -387,6 +460,7 @@ def test_an_upload_in_the_moment_of_the_write_is_found_lost_and_sent_again(
 def test_a_machine_without_a_ledger_needs_none(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nimbus_tasks.processing.decide.RECHECK", 0.0)
     rig.put_batch(msgspec.structs.replace(rig.batch(), pages={A: BatchPage("uploaded", LATER)}))
+    rig.put(records.page_key(PROJECT, A), rig.record(A) | {"optimization": {}})
     rig.put(QUEUE, QueueRecord([entry(A)]))
     rig.work(once=True)
     assert (rig.status(A).status, rig.metadata(A).digest, rig.queue()) == ("failed", "", {})
