@@ -11,11 +11,12 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType, field
 
 from nimbus_tasks.backends.kv import Write, all_names
 from nimbus_tasks.backends.kv.records import read_many, read_one
 from nimbus_tasks.model import records
+from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.model.records import ApiKeyRecord, ApiKeyUsage, EmailRecord, UserRecord
 from nimbus_tasks.model.suggest import closest
@@ -99,12 +100,14 @@ class ShownKey(Struct, frozen=True):
 
 
 class KnownKey(Struct, frozen=True):
-    """A key as the target knows it."""
+    """A key as the target knows it. The gateway writes its use once a minute; without last_used none is recorded."""
 
     name: str
     hash: str
     created: str
     active: bool
+    usage: ApiKeyUsage
+    last_used: str | UnsetType = UNSET
 
     @property
     def short(self) -> str:
@@ -188,37 +191,50 @@ async def find_owner(store: Store, project: str) -> str:
     """Return the user who owns the project at the target, empty if there is none yet."""
     key = records.project_key(project)
     record = await read_one(store, key, _Owned)
-    if record is not None and not record.user_id:
+    if record is None:
+        return ""
+    if not record.user_id or not isinstance(record.user_id, str):
         raise StoreError(f"{key} at the target names no user_id.", "Fix that record: no key could reach the project.")
-    return record.user_id if record is not None else ""
+    return record.user_id
 
 
 class _Owned(Struct):
-    user_id: str = ""
+    user_id: Any = ""  # not read leniently: the gateway takes nothing else than a text for a user
 
 
 class _Known(Struct):
-    """The fields we need of an `apikey:` record of any program. Without `active` a key is not accepted."""
+    """The fields we need of an `apikey:` record of any program.
+
+    Without `active` a key is not accepted. Anything else than false may be accepted by other gateways than ours.
+    """
 
     user_id: str = ""
     created: str = ""
-    active: bool = False
+    active: Any = False
     name: str = ""
+    usage: ApiKeyUsage = field(default_factory=ApiKeyUsage)
+    last_used: str | UnsetType = UNSET
 
 
 async def _keys_of(store: Store, user: str) -> list[KnownKey]:
     listed = await read_one(store, records.apikeys_key(user), list[Any]) or []
     prefix = records.apikey_key("")
     if store.traits.lists:
-        listed += [found.key.removeprefix(prefix) async for found in all_names(store, prefix + "sha256:")]
+        listed += [name.key.removeprefix(prefix) async for name in all_names(store, prefix + "sha256:")]
     hashes = {hashed for hashed in listed if isinstance(hashed, str) and _HASH.fullmatch(hashed)}
     found_records = await read_many(store, [prefix + hashed for hashed in sorted(hashes)], _Known)
     known = [
-        KnownKey(record.name, key.removeprefix(prefix), record.created, record.active)
-        for key, record in found_records.items()
-        if record.user_id == user
+        _known(key.removeprefix(prefix), record) for key, record in found_records.items() if record.user_id == user
     ]
     return sorted(known, key=lambda each: (each.created, each.hash))
+
+
+def _known(hashed: str, record: _Known) -> KnownKey:
+    usage = record.usage
+    if not record.last_used or record.last_used[:10] != now()[:10]:
+        # The counts of a day stay in the record until the next use.
+        usage = ApiKeyUsage(0, usage.requests_total)
+    return KnownKey(record.name, hashed, record.created, bool(record.active), usage, record.last_used or UNSET)
 
 
 def _by_name(known: ListedKeys, name: str) -> KnownKey:

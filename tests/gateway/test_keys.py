@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from backends.kv.memory import MemoryStore
+from msgspec import UNSET
 
 from nimbus_tasks.backends.kv import Traits
 from nimbus_tasks.gateway import keys
+from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import NimbusError, SettingsError, StoreError
 from nimbus_tasks.model.records import apikey_hash
 from nimbus_tasks.project import settings
@@ -176,18 +178,45 @@ def test_a_hash_that_begins_several_keys_is_refused(store: MemoryStore) -> None:
     assert revoke(store, hashed=twin).key.name == "twin"
 
 
-@pytest.mark.parametrize("active", [None, "true", 1, "absent"])
-def test_a_record_that_is_not_certainly_active_is_not_taken_for_a_key_that_works(
-    store: MemoryStore, active: object
+@pytest.mark.parametrize("record", [{}, {"active": None}, {"active": False}, {"active": 0}], ids=str)
+def test_a_key_that_no_gateway_accepts_counts_as_revoked(store: MemoryStore, record: dict[str, object]) -> None:
+    put(store, f"project:{PROJECT}", {"user_id": "user_ann"})
+    put(store, f"apikey:{apikey_hash('x')}", {"user_id": "user_ann", "name": "ci"} | record)
+    before = dict(store.values)
+    assert revoke(store, "ci").already
+    assert store.values == before
+
+
+@pytest.mark.parametrize("active", [1, "true", "yes"])
+def test_a_key_that_another_gateway_may_accept_can_be_revoked(store: MemoryStore, active: object) -> None:
+    put(store, f"project:{PROJECT}", {"user_id": "user_ann"})
+    put(store, f"apikey:{apikey_hash('x')}", {"user_id": "user_ann", "name": "ci", "active": active})
+    assert [key.active for key in known(store)] == [True]
+    assert not revoke(store, "ci").already
+    assert at(store, f"apikey:{apikey_hash('x')}")["active"] is False
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({}, (UNSET, 0, 0)),
+        ({"last_used": None, "usage": None}, (UNSET, 0, 0)),
+        ({"last_used": f"{now()[:10]}T00:00:00.000Z", "usage": {"requests_today": 3.0, "requests_total": "9"}}, (3, 9)),
+        (
+            {"last_used": "2026-02-01T23:59:59.999Z", "usage": {"requests_today": 3, "requests_total": 9, "x": 1}},
+            (0, 9),
+        ),
+    ],
+    ids=["unused", "nulls", "today", "long ago"],
+)
+def test_the_use_of_a_key_is_shown_as_far_as_it_is_of_today(
+    store: MemoryStore, fields: dict[str, object], shown: tuple[object, ...]
 ) -> None:
     put(store, f"project:{PROJECT}", {"user_id": "user_ann"})
-    record = {"user_id": "user_ann", "name": "ci"} | ({} if active == "absent" else {"active": active})
-    put(store, f"apikey:{apikey_hash('x')}", record)
-    if active == "absent":
-        assert revoke(store, "ci").already
-    else:
-        with pytest.raises(StoreError, match="is not what the contract says"):
-            revoke(store, "ci")
+    put(store, f"apikey:{apikey_hash('x')}", {"user_id": "user_ann", "name": "ci", "active": True} | fields)
+    (key,) = known(store)
+    used = (key.last_used, key.usage.requests_today, key.usage.requests_total)
+    assert used == (shown if len(shown) == 3 else (fields["last_used"], *shown))
 
 
 @pytest.mark.parametrize(

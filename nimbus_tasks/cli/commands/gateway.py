@@ -176,7 +176,10 @@ class GatewayCommands:
         width = max(len(key.name) for key in known)
         for key in known:
             state, style = ("active", "") if key.active else ("revoked", "dim")
-            self.console.line(f"   {key.name:<{width}}  {key.short}  {key.created}  {state}", style)
+            use = "no use recorded"
+            if key.last_used:
+                use = f"used {key.last_used}, {key.usage.requests_today} today, {key.usage.requests_total} in total"
+            self.console.line(f"   {key.name:<{width}}  {key.short}  {key.created}  {state:<7}  {use}", style)
         return OK
 
     def revoke_key(self, name: str, hashed: str, *, as_json: bool = False) -> int:
