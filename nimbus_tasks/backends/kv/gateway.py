@@ -1,17 +1,20 @@
 """Cloudflare KV through a gateway Worker: ours, or a classic one.
 
 A classic gateway has only `PUT /kv/{key}` and `GET /kv/{key}`. Ours adds bulk requests, listings and compare-and-set,
-and says so when it is asked for `GET /`. `gateway/worker/README.md` describes the protocol.
+and says so when it is asked for `GET /`; any other answer there is that of a classic one, unless it is a failure.
+`gateway/worker/README.md` describes the protocol.
 """
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw, Struct
 
+from nimbus_tasks.backends.http import PASSING
 from nimbus_tasks.backends.kv import Limits, Names, Stored, Swap, Traits, Write
 from nimbus_tasks.backends.kv.wire import Name, bulk_body, encode, listed, quote
 from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 PROTOCOL = 1
 #: Seconds until everybody sees a write to KV.
 LAG_SECONDS = 60
+#: A key that no classic gateway holds.
+_PROBED_KEY = "store:identity"
 _CLASSIC_LIMITS = Limits(pairs=1, bytes=1, keys=1)
 _CLASSIC = Traits(atomic=False, lists=False, lag=LAG_SECONDS, billed=True, swap_requests=3)
 _EXTENDED = Traits(lag=LAG_SECONDS, billed=True)
@@ -56,11 +61,15 @@ class GatewayStore:
         if self._known:
             return
         answer = await self._http.send("GET", "/")
-        if answer.status in (401, 403, 429) or answer.status >= 500:
+        if answer.status in (401, 403) or _is_passing(answer):
             raise self._failure(answer)
-        if answer.status == 200:
+        if 300 <= answer.status < 400 or _is_web_page(answer):
+            # The Worker's home page, or the login page of a network, which answers every request.
+            answer = await self._http.send("GET", _path(_PROBED_KEY))
+            if 300 <= answer.status < 400 or _is_passing(answer):
+                raise self._failure(answer)
             self._refuse_web_page(answer)
-        if answer.headers.get("content-type", "").startswith("application/json"):
+        elif answer.status == 200 and answer.headers.get("content-type", "").startswith("application/json"):
             # Ours answers in JSON. If that is cut short, it must not pass for a classic gateway, which can do less.
             self._http.decode(answer, Raw)
         try:
@@ -175,7 +184,7 @@ class GatewayStore:
 
     def _refuse_web_page(self, answer: Answer) -> None:
         """Raise where a login page of the network answers: nothing was stored, whatever the status says."""
-        if answer.headers.get("content-type", "").startswith("text/html"):
+        if _is_web_page(answer):
             raise TransientError(f"{self._http.host} answered {answer.status} with a web page.")
 
     def _failure(self, answer: Answer) -> StoreError:
@@ -213,6 +222,16 @@ class _Got(Struct):
 class _Keys(Struct):
     keys: tuple[Name, ...]
     cursor: str
+
+
+def _is_passing(answer: Answer) -> bool:
+    return answer.status in PASSING or answer.status >= 500
+
+
+def _is_web_page(answer: Answer) -> bool:
+    """Return whether a person is to read this. Many servers send values and empty answers as HTML if not told other."""
+    markup = answer.body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
+    return markup and answer.headers.get("content-type", "").startswith("text/html")
 
 
 def _digest(value: bytes | None) -> str | None:
