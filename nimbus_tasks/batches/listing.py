@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv import all_names
+from nimbus_tasks.batches.page_states import current, list_limit
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchSummary
@@ -57,30 +58,33 @@ class _Head(Struct):
 
 
 async def list_batches(target: OpenTarget) -> Batches:
-    """Return all batches, including those whose upload from here has not ended."""
-    ids = await _ids(target)
+    """Return all batches, including those whose upload from here has not ended.
+
+    Batches that are completed are listed from the heads of their records, the others as their pages' statuses show
+    them. A store that bills gets at most `LIST_REQUESTS` requests for statuses, of the newest batches.
+    """
+    ids = sorted(await _ids(target), reverse=True)
     heads = await target.read([records.batch_key(target.project_id, each) for each in ids], _Head)
-    cancelled = [records.batch_key(target.project_id, each) for each in ids if _is_cancelled(heads.get(each))]
-    # Only the pages tell whether a person cancelled them.
-    superseded = {
-        each
-        for each, batch in (await target.read(cancelled, BatchRecord)).items()
-        if shown_batch_state(batch) == SUPERSEDED
+    unsure = [each for each in ids if each in heads and not _is_over(heads[each])]
+    held = await target.read([records.batch_key(target.project_id, each) for each in unsure], BatchRecord)
+    shown = {
+        batch.batch_id: batch
+        for batch in await current(target, [held[each] for each in unsure if each in held], list_limit(target))
     }
     found = []
     for each in ids:
-        batch = heads.get(each) or _uploading_here(target, each)
+        batch = shown.get(each) or heads.get(each) or _uploading_here(target, each)
         if batch is not None:
-            found.append(
-                ListedBatch(each, batch.created, batch.status, batch.page_count, batch.summary, each in superseded)
-            )
+            superseded = isinstance(batch, BatchRecord) and shown_batch_state(batch) == SUPERSEDED
+            found.append(ListedBatch(each, batch.created, batch.status, batch.page_count, batch.summary, superseded))
     return Batches(
         sorted(found, key=lambda batch: (batch.created, batch.batch_id), reverse=True), target.store.traits.lists
     )
 
 
-def _is_cancelled(head: _Head | None) -> bool:
-    return head is not None and head.status == "cancelled"
+def _is_over(head: _Head) -> bool:
+    """Return whether nothing but the head of a batch is needed to list it."""
+    return head.status == "completed" and head.summary.completed == head.page_count
 
 
 async def find_batch(target: OpenTarget, batch_id: str) -> BatchRecord:
@@ -99,6 +103,16 @@ async def find_batch(target: OpenTarget, batch_id: str) -> BatchRecord:
         if found is not None:
             return found
     raise SettingsError("There is no batch yet.", "Run: doit upload")
+
+
+async def find_current(target: OpenTarget, batch_id: str) -> BatchRecord:
+    """Return the batch that `find_batch` finds, as the statuses of its pages show it.
+
+    Raises:
+        SettingsError: there is no such batch; names the closest ones.
+    """
+    [batch] = await current(target, [await find_batch(target, batch_id)])
+    return batch
 
 
 async def get_batch(target: OpenTarget, batch_id: str) -> BatchRecord | None:

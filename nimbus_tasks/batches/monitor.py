@@ -1,7 +1,8 @@
-"""Follows one batch until it ends.
+"""Follows one batch until all its pages have ended, whatever its record says.
 
-A look reads the batch record, and the statuses of a few pages being processed. If the store does not answer, the
-monitor reconnects and says so once; it gives up after `PATIENCE` seconds.
+A look reads the batch record, and in bulk the statuses of pages that have not ended. A store that bills reads gets a
+few requests a look: pages in work first, then the others in turn. If the store does not answer, the monitor
+reconnects and says so once; it gives up after `PATIENCE` seconds.
 """
 
 from __future__ import annotations
@@ -11,21 +12,22 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from nimbus_tasks.backends.kv.open import Connection
 from nimbus_tasks.batches.listing import find_batch, get_batch
+from nimbus_tasks.batches.page_states import unsettled, with_statuses
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
-from nimbus_tasks.model.records import BatchRecord, BatchSummary, PageStatus
-from nimbus_tasks.model.states import ENDED_BATCHES, shown_batch_state, summary_of
+from nimbus_tasks.model.records import BatchRecord, PageStatus
+from nimbus_tasks.model.states import ENDED_BATCHES, shown_batch_state
 from nimbus_tasks.publishing.target import open_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from nimbus_tasks.backends.http import Recorded
+    from nimbus_tasks.model.records import Processing
     from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.target import OpenTarget
 
@@ -33,13 +35,16 @@ if TYPE_CHECKING:
 SHOWN = 5
 #: Seconds without an answer before giving up.
 PATIENCE = 600.0
-#: Steps in a page's status after which its batch record follows within a moment.
-OVER = ("done", "failed")
+#: Requests for statuses in one look, and statuses where a request is for one, if the store bills reads.
+LOOK_REQUESTS = 3
+LOOK_STATUSES = 10
 #: A batch without progress for this many looks and seconds is idle.
 IDLE_LOOKS = 3
 IDLE_SECONDS = 3.0
 #: Milliseconds: each look costs a request or two, and reads that a paid store bills.
 LEAST_INTERVAL = 100
+#: A batch that its record calls `uploading` has ended after this many seconds without another page.
+UPLOAD_SECONDS = 60.0
 #: Seconds that a rate is taken over.
 WINDOW = 60.0
 
@@ -58,18 +63,20 @@ class Failure(Struct, frozen=True):
 class Look(Struct, frozen=True):
     """What one look at a batch showed.
 
+    batch: as the statuses of its pages show it. seen: when it was looked at. is_over: it is the last look.
     working: pages being processed. in_work: the first few of them. errors: the most recent ones.
     idle: pages wait and none has been processed for some looks.
     """
 
     batch: BatchRecord
-    summary: BatchSummary
+    seen: str
     working: int
     in_work: list[InWork]
     errors: list[Failure]
     per_second: float | None = None
     seconds_left: float | None = None
     idle: bool = False
+    is_over: bool = False
 
     @property
     def state(self) -> str:
@@ -77,7 +84,7 @@ class Look(Struct, frozen=True):
 
     @property
     def ended(self) -> int:
-        return len(self.batch.pages) - self.summary.pending
+        return len(self.batch.pages) - self.batch.summary.pending
 
 
 class Viewer(Protocol):
@@ -125,9 +132,11 @@ class Monitor:
         self._answered = 0.0
         self._away = False
         self._idle = _Idle()
+        self._statuses = _Statuses()
+        self._grown = (0, 0.0)
 
     async def until_it_ends(self) -> BatchRecord:
-        """Return the ended batch.
+        """Return the ended batch, as the statuses of its pages show it.
 
         Raises:
             SettingsError: there is no such batch.
@@ -154,36 +163,42 @@ class Monitor:
                 look = await self._look(target, batch)
                 self._answered, self._away = time.monotonic(), False
                 self._viewer.show(look)
-                if batch.status in ENDED_BATCHES:
-                    return batch
+                if look.is_over:
+                    return look.batch
             await asyncio.sleep(self._seconds)
 
-    async def _look(self, target: OpenTarget, batch: BatchRecord) -> Look:
+    async def _look(self, target: OpenTarget, recorded: BatchRecord) -> Look:
+        batch = await self._statuses.look(target, recorded)
         working = [page_id for page_id, page in batch.pages.items() if page.status == "processing"]
-        keys = [records.status_key(target.project_id, each) for each in working[:SHOWN]]
-        statuses = await target.read(keys, PageStatus)
-        steps = {each: status.processing for each, status in statuses.items() if status.processing}
-        over = {each: step.current_step for each, step in steps.items() if step.current_step in OVER}
-        over |= {each: status.status for each, status in statuses.items() if status.status in OVER}
-        steps = {each: step for each, step in steps.items() if each not in over}
+        steps = self._statuses.steps(working)
         failed = [(page.completed or "", each) for each, page in batch.pages.items() if page.status == "failed"]
         errors = [each for _, each in sorted(failed, reverse=True)[:SHOWN]]
         await self._learn_paths(target, [*steps, *errors])
-        summary = _with_ended(summary_of(batch.pages.values(), batch.summary.average_time_ms), over.values())
-        ended = len(batch.pages) - summary.pending
-        self._rate.note(time.monotonic(), ended)
+        pending = batch.summary.pending
+        now, ended = time.monotonic(), len(batch.pages) - pending
+        self._rate.note(now, ended)
         # During its upload a batch needs no worker.
-        at_work = bool(working) or batch.status == "uploading" or not summary.pending
+        at_work = bool(working) or batch.status == "uploading" or not pending
         return Look(
             batch=batch,
-            summary=summary,
-            working=len(working) - len(over),
+            seen=target.clock(),
+            working=len(working),
             in_work=[InWork(self._paths[each], step.current_step, step.progress) for each, step in steps.items()],
             errors=[Failure(self._paths[each], batch.pages[each].error or "failed") for each in errors],
             per_second=self._rate.per_second,
-            seconds_left=self._rate.seconds_left(summary.pending),
-            idle=self._idle.note(time.monotonic(), ended, at_work=at_work),
+            seconds_left=self._rate.seconds_left(pending),
+            idle=self._idle.note(now, ended, at_work=at_work),
+            is_over=self._is_over(now, batch),
         )
+
+    def _is_over(self, now: float, batch: BatchRecord) -> bool:
+        if len(batch.pages) != self._grown[0]:
+            self._grown = (len(batch.pages), now)
+        if not batch.pages or batch.status == "cancelled":
+            return batch.status in ENDED_BATCHES
+        # More pages may come to an upload; a client that was interrupted, or that never changes the word, sends none.
+        is_growing = batch.status == "uploading" and now - self._grown[1] < UPLOAD_SECONDS
+        return not (batch.summary.pending or is_growing)
 
     async def _learn_paths(self, target: OpenTarget, page_ids: list[str]) -> None:
         """Read the paths of pages shown for the first time. A page without one is shown by its id."""
@@ -191,6 +206,38 @@ class Monitor:
         if new:
             self._paths |= dict.fromkeys(new, "") | await target.paths(new)
             self._paths |= {each: each for each in new if not self._paths[each]}
+
+
+class _Statuses:
+    """The statuses of a batch's pages, as far as they were read."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, PageStatus] = {}
+        self._read_in: dict[str, int] = {}
+        self._looks = 0
+
+    async def look(self, target: OpenTarget, recorded: BatchRecord) -> BatchRecord:
+        """Return the batch as the statuses show it, after reading those of pages that have not ended."""
+        self._looks += 1
+        batch = with_statuses(recorded, self._known)
+        order = {"processing": 0, "failed": 2}
+        pages = sorted(
+            unsettled(batch),
+            key=lambda each: (order.get(batch.pages[each].status, 1), self._read_in.get(each, 0)),
+        )
+        limits, most = target.store.limits, len(pages)
+        if target.store.traits.billed:
+            most = max(LOOK_STATUSES, LOOK_REQUESTS * limits.keys)
+        keys = [records.status_key(target.project_id, each) for each in pages[:most]]
+        self._known |= await target.read(keys, PageStatus)
+        self._read_in |= dict.fromkeys(pages[:most], self._looks)
+        return with_statuses(recorded, self._known)
+
+    def steps(self, working: list[str]) -> dict[str, Processing]:
+        """Return the steps of the first few of these pages that say which step they are in."""
+        known = {each: self._known[each].processing for each in working if each in self._known}
+        said = [(each, processing) for each, processing in known.items() if processing is not UNSET]
+        return dict(said[:SHOWN])
 
 
 class _Idle:
@@ -237,14 +284,3 @@ class Rate:
     def seconds_left(self, pending: int) -> float | None:
         rate = self.per_second
         return None if rate is None else pending / rate
-
-
-def _with_ended(summary: BatchSummary, over: Collection[str]) -> BatchSummary:
-    """Count pages that have ended although their batch record still says `processing`."""
-    failed = sum(step == "failed" for step in over)
-    return msgspec.structs.replace(
-        summary,
-        completed=summary.completed + len(over) - failed,
-        failed=summary.failed + failed,
-        pending=summary.pending - len(over),
-    )

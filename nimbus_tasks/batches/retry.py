@@ -20,7 +20,7 @@ from nimbus_tasks.model.states import ENDED, SUPERSEDED, move_page, shown_batch_
 from nimbus_tasks.publishing.page_logs import note
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from nimbus_tasks.model.records import BatchRecord, QueueRecord
     from nimbus_tasks.publishing.outbox import Sender
@@ -52,10 +52,17 @@ class _Sent(Struct):
 _WAITS_OR_RUNS: tuple[str | None, ...] = ("queued", "processing")
 
 
-async def retry(target: OpenTarget, batch: BatchRecord, page: str = "", *, sender: Sender | None = None) -> Retried:
+async def retry(
+    target: OpenTarget,
+    batch: BatchRecord,
+    page: str = "",
+    *,
+    sender: Sender | None = None,
+    starting: Callable[[int], None] = lambda _: None,
+) -> Retried:
     """Put the failed pages of a batch back into the queue, or only `page`, by its id or source path.
 
-    `sender` notifies workers on other machines.
+    `sender` notifies workers on other machines. `starting` is called with the number of pages, if there are any.
 
     Raises:
         SettingsError: the page is not in the batch or did not fail, or the batch is cancelled.
@@ -83,6 +90,8 @@ async def retry(target: OpenTarget, batch: BatchRecord, page: str = "", *, sende
     if page_id and not (failed or begun) and states.get(page_id) not in (*_WAITS_OR_RUNS, "failed"):
         raise SettingsError(f"{page} is {states.get(page_id, 'in another batch now')}: nothing to retry.")
     present = await _at_target(target, batch.batch_id, failed)
+    if present or begun:
+        starting(len(present) + len(begun))
     moved = await move_statuses(target, present, lambda each, held: _queued_status(batch, each, held, target.clock()))
     # Before they are in the queue: from then on a worker writes their logs.
     await note(target, moved.moved, "retry", "Queued again", batch.batch_id)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct
 
+from nimbus_tasks.batches.times import duration, local, local_with_zone
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -96,17 +98,6 @@ def _range(first: int, last: int) -> str:
     return f"{first} ms to {last} ms" if begins == ends else f"{begins} to {ends}"
 
 
-def duration(ms: int) -> str:
-    """Return a time for people: `850 ms`, `1.2 s`, `3 min 20 s`, `2 h 5 min`."""
-    if ms < 1000:
-        return f"{ms} ms"
-    if ms < 59_950:
-        return f"{ms / 1000:.1f} s"
-    minutes, seconds = divmod(round(ms / 1000), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
-
-
 @functools.cache
 def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
@@ -114,6 +105,7 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, finalize=_printable, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters |= {"local": local, "local_with_zone": local_with_zone}
     environment.filters["duration"] = lambda ms: "" if ms is UNSET else duration(ms)
     environment.filters["decimal"] = lambda number: "" if number is UNSET else f"{number:.2f}"
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))

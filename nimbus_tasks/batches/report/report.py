@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct, UnsetType
 
+from nimbus_tasks.batches.page_states import newer_status, with_statuses
+from nimbus_tasks.batches.times import milliseconds
 from nimbus_tasks.model.changes import Change
-from nimbus_tasks.model.records import LogEntry
+from nimbus_tasks.model.records import BatchSummary, LogEntry, Result
 from nimbus_tasks.model.states import shown_batch_state, shown_page_state
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class ReportPage(Struct, omit_defaults=True, frozen=True, kw_only=True):
     """One page of the batch.
 
     status: the page's state, or `superseded` if a later batch sent it again.
-    changes: how many are proposed. optimized_blocks: the changes, if the target still holds them.
+    result: as in the page's status. changes: how many are proposed.
+    optimized_blocks: the changes, if the target still holds them.
     later_batch: the batch in which the page was uploaded again since.
     log_entries: this batch's, from the page's upload on.
     """
@@ -47,6 +49,7 @@ class ReportPage(Struct, omit_defaults=True, frozen=True, kw_only=True):
     started: str | UnsetType = UNSET
     completed: str | UnsetType = UNSET
     time_ms: int | UnsetType = UNSET
+    result: Result | UnsetType = UNSET
     changes: int | UnsetType = UNSET
     confidence: float | UnsetType = UNSET
     optimized_blocks: tuple[Change, ...] = ()
@@ -77,13 +80,14 @@ class Metrics(Struct, omit_defaults=True, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True):
-    """`.nimbus/reports/batch_..._report.json`."""
+    """`.nimbus/reports/batch_..._report.json`. summary: as in the batch's record."""
 
     batch_id: str
     project_id: str
     created: str
     generated: str
     status: str
+    summary: BatchSummary
     metrics: Metrics
     pages: list[ReportPage]
 
@@ -99,19 +103,20 @@ class Facts(Struct, frozen=True):
 
 def make_report(batch: BatchRecord, facts: Facts, generated: str) -> Report:
     """Return the report of a batch, its pages sorted by path."""
-    pages = [_page(page_id, page, batch.batch_id, facts) for page_id, page in batch.pages.items()]
+    seen = with_statuses(batch, facts.statuses)
+    pages = [_page(page_id, page, seen.pages[page_id], batch.batch_id, facts) for page_id, page in batch.pages.items()]
     pages.sort(key=lambda page: (page.source_path or "", page.page_id))
-    state = shown_batch_state(batch)
-    return Report(batch.batch_id, batch.project_id, batch.created, generated, state, _metrics(pages), pages)
+    state = shown_batch_state(seen)
+    return Report(
+        batch.batch_id, batch.project_id, batch.created, generated, state, seen.summary, _metrics(pages), pages
+    )
 
 
-def _page(page_id: str, page: BatchPage, batch_id: str, facts: Facts) -> ReportPage:
-    status = _status_in(batch_id, page, facts.statuses.get(page_id))
+def _page(page_id: str, recorded: BatchPage, page: BatchPage, batch_id: str, facts: Facts) -> ReportPage:
+    """Return one page: as `recorded` in the batch, and as its status shows it."""
+    status = newer_status(batch_id, recorded, facts.statuses.get(page_id))
     result = status.result if status is not None else UNSET
-    begun = status.processing.started if status is not None and status.processing is not UNSET else UNSET
-    started = page.started if page.started is not UNSET else begun
-    completed = result.completed if result is not UNSET else page.completed
-    took = milliseconds(started or "", completed or "")
+    took = milliseconds(page.started or "", page.completed or "")
     entries = _entries_of(batch_id, facts.logs.get(page_id, ()), page.uploaded or "")
     changes, confidence = (UNSET, UNSET) if result is UNSET else (result.changes, result.confidence)
     if status is None and page.status == "done":
@@ -120,11 +125,12 @@ def _page(page_id: str, page: BatchPage, batch_id: str, facts: Facts) -> ReportP
     return ReportPage(
         page_id=page_id,
         source_path=facts.paths.get(page_id, UNSET),
-        status=status.status if status is not None else shown_page_state(page),
+        status=shown_page_state(page),
         uploaded=page.uploaded,
-        started=started,
-        completed=completed,
+        started=page.started,
+        completed=page.completed,
         time_ms=UNSET if took is None else took,
+        result=result,
         changes=changes,
         confidence=confidence,
         optimized_blocks=facts.proposals.get(page_id, ()) if result is not UNSET else (),
@@ -134,19 +140,11 @@ def _page(page_id: str, page: BatchPage, batch_id: str, facts: Facts) -> ReportP
     )
 
 
-def _status_in(batch_id: str, page: BatchPage, status: PageStatus | None) -> PageStatus | None:
-    """Return a page's status if it is this batch's and no older than the batch's record."""
-    if status is None or status.batch_id != batch_id:
-        return None
-    recorded = page.completed if page.completed is not UNSET else page.started
-    return None if recorded is not UNSET and recorded > status.updated else status
-
-
 def _error(page: BatchPage, status: PageStatus | None) -> ReportError | UnsetType:
     if status is not None:
         if status.error is not UNSET:
             return ReportError(status.error.message, status.error.code)
-        if status.status != "failed":
+        if page.status != "failed":
             return UNSET
     if page.superseded_by or (page.error is UNSET and page.status != "failed"):
         return UNSET
@@ -217,26 +215,10 @@ def _batch_of_attempt(entry: LogEntry, following: LogEntry | None) -> str:
     return _batch_named(following)
 
 
-# --- times --------------------------------------------------------------------------------------------
-
-
-def milliseconds(began: str, ended: str) -> int | None:
-    """Return the time between two timestamps; None if one is missing or they are out of order."""
-    start, end = _moment(began), _moment(ended)
-    if start is None or end is None or end < start:
-        return None
-    return round((end - start).total_seconds() * 1000)
+# --- figures ------------------------------------------------------------------------------------------
 
 
 def percentile(times: Sequence[int], share: float) -> int:
     """Return the nearest-rank percentile."""
     ordered = sorted(times)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return None if moment.tzinfo is None else moment

@@ -63,13 +63,13 @@ class BatchCommands:
 
     def status(self, batch_id: str, *, as_json: bool) -> int:
         """Show one batch; without an id, the list."""
-        from nimbus_tasks.batches.listing import find_batch
+        from nimbus_tasks.batches.listing import find_current
 
         if not batch_id:
             return self.list(as_json=as_json)
 
         async def ask(target: OpenTarget) -> tuple[BatchRecord, dict[str, str]]:
-            batch = await find_batch(target, batch_id)
+            batch = await find_current(target, batch_id)
             failed = [each for each, page in batch.pages.items() if page.status == "failed"]
             return batch, {} if as_json else await target.paths(failed)
 
@@ -108,9 +108,14 @@ class BatchCommands:
 
         _is_given("--page", page)
 
+        def starting(pages: int) -> None:
+            if not as_json:
+                messages.retrying(self.console, pages)
+
         async def ask(target: OpenTarget) -> Retried:
             async with open_outbox(target.settings, self.pipeline.log_request) as sender:
-                return await retry(target, await batch_to_change(target, batch_id), page or "", sender=sender)
+                batch = await batch_to_change(target, batch_id)
+                return await retry(target, batch, page or "", sender=sender, starting=starting)
 
         done = self._at_target(ask)
         self.pipeline.log.event(
@@ -141,15 +146,16 @@ class BatchCommands:
     def monitor(self, batch_id: str, interval: int, *, as_json: bool) -> int:
         """Follow a batch, by default the newest, until it ends."""
         from nimbus_tasks.batches.monitor import Monitor, check_interval
+        from nimbus_tasks.batches.page_states import is_complete
         from nimbus_tasks.cli.messages.monitor import MonitorViewer
 
         check_interval(interval)
-        with MonitorViewer(self.console) as viewer:
+        with MonitorViewer(self.console, interval) as viewer:
             pipeline = self.pipeline
             monitor = Monitor(pipeline.settings, batch_id, interval, viewer, pipeline.log_request, pipeline.warn)
             batch = asyncio.run(monitor.until_it_ends())
         give_document(batch, as_json=as_json)
-        return OK if batch.status == "completed" else SOME_FAILED
+        return OK if is_complete(batch) else SOME_FAILED
 
     # --- pages ----------------------------------------------------------------------------------------
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from nimbus_tasks.batches.report.html import duration, figures, notes
+from nimbus_tasks.batches.report.html import figures, notes
+from nimbus_tasks.batches.times import duration, local
 from nimbus_tasks.cli.console import FEW
 from nimbus_tasks.cli.messages import count
 from nimbus_tasks.model.changes import read_optimization
-from nimbus_tasks.model.states import SUPERSEDED, WAITING, shown_batch_state, shown_page_state, summary_of
+from nimbus_tasks.model.states import SUPERSEDED, WAITING, shown_batch_state, shown_page_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sized
@@ -26,6 +27,19 @@ if TYPE_CHECKING:
 
 #: Log entries that a page's status shows.
 RECENT = 5
+#: Cells of a progress bar.
+BAR = 40
+#: Shown before a state on terminals that have symbols.
+SIGNS = {
+    "uploading": "⬆️ ",
+    "queued": "⏳",
+    "processing": "🔄",
+    "retrying": "↻",
+    "completed": "✅",
+    "partially_completed": "⚠️ ",
+    "failed": "❌",
+    "cancelled": "🚫",
+}
 STYLES = {"completed": "green", "partially_completed": "yellow", "failed": "red", "cancelled": "dim", SUPERSEDED: "dim"}
 _LEVELS = {"error": "red", "warn": "yellow"}
 
@@ -45,11 +59,27 @@ def batch_list(console: Console, found: Batches, where: str) -> None:
 
 def batch_status(console: Console, batch: BatchRecord, paths: Mapping[str, str]) -> None:
     """Print one batch. `paths` of its failed pages, by page id."""
-    summary, state = summary_of(batch.pages.values(), batch.summary.average_time_ms), shown_batch_state(batch)
-    states = Counter(map(shown_page_state, batch.pages.values()))
-    console.line(f"📦 {batch.batch_id}: {state}", STYLES.get(state, ""))
-    console.line(f"   Created {batch.created}, {count(len(batch.pages), 'page')}")
-    console.line(f"   ✅ Done: {summary.completed}")
+    summary, state = batch.summary, shown_batch_state(batch)
+    console.line(f"📊 Batch Status: {batch.batch_id}", "bold")
+    console.line(f"   Status: {signed(state, symbols=console.symbols)}", STYLES.get(state, ""))
+    console.line(f"   Created: {local(batch.created)}")
+    console.line(f"   Pages: {len(batch.pages)}")
+    console.line("📈 Progress:", "bold")
+    _progress(console, batch)
+    failed = [(paths.get(each, ""), each, page) for each, page in batch.pages.items() if page.status == "failed"]
+    if failed:
+        console.line("❌ Failed pages:", "bold")
+    most = _most(console, failed)
+    for path, page_id, page in sorted(failed, key=lambda each: each[:2])[:most]:
+        console.line(f"   ❌ {f'{path}  ' if path else ''}{page_id} - {page.error or 'failed'}", "red")
+    _more(console, failed)
+    if summary.failed and batch.status != "cancelled":
+        console.line(f"   {to_retry(batch.batch_id)}", "dim")
+
+
+def _progress(console: Console, batch: BatchRecord) -> None:
+    summary, states = batch.summary, Counter(map(shown_page_state, batch.pages.values()))
+    console.line(f"   ✅ Completed: {summary.completed}")
     console.line(f"   ❌ Failed: {summary.failed}")
     waiting = sum(states[each] for each in WAITING)
     console.line(f"   ⏳ Pending: {summary.pending}" + (f" ({waiting} waiting)" if waiting else ""))
@@ -60,14 +90,33 @@ def batch_status(console: Console, batch: BatchRecord, paths: Mapping[str, str])
         if states[each]:
             console.line(f"   {name}: {states[each]}")
     if summary.average_time_ms:
-        console.line(f"   Average time: {duration(summary.average_time_ms)}")
-    failed = [(paths.get(each, ""), each, page) for each, page in batch.pages.items() if page.status == "failed"]
-    most = _most(console, failed)
-    for path, page_id, page in sorted(failed, key=lambda each: each[:2])[:most]:
-        console.line(f"   ❌ {f'{path}  ' if path else ''}{page_id} - {page.error or 'failed'}", "red")
-    _more(console, failed)
-    if summary.failed and batch.status != "cancelled":
-        console.line(f"   To retry them: doit nimbus:batch:retry --batch={batch.batch_id}", "dim")
+        console.line(f"   ⚡ Avg Time: {duration(summary.average_time_ms)}")
+    if summary.pending:
+        ended, total = len(batch.pages) - summary.pending, len(batch.pages)
+        console.line(f"   {bar(ended, total, symbols=console.symbols)}  {ended}/{total}")
+    if working := states["processing"]:
+        console.line(f"   🔄 {currently(working)}")
+
+
+def signed(state: str, *, symbols: bool) -> str:
+    """Return the state of a batch, with its sign if the terminal has symbols."""
+    return f"{SIGNS[state]} {state}" if symbols and state in SIGNS else state
+
+
+def bar(done: int, total: int, *, symbols: bool, cells: int = BAR) -> str:
+    """Return a progress bar and its percentage."""
+    full, rest = ("█", "░") if symbols else ("#", "-")
+    done, total = min(max(0, done), max(0, total)), max(1, total)
+    filled = cells * done // total
+    return f"{full * filled}{rest * (cells - filled)} {100 * done // total} %"
+
+
+def currently(pages: int) -> str:
+    return f"Currently processing {count(pages, 'page')}"
+
+
+def to_retry(batch_id: str) -> str:
+    return f"To retry them: doit nimbus:batch:retry --batch={batch_id}"
 
 
 def report(console: Console, made: Report, files: tuple[str, str]) -> None:
@@ -81,17 +130,21 @@ def report(console: Console, made: Report, files: tuple[str, str]) -> None:
     for code, number in made.metrics.failures.items():
         console.line(f"   ❌ {code}: {count(number, 'page')}", "red")
     for file in files:
-        console.line(f"   Report: {file}")
+        console.line(f"   📄 Report saved to {file}")
+
+
+def retrying(console: Console, pages: int) -> None:
+    console.line(f"🔄 Retrying {count(pages, 'failed page')}...")
 
 
 def retried(console: Console, done: Retried) -> None:
+    for page_id, path in list(done.pages.items())[: _most(console, done.pages)]:
+        console.line(f"   ↻ Re-queued: {page_id}  {path}".rstrip())
+    _more(console, done.pages)
     if done.pages:
         console.line(f"✅ {count(len(done.pages), 'page')} of {done.batch_id} in the queue again; it is {done.status}")
-    elif not done.refused:
-        console.line(f"{done.batch_id} has nothing to retry: nothing changed")
-    for page_id, path in list(done.pages.items())[: _most(console, done.pages)]:
-        console.line(f"   {page_id}  {path}".rstrip())
-    _more(console, done.pages)
+    elif not (done.refused or done.missing):
+        console.line("✅ No failed pages to retry")
     if done.missing:
         missing = count(len(done.missing), "failed page")
         console.line(f"   Not at the target as this batch sent them: {missing} (doit upload sends what is missing)")
@@ -133,7 +186,7 @@ def page_status(console: Console, page: PageDetail, where: str) -> None:
         sendable = all(issue.severity != "error" for issue in page.issues)
         console.line(f"   Not at {where}: {'doit upload' if sendable else 'its map is not valid'}")
     else:
-        console.line(f"   Uploaded: {page.uploaded}")
+        console.line(f"   Uploaded: {local(page.uploaded)}")
     console.line(f"   Content: {_content(page, where)}")
     for issue in page.issues:
         wrong = issue.severity == "error"
@@ -145,12 +198,13 @@ def page_status(console: Console, page: PageDetail, where: str) -> None:
     _status(console, page)
     if page.queue is not UNSET:
         place = page.queue
-        console.line(f"   Queue: {place.place} of {place.length}, priority {place.priority}, since {place.queued_at}")
+        since = local(place.queued_at)
+        console.line(f"   Queue: {place.place} of {place.length}, priority {place.priority}, since {since}")
         if place.attempts:
             console.line(f"   Tried: {count(place.attempts, 'time')}")
     if page.optimization is not UNSET:
         done = read_optimization(page.optimization)
-        result = f"{done.completed} by {done.model}: {_result(done.changes, done.confidence)}" if done else ""
+        result = f"{local(done.completed)} by {done.model}: {_result(done.changes, done.confidence)}" if done else ""
         console.line(f"   Optimised: {result or 'by another program, in its own form (--json shows it)'}")
     if page.log_entries:
         shown = page.log_entries if console.verbose else page.log_entries[-RECENT:]
@@ -174,14 +228,14 @@ def _status(console: Console, page: PageDetail) -> None:
     if page.status is UNSET:
         return
     status = page.status
-    console.line(f"   Status: {status.status}, since {status.updated}")
+    console.line(f"   Status: {status.status}, since {local(status.updated)}")
     if status.processing is not UNSET and status.status == "processing":
         console.line(f"   In work: {status.processing.current_step}, {status.processing.progress} %")
     if status.result is not UNSET:
         console.line(f"   Result: {_result(status.result.changes, status.result.confidence)}")
     if status.error is not UNSET:
         error = status.error
-        console.line(f"   ❌ {error.message} ({error.code}, {error.timestamp})", "red")
+        console.line(f"   ❌ {error.message} ({error.code}, {local(error.timestamp)})", "red")
 
 
 def page_log(console: Console, page: PageDetail) -> None:
@@ -196,7 +250,7 @@ def page_log(console: Console, page: PageDetail) -> None:
 def _log(console: Console, shown: list[LogEntry], indent: str) -> None:
     for entry in shown:
         took = f" ({duration(entry.duration_ms)})" if entry.duration_ms is not UNSET else ""
-        line = f"{indent}{entry.timestamp} {entry.level:<5} {entry.step}: {entry.message}{took}"
+        line = f"{indent}{local(entry.timestamp, 'milliseconds')} {entry.level:<5} {entry.step}: {entry.message}{took}"
         console.line(line, _LEVELS.get(entry.level, ""))
 
 

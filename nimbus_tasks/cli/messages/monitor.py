@@ -5,28 +5,32 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Self
 
-from nimbus_tasks.batches.report.html import duration
+from nimbus_tasks.batches.page_states import is_complete
+from nimbus_tasks.batches.times import duration, local
 from nimbus_tasks.cli.messages import Retries, count, rate_limited
-from nimbus_tasks.cli.messages.batches import STYLES, counts
+from nimbus_tasks.cli.messages.batches import SIGNS, STYLES, bar, counts, currently, signed, to_retry
 
 if TYPE_CHECKING:
     from nimbus_tasks.batches.monitor import Look
     from nimbus_tasks.cli.console import Console, Region
     from nimbus_tasks.model.errors import StoreError
 
-#: Cells of the progress bar.
-BAR = 30
+#: Cells of the bar of one page.
+MINI_BAR = 10
 IDLE = "No worker is processing this batch: doit nimbus:process"
 
 
 class MonitorViewer:
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    """Shows each look. `interval`: milliseconds between two of them."""
+
+    def __init__(self, console: Console, interval: int) -> None:
+        self._console, self._interval = console, interval
+        self.retrying = Retries(console)
         self._shown = contextlib.ExitStack()
         self._region: Region | None = None
         self._line = ""
         self._said_idle = False
-        self.retrying = Retries(console)
+        self._last: Look | None = None
 
     def __enter__(self) -> Self:
         if self._console.live:
@@ -35,10 +39,14 @@ class MonitorViewer:
 
     def __exit__(self, *_: object) -> None:
         self._shown.close()
+        if self._last is not None:
+            for line, style in closing(self._last):
+                self._console.line(line, style)
 
     def show(self, look: Look) -> None:
+        self._last = look if look.is_over else None
         if self._region is not None:
-            self._region.show(view(look, symbols=self._console.symbols))
+            self._region.show(view(look, self._interval, symbols=self._console.symbols))
             return
         line = summary_line(look)
         if line != self._line:
@@ -58,25 +66,50 @@ class MonitorViewer:
 def summary_line(look: Look) -> str:
     """Return a look in one line; a new one is printed where it changes."""
     ended = f"{look.ended} of {count(len(look.batch.pages), 'page')}"
-    return f"{look.batch.batch_id}: {look.state}, {ended} ({counts(look.summary)})"
+    return f"{look.batch.batch_id}: {look.state}, {ended} ({counts(look.batch.summary)})"
 
 
-def view(look: Look, *, symbols: bool) -> list[tuple[str, str]]:
+def view(look: Look, interval: int, *, symbols: bool) -> list[tuple[str, str]]:
     """Return the lines of the live view, each with its style."""
-    total = len(look.batch.pages)
-    filled = BAR * look.ended // max(1, total)
-    full, rest = ("█", "░") if symbols else ("#", "-")
+    state, total = look.state, len(look.batch.pages)
+    often = "" if look.is_over else f", every {duration(interval)}"
     lines = [
-        (f"📦 {look.batch.batch_id}: {look.state}", STYLES.get(look.state, "bold")),
-        (f"   {full * filled}{rest * (BAR - filled)} {100 * look.ended // max(1, total)} %  {look.ended}/{total}", ""),
-        (f"   {counts(look.summary)}{_speed(look)}", ""),
+        (f"👀 Monitoring {look.batch.batch_id}", "bold"),
+        (f"   Updated {local(look.seen)}{often}", "dim"),
+        (f"   {signed(state, symbols=symbols)}", STYLES.get(state, "")),
+        (f"   {bar(look.ended, total, symbols=symbols)}  {look.ended}/{total}", ""),
+        (f"   {counts(look.batch.summary)}{_speed(look)}", ""),
     ]
-    lines += [(f"   → {page.path}  {page.step} {page.progress} %", "") for page in look.in_work]
-    if look.working > len(look.in_work):
+    if look.working:
+        lines.append((f"   🔄 {currently(look.working)}", ""))
+    lines += [
+        (f"   {bar(page.progress, 100, symbols=symbols, cells=MINI_BAR)}  {page.step}  {page.path}", "")
+        for page in look.in_work
+    ]
+    if 0 < len(look.in_work) < look.working:
         lines.append((f"   … and {look.working - len(look.in_work)} more in work", "dim"))
     if look.idle:
         lines.append((f"   {IDLE}", "yellow"))
-    return lines + [(f"   ❌ {failure.path} - {failure.message}", "red") for failure in look.errors]
+    lines += [(f"   ❌ {failure.path} - {failure.message}", "red") for failure in look.errors]
+    return lines if look.is_over else [*lines, ("   Press Ctrl+C to stop", "dim")]
+
+
+def closing(look: Look) -> list[tuple[str, str]]:
+    """Return what is said once a batch has ended."""
+    summary, batch_id = look.batch.summary, look.batch.batch_id
+    done = f"{summary.completed} of {count(len(look.batch.pages), 'page')} done"
+    if is_complete(look.batch):
+        return [(f"🎉 Batch {batch_id} is completed: {done}", "green")]
+    sign = SIGNS.get(look.state, "📦")
+    lines = [
+        (
+            f"{sign} Batch {batch_id} has ended, {look.state}: {done}, {summary.failed} failed",
+            STYLES.get(look.state, ""),
+        )
+    ]
+    if summary.failed and look.batch.status != "cancelled":
+        lines.append((f"   {to_retry(batch_id)}", "dim"))
+    return lines
 
 
 def _speed(look: Look) -> str:
@@ -84,5 +117,5 @@ def _speed(look: Look) -> str:
         return ""
     fast = look.per_second >= 1
     rate = f"{look.per_second:.1f} pages/s" if fast else f"{look.per_second * 60:.1f} pages/min"
-    left = f", {duration(round(look.seconds_left) * 1000)} left" if look.summary.pending else ""
+    left = f", {duration(round(look.seconds_left) * 1000)} left" if look.batch.summary.pending else ""
     return f"; {rate}{left}"
