@@ -66,7 +66,7 @@ def with_statuses(batch: BatchRecord, statuses: Mapping[str, PageStatus]) -> Bat
         for page_id, page in batch.pages.items()
     }
     if pages == batch.pages:
-        if batch.status in ENDED_BATCHES:
+        if batch.status in ENDED_BATCHES or not pages:
             return batch
         average = batch.summary.average_time_ms
     else:
@@ -91,7 +91,9 @@ def newer_status(batch_id: str, page: BatchPage, status: PageStatus | None) -> P
         return None  # its upload failed: the target has a part of it
     recorded = page.completed if page.completed is not UNSET else page.started
     # Compared as times: programs write them with and without fractions.
-    return None if milliseconds(status.updated, recorded or "") else status
+    ahead = milliseconds(status.updated, recorded or "")
+    undone = page.status in ENDED and status.status not in ENDED
+    return None if ahead or (ahead == 0 and undone) else status
 
 
 def _page(page: BatchPage, status: PageStatus) -> BatchPage:

@@ -108,13 +108,14 @@ def test_a_batch_sent_again_is_superseded_wherever_people_see_it(
     shown.commands.list(as_json=False)
     assert [line.split()[1] for line in shown.lines[1:]] == ["cancelled", "superseded"]
     shown.commands.status(BATCH, as_json=False)
-    assert f"📦 {BATCH}: superseded" in shown.lines
+    assert {f"📊 Batch Status: {BATCH}", "   Status: superseded"} <= set(shown.lines)
     assert f"   Superseded: 1 (sent again in {OTHER})" in shown.lines
     assert not any("Cancelled" in line for line in shown.lines)
     shown.commands.report(BATCH, as_json=False)
     assert {f"📊 {BATCH}: superseded", "   superseded: 1"} <= set(shown.lines)
     assert shown.commands.monitor(BATCH, 100, as_json=False) == 1
-    assert shown.lines[-1].startswith(f"{BATCH}: superseded, 2 of 2 pages")
+    assert shown.lines[-2].startswith(f"{BATCH}: superseded, 2 of 2 pages")
+    assert shown.lines[-1] == f"📦 Batch {BATCH} has ended, superseded: 1 of 2 pages done, 0 failed"
     for command in (shown.commands.retry, shown.commands.cancel):
         with pytest.raises(SettingsError, match="is superseded"):
             command(BATCH)
@@ -147,14 +148,20 @@ def test_the_status_of_a_batch_names_its_failed_pages(filled: Filled) -> None:
     shown = Shown(filled)
     assert shown.commands.status(BATCH, as_json=False) == 0
     assert shown.lines == [
-        f"📦 {BATCH}: processing",
-        f"   Created {UPLOADED}, 6 pages",
-        "   ✅ Done: 1",
+        f"📊 Batch Status: {BATCH}",
+        "   Status: 🔄 processing",
+        "   Created: 2026-01-02 04:04:00",
+        "   Pages: 6",
+        "📈 Progress:",
+        "   ✅ Completed: 1",
         "   ❌ Failed: 1",
         "   ⏳ Pending: 2 (1 waiting)",
         "   Cancelled: 1",
         "   Source removed: 1",
-        "   Average time: 1.5 s",
+        "   ⚡ Avg Time: 1.5 s",
+        f"   {'█' * 26}{'░' * 14} 66 %  4/6",
+        "   🔄 Currently processing 1 page",
+        "❌ Failed pages:",
         "   ❌ dist/b.html  page_b - no answer",
         f"   To retry them: doit nimbus:batch:retry --batch={BATCH}",
     ]
@@ -197,8 +204,8 @@ def test_a_report_prints_its_figures_and_names_its_files(filled: Filled, capsys:
         "   done: 1",
         "   failed: 1",
         "   ❌ timeout: 1 page",
-        f"   Report: .nimbus/reports/{BATCH}_report.json",
-        f"   Report: .nimbus/reports/{BATCH}_report.html",
+        f"   📄 Report saved to .nimbus/reports/{BATCH}_report.json",
+        f"   📄 Report saved to .nimbus/reports/{BATCH}_report.html",
     ]
     assert shown.commands.report(BATCH, as_json=True) == 0
     document = json.loads(capsys.readouterr().out)
@@ -212,8 +219,9 @@ def test_a_retry_names_the_pages(filled: Filled, capsys: pytest.CaptureFixture[s
     shown = Shown(filled)
     assert shown.commands.retry(BATCH) == 0
     assert shown.lines == [
+        "🔄 Retrying 1 failed page...",
+        "   ↻ Re-queued: page_a  dist/a.html",
         f"✅ 1 page of {BATCH} in the queue again; it is retrying",
-        "   page_a  dist/a.html",
         "   Not at the target as this batch sent them: 1 failed page (doit upload sends what is missing)",
     ]
     assert shown.commands.retry(BATCH, as_json=True) == 0
@@ -224,14 +232,15 @@ def test_a_retry_with_nothing_to_do_says_so(filled: Filled) -> None:
     filled.batch("completed", a="done")
     shown = Shown(filled)
     assert shown.commands.retry(BATCH) == 0
-    assert shown.lines == [f"{BATCH} has nothing to retry: nothing changed"]
+    assert shown.lines == ["✅ No failed pages to retry"]
 
 
 def test_a_retry_of_many_names_some(filled: Filled) -> None:
     filled.batch("failed", **{f"p{number:02d}": "failed" for number in range(FEW + 2)})
     shown = Shown(filled)
     shown.commands.retry(BATCH)
-    assert (len(shown.lines), shown.lines[-1]) == (FEW + 2, "   … and 2 more (--verbose lists them)")
+    assert shown.lines[0] == f"🔄 Retrying {FEW + 2} failed pages..."
+    assert (len(shown.lines), shown.lines[-2]) == (FEW + 3, "   … and 2 more (--verbose lists them)")
 
 
 def test_a_cancellation_says_what_was_stopped(filled: Filled, capsys: pytest.CaptureFixture[str]) -> None:
@@ -310,16 +319,18 @@ def test_a_page_in_work_shows_its_step(filled: Filled) -> None:
     assert shown.lines[:10] == [
         f"📄 {PATH}",
         f"   Page: {ID}",
-        f"   Uploaded: {UPLOADED}",
+        "   Uploaded: 2026-01-02 04:04:00",
         f"   Content: no map here; {digest} at .nimbus/kv.db",
         f"   Batch: {BATCH}, processing (this page: processing)",
-        f"   Status: processing, since {ENDED_AT}",
+        "   Status: processing, since 2026-01-02 04:06:00",
         "   In work: rewrite, 40 %",
-        f"   Queue: 1 of 1, priority 5, since {UPLOADED}",
+        "   Queue: 1 of 1, priority 5, since 2026-01-02 04:04:00",
         "   Tried: 2 times",
         "   Log: the last 5 of 7 entries",
     ]
-    assert shown.lines[10:] == [f"     {STARTED} warn  optimise: try {number} (1.2 s)" for number in range(2, 7)]
+    assert shown.lines[10:] == [
+        f"     2026-01-02 04:05:00.000 warn  optimise: try {number} (1.2 s)" for number in range(2, 7)
+    ]
 
 
 def test_a_page_that_is_done_shows_its_result(filled: Filled) -> None:
@@ -344,7 +355,7 @@ def test_a_page_that_failed_shows_why(filled: Filled) -> None:
     _one_page(filled, "failed", error=StatusError("no answer", "timeout", ENDED_AT))
     shown = Shown(filled)
     shown.commands.page_status(ID, as_json=False)
-    assert f"   ❌ no answer (timeout, {ENDED_AT})" in shown.lines
+    assert "   ❌ no answer (timeout, 2026-01-02 04:06:00)" in shown.lines
 
 
 def _known_here(digest: str, *issues: dict[str, str]) -> None:
@@ -410,7 +421,7 @@ def test_a_pages_log(filled: Filled, capsys: pytest.CaptureFixture[str]) -> None
     filled.put(f"logs:{PROJECT}:{ID}", LogsRecord(ID, [LogEntry(STARTED, "error", "optimise", "gave up")]))
     shown = Shown(filled)
     assert shown.commands.page_log(PATH, as_json=False) == 0
-    assert shown.lines == [f"📄 {PATH}: 1 entry", f"   {STARTED} error optimise: gave up"]
+    assert shown.lines == [f"📄 {PATH}: 1 entry", "   2026-01-02 04:05:00.000 error optimise: gave up"]
     shown.commands.page_log(PATH, as_json=True)
     document = json.loads(capsys.readouterr().out)
     assert (document["source_path"], document["entries"][0]["message"]) == (PATH, "gave up")
@@ -440,7 +451,13 @@ def test_the_monitor_ends_as_the_batch_did(
     filled.batch(state, a="done", b="done")
     shown = Shown(filled)
     assert shown.commands.monitor("", 100, as_json=True) == status
-    assert shown.lines == [f"{BATCH}: {state}, 2 of 2 pages (2 done, 0 failed, 0 pending)"]
+    ended = {
+        "completed": f"🎉 Batch {BATCH} is completed: 2 of 2 pages done",
+        "partially_completed": f"⚠️  Batch {BATCH} has ended, partially_completed: 2 of 2 pages done, 0 failed",
+        "failed": f"❌ Batch {BATCH} has ended, failed: 2 of 2 pages done, 0 failed",
+        "cancelled": f"🚫 Batch {BATCH} has ended, cancelled: 2 of 2 pages done, 0 failed",
+    }
+    assert shown.lines == [f"{BATCH}: {state}, 2 of 2 pages (2 done, 0 failed, 0 pending)", ended[state]]
     assert json.loads(capsys.readouterr().out)["status"] == state
 
 
@@ -448,20 +465,16 @@ def test_the_monitor_ends_as_the_batch_did(
 def look(filled: Filled) -> Callable[..., Look]:
     filled.batch("processing", a="done", b="failed", c="uploaded", d="processing")
 
-    def make(**more: Any) -> Look:
-        return Look(
-            **(
-                {"batch": filled.find(), "summary": BatchSummary(1, 1, 2, 0), "working": 0, "in_work": [], "errors": []}
-                | more
-            )
-        )
+    def make(summary: BatchSummary | None = None, **more: Any) -> Look:
+        batch = msgspec.structs.replace(filled.find(), summary=summary or BatchSummary(1, 1, 2, 0))
+        return Look(**({"batch": batch, "seen": STARTED, "working": 0, "in_work": [], "errors": []} | more))
 
     return make
 
 
 def test_a_log_gets_a_line_a_change_and_no_more(look: Callable[..., Look]) -> None:
     screen = io.StringIO()
-    with MonitorViewer(Console(screen, {})) as viewer:
+    with MonitorViewer(Console(screen, {}), 5000) as viewer:
         for _ in range(3):
             viewer.show(look())
         viewer.lost(StoreError("It is away.", "Check the network."))
@@ -484,25 +497,58 @@ def test_the_live_view_has_a_bar_the_pages_in_work_and_the_last_errors(look: Cal
         per_second=2.0,
         seconds_left=90.0,
     )
-    assert [line for line, _ in view(seen, symbols=True)] == [
-        f"📦 {BATCH}: processing",
-        f"   {'█' * 15}{'░' * 15} 50 %  2/4",
+    assert [line for line, _ in view(seen, 5000, symbols=True)] == [
+        f"👀 Monitoring {BATCH}",
+        "   Updated 2026-01-02 04:05:00, every 5 s",
+        "   🔄 processing",
+        f"   {'█' * 20}{'░' * 20} 50 %  2/4",
         "   1 done, 1 failed, 2 pending; 2.0 pages/s, 1 min 30 s left",
-        "   → dist/d.html  rewrite 40 %",
+        "   🔄 Currently processing 3 pages",
+        f"   {'█' * 4}{'░' * 6} 40 %  rewrite  dist/d.html",
         "   … and 2 more in work",
         "   ❌ dist/b.html - no answer",
+        "   Press Ctrl+C to stop",
     ]
-    assert view(seen, symbols=False)[1][0] == f"   {'#' * 15}{'-' * 15} 50 %  2/4"
+    words = [line for line, _ in view(seen, 100, symbols=False)]
+    assert words[1:4] == [
+        "   Updated 2026-01-02 04:05:00, every 0.1 s",
+        "   processing",
+        f"   {'#' * 20}{'-' * 20} 50 %  2/4",
+    ]
+    assert words[6] == f"   {'#' * 4}{'-' * 6} 40 %  rewrite  dist/d.html"
+
+
+def test_the_last_look_promises_no_other_one(look: Callable[..., Look]) -> None:
+    lines = [line for line, _ in view(look(is_over=True), 5000, symbols=True)]
+    assert lines[1] == "   Updated 2026-01-02 04:05:00"
+    assert "Ctrl+C" not in "".join(lines)
+
+
+def test_the_end_is_said_once_the_view_is_left(look: Callable[..., Look]) -> None:
+    screen = io.StringIO()
+    with MonitorViewer(Console(screen, {}), 5000) as viewer:
+        viewer.show(look(summary=BatchSummary(3, 1, 0, 0), is_over=True))
+        assert len(screen.getvalue().splitlines()) == 1
+    assert screen.getvalue().splitlines()[1:] == [
+        f"🔄 Batch {BATCH} has ended, processing: 3 of 4 pages done, 1 failed",
+        f"   To retry them: doit nimbus:batch:retry --batch={BATCH}",
+    ]
+
+
+@pytest.mark.parametrize(("progress", "cells"), [(-5, 0), (9, 0), (10, 1), (100, 10), (250, 10)])
+def test_a_bar_shows_any_progress_that_a_program_writes(progress: int, cells: int) -> None:
+    shown = messages.bar(progress, 100, symbols=True, cells=10)
+    assert shown == f"{'█' * cells}{'░' * (10 - cells)} {min(max(progress, 0), 100)} %"
 
 
 def test_a_batch_without_a_worker_says_so_once(look: Callable[..., Look]) -> None:
     screen = io.StringIO()
-    with MonitorViewer(Console(screen, {})) as viewer:
+    with MonitorViewer(Console(screen, {}), 5000) as viewer:
         for idle in (False, True, True):
             viewer.show(look(idle=idle))
     assert screen.getvalue().splitlines()[1:] == ["   No worker is processing this batch: doit nimbus:process"]
     assert "   No worker is processing this batch: doit nimbus:process" in [
-        line for line, _ in view(look(idle=True), symbols=True)
+        line for line, _ in view(look(idle=True), 5000, symbols=True)
     ]
 
 
@@ -518,7 +564,7 @@ class Screen(io.StringIO):
 def test_on_a_terminal_lines_appear_above_what_is_redrawn(look: Callable[..., Look]) -> None:
     screen = Screen()
     console = Console(screen, {"TERM": "xterm"})
-    with MonitorViewer(console) as viewer:
+    with MonitorViewer(console, 5000) as viewer:
         viewer.show(look(errors=[Failure("dist/\x1b[31mred.html", "no [bold]answer")]))
         viewer.lost(StoreError("It is away.", "Check the network."))
         viewer.show(look())
@@ -533,18 +579,18 @@ def test_on_a_terminal_lines_appear_above_what_is_redrawn(look: Callable[..., Lo
 def test_a_terminal_that_can_show_little_gets_words(look: Callable[..., Look]) -> None:
     screen = Screen()
     screen.encoding = "ascii"  # type: ignore[misc]
-    with MonitorViewer(Console(screen, {"TERM": "xterm"})) as viewer:
+    with MonitorViewer(Console(screen, {"TERM": "xterm"}), 5000) as viewer:
         viewer.show(look(in_work=[InWork("dist/größe.html", "rewrite", 40)]))
     assert screen.getvalue().isascii()
-    assert "-> dist/gr\\xf6\\xdfe.html" in screen.getvalue()
+    assert "####------ 40 %  rewrite  dist/gr\\xf6\\xdfe.html" in screen.getvalue()
 
 
 def test_a_slow_batch_is_told_by_the_minute_and_one_that_has_ended_has_no_time_left(look: Callable[..., Look]) -> None:
     seen = look(summary=BatchSummary(2, 2, 0, 0), per_second=0.05, seconds_left=0.0)
-    assert view(seen, symbols=True)[2][0] == "   2 done, 2 failed, 0 pending; 3.0 pages/min"
+    assert view(seen, 5000, symbols=True)[4][0] == "   2 done, 2 failed, 0 pending; 3.0 pages/min"
 
 
 def test_an_empty_batch_can_be_drawn(filled: Filled) -> None:
     filled.batch("queued")
-    look = Look(filled.find(), BatchSummary(0, 0, 0, 0), 0, [], [])
-    assert view(look, symbols=True)[1][0].endswith("0 %  0/0")
+    look = Look(filled.find(), STARTED, 0, [], [])
+    assert view(look, 5000, symbols=True)[3][0].endswith("0 %  0/0")

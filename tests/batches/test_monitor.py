@@ -147,7 +147,8 @@ def test_a_store_that_goes_away_is_asked_again_and_that_is_said_once(
         def away(call: str, keys: list[str]) -> None:
             if left[0] == 0:
                 filled.store._answer = answer  # type: ignore[method-assign]
-                filled.batch("completed" if len(watched.looks) == 2 else "processing", a="done", b="processing")
+                over = len(watched.looks) == 2
+                filled.batch("completed" if over else "processing", a="done", b="done" if over else "processing")
                 return
             left[0] -= 1
             raise StoreError("It is away.")
@@ -219,7 +220,7 @@ def test_a_page_that_a_worker_is_through_with_has_ended(filled: Filled, watch: C
     watched.until_it_ends()
     look = watched.looks[0]
     assert (look.ended, look.working, look.in_work) == (3, 1, [InWork("dist/d.html", "rewrite", 40)])
-    assert (look.summary.completed, look.summary.failed, look.summary.pending) == (2, 1, 1)
+    assert (look.batch.summary.completed, look.batch.summary.failed, look.batch.summary.pending) == (2, 1, 1)
 
 
 def test_a_batch_in_which_nothing_happens_is_told_to_be_idle(

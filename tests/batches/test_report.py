@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from nimbus_tasks.batches.report.html import STATES, duration, report_page, state_bars, time_bars
-from nimbus_tasks.batches.report.report import Facts, Report, make_report, milliseconds, percentile
+from nimbus_tasks.batches.report.html import STATES, report_page, state_bars, time_bars
+from nimbus_tasks.batches.report.report import Facts, Report, make_report, percentile
+from nimbus_tasks.batches.times import duration, milliseconds
 from nimbus_tasks.model.changes import Change
 from nimbus_tasks.model.records import (
     BatchPage,
@@ -73,6 +74,7 @@ def test_a_page_that_is_done_tells_when_how_long_and_what_changed() -> None:
         "started": T1,
         "completed": T2,
         "time_ms": 1000,
+        "result": {"completed": T2, "success": True, "changes": 7, "confidence": 0.9},
         "changes": 7,
         "confidence": 0.9,
         "log_entries": [],

@@ -72,7 +72,7 @@ def summary_line(look: Look) -> str:
 def view(look: Look, interval: int, *, symbols: bool) -> list[tuple[str, str]]:
     """Return the lines of the live view, each with its style."""
     state, total = look.state, len(look.batch.pages)
-    often = "" if look.is_over else f", every {duration(interval)}"
+    often = "" if look.is_over else f", every {interval / 1000:g} s"
     lines = [
         (f"👀 Monitoring {look.batch.batch_id}", "bold"),
         (f"   Updated {local(look.seen)}{often}", "dim"),
