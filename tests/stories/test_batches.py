@@ -253,7 +253,7 @@ def test_a_report_says_hostile_things_as_words(site: Site) -> None:
     page = (site / f".nimbus/reports/{batch_id}_report.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;no answer&lt;/b&gt; (timeout)" in page
     assert "<b>" not in page
-    assert f"Report: .nimbus/reports/{batch_id}_report.html" in run.out
+    assert f"Report saved to .nimbus/reports/{batch_id}_report.html" in run.out
     report = json.loads((site / f".nimbus/reports/{batch_id}_report.json").read_bytes())
     assert report["metrics"]["failures"] == {"timeout": 1}
     assert report["metrics"]["p95_time_ms"] == 1500
@@ -283,13 +283,14 @@ def test_on_a_terminal_it_is_redrawn_in_place_until_the_batch_ends(site: Site) -
     site.publish()
     work_here(site, a="done", b="processing")
     with Terminal(site, *MONITOR) as terminal:
-        terminal.until("rewrite 40 %")
+        terminal.until("40 %  rewrite")
+        terminal.until("Press Ctrl+C to stop")
         assert "1/3" in terminal.said
         work_here(site, b="failed", c="processing")
         terminal.until("no answer")
         work_here(site, c="done")
         assert terminal.end() == 1
-    assert "partially_completed" in terminal.said
+    assert "has ended, partially_completed: 2 of 3 pages done, 1 failed" in terminal.said
     assert "3/3" in terminal.said
     assert "\x1b[1A" in terminal.said, "the cursor goes up, what was there is overwritten"
     assert terminal.said.count("\x1b[?25h") >= 1, "and is shown again at the end"
@@ -301,7 +302,7 @@ def test_a_batch_that_completes_ends_with_0(site: Site) -> None:
     batch_id = work_here(site, a="done", b="done", c="done")
     with Terminal(site, *MONITOR, NO_COLOR="1") as terminal:
         assert terminal.end() == 0
-    assert f"{batch_id}: completed" in terminal.said
+    assert f"🎉 Batch {batch_id} is completed: 3 of 3 pages done" in terminal.said
     assert "\x1b[32m" not in terminal.said
 
 
@@ -323,7 +324,8 @@ def test_a_log_gets_a_line_a_change_and_no_more(site: Site) -> None:
         run.until("processing, 1 of 3 pages (1 done, 0 failed, 2 pending)")
         work_here(site, b="done", c="done")
         assert run.end() == 0
-    assert len(run.lines) == 3
+    assert len(run.lines) == 4
+    assert "is completed: 3 of 3 pages done" in run.lines[-1]
     assert "\x1b" not in "".join(run.lines)
 
 
