@@ -84,7 +84,7 @@ async def list_batches(target: OpenTarget) -> Batches:
 
 def _is_over(head: _Head) -> bool:
     """Return whether nothing but the head of a batch is needed to list it."""
-    return head.status == "completed" and head.summary.completed == head.page_count
+    return head.status == "completed" and head.summary.completed == head.page_count and not head.summary.pending
 
 
 async def find_batch(target: OpenTarget, batch_id: str) -> BatchRecord:

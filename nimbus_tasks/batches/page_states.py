@@ -65,15 +65,13 @@ def with_statuses(batch: BatchRecord, statuses: Mapping[str, PageStatus]) -> Bat
         else _page(page, status)
         for page_id, page in batch.pages.items()
     }
-    if pages == batch.pages:
-        if batch.status in ENDED_BATCHES or not pages:
-            return batch
-        average = batch.summary.average_time_ms
-    else:
-        average = _average_time_ms(pages.values()) or batch.summary.average_time_ms
-    return msgspec.structs.replace(
-        batch, pages=pages, status=_state(batch, pages.values()), summary=summary_of(pages.values(), average)
-    )
+    state, average = batch.status, batch.summary.average_time_ms
+    changed = pages != batch.pages
+    if changed:
+        average = _average_time_ms(pages.values()) or average
+    if pages and (changed or state not in ENDED_BATCHES):
+        state = _state(state, pages.values())
+    return msgspec.structs.replace(batch, pages=pages, status=state, summary=summary_of(pages.values(), average))
 
 
 def is_complete(batch: BatchRecord) -> bool:
@@ -124,8 +122,7 @@ def _ended_at(status: PageStatus) -> str:
     return status.error.timestamp if status.error is not UNSET else status.updated
 
 
-def _state(batch: BatchRecord, pages: Collection[BatchPage]) -> str:
-    now = batch.status
+def _state(now: str, pages: Collection[BatchPage]) -> str:
     if now == "uploading":
         return now
     if now == "completed" and any(page.status not in _FINAL for page in pages):
