@@ -12,7 +12,7 @@ from nimbus_tasks.batches.page_states import current, list_limit
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchSummary
-from nimbus_tasks.model.states import SUPERSEDED, shown_batch_state, summary_of
+from nimbus_tasks.model.states import BATCH_MOVES, SUPERSEDED, shown_batch_state, summary_of
 from nimbus_tasks.model.suggest import closest
 
 if TYPE_CHECKING:
@@ -133,6 +133,10 @@ async def batch_to_change(target: OpenTarget, batch_id: str) -> BatchRecord:
         hint = f"Newest: {', '.join(newest)}." if newest else "There is none yet: run doit upload."
         raise SettingsError("Name a batch with --batch.", hint)
     found = await find_batch(target, batch_id)
+    if found.status not in BATCH_MOVES:
+        raise SettingsError(
+            f"Batch {batch_id} is {found.status}, a state of another program.", "Only that can change it."
+        )
     if found.status == "uploading":
         raise SettingsError(
             f"Batch {batch_id} is still being uploaded.", "If that was interrupted, doit upload resumes it."

@@ -12,6 +12,7 @@ from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.issues import Issue
 from nimbus_tasks.model.records import (
     BatchPage,
+    BatchRecord,
     LogEntry,
     LogsRecord,
     PageRecord,
@@ -135,7 +136,8 @@ async def _batch(
     target: OpenTarget, page_id: str, record: PageRecord | None, status: PageStatus | None
 ) -> InBatch | UnsetType:
     batch_id = record.batch_id if record is not None else status.batch_id if status is not None else ""
-    held = await target.batch(batch_id) if batch_id else None
+    key = records.batch_key(target.project_id, batch_id)
+    held = decode_or_skip(target.store, await target.store.get([key]), key, BatchRecord) if batch_id else None
     return UNSET if held is None else InBatch(batch_id, held.status, held.pages.get(page_id, UNSET))
 
 

@@ -62,6 +62,10 @@ def read(value: bytes, shape: type[T], ids: Mapping[str, str] | None = None) -> 
         return Reading(_decoder(any_shape).decode(value))
     except UNDECODABLE as error:
         why = str(error)
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        raise MisfitError("", "not UTF-8 text") from None
     skipped: list[str] = []
     kind = _kind(any_shape)
     if isinstance(kind, inspect.StructType):

@@ -66,9 +66,9 @@ async def count_proposals(store: Store, project_id: str, page_ids: Sequence[str]
 
 async def read_replaced(store: Store, project_id: str, page_ids: Sequence[str]) -> dict[str, bytes]:
     """Return the page and status records that hold more than an upload of these pages writes, by key."""
-    pages = [records.page_key(project_id, each) for each in page_ids]
-    statuses = [records.status_key(project_id, each) for each in page_ids]
-    return await read_foreign(store, pages, PageRecord, 1) | await read_foreign(store, statuses, PageStatus, 1)
+    shapes: dict[str, type[Any]] = {records.page_key(project_id, each): PageRecord for each in page_ids}
+    shapes |= {records.status_key(project_id, each): PageStatus for each in page_ids}
+    return await read_foreign(store, shapes, 1)
 
 
 async def mark_uploaded(
@@ -122,7 +122,7 @@ async def _put_statuses(
 ) -> dict[str, str]:
     keys = {page_id: records.status_key(context.project.project_id, page_id) for page_id in statuses}
     if before is None:
-        before = await read_foreign(context.store, list(keys.values()), PageStatus, 1)
+        before = await read_foreign(context.store, dict.fromkeys(keys.values(), PageStatus), 1)
     writes = {
         page_id: status_write(context.project.project_id, page_id, each, before.get(keys[page_id]))
         for page_id, each in statuses.items()

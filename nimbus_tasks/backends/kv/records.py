@@ -112,16 +112,19 @@ async def read_values(store: Store, keys: Sequence[str], slots: int = SLOTS) -> 
     return found
 
 
-async def read_foreign(store: Store, keys: Sequence[str], shape: type[Any], slots: int = SLOTS) -> dict[str, bytes]:
-    """Return the values that hold more than this program writes: what is to be kept when they are replaced."""
+async def read_foreign(store: Store, shapes: Mapping[str, type[Any]], slots: int = SLOTS) -> dict[str, bytes]:
+    """Return the values that hold more than this program writes: what is to be kept when they are replaced.
+
+    `shapes`: of the records, by key.
+    """
     found: dict[str, bytes] = {}
 
     def keep(key: str, value: bytes) -> None:
         with contextlib.suppress(lenient.MisfitError):
-            if not lenient.read(value, shape, ids_of(key)).exact:
+            if not lenient.read(value, shapes[key], ids_of(key)).exact:
                 found[key] = value
 
-    await _read(store, keys, keep, slots, _ignore)
+    await _read(store, list(shapes), keep, slots, _ignore)
     return found
 
 

@@ -1,0 +1,85 @@
+"""What other programs write into the records stops no command, costs no page of ours, and is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from edge.workerd import needs_workerd
+from foreign import EXTRA, KINDS
+
+PROGRAM = Path(__file__).parent / "foreign.py"
+#: Commands whose only work is with the queue, or with the batch that they name: they may refuse a record that cannot be
+#: read, and the last batch is cancelled when it has ended.
+ABOUT = {
+    "queue": ("nimbus:process", "nimbus:batch:retry"),
+    "batch": ("nimbus:batch:status", "nimbus:batch:report", "nimbus:batch:retry"),
+}
+
+
+def trials(place: str, work: Path, share: int, kind: str) -> list[dict[str, Any]]:
+    path = os.pathsep.join([str(PROGRAM.parent), str(PROGRAM.parents[1]), *sys.path])
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), place, str(work), str(share), kind],
+        env={"PYTHONPATH": path, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=3000,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    tried = [json.loads(line) for line in done.stdout.splitlines()]
+    assert tried
+    return tried
+
+
+def check(kind: str, trial: dict[str, Any]) -> None:
+    key, name = trial["key"], trial["name"]
+    for run in trial["runs"]:
+        about = f"{key} {name}: {run['command']} ended with {run['status']}: {run['said']}"
+        assert "Traceback" not in run["said"], about
+        if run["status"] == 1:
+            assert key in run["said"] or "another program" in run["said"], about
+        elif run["status"] and not run["command"].startswith("nimbus:batch:cancel"):
+            assert run["status"] == 2, about
+            assert key in run["said"] or "another program" in run["said"], about
+            assert run["command"].startswith(ABOUT.get(kind, ())), about
+    assert trial["stored"] == 6, f"{key} {name}"
+    if name.endswith(" extra"):
+        assert json.loads("{" + EXTRA + "}")["x-extra"] in _extras(json.loads(trial["after"])), f"{key} {name}"
+    if name.startswith("whole") and kind not in ("page", "status"):
+        assert trial["after"] == trial["before"], f"{key} {name} was changed"
+
+
+def _extras(value: Any) -> list[Any]:
+    """Return what is kept under `x-extra` anywhere in a record."""
+    if isinstance(value, list):
+        return [extra for each in value for extra in _extras(each)]
+    if not isinstance(value, dict):
+        return []
+    return [value["x-extra"]] * ("x-extra" in value) + [extra for each in value.values() for extra in _extras(each)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_records_of_other_programs_stop_no_command(tmp_path: Path, kind: str) -> None:
+    for trial in trials("sqlite", tmp_path, 25, kind):
+        check(kind, trial)
+
+
+@needs_workerd
+def test_records_of_other_programs_stop_no_command_through_the_gateway(tmp_path: Path) -> None:
+    for trial in trials("gateway", tmp_path, 40, "foreign-batch"):
+        check("foreign-batch", trial)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("place", ["sqlite", pytest.param("gateway", marks=needs_workerd)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_variant_of_every_record_stops_no_command(tmp_path: Path, place: str, kind: str) -> None:
+    for trial in trials(place, tmp_path, 1, kind):
+        check(kind, trial)
