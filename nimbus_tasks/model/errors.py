@@ -82,7 +82,7 @@ class UnreadableRecordError(StoreError):
     """A record at the target cannot be read. It is left as it is, since another program may understand it."""
 
     def __init__(self, key: str, why: str) -> None:
-        super().__init__(f"{key} at the target cannot be read: {why}.", "Run: doit nimbus:doctor")
+        super().__init__(f"{key} at the target cannot be read: {why}.", "Run: doit nimbus:reconcile --repair --dry-run")
         self.key, self.why = key, why
 
     def __reduce__(self) -> tuple[type[UnreadableRecordError], tuple[str, str]]:

@@ -165,13 +165,18 @@ class Pipeline:
         retrying: Callable[[int, int, str], None],
         *,
         dry_run: bool,
+        repair: bool,
     ) -> Reconciled:
-        """List what the target holds, and make the ledger agree."""
+        """List what the target holds, and make the ledger agree; `repair` replaces records that cannot be read."""
         from nimbus_tasks.backends.kv.open import Connection
         from nimbus_tasks.pipeline import reconcile as reconciling
 
         connection = Connection(waiting=waiting, retrying=retrying, record=self.log_request, warn=self.warn)
-        done = reconciling.reconcile_ledger(self.settings, snapshot.pages, connection, dry_run=dry_run)
+        done = reconciling.reconcile_ledger(
+            self.settings, snapshot.pages, connection, dry_run=dry_run, with_repair=repair
+        )
+        for each in done.repairs:
+            self.log.event("warning", "repaired", key=each.key, why=each.why, remedy=each.remedy, dry_run=dry_run)
         self.log.event("info", "reconciled", pages=done.pages, differences=len(done.differences))
         return done
 

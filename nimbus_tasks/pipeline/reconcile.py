@@ -7,15 +7,22 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.model import records
+from nimbus_tasks.model.clock import now
+from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.pipeline.validate import candidates
+from nimbus_tasks.project.files import replace
+from nimbus_tasks.project.init import project_record
+from nimbus_tasks.project.settings import STATE_FOLDER
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
 from nimbus_tasks.publishing.reconcile import Difference, compare, lost_from_queue, reconcile
+from nimbus_tasks.publishing.repair import Repair, repair
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.kv import Store
@@ -24,16 +31,21 @@ if TYPE_CHECKING:
     from nimbus_tasks.publishing.plan import Held
 
 
+#: Where the values are kept that a repair replaces: a folder for each, a file for each key.
+REPAIR_FOLDER = f"{STATE_FOLDER}/repair"
+
+
 class Reconciled(Struct, frozen=True):
     """The differences between the ledger and the target.
 
-    pages: how many the target holds. recent: how many were stored less than `lag` seconds ago; for these the ledger is
-    right, as a listing may lag behind.
+    pages: how many the target holds. repairs: records there that could not be read. recent: how many were stored less
+    than `lag` seconds ago; for these the ledger is right, as a listing may lag behind.
     """
 
     target: str
     pages: int
     differences: list[Difference]
+    repairs: list[Repair]
     recent: int
     lag: int
     dry_run: bool
@@ -45,19 +57,40 @@ def reconcile_ledger(
     connection: Connection,
     *,
     dry_run: bool,
+    with_repair: bool = False,
 ) -> Reconciled:
     """Compare the ledger with the target, and replace its rows.
 
+    `with_repair`: first replace records at the target that cannot be read, and keep what they held in `REPAIR_FOLDER`.
+
     Raises:
+        SettingsError: the target cannot list its keys, which a repair needs.
         StoreError, StateError: the target or the ledger cannot be used.
     """
 
     async def run() -> Reconciled:
         async with await connect(settings, connection) as store:
+            repairs = await _repair(store, settings, pages, dry_run=dry_run) if with_repair else []
             with closing(Ledger(Path(LEDGER_FILE), settings.target.store, dry_run=dry_run)) as ledger:
-                return await _reconcile(store, ledger, settings, pages, dry_run=dry_run)
+                done = await _reconcile(store, ledger, settings, pages, dry_run=dry_run)
+                return msgspec.structs.replace(done, repairs=repairs)
 
     return asyncio.run(run())
+
+
+async def _repair(store: Store, settings: Settings, pages: Pages, *, dry_run: bool) -> list[Repair]:
+    if not store.traits.lists:
+        raise SettingsError(
+            "--repair needs a target that can list its keys.", "Deploy our Worker: doit nimbus:worker:init"
+        )
+    moment = now()
+    folder = Path(REPAIR_FOLDER) / moment.replace(":", "")
+
+    def save(key: str, value: bytes) -> None:
+        replace(folder / quote(key, safe=""), value)
+
+    here = {page.page_id for page in candidates(pages)}
+    return await repair(store, project_record(settings, store.owner), here, moment, save, dry_run=dry_run)
 
 
 async def _reconcile(store: Store, ledger: Ledger, settings: Settings, pages: Pages, *, dry_run: bool) -> Reconciled:
@@ -80,7 +113,7 @@ async def _reconcile(store: Store, ledger: Ledger, settings: Settings, pages: Pa
         named = {batch_id for batch_id, _, _ in found.batches}
         batches = [*found.batches, *(batch for batch in own_batches if known and batch[0] not in named)]
     ledger.replace(identity, rows, batches)
-    return Reconciled(settings.target.store, len(at_target), differences, len(recent), store.traits.lag, dry_run)
+    return Reconciled(settings.target.store, len(at_target), differences, [], len(recent), store.traits.lag, dry_run)
 
 
 def _recent(known: dict[str, Held], lag: int) -> dict[str, Held]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from edge.workerd import needs_workerd
 from foreign import EXTRA, KINDS
+from kit import PROJECT, Site
 
 PROGRAM = Path(__file__).parent / "foreign.py"
 #: Commands whose only work is with the queue, or with the batch that they name: they may refuse a record that cannot be
@@ -83,3 +84,22 @@ def test_records_of_other_programs_stop_no_command_through_the_gateway(tmp_path:
 def test_every_variant_of_every_record_stops_no_command(tmp_path: Path, place: str, kind: str) -> None:
     for trial in trials(place, tmp_path, 1, kind):
         check(kind, trial)
+
+
+def test_records_that_cannot_be_read_are_repaired_on_demand(published: Site) -> None:
+    (batch,) = published.store.batches
+    key, before = f"batch:{PROJECT}:{batch}", published.store.batches[batch]
+    published.change_store("UPDATE kv SET value = 'not JSON' WHERE key = ?", key)
+    run = published.doit("nimbus:batch:list")
+    assert (run.status, run.out.count(key)) == (1, 1), run.said
+    assert "Run: doit nimbus:reconcile --repair --dry-run" in run.out
+    assert key in published.doit("nimbus:doctor").out
+    run = published.doit("nimbus:reconcile", "--repair", "--dry-run")
+    assert f"{key} cannot be read: not JSON" in run.out
+    assert "--repair would rebuild it." in run.out
+    run = published.doit("nimbus:reconcile", "--repair")
+    assert (run.status, "It was rebuilt." in run.out) == (0, True), run.said
+    (kept,) = published.folder.glob(".nimbus/repair/*/*")
+    assert kept.read_text() == "not JSON"
+    assert published.store.batches[batch]["pages"] == before["pages"]
+    assert published.doit("nimbus:batch:list").status == 0

@@ -225,7 +225,7 @@ def check_queue(root: Path, settings: Settings, values: Mapping[str, bytes]) -> 
 
 def _record(key: str, value: bytes, shape: type[T], odd: list[Finding]) -> T | None:
     """Return a record if it can be read, and add to `odd` what cannot be read of it."""
-    next_step = "Another program wrote it: repair it there."
+    next_step = "Run: doit nimbus:reconcile --repair --dry-run"
     try:
         reading = lenient.read(value, shape, records.ids_of(key))
     except lenient.MisfitError as error:

@@ -252,8 +252,21 @@ def summarized(console: Console, site: Summary, where: str) -> None:
 # --- nimbus:reconcile ---------------------------------------------------------------------------------
 
 
+_REMEDIES = {
+    "rebuilt": "It was rebuilt.",
+    "resend": "The next doit upload sends the page again.",
+    "left": "Nothing here can replace it: repair it with the program that wrote it.",
+}
+_PLANNED = {"rebuilt": "--repair would rebuild it.", "resend": "--repair would have the page sent again."}
+
+
 def reconciled(console: Console, done: Reconciled, target: str) -> None:
     """Print how the ledger and the target differed."""
+    for repair in done.repairs[: len(done.repairs) if console.verbose else FEW]:
+        remedy = _REMEDIES[repair.remedy] if not done.dry_run or repair.remedy == "left" else _PLANNED[repair.remedy]
+        console.line(f"🔧 {repair.key} cannot be read: {repair.why}. {remedy}")
+    if len(done.repairs) > FEW and not console.verbose:
+        console.line(f"   … and {len(done.repairs) - FEW} more (--verbose lists them)")
     differences = done.differences
     told = f"; {count(len(differences), 'difference')}" if differences else ", as the ledger has it"
     console.line(f"🔎 {count(done.pages, 'page')} at {target}{told}")

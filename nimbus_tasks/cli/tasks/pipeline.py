@@ -182,7 +182,8 @@ def maps_tasks() -> Iterator[Task]:
     folder = option("folder", MAPS_FOLDER, f"folder of map files (default: {MAPS_FOLDER})")
     yield command("nimbus:upload", _UPLOAD_HELP, upload, params=[folder, *UPLOAD])
     dry_run = option("dry_run", False, "print the differences; change nothing")
-    yield command("nimbus:reconcile", _RECONCILE_HELP, commands.reconcile, params=[dry_run])
+    repair = option("repair", False, "replace records at the target that cannot be read")
+    yield command("nimbus:reconcile", _RECONCILE_HELP, commands.reconcile, params=[dry_run, repair])
 
 
 _UPLOAD_HELP = """Validate and upload an existing folder of maps, without any HTML
@@ -199,7 +200,12 @@ _RECONCILE_HELP = """Ask the target what it holds, and correct the ledger where 
 For when something else has written to the target: another machine, a restored backup, a person. Nothing is changed
 at the target; the next doit upload sends what is missing there.
 
+--repair also replaces records at the target that cannot be read: statuses, batches, logs and the queue are rebuilt
+from the other records, and pages of this site are sent again by the next upload. What they held is kept under
+.nimbus/repair. Look first, with --dry-run.
+
 Examples:
   doit nimbus:reconcile
   doit nimbus:reconcile --dry-run
+  doit nimbus:reconcile --repair --dry-run
 """
