@@ -184,7 +184,7 @@ export interface Commands {
       },
       Documents.ShownKey
     >;
-    /** List the API keys of this project's owner: name, hash, age, whether it is active */
+    /** List the API keys of this project's owner: name, hash, age, whether it is active, last use, requests */
     readonly list: Command<
       {
         /** print one JSON document on standard output */
@@ -315,6 +315,10 @@ export interface Commands {
     {
       /** print the differences; change nothing */
       dryRun?: boolean | undefined;
+      /** replace records at the target that cannot be read */
+      repair?: boolean | undefined;
+      /** put stored pages that wait, but that the queue lacks, back into it */
+      requeue?: boolean | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
       /** print problems only */

@@ -1,5 +1,10 @@
 // Generated from the documents that commands print, by tests/gulp/catalogue.py. See docs/documents.md.
 
+export interface ApiKeyUsage {
+  requests_today: number;
+  requests_total: number;
+}
+
 export interface Applied {
   dry_run: boolean;
   output: string;
@@ -149,6 +154,8 @@ export interface KnownKey {
   hash: string;
   created: string;
   active: boolean;
+  usage: ApiKeyUsage;
+  last_used?: string | undefined;
 }
 
 export interface ListedBatch {
@@ -265,14 +272,25 @@ export interface Reconciled {
   target: string;
   pages: number;
   differences: Difference[];
+  repairs: Repair[];
   recent: number;
   lag: number;
   dry_run: boolean;
+  unqueued: Record<string, string>;
+  requeued: Record<string, string>;
+  synced: Record<string, number>;
+  stopped: string;
 }
 
 export interface RefusedChange {
   change: string;
   reason: string;
+}
+
+export interface Repair {
+  key: string;
+  why: string;
+  remedy: "left" | "rebuilt" | "resend";
 }
 
 export interface Report {
@@ -281,6 +299,7 @@ export interface Report {
   created: string;
   generated: string;
   status: string;
+  summary: BatchSummary;
   metrics: Metrics;
   pages: ReportPage[];
 }
@@ -298,6 +317,7 @@ export interface ReportPage {
   started?: string | undefined;
   completed?: string | undefined;
   time_ms?: number | undefined;
+  result?: Result | undefined;
   changes?: number | undefined;
   confidence?: number | undefined;
   optimized_blocks?: Change[] | undefined;

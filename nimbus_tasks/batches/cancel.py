@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, Struct
 
-from nimbus_tasks.batches.statuses import move_statuses, with_pages
+from nimbus_tasks.batches.statuses import move_statuses
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import BatchPage, PageStatus
-from nimbus_tasks.model.states import ENDED, ENDED_BATCHES, may, move_page, shown_batch_state
+from nimbus_tasks.model.states import ENDED, ENDED_BATCHES, may, move_page, shown_batch_state, with_pages
 from nimbus_tasks.publishing.page_logs import note
 
 if TYPE_CHECKING:

@@ -1,26 +1,29 @@
 """Puts the failed pages of a batch back into the queue.
 
-Statuses first, then one queue write, then the batch record. A page that is `queued` while its batch says `failed` was
-left by an interrupted retry, and the next one resumes it. Pages that a worker has taken since, or that were uploaded
-again in another batch, stay as they are.
+Statuses first, then one queue write, then the batch record. A page that is `queued` while its batch says `failed`, or
+that the queue lacks, was left by an interrupted retry, or by one of another program, and the next one resumes it. Pages
+that a worker has taken since, or that were uploaded again in another batch, stay as they are. Pages that have ended of
+which only the statuses tell, because their worker writes nothing else, are written into the batch.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET, Struct
 
-from nimbus_tasks.batches.statuses import move_statuses, with_pages
+from nimbus_tasks.batches.statuses import move_statuses
 from nimbus_tasks.model import records
+from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import RETRY_PRIORITY, BatchPage, PageStatus, QueueEntry
-from nimbus_tasks.model.states import ENDED, SUPERSEDED, move_page, shown_batch_state
+from nimbus_tasks.model.states import ENDED, SUPERSEDED, move_page, shown_batch_state, with_pages, with_statuses
 from nimbus_tasks.publishing.page_logs import note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from nimbus_tasks.model.records import BatchRecord, QueueRecord
     from nimbus_tasks.publishing.outbox import Sender
@@ -48,6 +51,8 @@ class _Sent(Struct):
     batch_id: str
 
 
+#: Seconds after which a worker that has written a status must have written the batch and the queue, too.
+REPORTED = 60.0
 #: A retry of a page in one of these states changes nothing.
 _WAITS_OR_RUNS: tuple[str | None, ...] = ("queued", "processing")
 
@@ -80,12 +85,20 @@ async def retry(
             else "doit upload --force sends its pages again."
         )
         raise SettingsError(f"Batch {batch.batch_id} is {state}.", hint)
-    states = await _states(target, batch, [page_id] if page_id else list(batch.pages))
+    began, chosen = target.clock(), [page_id] if page_id else list(batch.pages)
+    statuses = await target.read([records.status_key(target.project_id, each) for each in chosen], PageStatus)
+    states = _states(batch, statuses, chosen)
     waiting = {entry.page_id for entry in (await target.queue()).items}
-    begun = [each for each, state in states.items() if state == "queued" and batch.pages[each].status == "failed"]
-    failed = [
-        each for each, state in states.items() if state == "failed" and _has_ended(batch.pages[each], each, waiting)
+    begun = [
+        each
+        for each, state in states.items()
+        if state == "queued" and (batch.pages[each].status == "failed" or each not in waiting)
     ]
+    reported = {each for each in chosen if each not in waiting or _is_old(statuses.get(each), began)}
+    failed = [
+        each for each, state in states.items() if state == "failed" and _has_ended(batch.pages[each], each in reported)
+    ]
+    ended = {each: statuses[each] for each in reported.intersection(statuses)}
     # A worker is about to report the failure of a page that is `failed` but still waits.
     if page_id and not (failed or begun) and states.get(page_id) not in (*_WAITS_OR_RUNS, "failed"):
         raise SettingsError(f"{page} is {states.get(page_id, 'in another batch now')}: nothing to retry.")
@@ -101,9 +114,11 @@ async def retry(
         await target.change_queue(lambda queue: _with_entries(queue, batch.batch_id, again, target.clock()))
         if sender is not None:
             sender.note(batch.batch_id, again)
-        status = (await target.change_batch(batch.batch_id, lambda held: _with_queued(held, again))).status
-        if not target.store.traits.atomic:
-            await _check_queue(target, batch.batch_id, again)
+    if again or with_statuses(batch, ended) is not batch:
+        change = partial(_changed, seen=batch, ended=ended, again=again, began=began)
+        status = (await target.change_batch(batch.batch_id, change)).status
+    if again and not target.store.traits.atomic:
+        await _check_queue(target, batch.batch_id, again)
     # Sends what an earlier command could not, too: it may include these pages.
     stopped = await sender.attempt(target.store.traits.lag) if sender is not None else ""
     paths = await target.paths(again)
@@ -113,10 +128,8 @@ async def retry(
     )
 
 
-async def _states(target: OpenTarget, batch: BatchRecord, page_ids: Sequence[str]) -> dict[str, str]:
+def _states(batch: BatchRecord, statuses: Mapping[str, PageStatus], page_ids: Sequence[str]) -> dict[str, str]:
     """Return the states of the pages that still belong to this batch."""
-    keys = [records.status_key(target.project_id, each) for each in page_ids]
-    statuses = await target.read(keys, PageStatus)
     found = {each: _state(batch, each, statuses.get(each)) for each in page_ids}
     return {each: state for each, state in found.items() if state is not None}
 
@@ -130,9 +143,14 @@ def _state(batch: BatchRecord, page_id: str, status: PageStatus | None) -> str |
     return "failed" if upload_failed and status.status == "uploaded" else status.status
 
 
-def _has_ended(page: BatchPage, page_id: str, waiting: Collection[str]) -> bool:
+def _is_old(status: PageStatus | None, now: str) -> bool:
+    """Return whether the worker that wrote this status must have written the batch and the queue by now, if it does."""
+    return status is not None and seconds_of(now) - seconds_of(status.updated) > REPORTED
+
+
+def _has_ended(page: BatchPage, reported: bool) -> bool:
     """Return whether no worker has yet to report the page's failure to the batch or the queue."""
-    return page.status == "failed" or (page.status not in ENDED and page_id not in waiting)
+    return page.status == "failed" or (page.status not in ENDED and reported)
 
 
 async def _at_target(target: OpenTarget, batch_id: str, page_ids: Collection[str]) -> list[str]:
@@ -157,14 +175,24 @@ def _with_entries(queue: QueueRecord, batch_id: str, page_ids: Sequence[str], no
     return msgspec.structs.replace(queue, items=list(entries.values()))
 
 
-def _with_queued(batch: BatchRecord, page_ids: Sequence[str]) -> BatchRecord:
-    """Return the batch with these pages queued, except where a worker has updated it meanwhile."""
-    pages = dict(batch.pages)
-    for each in page_ids:
-        page = pages[each]
-        if page.status == "failed":
-            pages[each] = BatchPage(move_page(page.status, "retry"), uploaded=page.uploaded)
-    return with_pages(batch, pages)
+def _changed(
+    held: BatchRecord, *, seen: BatchRecord, ended: Mapping[str, PageStatus], again: Sequence[str], began: str
+) -> BatchRecord:
+    """Return the batch with these pages ended or queued again, except where a worker has updated it since it was seen.
+
+    A failure from before the retry began, which a worker reports late, is no such update.
+    """
+    unchanged = {each for each, page in held.pages.items() if page == seen.pages.get(each)}
+    made = with_statuses(held, {each: status for each, status in ended.items() if each in unchanged})
+    pages = dict(made.pages)
+    for each in again:
+        if each in pages and (each in unchanged or _failed_before(pages[each], began)):
+            pages[each] = BatchPage("queued", uploaded=pages[each].uploaded)
+    return with_pages(made, pages)
+
+
+def _failed_before(page: BatchPage, moment: str) -> bool:
+    return page.status == "failed" and seconds_of(page.completed or "") <= seconds_of(moment)
 
 
 async def _check_queue(target: OpenTarget, batch_id: str, page_ids: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Moving a batch's pages from state to state: their `status:` records in bulk, and the batch record that follows.
+"""Moving a batch's pages from state to state: their `status:` records in bulk.
 
 If the store swaps atomically, each status moves only from what it was seen to be, and a worker's write is never lost.
 Elsewhere statuses are put in bulk, and a concurrent write may win or lose.
@@ -9,13 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv.records import decode_or_skip, read_values, update_records
 from nimbus_tasks.model import records
-from nimbus_tasks.model.records import BatchPage, BatchRecord, PageStatus
-from nimbus_tasks.model.states import batch_state, summary_of
+from nimbus_tasks.model.records import PageStatus
 from nimbus_tasks.publishing.page_records import status_write
 
 if TYPE_CHECKING:
@@ -69,13 +67,3 @@ async def move_statuses(
     done.moved = [each for each in page_ids if each in made]
     done.now |= made
     return done
-
-
-def with_pages(batch: BatchRecord, pages: dict[str, BatchPage]) -> BatchRecord:
-    """Return the batch with these pages, and the state and summary that follow from them."""
-    return msgspec.structs.replace(
-        batch,
-        pages=pages,
-        status=batch_state(batch.status, pages.values()),
-        summary=summary_of(pages.values(), batch.summary.average_time_ms),
-    )

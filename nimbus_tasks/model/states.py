@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
+import msgspec
 from msgspec import UNSET
 
 from nimbus_tasks.model.errors import TransitionError
-from nimbus_tasks.model.records import BatchState, BatchSummary, PageState
+from nimbus_tasks.model.records import BatchPage, BatchState, BatchSummary, PageState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from nimbus_tasks.model.records import BatchPage, BatchRecord
+    from nimbus_tasks.model.records import BatchRecord, PageStatus
 
 #: What moves a page: an upload; the removal of its source; a worker that takes it (again, after an expired lease),
 #: finishes or fails; a retry, by an operator or after a backoff; a cancel.
@@ -144,6 +145,14 @@ def batch_state(now: str, pages: Collection[BatchPage]) -> str:
     return now if then == now else move_batch(now, then)
 
 
+def allowed_state(now: str, pages: Collection[BatchPage]) -> str:
+    """Return the state of a batch with these pages; the same one if no moves lead from it, as from `cancelled`."""
+    try:
+        return batch_state(now, pages)
+    except TransitionError:
+        return now
+
+
 def _state_of(pages: Collection[BatchPage]) -> BatchState:
     # A page that a later batch sent again counts there.
     states = {page.status for page in pages if not page.superseded_by}
@@ -180,6 +189,37 @@ def summary_of(pages: Iterable[BatchPage], average_time_ms: int = 0) -> BatchSum
         pending=sum(state not in ENDED for state in states),
         average_time_ms=average_time_ms,
     )
+
+
+def with_pages(batch: BatchRecord, pages: dict[str, BatchPage]) -> BatchRecord:
+    """Return the batch with these pages, and the state and summary that follow from them."""
+    state, average = allowed_state(batch.status, pages.values()), batch.summary.average_time_ms
+    summary = summary_of(pages.values(), average)
+    count = batch.page_count + len(pages) - len(batch.pages)
+    return msgspec.structs.replace(batch, status=state, pages=pages, page_count=count, summary=summary)
+
+
+def with_statuses(batch: BatchRecord, statuses: Mapping[str, PageStatus]) -> BatchRecord:
+    """Return the batch after pages have ended of which only their statuses tell; itself if that changes nothing.
+
+    Workers that write nothing but statuses leave their batches behind. `statuses`: by page id.
+    """
+    pages = {
+        page_id: _with_status(page, statuses[page_id])
+        if page_id in statuses and statuses[page_id].batch_id == batch.batch_id
+        else page
+        for page_id, page in batch.pages.items()
+    }
+    return batch if pages == batch.pages else with_pages(batch, pages)
+
+
+def _with_status(page: BatchPage, status: PageStatus) -> BatchPage:
+    if status.status not in ENDED or page.status not in (*WAITING, "processing"):
+        return page
+    started = page.started if not status.processing else status.processing.started
+    completed = status.result.completed if status.result else status.updated
+    error = status.error.message if status.error else UNSET
+    return BatchPage(status.status, page.uploaded, started, completed, error)
 
 
 #: Shown in place of `cancelled` where a later batch sent the pages again: no person cancelled them.

@@ -166,18 +166,23 @@ class Pipeline:
         *,
         dry_run: bool,
         repair: bool,
+        requeue: bool,
     ) -> Reconciled:
-        """List what the target holds, and make the ledger agree; `repair` replaces records that cannot be read."""
+        """List what the target holds, and make the ledger agree.
+
+        `repair` replaces records that cannot be read, `requeue` puts lost pages back into the queue.
+        """
         from nimbus_tasks.backends.kv.open import Connection
         from nimbus_tasks.pipeline import reconcile as reconciling
 
         connection = Connection(waiting=waiting, retrying=retrying, record=self.log_request, warn=self.warn)
         done = reconciling.reconcile_ledger(
-            self.settings, snapshot.pages, connection, dry_run=dry_run, with_repair=repair
+            self.settings, snapshot.pages, connection, dry_run=dry_run, with_repair=repair, requeue=requeue
         )
         for each in done.repairs:
             self.log.event("warning", "repaired", key=each.key, why=each.why, remedy=each.remedy, dry_run=dry_run)
-        self.log.event("info", "reconciled", pages=done.pages, differences=len(done.differences))
+        counts = {"pages": done.pages, "differences": len(done.differences), "requeued": len(done.requeued)}
+        self.log.event("info", "reconciled", **counts)
         return done
 
     def summarize(self, snapshot: Snapshot) -> Summary:

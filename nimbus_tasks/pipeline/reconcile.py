@@ -1,4 +1,4 @@
-"""nimbus:reconcile: make the ledger agree with what the target holds."""
+"""nimbus:reconcile: make the ledger agree with what the target holds, and the records at the target with each other."""
 
 from __future__ import annotations
 
@@ -14,21 +14,27 @@ from msgspec import Struct
 
 from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.model import records
-from nimbus_tasks.model.clock import now
+from nimbus_tasks.model.clock import now, seconds_of
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.pipeline.validate import candidates
 from nimbus_tasks.project.files import replace
 from nimbus_tasks.project.init import project_record
 from nimbus_tasks.project.settings import STATE_FOLDER
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
+from nimbus_tasks.publishing.losses import find_losses, follow_statuses, queue_again
+from nimbus_tasks.publishing.outbox import open_outbox
 from nimbus_tasks.publishing.reconcile import Difference, compare, lost_from_queue, reconcile
 from nimbus_tasks.publishing.repair import Repair, repair
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.project.manifest import Pages
     from nimbus_tasks.project.settings import Settings
+    from nimbus_tasks.publishing.losses import Losses
     from nimbus_tasks.publishing.plan import Held
+    from nimbus_tasks.publishing.reconcile import Found
 
 
 #: Where the values are kept that a repair replaces: a folder for each, a file for each key.
@@ -36,10 +42,14 @@ REPAIR_FOLDER = f"{STATE_FOLDER}/repair"
 
 
 class Reconciled(Struct, frozen=True):
-    """The differences between the ledger and the target.
+    """The differences between the ledger and the target, and between the records at the target.
 
     pages: how many the target holds. repairs: records there that could not be read. recent: how many were stored less
     than `lag` seconds ago; for these the ledger is right, as a listing may lag behind.
+    unqueued: page id -> its batch, of stored pages that wait although the queue lacks them. requeued: those that were
+    put back into it, or would be in a dry run. synced: batch id -> how many of its pages have ended of which only
+    their statuses told.
+    stopped: why other machines could not be notified; empty if they were, or need not be.
     """
 
     target: str
@@ -49,6 +59,10 @@ class Reconciled(Struct, frozen=True):
     recent: int
     lag: int
     dry_run: bool
+    unqueued: dict[str, str] = {}
+    requeued: dict[str, str] = {}
+    synced: dict[str, int] = {}
+    stopped: str = ""
 
 
 def reconcile_ledger(
@@ -58,8 +72,11 @@ def reconcile_ledger(
     *,
     dry_run: bool,
     with_repair: bool = False,
+    requeue: bool = False,
 ) -> Reconciled:
-    """Compare the ledger with the target, and replace its rows.
+    """Compare the ledger with the target, and replace its rows; bring batches in line with the statuses of their pages.
+
+    `requeue` puts pages back into the queue, and into their batches, that other programs have lost there.
 
     `with_repair`: first replace records at the target that cannot be read, and keep what they held in `REPAIR_FOLDER`.
 
@@ -72,8 +89,10 @@ def reconcile_ledger(
         async with await connect(settings, connection) as store:
             repairs = await _repair(store, settings, pages, dry_run=dry_run) if with_repair else []
             with closing(Ledger(Path(LEDGER_FILE), settings.target.store, dry_run=dry_run)) as ledger:
-                done = await _reconcile(store, ledger, settings, pages, dry_run=dry_run)
-                return msgspec.structs.replace(done, repairs=repairs)
+                done = await _reconcile(store, ledger, settings, pages, dry_run=dry_run, requeue=requeue)
+            if done.requeued and not dry_run:
+                done = await _notify(settings, connection, store.traits.lag, done)
+            return msgspec.structs.replace(done, repairs=repairs)
 
     return asyncio.run(run())
 
@@ -93,17 +112,25 @@ async def _repair(store: Store, settings: Settings, pages: Pages, *, dry_run: bo
     return await repair(store, project_record(settings, store.owner), here, moment, save, dry_run=dry_run)
 
 
-async def _reconcile(store: Store, ledger: Ledger, settings: Settings, pages: Pages, *, dry_run: bool) -> Reconciled:
+async def _reconcile(
+    store: Store, ledger: Ledger, settings: Settings, pages: Pages, *, dry_run: bool, requeue: bool
+) -> Reconciled:
     identity = target_identity(store, settings)
     known = ledger.held() if ledger.identity == identity else {}
     found = await reconcile(store, settings.project.id, {page.page_id: page.source_path for page in candidates(pages)})
     lost = await lost_from_queue(store, settings.project.id, found.pages)
     recent = _recent(known, store.traits.lag)
     at_target = {row.page_id: row for row in found.pages} | recent
+    losses = await _losses(store, ledger, settings, found, recent)
+    if not dry_run:
+        await follow_statuses(store, settings.project.id, losses)
+    if requeue and not dry_run:
+        await queue_again(store, settings.project.id, losses, now())
+    requeued = losses.unqueued if requeue else {}
     differences = compare(known, list(at_target.values()), lost - recent.keys())
     rows = [
         # Not in the queue although its batch has ended: the next upload sends it again, which queues it.
-        msgspec.structs.replace(row, step="stored") if row.page_id in lost and row.page_id not in recent else row
+        msgspec.structs.replace(row, step="stored") if row.page_id in lost.difference(recent, requeued) else row
         for row in at_target.values()
     ]
     own_batches = [(each, created, is_open) for each, (created, is_open) in ledger.batches().items()]
@@ -113,7 +140,37 @@ async def _reconcile(store: Store, ledger: Ledger, settings: Settings, pages: Pa
         named = {batch_id for batch_id, _, _ in found.batches}
         batches = [*found.batches, *(batch for batch in own_batches if known and batch[0] not in named)]
     ledger.replace(identity, rows, batches)
-    return Reconciled(settings.target.store, len(at_target), differences, [], len(recent), store.traits.lag, dry_run)
+    return Reconciled(
+        settings.target.store,
+        len(at_target),
+        differences,
+        [],
+        len(recent),
+        store.traits.lag,
+        dry_run,
+        losses.unqueued,
+        requeued,
+        {batch_id: len(statuses) for batch_id, statuses in losses.ended.items()},
+    )
+
+
+async def _losses(store: Store, ledger: Ledger, settings: Settings, found: Found, recent: Collection[str]) -> Losses:
+    # Pages that an interrupted upload of this machine has stored are queued by the next one.
+    own = ledger.batches() if ledger.identity == target_identity(store, settings) else {}
+    unfinished = {row.page_id for batch_id, (_, is_open) in own.items() if is_open for row in ledger.in_batch(batch_id)}
+    rows = [row for row in found.pages if row.step != "retired" and row.page_id not in unfinished.union(recent)]
+    lease = settings.process.lease
+    return await find_losses(store, settings.project.id, rows, found.records, seconds_of(now()), lease)
+
+
+async def _notify(settings: Settings, connection: Connection, lag: int, done: Reconciled) -> Reconciled:
+    """Send messages for pages that were put back, where workers on other machines wait for them."""
+    async with open_outbox(settings, connection.record) as sender:
+        if sender is None:
+            return done
+        for page_id, batch_id in done.requeued.items():
+            sender.note(batch_id, [page_id])
+        return msgspec.structs.replace(done, stopped=await sender.attempt(lag))
 
 
 def _recent(known: dict[str, Held], lag: int) -> dict[str, Held]:

@@ -30,11 +30,11 @@ from typing import TYPE_CHECKING
 from nimbus_tasks.backends.kv.records import read_many, read_one
 from nimbus_tasks.backends.queues.cloudflare import LONGEST_DELAY, Message, QueueApi, Retry, open_api
 from nimbus_tasks.model import records
+from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import DEFAULT_PRIORITY, RETRY_PRIORITY, PageStatus, QueueEntry, QueueRecord
 from nimbus_tasks.model.states import WAITING
 from nimbus_tasks.processing.queue import Backlog, Claim
-from nimbus_tasks.processing.schedule import seconds_of
 from nimbus_tasks.publishing.outbox import Body, open_outbox
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.states import ENDED, Trigger, is_known, may
-from nimbus_tasks.processing.schedule import seconds_of
+from nimbus_tasks.publishing.losses import ABANDONED
 
 if TYPE_CHECKING:
     from nimbus_tasks.model.records import BatchPage, PageRecord, PageStatus, QueueEntry
@@ -25,8 +26,6 @@ Action = Literal["take", "sync", "drop", "lost", "wait", "busy", "leave"]
 RECHECK = 1.0
 #: Seconds that an upload or an operator's command may need from one record to the next.
 PATIENCE = 60.0
-#: Seconds after which an upload that has queued a page, but not ended its batch, is taken for abandoned.
-ABANDONED = 3600.0
 
 _ENDED_BY: dict[str, Trigger] = {"done": "finish", "failed": "fail", "cancelled": "cancel", "inactive": "remove"}
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.backends.kv.records import read_one
 from nimbus_tasks.model import records
+from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import QueueRecord
 from nimbus_tasks.processing.queue import Backlog, Claim
-from nimbus_tasks.processing.schedule import line_up, seconds_of
+from nimbus_tasks.processing.schedule import line_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

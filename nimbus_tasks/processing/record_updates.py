@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from nimbus_tasks.model.errors import TransitionError
+from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import BatchPage, BatchRecord, QueueEntry, QueueRecord
-from nimbus_tasks.model.states import Trigger, batch_state, may, move_page, summary_of
-from nimbus_tasks.processing.schedule import milliseconds_between, seconds_of
+from nimbus_tasks.model.states import Trigger, allowed_state, may, move_page, summary_of
+from nimbus_tasks.processing.schedule import milliseconds_between
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -120,13 +120,9 @@ def _moved(page: BatchPage, trigger: Trigger, update: PageUpdate) -> BatchPage:
 
 
 def _state(now: str, pages: Collection[BatchPage]) -> str:
-    if now == "uploading":
-        now = "queued"  # its upload was abandoned, or its pages would not be processed
-    try:
-        return batch_state(now, pages)
-    except TransitionError:
-        # Cancelled while its last page was being written, for example: only the pages change.
-        return now
+    # An upload whose pages are processed before it has ended was abandoned. A batch that was cancelled while its last
+    # page was being written stays so: only the pages change.
+    return allowed_state("queued" if now == "uploading" else now, pages)
 
 
 def average_time_ms(pages: Iterable[BatchPage]) -> int:

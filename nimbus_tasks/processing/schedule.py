@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import DEFAULT_PRIORITY, RETRY_PRIORITY, QueueEntry
 
 if TYPE_CHECKING:
@@ -54,15 +54,6 @@ def requeued(entry: QueueEntry, now: str) -> QueueEntry:
 def may_try_again(entry: QueueEntry, delays: Sequence[float]) -> bool:
     """Return whether a page that has just failed is retried."""
     return entry.attempts < len(delays)
-
-
-def seconds_of(time: str) -> float:
-    """Return a time of the contract in epoch seconds; 0 for anything else, so that no page waits for it."""
-    try:
-        moment = datetime.fromisoformat(time)
-    except ValueError:
-        return 0.0
-    return moment.timestamp() if moment.tzinfo else 0.0
 
 
 def milliseconds_between(started: str, ended: str) -> int:

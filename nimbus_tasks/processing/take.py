@@ -15,6 +15,7 @@ from msgspec import UNSET, Struct
 from nimbus_tasks.backends.kv import Swap
 from nimbus_tasks.backends.kv.records import decode_or_skip, read_values, rewrite, swap_or_put_many
 from nimbus_tasks.model import records
+from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import BatchRecord, PageRecord, PageStatus, Processing
 from nimbus_tasks.model.states import may, move_page
 from nimbus_tasks.processing.decide import PATIENCE, RECHECK, Decision, Known, Look, decide
@@ -22,7 +23,6 @@ from nimbus_tasks.processing.leases import token
 from nimbus_tasks.processing.lost_uploads import fail_lost_upload
 from nimbus_tasks.processing.queue import Claim, Taken, Target
 from nimbus_tasks.processing.record_updates import EntryUpdate, PageUpdate, Update
-from nimbus_tasks.processing.schedule import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

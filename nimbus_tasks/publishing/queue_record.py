@@ -14,7 +14,7 @@ from nimbus_tasks.model.records import DEFAULT_PRIORITY, PageStatus, QueueEntry,
 from nimbus_tasks.publishing.batch_records import leave_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.publishing.context import Context
@@ -60,6 +60,19 @@ async def update_queue(
     await update_record(context.store, key, QueueRecord, change, seen)
     if replaced != queue:  # another program changed it meanwhile
         await leave_batches(context.store, project_id, _leaving(replaced, rows, gone), own)
+
+
+async def enqueue(store: Store, project_id: str, pages: Mapping[str, str], now: str) -> None:
+    """Add pages to the queue that it lacks. `pages`: page id -> its batch."""
+    entries = [QueueEntry(page_id, batch_id, DEFAULT_PRIORITY, now, 0) for page_id, batch_id in pages.items()]
+
+    def change(queue: QueueRecord | None) -> QueueRecord:
+        queue = queue or QueueRecord([])
+        waiting = {entry.page_id for entry in queue.items}
+        added = [entry for entry in entries if entry.page_id not in waiting]
+        return msgspec.structs.replace(queue, items=[*queue.items, *added])
+
+    await update_record(store, records.queue_key(project_id), QueueRecord, change)
 
 
 async def check_queue(context: Context, rows: Sequence[Held]) -> None:

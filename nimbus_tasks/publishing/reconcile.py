@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.records import BatchRecord
 
+#: The digest of content that another program has stored.
+UNKNOWN = "unknown"
 #: How the ledger and the target may differ about a page.
 What = Literal["missing at the target", "unknown to the ledger", "other content", "not in the queue", "other state"]
 
@@ -38,10 +40,22 @@ class Difference(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """What the target holds: pages, and the batches that they name, as (id, created, still open)."""
+    """What the target holds: pages, and the batches that they name, as (id, created, still open).
+
+    records: of these batches; None for one that cannot be read.
+    """
 
     pages: list[Held]
     batches: list[tuple[str, str, bool]]
+    records: dict[str, BatchRecord | None] = {}
+
+
+class _Metadata(Struct):
+    """Metadata as other programs write it."""
+
+    batch_id: str = ""
+    uploaded: str = ""
+    digest: str = UNKNOWN
 
 
 class _Path(Struct):
@@ -78,7 +92,7 @@ async def reconcile(store: Store, project_id: str, paths: Mapping[str, str]) -> 
             first_seen[row.batch_id] = min(row.uploaded, first_seen.get(row.batch_id, row.uploaded))
     batches = [(each, record.created if record else "", False) for each, record in known.items()]
     batches += [(each, first_seen[each], True) for each in sorted(first_seen.keys() - known)]
-    return Found(pages, batches)
+    return Found(pages, batches, known)
 
 
 async def lost_from_queue(store: Store, project_id: str, pages: Sequence[Held]) -> set[str]:
@@ -142,11 +156,19 @@ async def _listed_pages(store: Store, project_id: str, _: Mapping[str, str]) -> 
     decode = msgspec.json.Decoder(PageMetadata).decode
     async for name in all_names(store, prefix):
         try:
-            listed[name.key.removeprefix(prefix)] = decode(name.metadata)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            # Another tool wrote it without metadata: its content is unknown.
-            listed[name.key.removeprefix(prefix)] = PageMetadata("", "", "unknown")
+            found = decode(name.metadata)
+        except lenient.UNDECODABLE:
+            found = _foreign_metadata(name.metadata)
+        listed[name.key.removeprefix(prefix)] = found
     return listed
+
+
+def _foreign_metadata(metadata: bytes) -> PageMetadata:
+    try:
+        found = lenient.read(metadata, _Metadata).record
+    except lenient.MisfitError:
+        found = _Metadata()  # another tool wrote it without
+    return PageMetadata(found.batch_id, found.uploaded, found.digest)
 
 
 async def _read_pages(store: Store, project_id: str, paths: Mapping[str, str]) -> dict[str, PageMetadata]:
@@ -171,7 +193,7 @@ def _metadata_of(value: bytes) -> PageMetadata:
         record = lenient.read(value, PageRecord).record
         return PageMetadata(record.batch_id, record.uploaded, digest_of(record))
     except lenient.MisfitError:
-        return PageMetadata("", "", "unknown")
+        return PageMetadata("", "", UNKNOWN)
 
 
 async def _paths(store: Store, project_id: str, page_ids: list[str]) -> dict[str, str]:

@@ -73,6 +73,10 @@ class Filled:
         waiting = self.waiting() | {entry.page_id: entry for entry in entries}
         self.put(records.queue_key(PROJECT), QueueRecord(list(waiting.values()), UPLOADED))
 
+    def queue_only(self, *entries: QueueEntry) -> None:
+        """Leave these entries in the queue and no others."""
+        self.put(records.queue_key(PROJECT), QueueRecord(list(entries), UPLOADED))
+
     # --- what came of it ------------------------------------------------------------------------------
 
     def read(self, key: str, shape: type[T]) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+import msgspec
 import pytest
 from filled import BATCH, ENDED_AT, OTHER, PROJECT, STARTED, UPLOADED, Filled, run
 from hypothesis import given
@@ -15,6 +16,7 @@ from nimbus_tasks.batches.retry import Retried, retry
 from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.model.records import (
     BatchPage,
+    BatchState,
     PageState,
     PageStatus,
     QueueEntry,
@@ -160,10 +162,75 @@ def test_an_entry_that_a_killed_worker_left_counts_one_try_more(filled: Filled) 
 
 def test_a_failure_that_the_worker_has_not_told_the_batch_yet_is_left_to_it(filled: Filled) -> None:
     filled.batch("processing", a="processing", b="done")
-    filled.status("page_a", "failed")
+    filled.put(status_key(PROJECT, "page_a"), PageStatus("failed", BATCH, "2026-01-31T23:59:30.000Z"))
     before = filled.snapshot()
     assert again(filled).pages == {}
     assert filled.snapshot() == before
+
+
+def test_a_failure_of_a_worker_that_writes_statuses_alone_is_retried(filled: Filled) -> None:
+    filled.batch("processing", a="processing", b="uploaded", c="uploaded", d="uploaded")
+    filled.status("page_a", "failed")
+    filled.status("page_b", "done")
+    done = again(filled)
+    assert (list(done.pages), done.status) == (["page_a"], "processing")
+    assert filled.in_batch() == {"a": "queued", "b": "done", "c": "uploaded", "d": "uploaded"}
+    assert filled.waiting()["page_a"].priority == 8
+
+
+def test_what_only_statuses_tell_is_written_into_the_batch_even_if_nothing_is_retried(filled: Filled) -> None:
+    filled.batch("queued", a="uploaded", b="uploaded")
+    filled.queue_only()
+    filled.status("page_a", "done")
+    filled.status("page_b", "failed")
+    del filled.store.values[page_key(PROJECT, "page_b")]
+    done = again(filled)
+    assert (done.pages, done.missing, done.status) == ({}, ["page_b"], "partially_completed")
+    assert filled.in_batch() == {"a": "done", "b": "failed"}
+    assert (filled.find().summary.completed, filled.find().summary.pending) == (1, 0)
+
+
+@pytest.mark.parametrize("state", ["completed", "processing"])
+def test_failed_pages_of_a_batch_that_another_program_left_so_are_retried(filled: Filled, state: BatchState) -> None:
+    filled.batch(state, a="failed", b="done")
+    done = again(filled)
+    assert (list(done.pages), done.status) == (["page_a"], "processing" if state == "processing" else "retrying")
+    assert filled.in_batch() == {"a": "queued", "b": "done"}
+
+
+def test_a_queued_page_that_the_queue_lacks_is_queued_again(filled: Filled) -> None:
+    filled.batch("retrying", a="queued", b="done")
+    filled.queue_only()
+    assert list(again(filled).pages) == ["page_a"]
+    assert filled.queued == {"a"}
+
+
+def test_a_failure_that_is_reported_during_the_retry_is_from_before_it(filled: Filled) -> None:
+    filled.batch("processing", a="processing", b="done")
+    filled.status("page_a", "failed")
+    batch = filled.find()
+    failed = BatchPage("failed", UPLOADED, STARTED, ENDED_AT, "no answer")
+    filled.store.meddle = lambda key: (
+        filled.put(key, msgspec.structs.replace(batch, pages=batch.pages | {"page_a": failed}))
+        if key == batch_key(PROJECT, BATCH) and filled.in_batch()["a"] == "processing"
+        else None
+    )
+    run(retry(filled.target, batch))
+    assert filled.in_batch() == {"a": "queued", "b": "done"}
+
+
+def test_a_page_that_failed_again_before_the_batch_was_written_stays_failed(filled: Filled) -> None:
+    filled.batch("failed", a="failed")
+    batch = filled.find()
+    later = "2026-03-01T00:00:00.000Z"
+    failed = BatchPage("failed", UPLOADED, later, later, "again no answer")
+    filled.store.meddle = lambda key: (
+        filled.put(key, msgspec.structs.replace(batch, pages={"page_a": failed}))
+        if key == batch_key(PROJECT, BATCH) and filled.find().pages["page_a"].completed == ENDED_AT
+        else None
+    )
+    run(retry(filled.target, batch))
+    assert filled.find().pages["page_a"] == failed
 
 
 def test_a_failure_that_no_worker_will_ever_tell_is_tried_again(filled: Filled) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,17 @@ from msgspec import UNSET
 
 from nimbus_tasks.model import states as lifecycle
 from nimbus_tasks.model.errors import TransitionError
-from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchState, PageState
+from nimbus_tasks.model.records import (
+    BatchPage,
+    BatchRecord,
+    BatchState,
+    BatchSummary,
+    PageState,
+    PageStatus,
+    Processing,
+    Result,
+    StatusError,
+)
 from nimbus_tasks.model.states import (
     BATCH_MOVES,
     ENDED,
@@ -31,6 +42,8 @@ from nimbus_tasks.model.states import (
     shown_page_state,
     summary_of,
     takes_pages,
+    with_pages,
+    with_statuses,
 )
 
 ALL_PAGES, ALL_BATCHES = get_args(PageState), get_args(BatchState)
@@ -235,6 +248,53 @@ def test_a_summary_counts_each_page_once(states: list[PageState]) -> None:
     gone = states.count("cancelled") + states.count("inactive")
     assert summary.completed + summary.failed + summary.pending + gone == len(states)
     assert summary.average_time_ms == 7
+
+
+# --- pages of which only statuses tell ------------------------------------------------------------------
+
+LATER = "2026-01-02T00:00:00.000Z"
+
+
+def batch_of(state: str, **pages: BatchPage) -> BatchRecord:
+    return BatchRecord("b", "p", "", len(pages), state, pages, summary_of(pages.values(), 7))
+
+
+def test_a_batch_follows_the_statuses_of_its_pages_that_have_ended() -> None:
+    batch = batch_of("queued", a=BatchPage("uploaded", "u"), b=BatchPage("processing", "u", "s"), c=BatchPage("queued"))
+    done = PageStatus("done", "b", "t", Processing("t1", "done", 100), Result("t2", True, 1, 1.0))
+    failed = PageStatus("failed", "b", "t3", error=StatusError("Why.", "code", "t3"))
+    after = with_statuses(batch, {"a": done, "b": failed})
+    assert after.pages["a"] == BatchPage("done", "u", "t1", "t2")
+    assert after.pages["b"] == BatchPage("failed", "u", "s", "t3", "Why.")
+    assert after.pages["c"] is batch.pages["c"]
+    assert (after.status, after.page_count, after.summary) == ("processing", 3, BatchSummary(1, 1, 1, 7))
+
+
+@pytest.mark.parametrize(
+    ("page", "status"),
+    [
+        ("done", PageStatus("failed", "b", LATER)),
+        ("archived", PageStatus("done", "b", LATER)),
+        ("uploaded", PageStatus("processing", "b", LATER)),
+        ("uploaded", PageStatus("archived", "b", LATER)),
+        ("uploaded", PageStatus("done", "another", LATER)),
+    ],
+)
+def test_a_batch_stays_where_its_page_or_the_status_says_otherwise(page: str, status: PageStatus) -> None:
+    batch = batch_of("processing", a=BatchPage(page))
+    assert with_statuses(batch, {"a": status, "unknown": status}) is batch
+
+
+def test_a_batch_that_is_cancelled_keeps_its_state_and_gets_its_pages() -> None:
+    after = with_pages(
+        batch_of("cancelled", a=BatchPage("cancelled")), {"a": BatchPage("queued"), "b": BatchPage("done")}
+    )
+    assert (after.status, after.page_count, after.summary.pending) == ("cancelled", 2, 1)
+
+
+def test_pages_that_could_not_be_read_stay_counted() -> None:
+    batch = msgspec.structs.replace(batch_of("queued", a=BatchPage("queued")), page_count=5)
+    assert with_pages(batch, {"a": BatchPage("done")}).page_count == 5
 
 
 # --- whole lives --------------------------------------------------------------------------------------

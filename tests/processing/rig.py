@@ -13,6 +13,7 @@ from backends.kv.memory import MemoryStore
 
 from nimbus_tasks.backends.kv import Limits, Traits
 from nimbus_tasks.model import records
+from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.errors import NimbusError
 from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import (
@@ -33,7 +34,6 @@ from nimbus_tasks.processing.optimise.attempt import RecordOptimiser
 from nimbus_tasks.processing.optimise.errors import HaltError
 from nimbus_tasks.processing.options import RunOptions, Stop
 from nimbus_tasks.processing.queue import Backlog, Target
-from nimbus_tasks.processing.schedule import seconds_of
 from nimbus_tasks.processing.take import Intake
 from nimbus_tasks.processing.totals import Ended
 from nimbus_tasks.processing.worker import Worker

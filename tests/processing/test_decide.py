@@ -9,9 +9,9 @@ import pytest
 from msgspec import UNSET, UnsetType
 from rig import BATCH, LATER, NEWER, PROJECT, UPLOADED, A, entry
 
+from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import BatchPage, PageRecord, PageState, PageStatus
 from nimbus_tasks.processing.decide import ABANDONED, PATIENCE, RECHECK, Decision, Known, Look, decide
-from nimbus_tasks.processing.schedule import seconds_of
 
 EARLIER = "2026-01-01T00:00:00.000Z"
 LAG = 60.0

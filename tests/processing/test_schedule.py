@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import QueueEntry
 from nimbus_tasks.processing.schedule import (
     due_at,
@@ -13,7 +14,6 @@ from nimbus_tasks.processing.schedule import (
     may_try_again,
     milliseconds_between,
     requeued,
-    seconds_of,
 )
 from nimbus_tasks.project.settings import ProcessSettings
 

@@ -157,7 +157,7 @@ class Commands:
             _, snapshot = self.pipeline.validate(before, self._progress("Validating"))
         return snapshot.pages_alone()
 
-    def reconcile(self, *, dry_run: bool, repair: bool, as_json: bool) -> int:
+    def reconcile(self, *, dry_run: bool, repair: bool, requeue: bool, as_json: bool) -> int:
         from nimbus_tasks.cli.messages.pipeline import reconciled
 
         with self.pipeline.locked("nimbus:reconcile", look_at_maps()) as snapshot:
@@ -167,10 +167,11 @@ class Commands:
                 Retries(self.console),
                 dry_run=dry_run,
                 repair=repair,
+                requeue=requeue,
             )
         reconciled(self.console, done, self._where())
         give_document(done, as_json=as_json)
-        return SOME_FAILED if any(each.remedy == "left" for each in done.repairs) else OK
+        return SOME_FAILED if done.stopped or any(each.remedy == "left" for each in done.repairs) else OK
 
     def summarize(self, *, as_json: bool = False) -> int:
         from nimbus_tasks.cli.messages.pipeline import summarized

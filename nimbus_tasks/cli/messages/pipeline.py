@@ -281,3 +281,20 @@ def reconciled(console: Console, done: Reconciled, target: str) -> None:
     if differences:
         changed = "Nothing was changed (dry run)" if done.dry_run else "The ledger now says what the target holds"
         console.line(f"   {changed}. doit upload sends what is missing.")
+    _print_losses(console, done)
+
+
+def _print_losses(console: Console, done: Reconciled) -> None:
+    """Print what other programs lost or left undone at the target."""
+    would = "would be " if done.dry_run else ""
+    for batch_id, number in done.synced.items():
+        ended = "has ended" if number == 1 else "have ended"
+        brought = f"the batch {would or 'is '}brought in line"
+        console.line(f"   {count(number, 'page')} of {batch_id} {ended}, as only the statuses said: {brought}")
+    if done.requeued:
+        console.line(f"🔄 {count(len(done.requeued), 'page')} {would}put back into the queue")
+    elif done.unqueued:
+        wait = "page waits" if len(done.unqueued) == 1 else "pages wait"
+        console.line(f"   {len(done.unqueued)} {wait} in no queue: doit nimbus:reconcile --requeue puts them back")
+    if done.stopped:
+        console.fail(f"{done.stopped} Run the same command again, or doit nimbus:process.")

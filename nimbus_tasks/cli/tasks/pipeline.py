@@ -183,7 +183,8 @@ def maps_tasks() -> Iterator[Task]:
     yield command("nimbus:upload", _UPLOAD_HELP, upload, params=[folder, *UPLOAD])
     dry_run = option("dry_run", False, "print the differences; change nothing")
     repair = option("repair", False, "replace records at the target that cannot be read")
-    yield command("nimbus:reconcile", _RECONCILE_HELP, commands.reconcile, params=[dry_run, repair])
+    requeue = option("requeue", False, "put stored pages that wait, but that the queue lacks, back into it")
+    yield command("nimbus:reconcile", _RECONCILE_HELP, commands.reconcile, params=[dry_run, repair, requeue])
 
 
 _UPLOAD_HELP = """Validate and upload an existing folder of maps, without any HTML
@@ -197,8 +198,9 @@ Examples:
 """
 _RECONCILE_HELP = """Ask the target what it holds, and correct the ledger where it differs
 
-For when something else has written to the target: another machine, a restored backup, a person. Nothing is changed
-at the target; the next doit upload sends what is missing there.
+For when something else has written to the target: another machine, a restored backup, a person. The next doit upload
+sends what is missing there. At the target, batches are brought in line with the statuses of their pages, as workers of
+other programs leave them behind; --requeue also puts back what their uploaders lost in the queue and in batches.
 
 --repair also replaces records at the target that cannot be read: statuses, batches, logs and the queue are rebuilt
 from the other records, and pages of this site are sent again by the next upload. What they held is kept under
@@ -208,4 +210,5 @@ Examples:
   doit nimbus:reconcile
   doit nimbus:reconcile --dry-run
   doit nimbus:reconcile --repair --dry-run
+  doit nimbus:reconcile --requeue --dry-run
 """
