@@ -19,7 +19,7 @@ from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import RETRY_PRIORITY, BatchPage, PageStatus, QueueEntry
-from nimbus_tasks.model.states import ENDED, SUPERSEDED, move_page, shown_batch_state, with_pages, with_statuses
+from nimbus_tasks.model.states import ENDED, SUPERSEDED, move_page, shown_batch_state, with_endings, with_pages
 from nimbus_tasks.publishing.page_logs import note
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ async def retry(
         await target.change_queue(lambda queue: _with_entries(queue, batch.batch_id, again, target.clock()))
         if sender is not None:
             sender.note(batch.batch_id, again)
-    if again or with_statuses(batch, ended) is not batch:
+    if again or with_endings(batch, ended) is not batch:
         change = partial(_changed, seen=batch, ended=ended, again=again, began=began)
         status = (await target.change_batch(batch.batch_id, change)).status
     if again and not target.store.traits.atomic:
@@ -183,7 +183,7 @@ def _changed(
     A failure from before the retry began, which a worker reports late, is no such update.
     """
     unchanged = {each for each, page in held.pages.items() if page == seen.pages.get(each)}
-    made = with_statuses(held, {each: status for each, status in ended.items() if each in unchanged})
+    made = with_endings(held, {each: status for each, status in ended.items() if each in unchanged})
     pages = dict(made.pages)
     for each in again:
         if each in pages and (each in unchanged or _failed_before(pages[each], began)):

@@ -199,7 +199,7 @@ def with_pages(batch: BatchRecord, pages: dict[str, BatchPage]) -> BatchRecord:
     return msgspec.structs.replace(batch, status=state, pages=pages, page_count=count, summary=summary)
 
 
-def with_statuses(batch: BatchRecord, statuses: Mapping[str, PageStatus]) -> BatchRecord:
+def with_endings(batch: BatchRecord, statuses: Mapping[str, PageStatus]) -> BatchRecord:
     """Return the batch after pages have ended of which only their statuses tell; itself if that changes nothing.
 
     Workers that write nothing but statuses leave their batches behind. `statuses`: by page id.

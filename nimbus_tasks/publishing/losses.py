@@ -14,7 +14,7 @@ from nimbus_tasks.backends.kv.records import decode_or_skip, read_many, read_val
 from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import BatchPage, BatchRecord, PageStatus
-from nimbus_tasks.model.states import ENDED, WAITING, with_pages, with_statuses
+from nimbus_tasks.model.states import ENDED, WAITING, with_endings, with_pages
 from nimbus_tasks.publishing.batch_records import read_batches
 from nimbus_tasks.publishing.queue_record import enqueue, read_queue
 
@@ -87,7 +87,7 @@ async def find_losses(
                 losses.unnamed.setdefault(page.batch_id, {})[row.page_id] = page.uploaded
     for batch_id, batch in uploads.batches.items():
         if batch is not None and batch.status != "uploading":
-            after = with_statuses(batch, statuses).pages
+            after = with_endings(batch, statuses).pages
             changed = {each: statuses[each] for each, page in batch.pages.items() if after[each] != page}
             if changed:
                 losses.ended[batch_id] = changed
@@ -110,7 +110,7 @@ async def follow_statuses(store: Store, project_id: str, losses: Losses) -> None
     """Write into the batches how their pages have ended."""
 
     def change(statuses: Mapping[str, PageStatus]) -> Callable[[BatchRecord | None], BatchRecord | None]:
-        return lambda batch: None if batch is None else with_statuses(batch, statuses)
+        return lambda batch: None if batch is None else with_endings(batch, statuses)
 
     changes = {records.batch_key(project_id, each): change(some) for each, some in losses.ended.items()}
     await update_records(store, BatchRecord, changes)

@@ -42,8 +42,8 @@ from nimbus_tasks.model.states import (
     shown_page_state,
     summary_of,
     takes_pages,
+    with_endings,
     with_pages,
-    with_statuses,
 )
 
 ALL_PAGES, ALL_BATCHES = get_args(PageState), get_args(BatchState)
@@ -263,7 +263,7 @@ def test_a_batch_follows_the_statuses_of_its_pages_that_have_ended() -> None:
     batch = batch_of("queued", a=BatchPage("uploaded", "u"), b=BatchPage("processing", "u", "s"), c=BatchPage("queued"))
     done = PageStatus("done", "b", "t", Processing("t1", "done", 100), Result("t2", True, 1, 1.0))
     failed = PageStatus("failed", "b", "t3", error=StatusError("Why.", "code", "t3"))
-    after = with_statuses(batch, {"a": done, "b": failed})
+    after = with_endings(batch, {"a": done, "b": failed})
     assert after.pages["a"] == BatchPage("done", "u", "t1", "t2")
     assert after.pages["b"] == BatchPage("failed", "u", "s", "t3", "Why.")
     assert after.pages["c"] is batch.pages["c"]
@@ -282,7 +282,7 @@ def test_a_batch_follows_the_statuses_of_its_pages_that_have_ended() -> None:
 )
 def test_a_batch_stays_where_its_page_or_the_status_says_otherwise(page: str, status: PageStatus) -> None:
     batch = batch_of("processing", a=BatchPage(page))
-    assert with_statuses(batch, {"a": status, "unknown": status}) is batch
+    assert with_endings(batch, {"a": status, "unknown": status}) is batch
 
 
 def test_a_batch_that_is_cancelled_keeps_its_state_and_gets_its_pages() -> None:
