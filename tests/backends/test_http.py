@@ -139,7 +139,7 @@ def test_nothing_shows_the_token() -> None:
         async with Loopback(answer()) as server, Client(server.url) as client:
             await client.get()
             shown = [repr(client.http), str(client.http), repr(vars(client.http)), f"{client.http}"]
-            shown += [repr(vars(each)) for each in client.http._idle]
+            shown += [repr(vars(each)) for _, each in client.http._idle]
             assert "5ecre7" not in "".join(shown)
 
     asyncio.run(scenario())
@@ -166,6 +166,22 @@ def test_connections_are_as_many_as_requests_are_under_way_and_are_used_again() 
             for _ in range(5):
                 await client.get()
             assert server.connections == 4
+
+    asyncio.run(scenario())
+
+
+def test_after_a_request_that_took_as_long_as_servers_wait_its_connection_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        async with Loopback(answer()) as server, Client(server.url) as client:
+            for _ in range(3):
+                await client.get()
+            assert server.connections == 1
+            monkeypatch.setattr("nimbus_tasks.backends.http.KEEP_ALIVE_SECONDS", 0)
+            await client.get()
+            assert server.connections == 2
+            await server.hung_up.wait()
 
     asyncio.run(scenario())
 

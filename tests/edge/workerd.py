@@ -130,8 +130,8 @@ class Workerd:
         """Return a client with this bearer; with the admin's secret for None, with no bearer for ""."""
         bearer = self.secret if bearer is None else bearer
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-        # workerd closes a connection five seconds after a request began on it, busy or not: on a slow machine the next
-        # request would meet that.
+        # workerd closes a connection that was idle for five seconds, and counts the time in which it was busy as idle:
+        # on a slow machine the next request would meet that.
         limits = httpx.Limits(max_keepalive_connections=0)
         return httpx.Client(
             base_url=self.url, headers=headers, timeout=SECONDS, trust_env=False, limits=limits, verify=_NO_TLS

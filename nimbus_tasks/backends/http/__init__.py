@@ -96,7 +96,8 @@ class Http:
         self._token = token
         self._timeouts = timeouts
         self._record = record
-        self._idle: list[httpx.AsyncClient] = []
+        #: Each with the time at which its last request began.
+        self._idle: list[tuple[float, httpx.AsyncClient]] = []
         self._certificates: ssl.SSLContext | None = None
 
     async def send(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
@@ -106,7 +107,7 @@ class Http:
             TransientError: there was no complete answer; `UnreachableError`: no connection.
             StoreError: a retry would not help (certificate, proxy).
         """
-        client = self._idle.pop() if self._idle else self._client()
+        client = await self._take()
         started = time.monotonic()
         status, answered = 0, b""
         try:
@@ -117,7 +118,7 @@ class Http:
         finally:
             ms = round((time.monotonic() - started) * 1000)
             self._record(Recorded(method, path, status, ms, len(body), len(answered)))
-            self._idle.append(client)
+            self._idle.append((started, client))
         return Answer(status, response.headers, answered)
 
     @property
@@ -126,7 +127,7 @@ class Http:
 
     async def close(self) -> None:
         while self._idle:
-            await self._idle.pop().aclose()
+            await self._idle.pop()[1].aclose()
 
     def failure(self, answer: Answer, *, hint: str = "") -> StoreError:  # noqa: PLR0911 - a table
         """Return the error for an unsuccessful answer. `hint`: what to check after 401 and 403."""
@@ -166,6 +167,19 @@ class Http:
         scrubbed = self._token.scrub(said) if self._token is not None else said
         printable = "".join(each if each.isprintable() else " " for each in scrubbed)
         return " ".join(printable.split())[:MOST_WORDS]
+
+    async def _take(self) -> httpx.AsyncClient:
+        """Return an idle client, or a new one.
+
+        A server that was busy with a request may count that time as idle, and closes the connection right after the
+        answer: workerd does. So a connection is not used again long after its last request began.
+        """
+        while self._idle:
+            began, client = self._idle.pop()
+            if time.monotonic() - began < KEEP_ALIVE_SECONDS:
+                return client
+            await client.aclose()
+        return self._client()
 
     def _client(self) -> httpx.AsyncClient:
         if self._certificates is None:

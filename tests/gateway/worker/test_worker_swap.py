@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from asking import bulk, code_of, etag, kv, new_project, put, swap
+from waiting import SECONDS
+
+from nimbus_tasks.backends.http import Http, Timeouts
+from nimbus_tasks.backends.kv import Swap
+from nimbus_tasks.backends.kv.gateway import GatewayStore
+from nimbus_tasks.project.secrets import Secret
 
 if TYPE_CHECKING:
     import httpx
@@ -241,3 +248,37 @@ def test_bulk_and_single_swaps_of_one_key_lose_no_change(worker: Workerd, user: 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(add, range(4)))
     assert user.client.post("/bulk/get", json={"keys": keys}).json()["values"] == dict.fromkeys(keys, "40")
+
+
+def test_no_answer_is_lost_however_many_swaps_follow_one_another(
+    worker: Workerd, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without retries, after great and small swaps, and after refused ones.
+
+    Each request has its own connection: workerd closes a connection on which it did not read for five seconds, though
+    a request has arrived there while it was busy.
+    """
+    monkeypatch.setattr("nimbus_tasks.backends.http.KEEP_ALIVE_SECONDS", 0)
+    project = new_project()
+
+    async def client(number: int) -> None:
+        http = Http(worker.url, Secret(user.key), Timeouts(connect=SECONDS, read=SECONDS))
+        store = GatewayStore(http)
+        await store.open()
+        keys = [f"status:{project}:{number}_{at:03}" for at in range(50)]
+        held: dict[str, bytes | None] = dict.fromkeys(keys)
+        for turn in range(6):
+            values = {key: str(turn).encode() + b"x" * (turn % 3) * 5_000 for key in keys}
+            swaps = [Swap(key, held[key], values[key]) for key in keys]
+            assert await store.swap(swaps) == set(keys)
+            assert await store.swap(swaps) == set()  # all of them lose
+            refused = await http.send("POST", "/bulk/swap", b'{"swaps": ["' + b"x" * 400_000 + b'"]}')
+            assert refused.status == 400
+            held = dict(values)
+        assert await store.get(keys) == held
+        await store.close()
+
+    async def main() -> None:
+        await asyncio.gather(*(client(number) for number in range(4)))
+
+    asyncio.run(main())
