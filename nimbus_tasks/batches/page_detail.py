@@ -92,6 +92,8 @@ async def read_page(target: OpenTarget, here: Pages, path: str, skipped: Mapping
     status = decode_or_skip(target.store, held, status_key, PageStatus)
     log = decode_or_skip(target.store, held, logs_key, LogsRecord)
     queue = decode_or_skip(target.store, held, queue_key, QueueRecord) or QueueRecord([])
+    if not target.settings.queues and status is not None and record is not None and status.batch_id != record.batch_id:
+        status = None  # from a time when there was a queue: uploads write none now
     local = {entry.page_id: entry for entry in here.entries.values()}.get(page_id)
     if record is None and status is None and local is None:
         why = {records.page_id(target.project_id, each): why for each, why in (skipped or {}).items()}.get(page_id)
@@ -110,7 +112,7 @@ async def read_page(target: OpenTarget, here: Pages, path: str, skipped: Mapping
         ),
         issues=local.issues if local is not None else (),
         status=status if status is not None else UNSET,
-        queue=place_in(queue, page_id) or UNSET,
+        queue=(place_in(queue, page_id) or UNSET) if target.settings.queues else UNSET,
         batch=await _batch(target, page_id, record, status),
         optimization=record.optimization if record is not None else UNSET,
         log_entries=log.entries if log is not None else [],

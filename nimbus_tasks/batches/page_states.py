@@ -15,7 +15,7 @@ from nimbus_tasks.batches.times import milliseconds
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import TransitionError
 from nimbus_tasks.model.records import BatchPage, PageStatus
-from nimbus_tasks.model.states import ENDED, ENDED_BATCHES, WAITING, batch_state, summary_of
+from nimbus_tasks.model.states import ENDED, ENDED_BATCHES, WAITING, batch_state, is_queued, summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -54,6 +54,8 @@ def list_limit(target: OpenTarget) -> int | None:
 
 def unsettled(batch: BatchRecord) -> list[str]:
     """Return the pages whose status may say more than the batch record."""
+    if not is_queued(batch):
+        return [page_id for page_id, page in batch.pages.items() if page.status not in (*_FINAL, "uploaded")]
     return [page_id for page_id, page in batch.pages.items() if page.status not in _FINAL]
 
 
@@ -71,7 +73,8 @@ def with_statuses(batch: BatchRecord, statuses: Mapping[str, PageStatus]) -> Bat
         average = _average_time_ms(pages.values()) or average
     if pages and (changed or state not in ENDED_BATCHES):
         state = _state(state, pages.values())
-    return msgspec.structs.replace(batch, pages=pages, status=state, summary=summary_of(pages.values(), average))
+    summary = summary_of(pages.values(), average, queues=is_queued(batch))
+    return msgspec.structs.replace(batch, pages=pages, status=state, summary=summary)
 
 
 def is_complete(batch: BatchRecord) -> bool:

@@ -70,9 +70,12 @@ async def retry(
     `sender` notifies workers on other machines. `starting` is called with the number of pages, if there are any.
 
     Raises:
-        SettingsError: the page is not in the batch or did not fail, or the batch is cancelled.
+        SettingsError: the page is not in the batch or did not fail, the batch is cancelled, or there is no queue.
         StoreError: the target does not answer.
     """
+    if not target.settings.queues:
+        hint = "doit upload sends again what failed."
+        raise SettingsError('There is nothing to retry: the settings have no queue ([process] queue = "none").', hint)
     page_id = page if not page or page in batch.pages else target.page_id(page)
     if page_id and page_id not in batch.pages:
         hint = f"doit nimbus:batch:status --batch={batch.batch_id} --json lists its pages."

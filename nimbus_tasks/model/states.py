@@ -51,7 +51,13 @@ PAGE_MOVES: frozenset[Move] = frozenset(
 
 #: state of a batch -> next states, each with its cause
 BATCH_MOVES: Mapping[BatchState, Mapping[BatchState, str]] = {
-    "uploading": {"queued": "the upload ends", "failed": "no page was uploaded", "cancelled": "cancel"},
+    "uploading": {
+        "queued": "the upload ends",
+        "completed": "the upload ends, and there is no queue",
+        "partially_completed": "the upload ends, some pages failed, and there is no queue",
+        "failed": "no page was uploaded",
+        "cancelled": "cancel",
+    },
     "queued": {"queued": "more pages", "processing": "a page is taken", "cancelled": "cancel"},
     "processing": {
         "processing": "more pages are processed",
@@ -115,9 +121,12 @@ def _batch_moves(now: str) -> Collection[str]:
     return BATCH_MOVES.get(cast("BatchState", now), ())
 
 
-def takes_pages(now: str) -> bool:
-    """Return whether an upload may add pages to a batch in this state."""
-    return now in ("uploading", "queued", "processing")
+def takes_pages(now: str, *, queues: bool = True) -> bool:
+    """Return whether an upload may add pages to a batch in this state.
+
+    Without a queue, a batch ends with its upload.
+    """
+    return now == "uploading" or (queues and now in ("queued", "processing"))
 
 
 def batch_state(now: str, pages: Collection[BatchPage]) -> str:
@@ -169,24 +178,34 @@ def _state_of(pages: Collection[BatchPage]) -> BatchState:
     return "partially_completed" if "done" in states else "failed"
 
 
-def after_upload(now: str, pages: Collection[BatchPage]) -> str:
+def after_upload(now: str, pages: Collection[BatchPage], *, queues: bool = True) -> str:
     """Return the state of a batch after an upload of these pages: queued, or failed where all pages failed.
+
+    Without a queue, pages stay `uploaded` and have nothing to wait for: their batch has ended.
 
     Raises:
         TransitionError: the batch does not take pages.
     """
+    if not queues:
+        failed = sum(page.status == "failed" for page in pages)
+        then: BatchState = "failed" if failed == len(pages) else "partially_completed" if failed else "completed"
+        return now if now == then else move_batch(now, then)
     if now in ("queued", "processing"):
         return batch_state(now, pages)
     return move_batch(now, "queued" if any(page.status != "failed" for page in pages) else "failed")
 
 
-def summary_of(pages: Iterable[BatchPage], average_time_ms: int = 0) -> BatchSummary:
-    """Count the pages of a batch. Pending: neither done, failed, cancelled nor inactive."""
+def summary_of(pages: Iterable[BatchPage], average_time_ms: int = 0, *, queues: bool = True) -> BatchSummary:
+    """Count the pages of a batch. Pending: neither done, failed, cancelled nor inactive.
+
+    Without a queue, pages that are `uploaded` are completed.
+    """
     states = [page.status for page in pages]
+    stored = 0 if queues else states.count("uploaded")
     return BatchSummary(
-        completed=states.count("done"),
+        completed=states.count("done") + stored,
         failed=states.count("failed"),
-        pending=sum(state not in ENDED for state in states),
+        pending=sum(state not in ENDED for state in states) - stored,
         average_time_ms=average_time_ms,
     )
 
@@ -220,6 +239,14 @@ def _with_status(page: BatchPage, status: PageStatus) -> BatchPage:
     completed = status.result.completed if status.result else status.updated
     error = status.error.message if status.error else UNSET
     return BatchPage(status.status, page.uploaded, started, completed, error)
+
+
+def is_queued(batch: BatchRecord) -> bool:
+    """Return whether pages of a batch that are `uploaded` wait in a queue.
+
+    Without a queue, a batch ends with its upload, and its summary says that none is pending.
+    """
+    return batch.status not in ENDED_BATCHES or batch.summary.pending > 0
 
 
 #: Shown in place of `cancelled` where a later batch sent the pages again: no person cancelled them.

@@ -117,8 +117,9 @@ async def _reconcile(
 ) -> Reconciled:
     identity = target_identity(store, settings)
     known = ledger.held() if ledger.identity == identity else {}
-    found = await reconcile(store, settings.project.id, {page.page_id: page.source_path for page in candidates(pages)})
-    lost = await lost_from_queue(store, settings.project.id, found.pages)
+    paths = {page.page_id: page.source_path for page in candidates(pages)}
+    found = await reconcile(store, settings.project.id, paths, queues=settings.queues)
+    lost = await lost_from_queue(store, settings.project.id, found.pages) if settings.queues else set()
     recent = _recent(known, store.traits.lag)
     at_target = {row.page_id: row for row in found.pages} | recent
     losses = await _losses(store, ledger, settings, found, recent)

@@ -133,8 +133,8 @@ async def _publish(
 ) -> Uploaded:
     here = candidates(pages)
     formerly = await _reconcile_if_unknown(store, ledger, settings, here)
-    await close_moved_batches(store, ledger, settings.project.id)
-    chosen = await chosen_batch(store, ledger, settings.project.id, request)
+    await close_moved_batches(store, ledger, settings.project.id, queues=settings.queues)
+    chosen = await chosen_batch(store, ledger, settings.project.id, request, queues=settings.queues)
     open_batches = [batch_id for batch_id, (_, is_open) in ledger.batches().items() if is_open]
     options = PlanOptions(
         force=request.force,
@@ -184,7 +184,8 @@ async def _reconcile_if_unknown(
     if ledger.identity == identity:
         return frozenset()
     formerly = frozenset(page_id for page_id, row in ledger.held().items() if row.step != "retired")
-    found = await reconcile(store, settings.project.id, {page.page_id: page.source_path for page in here})
+    paths = {page.page_id: page.source_path for page in here}
+    found = await reconcile(store, settings.project.id, paths, queues=settings.queues)
     ledger.replace(identity, found.pages, found.batches)
     return formerly
 
@@ -204,6 +205,7 @@ def _context(store: Store, ledger: Ledger, settings: Settings, pages: Pages, req
         name_batch=name_batch,
         extraction=extraction,
         audit_log=settings.audit_log,
+        queues=settings.queues,
         messages=settings.messages,
         slots=settings.upload.concurrency if request.concurrency is None else request.concurrency,
         target=settings.target.store,

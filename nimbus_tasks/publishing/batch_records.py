@@ -13,7 +13,16 @@ from nimbus_tasks.backends.kv.records import SLOTS, decode_or_skip, read_values,
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, UnreadableRecordError
 from nimbus_tasks.model.records import BatchPage, BatchRecord
-from nimbus_tasks.model.states import Trigger, after_upload, batch_state, may, move_page, summary_of, takes_pages
+from nimbus_tasks.model.states import (
+    ENDED_BATCHES,
+    Trigger,
+    after_upload,
+    batch_state,
+    may,
+    move_page,
+    summary_of,
+    takes_pages,
+)
 from nimbus_tasks.model.suggest import closest
 
 if TYPE_CHECKING:
@@ -39,21 +48,21 @@ async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) 
 # --- before an upload -----------------------------------------------------------------------------------
 
 
-async def close_moved_batches(store: Store, ledger: Ledger, project_id: str) -> None:
+async def close_moved_batches(store: Store, ledger: Ledger, project_id: str, *, queues: bool = True) -> None:
     """Close batches in the ledger that take no more pages at the target: unfinished pages go into another one."""
     open_batches = [batch_id for batch_id, (_, is_open) in ledger.batches().items() if is_open]
     for batch_id, record in (await read_batches(store, project_id, open_batches)).items():
-        if record is None or not takes_pages(record.status):
+        if record is None or not takes_pages(record.status, queues=queues):
             ledger.close_batch(batch_id)
 
 
-async def chosen_batch(store: Store, ledger: Ledger, project_id: str, request: Request) -> str:
+async def chosen_batch(store: Store, ledger: Ledger, project_id: str, request: Request, *, queues: bool = True) -> str:
     """Return the batch that the request names, if it exists and takes pages; else empty."""
     batch_id = request.batch
     if not batch_id or ledger.batches().get(batch_id, ("", False))[1]:
         return batch_id
     record = (await read_batches(store, project_id, [batch_id])).get(batch_id)
-    if record is not None and takes_pages(record.status):
+    if record is not None and takes_pages(record.status, queues=queues):
         return batch_id
     if not request.insist:
         return ""
@@ -96,7 +105,8 @@ async def leave_batches(
         def leave(record: BatchRecord | None) -> BatchRecord | None:
             if record is None or not _cancel_pages(record, left[batch_id]):
                 return None
-            if batch_id not in own:
+            # A batch that has ended stays so: without a queue, its pages never waited.
+            if batch_id not in own and record.status not in ENDED_BATCHES:
                 record.status = batch_state(record.status, record.pages.values())
             return record
 
@@ -186,7 +196,7 @@ def _batch_record(
         project_id=context.project.project_id,
         created=known.created if known else created,
         page_count=len(pages),
-        status=after_upload(known.status if known else "uploading", pages.values()),
+        status=after_upload(known.status if known else "uploading", pages.values(), queues=context.queues),
         pages=pages,
-        summary=summary_of(pages.values(), known.summary.average_time_ms if known else 0),
+        summary=summary_of(pages.values(), known.summary.average_time_ms if known else 0, queues=context.queues),
     )

@@ -27,6 +27,7 @@ class Context(Struct, frozen=True):
     audit_log: whether `logs:` records are written.
     messages: whether each enqueued page needs a message for other machines.
     slots: requests at a time.
+    queues: whether pages are queued for optimisation; otherwise they get no status either.
     """
 
     project: ProjectRecord
@@ -39,6 +40,7 @@ class Context(Struct, frozen=True):
     audit_log: bool = True
     messages: bool = False
     slots: int = 5
+    queues: bool = True
 
 
 class UnreadableMapError(Exception):

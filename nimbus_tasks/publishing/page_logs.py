@@ -55,11 +55,11 @@ async def log_upload(context: Context, outcome: Outcome) -> None:
     now = context.clock()
     # In parts, so that memory does not grow with the site.
     for some in runs([page for page in outcome.pages if page.page_id], PART):
-        entries = {page.page_id: _entries(page, now) for page in some}
+        entries = {page.page_id: _entries(page, now, queues=context.queues) for page in some}
         await append(context.store, context.project.project_id, entries, context.slots)
 
 
-def _entries(page: PageResult, now: str) -> list[LogEntry]:
+def _entries(page: PageResult, now: str, *, queues: bool) -> list[LogEntry]:
     if page.result == "failed":
         return [LogEntry(now, "error", "upload", page.error, {"reason": page.reason, "batch_id": page.batch_id})]
     if page.result == "removed":
@@ -68,7 +68,8 @@ def _entries(page: PageResult, now: str) -> list[LogEntry]:
     if page.result == "stored":
         facts = {"reason": page.reason, "batch_id": page.batch_id, "bytes": page.bytes}
         entries.append(LogEntry(now, "info", "upload", "Page record stored", facts, max(1, round(page.ms))))
-    entries.append(LogEntry(now, "info", "queue", "Waits for optimisation", {"batch_id": page.batch_id}))
+    if queues:
+        entries.append(LogEntry(now, "info", "queue", "Waits for optimisation", {"batch_id": page.batch_id}))
     return entries
 
 

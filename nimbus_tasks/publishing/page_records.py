@@ -76,15 +76,25 @@ async def mark_uploaded(
 ) -> dict[str, str]:
     """Write the statuses of stored pages, and return why some could not be written, by page id.
 
+    Without a queue nothing follows a page, and it needs no status, unless it was about to be retired.
+
     `before`: the values that they replace, where those hold more than this program writes; None: they are read.
     """
     if not rows:
         return {}
-    updated = context.clock()
-    statuses = {row.page_id: PageStatus("uploaded", row.batch_id, updated) for row in rows}
-    failed = await _put_statuses(statuses, context, before)
+    wanted = rows if context.queues else [row for row in rows if not row.digest]
+    failed = await put_uploaded([(row.page_id, row.batch_id) for row in wanted], context, before)
     context.ledger.confirm([msgspec.structs.replace(row, step="marked") for row in rows if row.page_id not in failed])
     return failed
+
+
+async def put_uploaded(
+    pages: Sequence[tuple[str, str]], context: Context, before: Mapping[str, bytes] | None = None
+) -> dict[str, str]:
+    """Write the status `uploaded` of pages, each with its batch; return why some could not be written, by page id."""
+    updated = context.clock()
+    statuses = {page_id: PageStatus("uploaded", batch_id, updated) for page_id, batch_id in pages}
+    return await _put_statuses(statuses, context, before) if statuses else {}
 
 
 async def retire(rows: Sequence[Held], context: Context) -> dict[str, str]:

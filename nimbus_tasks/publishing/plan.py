@@ -15,6 +15,9 @@ from nimbus_tasks.project.settings import MAPS_FOLDER, MOST_SLOTS
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+#: A run that changes the content of at most this many pages is an edit.
+MAX_EDITED = 3
+
 #: How far the ledger knows a page to be: stored (its record), marked (its status too), enqueued (in the queue too: the
 #: target holds it); retired: its source is gone and the target marks it inactive.
 Step = Literal["stored", "marked", "enqueued", "retired"]
@@ -87,10 +90,11 @@ class Candidate(Struct, frozen=True, gc=False):
 
 
 class Planned(Struct, frozen=True, gc=False):
-    """A page to send, and why."""
+    """A page to send, and why. returns: its source was gone, and the target may say that it is inactive."""
 
     page: Candidate
     reason: Reason
+    returns: bool = False
 
 
 class Plan(Struct, frozen=True):
@@ -116,6 +120,12 @@ class Plan(Struct, frozen=True):
     @property
     def empty(self) -> bool:
         return not (self.sends or self.finish or self.removals)
+
+    @property
+    def is_edit(self) -> bool:
+        """Whether it only changes the content of a few pages: their own records should be most of what it writes."""
+        changed = all(planned.reason in ("changed", "forced") for planned in self.sends)
+        return changed and len(self.sends) <= MAX_EDITED and not (self.finish or self.removals)
 
     def reasons(self) -> dict[str, int]:
         """Count the pages by reason, in a fixed order."""
@@ -160,11 +170,12 @@ def make_plan(
     pages = sorted(candidates, key=lambda page: page.source_path)
     wanted: list[Planned] = []
     for page in pages:
-        reason = _reason(page, held.get(page.page_id), open_batches, page.page_id in formerly)
+        row = held.get(page.page_id)
+        reason = _reason(page, row, open_batches, page.page_id in formerly)
         if reason == "unchanged" and options.force:
             reason = "forced"
         if reason != "unchanged":
-            wanted.append(Planned(page, reason))
+            wanted.append(Planned(page, reason, row is not None and not row.digest))
     sends = tuple(wanted[: options.limit] if options.limit else wanted)
     here = {page.page_id for page in pages}.union(invalid)
     gone = [row for row in held.values() if row.page_id not in here and row.step != "retired"]

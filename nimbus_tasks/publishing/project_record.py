@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.context import Context
 
+#: How old the time of the last activity and the number of batches may be if a few pages are edited.
+FRESH = timedelta(days=1)
+
 
 def store_project(settings: Settings) -> None:
     """Store the record of a project that the target does not have yet."""
@@ -32,10 +37,11 @@ def store_project(settings: Settings) -> None:
     asyncio.run(put())
 
 
-async def count_usage(context: Context, *, idle: bool = False) -> None:
+async def count_usage(context: Context, *, idle: bool = False, edit: bool = False) -> None:
     """Bring the project's counters up to date. They are counted anew, so an interrupted run skews nothing.
 
-    A run with nothing to send writes them only where an interrupted one left them wrong.
+    A run with nothing to send (`idle`) writes them only where an interrupted one left them wrong. An `edit` of a few
+    pages writes them only if there are more or fewer pages, or after `FRESH`: each save would pay for them otherwise.
     """
     key = records.project_key(context.project.project_id)
     values = await context.store.get([key])
@@ -45,21 +51,28 @@ async def count_usage(context: Context, *, idle: bool = False) -> None:
             return  # it cannot be read, and stays as it is
         record = context.project
     pages, newest = context.ledger.count_active(), context.ledger.newest()
-    counted = record.usage.last_activity
-    if idle and record.usage.total_pages == pages and (not newest or (counted is not UNSET and counted >= newest)):
-        return
+    before = deepcopy(record)
     # What the settings say wins; what only the record knows (tone, model) stays.
     record.name = context.project.name
     record.settings.domain = context.project.settings.domain
     record.settings.max_pages_per_batch = context.project.settings.max_pages_per_batch
     record.settings.default_concurrency = context.project.settings.default_concurrency
     record.usage.total_pages = pages
+    counted = record.usage.last_activity
+    if idle and before.usage.total_pages == pages and (not newest or (counted is not UNSET and counted >= newest)):
+        return
+    if edit and record == before and counted is not UNSET and counted >= _before(FRESH):
+        return
     record.usage.total_batches = await _count_batches(context, record.usage.total_batches)
     record.usage.last_activity = context.clock()
     stored = await context.store.put([Write(key, rewrite(key, values.get(key), record))])
     if stored.failed:
         # Otherwise the site would count as published, and the next run would not count again.
         raise StoreError(f"{key} could not be stored: {stored.failed[key]}", "Run doit upload again.")
+
+
+def _before(age: timedelta) -> str:
+    return records.timestamp(datetime.now(UTC) - age)
 
 
 async def _count_batches(context: Context, before: int) -> int:

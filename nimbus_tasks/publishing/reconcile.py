@@ -62,8 +62,10 @@ class _Path(Struct):
     source_path: str
 
 
-async def reconcile(store: Store, project_id: str, paths: Mapping[str, str]) -> Found:
+async def reconcile(store: Store, project_id: str, paths: Mapping[str, str], *, queues: bool = True) -> Found:
     """Return what the target holds. `paths`: page id -> source path of this site's pages; others are read.
+
+    Without a queue (`queues`), an earlier queue record says nothing.
 
     This takes a listing of the pages and a read of the batches that they name. From a store that cannot list, the
     records of this site's pages are read: other pages there stay unknown.
@@ -74,7 +76,8 @@ async def reconcile(store: Store, project_id: str, paths: Mapping[str, str]) -> 
     listed = await (_listed_pages if store.traits.lists else _read_pages)(store, project_id, paths)
     known = await read_batches(store, project_id, sorted({m.batch_id for m in listed.values() if m.batch_id}))
     paths = dict(paths) | await _paths(store, project_id, [p for p in listed if p not in paths])
-    retired = await _retired(store, project_id, [page_id for page_id, m in listed.items() if not m.digest])
+    no_digest = [page_id for page_id, m in listed.items() if not m.digest]
+    retired = await _retired(store, project_id, no_digest, queues=queues)
     pages = [
         Held(
             page_id,
@@ -140,11 +143,11 @@ def _step(page_id: str, metadata: PageMetadata, batches: Mapping[str, BatchRecor
     return "enqueued" if came.uploaded is UNSET or came.uploaded >= metadata.uploaded else "stored"
 
 
-async def _retired(store: Store, project_id: str, page_ids: list[str]) -> set[str]:
+async def _retired(store: Store, project_id: str, page_ids: list[str], *, queues: bool) -> set[str]:
     """Return the pages that are retired completely; those of an interrupted run may still be in the queue."""
     if not page_ids:
         return set()
-    waiting = {entry.page_id for entry in (await read_queue(store, project_id)).items}
+    waiting = {entry.page_id for entry in (await read_queue(store, project_id)).items} if queues else set()
     keys = {records.status_key(project_id, each): each for each in page_ids}
     statuses = await read_many(store, list(keys), PageStatus)
     return {keys[key] for key, status in statuses.items() if status.status == "inactive"} - waiting

@@ -1,9 +1,9 @@
 """Performing a plan.
 
-Page records first, then their statuses, then one queue write, then the logs, then the batch records. What the
-store confirms is in the ledger before the next request of that slot starts. So a page is in the queue only when
-its record is stored, a batch has a record only when all its pages are in the queue, and the next run resumes an
-interrupted one.
+Page records first, then their statuses, then one queue write, then the logs, then the batch records; with
+`[process] queue = "none"` only page and batch records. What the store confirms is in the ledger before the next
+request of that slot starts. So a page is in the queue only when its record is stored, a batch has a record only when
+all its pages are in the queue, and the next run resumes an interrupted one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nimbus_tasks.publishing.batch_records import close_batches
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.outcome import Outcome, PageResult, ResultName
 from nimbus_tasks.publishing.page_logs import log_upload
-from nimbus_tasks.publishing.page_records import mark_uploaded, page_write, read_replaced, retire
+from nimbus_tasks.publishing.page_records import mark_uploaded, page_write, put_uploaded, read_replaced, retire
 from nimbus_tasks.publishing.plan import Held
 from nimbus_tasks.publishing.project_record import count_usage
 from nimbus_tasks.publishing.queue_record import check_queue, update_queue
@@ -64,8 +64,8 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
         if context.audit_log:
             await log_upload(context, outcome)
         await close_batches(context, outcome)
-        await count_usage(context)
-        if not context.store.traits.atomic:
+        await count_usage(context, edit=plan.is_edit)
+        if context.queues and not context.store.traits.atomic:
             await check_queue(context, queued)
     except (StoreError, StateError) as error:
         outcome.stopped = str(error)
@@ -81,7 +81,7 @@ async def _finish(rows: Sequence[Held], context: Context, note: Callable[[PageRe
         failed = await mark_uploaded([row for row in some if row.step == "stored" or not row.digest], context)
         for row in some:
             error = failed.get(row.page_id, "")
-            result: ResultName = "failed" if error else "queued"
+            result: ResultName = "failed" if error else "queued" if context.queues else "stored"
             note(PageResult(row.source_path, row.page_id, "unfinished", result, error, batch_id=row.batch_id))
 
     await in_parallel(context.slots, runs(rows, context.store.limits.pairs), finish)
@@ -90,11 +90,15 @@ async def _finish(rows: Sequence[Held], context: Context, note: Callable[[PageRe
 async def _queue(
     batches: Sequence[str], removals: Sequence[Held], unretired: Collection[str], context: Context
 ) -> Sequence[Held]:
-    """Add all pages that the run stored to the queue and take out removed ones, in one write; return those added."""
+    """Add all pages that the run stored to the queue and take out removed ones, in one write; return those added.
+
+    Without a queue the pages are done, and an earlier queue record stays as it is.
+    """
     leaving = {row.page_id for row in removals}
     came = [row for batch_id in batches for row in context.ledger.in_batch(batch_id) if row.step == "marked"]
     rows = [row for row in came if row.page_id not in leaving]
-    await update_queue(context, rows, leaving.difference(unretired), batches)
+    if context.queues:
+        await update_queue(context, rows, leaving.difference(unretired), batches)
     queued = (msgspec.structs.replace(row, step="enqueued") for row in rows)
     context.ledger.confirm(queued, messages=context.messages)
     return rows
@@ -119,7 +123,12 @@ async def _send_request(
     errors: dict[str, str] = {}
     replaced = [planned.page.page_id for planned in request if planned.reason != "new"]
     before = await read_replaced(context.store, context.project.project_id, replaced)
+    if not context.queues:
+        # These have a status, which says `inactive`. First, so that a run killed in between repeats it.
+        errors |= await put_uploaded([(p.page.page_id, batch_id) for p in request if p.returns], context, before)
     for planned in request:
+        if planned.page.page_id in errors:
+            continue
         try:
             record = _record(planned.page, batch_id, uploaded, context)
             key = page_key(record.project_id, record.page_id)

@@ -15,7 +15,7 @@ from nimbus_tasks.batches.page_states import newer_status, with_statuses
 from nimbus_tasks.batches.times import milliseconds
 from nimbus_tasks.model.changes import Change
 from nimbus_tasks.model.records import BatchSummary, LogEntry, Result
-from nimbus_tasks.model.states import shown_batch_state, shown_page_state
+from nimbus_tasks.model.states import is_queued, shown_batch_state, shown_page_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +61,8 @@ class ReportPage(Struct, omit_defaults=True, frozen=True, kw_only=True):
 class Metrics(Struct, omit_defaults=True, frozen=True, kw_only=True):
     """Figures over the pages.
 
-    success_rate: the share of all pages that are done. Times are of pages that are done.
+    success_rate: the share of all pages that are done, or stored where there is no queue.
+    Times are of pages that are done.
     total_changes: left out if pages are done but their changes are unknown.
     average_confidence: of pages with a proposed change.
     uploaded_again: pages that a later batch brought again, left out if there are none.
@@ -108,7 +109,7 @@ def make_report(batch: BatchRecord, facts: Facts, generated: str) -> Report:
     pages.sort(key=lambda page: (page.source_path or "", page.page_id))
     state = shown_batch_state(seen)
     return Report(
-        batch.batch_id, batch.project_id, batch.created, generated, state, seen.summary, _metrics(pages), pages
+        batch.batch_id, batch.project_id, batch.created, generated, state, seen.summary, _metrics(pages, batch), pages
     )
 
 
@@ -151,15 +152,16 @@ def _error(page: BatchPage, status: PageStatus | None) -> ReportError | UnsetTyp
     return ReportError(page.error or "", UPLOAD_FAILED if page.uploaded is UNSET else UNKNOWN)
 
 
-def _metrics(pages: list[ReportPage]) -> Metrics:
+def _metrics(pages: list[ReportPage], batch: BatchRecord) -> Metrics:
     states = Counter(page.status for page in pages)
+    done = states["done"] + (0 if is_queued(batch) else states["uploaded"])
     times = [page.time_ms for page in pages if page.status == "done" and page.time_ms is not UNSET]
     changes = [page.changes for page in pages if page.changes is not UNSET]
     confidences = [page.confidence for page in pages if page.changes and page.confidence is not UNSET]
     failed = [page.error for page in pages if page.status == "failed" and page.error is not UNSET]
     return Metrics(
         total_pages=len(pages),
-        success_rate=round(states["done"] / max(1, len(pages)), 4),
+        success_rate=round(done / max(1, len(pages)), 4),
         average_time_ms=round(sum(times) / len(times)) if times else UNSET,
         p50_time_ms=percentile(times, 0.50) if times else UNSET,
         p95_time_ms=percentile(times, 0.95) if times else UNSET,

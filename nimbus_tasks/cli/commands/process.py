@@ -55,6 +55,8 @@ class ProcessCommands:
         from nimbus_tasks.processing.options import RunOptions
         from nimbus_tasks.processing.run import Run
 
+        if not self.pipeline.settings.queues:
+            raise SettingsError('There is nothing to process: the settings have no queue ([process] queue = "none").')
         if once and until_empty:
             raise SettingsError(
                 "--once and --until-empty are mutually exclusive.", "--until-empty also waits for retries."

@@ -215,7 +215,9 @@ def check_queue(root: Path, settings: Settings, values: Mapping[str, bytes]) -> 
     odd: list[Finding] = []
     key = records.queue_key(settings.project.id)
     queue = _record(key, values[key], QueueRecord, odd) if key in values else QueueRecord([])
-    if queue is not None:
+    if not settings.queues:
+        yield ok("queue", '[process] queue = "none": pages are stored, and not queued for optimisation')
+    elif queue is not None:
         ((workers,),) = select(root / CLAIMS_FILE, _WORKERS) or [(0,)]
         yield judge_queue(queue.items, _oldest(queue.items), int(workers))
     read = [_record(key, value, BatchRecord, odd) for key, value in values.items() if key.startswith("batch:")]

@@ -81,7 +81,7 @@ def _progress(console: Console, batch: BatchRecord) -> None:
     summary, states = batch.summary, Counter(map(shown_page_state, batch.pages.values()))
     console.line(f"   ✅ Completed: {summary.completed}")
     console.line(f"   ❌ Failed: {summary.failed}")
-    waiting = sum(states[each] for each in WAITING)
+    waiting = min(summary.pending, sum(states[each] for each in WAITING))
     console.line(f"   ⏳ Pending: {summary.pending}" + (f" ({waiting} waiting)" if waiting else ""))
     if states[SUPERSEDED]:
         later = sorted({page.superseded_by for page in batch.pages.values() if page.superseded_by})

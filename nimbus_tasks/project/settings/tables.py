@@ -84,7 +84,7 @@ class Upload(Struct, frozen=True):
     max_pages_per_batch: Annotated[Positive, _says("maximum pages in a batch; larger uploads are split")] = 1000
     audit_log: Annotated[
         bool | None,
-        _says("whether uploads log each page (one more write); unset: only in the embedded store"),
+        _says("whether uploads log each page (one more write); unset: only in the embedded store, if there is a queue"),
     ] = None
     tries: Annotated[Positive, _says("maximum attempts for each request")] = 3
     retry_wait: Annotated[
@@ -138,8 +138,11 @@ class ProcessSettings(Struct, frozen=True):
         21_600,
     )
     queue: Annotated[
-        Literal["record", "cloudflare-queues"],
-        _says("record: the queue record alone, for one machine; cloudflare-queues: shared by several machines"),
+        Literal["record", "cloudflare-queues", "none"],
+        _says(
+            "record: the queue record alone, for one machine; cloudflare-queues: shared by several machines; "
+            "none: uploads queue nothing and write no statuses, for sites that are not optimised"
+        ),
     ] = "record"
     queue_id: Annotated[str, _says("id of the Cloudflare Queue, in the account of [target] account_id")] = ""
     visibility: Annotated[
@@ -205,7 +208,12 @@ class Settings(Struct, frozen=True):
     def audit_log(self) -> bool:
         """Whether uploads write `logs:` records: free in the embedded store, a paid write elsewhere."""
         chosen = self.upload.audit_log
-        return self.target.store == "sqlite" if chosen is None else chosen
+        return self.target.store == "sqlite" and self.queues if chosen is None else chosen
+
+    @property
+    def queues(self) -> bool:
+        """Whether uploaded pages wait in a queue for optimisation, and have statuses that follow them there."""
+        return self.process.queue != "none"
 
     @property
     def messages(self) -> bool:
