@@ -40,6 +40,7 @@ from nimbus_tasks.model.states import (
     move_page,
     shown_batch_state,
     shown_page_state,
+    summary_now,
     summary_of,
     takes_pages,
     with_endings,
@@ -413,3 +414,37 @@ def test_a_page_is_superseded_while_it_is_cancelled() -> None:
 
 def test_the_room_knows_no_clock_and_no_files() -> None:
     assert not {"os", "time", "datetime", "pathlib"} & set(vars(lifecycle))
+
+
+# --- without a queue ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("states", "then"),
+    [
+        (("uploaded", "uploaded"), "completed"),
+        (("uploaded", "failed"), "partially_completed"),
+        (("failed", "failed"), "failed"),
+    ],
+)
+def test_without_a_queue_a_batch_ends_with_its_upload(states: tuple[str, ...], then: str) -> None:
+    assert after_upload("uploading", pages(*states), queues=False) == then
+    assert after_upload(then, pages(*states), queues=False) == then  # type: ignore[arg-type]
+    assert not takes_pages(then, queues=False)  # type: ignore[arg-type]
+
+
+def test_without_a_queue_only_an_open_batch_takes_pages() -> None:
+    assert {state for state in BATCH_MOVES if takes_pages(state, queues=False)} == {"uploading"}
+    with pytest.raises(TransitionError):
+        after_upload("cancelled", pages("uploaded"), queues=False)
+
+
+def test_without_a_queue_uploaded_pages_are_completed() -> None:
+    assert summary_of(pages("uploaded", "failed", "uploaded"), queues=False) == BatchSummary(2, 1, 0, 0)
+
+
+@pytest.mark.parametrize(("state", "pending"), [("queued", 2), ("completed", 0)])
+def test_in_a_batch_that_has_ended_nothing_is_pending(state: str, pending: int) -> None:
+    came = {str(number): page for number, page in enumerate(pages("uploaded", "uploaded"))}
+    batch = BatchRecord("b", "p", "t", 2, state, came, BatchSummary(0, 0, 0, 7))  # type: ignore[arg-type]
+    assert summary_now(batch) == BatchSummary(2 - pending, 0, pending, 7)

@@ -131,6 +131,8 @@ def test_every_setting_can_be_set() -> None:
         ('[target]\nstore = "cloudflare"', False),
         ('[target]\nstore = "gateway"\n[upload]\naudit_log = true', True),
         ("[upload]\naudit_log = false", False),
+        ('[process]\nqueue = "none"', False),
+        ('[process]\nqueue = "none"\n[upload]\naudit_log = true', True),
     ],
 )
 def test_the_audit_log_is_on_where_it_is_free_unless_set(said: str, written: bool) -> None:

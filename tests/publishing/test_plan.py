@@ -65,6 +65,27 @@ def test_each_page_is_sent_for_a_reason() -> None:
     assert plan.reasons() == {"changed": 1, "new": 2, "missing": 1, "unfinished": 1}
 
 
+def test_a_page_returns_where_the_target_may_say_that_it_is_inactive() -> None:
+    rows = by_id(held("same", "2"), held("back", "", step="retired"), held("half", "", step="marked"))
+    plan = make_plan(map(candidate, ("same", "new", "back", "half")), rows, ALL)
+    returns = {planned.page.page_id: planned.returns for planned in plan.sends}
+    assert returns == {"page_same": False, "page_new": False, "page_back": True, "page_half": True}
+
+
+def test_an_edit_changes_the_content_of_a_few_pages_and_nothing_else() -> None:
+    def plan(edited: str, *more: Candidate, gone: str = "") -> Plan:
+        rows = by_id(*map(held, "abcdefgh"), held("open", batch="b2", step="stored"))
+        here = [candidate(name, "2" if name in edited else "1") for name in "abcdefgh" if name not in gone]
+        return make_plan([*here, *more], rows, ALL, open_batches={"b2"} if more else ())
+
+    assert plan("abc", gone="").is_edit is False, "a page is gone"
+    rows = by_id(*map(held, "abcd"))
+    assert make_plan([candidate(name, "2") for name in "abc"] + [candidate("d")], rows, ALL).is_edit
+    assert not make_plan([candidate(name, "2") for name in "abcd"], rows, ALL).is_edit, "these are many"
+    assert not make_plan([candidate("a", "2"), *map(candidate, "bcde")], rows, ALL).is_edit, "one is new"
+    assert not plan("a", candidate("open")).is_edit, "one is unfinished"
+
+
 def test_pages_are_sent_in_the_order_of_their_paths() -> None:
     plan = make_plan(map(candidate, "cab"), {}, ALL)
     assert [planned.page.source_path for planned in plan.sends] == ["dist/a.html", "dist/b.html", "dist/c.html"]
