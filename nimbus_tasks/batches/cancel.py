@@ -6,6 +6,7 @@ cancellation leaves the batch open, and the next one resumes it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +21,7 @@ from nimbus_tasks.publishing.page_logs import note
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from nimbus_tasks.model.records import BatchRecord, QueueRecord
+    from nimbus_tasks.model.records import BatchRecord, QueueEntry
     from nimbus_tasks.publishing.target import OpenTarget
 
 
@@ -51,7 +52,7 @@ async def cancel(target: OpenTarget, batch: BatchRecord) -> Cancelled:
     still_open = [each for each, page in batch.pages.items() if _is_open(page.status)]
     moved = await move_statuses(target, still_open, lambda _, held: _cancelled(batch.batch_id, held, target.clock()))
     ended = set(still_open).difference(moved.refused)
-    await target.change_queue(lambda queue: _without(queue, batch.batch_id, ended))
+    await target.change_queue(ended, partial(_unless_of, batch.batch_id))
     await note(target, moved.moved, "cancel", "Cancelled", batch.batch_id)
     after = await target.change_batch(batch.batch_id, lambda held: _after(held, ended, moved.now))
     stopped = sum(page.status == "cancelled" for page in after.pages.values())
@@ -70,9 +71,9 @@ def _cancelled(batch_id: str, held: PageStatus | None, now: str) -> PageStatus |
     return PageStatus(move_page("uploaded" if held is None else held.status, "cancel"), batch_id, now)
 
 
-def _without(queue: QueueRecord, batch_id: str, page_ids: Collection[str]) -> QueueRecord:
-    kept = [entry for entry in queue.items if entry.batch_id != batch_id or entry.page_id not in page_ids]
-    return msgspec.structs.replace(queue, items=kept)
+def _unless_of(batch_id: str, _: str, held: QueueEntry | None) -> QueueEntry | None:
+    """Return the entry of a page, unless it is of this batch."""
+    return None if held is None or held.batch_id == batch_id else held
 
 
 def _after(batch: BatchRecord, page_ids: Collection[str], statuses: Mapping[str, PageStatus]) -> BatchRecord:

@@ -86,12 +86,12 @@ async def read_page(target: OpenTarget, here: Pages, path: str, skipped: Mapping
     """
     page_id = _page_id(target, path)
     record_key, status_key = (kind(target.project_id, page_id) for kind in (records.page_key, records.status_key))
-    logs_key, queue_key = records.logs_key(target.project_id, page_id), records.queue_key(target.project_id)
-    held = await read_values(target.store, [record_key, status_key, logs_key, queue_key])
+    logs_key = records.logs_key(target.project_id, page_id)
+    held = await read_values(target.store, [record_key, status_key, logs_key])
     record = decode_or_skip(target.store, held, record_key, PageRecord)
     status = decode_or_skip(target.store, held, status_key, PageStatus)
     log = decode_or_skip(target.store, held, logs_key, LogsRecord)
-    queue = decode_or_skip(target.store, held, queue_key, QueueRecord) or QueueRecord([])
+    queue = await target.queue() if target.settings.queues else QueueRecord([])
     if not target.settings.queues and status is not None and record is not None and status.batch_id != record.batch_id:
         status = None  # from a time when there was a queue: uploads write none now
     local = {entry.page_id: entry for entry in here.entries.values()}.get(page_id)
@@ -112,7 +112,7 @@ async def read_page(target: OpenTarget, here: Pages, path: str, skipped: Mapping
         ),
         issues=local.issues if local is not None else (),
         status=status if status is not None else UNSET,
-        queue=(place_in(queue, page_id) or UNSET) if target.settings.queues else UNSET,
+        queue=place_in(queue, page_id) or UNSET,
         batch=await _batch(target, page_id, record, status),
         optimization=record.optimization if record is not None else UNSET,
         log_entries=log.entries if log is not None else [],

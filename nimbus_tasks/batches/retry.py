@@ -11,7 +11,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import UNSET, Struct
 
 from nimbus_tasks.batches.statuses import move_statuses
@@ -25,8 +24,9 @@ from nimbus_tasks.publishing.page_logs import note
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from nimbus_tasks.model.records import BatchRecord, QueueRecord
+    from nimbus_tasks.model.records import BatchRecord
     from nimbus_tasks.publishing.outbox import Sender
+    from nimbus_tasks.publishing.queue_parts import Decide
     from nimbus_tasks.publishing.target import OpenTarget
 
 
@@ -114,7 +114,7 @@ async def retry(
     again = [*moved.moved, *begun]
     status = batch.status
     if again:
-        await target.change_queue(lambda queue: _with_entries(queue, batch.batch_id, again, target.clock()))
+        await target.change_queue(again, _retried(batch.batch_id, target.clock()))
         if sender is not None:
             sender.note(batch.batch_id, again)
     if again or with_endings(batch, ended) is not batch:
@@ -167,15 +167,15 @@ def _queued_status(batch: BatchRecord, page_id: str, held: PageStatus | None, no
     return PageStatus(move_page(state, "retry"), batch.batch_id, now) if state == "failed" else None
 
 
-def _with_entries(queue: QueueRecord, batch_id: str, page_ids: Sequence[str], now: str) -> QueueRecord:
-    entries = {entry.page_id: entry for entry in queue.items}
-    for each in page_ids:
-        held = entries.get(each)
-        if held is None or held.priority < RETRY_PRIORITY:
-            # A page that failed for good has left the queue with its count: it had at least one attempt.
-            attempts = 1 if held is None else held.attempts + 1
-            entries[each] = QueueEntry(each, batch_id, RETRY_PRIORITY, now, attempts)
-    return msgspec.structs.replace(queue, items=list(entries.values()))
+def _retried(batch_id: str, now: str) -> Decide:
+    def decide(page_id: str, held: QueueEntry | None) -> QueueEntry | None:
+        if held is not None and held.priority >= RETRY_PRIORITY:
+            return held
+        # A page that failed for good has left the queue with its count: it had at least one attempt.
+        attempts = 1 if held is None else held.attempts + 1
+        return QueueEntry(page_id, batch_id, RETRY_PRIORITY, now, attempts)
+
+    return decide
 
 
 def _changed(
@@ -204,4 +204,4 @@ async def _check_queue(target: OpenTarget, batch_id: str, page_ids: Sequence[str
     keys = [records.status_key(target.project_id, each) for each in page_ids if each not in waiting]
     lost = [each for each, status in (await target.read(keys, PageStatus)).items() if status.status == "queued"]
     if lost:
-        await target.change_queue(lambda queue: _with_entries(queue, batch_id, lost, target.clock()))
+        await target.change_queue(lost, _retried(batch_id, target.clock()))

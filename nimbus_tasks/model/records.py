@@ -151,10 +151,15 @@ class QueueEntry(Shape):
 
 
 class QueueRecord(Shape, omit_defaults=True):
-    """`queue:{project_id}`: the pages waiting for optimisation, each once."""
+    """`queue:{project_id}`: the pages waiting for optimisation, each once.
+
+    If there are many, most are in shards of the same shape, `queue:{project_id}:{number}`, numbered from 1 without
+    gaps. shards: at least so many exist; other programs may leave it out.
+    """
 
     items: list[QueueEntry]
     last_processed: str | UnsetType = UNSET
+    shards: int | UnsetType = UNSET
 
 
 class BatchPage(Shape, omit_defaults=True):
@@ -329,8 +334,9 @@ def batch_key(project_id: str, batch_id: str) -> str:
     return f"batch:{project_id}:{batch_id}"
 
 
-def queue_key(project_id: str) -> str:
-    return f"queue:{project_id}"
+def queue_key(project_id: str, shard: int = 0) -> str:
+    """Return the key of the queue, or of one of its shards (from 1)."""
+    return f"queue:{project_id}:{shard}" if shard else f"queue:{project_id}"
 
 
 def user_key(user_id: str) -> str:

@@ -27,15 +27,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends.kv.records import read_many, read_one
+from nimbus_tasks.backends.kv.records import read_many
 from nimbus_tasks.backends.queues.cloudflare import LONGEST_DELAY, Message, QueueApi, Retry, open_api
 from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import DEFAULT_PRIORITY, RETRY_PRIORITY, PageStatus, QueueEntry, QueueRecord
+from nimbus_tasks.model.records import DEFAULT_PRIORITY, RETRY_PRIORITY, PageStatus, QueueEntry
 from nimbus_tasks.model.states import WAITING
 from nimbus_tasks.processing.queue import Backlog, Claim
 from nimbus_tasks.publishing.outbox import Body, open_outbox
+from nimbus_tasks.publishing.queue_record import read_queue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -238,8 +239,7 @@ async def resend_missing(store: Store, settings: Settings, now: float, record: C
         StoreError, StateError: the target, the queue or the ledger cannot be used.
     """
     project_id = settings.project.id
-    queue = await read_one(store, records.queue_key(project_id), QueueRecord)
-    items = queue.items if queue is not None else []
+    items = (await read_queue(store, project_id)).items
     waiting = {records.status_key(project_id, entry.page_id): entry for entry in items if _lacks_message(entry, now)}
     if not waiting:
         return 0

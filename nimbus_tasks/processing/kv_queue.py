@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends.kv.records import read_one
-from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import seconds_of
-from nimbus_tasks.model.records import QueueRecord
 from nimbus_tasks.processing.queue import Backlog, Claim
 from nimbus_tasks.processing.schedule import line_up
+from nimbus_tasks.publishing.queue_record import read_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Seconds for which a copy of the queue record is used: it is large, and the leases refuse what is claimed twice.
 FRESH_SECONDS = 0.5
+#: A copy of a long queue is used longer: so many times as long as it took to read.
+SHARE = 4
 
 
 class KvQueue:
@@ -43,15 +43,18 @@ class KvQueue:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store, self._leases, self._delays, self._clock = store, leases, delays, clock
-        self._key = records.queue_key(project_id)
+        self._project_id = project_id
         self.lease = leases.seconds
         self._until = until
         self._items: list[QueueEntry] = []
+        #: page id -> the part of the queue record that holds it.
+        self._parts: dict[str, int] = {}
+        self._fresh = FRESH_SECONDS
         self._looked = -FRESH_SECONDS
         self._claimed: set[str] = set()
 
     async def take(self, limit: int, skip: Callable[[Claim], bool]) -> list[Claim]:
-        fresh = time.monotonic() - self._looked < FRESH_SECONDS
+        fresh = time.monotonic() - self._looked < self._fresh
         if not fresh:
             await self._look()
         taken = self._claim(limit, skip)
@@ -81,7 +84,12 @@ class KvQueue:
     async def end(self, claims: Sequence[Claim]) -> None:
         self._leases.end(claim.entry for claim in claims)
         self._claimed.difference_update(claim.page_id for claim in claims)
-        self._looked = -FRESH_SECONDS  # the copy is out of date now
+        if self._fresh == FRESH_SECONDS:
+            self._looked = -FRESH_SECONDS  # the copy is out of date now
+        else:
+            # Reading it again takes long. What is retried is missing in the copy, until too few pages are left in it.
+            ended = {claim.page_id for claim in claims}
+            self._items = [entry for entry in self._items if entry.page_id not in ended]
 
     async def retry_later(self, claims: Sequence[tuple[Claim, float]]) -> None:
         await self.end([claim for claim, _ in claims])
@@ -106,9 +114,12 @@ class KvQueue:
         self._leases.close()
 
     async def _look(self) -> None:
-        self._looked = time.monotonic()
-        queue = await read_one(self._store, self._key, QueueRecord)
-        self._items = queue.items if queue is not None else []
+        began = time.monotonic()
+        found = await read_places(self._store, self._project_id)
+        self._items = [each.entry for each in found.values()]
+        self._parts = {page_id: each.part for page_id, each in found.items()}
+        self._looked = began
+        self._fresh = max(FRESH_SECONDS, SHARE * (time.monotonic() - began))
 
     def _line(self) -> Line:
         items = self._items
@@ -120,4 +131,7 @@ class KvQueue:
         ready = [each for each in self._line().ready if each.page_id not in self._claimed and not skip(Claim(each))]
         taken = self._leases.take(ready, limit) if ready and limit else []
         self._claimed.update(entry.page_id for entry in taken)
-        return [Claim(entry, resumed=entry.page_id in self._leases.resumed) for entry in taken]
+        return [
+            Claim(entry, resumed=entry.page_id in self._leases.resumed, part=self._parts[entry.page_id])
+            for entry in taken
+        ]

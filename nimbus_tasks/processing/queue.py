@@ -21,11 +21,13 @@ class Claim(Struct, frozen=True):
     """A page that this process has claimed: its queue entry, and the lease where the queue hands one out.
 
     resumed: a process of this machine had claimed it before, and has given it back or died.
+    part: of the queue record in which the entry was seen; None if it was not seen there.
     """
 
     entry: QueueEntry
     lease: str = ""
     resumed: bool = False
+    part: int | None = None
 
     @property
     def page_id(self) -> str:

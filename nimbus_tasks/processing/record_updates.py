@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from nimbus_tasks.model.clock import seconds_of
-from nimbus_tasks.model.records import BatchPage, BatchRecord, QueueEntry, QueueRecord
+from nimbus_tasks.model.records import BatchPage, BatchRecord, QueueEntry
 from nimbus_tasks.model.states import Trigger, allowed_state, may, move_page, summary_of
 from nimbus_tasks.processing.schedule import milliseconds_between
 
@@ -135,22 +135,12 @@ def average_time_ms(pages: Iterable[BatchPage]) -> int:
     return round(sum(times) / len(times)) if times else 0
 
 
-def change_queue(queue: QueueRecord, updates: Iterable[EntryUpdate], now: str) -> QueueRecord:
-    """Return the queue after these updates; the same object if they change nothing."""
-    by_page: dict[str, list[EntryUpdate]] = {}
+def change_entry(entry: QueueEntry | None, updates: Iterable[EntryUpdate]) -> QueueEntry | None:
+    """Return a page's queue entry after these updates of it; None if it has none."""
     for update in updates:
-        by_page.setdefault(update.was.page_id, []).append(update)
-    items: list[QueueEntry] = []
-    for entry in queue.items:
-        current: QueueEntry | None = entry
-        for update in by_page.get(entry.page_id, ()):
-            if current is not None and _applies_to(current, update):
-                current = update.then
-        if current is not None:
-            items.append(current)
-    if items == queue.items:
-        return queue
-    return msgspec.structs.replace(queue, items=items, last_processed=now)
+        if entry is not None and _applies_to(entry, update):
+            entry = update.then
+    return entry
 
 
 def _applies_to(entry: QueueEntry, update: EntryUpdate) -> bool:

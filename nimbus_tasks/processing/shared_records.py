@@ -13,15 +13,17 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from nimbus_tasks.backends.kv.records import update_record, update_records
+from nimbus_tasks.backends.kv.records import update_records
 from nimbus_tasks.model import records
-from nimbus_tasks.model.records import BatchRecord, QueueRecord
-from nimbus_tasks.processing.record_updates import PageUpdate, Update, change_batch, change_queue
+from nimbus_tasks.model.records import BatchRecord
+from nimbus_tasks.processing.record_updates import Update, change_batch, change_entry
+from nimbus_tasks.publishing.queue_record import change_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nimbus_tasks.processing.queue import Claim, Target
+    from nimbus_tasks.processing.record_updates import EntryUpdate, PageUpdate
 
 T = TypeVar("T")
 
@@ -129,10 +131,24 @@ class SharedRecords:
         changes = {key: _if_changed(partial(change_batch, updates=some)) for key, some in pages.items()}
         if changes:
             await update_records(store, BatchRecord, changes, refused={})  # one that cannot be read stays as it is
-        entries = [update.entry for update in updates if update.entry is not None]
-        if entries:
-            change = _if_changed(lambda queue: change_queue(queue, entries, self._target.clock()))
-            await update_record(store, records.queue_key(project_id), QueueRecord, change)
+        await self._write_queue([update for update in updates if update.entry is not None])
+
+    async def _write_queue(self, updates: Sequence[Update]) -> None:
+        pages: dict[str, list[EntryUpdate]] = {}
+        for update in updates:
+            assert update.entry is not None
+            pages.setdefault(update.entry.was.page_id, []).append(update.entry)
+        parts = {None if update.claim is None else update.claim.part for update in updates}
+        within = {part for part in parts if part is not None}
+        if pages:
+            await change_entries(
+                self._target.store,
+                self._target.project_id,
+                list(pages),
+                lambda page_id, entry: change_entry(entry, pages[page_id]),
+                within=within if None not in parts else None,
+                processed=self._target.clock(),
+            )
 
 
 def _if_changed(change: Callable[[T], T]) -> Callable[[T | None], T | None]:

@@ -125,7 +125,7 @@ class Plan(Struct, frozen=True):
     def is_edit(self) -> bool:
         """Whether it only changes the content of a few pages: their own records should be most of what it writes."""
         changed = all(planned.reason in ("changed", "forced") for planned in self.sends)
-        return changed and len(self.sends) <= MAX_EDITED and not (self.finish or self.removals)
+        return changed and 0 < len(self.sends) <= MAX_EDITED and not (self.finish or self.removals)
 
     def reasons(self) -> dict[str, int]:
         """Count the pages by reason, in a fixed order."""

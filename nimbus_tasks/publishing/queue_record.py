@@ -1,78 +1,283 @@
-"""The `queue:` record of a project: one record that uploads and workers share."""
+"""The queue of a project: its record `queue:{project_id}` and its shards. Nothing else reads or writes these keys.
+
+Design. The record is all that classic clients know. It takes `ROOM` entries; further ones go into shards of the same
+shape, `queue:{project_id}:1`, `:2` and so on (`queue_parts.py` says which entry goes where). So the bytes of a change
+do not grow with the queue, and no value comes near KV's limit.
+
+- Finding shards: they are numbered without gaps and never deleted, so reading asks for one more until that one does
+  not exist. `shards` in the record saves requests; if another program drops it, or a new shard is not in it yet,
+  nothing is lost.
+- Order: a reader merges all parts, and workers sort what they read. Classic workers see the entries of the record.
+- Kills and races: each part is compared and set on its own. Entries only move when an overlong record is divided:
+  shards are written first, the record last, and a page that is in two parts counts once, with its newest entry.
+- A part that cannot be read is left as it is; new entries go elsewhere.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
 
-from nimbus_tasks.backends.kv import VALUE_BYTES
-from nimbus_tasks.backends.kv.records import decode, decode_or_skip, encode, read_many, update_record
-from nimbus_tasks.model import records
-from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import DEFAULT_PRIORITY, PageStatus, QueueEntry, QueueRecord
+from nimbus_tasks.backends.kv import Swap
+from nimbus_tasks.backends.kv.records import (
+    decode_or_skip,
+    encode,
+    read_many,
+    read_values,
+    rewrite,
+    swap_many,
+    until_swapped,
+)
+from nimbus_tasks.model import lenient, records
+from nimbus_tasks.model.records import DEFAULT_PRIORITY, PageStatus, QueueEntry, QueueRecord, queue_key
+from nimbus_tasks.publishing import queue_parts
 from nimbus_tasks.publishing.batch_records import leave_batches
+from nimbus_tasks.publishing.queue_parts import changed, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.publishing.context import Context
     from nimbus_tasks.publishing.plan import Held
+    from nimbus_tasks.publishing.queue_parts import Decide, Placed
+
+#: Shards that `shards` may announce: others' numbers are not trusted further. It is enough for 25 million pages.
+MAX_SHARDS = 100_000
+#: Shards that are asked for beyond the last one that is known.
+PROBED = 16
+
+
+class Parts(Struct, frozen=True):
+    """What was read of a queue, by part: 0 is its record, the others are shards.
+
+    closed: parts that exist, but cannot be read, or not yet where the store lags.
+    """
+
+    values: dict[int, bytes]
+    records: dict[int, QueueRecord]
+    closed: set[int]
+
+    @property
+    def entries(self) -> dict[int, list[QueueEntry]]:
+        return {part: record.items for part, record in self.records.items()}
+
+
+# --- reading ------------------------------------------------------------------------------------------
 
 
 async def read_queue(store: Store, project_id: str) -> QueueRecord:
-    """Return the queue; an empty one where there is none yet, and, with a warning, where it cannot be read."""
-    key = records.queue_key(project_id)
-    return decode_or_skip(store, await store.get([key]), key, QueueRecord) or QueueRecord([])
+    """Return the whole queue as one record; an empty one where there is none yet.
+
+    What cannot be read is left out, with a warning.
+    """
+    return whole((await read_parts(store, project_id)).records.values())
+
+
+def whole(parts: Iterable[QueueRecord]) -> QueueRecord:
+    """Return the record and its shards, in this order, as one record."""
+    held = dict(enumerate(parts))
+    times = [record.last_processed for record in held.values() if record.last_processed is not UNSET]
+    found = placed({part: record.items for part, record in held.items()})
+    return QueueRecord([each.entry for each in found.values()], max(times, default=UNSET))
+
+
+async def read_places(store: Store, project_id: str) -> dict[str, Placed]:
+    """Return each waiting page's entry, and the part that holds it, by page id."""
+    return placed((await read_parts(store, project_id)).entries)
+
+
+async def read_parts(store: Store, project_id: str) -> Parts:
+    """Return all parts of the queue."""
+    values = await _values(store, project_id, (0, 1))
+    head = _record(store, project_id, 0, values)
+    announced = 0 if head is None or head.shards is UNSET else head.shards
+    announced = min(max(0, announced), MAX_SHARDS)
+    asked = 1
+    while asked <= announced or asked in values:
+        until = max(announced + 1, asked + min(asked, PROBED))
+        values |= await _values(store, project_id, range(asked + 1, until + 1))
+        asked = until
+    found = {} if head is None else {0: head}
+    for part in sorted(values.keys() - {0}):
+        record = _record(store, project_id, part, values)
+        if record is not None:
+            found[part] = record
+    return Parts(values, found, set(range(max([announced, *values]) + 1)) - found.keys())
+
+
+async def _read_some(store: Store, project_id: str, parts: Collection[int]) -> Parts:
+    values = await _values(store, project_id, parts)
+    found = {part: record for part in values if (record := _record(store, project_id, part, values)) is not None}
+    return Parts(values, found, set())
+
+
+async def _values(store: Store, project_id: str, parts: Iterable[int]) -> dict[int, bytes]:
+    keys = {queue_key(project_id, part): part for part in parts}
+    return {keys[key]: value for key, value in (await read_values(store, list(keys))).items()}
+
+
+def _record(store: Store, project_id: str, part: int, values: Mapping[int, bytes]) -> QueueRecord | None:
+    """Return a part; None if it cannot be read. A queue without a record is empty."""
+    if part not in values:
+        return QueueRecord([])
+    key = queue_key(project_id, part)
+    return decode_or_skip(store, {key: values[part]}, key, QueueRecord)
+
+
+# --- changing -----------------------------------------------------------------------------------------
+
+
+async def change_entries(
+    store: Store,
+    project_id: str,
+    page_ids: Collection[str],
+    decide: Decide,
+    *,
+    seen: Parts | None = None,
+    within: Collection[int] | None = None,
+    processed: str | UnsetType = UNSET,
+) -> None:
+    """Replace the entries of these pages, each by what `decide` returns for it.
+
+    Args:
+        store: where the queue is.
+        project_id: whose it is.
+        page_ids: each once.
+        decide: gets a page's id and its entry, None if it has none, and returns the new one, or None for none. It is
+            called again whenever another program wrote first.
+        seen: all parts as read before; saves the first read.
+        within: the parts where the pages were seen; None: read all. Others are read only if a page is not there.
+        processed: the new `last_processed` of the parts that change.
+
+    Raises:
+        StoreError: the store does not answer, or other programs changed the queue again and again.
+    """
+
+    async def attempt() -> bool:
+        nonlocal seen, within
+        if within is not None:
+            some = await _read_some(store, project_id, within)
+            if set(page_ids) <= placed(some.entries).keys() and not queue_parts.is_overlong(some.entries):
+                made = changed(some.entries, page_ids, decide, only_these=True)
+                return await _write(store, project_id, some, made, processed)
+            within = None
+        parts, seen = seen or await read_parts(store, project_id), None
+        made = changed(parts.entries, page_ids, decide, closed=parts.closed)
+        return await _write(store, project_id, parts, made, processed)
+
+    await until_swapped(lambda: queue_key(project_id), attempt)
+
+
+async def _write(
+    store: Store,
+    project_id: str,
+    parts: Parts,
+    made: Mapping[int, list[QueueEntry]],
+    processed: str | UnsetType,
+) -> bool:
+    """Write parts, shards first; return whether none had been changed by another program."""
+    existing = max([*parts.values, *parts.closed, *made], default=0)
+    moved = _moved(parts, made)
+    swaps: list[Swap] = []
+    for part in sorted(made, reverse=True):
+        held = parts.records.get(part) or QueueRecord([])
+        record = msgspec.structs.replace(held, items=made[part])
+        if processed is not UNSET:
+            record.last_processed = processed
+        if part == 0 and existing:
+            record.shards = max(existing, held.shards or 0)
+        key, before = queue_key(project_id, part), parts.values.get(part)
+        swaps.append(Swap(key, before, rewrite(key, _joined(before, moved) if part else before, record)))
+    shards, head = (swaps[:-1], swaps[-1:]) if 0 in made else (swaps, [])
+    for some in (shards, head):
+        if some and len(await swap_many(store, some)) < len(some):
+            return False
+    return True
+
+
+def _moved(parts: Parts, made: Mapping[int, list[QueueEntry]]) -> list[Raw]:
+    """Return the entries that leave the record for a shard, as other programs wrote them."""
+    held = {entry.page_id for entry in parts.records[0].items} if 0 in parts.records and 0 in made else set()
+    left = {entry.page_id for part, entries in made.items() if part for entry in entries} & held
+    if not left:
+        return []
+    return [raw for raw in _items(parts.values.get(0)) if _page_id(raw) in left]
+
+
+def _joined(before: bytes | None, moved: Sequence[Raw]) -> bytes | None:
+    """Return a shard as if entries of the record had been in it before, so that what is unknown in them is kept."""
+    if not moved:
+        return before
+    members = {} if before is None else msgspec.json.decode(before, type=dict[str, Raw])
+    return encode(members | {"items": [*_items(before), *moved]})
+
+
+def _items(value: bytes | None) -> list[Raw]:
+    return [] if value is None else msgspec.json.decode(value, type=_Items).items
+
+
+def _page_id(raw: Raw) -> str:
+    try:
+        return lenient.read(bytes(raw), QueueEntry).record.page_id
+    except lenient.MisfitError:
+        return ""
+
+
+class _Items(Struct):
+    items: list[Raw] = []
+
+
+# --- uploads ------------------------------------------------------------------------------------------
 
 
 async def update_queue(
     context: Context, rows: Sequence[Held], gone: Collection[str], own: Collection[str] = ()
 ) -> None:
-    """Add pages to the queue and take out those with the page ids `gone`, in one write.
+    """Add pages to the queue and take out those with the page ids `gone`.
 
     A page that already waits keeps its place and time, under its new batch. `own`: batches whose records this run
     writes later.
     """
     if not (rows or gone):
         return
-    project_id, now = context.project.project_id, context.clock()
+    store, project_id, now = context.store, context.project.project_id, context.clock()
+    now_in = {row.page_id: row.batch_id for row in rows} | dict.fromkeys(gone, "")
+    seen = await read_parts(store, project_id)
+    known = [entry for entries in seen.entries.values() for entry in entries if entry.page_id in now_in]
     # Before the queue changes, the batches that pages leave: an interrupted run has then told them too early, and
     # the next one repeats it.
-    key = records.queue_key(project_id)
-    seen = await context.store.get([key])
-    queue = decode(context.store, key, seen[key], QueueRecord) if key in seen else QueueRecord([])
-    await leave_batches(context.store, project_id, _leaving(queue, rows, gone), own)
-    replaced = queue
+    await leave_batches(store, project_id, _leaving(known, now_in), own)
+    replaced: dict[str, QueueEntry] = {}
 
-    def change(held: QueueRecord | None) -> QueueRecord:
-        nonlocal replaced
-        replaced = held or QueueRecord([])
-        made = _updated(replaced, rows, gone, now)
-        if (size := len(encode(made))) > VALUE_BYTES:
-            raise StoreError(
-                f"The queue would take {size:,} bytes, KV takes at most {VALUE_BYTES:,}.",
-                "Process waiting pages first (doit nimbus:process), or upload fewer with --limit.",
-            )
-        return made
+    def decide(page_id: str, entry: QueueEntry | None) -> QueueEntry | None:
+        batch_id = now_in[page_id]
+        if entry is not None:
+            replaced[page_id] = entry
+        if not batch_id:
+            return None
+        if entry is None:
+            return QueueEntry(page_id, batch_id, DEFAULT_PRIORITY, now, 0)
+        return msgspec.structs.replace(entry, batch_id=batch_id)
 
-    await update_record(context.store, key, QueueRecord, change, seen)
-    if replaced != queue:  # another program changed it meanwhile
-        await leave_batches(context.store, project_id, _leaving(replaced, rows, gone), own)
+    await change_entries(store, project_id, list(now_in), decide, seen=seen)
+    # Another program may have changed it meanwhile.
+    later = {entry.page_id: entry for entry in replaced.values()}
+    for entry in known:
+        if later.get(entry.page_id) == entry:
+            del later[entry.page_id]
+    await leave_batches(store, project_id, _leaving(later.values(), now_in), own)
 
 
 async def enqueue(store: Store, project_id: str, pages: Mapping[str, str], now: str) -> None:
     """Add pages to the queue that it lacks. `pages`: page id -> its batch."""
-    entries = [QueueEntry(page_id, batch_id, DEFAULT_PRIORITY, now, 0) for page_id, batch_id in pages.items()]
 
-    def change(queue: QueueRecord | None) -> QueueRecord:
-        queue = queue or QueueRecord([])
-        waiting = {entry.page_id for entry in queue.items}
-        added = [entry for entry in entries if entry.page_id not in waiting]
-        return msgspec.structs.replace(queue, items=[*queue.items, *added])
+    def decide(page_id: str, entry: QueueEntry | None) -> QueueEntry:
+        return entry or QueueEntry(page_id, pages[page_id], DEFAULT_PRIORITY, now, 0)
 
-    await update_record(store, records.queue_key(project_id), QueueRecord, change)
+    await change_entries(store, project_id, list(pages), decide)
 
 
 async def check_queue(context: Context, rows: Sequence[Held]) -> None:
@@ -83,7 +288,7 @@ async def check_queue(context: Context, rows: Sequence[Held]) -> None:
     if not rows:
         return
     project_id = context.project.project_id
-    waiting = {entry.page_id for entry in (await read_queue(context.store, project_id)).items}
+    waiting = await read_places(context.store, project_id)
     missing = {records.status_key(project_id, row.page_id): row for row in rows if row.page_id not in waiting}
     statuses = await read_many(context.store, list(missing), PageStatus)
     # A status that cannot be seen yet was written a moment ago by this run.
@@ -91,26 +296,11 @@ async def check_queue(context: Context, rows: Sequence[Held]) -> None:
     await update_queue(context, lost, ())
 
 
-def _updated(queue: QueueRecord, rows: Sequence[Held], gone: Collection[str], now: str) -> QueueRecord:
-    entries = {entry.page_id: entry for entry in queue.items if entry.page_id not in gone}
-    for row in rows:
-        waiting = entries.get(row.page_id)
-        entries[row.page_id] = (
-            QueueEntry(row.page_id, row.batch_id, DEFAULT_PRIORITY, now, 0)
-            if waiting is None
-            else msgspec.structs.replace(waiting, batch_id=row.batch_id)
-        )
-    return msgspec.structs.replace(queue, items=list(entries.values()))
-
-
-def _leaving(queue: QueueRecord, rows: Sequence[Held], gone: Collection[str]) -> dict[str, dict[str, str]]:
+def _leaving(entries: Iterable[QueueEntry], now_in: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Return the pages that leave each batch, and the batch that they are in now (empty: their source is gone)."""
-    now_in = {row.page_id: row.batch_id for row in rows}
     left: dict[str, dict[str, str]] = {}
-    for entry in queue.items:
-        batch_id = now_in.get(entry.page_id, entry.batch_id)
-        if entry.page_id in gone:
-            left.setdefault(entry.batch_id, {})[entry.page_id] = ""
-        elif batch_id != entry.batch_id:
+    for entry in entries:
+        batch_id = now_in[entry.page_id]
+        if batch_id != entry.batch_id:
             left.setdefault(entry.batch_id, {})[entry.page_id] = batch_id
     return left

@@ -14,16 +14,19 @@ from nimbus_tasks.backends.kv.records import put_many, read_many, read_one, upda
 from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import BatchRecord, QueueRecord
+from nimbus_tasks.model.records import BatchRecord
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
+from nimbus_tasks.publishing.queue_record import change_entries, read_queue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 
     from nimbus_tasks.backends.kv import Store, Write
     from nimbus_tasks.backends.kv.open import Connection
+    from nimbus_tasks.model.records import QueueRecord
     from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.plan import Held
+    from nimbus_tasks.publishing.queue_parts import Decide
 
 T = TypeVar("T")
 
@@ -50,16 +53,16 @@ class OpenTarget:
         return {last_part(key): record for key, record in found.items()}
 
     async def queue(self) -> QueueRecord:
-        return await read_one(self.store, records.queue_key(self.project_id), QueueRecord) or QueueRecord([])
+        return await read_queue(self.store, self.project_id)
 
     async def batch(self, batch_id: str) -> BatchRecord | None:
         return await read_one(self.store, records.batch_key(self.project_id, batch_id), BatchRecord)
 
     # --- changing -------------------------------------------------------------------------------------
 
-    async def change_queue(self, change: Callable[[QueueRecord], QueueRecord]) -> None:
-        key = records.queue_key(self.project_id)
-        await update_record(self.store, key, QueueRecord, lambda queue: change(queue or QueueRecord([])))
+    async def change_queue(self, page_ids: Collection[str], decide: Decide) -> None:
+        """Replace the queue entries of these pages, each by what `decide` returns for it."""
+        await change_entries(self.store, self.project_id, page_ids, decide)
 
     async def change_batch(self, batch_id: str, change: Callable[[BatchRecord], BatchRecord]) -> BatchRecord:
         key = records.batch_key(self.project_id, batch_id)

@@ -64,7 +64,8 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
         if context.audit_log:
             await log_upload(context, outcome)
         await close_batches(context, outcome)
-        await count_usage(context, edit=plan.is_edit)
+        resumes = any(part.batch_id for part in work)
+        await count_usage(context, edit=plan.is_edit and not resumes)
         if context.queues and not context.store.traits.atomic:
             await check_queue(context, queued)
     except (StoreError, StateError) as error:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
-from rig import BATCH, LATER, NEWER, PAGES, PROJECT, UPLOADED, A, B, C, entry
+from rig import BATCH, LATER, NEWER, PAGES, PROJECT, UPLOADED, A, B, entry
 
 from nimbus_tasks.model.records import (
     BatchPage,
     BatchRecord,
     BatchState,
     BatchSummary,
-    QueueRecord,
 )
 from nimbus_tasks.model.states import ENDED, summary_of
 from nimbus_tasks.processing.record_updates import (
@@ -24,7 +22,7 @@ from nimbus_tasks.processing.record_updates import (
     PageUpdate,
     average_time_ms,
     change_batch,
-    change_queue,
+    change_entry,
 )
 from nimbus_tasks.processing.schedule import requeued
 
@@ -154,45 +152,34 @@ def test_a_status_that_has_ended_syncs_its_batch() -> None:
 
 
 def test_only_the_entry_itself_is_removed_or_replaced() -> None:
-    queue = QueueRecord([entry(A), entry(B), entry(C)])
     back = requeued(entry(B), LATER)
-    after = change_queue(queue, [EntryUpdate(entry(A)), EntryUpdate(entry(B), back)], LATER)
-    assert after == QueueRecord([back, entry(C)], LATER)
-    assert change_queue(after, [EntryUpdate(entry(A)), EntryUpdate(entry(B), back)], "later") is after
+    assert change_entry(entry(A), [EntryUpdate(entry(A))]) is None
+    assert change_entry(entry(B), [EntryUpdate(entry(B), back)]) == back
+    assert change_entry(back, [EntryUpdate(entry(B), back)]) == back
+    assert change_entry(None, [EntryUpdate(entry(A), entry(A))]) is None
 
 
 def test_an_entry_that_has_changed_stays() -> None:
     for newer in (entry(A, NEWER), entry(A, queued_at=LATER), entry(A, attempts=1)):
-        queue = QueueRecord([newer])
-        assert change_queue(queue, [EntryUpdate(entry(A))], LATER) is queue
+        assert change_entry(newer, [EntryUpdate(entry(A))]) is newer
     # An operator's priority does not make it another one.
-    assert change_queue(QueueRecord([entry(A, priority=9)]), [EntryUpdate(entry(A))], LATER).items == []
+    assert change_entry(entry(A, priority=9), [EntryUpdate(entry(A))]) is None
 
 
 def test_a_claim_from_a_message_means_any_entry_of_its_batch() -> None:
     message = entry(A, queued_at=LATER, attempts=2)
     back = requeued(message, LATER)
     loose = EntryUpdate(message, back, exact=False)
-    after = change_queue(QueueRecord([entry(A), entry(B)]), [loose], LATER)
-    assert after.items == [back, entry(B)]
-    assert change_queue(after, [loose], LATER) is after
-    newer = QueueRecord([entry(A, NEWER)])
-    assert change_queue(newer, [EntryUpdate(message, exact=False)], LATER) is newer
+    assert change_entry(entry(A), [loose]) == back
+    assert change_entry(back, [loose]) == back
+    newer = entry(A, NEWER)
+    assert change_entry(newer, [EntryUpdate(message, exact=False)]) is newer
 
 
 def test_several_tries_since_the_last_write_are_one_change() -> None:
     first = requeued(entry(A), LATER)
     second = requeued(first, "2026-01-04T00:00:00.000Z")
-    updates = [EntryUpdate(entry(A), first), EntryUpdate(first, second)]
-    assert change_queue(QueueRecord([entry(A)]), updates, LATER).items == [second]
-
-
-@given(st.lists(st.sampled_from(PAGES), unique=True))
-def test_other_entries_are_kept_as_they_are(pages: list[str]) -> None:
-    queue = QueueRecord([entry(page, priority=3) for page in PAGES])
-    after = change_queue(queue, [EntryUpdate(entry(page)) for page in pages], LATER)
-    assert [each.page_id for each in after.items] == [page for page in PAGES if page not in pages]
-    assert msgspec.json.decode(msgspec.json.encode(after), type=QueueRecord) == after
+    assert change_entry(entry(A), [EntryUpdate(entry(A), first), EntryUpdate(first, second)]) == second
 
 
 def test_an_update_from_before_the_page_was_taken_again_is_outdated() -> None:

@@ -80,6 +80,7 @@ def test_an_edit_changes_the_content_of_a_few_pages_and_nothing_else() -> None:
 
     assert plan("abc", gone="").is_edit is False, "a page is gone"
     rows = by_id(*map(held, "abcd"))
+    assert not make_plan(map(candidate, "abcd"), rows, ALL).is_edit, "nothing is sent"
     assert make_plan([candidate(name, "2") for name in "abc"] + [candidate("d")], rows, ALL).is_edit
     assert not make_plan([candidate(name, "2") for name in "abcd"], rows, ALL).is_edit, "these are many"
     assert not make_plan([candidate("a", "2"), *map(candidate, "bcde")], rows, ALL).is_edit, "one is new"

@@ -136,9 +136,8 @@ class World:
         return json.loads(self.store.values[key])
 
     def queue(self) -> list[str]:
-        key = f"queue:{PROJECT}"
-        items = self.record(key)["items"] if key in self.store.values else []
-        return [item["page_id"].removeprefix("page_") for item in items]
+        parts = sorted(key for key in self.store.values if key.startswith("queue:"))
+        return [item["page_id"].removeprefix("page_") for key in parts for item in self.record(key)["items"]]
 
     def status(self, name: str) -> str:
         return self.record(f"status:{PROJECT}:page_{name}")["status"]
@@ -432,18 +431,21 @@ def test_a_batch_that_is_processed_already_gets_its_new_pages_beside(world: Worl
     assert (after["summary"]["completed"], after["summary"]["pending"]) == (1, 5)
 
 
-def test_a_queue_that_cannot_be_read_stops_the_run_after_the_pages_are_stored(world: World) -> None:
+def test_a_queue_that_cannot_be_read_stays_as_it_is_and_new_entries_go_into_a_shard(world: World) -> None:
     world.run()
     before = world.store.values[QUEUE]
     world.store.values[QUEUE] = b"{"
     world.site["a"] = "two"
     outcome = world.run()
-    assert f"{QUEUE} at the target cannot be read" in outcome.stopped
-    assert [page.result for page in outcome.pages] == ["stored"]
+    assert (outcome.stopped, [page.result for page in outcome.pages]) == ("", ["stored"])
+    assert any(f"{QUEUE} at the target cannot be read" in warning for warning in world.store.warnings)
     assert world.store.values[QUEUE] == b"{"
+    assert [entry["page_id"] for entry in world.record(f"{QUEUE}:1")["items"]] == ["page_a"]
     world.store.values[QUEUE] = before
+    world.site["a"] = "three"
     world.run()
     world.check_whole()
+    world.check_batches()
 
 
 @pytest.mark.parametrize("kind", ["batch", "project", "logs"])

@@ -17,7 +17,7 @@ from nimbus_tasks.model.errors import RefusedError, StoreError, UnreadableRecord
 from nimbus_tasks.model.records import ids_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
 
@@ -232,8 +232,10 @@ async def update_records(
     """
     updated: dict[str, S] = {}
     left: Sequence[str] = list(changes)
-    held = seen if seen is not None else await read_values(store, left, slots)
-    for tried in range(SWAP_TRIES):
+
+    async def attempt() -> bool:
+        nonlocal left, seen, updated
+        held, seen = seen if seen is not None else await read_values(store, left, slots), None
         made: dict[str, S] = {}
         swaps: list[Swap] = []
         for key in left:
@@ -258,9 +260,21 @@ async def update_records(
         swapped = await swap_many(store, swaps, slots, refused)
         updated |= {key: made[key] for key in swapped}
         left = [key for key in made if key not in swapped and key not in (refused or ())]
-        if not left:
-            return updated
+        return not left
+
+    await until_swapped(lambda: left[0], attempt)
+    return updated
+
+
+async def until_swapped(name: Callable[[], str], attempt: Callable[[], Awaitable[bool]]) -> None:
+    """Attempt a compare-and-set until no other program was faster. `name` returns the key to name in an error.
+
+    Raises:
+        StoreError: the store does not answer, or others were faster `SWAP_TRIES` times.
+    """
+    for tried in range(SWAP_TRIES):
+        if await attempt():
+            return
         # Each program waits for a random time, longer after each try, so that the others can finish.
         await asyncio.sleep(random.random() * min(LONGEST_PAUSE, 0.01 * 2**tried))  # noqa: S311 - not a secret
-        held = await read_values(store, left, slots)
-    raise StoreError(f"{left[0]} was changed by others {SWAP_TRIES} times in a row.", "Run the same command again.")
+    raise StoreError(f"{name()} was changed by others {SWAP_TRIES} times in a row.", "Run the same command again.")

@@ -35,6 +35,7 @@ from nimbus_tasks.model.errors import NimbusError, TransientError
 from nimbus_tasks.model.records import BatchRecord, QueueRecord
 from nimbus_tasks.processing.leases import CLAIMS_FILE
 from nimbus_tasks.publishing.ledger import LEDGER_FILE
+from nimbus_tasks.publishing.queue_record import read_parts, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -177,7 +178,9 @@ async def _look_into(store: Store, root: Path, settings: Settings) -> AsyncItera
             return
         async for finding in _try_to_write(store, settings, values):
             yield finding
-    for finding in check_queue(root, settings, values):
+    queue = await read_parts(store, project_id) if settings.queues else None
+    parts = {} if queue is None else {records.queue_key(project_id, part): each for part, each in queue.values.items()}
+    for finding in check_queue(root, settings, values | parts):
         yield finding
 
 
@@ -211,13 +214,13 @@ def queue_keys(root: Path, settings: Settings) -> list[str]:
 
 
 def check_queue(root: Path, settings: Settings, values: Mapping[str, bytes]) -> Iterator[Finding]:
-    """Judge the queue and the newest batches."""
+    """Judge the queue (its record, and its shards) and the newest batches."""
     odd: list[Finding] = []
-    key = records.queue_key(settings.project.id)
-    queue = _record(key, values[key], QueueRecord, odd) if key in values else QueueRecord([])
+    parts = [_record(key, value, QueueRecord, odd) for key, value in values.items() if key.startswith("queue:")]
     if not settings.queues:
         yield ok("queue", '[process] queue = "none": pages are stored, and not queued for optimisation')
-    elif queue is not None:
+    elif None not in parts:
+        queue = whole(part for part in parts if part is not None)
         ((workers,),) = select(root / CLAIMS_FILE, _WORKERS) or [(0,)]
         yield judge_queue(queue.items, _oldest(queue.items), int(workers))
     read = [_record(key, value, BatchRecord, odd) for key, value in values.items() if key.startswith("batch:")]
