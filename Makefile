@@ -31,7 +31,7 @@ test: $(VENV)/tested sites servers shells docsite/node_modules  ## All tests but
 	pytest -n $(WORKERS) --dist worksteal -m "not soak" --cov --cov-report=
 	coverage report --fail-under=100 --include='$(PURE)'
 
-PURE := nimbus_tasks/model/*,nimbus_tasks/html/*,nimbus_tasks/processing/optimise/*,nimbus_tasks/cli/ci/*,nimbus_tasks/cli/completion.py,nimbus_tasks/publishing/plan.py,nimbus_tasks/publishing/outcome.py,nimbus_tasks/batches/report/*
+PURE := nimbus_tasks/model/*,nimbus_tasks/html/*,nimbus_tasks/processing/optimise/*,nimbus_tasks/cli/ci/*,nimbus_tasks/cli/completion.py,nimbus_tasks/publishing/plan.py,nimbus_tasks/publishing/queue_parts.py,nimbus_tasks/publishing/outcome.py,nimbus_tasks/batches/report/*
 
 check: $(VENV)/checked docs tests/node/node_modules  ## Style, types, the directions between the rooms, and the documentation
 	ruff check .

@@ -327,7 +327,7 @@ def test_where_all_wait_no_status_is_read(target: Target) -> None:
     target.queue("a", "b", "c")
     target.store.calls.clear()
     assert lost(target) == set()
-    assert target.store.calls == [("get", [f"queue:{PROJECT}"])]
+    assert target.store.calls == [("get", [f"queue:{PROJECT}", f"queue:{PROJECT}:1"])]
 
 
 # --- the ledger beside the target ---------------------------------------------------------------------

@@ -24,7 +24,7 @@ from nimbus_tasks.backends.kv.records import decode
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.states import takes_pages
-from nimbus_tasks.publishing import batch_records, project_record, queue_record
+from nimbus_tasks.publishing import batch_records, project_record, queue_parts
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.ledger import Ledger
 from nimbus_tasks.publishing.outcome import Outcome
@@ -477,10 +477,20 @@ def test_what_other_programs_keep_in_the_records_survives_an_upload(world: World
         assert b'{"by": "Ann", "score": 1.50}' in world.store.values[key], key
 
 
-def test_a_queue_that_grows_too_large_for_a_value_stops_the_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_record, "VALUE_BYTES", 300)
-    assert "The queue would take" in world.run().stopped
-    assert f"queue:{PROJECT}" not in world.store.values
+def test_a_long_queue_is_kept_in_shards(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_parts.changed, "__kwdefaults__", queue_parts.changed.__kwdefaults__ | {"room": 2})
+    world.run()
+    world.check_whole()
+    parts = {key: world.record(key) for key in world.store.values if key.startswith("queue:")}
+    assert {key: len(part["items"]) for key, part in parts.items()} == {QUEUE: 2, f"{QUEUE}:1": 2, f"{QUEUE}:2": 1}
+    assert parts[QUEUE]["shards"] == 2
+    world.store.calls.clear()
+    world.site["c"] = "two"
+    world.run()
+    world.check_whole()
+    world.check_batches()
+    swapped = [key for call, keys in world.store.calls for key in keys if call == "swap" and key.startswith("queue:")]
+    assert swapped == [f"{QUEUE}:1"], "an edit writes the part of its page and no other"
 
 
 # --- where a swap is not atomic -----------------------------------------------------------------------
@@ -541,7 +551,7 @@ def test_a_page_that_was_taken_out_and_all_are_processed_leaves_the_queue_as_it_
 def test_where_nothing_was_written_over_a_look_is_all(unsafe: World) -> None:
     unsafe.run()
     unsafe.check_whole()
-    assert unsafe.store.calls[-1] == ("get", [QUEUE])
+    assert unsafe.store.calls[-1] == ("get", [QUEUE, f"{QUEUE}:1"])
     assert sum(call == "swap" and keys == [QUEUE] for call, keys in unsafe.store.calls) == 1
 
 
@@ -561,7 +571,7 @@ def test_a_run_that_queued_nothing_does_not_look(unsafe: World) -> None:
     unsafe.store.calls.clear()
     unsafe.run()
     unsafe.check_whole()
-    assert sum(keys == [QUEUE] for _, keys in unsafe.store.calls) == 2, "one read and one swap, to take the page out"
+    assert sum(QUEUE in keys for _, keys in unsafe.store.calls) == 2, "one read and one swap, to take the page out"
 
 
 def test_only_what_this_run_queued_is_looked_for(unsafe: World) -> None:
