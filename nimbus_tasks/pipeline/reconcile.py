@@ -21,7 +21,7 @@ from nimbus_tasks.project.files import replace
 from nimbus_tasks.project.init import project_record
 from nimbus_tasks.project.settings import STATE_FOLDER
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
-from nimbus_tasks.publishing.losses import find_losses, follow_statuses, queue_again
+from nimbus_tasks.publishing.losses import Losses, find_losses, follow_statuses, queue_again
 from nimbus_tasks.publishing.outbox import open_outbox
 from nimbus_tasks.publishing.reconcile import Difference, compare, lost_from_queue, reconcile
 from nimbus_tasks.publishing.repair import Repair, repair
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.project.manifest import Pages
     from nimbus_tasks.project.settings import Settings
-    from nimbus_tasks.publishing.losses import Losses
     from nimbus_tasks.publishing.plan import Held
     from nimbus_tasks.publishing.reconcile import Found
 
@@ -81,9 +80,12 @@ def reconcile_ledger(
     `with_repair`: first replace records at the target that cannot be read, and keep what they held in `REPAIR_FOLDER`.
 
     Raises:
-        SettingsError: the target cannot list its keys, which a repair needs.
+        SettingsError: the target cannot list its keys, which a repair needs; or there is no queue.
         StoreError, StateError: the target or the ledger cannot be used.
     """
+
+    if requeue and not settings.queues:
+        raise SettingsError('--requeue needs a queue, and the settings have none ([process] queue = "none").')
 
     async def run() -> Reconciled:
         async with await connect(settings, connection) as store:
@@ -156,6 +158,8 @@ async def _reconcile(
 
 
 async def _losses(store: Store, ledger: Ledger, settings: Settings, found: Found, recent: Collection[str]) -> Losses:
+    if not settings.queues:
+        return Losses()
     # Pages that an interrupted upload of this machine has stored are queued by the next one.
     own = ledger.batches() if ledger.identity == target_identity(store, settings) else {}
     unfinished = {row.page_id for batch_id, (_, is_open) in own.items() if is_open for row in ledger.in_batch(batch_id)}

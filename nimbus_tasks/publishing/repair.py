@@ -119,7 +119,7 @@ class _Look:
     async def at(cls, store: Store, project_id: str) -> _Look:
         keys = [records.queue_key(project_id), records.project_key(project_id)]
         metadata: dict[str, PageMetadata] = {}
-        for kind in ("page", "status", "batch", "logs"):
+        for kind in ("page", "status", "batch", "logs", "queue"):
             prefix = f"{kind}:{project_id}:"
             async for listed in all_names(store, prefix):
                 keys.append(listed.key)
@@ -174,10 +174,14 @@ class _Look:
         return BatchRecord(batch_id, self.project_id, created, len(pages), state, pages, summary)
 
     def _queue(self, now: str) -> QueueRecord:
-        """Return a queue of the pages that wait."""
+        """Return a queue, or a shard of it, of the pages that wait and that no part has that can be read."""
+        parts = [record for record in self._records.values() if isinstance(record, QueueRecord)]
+        queued = {entry.page_id for part in parts for entry in part.items}
         entries = []
         for page_id, metadata in self.metadata.items():
             status = self._record("status", page_id, PageStatus)
+            if page_id in queued:
+                continue
             if metadata.digest and metadata.batch_id and (status is None or status.status in WAITING):
                 entries.append(QueueEntry(page_id, metadata.batch_id, DEFAULT_PRIORITY, metadata.uploaded or now, 0))
         return QueueRecord(entries)
