@@ -26,6 +26,7 @@ from nimbus_tasks.processing.take import Intake
 from nimbus_tasks.processing.worker import Worker
 from nimbus_tasks.publishing.ledger import target_identity
 from nimbus_tasks.publishing.outbox import open_outbox
+from nimbus_tasks.publishing.project_record import store_choice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -118,7 +119,8 @@ class Run:
         """Work with this store until the end, and count what was done."""
         project_id, identity = self._settings.project.id, target_identity(store, self._settings)
         key = records.project_key(project_id)
-        project = decode_or_skip(store, await store.get([key]), key, ProjectRecord)
+        values = await store.get([key])
+        project = decode_or_skip(store, values, key, ProjectRecord)
         chosen = project.settings if project is not None else ProjectSettings()
         optimiser = await self._make_optimiser(store, chosen)
         queue = self._queue(store, identity)
@@ -127,7 +129,10 @@ class Run:
             target = Target(store, project_id, queue, self._settings.upload.concurrency)
             forget = partial(forget_in_ledger, Path(), self._settings.target.store, identity)
             intake = Intake(target, forget)
-            optimise = RecordOptimiser(optimiser, self._settings.openai.tone or chosen.tone)
+            tone = self._settings.openai.tone or chosen.tone
+            if project is not None:
+                await store_choice(store, values[key], project, tone, optimiser.name)
+            optimise = RecordOptimiser(optimiser, tone)
             worker = Worker(target, intake, optimise, self._settings.process, self._observer)
             try:
                 await worker.run(self._options, self.stop)

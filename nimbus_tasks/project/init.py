@@ -150,13 +150,16 @@ def _schema() -> bytes:
 
 def project_record(settings: Settings, owner: str) -> ProjectRecord:
     """Return the `project:` record of a new project."""
-    project = settings.project
+    project, openai = settings.project, settings.openai
+    default = ProjectSettings()
     return ProjectRecord(
         project_id=project.id,
         user_id=owner,
         name=project.name,
         created=project.created,
         settings=ProjectSettings(
+            tone=openai.tone or default.tone,
+            ai_model=(openai.model if settings.process.optimiser == "openai" else "") or default.ai_model,
             max_pages_per_batch=settings.upload.max_pages_per_batch,
             default_concurrency=settings.upload.concurrency,
             domain=project.domain,

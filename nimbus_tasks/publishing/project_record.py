@@ -14,10 +14,11 @@ from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.backends.kv.records import decode_or_skip, encode, rewrite
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import ProjectRecord
+from nimbus_tasks.model.records import ProjectRecord, ProjectSettings
 from nimbus_tasks.project.init import project_key, project_record
 
 if TYPE_CHECKING:
+    from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.context import Context
 
@@ -52,11 +53,14 @@ async def count_usage(context: Context, *, idle: bool = False, edit: bool = Fals
         record = context.project
     pages, newest = context.ledger.count_active(), context.ledger.newest()
     before = deepcopy(record)
-    # What the settings say wins; what only the record knows (tone, model) stays.
+    # What the settings say wins. Where they say nothing, the record's tone and model stay.
+    chosen, default = context.project.settings, ProjectSettings()
+    record.settings.tone = chosen.tone if chosen.tone != default.tone else record.settings.tone
+    record.settings.ai_model = chosen.ai_model if chosen.ai_model != default.ai_model else record.settings.ai_model
     record.name = context.project.name
-    record.settings.domain = context.project.settings.domain
-    record.settings.max_pages_per_batch = context.project.settings.max_pages_per_batch
-    record.settings.default_concurrency = context.project.settings.default_concurrency
+    record.settings.domain = chosen.domain
+    record.settings.max_pages_per_batch = chosen.max_pages_per_batch
+    record.settings.default_concurrency = chosen.default_concurrency
     record.usage.total_pages = pages
     counted = record.usage.last_activity
     if idle and before.usage.total_pages == pages and (not newest or (counted is not UNSET and counted >= newest)):
@@ -73,6 +77,20 @@ async def count_usage(context: Context, *, idle: bool = False, edit: bool = Fals
 
 def _before(age: timedelta) -> str:
     return records.timestamp(datetime.now(UTC) - age)
+
+
+async def store_choice(store: Store, before: bytes, record: ProjectRecord, tone: str, ai_model: str) -> None:
+    """Store the tone and the model that pages are optimised with, if the project's record names others.
+
+    `before`: the value that holds the record.
+    """
+    if (record.settings.tone, record.settings.ai_model) == (tone, ai_model):
+        return
+    key = records.project_key(record.project_id)
+    record.settings.tone, record.settings.ai_model = tone, ai_model
+    stored = await store.put([Write(key, rewrite(key, before, record))])
+    if stored.failed:
+        store.warn(f"{key} could not be stored: {stored.failed[key]}")
 
 
 async def _count_batches(context: Context, before: int) -> int:

@@ -30,7 +30,7 @@ from nimbus_tasks.backends.kv.records import (
     swap_many,
     until_swapped,
 )
-from nimbus_tasks.model import lenient, records
+from nimbus_tasks.model import clock, lenient, records
 from nimbus_tasks.model.records import DEFAULT_PRIORITY, PageStatus, QueueEntry, QueueRecord, queue_key
 from nimbus_tasks.publishing import queue_parts
 from nimbus_tasks.publishing.batch_records import leave_batches
@@ -185,8 +185,8 @@ async def _write(
     for part in sorted(made, reverse=True):
         held = parts.records.get(part) or QueueRecord([])
         record = msgspec.structs.replace(held, items=made[part])
-        if processed is not UNSET:
-            record.last_processed = processed
+        # Classic readers expect it from the first write on; later only workers change it.
+        record.last_processed = processed or held.last_processed or clock.now()
         if part == 0 and existing:
             record.shards = max(existing, held.shards or 0)
         key, before = queue_key(project_id, part), parts.values.get(part)

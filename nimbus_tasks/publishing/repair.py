@@ -184,4 +184,4 @@ class _Look:
                 continue
             if metadata.digest and metadata.batch_id and (status is None or status.status in WAITING):
                 entries.append(QueueEntry(page_id, metadata.batch_id, DEFAULT_PRIORITY, metadata.uploaded or now, 0))
-        return QueueRecord(entries)
+        return QueueRecord(entries, now)

@@ -699,6 +699,15 @@ def test_the_counters_of_the_project_are_counted_not_added_up(world: World) -> N
     assert (usage["total_pages"], usage["total_batches"]) == (4, 2)
 
 
+def test_the_queue_has_all_its_fields_from_the_first_write_and_uploads_leave_them(world: World) -> None:
+    world.run()
+    first = world.record(QUEUE)["last_processed"]
+    assert first
+    world.site["a"] = "two"
+    world.run()
+    assert world.record(QUEUE)["last_processed"] == first
+
+
 def test_an_idle_run_corrects_wrong_counters_only(world: World) -> None:
     world.run()
     key = f"project:{PROJECT}"

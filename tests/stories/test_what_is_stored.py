@@ -124,7 +124,7 @@ def test_the_status_of_a_page(eventful: Store) -> None:
 
 def test_the_queue(eventful: Store) -> None:
     queue = eventful.values[f"queue:{PROJECT}"]
-    assert list(queue) == ["items"]
+    assert list(queue) == ["items", "last_processed"]
     for item in queue["items"]:
         assert list(item) == ["page_id", "batch_id", "priority", "queued_at", "attempts"]
         assert (item["priority"], item["attempts"]) == (5, 0)
@@ -190,3 +190,34 @@ def test_what_another_program_keeps_in_the_project_record_stays(tmp_path: Path) 
     assert site.store.project["settings"]["tone"] == "friendly"
     assert site.store.project["settings"]["ai_model"] == "gpt"
     assert site.store.project["usage"]["total_pages"] == 2
+
+
+MODEL = """
+[process]
+optimiser = "openai"
+[openai]
+model = "m-1"
+tone = "friendly"
+"""
+
+
+def test_the_project_record_names_the_tone_and_the_model_that_are_used(tmp_path: Path) -> None:
+    site = Site.with_pages(tmp_path, "a")
+    site.publish()
+    assert (site.store.project["settings"]["tone"], site.store.project["settings"]["ai_model"]) == ("neutral", "rules")
+    settings = tmp_path / ".nimbus/project.toml"
+    plain = settings.read_text()
+    settings.write_text(plain + MODEL)
+    site.page("b")
+    site.publish()
+    record = site.store.project
+    assert (record["settings"]["tone"], record["settings"]["ai_model"]) == ("friendly", "m-1")
+    record["settings"]["plan"] = {"b": 1.0}
+    written = json.dumps(record).encode()
+    site.change_store("UPDATE kv SET value = ? WHERE key = ?", written, f"project:{PROJECT}")
+    settings.write_text(plain)
+    site.page("c")
+    site.publish()
+    assert site.store.project["settings"] == record["settings"]  # the settings say nothing of them
+    assert site.doit("nimbus:process", "--until-empty").status == 0
+    assert site.store.project["settings"] == record["settings"] | {"ai_model": "rules"}
