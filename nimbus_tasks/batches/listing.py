@@ -73,7 +73,9 @@ async def list_batches(target: OpenTarget) -> Batches:
     }
     found = []
     for each in ids:
-        batch = shown.get(each) or heads.get(each) or _uploading_here(target, each)
+        batch = shown.get(each) or heads.get(each)
+        if batch is None or batch.status == "uploading":
+            batch = _uploading_here(target, each) or batch
         if batch is not None:
             superseded = isinstance(batch, BatchRecord) and shown_batch_state(batch) == SUPERSEDED
             found.append(ListedBatch(each, batch.created, batch.status, batch.page_count, batch.summary, superseded))
@@ -116,10 +118,13 @@ async def find_current(target: OpenTarget, batch_id: str) -> BatchRecord:
 
 
 async def get_batch(target: OpenTarget, batch_id: str) -> BatchRecord | None:
-    """Return a batch if it exists. While its upload runs it has no record, and the ledger stands in."""
+    """Return a batch if it exists. While its upload runs, its record names no pages yet, and the ledger knows more."""
     if not _BATCH_ID.fullmatch(batch_id):
         return None
-    return await target.batch(batch_id) or _uploading_here(target, batch_id)
+    found = await target.batch(batch_id)
+    if found is None or found.status == "uploading":
+        return _uploading_here(target, batch_id) or found
+    return found
 
 
 async def batch_to_change(target: OpenTarget, batch_id: str) -> BatchRecord:

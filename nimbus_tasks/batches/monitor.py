@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct
 
 from nimbus_tasks.backends.kv.open import Connection
 from nimbus_tasks.batches.listing import find_batch, get_batch
-from nimbus_tasks.batches.page_states import unsettled, with_statuses
+from nimbus_tasks.batches.page_states import page_total, unsettled, with_statuses
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.model.records import BatchRecord, PageStatus
@@ -84,7 +84,7 @@ class Look(Struct, frozen=True):
 
     @property
     def ended(self) -> int:
-        return len(self.batch.pages) - self.batch.summary.pending
+        return page_total(self.batch) - self.batch.summary.pending
 
 
 class Viewer(Protocol):
@@ -175,7 +175,7 @@ class Monitor:
         errors = [each for _, each in sorted(failed, reverse=True)[:SHOWN]]
         await self._learn_paths(target, [*steps, *errors])
         pending = batch.summary.pending
-        now, ended = time.monotonic(), len(batch.pages) - pending
+        now, ended = time.monotonic(), page_total(batch) - pending
         self._rate.note(now, ended)
         # During its upload a batch needs no worker.
         at_work = bool(working) or batch.status == "uploading" or not pending

@@ -61,6 +61,8 @@ def unsettled(batch: BatchRecord) -> list[str]:
 
 def with_statuses(batch: BatchRecord, statuses: Mapping[str, PageStatus]) -> BatchRecord:
     """Return a batch with the states of its pages, and the state and the summary that follow from them."""
+    if is_announced(batch):
+        return batch
     pages = {
         page_id: page
         if (status := newer_status(batch.batch_id, page, statuses.get(page_id))) is None
@@ -75,6 +77,16 @@ def with_statuses(batch: BatchRecord, statuses: Mapping[str, PageStatus]) -> Bat
         state = _state(state, pages.values())
     summary = summary_of(pages.values(), average, queues=is_queued(batch))
     return msgspec.structs.replace(batch, pages=pages, status=state, summary=summary)
+
+
+def is_announced(batch: BatchRecord) -> bool:
+    """Return whether a batch is being uploaded and names no page yet: its record only counts them."""
+    return batch.status == "uploading" and not batch.pages
+
+
+def page_total(batch: BatchRecord) -> int:
+    """Return how many pages a batch has."""
+    return batch.page_count if is_announced(batch) else len(batch.pages)
 
 
 def is_complete(batch: BatchRecord) -> bool:

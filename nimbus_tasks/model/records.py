@@ -181,7 +181,7 @@ class BatchSummary(Shape):
 
 
 class BatchRecord(Shape):
-    """`batch:{project_id}:{batch_id}`. Written only when all its pages are queued.
+    """`batch:{project_id}:{batch_id}`. It names its pages once all of them are queued; until then it is `uploading`.
 
     pages: page id -> its state in this batch.
     """

@@ -206,6 +206,7 @@ def _context(store: Store, ledger: Ledger, settings: Settings, pages: Pages, req
         extraction=extraction,
         audit_log=settings.audit_log,
         queues=settings.queues,
+        shows_uploads=store.traits.atomic and not request.dry_run,
         messages=settings.messages,
         slots=settings.upload.concurrency if request.concurrency is None else request.concurrency,
         target=settings.target.store,

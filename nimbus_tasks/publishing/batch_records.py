@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,8 +13,8 @@ from msgspec import UNSET
 from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.backends.kv.records import SLOTS, decode_or_skip, read_values, update_record, update_records
 from nimbus_tasks.model import records
-from nimbus_tasks.model.errors import SettingsError, UnreadableRecordError
-from nimbus_tasks.model.records import BatchPage, BatchRecord
+from nimbus_tasks.model.errors import SettingsError, StateError, StoreError, UnreadableRecordError
+from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchSummary
 from nimbus_tasks.model.states import (
     ENDED_BATCHES,
     Trigger,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Seconds ahead in which a free batch id is looked for.
 BATCH_SECONDS = 3600
+#: Least seconds between two writes of a batch's record while its pages are sent.
+UPLOADING_SECONDS = 1.0
 
 
 async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) -> dict[str, BatchRecord | None]:
@@ -136,6 +140,54 @@ def _cancel_pages(record: BatchRecord, left: Mapping[str, str]) -> bool:
     return changed
 
 
+# --- while an upload runs -------------------------------------------------------------------------------
+
+
+class UploadingBatches:
+    """Shows other machines the batches of an upload under way, as records that are `uploading`.
+
+    Such a record counts the pages that are stored and names none, because a page that a batch names is in the queue.
+    Each is written once a second at most, and only while more requests follow: an upload of one request has none.
+    Nothing depends on these records, so an error only ends them.
+    """
+
+    def __init__(self, context: Context, requests: int) -> None:
+        self._context = context
+        self._left = requests
+        self._shown = context.shows_uploads
+        self._next: dict[str, float] = {}
+
+    async def note(self, batch_id: str) -> None:
+        """Note that a request with pages of a batch has ended."""
+        self._left -= 1
+        now = time.monotonic()
+        if not (self._shown and self._left) or now < self._next.get(batch_id, 0.0):
+            return
+        self._next[batch_id] = now + UPLOADING_SECONDS
+        try:
+            await self._write(batch_id)
+        except (StoreError, StateError):
+            self._shown = False
+
+    async def _write(self, batch_id: str) -> None:
+        context = self._context
+        project_id = context.project.project_id
+        created, _ = context.ledger.batches()[batch_id]
+        stored = len(context.ledger.in_batch(batch_id))
+        summary = BatchSummary(completed=0, failed=0, pending=stored, average_time_ms=0)
+
+        def change(known: BatchRecord | None) -> BatchRecord | None:
+            if known is None:
+                return BatchRecord(batch_id, project_id, created, stored, "uploading", {}, summary)
+            if known.status != "uploading" or known.pages:
+                self._next[batch_id] = math.inf
+                return None
+            return msgspec.structs.replace(known, page_count=stored, summary=summary)
+
+        if stored:
+            await update_record(context.store, records.batch_key(project_id, batch_id), BatchRecord, change)
+
+
 # --- the end of an upload -------------------------------------------------------------------------------
 
 
@@ -152,7 +204,7 @@ async def close_batches(context: Context, outcome: Outcome) -> None:
 
 
 async def _close_batch(context: Context, batch_id: str, outcome: Outcome) -> bool:
-    """Write the record of a batch; return whether it got a page, because an empty one leaves no trace."""
+    """Write the record of a batch; return whether it got a page. An empty one leaves no trace unless it has a record."""
     key = records.batch_key(context.project.project_id, batch_id)
     failed = {
         page.page_id: BatchPage(status="failed", error=page.error)
@@ -168,7 +220,11 @@ async def _close_batch(context: Context, batch_id: str, outcome: Outcome) -> boo
 
     def change(known: BatchRecord | None) -> BatchRecord | None:
         record = _batch_record(context, batch_id, created, known, came | failed)
-        return record if record.pages else None
+        if record.pages:
+            return record
+        # An interrupted upload announced it, and all its pages have left it since.
+        announced = known is not None and known.status == "uploading"
+        return msgspec.structs.replace(record, status="cancelled") if announced else None
 
     try:
         written = await update_record(context.store, key, BatchRecord, change)
@@ -180,7 +236,7 @@ async def _close_batch(context: Context, batch_id: str, outcome: Outcome) -> boo
         context.ledger.forget_batch(batch_id)
         return False
     context.ledger.close_batch(batch_id)
-    return True
+    return bool(written.pages)
 
 
 def _batch_record(

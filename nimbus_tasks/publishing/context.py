@@ -28,6 +28,7 @@ class Context(Struct, frozen=True):
     messages: whether each enqueued page needs a message for other machines.
     slots: requests at a time.
     queues: whether pages are queued for optimisation; otherwise they get no status either.
+    shows_uploads: whether batches have a record while they are uploaded.
     """
 
     project: ProjectRecord
@@ -41,6 +42,7 @@ class Context(Struct, frozen=True):
     messages: bool = False
     slots: int = 5
     queues: bool = True
+    shows_uploads: bool = False
 
 
 class UnreadableMapError(Exception):

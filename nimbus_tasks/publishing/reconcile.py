@@ -1,7 +1,7 @@
 """What a target really holds, from its own listing: used where there is no ledger, or not for this target.
 
-A page counts as enqueued where the record of its batch names it as it is: the batch record is written last, and
-before that a page may be stored but not in the queue.
+A page counts as enqueued where the record of its batch names it as it is: that is written last. Before that a page may
+be stored but not in the queue, and the record of the batch, if there is one, is `uploading` and names no page.
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ async def reconcile(store: Store, project_id: str, paths: Mapping[str, str], *, 
     for row in pages:
         if row.step != "retired" and row.batch_id:
             first_seen[row.batch_id] = min(row.uploaded, first_seen.get(row.batch_id, row.uploaded))
-    batches = [(each, record.created if record else "", False) for each, record in known.items()]
+    batches = [
+        (each, record.created, record.status == "uploading" and not record.pages) if record else (each, "", False)
+        for each, record in known.items()
+    ]
     batches += [(each, first_seen[each], True) for each in sorted(first_seen.keys() - known)]
     return Found(pages, batches, known)
 

@@ -2,8 +2,9 @@
 
 Page records first, then their statuses, then one queue write, then the logs, then the batch records; with
 `[process] queue = "none"` only page and batch records. What the store confirms is in the ledger before the next
-request of that slot starts. So a page is in the queue only when its record is stored, a batch has a record only when
-all its pages are in the queue, and the next run resumes an interrupted one.
+request of that slot starts. So a page is in the queue only when its record is stored, a batch names its pages only when
+all of them are in the queue (until then its record, if it has one, is `uploading` and names none), and the next run
+resumes an interrupted one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import msgspec
 from nimbus_tasks.backends.concurrency import in_parallel, pack, runs
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.records import PageRecord, page_key
-from nimbus_tasks.publishing.batch_records import close_batches
+from nimbus_tasks.publishing.batch_records import UploadingBatches, close_batches
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.outcome import Outcome, PageResult, ResultName
 from nimbus_tasks.publishing.page_logs import log_upload
@@ -111,8 +112,15 @@ async def _send(batches: Iterable[tuple[str, BatchWork]], context: Context, note
         for batch_id, part in batches
         for request in pack(part.sends, lambda planned: planned.page.size, context.store.limits)
     ]
+    uploading = UploadingBatches(context, len(requests))
+
+    async def send(each: tuple[str, Sequence[Planned]]) -> None:
+        batch_id, request = each
+        await _send_request(request, batch_id, context, note)
+        await uploading.note(batch_id)
+
     # All batches in one stream: a request may carry a whole batch, and no slot waits for the others.
-    await in_parallel(context.slots, requests, lambda each: _send_request(each[1], each[0], context, note))
+    await in_parallel(context.slots, requests, send)
 
 
 async def _send_request(

@@ -19,7 +19,7 @@ from backends.kv.memory import MemoryStore
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nimbus_tasks.backends.kv import Limits, Traits
+from nimbus_tasks.backends.kv import Limits, Stored, Swap, Traits, Write
 from nimbus_tasks.backends.kv.records import decode
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StateError, StoreError
@@ -33,7 +33,7 @@ from nimbus_tasks.publishing.reconcile import reconcile
 from nimbus_tasks.publishing.upload import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from nimbus_tasks.publishing.outcome import PageResult
 
@@ -54,6 +54,7 @@ class World:
         self.told: list[PageResult] = []
         self.audit_log = True
         self.slots = 1
+        self.shows_uploads = True
         self._ticks = self._batches = 0
 
     # --- what `publish` is given ---
@@ -96,7 +97,8 @@ class World:
             name_batch,
             extraction,
             self.audit_log,
-            self.slots,
+            slots=self.slots,
+            shows_uploads=self.shows_uploads and self.store.traits.atomic,
         )
 
     def close_moved_batches(self) -> None:
@@ -198,6 +200,7 @@ def test_everything_arrives_and_the_next_plan_is_empty(world: World) -> None:
 
 
 def test_pages_then_statuses_then_the_queue_then_the_batch(world: World) -> None:
+    world.shows_uploads = False
     world.run()
     written = [
         (call, key.split(":")[0]) for call, keys in world.store.calls for key in keys if call not in ("get", "names")
@@ -212,6 +215,103 @@ def test_pages_then_statuses_then_the_queue_then_the_batch(world: World) -> None
         ("put", "project"),
     ]
     assert Counter(written)[("swap", "queue")] == Counter(written)[("swap", "batch")] == 1
+
+
+# --- while it runs: batches that are `uploading` -------------------------------------------------------
+
+
+class Slow(MemoryStore):
+    """Takes a while for each put of pages, and remembers each value of a batch."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(Limits(pairs=2, bytes=100_000, keys=3))
+        self.seconds = seconds
+        self.batches: list[dict[str, Any]] = []
+
+    async def put(self, writes: Sequence[Write]) -> Stored:
+        if writes[0].key.startswith("page:"):
+            await asyncio.sleep(self.seconds)
+        return await super().put(writes)
+
+    async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
+        self.batches += [json.loads(swap.value) for swap in swaps if swap.key.startswith("batch:")]
+        return await super().swap(swaps)
+
+
+def test_a_batch_is_shown_from_its_first_page_on_and_grows_once_a_second(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    virtual_time.replace_clock(monkeypatch, "nimbus_tasks.publishing.batch_records")
+    monkeypatch.setattr("nimbus_tasks.publishing.upload.time", batch_records.time)
+    world.store = store = Slow(0.4)
+    world.site = dict.fromkeys("abcdefghijkl", "one")
+    world.run()
+    *shown, last = store.batches
+    # Six requests of two pages each, at 0.4, 0.8, ... 2.4 s; after the last one the batch ends.
+    assert [batch["page_count"] for batch in shown] == [2, 8]
+    for batch in shown:
+        assert (batch["status"], batch["pages"], batch["summary"]["pending"]) == ("uploading", {}, batch["page_count"])
+    assert (last["status"], last["page_count"], len(last["pages"])) == ("queued", 12, 12)
+    assert last["created"] == shown[0]["created"]
+    world.check_whole()
+
+
+def test_an_upload_of_one_request_writes_its_batch_once(world: World) -> None:
+    world.store = store = Slow(5)
+    world.site = {"a": "one", "b": "one"}
+    world.run()
+    world.site["a"] = "two"
+    world.run()
+    assert [batch["status"] for batch in store.batches if batch["batch_id"] == "b2"] == ["queued"]
+
+
+def test_pages_added_to_a_batch_leave_it_as_it_is_until_the_end(world: World) -> None:
+    world.run()
+    world.store.calls.clear()
+    world.site |= dict.fromkeys("xyzuvw", "one")
+    world.run(batch="b1")
+    assert sum(call == "swap" and keys == [f"batch:{PROJECT}:b1"] for call, keys in world.store.calls) == 1
+    world.check_whole()
+
+
+def test_an_upload_goes_on_if_its_batch_cannot_be_shown(world: World) -> None:
+    key = f"batch:{PROJECT}:b1"
+    world.store.values[key], world.store.metadata[key] = b"[]", b""
+    assert world.run().sent == 5
+
+
+def stop_after_announcement(world: World) -> None:
+    """Upload until the batch is shown, and stop."""
+
+    def stop(key: str) -> None:
+        if key.startswith("batch:"):
+            world.store.fail_at = len(world.store.calls) + 1
+
+    world.store.meddle = stop
+    assert world.run().stopped
+    world.store.meddle, world.store.fail_at = lambda _: None, 0
+    assert world.record(f"batch:{PROJECT}:b1")["status"] == "uploading"
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_an_interrupted_upload_is_resumed_into_the_batch_that_it_announced(world: World, forgotten: bool) -> None:
+    stop_after_announcement(world)
+    if forgotten:
+        world.forget()
+        # That the batch exists proves of no page that it is in the queue.
+        assert {row.step for row in world.ledger.held().values()} == {"stored"}
+    assert world.run().batches == ["b1"]
+    world.check_whole()
+    world.check_batches()
+
+
+def test_an_announced_batch_whose_pages_have_all_left_it_ends(world: World) -> None:
+    stop_after_announcement(world)
+    world.site = dict.fromkeys(world.site, "two")
+    world.run(batch="b2")
+    world.check_whole()
+    ended = world.record(f"batch:{PROJECT}:b1")
+    assert (ended["status"], ended["page_count"], ended["pages"]) == ("cancelled", 0, {})
 
 
 def test_a_status_is_written_only_after_its_page(world: World) -> None:
@@ -605,6 +705,7 @@ def test_a_store_that_ends_before_the_look_stops_the_run_and_says_so(unsafe: Wor
 
 
 def test_the_queue_of_an_atomic_store_is_not_checked_again(world: World) -> None:
+    world.shows_uploads = False
     overwritten(world)
     world.run()
     assert world.store.calls[-1][0] == "put"
@@ -630,7 +731,9 @@ def test_a_store_that_stops_answering_at_any_call_costs_nothing(lost: bool) -> N
         world.site = dict(site)
         world.store.fail_at = call
         outcome = world.run(most=2)
-        assert outcome.stopped == "The store does not answer. Try again."
+        before = [key for _, keys in world.store.calls[: call - 1] for key in keys]
+        shows_a_batch = world.store.calls[call - 1][1][0].startswith("batch:") and QUEUE not in before
+        assert outcome.stopped == ("" if shows_a_batch else "The store does not answer. Try again.")
         assert outcome.finished
         if lost:
             world.forget()

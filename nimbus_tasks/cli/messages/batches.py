@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from nimbus_tasks.batches.page_states import page_total
 from nimbus_tasks.batches.report.html import figures, notes
 from nimbus_tasks.batches.times import duration, local
 from nimbus_tasks.cli.console import FEW
@@ -63,7 +64,7 @@ def batch_status(console: Console, batch: BatchRecord, paths: Mapping[str, str])
     console.line(f"📊 Batch Status: {batch.batch_id}", "bold")
     console.line(f"   Status: {signed(state, symbols=console.symbols)}", STYLES.get(state, ""))
     console.line(f"   Created: {local(batch.created)}")
-    console.line(f"   Pages: {len(batch.pages)}")
+    console.line(f"   Pages: {page_total(batch)}")
     console.line("📈 Progress:", "bold")
     _progress(console, batch)
     failed = [(paths.get(each, ""), each, page) for each, page in batch.pages.items() if page.status == "failed"]
@@ -92,7 +93,8 @@ def _progress(console: Console, batch: BatchRecord) -> None:
     if summary.average_time_ms:
         console.line(f"   ⚡ Avg Time: {duration(summary.average_time_ms)}")
     if summary.pending:
-        ended, total = len(batch.pages) - summary.pending, len(batch.pages)
+        total = page_total(batch)
+        ended = total - summary.pending
         console.line(f"   {bar(ended, total, symbols=console.symbols)}  {ended}/{total}")
     if working := states["processing"]:
         console.line(f"   🔄 {currently(working)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Self
 
-from nimbus_tasks.batches.page_states import is_complete
+from nimbus_tasks.batches.page_states import is_complete, page_total
 from nimbus_tasks.batches.times import duration, local
 from nimbus_tasks.cli.messages import Retries, count, rate_limited
 from nimbus_tasks.cli.messages.batches import SIGNS, STYLES, bar, counts, currently, signed, to_retry
@@ -65,13 +65,13 @@ class MonitorViewer:
 
 def summary_line(look: Look) -> str:
     """Return a look in one line; a new one is printed where it changes."""
-    ended = f"{look.ended} of {count(len(look.batch.pages), 'page')}"
+    ended = f"{look.ended} of {count(page_total(look.batch), 'page')}"
     return f"{look.batch.batch_id}: {look.state}, {ended} ({counts(look.batch.summary)})"
 
 
 def view(look: Look, interval: int, *, symbols: bool) -> list[tuple[str, str]]:
     """Return the lines of the live view, each with its style."""
-    state, total = look.state, len(look.batch.pages)
+    state, total = look.state, page_total(look.batch)
     often = "" if look.is_over else f", every {interval / 1000:g} s"
     lines = [
         (f"👀 Monitoring {look.batch.batch_id}", "bold"),
