@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,13 @@ import pytest
 from filled import BATCH, OTHER, PROJECT, UPLOADED, Filled, run
 
 from nimbus_tasks.backends.kv import Traits
-from nimbus_tasks.batches.listing import batch_to_change, find_batch, get_batch, list_batches
+from nimbus_tasks.batches.listing import batch_to_change, find_batch, find_current, get_batch, list_batches
+from nimbus_tasks.batches.page_states import page_total
+from nimbus_tasks.cli.console import Console
+from nimbus_tasks.cli.messages.batches import batch_status
+from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import NimbusError, SettingsError
+from nimbus_tasks.model.records import BatchRecord, BatchSummary
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.publishing.plan import Held
 
@@ -76,6 +82,38 @@ def test_a_batch_that_is_being_uploaded_is_known_from_the_ledger(filled: Filled,
     assert ids(filled) == [NEWEST, BATCH]
     batch = run(find_batch(filled.target, NEWEST))
     assert (batch.status, batch.page_count, batch.summary.pending) == ("uploading", 2, 2)
+
+
+def announce(filled: Filled, pages: int) -> None:
+    """Fill in the record of a batch whose upload is under way."""
+    summary = BatchSummary(completed=0, failed=0, pending=pages, average_time_ms=0)
+    filled.put(
+        records.batch_key(PROJECT, NEWEST), BatchRecord(NEWEST, PROJECT, UPLOADED, pages, "uploading", {}, summary)
+    )
+
+
+def test_a_batch_that_another_machine_uploads_is_shown_with_its_number_of_pages(filled: Filled) -> None:
+    announce(filled, 7)
+    [listed] = run(list_batches(filled.target)).batches
+    assert (listed.status, listed.page_count, listed.summary.pending) == ("uploading", 7, 7)
+    batch = run(find_current(filled.target, ""))
+    assert (batch.status, page_total(batch), batch.summary.pending) == ("uploading", 7, 7)
+    screen = io.StringIO()
+    batch_status(Console(screen), batch, {})
+    assert "Pages: 7\n" in screen.getvalue()
+    assert "Pending: 7\n" in screen.getvalue()
+    assert "0/7\n" in screen.getvalue()
+    with pytest.raises(SettingsError, match="still being uploaded"):
+        run(batch_to_change(filled.target, NEWEST))
+
+
+def test_of_an_upload_from_here_the_ledger_knows_more_than_the_record(filled: Filled, ledger: Ledger) -> None:
+    announce(filled, 1)
+    ledger.open_batch(NEWEST, UPLOADED)
+    ledger.confirm([held("a"), held("b")])
+    [listed] = run(list_batches(filled.target)).batches
+    assert (listed.status, listed.page_count) == ("uploading", 2)
+    assert set(run(find_batch(filled.target, NEWEST)).pages) == {"page_a", "page_b"}
 
 
 def test_a_record_says_more_than_the_ledger(filled: Filled, ledger: Ledger) -> None:

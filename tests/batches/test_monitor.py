@@ -10,8 +10,10 @@ from filled import BATCH, OTHER, PROJECT, SETTINGS, STARTED, UPLOADED, Filled, r
 
 from nimbus_tasks.batches import monitor as monitoring
 from nimbus_tasks.batches.monitor import SHOWN, Failure, InWork, Look, Monitor, Rate, check_interval
+from nimbus_tasks.cli.messages.monitor import summary_line
+from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
-from nimbus_tasks.model.records import BatchPage, PageStatus, Processing
+from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchSummary, PageStatus, Processing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -84,6 +86,23 @@ def test_it_looks_until_the_batch_ends(filled: Filled, watch: Callable[..., Watc
     assert [look.ended for look in watched.looks] == [0, 1, 2]
     assert watched.looks[-1].per_second
     assert watched.looks[0].per_second is watched.looks[0].seconds_left is None
+
+
+def test_an_upload_from_another_machine_is_followed_as_it_grows(filled: Filled, watch: Callable[..., Watched]) -> None:
+    def announce(pages: int) -> None:
+        summary = BatchSummary(completed=0, failed=0, pending=pages, average_time_ms=0)
+        record = BatchRecord(BATCH, PROJECT, UPLOADED, pages, "uploading", {}, summary)
+        filled.put(records.batch_key(PROJECT, BATCH), record)
+
+    announce(1)
+    watched = watch(lambda: announce(2), lambda: filled.batch("completed", a="done", b="done"))
+    assert watched.until_it_ends() == "completed"
+    assert watched.states == ["uploading", "uploading", "completed"]
+    assert [summary_line(look).partition(" (")[0] for look in watched.looks] == [
+        f"{BATCH}: uploading, 0 of 1 page",
+        f"{BATCH}: uploading, 0 of 2 pages",
+        f"{BATCH}: completed, 2 of 2 pages",
+    ]
 
 
 @pytest.mark.parametrize("state", ["completed", "partially_completed", "failed", "cancelled"])
