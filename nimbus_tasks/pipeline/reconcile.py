@@ -83,7 +83,6 @@ def reconcile_ledger(
         SettingsError: the target cannot list its keys, which a repair needs; or there is no queue.
         StoreError, StateError: the target or the ledger cannot be used.
     """
-
     if requeue and not settings.queues:
         raise SettingsError('--requeue needs a queue, and the settings have none ([process] queue = "none").')
 

@@ -204,7 +204,7 @@ async def close_batches(context: Context, outcome: Outcome) -> None:
 
 
 async def _close_batch(context: Context, batch_id: str, outcome: Outcome) -> bool:
-    """Write the record of a batch; return whether it got a page. An empty one leaves no trace unless it has a record."""
+    """Write the record of a batch and return whether it got a page. Without one it has no record, unless announced."""
     key = records.batch_key(context.project.project_id, batch_id)
     failed = {
         page.page_id: BatchPage(status="failed", error=page.error)
