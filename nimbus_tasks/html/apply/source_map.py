@@ -30,7 +30,8 @@ _SHOWN = frozenset({"", "title", "xmp", PLAIN})
 _RAW = frozenset({"xmp", PLAIN})
 #: Characters for private use: the first that the page does not contain encloses the numbers.
 _FENCES = range(0xE000, 0xF8FF)
-_INVISIBLE = re.compile(r"(?:[\t\n\f \0]|&(?:#0*(?:9|10|12|13|32)|#[xX]0*(?:9|[aA]|[cC]|[dD]|20)|Tab|NewLine);)*+")
+# Not a possessive group, for the reason in tokens.py.
+_INVISIBLE = re.compile(r"(?:[\t\n\f \0]++|&(?:#0*(?:9|10|12|13|32)|#[xX]0*(?:9|[aA]|[cC]|[dD]|20)|Tab|NewLine);)*")
 
 
 class _Numbered(NamedTuple):

@@ -25,6 +25,8 @@ _RAW_ENDS = {tag: re.compile(rf"</{tag}(?=[\t\n\f />])", re.IGNORECASE) for tag 
 
 # `</` begins an end tag before a letter, is text at the end of the page, and else begins a comment (`</>`: nothing).
 _MARKUP = re.compile(r"<(?:[!?a-zA-Z]|/(?:[a-zA-Z]|(?=[^a-zA-Z])))")
+# No group has a possessive quantifier: before 3.11.5, `re` does not return to where a failed repetition of it began
+# (https://github.com/python/cpython/issues/106052), and Debian 12 has 3.11.2. Here nothing can match again differently.
 _TAG = re.compile(
     r"""
     <(/?+) ([a-zA-Z][^\t\n\f />]*+)
@@ -33,7 +35,7 @@ _TAG = re.compile(
         (?: [\t\n\f ]*+ = [\t\n\f ]*+ (?: "[^"]*+" | '[^']*+' | (?=>) | [^\t\n\f >"'] [^\t\n\f >]*+ )
           | (?! [\t\n\f ]*+ = )
         )
-    )*+
+    )*
     [\t\n\f /]*+ >
     """,
     re.VERBOSE,
