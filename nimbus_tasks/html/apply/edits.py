@@ -12,15 +12,15 @@ from nimbus_tasks.html.apply.markup import (
     UnsafeChangeError,
     as_text,
     as_value,
-    change_level,
     quote_of,
-    set_attribute,
+    quoted,
 )
 from nimbus_tasks.html.apply.rewrite_text import rewrite_text
 from nimbus_tasks.html.apply.source_map import read_own_text
 from nimbus_tasks.html.extract.blocks import find_places
 from nimbus_tasks.html.extract.content import find_content, find_hidden
 from nimbus_tasks.html.extract.text import PREFORMATTED, collapse
+from nimbus_tasks.model.changes import HEADINGS
 
 if TYPE_CHECKING:
     from turbohtml import Element
@@ -31,6 +31,58 @@ if TYPE_CHECKING:
 
 _BEFORE_ON_LINE = re.compile(r"\n[\t ]*\Z")
 _CLOSED_META = re.compile(r"<(?:meta|link)\b[^>]*?( ?/)>", re.IGNORECASE)
+
+
+# --- attributes and headings --------------------------------------------------------------------------
+
+_ATTRIBUTE = re.compile(
+    r"""
+    [\t\n\f /]*+
+    (?P<name> [^\t\n\f />] [^\t\n\f />=]*+)
+    (?: [\t\n\f ]*+ = [\t\n\f ]*+ (?P<value> "[^"]*+" | '[^']*+' | (?=>) | [^\t\n\f >"'] [^\t\n\f >]*+ ) )?
+    """,
+    re.VERBOSE,
+)
+_TAG_NAME = re.compile(r"<[^\t\n\f />]+")
+
+
+def set_attribute(tree: MarkedTree, element: Element, name: str, value: str, *, after: str = "") -> Edit:
+    """Return the edit that sets an attribute. A new one follows the attribute `after`, or comes first.
+
+    Raises:
+        UnsafeChangeError: the element has no tag in the page.
+    """
+    start, end = tree.start_tag(element)
+    tag = _TAG_NAME.match(tree.text, start)
+    begin = tag.end() if tag else start
+    attributes = list(_ATTRIBUTE.finditer(tree.text, begin, end))
+    found = next((each for each in attributes if each["name"].lower() == name), None)
+    if found is not None and found["value"]:
+        old = found["value"]
+        return Edit(found.start("value"), found.end("value"), quoted(value, old[0] if old[0] in "\"'" else ""))
+    quote = quote_of(tree.text, start, end)
+    if found is not None:  # `alt` alone or `alt=` without a value
+        return Edit(found.start("name"), found.end(), f"{found['name']}={quoted(value, quote)}")
+    place = next((each.end() for each in attributes if each["name"].lower() == after), begin)
+    upper = tree.text[start + 1 : begin].isupper()
+    return Edit(place, place, f" {name.upper() if upper else name}={quoted(value, quote)}")
+
+
+def change_level(tree: MarkedTree, element: Element, level: str) -> list[Edit]:
+    """Return the edits that change a heading's level in its two tags.
+
+    Raises:
+        UnsafeChangeError: the element or `level` is not a heading, or the end tag is missing.
+    """
+    if element.tag not in HEADINGS or level not in HEADINGS:
+        raise UnsafeChangeError(f"only headings can change their type, not <{element.tag}> to <{level}>")
+    begin, _ = tree.start_tag(element)
+    end = tree.end_tag(element)
+    written = tree.text[end[0] + 2 : end[0] + 4] if end else ""
+    if end is None or written.lower() != element.tag:
+        raise UnsafeChangeError(f"its <{element.tag}> has no end tag of its own")
+    # Only the digit changes, so the tags keep their case.
+    return [Edit(place, place + 1, level[1]) for place in (begin + 2, end[0] + 3)]
 
 
 # --- blocks -------------------------------------------------------------------------------------------

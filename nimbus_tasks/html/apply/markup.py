@@ -1,4 +1,4 @@
-"""How HTML writes text: character references, attribute values, tag names, and the edits that change them."""
+"""How HTML writes texts and attribute values: character references and quotation marks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 from turbohtml import unescape
 
-from nimbus_tasks.model.changes import HEADINGS
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from turbohtml import Element
-
-    from nimbus_tasks.html.apply.source_map import MarkedTree
 
 WHITE_SPACE = "\t\n\f\r "
 
@@ -87,45 +81,14 @@ def as_text(words: str) -> str:
     return words.translate(_TEXT)
 
 
-# --- attributes ---------------------------------------------------------------------------------------
+# --- attribute values ---------------------------------------------------------------------------------
 
-_ATTRIBUTE = re.compile(
-    r"""
-    [\t\n\f /]*+
-    (?P<name> [^\t\n\f />] [^\t\n\f />=]*+)
-    (?: [\t\n\f ]*+ = [\t\n\f ]*+ (?P<value> "[^"]*+" | '[^']*+' | (?=>) | [^\t\n\f >"'] [^\t\n\f >]*+ ) )?
-    """,
-    re.VERBOSE,
-)
-_TAG_NAME = re.compile(r"<[^\t\n\f />]+")
 _QUOTE = re.compile(r"=[\t\n\f ]*([\"'])")
 _NEEDS_QUOTES = re.compile(r"[\t\n\f\r \"'=<>`/]")
 _QUOTED = {
     '"': str.maketrans({"&": "&amp;", '"': "&quot;", "\u00a0": "&nbsp;", "\r": "&#13;"}),
     "'": str.maketrans({"&": "&amp;", "'": "&#39;", "\u00a0": "&nbsp;", "\r": "&#13;"}),
 }
-
-
-def set_attribute(tree: MarkedTree, element: Element, name: str, value: str, *, after: str = "") -> Edit:
-    """Return the edit that sets an attribute. A new one follows the attribute `after`, or comes first.
-
-    Raises:
-        UnsafeChangeError: the element has no tag in the page.
-    """
-    start, end = tree.start_tag(element)
-    tag = _TAG_NAME.match(tree.text, start)
-    begin = tag.end() if tag else start
-    attributes = list(_ATTRIBUTE.finditer(tree.text, begin, end))
-    found = next((each for each in attributes if each["name"].lower() == name), None)
-    if found is not None and found["value"]:
-        old = found["value"]
-        return Edit(found.start("value"), found.end("value"), _quoted(value, old[0] if old[0] in "\"'" else ""))
-    quote = quote_of(tree.text, start, end)
-    if found is not None:  # `alt` alone or `alt=` without a value
-        return Edit(found.start("name"), found.end(), f"{found['name']}={_quoted(value, quote)}")
-    place = next((each.end() for each in attributes if each["name"].lower() == after), begin)
-    upper = tree.text[start + 1 : begin].isupper()
-    return Edit(place, place, f" {name.upper() if upper else name}={_quoted(value, quote)}")
 
 
 def quote_of(text: str, start: int, end: int) -> str:
@@ -139,29 +102,9 @@ def as_value(words: str, quote: str) -> str:
     return words.translate(_QUOTED[quote])
 
 
-def _quoted(value: str, quote: str) -> str:
+def quoted(value: str, quote: str) -> str:
     """Return the markup of a value; without quotes only where the page has none and the value needs none."""
     if not quote and value and not _NEEDS_QUOTES.search(value):
         return as_value(value, '"')
     mark = quote or '"'
     return f"{mark}{as_value(value, mark)}{mark}"
-
-
-# --- headings -----------------------------------------------------------------------------------------
-
-
-def change_level(tree: MarkedTree, element: Element, level: str) -> list[Edit]:
-    """Return the edits that change a heading's level in its two tags.
-
-    Raises:
-        UnsafeChangeError: the element or `level` is not a heading, or the end tag is missing.
-    """
-    if element.tag not in HEADINGS or level not in HEADINGS:
-        raise UnsafeChangeError(f"only headings can change their type, not <{element.tag}> to <{level}>")
-    begin, _ = tree.start_tag(element)
-    end = tree.end_tag(element)
-    written = tree.text[end[0] + 2 : end[0] + 4] if end else ""
-    if end is None or written.lower() != element.tag:
-        raise UnsafeChangeError(f"its <{element.tag}> has no end tag of its own")
-    # Only the digit changes, so the tags keep their case.
-    return [Edit(place, place + 1, level[1]) for place in (begin + 2, end[0] + 3)]
