@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from nimbus_tasks.backends.kv.fake import answers, limits
 from nimbus_tasks.backends.kv.fake.answers import Answer, Refusal, wrong_body
+from nimbus_tasks.backends.kv.fake.cloud import Call, Cloud
 from nimbus_tasks.backends.kv.fake.endpoints import (
     delete_keys,
     delete_value,
@@ -33,51 +34,12 @@ from nimbus_tasks.backends.kv.fake.endpoints import (
     put_pairs,
     put_value,
 )
-from nimbus_tasks.backends.kv.fake.inspection import Control, Counts, Entry, Journal
-from nimbus_tasks.backends.kv.fake.limits import Clock, DailyWrites, FailingShare, RateLimit, WriteSpacing
-from nimbus_tasks.backends.kv.fake.store import Store
+from nimbus_tasks.backends.kv.fake.inspection import Control, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
-
-    from nimbus_tasks.backends.kv.fake.server import Options
-
-
-# --- what a request works with -------------------------------------------------------------------------
-
-
-class Call(Struct, frozen=True):
-    """A request that was admitted. `key` is the last segment of its path, still encoded."""
-
-    query: Mapping[str, str]
-    content_type: str
-    body: bytes
-    now: float
-    namespace: int = 0
-    key: str = ""
-
-
-class Cloud:
-    """What the endpoints share."""
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self.clock = Clock()
-        self.store = Store(options.file, options.lag)
-        self.rate = RateLimit(options.requests, options.window, options.blocked)
-        self.daily_writes = DailyWrites(options.daily_writes)
-        self.spacing = WriteSpacing(strict=options.strict_writes)
-        self.failing = FailingShare(options.unsuccessful, options.seed)
-        self.journal = Journal(options.journal)
-        self.counts = Counts()
-        for identifier, title in options.namespaces.items():
-            self.store.add_namespace(identifier, title)
-
-    def close(self) -> None:
-        self.store.close()
-        self.journal.close()
 
 
 def read_query(query: bytes) -> dict[str, str]:
@@ -239,7 +201,7 @@ RESOURCES = (
 def application(cloud: Cloud, token: str) -> ASGIApp:
     """Return the whole application. An empty token: any that is not empty is accepted."""
     routes = [Route(resource.path, Handler(resource, cloud, token)) for resource in RESOURCES]
-    app = Starlette(routes=[*Control(cloud).routes, *routes])
+    app = Starlette(routes=[*Control(cloud.store, cloud.counts, cloud.clock).routes, *routes])
     app.router.redirect_slashes = False
 
     async def undecoded(scope: Scope, receive: Receive, send: Send) -> None:

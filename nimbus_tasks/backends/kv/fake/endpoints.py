@@ -25,7 +25,7 @@ from nimbus_tasks.backends.kv.fake.checks import (
 from nimbus_tasks.backends.kv.fake.store import Row
 
 if TYPE_CHECKING:
-    from nimbus_tasks.backends.kv.fake.api import Call, Cloud
+    from nimbus_tasks.backends.kv.fake.cloud import Call, Cloud
     from nimbus_tasks.backends.kv.fake.store import Namespace
 
 

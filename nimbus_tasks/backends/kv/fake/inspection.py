@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from nimbus_tasks.backends.kv.fake.api import Cloud
-    from nimbus_tasks.backends.kv.fake.store import Row
+    from nimbus_tasks.backends.kv.fake.limits import Clock
+    from nimbus_tasks.backends.kv.fake.store import Row, Store
 
 
 # --- requests ------------------------------------------------------------------------------------------
@@ -82,8 +82,8 @@ class Counts:
 
 
 class Control:
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, store: Store, counts: Counts, clock: Clock) -> None:
+        self._store, self._requests, self._clock = store, counts, clock
         self.routes = [
             Route("/_fake/state", self._state),
             Route("/_fake/counts", self._counts),
@@ -94,13 +94,13 @@ class Control:
     async def _state(self, request: Request) -> Response:
         """Return every pair that was written, visible to reads or not: by namespace, in the order of the keys."""
         prefix = request.query_params.get("prefix", "").encode()
-        return _json([_shown(*found) for found in self._cloud.store.state(prefix)])
+        return _json([_shown(*found) for found in self._store.state(prefix)])
 
     async def _counts(self, _request: Request) -> Response:
-        return _json(self._cloud.counts.as_json())
+        return _json(self._requests.as_json())
 
     async def _reset(self, _request: Request) -> Response:
-        self._cloud.counts.clear()
+        self._requests.clear()
         return _json({})
 
     async def _advance(self, request: Request) -> Response:
@@ -109,7 +109,7 @@ class Control:
             seconds = float(request.query_params.get("seconds", ""))
         except ValueError:
             return _json({"error": "seconds must be a number"}, 400)
-        return _json({"ahead": self._cloud.clock.advance(seconds)})
+        return _json({"ahead": self._clock.advance(seconds)})
 
 
 def _shown(namespace: str, row: Row, writes: int) -> dict[str, Any]:

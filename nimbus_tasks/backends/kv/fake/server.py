@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import uvicorn
-from msgspec import Struct
 
 from nimbus_tasks.backends.kv.fake import limits
-from nimbus_tasks.backends.kv.fake.api import ROOT, Cloud, application
+from nimbus_tasks.backends.kv.fake.api import ROOT, application
+from nimbus_tasks.backends.kv.fake.cloud import Cloud, Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,25 +32,6 @@ if TYPE_CHECKING:
 # --- the command line ----------------------------------------------------------------------------------
 
 _ID = re.compile(r"[0-9a-f]{32}")
-
-
-class Options(Struct, frozen=True):
-    """How the fake behaves. Without an account or namespaces, any is accepted, and created when first used."""
-
-    port: int = 0
-    account: str | None = None
-    namespaces: dict[str, str] = {}
-    file: str = ":memory:"
-    journal: Path | None = None
-    requests: int = limits.REQUESTS
-    window: float = limits.WINDOW_SECONDS
-    blocked: float = limits.BLOCKED_SECONDS
-    daily_writes: int | None = None
-    unsuccessful: float = 0.0
-    seed: int = 0
-    lag: float = 0.0
-    strict_writes: bool = False
-    until_stdin_closes: bool = False
 
 
 def parse(arguments: list[str]) -> Options:
