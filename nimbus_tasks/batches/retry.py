@@ -110,7 +110,7 @@ async def retry(
         starting(len(present) + len(begun))
     moved = await move_statuses(target, present, lambda each, held: _queued_status(batch, each, held, target.clock()))
     # Before they are in the queue: from then on a worker writes their logs.
-    await note(target, moved.moved, "retry", "Queued again", batch.batch_id)
+    await note(target, moved.moved, "retry", "Queued again", batch.batch_id, "warn")
     again = [*moved.moved, *begun]
     status = batch.status
     if again:

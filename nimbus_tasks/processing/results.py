@@ -73,7 +73,10 @@ class PageResult(Struct, frozen=True):
         return Update(page, EntryUpdate(entry, then, exact), taken.claim, self.retry_after)
 
     def log(self) -> list[LogEntry]:
-        """Return one entry for the optimiser and one for the whole try, each with its duration."""
+        """Return one entry for the optimiser and one for the whole try, each with its duration.
+
+        The level is `warn` where something was or will be tried again.
+        """
         taken, found, failure = self.tried.taken, self.tried.optimisation, self.tried.failure
         batch: dict[str, object] = {"batch_id": taken.record.batch_id}
         attempt = batch | {"attempt": taken.claim.entry.attempts + 1}
@@ -88,7 +91,11 @@ class PageResult(Struct, frozen=True):
                 level, ended = "error", "Failed for good"
             else:
                 level, ended = "warn", f"Waits for another try in {self.retry_after:,.0f} s"
+        interrupted = LogEntry(
+            taken.started, "warn", "process", "Taken again: the process that had it was stopped", batch
+        )
         return [
+            *([interrupted] if taken.claim.resumed else []),
             LogEntry(self.now, level, "optimise", said, data, self.tried.duration_ms),
             LogEntry(self.now, level, "process", ended, attempt, max(1, milliseconds_between(taken.started, self.now))),
         ]

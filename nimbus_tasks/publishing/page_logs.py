@@ -8,7 +8,7 @@ from nimbus_tasks.backends.concurrency import in_parallel, runs
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.backends.kv.records import SLOTS, decode_or_skip, put_many, read_values, rewrite
 from nimbus_tasks.model import records
-from nimbus_tasks.model.records import LogEntry, LogsRecord
+from nimbus_tasks.model.records import LogEntry, LogLevel, LogsRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,8 +73,10 @@ def _entries(page: PageResult, now: str, *, queues: bool) -> list[LogEntry]:
     return entries
 
 
-async def note(target: OpenTarget, page_ids: Sequence[str], step: str, message: str, batch_id: str) -> None:
+async def note(
+    target: OpenTarget, page_ids: Sequence[str], step: str, message: str, batch_id: str, level: LogLevel = "info"
+) -> None:
     """Append the same entry to the logs of several pages, where the settings have logs written."""
     if target.settings.audit_log:
-        entry = LogEntry(target.clock(), "info", step, message, {"batch_id": batch_id})
+        entry = LogEntry(target.clock(), level, step, message, {"batch_id": batch_id})
         await append(target.store, target.project_id, {each: [entry] for each in page_ids}, target.slots)

@@ -27,6 +27,7 @@ def test_a_retry_and_a_cancellation_stand_in_the_logs_of_their_pages(filled: Fil
     for _ in range(2):
         run(retry(filled.target, filled.find()))
     assert steps(filled, "page_a") == ["optimise", "retry"], "a second retry did nothing"
+    assert filled.read(logs_key(PROJECT, "page_a"), LogsRecord).entries[1].level == "warn"
     run(cancel(filled.target, filled.find()))
     assert (steps(filled, "page_a"), steps(filled, "page_b")) == (["optimise", "retry", "cancel"], ["cancel"])
     assert logs_key(PROJECT, "page_c") not in filled.store.values

@@ -514,6 +514,9 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_process_resumes(rig: Rig) -> 
     assert A in rig.worker.in_hand
     # No lease has to expire: the claims were released.
     assert rig.work(once=True).endings()[A] == "done"
+    entries = [(each["level"], each["message"]) for each in rig.log(A)]
+    assert entries[0] == ("warn", "Taken again: the process that had it was stopped")
+    assert [level for level, _ in entries] == ["warn", "info", "info"]
     assert (rig.batch().status, rig.queue()) == ("completed", {})
 
 
