@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from nimbus_tasks.backends.kv import Write
+from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import CacheRecord, cache_key, timestamp
@@ -44,8 +45,8 @@ class StoreCache:
         if value is None:
             return None
         try:
-            return msgspec.json.decode(value, type=CacheRecord)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return lenient.read(value, CacheRecord).record
+        except lenient.MisfitError:
             return None  # written by another program: a miss, overwritten by the next answer
 
     async def put(self, key: str, record: CacheRecord) -> None:
