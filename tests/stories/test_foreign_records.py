@@ -68,7 +68,7 @@ def _extras(value: Any) -> list[Any]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_records_of_other_programs_stop_no_command(tmp_path: Path, kind: str) -> None:
-    for trial in trials("sqlite", tmp_path, 25, kind):
+    for trial in trials("sqlite", tmp_path, 40, kind):
         check(kind, trial)
 
 
