@@ -68,6 +68,15 @@ def test_a_batch_can_be_cancelled_by_such_an_id(here: Place) -> None:
     assert (set(here.states(pages)), here.waiting()) == ({"cancelled"}, [])
 
 
+def test_our_upload_can_add_pages_to_its_batch(here: Place) -> None:
+    here.upload("batch_20240902", "a")
+    here.site.map("a", path="dist/a.html")
+    here.site.map("ours")
+    assert here.ask("nimbus:upload", "--batch=batch_20240902")["batches"] == ["batch_20240902"]
+    assert here.ask("nimbus:process", "--once")["done"] == 2
+    here.check_agreement("batch_20240902", status="completed", page_count=2, completed=2)
+
+
 def test_the_newest_batch_is_the_one_created_last_whatever_its_id(here: Place) -> None:
     here.upload("batch_zebra", "a")
     here.upload("batch_20240902", "b")

@@ -101,6 +101,24 @@ def test_a_released_page_is_free_at_once(two: tuple[Leases, Leases]) -> None:
     assert other.take([entry(B)], 1) == [entry(B)]
 
 
+def test_a_page_that_was_begun_on_this_machine_is_known_when_it_is_taken_again(
+    two: tuple[Leases, Leases], clock: Clock
+) -> None:
+    one, other = two
+    one.take([entry(A), entry(B), entry(C)], 3)
+    assert one.resumed == set()
+    one.release([A], begun=True)
+    one.release([B])
+    other.take([entry(A), entry(B)], 2)
+    assert other.resumed == {A}
+    clock.now += LEASE
+    other.take([entry(C)], 1)
+    assert other.resumed == {C}, "its worker died"
+    other.release_all()
+    one.take([entry(A, attempts=1), entry(B)], 2)
+    assert one.resumed == {B}, "A was queued again since"
+
+
 def test_places_are_independent(tmp_path: Path, clock: Clock) -> None:
     here, there = (Leases(tmp_path / "claims.db", place, LEASE, clock=clock) for place in ("here", "there"))
     assert here.take([entry(A)], 1) == there.take([entry(A)], 1) == [entry(A)]

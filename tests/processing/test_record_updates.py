@@ -148,6 +148,50 @@ def test_a_status_that_has_ended_syncs_its_batch() -> None:
     assert [after.pages[page].status for page in (A, B)] == ["cancelled", "inactive"]
 
 
+# --- batches of other programs ------------------------------------------------------------------------
+
+
+def test_a_batch_that_is_stamped_later_than_its_pages_is_followed_and_keeps_its_times() -> None:
+    held = batch(**{A: BatchPage("uploaded", LATER), B: BatchPage("uploaded")})
+    after = change_batch(held, [update(A, *DONE, uploaded=LATER), update(B, *DONE)])
+    assert [(page.status, page.uploaded) for page in after.pages.values()] == [("done", LATER), ("done", UPLOADED)]
+    assert after.status == "completed"
+
+
+def test_a_batch_that_is_stamped_earlier_gets_the_time_of_the_upload() -> None:
+    held = batch(**{A: BatchPage("uploaded", "2026-01-01T00:00:00Z")})
+    assert change_batch(held, [update(A, *TAKE)]).pages[A] == BatchPage("processing", UPLOADED, moment(0))
+
+
+def test_a_page_that_the_batch_has_lost_is_added() -> None:
+    held = batch(**{A: BatchPage("done", UPLOADED)})
+    lost = msgspec.structs.replace(update(B, *TAKE), missing=True)
+    after = change_batch(held, [lost])
+    assert (after.pages[B], after.page_count) == (BatchPage("processing", UPLOADED, moment(0)), 2)
+    assert change_batch(after, [lost]).pages == after.pages
+
+
+def test_a_batch_whose_upload_was_abandoned_is_processed() -> None:
+    held = batch("uploading", **{A: BatchPage("uploaded", UPLOADED), B: BatchPage("uploaded", UPLOADED)})
+    after = change_batch(held, [update(A, *TAKE)])
+    assert after.status == "processing"
+    assert change_batch(after, [update(A, *DONE), update(B, *DONE)]).status == "completed"
+
+
+def test_a_retry_that_the_batch_knows_of_already_is_no_obstacle() -> None:
+    held = batch("retrying", **{A: BatchPage("queued", UPLOADED), B: BatchPage("done", UPLOADED)})
+    after = change_batch(held, [update(A, "retry", "take")])
+    assert (after.pages[A].status, after.status) == ("processing", "processing")
+
+
+def test_a_completed_batch_with_a_failed_page_goes_through_its_states() -> None:
+    held = batch("completed", **{A: BatchPage("failed", UPLOADED), B: BatchPage("done", UPLOADED)})
+    taken = change_batch(held, [update(A, "retry", "take")])
+    assert taken.status == "processing"
+    assert change_batch(taken, [update(A, *DONE)]).status == "completed"
+    assert change_batch(taken, [update(A, *FAILED)]).status == "partially_completed"
+
+
 # --- the queue ----------------------------------------------------------------------------------------
 
 
