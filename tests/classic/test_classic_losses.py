@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from classic.client import StatusWorker, Worker
-from classic.places import Place
+from classic.places import Place, place
 
 BATCH = "batch_20240902_134500"
 TEN = [f"p{number}" for number in range(10)]
@@ -72,3 +74,12 @@ def test_a_page_that_waits_twice_is_processed_once(here: Place) -> None:
     here.records.write_queue([entry, entry | {"queued_at": entry["queued_at"].replace("Z", "1Z")}])
     assert here.ask("nimbus:process", "--until-empty")["done"] == 1
     assert (here.states([page]), here.waiting()) == (["done"], [])
+
+
+def test_a_site_without_a_queue_has_nothing_to_put_back(tmp_path: Path) -> None:
+    for here in place("sqlite", tmp_path, 'queue = "none"'):
+        here.upload(BATCH, "a", "b")
+        here.records.write_queue([])
+        assert here.ask("nimbus:reconcile")["unqueued"] == {}
+        run = here.doit("nimbus:reconcile", "--requeue")
+        assert (run.status, "--requeue needs a queue" in run.said) == (2, True), run.said
