@@ -13,9 +13,8 @@ from msgspec import UNSET
 
 from nimbus_tasks.batches.times import milliseconds
 from nimbus_tasks.model import records
-from nimbus_tasks.model.errors import TransitionError
 from nimbus_tasks.model.records import BatchPage, PageStatus
-from nimbus_tasks.model.states import ENDED, ENDED_BATCHES, WAITING, batch_state, is_queued, summary_of
+from nimbus_tasks.model.states import ENDED, ENDED_BATCHES, WAITING, allowed_state, is_queued, summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -142,10 +141,7 @@ def _state(now: str, pages: Collection[BatchPage]) -> str:
         return now
     if now == "completed" and any(page.status not in _FINAL for page in pages):
         now = "partially_completed"  # as some clients call each batch that has ended
-    try:
-        return batch_state(now, pages)
-    except TransitionError:
-        return now
+    return allowed_state(now, pages)
 
 
 def _average_time_ms(pages: Iterable[BatchPage]) -> int:

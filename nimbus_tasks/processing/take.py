@@ -23,6 +23,7 @@ from nimbus_tasks.processing.leases import token
 from nimbus_tasks.processing.lost_uploads import fail_lost_upload
 from nimbus_tasks.processing.queue import Claim, Taken, Target
 from nimbus_tasks.processing.record_updates import EntryUpdate, PageUpdate, Update
+from nimbus_tasks.processing.steps import first_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -180,8 +181,9 @@ class Intake:
     async def _mark(self, wanted: Sequence[_Seen]) -> list[tuple[Taken, Update]]:
         """Write the statuses, each only if it is still as it was read, and return the pages that are ours now."""
         now = self._target.clock()
+        begun = first_step(self._target.store.traits, now)
         swaps = [
-            Swap(page.status_key, page.status, rewrite(page.status_key, page.status, page.processing(now)))
+            Swap(page.status_key, page.status, rewrite(page.status_key, page.status, page.processing(begun)))
             for page in wanted
         ]
         written = await swap_or_put_many(self._target.store, swaps, self._target.slots)
@@ -206,14 +208,14 @@ class _Seen(Struct, frozen=True):
         assert self.known.record is not None
         return self.known.record
 
-    def processing(self, now: str) -> PageStatus:
+    def processing(self, begun: Processing) -> PageStatus:
         """Return the status of this page once it is taken."""
         status, batch_id = self.known.status, self.claim.entry.batch_id
         state: str = status.status if status is not None and status.batch_id == batch_id else "uploaded"
         for trigger in self.decision.triggers:
             # The status may already have made a move that the batch has not.
             state = move_page(state, trigger) if may(state, trigger) else state
-        return PageStatus(move_page(state, "take"), batch_id, now, Processing(now, "optimise", 0))
+        return PageStatus(move_page(state, "take"), batch_id, begun.started, begun)
 
     def taken(self, status: bytes, now: str) -> tuple[Taken, Update]:
         triggers, uploaded = (*self.decision.triggers, "take"), self.known.uploaded

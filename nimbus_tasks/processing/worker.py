@@ -20,6 +20,7 @@ from nimbus_tasks.processing.commit import commit, give_back
 from nimbus_tasks.processing.optimise.attempt import attempt
 from nimbus_tasks.processing.optimise.errors import HaltError
 from nimbus_tasks.processing.shared_records import SharedRecords
+from nimbus_tasks.processing.steps import Steps
 
 if TYPE_CHECKING:
     from nimbus_tasks.processing.optimise.attempt import RecordOptimiser
@@ -52,6 +53,7 @@ class Worker:
         self._settings, self._observer = settings, observer
         self._shared = SharedRecords(target, settings.flush)
         self.in_hand: dict[str, Taken] = {}
+        self._steps = Steps(target, self.in_hand)
         self.untried: list[Taken] = []
         self.halted: HaltError | None = None
         self.given_back = 0
@@ -83,7 +85,13 @@ class Worker:
         async with task_group() as group:
             workers = [group.create_task(self._optimise()) for _ in range(self._settings.workers)]
             others = [
-                group.create_task(stage) for stage in (self._commit(), self._renew(), self._shared.keep_flushing())
+                group.create_task(stage)
+                for stage in (
+                    self._commit(),
+                    self._renew(),
+                    self._shared.keep_flushing(),
+                    self._steps.keep_showing(),
+                )
             ]
             await self._take(options, stop)
             await self._finish(stop)
@@ -192,8 +200,11 @@ class Worker:
     async def _optimise(self) -> None:
         while True:
             page = await self._todo.get()
+            self._steps.reach(page.page_id, "optimise")
             tried = await self._try(page)
+            self._steps.reach(page.page_id, "check")
             if tried is None:
+                self._steps.forget([page.page_id])
                 self.untried.append(self.in_hand.pop(page.page_id))
             else:
                 self._pace.append(time.monotonic())
@@ -216,7 +227,10 @@ class Worker:
             tries = [await self._tried.get()]
             while len(tries) < MAX_OPEN and not self._tried.empty():
                 tries.append(self._tried.get_nowait())
-            committed = await commit(self._target, tries, self._settings.retry_delays)
+            async with self._steps.lock:
+                tries = await self._steps.writing(tries)
+                committed = await commit(self._target, tries, self._settings.retry_delays)
+                self._steps.forget(tried.page_id for tried in tries)
             self._shared.add(*committed.updates)
             self._to_write -= len(tries)
             for page in committed.ended:
