@@ -549,6 +549,8 @@ def test_what_is_no_answer_any_more_is_asked_for_again(change: dict[str, Any]) -
             cache.records[key] = replace_record(record, change)
             assert (await made.optimise(PAGE)).tokens == 110
             assert len(chat.asked) == 2
+            # Records of other kinds stay as they are.
+            assert (cache.records[key].type == "page_data") == ("type" in change)
 
     run(story())
 

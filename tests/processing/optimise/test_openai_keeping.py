@@ -108,6 +108,32 @@ def test_what_others_have_put_there_is_no_answer(value: bytes) -> None:
     run(story())
 
 
+def test_an_answer_in_which_another_program_keeps_more_is_used() -> None:
+    async def story() -> None:
+        store = memory()
+        async with Chat(lambda _: BETTER) as chat:
+            await ask(chat, store)
+            ((key, value),) = store.values.items()
+            store.values[key] = more = value[:-1] + b', "hits": 7, "note": null}'
+            assert (await ask(chat, store)).tokens == 0
+        assert store.values == {key: more}
+
+    run(story())
+
+
+def test_a_cached_page_of_another_program_stays_and_is_no_answer() -> None:
+    async def story() -> None:
+        store = memory()
+        async with Chat(lambda _: BETTER) as chat:
+            await ask(chat, store)
+            ((key, value),) = store.values.items()
+            store.values[key] = page_data = value.replace(b'"ai_response"', b'"page_data"')
+            assert (await ask(chat, store)).tokens == 110
+        assert store.values == {key: page_data}
+
+    run(story())
+
+
 class Full(MemoryStore):
     """A store that takes no more."""
 

@@ -72,6 +72,8 @@ class AnswerCache:
 
     def __init__(self, cache: Cache, days: int, clock: Callable[[], datetime]) -> None:
         self._cache, self._lifetime, self._clock = cache, timedelta(days=days), clock
+        #: Keys under which another program keeps something else, such as a page: it stays.
+        self._taken: set[str] = set()
 
     async def find(self, key: str, part: Part) -> Answer | None:
         """Return a cached answer if it is still valid for this part: other programs may write to the cache too.
@@ -80,7 +82,12 @@ class AnswerCache:
             StoreError: the cache is unavailable. Asking the model anyway would pay twice.
         """
         record = await self._cache.get(key)
-        if record is None or record.type != "ai_response" or self._is_expired(record):
+        if record is None:
+            return None
+        if record.type != "ai_response":
+            self._taken.add(key)
+            return None
+        if self._is_expired(record):
             return None
         try:
             return read_answer(bytes(record.data), part)
@@ -88,6 +95,8 @@ class AnswerCache:
             return None
 
     async def keep(self, key: str, answer: Answer) -> None:
+        if key in self._taken:
+            return
         now = self._clock()
         data = Raw(msgspec.json.encode(answer))
         try:
