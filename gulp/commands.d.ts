@@ -66,7 +66,7 @@ export interface Commands {
       },
       Documents.Batches
     >;
-    /** Follow a batch until it ends: progress, pages in work, time left, recent errors */
+    /** Follow a batch until all its pages have ended: progress, pages in work, time left, recent errors */
     readonly monitor: Command<
       {
         /** the batch's id (default: the newest) */
@@ -112,7 +112,7 @@ export interface Commands {
       },
       Documents.Retried
     >;
-    /** Show one batch: its state, its counts and its failed pages; without --batch, the list */
+    /** Show one batch: its state, counts, progress and failed pages; without --batch, the list */
     readonly status: Command<
       {
         /** the batch's id */

@@ -26,6 +26,7 @@ REASONS = {
     "needs an account's token",
     "needs an endpoint that is paid",
     "runs until Ctrl-C",
+    "needs a terminal",
     "needs the server above",
     "installs from PyPI",
     "installs from npm and PyPI",

@@ -202,6 +202,43 @@ def test_a_killed_upload_shows_as_uploading(site: Site) -> None:
     assert "still being uploaded" in refused(site.doit("nimbus:batch:cancel", f"--batch={batch_id}"))
 
 
+def test_status_report_and_retry_say_what_people_were_promised(site: Site) -> None:
+    site.publish()
+    batch_option = f"--batch={work_here(site, a='done', b='failed', c='processing')}"
+    batch_id = batch_option.partition("=")[2]
+    status = good(site.doit("nimbus:batch:status", batch_option, TZ="CET-1")).out.splitlines()
+    created = site.store.batches[batch_id]["created"]
+    hour = (int(created[11:13]) + 1) % 24
+    assert [line for line in status if "Created" not in line] == [
+        f"📊 Batch Status: {batch_id}",
+        "   Status: 🔄 processing",
+        "   Pages: 3",
+        "📈 Progress:",
+        "   ✅ Completed: 1",
+        "   ❌ Failed: 1",
+        "   ⏳ Pending: 1",
+        f"   {'█' * 26}{'░' * 14} 66 %  2/3",
+        "   🔄 Currently processing 1 page",
+        "❌ Failed pages:",
+        f"   ❌ {B}  {page_id(B)} - {ERROR['message']}",
+        f"   To retry them: doit nimbus:batch:retry {batch_option}",
+    ]
+    assert status[2].endswith(f" {hour:02d}:{created[14:19]}"), "local time"
+    plain = good(site.doit("nimbus:batch:status", batch_option, PYTHONIOENCODING="ascii", PYTHONUTF8="0")).out
+    assert plain.isascii()
+    assert f"   {'#' * 26}{'-' * 14} 66 %  2/3\n" in plain
+
+    reported = good(site.doit("nimbus:batch:report", batch_option))
+    assert f"   📄 Report saved to .nimbus/reports/{batch_id}_report.json" in reported.out
+    report = json.loads((site / f".nimbus/reports/{batch_id}_report.json").read_bytes())
+    assert (report["summary"]["completed"], report["summary"]["failed"], report["summary"]["pending"]) == (1, 1, 1)
+    assert {page["source_path"]: page.get("result") for page in report["pages"]} == {A: DONE, B: None, C: None}
+
+    retried = good(site.doit("nimbus:batch:retry", batch_option)).out.splitlines()
+    assert retried[:2] == ["🔄 Retrying 1 failed page...", f"   ↻ Re-queued: {page_id(B)}  {B}"]
+    assert good(site.doit("nimbus:batch:retry", batch_option)).out.splitlines() == ["✅ No failed pages to retry"]
+
+
 def test_a_retry_may_be_run_twice_and_an_upload_works_as_before(site: Site) -> None:
     site.publish()
     batch_option = f"--batch={work_here(site, a='done', b='failed', c='failed')}"

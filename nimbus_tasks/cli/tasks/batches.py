@@ -89,7 +89,7 @@ Examples:
   doit nimbus:batch:list
   doit nimbus:batch:list --json
 """
-_STATUS_HELP = """Show one batch: its state, its counts and its failed pages; without --batch, the list
+_STATUS_HELP = """Show one batch: its state, counts, progress and failed pages; without --batch, the list
 
 Examples:
   doit nimbus:batch:status
@@ -122,11 +122,11 @@ A batch that has ended cannot be cancelled. doit upload --force sends cancelled 
 Examples:
   doit nimbus:batch:cancel --batch=batch_20240902_134500
 """
-_MONITOR_HELP = """Follow a batch until it ends: progress, pages in work, time left, recent errors
+_MONITOR_HELP = """Follow a batch until all its pages have ended: progress, pages in work, time left, recent errors
 
 Redrawn in place on a terminal; elsewhere a line for each change. Exit status: 0 if the batch completed, 1 if pages
 failed, were cancelled or superseded, 130 after Ctrl-C (the batch continues). Each refresh reads the batch record and
-up to five statuses, which a paid store bills.
+statuses of pages that have not ended: all of them in the embedded store, up to 300 where a store bills reads.
 
 Examples:
   doit nimbus:batch:monitor
