@@ -173,7 +173,8 @@ def _retried(batch_id: str, now: str) -> Decide:
             return held
         # A page that failed for good has left the queue with its count: it had at least one attempt.
         attempts = 1 if held is None else held.attempts + 1
-        return QueueEntry(page_id, batch_id, RETRY_PRIORITY, now, attempts)
+        left = UNSET if held is None else held.left
+        return QueueEntry(page_id, batch_id, RETRY_PRIORITY, now, attempts, left)
 
     return decide
 

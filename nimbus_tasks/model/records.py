@@ -143,11 +143,14 @@ class PageStatus(Shape, omit_defaults=True):
 
 
 class QueueEntry(Shape):
+    """A waiting page. left: earlier batches whose records still have it, until it leaves the queue."""
+
     page_id: Name
     batch_id: Name
     priority: int = DEFAULT_PRIORITY
     queued_at: str = ""
     attempts: int = 0
+    left: list[str] | UnsetType = UNSET
 
 
 class QueueRecord(Shape, omit_defaults=True):

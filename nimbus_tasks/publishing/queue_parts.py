@@ -85,7 +85,9 @@ def changed(
             made[part] = kept
     _place(new, parts, made, closed, room)
     if not only_these and is_overlong(made, room):
-        moved = made[0][room:]
+        # A run that was killed after it wrote the shards has moved them before.
+        there = placed({part: entries for part, entries in {**parts, **made}.items() if part})
+        moved = [entry for entry in made[0][room:] if not _is_in(there, entry)]
         del made[0][room:]
         _place(moved, parts, made, closed, room)
     return made
@@ -115,6 +117,10 @@ def _place(
             made[part] = [*held, *left[:free]]
             del left[:free]
         part += 1
+
+
+def _is_in(found: Mapping[str, Placed], entry: QueueEntry) -> bool:
+    return entry.page_id in found and _age(found[entry.page_id].entry) >= _age(entry)
 
 
 def _age(entry: QueueEntry) -> tuple[str, int, str]:

@@ -10,11 +10,14 @@ do not grow with the queue, and no value comes near KV's limit.
 - Order: a reader merges all parts, and workers sort what they read. Classic workers see the entries of the record.
 - Kills and races: each part is compared and set on its own. Entries only move when an overlong record is divided:
   shards are written first, the record last, and a page that is in two parts counts once, with its newest entry.
+- A page that is sent again keeps its entry, under its new batch. The record of a large batch that it leaves is not
+  written for each edit: the entry notes that batch in `left`, and whatever takes the entry out writes it.
 - A part that cannot be read is left as it is; new entries go elsewhere.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,6 +37,7 @@ from nimbus_tasks.model import clock, lenient, records
 from nimbus_tasks.model.records import DEFAULT_PRIORITY, PageStatus, QueueEntry, QueueRecord, queue_key
 from nimbus_tasks.publishing import queue_parts
 from nimbus_tasks.publishing.batch_records import leave_batches
+from nimbus_tasks.publishing.plan import MAX_EDITED
 from nimbus_tasks.publishing.queue_parts import changed, placed
 
 if TYPE_CHECKING:
@@ -48,6 +52,8 @@ if TYPE_CHECKING:
 MAX_SHARDS = 100_000
 #: Shards that are asked for beyond the last one that is known.
 PROBED = 16
+#: Waiting pages of a batch from which on its record is not written each time one of them is edited.
+MANY = 100
 
 
 class Parts(Struct, frozen=True):
@@ -158,14 +164,25 @@ async def change_entries(
 
     async def attempt() -> bool:
         nonlocal seen, within
-        if within is not None:
-            some = await _read_some(store, project_id, within)
-            if set(page_ids) <= placed(some.entries).keys() and not queue_parts.is_overlong(some.entries):
-                made = changed(some.entries, page_ids, decide, only_these=True)
-                return await _write(store, project_id, some, made, processed)
-            within = None
-        parts, seen = seen or await read_parts(store, project_id), None
-        made = changed(parts.entries, page_ids, decide, closed=parts.closed)
+        left: dict[str, dict[str, str]] = {}
+
+        def noting(page_id: str, held: QueueEntry | None) -> QueueEntry | None:
+            entry = decide(page_id, held)
+            if held is not None and entry is None:
+                for batch_id in held.left or ():
+                    left.setdefault(batch_id, {})[page_id] = held.batch_id
+            return entry
+
+        parts = None if within is None else await _read_some(store, project_id, within)
+        if parts is not None and (
+            not set(page_ids) <= placed(parts.entries).keys() or queue_parts.is_overlong(parts.entries)
+        ):
+            parts = within = None
+        if parts is None:
+            parts, seen = seen or await read_parts(store, project_id), None
+        made = changed(parts.entries, page_ids, noting, closed=parts.closed, only_these=within is not None)
+        # First, so that a program killed in between repeats it.
+        await leave_batches(store, project_id, left, ())
         return await _write(store, project_id, parts, made, processed)
 
     await until_swapped(lambda: queue_key(project_id), attempt)
@@ -246,10 +263,16 @@ async def update_queue(
     store, project_id, now = context.store, context.project.project_id, context.clock()
     now_in = {row.page_id: row.batch_id for row in rows} | dict.fromkeys(gone, "")
     seen = await read_parts(store, project_id)
-    known = [entry for entries in seen.entries.values() for entry in entries if entry.page_id in now_in]
+    entries = [entry for part in seen.entries.values() for entry in part]
+    known = [entry for entry in entries if entry.page_id in now_in]
+    leaving = _leaving(known, now_in)
+    waiting = Counter(entry.batch_id for entry in entries)
+    later = {batch_id for batch_id, pages in leaving.items() if _may_leave_later(pages, waiting[batch_id])}
+    later = later.difference(own)
     # Before the queue changes, the batches that pages leave: an interrupted run has then told them too early, and
     # the next one repeats it.
-    await leave_batches(store, project_id, _leaving(known, now_in), own)
+    at_once = {batch_id: pages for batch_id, pages in leaving.items() if batch_id not in later}
+    await leave_batches(store, project_id, at_once, own)
     replaced: dict[str, QueueEntry] = {}
 
     def decide(page_id: str, entry: QueueEntry | None) -> QueueEntry | None:
@@ -260,15 +283,17 @@ async def update_queue(
             return None
         if entry is None:
             return QueueEntry(page_id, batch_id, DEFAULT_PRIORITY, now, 0)
-        return msgspec.structs.replace(entry, batch_id=batch_id)
+        if entry.batch_id == batch_id:
+            return entry
+        left = [*(entry.left or ()), entry.batch_id] if entry.batch_id in later else entry.left
+        return msgspec.structs.replace(entry, batch_id=batch_id, left=left)
 
     await change_entries(store, project_id, list(now_in), decide, seen=seen)
     # Another program may have changed it meanwhile.
-    later = {entry.page_id: entry for entry in replaced.values()}
     for entry in known:
-        if later.get(entry.page_id) == entry:
-            del later[entry.page_id]
-    await leave_batches(store, project_id, _leaving(later.values(), now_in), own)
+        if replaced.get(entry.page_id) == entry:
+            del replaced[entry.page_id]
+    await leave_batches(store, project_id, _leaving(replaced.values(), now_in), own)
 
 
 async def enqueue(store: Store, project_id: str, pages: Mapping[str, str], now: str) -> None:
@@ -294,6 +319,14 @@ async def check_queue(context: Context, rows: Sequence[Held]) -> None:
     # A status that cannot be seen yet was written a moment ago by this run.
     lost = [row for key, row in missing.items() if key not in statuses or statuses[key].status == "uploaded"]
     await update_queue(context, lost, ())
+
+
+def _may_leave_later(pages: Mapping[str, str], waiting: int) -> bool:
+    """Return whether pages may stay in the record of a batch that they leave, until they have left the queue.
+
+    The record of a large batch is large: an edit of a few pages would mostly write that.
+    """
+    return len(pages) <= MAX_EDITED and all(pages.values()) and waiting >= MANY
 
 
 def _leaving(entries: Iterable[QueueEntry], now_in: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -77,6 +77,13 @@ def test_an_overlong_record_is_divided_when_it_is_written() -> None:
     assert pages_of(changed(parts, "a", remove, only_these=True, room=ROOM)) == {0: "bcdefgh"}
 
 
+def test_a_division_that_was_killed_before_the_record_was_written_is_finished() -> None:
+    parts = {0: entries("abcdefgh"), 1: entries("def"), 2: entries("gh")}
+    assert pages_of(changed(parts, "a", remove, room=ROOM)) == {0: "bcd"}
+    parts[0][6] = entry("g", "b2")
+    assert pages_of(changed(parts, "a", remove, room=ROOM)) == {0: "bcd", 2: "ghg"}
+
+
 # --- pages in two parts -------------------------------------------------------------------------------
 
 

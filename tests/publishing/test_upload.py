@@ -24,7 +24,7 @@ from nimbus_tasks.backends.kv.records import decode
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.states import takes_pages
-from nimbus_tasks.publishing import batch_records, project_record, queue_parts
+from nimbus_tasks.publishing import batch_records, project_record, queue_parts, queue_record
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.ledger import Ledger
 from nimbus_tasks.publishing.outcome import Outcome
@@ -591,6 +591,40 @@ def test_a_long_queue_is_kept_in_shards(world: World, monkeypatch: pytest.Monkey
     world.check_batches()
     swapped = [key for call, keys in world.store.calls for key in keys if call == "swap" and key.startswith("queue:")]
     assert swapped == [f"{QUEUE}:1"], "an edit writes the part of its page and no other"
+
+
+def test_one_edit_of_a_long_queue_is_four_small_writes(world: World) -> None:
+    world.audit_log = False
+    world.site = {f"{number:012x}": "one" for number in range(10_000)}
+    world.run(batch="")
+    key = f"project:{PROJECT}"
+    counted = world.record(key)
+    counted["usage"]["last_activity"] = "2999-01-01T00:00:00.000Z"
+    world.store.values[key] = json.dumps(counted).encode()
+    world.store.calls.clear()
+    world.site[f"{7000:012x}"] = "two"
+    world.run()
+    written = [key for call, keys in world.store.calls for key in keys if call in ("put", "swap")]
+    assert Counter(key.split(":")[0] for key in written) == {"page": 1, "status": 1, "queue": 1, "batch": 1}
+    assert sum(len(world.store.values[key]) for key in written) < 100_000
+    assert Counter(world.queue()) == Counter(list(world.site))
+
+
+def test_a_large_batch_is_told_of_an_edit_when_the_page_leaves_the_queue(world: World) -> None:
+    world.site = {f"{number:03d}": "one" for number in range(queue_record.MANY + 1)}
+    world.run()
+    world.site["000"] = "two"
+    world.run()
+    world.site["000"] = "three"
+    world.run()
+    first = f"batch:{PROJECT}:b1"
+    assert world.record(first)["pages"]["page_000"]["status"] == "uploaded"
+    assert [item["left"] for item in world.record(QUEUE)["items"] if "left" in item] == [["b1"]]
+    assert world.record(f"batch:{PROJECT}:b2")["status"] == "cancelled", "a small one is told at once"
+    del world.site["000"]
+    world.run()
+    world.check_batches()
+    assert world.record(first)["pages"]["page_000"]["superseded_by"] == "b3"
 
 
 # --- where a swap is not atomic -----------------------------------------------------------------------

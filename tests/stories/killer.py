@@ -33,6 +33,7 @@ from nimbus_tasks.pipeline import summary as summarizing
 from nimbus_tasks.pipeline import upload as uploading
 from nimbus_tasks.pipeline import validate as validating
 from nimbus_tasks.project import files, lock
+from nimbus_tasks.publishing import queue_parts
 from nimbus_tasks.publishing.ledger import Ledger
 
 PRELOADED = (nimbus_tasks.html.extract, nimbus_tasks.html.validate, uploading, summarizing, lock)
@@ -78,6 +79,8 @@ def keep_a_journal(run: str) -> None:
 
     SqliteStore.put = noted  # type: ignore[method-assign]
     SqliteStore.limits = LIMITS
+    if room := os.environ.get("QUEUE_ROOM"):
+        queue_parts.changed.__kwdefaults__["room"] = int(room)
 
 
 def run(folder: Path, name: str, command: list[str], steps: list[tuple[Any, str]], fatal: int = 0) -> int:

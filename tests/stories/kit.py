@@ -144,7 +144,13 @@ class Store:
     def queue(self) -> list[str]:
         """The source paths of the pages that wait, in their order."""
         paths = {page_id(path): path for path in self.pages}
-        return [paths[item["page_id"]] for item in self.values[f"queue:{PROJECT}"]["items"]]
+        return [paths[item["page_id"]] for item in self.queue_items]
+
+    @property
+    def queue_items(self) -> list[dict[str, Any]]:
+        """The entries of the queue's record, then those of its shards."""
+        keys = sorted(key for key in self.values if key.startswith("queue:"))
+        return [item for key in keys for item in self.values[key]["items"]]
 
     @property
     def batches(self) -> dict[str, dict[str, Any]]:

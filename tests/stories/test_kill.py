@@ -84,7 +84,7 @@ def check_whole(site: Site) -> None:
     for path in store.pages - here:
         assert store.status(path) == "inactive"
         assert store.page_metadata(path)["digest"] == ""
-    queued = {item["page_id"]: item["batch_id"] for item in store.values[f"queue:{PROJECT}"]["items"]}
+    queued = {item["page_id"]: item["batch_id"] for item in store.queue_items}
     assert queued == {page_id(path): store.page(path)["batch_id"] for path in here}
     check_batches(site)
 
@@ -125,11 +125,13 @@ def sent_in(folder: Path) -> dict[str, Counter[str]]:
 # --- every step ---------------------------------------------------------------------------------------
 
 
-def kill_at_every_step(template: Site, work: Path, kind: str, lose: str, *command: str) -> Iterator[Path]:
+def kill_at_every_step(
+    template: Site, work: Path, kind: str, lose: str, *command: str, **environment: str
+) -> Iterator[Path]:
     """Yield the folder of each killed and continued run."""
     done = subprocess.run(
         [sys.executable, killer.__file__, str(template.folder), str(work), kind, lose, *command],
-        env=template.environment({}),
+        env=template.environment(environment),
         capture_output=True,
         timeout=SECONDS,
         check=False,
@@ -156,6 +158,17 @@ def test_killed_before_any_call_of_store_or_ledger(tmp_path: Path, project: Call
         assert sum(times - 1 for times in again) <= killer.LIMITS.pairs, "more than one request was sent twice"
         assert not sent["third"]
     assert kills > 20
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_killed_while_the_queue_is_divided_into_shards(tmp_path: Path, room: int) -> None:
+    """With room for one entry the record is overlong, and its entries move; with room for two they stay."""
+    template = edited(tmp_path / "template")
+    for folder in kill_at_every_step(template, tmp_path, "store", "", "upload", QUEUE_ROOM=str(room)):
+        store = Site(folder).store
+        check_whole(Site(folder))
+        assert len(store.values[f"queue:{PROJECT}"]["items"]) <= (room if room == 1 else 2 * room)
+        assert not sent_in(folder)["third"]
 
 
 def test_killed_with_no_options_to_ask_the_target(tmp_path: Path) -> None:
