@@ -578,3 +578,18 @@ def test_a_lease_is_renewed_while_its_worker_lives(rig: Rig) -> None:
 
     rig.optimiser.script = {A: [slow]}
     assert [each.ending for each in rig.work(once=True).pages] == ["done"]
+
+
+def test_priorities_hold_over_all_shards_and_only_the_shard_of_a_page_is_written(rig: Rig) -> None:
+    rig.put(QUEUE, QueueRecord([entry(A)], shards=2))
+    rig.put(f"{QUEUE}:1", QueueRecord([entry(B, priority=9)]))
+    rig.put(f"{QUEUE}:2", QueueRecord([entry(C, priority=7)]))
+    began: list[str] = []
+    for page in PAGES:
+        during(rig, page, lambda page=page: began.append(page))
+    assert rig.work(once=True, max_pages=1).endings() == {B: "done"}
+    swapped = [key for call, keys in rig.store.calls for key in keys if call == "swap" and key.startswith("queue:")]
+    assert swapped == [f"{QUEUE}:1"]
+    assert rig.work(once=True, max_pages=1).endings() == {C: "done"}
+    assert rig.work(until_empty=True).endings() == {A: "done"}
+    assert (began, rig.batch().status) == ([B, C, A], "completed")
