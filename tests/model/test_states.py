@@ -35,6 +35,7 @@ from nimbus_tasks.model.states import (
     Trigger,
     after_upload,
     batch_state,
+    is_known,
     is_queued,
     may,
     move_batch,
@@ -187,6 +188,12 @@ def test_a_batchs_state_follows_from_its_pages(now: BatchState, states: str, the
 )
 def test_many_moves_may_be_told_in_one_write(now: BatchState, states: str, then: BatchState) -> None:
     assert batch_state(now, pages(*states.split())) == then  # type: ignore[arg-type]
+
+
+def test_a_state_of_another_program_stays() -> None:
+    assert batch_state("archived", pages("queued", "done")) == "archived"
+    assert not is_known("archived")
+    assert is_known("done")
 
 
 def test_a_page_that_waits_after_a_failed_try_keeps_its_batch_in_work() -> None:

@@ -122,7 +122,7 @@ class ProcessSettings(Struct, frozen=True):
     ] = "rules"
     workers: Annotated[Workers, _says("maximum pages processed at a time")] = 5
     lease: Annotated[
-        Seconds, _says("seconds after which the pages of a worker that stopped renewing its leases are free again")
+        Seconds, _says("seconds after which a page is free again whose worker has stopped, or is another program")
     ] = 60.0
     look: Annotated[Seconds, _says("seconds between two polls of an idle queue")] = 2.0
     flush: Annotated[
