@@ -301,7 +301,15 @@ class Trial:
         pages = [self.place.read(f"page:{self.project}:{page_id(self.project, f'dist/{each}.html')}") for each in NAMES]
         stored = sum(f"New words of {each}." in page.decode() for each, page in zip(NAMES, pages, strict=True))
         after = self.place.read(self.key).decode(errors="replace")
-        return {"key": self.key, "name": name, "runs": runs, "stored": stored, "before": value.decode(), "after": after}
+        return {
+            "key": self.key,
+            "batch": self.batch,
+            "name": name,
+            "runs": runs,
+            "stored": stored,
+            "before": value.decode(),
+            "after": after,
+        }
 
     def _write_site(self, words: str) -> None:
         (self.folder / "dist").mkdir(exist_ok=True)
