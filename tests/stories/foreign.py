@@ -86,8 +86,6 @@ class Place(Protocol):
     #: The environment of the commands.
     environment: dict[str, str]
 
-    def keys(self, project: str) -> list[str]: ...
-
     def read(self, key: str) -> bytes: ...
 
     def write(self, key: str, value: bytes, metadata: object = None) -> None: ...
@@ -97,9 +95,6 @@ class Embedded:
     def __init__(self, folder: Path) -> None:
         self.environment: dict[str, str] = {}
         self._file = folder / ".nimbus/kv.db"
-
-    def keys(self, project: str) -> list[str]:
-        return [key for (key,) in self._execute("SELECT key FROM kv WHERE key LIKE ?", f"%:{project}%")]
 
     def read(self, key: str) -> bytes:
         ((value,),) = self._execute("SELECT CAST(value AS BLOB) FROM kv WHERE key = ?", key)
@@ -124,13 +119,6 @@ class Gateway:
     def __init__(self, workerd: Workerd, client: httpx.Client, key: str) -> None:
         self.environment = {"NIMBUS_TARGET": "gateway", "NIMBUS_WORKER_URL": workerd.url, "NIMBUS_API_KEY": key}
         self._client = client
-
-    def keys(self, project: str) -> list[str]:
-        found = []
-        for prefix in [f"{kind}:{project}" for kind in ("page", "status", "logs", "batch", "queue", "project")]:
-            answer = self._client.get(f"/keys?prefix={quote(prefix)}").raise_for_status()
-            found += [each["name"] for each in answer.json()["keys"]]
-        return found
 
     def read(self, key: str) -> bytes:
         return self._client.get(f"/kv/{quote(key, safe='')}").raise_for_status().content
@@ -275,8 +263,7 @@ class Trial:
         self._write_site("About")
         status, said = self._doit(("upload",))
         assert status == 0, said
-        keys = self.place.keys(self.project)
-        (self.batch,) = (key.rpartition(":")[2] for key in keys if key.startswith("batch:"))
+        (self.batch,) = set(re.findall(r"batch_\d{8}_\d{6}", said))
         for key, record in foreign_records(self.project).items():
             metadata = (
                 {"batch_id": FOREIGN_BATCH, "uploaded": "2024", "digest": "y"} if key.startswith("page") else None
