@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import SETTINGS, page_map
 
+from nimbus_tasks.cli.console import Console
+from nimbus_tasks.cli.messages.apply import Applied, applied
+from nimbus_tasks.pipeline.apply import AppliedPage, RefusedChange
+
 if TYPE_CHECKING:
     from kit import Site
 
@@ -94,6 +98,16 @@ def test_a_page_that_differs_from_the_map_of_another_tool_is_refused(site: Site)
     run = site.doit("nimbus:apply")
     assert run.status == 1
     assert "dist/c.html: block-1 - another tool made its map" in run.said
+
+
+def test_one_reason_for_many_changes_of_a_page_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = tuple(RefusedChange(f"block-{number}", "the page has changed") for number in range(5))
+    page = AppliedPage("dist/a.html", refused=(*refused, RefusedChange("title", "it has no title")))
+    applied(Console(environment={}), Applied(dry_run=False, output="", pages=[page]))
+    assert [line for line in capsys.readouterr().out.splitlines() if "dist/a.html" in line] == [
+        "❌ dist/a.html: block-0, block-1, block-2 and 2 more - the page has changed",
+        "❌ dist/a.html: title - it has no title",
+    ]
 
 
 def test_without_proposals_there_is_nothing_to_apply(site: Site) -> None:

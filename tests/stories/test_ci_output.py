@@ -143,6 +143,6 @@ def test_a_log_without_a_terminal_gets_each_quarter_of_every_long_step(tmp_path:
     said = site.publish().out
     said += site.doit("nimbus:process", "--until-empty").out
     said += site.doit("nimbus:batch:report").out
-    for step in ("Extracting", "Validating", "Uploading", "Optimising", "Reading"):
+    for step in ("Extracting", "Validating", "Uploading", "Optimising", "Reading records"):
         assert f"   {step}: 50 % (" in said, step
     assert "\x1b" not in said

@@ -51,6 +51,7 @@ def test_a_published_site_is_well_and_stays_as_it_is(published: Site) -> None:
 def test_json_is_one_document_with_every_check(published: Site) -> None:
     run = published.doit("nimbus:doctor", "--json")
     assert run.json["well"] is True
+    assert [check for check, _, _ in found(run)].count("store") == 1
     assert {check for check, _, _ in found(run)} >= {
         "settings", "source", "credentials", "store", "queue", "permissions", "disk", "ledger", "versions",
     }  # fmt: skip
@@ -142,12 +143,29 @@ def test_a_folder_that_is_not_writable_is_a_problem_and_no_database_has_to_move(
     assert "Move it away" not in run.out
 
 
-@pytest.mark.parametrize("command", ["", "upload", "upload --force", "nimbus:batch:list", "nimbus:reconcile"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "", "upload", "upload --force", "summarize", "nimbus:reconcile", "nimbus:batch:list", "nimbus:batch:status",
+        "nimbus:batch:report", "nimbus:page:status", "nimbus:apply --dry-run",
+    ],
+)  # fmt: skip
 def test_a_command_in_a_folder_that_is_not_writable_ends_with_one_line(read_only: Site, command: str) -> None:
     run = without_privileges(read_only, *command.split())
     assert run.status == 2
     (line,) = [line for line in run.said.splitlines() if not line.startswith("-- ")]
     assert ".nimbus/" in line
+
+
+def test_a_project_cannot_be_made_in_a_folder_that_is_not_writable(empty: Site) -> None:
+    mode = empty.folder.stat().st_mode
+    empty.folder.chmod(mode & ~0o222)
+    try:
+        run = without_privileges(empty, "nimbus:project:init")
+    finally:
+        empty.folder.chmod(mode)
+    assert (run.status, len(run.said.splitlines())) == (2, 1), run.said
+    assert "permission denied" in run.said
 
 
 def test_who_runs_now_is_named(site: Site) -> None:
@@ -188,7 +206,7 @@ def test_our_gateway_is_tried_for_writing_and_nothing_is_written(site: Site, tmp
         before = target.holds()
         run = site.doit("nimbus:doctor", "--json", **target.environment)
         assert run.status == 0
-        assert any("writing is allowed" in message for _, _, message in found(run))
+        assert any("can be written" in message for _, _, message in found(run))
         assert any(check == "protocol" and level == "ok" for check, level, _ in found(run))
         assert target.holds() == before
         stranger = target.environment | {"NIMBUS_API_KEY": workerd.new_key("user_ffffffffffff")}

@@ -88,7 +88,7 @@ class BatchCommands:
 
         async def ask(target: OpenTarget) -> Report:
             batch = await find_batch(target, batch_id)
-            with self.console.progress("Reading", 2 * len(batch.pages)) as progress:
+            with self.console.progress("Reading records", 2 * len(batch.pages)) as progress:
                 return await gather(target, batch, progress.advance)
 
         report = self._at_target(ask)

@@ -166,7 +166,8 @@ async def _look_into(store: Store, root: Path, settings: Settings) -> AsyncItera
     project_id = settings.project.id
     key = records.project_key(project_id)
     values = await read_values(store, [key, *queue_keys(root, settings)])
-    yield ok("store", f"reading is allowed{'' if key in values else f'; {project_id} is there after its first upload'}")
+    later = "" if key in values else f"; {project_id} is there after its first upload"
+    yield ok("reading", f"records can be read{later}")
     if key in values:
         odd: list[Finding] = []
         project = _record(key, values.pop(key), _Owned, odd) or _Owned()
@@ -188,15 +189,15 @@ async def _try_to_write(store: Store, settings: Settings, values: Mapping[str, b
     if settings.target.store == "sqlite":
         return  # `check_databases` has tried it
     if not store.traits.atomic:
-        yield ok("store", "only an upload can tell whether writing is allowed: doit upload --limit=1")
+        yield ok("writing", "only an upload can tell whether writing is allowed: doit upload --limit=1")
         return
     # Should a gateway ignore the condition, it writes the value that is there already.
     key = records.queue_key(settings.project.id)
     if await store.swap([Swap(key, _NO_RECORD, values.get(key, _EMPTY_QUEUE))]):
         message = "The gateway ignores conditions of writes: two uploads at once can lose queue items."
-        yield warning("store", message, "Deploy our Worker: doit nimbus:worker:init")
+        yield warning("writing", message, "Deploy our Worker: doit nimbus:worker:init")
         return
-    yield ok("store", "writing is allowed (checked without changing anything)")
+    yield ok("writing", "records can be written (checked without changing anything)")
 
 
 class _Owned(msgspec.Struct):

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from nimbus_tasks.pipeline.apply import AppliedPage
+from nimbus_tasks.pipeline.apply import AppliedPage, RefusedChange
 
 if TYPE_CHECKING:
     from nimbus_tasks.cli.console import Console
 
 _RESULTS = ("applied", "already", "refused")
+#: How many changes of a page are named where one reason refuses several; `--json` has them all.
+_NAMED = 3
 
 
 class Applied(Struct, frozen=True):
@@ -30,11 +32,20 @@ def applied(console: Console, done: Applied) -> None:
         if page.applied:
             verb = "Would change" if done.dry_run else "Changed"
             console.line(f"✅ {verb} {page.path}: {', '.join(page.applied)}")
-        for refused in page.refused:
-            console.fail(f"{page.path}: {refused.change} - {refused.reason}")
+        for reason, changes in _by_reason(page.refused).items():
+            named = ", ".join(changes[:_NAMED]) + (f" and {len(changes) - _NAMED} more" if changes[_NAMED:] else "")
+            console.fail(f"{page.path}: {named} - {reason}")
     now, before, refusals = (sum(len(getattr(page, kind)) for page in done.pages) for kind in _RESULTS)
     verb = "Would apply" if done.dry_run else "Applied"
     console.line(f"📊 {verb}: {now}, already there: {before}, refused: {refusals}")
     if now and not done.dry_run:
         # doit does not read another folder, so there is no next step.
         console.line(f"   Written to {done.output}" if done.output else "   Originals: .nimbus/backup/. Next: doit")
+
+
+def _by_reason(refused: tuple[RefusedChange, ...]) -> dict[str, list[str]]:
+    """Return the ids of the refused changes of a page by their reason."""
+    found: dict[str, list[str]] = {}
+    for each in refused:
+        found.setdefault(each.reason, []).append(each.change)
+    return found
