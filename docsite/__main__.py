@@ -1,7 +1,11 @@
-"""`python -m docsite [FOLDER]`: build the site in FOLDER/site (.cache/docs/site). Exit status 1 if a link is broken."""
+"""`python -m docsite [FOLDER]`: build the site in FOLDER/site (.cache/docs/site). Exit status 1 if a link is broken.
+
+It first writes the generated parts of the pages in docs/, so that they are true on GitHub too.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ".cache/docs"
 #: The site serves it itself, so that no page loads anything from elsewhere. `make docs` installs it.
 MERMAID = ROOT / "docsite/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"
-#: What pages include: `--8<-- "settings.md"` in docs/settings.md.
+#: The parts of pages that are made from the code, such as the tables in docs/settings.md.
 GENERATED: dict[str, Callable[[], str]] = {
     "commands.md": commands.index,
     "settings.md": schemas.settings,
@@ -30,14 +34,41 @@ GENERATED: dict[str, Callable[[], str]] = {
 }
 
 
+_PART = re.compile(r"<!-- generated: (\S+) -->\n.*?<!-- end of \1 -->", re.DOTALL)
+#: What only the site has: anchors of headings, schemas, and a page for each command.
+_OF_SITE = re.compile(r" \{#[^}]+\}| \[JSON Schema\]\([^)]+\)\.|\[([^]]+)\]\(commands/[^)]+\)")
+
+
+def with_generated(page: str, *, for_site: bool) -> str:
+    """Return a page with its generated parts as the code has them now.
+
+    In docs/, where people read them on GitHub, they do not use what only the site has.
+    """
+
+    def part(found: re.Match[str]) -> str:
+        text = GENERATED[found[1]]().strip()
+        if not for_site:
+            text = _OF_SITE.sub(r"\1", text)
+        return f"<!-- generated: {found[1]} -->\n\n{text}\n\n<!-- end of {found[1]} -->"
+
+    return _PART.sub(part, page)
+
+
+def update_docs() -> None:
+    """Write the generated parts of the pages in docs/."""
+    for path in (ROOT / "docs").rglob("*.md"):
+        before = path.read_text(encoding="utf-8")
+        if (now := with_generated(before, for_site=False)) != before:
+            path.write_text(now, encoding="utf-8")
+
+
 def write_pages(folder: Path) -> None:
     """Write all pages and the builder's configuration to `folder`."""
-    pages, generated = folder / "pages", folder / "generated"
+    pages = folder / "pages"
     shutil.rmtree(pages, ignore_errors=True)
     shutil.copytree(ROOT / "docs", pages)
-    generated.mkdir(exist_ok=True)
-    for name, make in GENERATED.items():
-        (generated / name).write_text(make(), encoding="utf-8")
+    for path in pages.rglob("*.md"):
+        path.write_text(with_generated(path.read_text(encoding="utf-8"), for_site=True), encoding="utf-8")
     for command in commands.all_commands():
         path = pages / command.path
         path.parent.mkdir(exist_ok=True)
@@ -62,6 +93,7 @@ def build(folder: Path) -> bool:
 def main(arguments: list[str]) -> int:
     folder = Path(arguments[0] if arguments else FOLDER)
     folder.mkdir(parents=True, exist_ok=True)
+    update_docs()
     write_pages(folder)
     if not build(folder):
         return 1

@@ -53,6 +53,12 @@ def test_a_page_with_a_broken_link_or_include_fails_the_build(page: str, tmp_pat
     assert not site.build(tmp_path)
 
 
+def test_the_pages_in_docs_have_what_the_code_says() -> None:
+    for path in (site.ROOT / "docs").rglob("*.md"):
+        page = path.read_text(encoding="utf-8")
+        assert page == site.with_generated(page, for_site=False), f"{path} is out of date. Run: make docs"
+
+
 def test_every_command_has_a_page_with_its_options_and_documents(folder: Path) -> None:
     found = {command.name: command for command in commands.all_commands()}
     assert found.keys() == {task.name for task in task_nimbus()} | set(commands.STAGES)
