@@ -3,12 +3,16 @@
 "use strict";
 
 const { Duplex } = require("node:stream");
+const { setImmediate } = require("node:timers/promises");
 
 const { NimbusError } = require("./errors.js");
 const { bytesOf, sourcePath } = require("./files.js");
 const { wordsOf } = require("./options.js");
 const { StreamProcess } = require("./stream-process.js");
 const { stream: task } = require("./tasks.js");
+
+/** Milliseconds that a failure waits for files that are being written. */
+const LONGEST_WAIT = 60_000;
 
 /** @typedef {import("./files.js").File} File */
 /** @typedef {(error?: Error | null) => void} Done */
@@ -180,7 +184,8 @@ class PageStream extends Duplex {
   /** @param {Done} finish */
   #end(finish) {
     if (this.#error && this.#failAfterError) {
-      finish(this.#failed.length ? failure(this.#failed, this.#passed) : this.#error);
+      const error = this.#failed.length ? failure(this.#failed, this.#passed) : this.#error;
+      untilFilesAreWritten().then(() => finish(error));
     } else {
       this.push(null);
       finish();
@@ -212,6 +217,18 @@ function failTargets(targets, error) {
       target.emit("error", error);
       target.end();
     }
+  }
+}
+
+/**
+ * Wait until this program writes no file. Gulp exits at a task's error, and would lose what gulp.dest() is writing,
+ * anywhere down the pipes. What another task reads or writes at the same time can only delay the error.
+ */
+async function untilFilesAreWritten() {
+  const deadline = Date.now() + LONGEST_WAIT;
+  for (let idle = 0; idle < 3 && Date.now() < deadline;) {
+    await setImmediate();
+    idle = process.getActiveResourcesInfo().some((name) => name.startsWith("FSReq")) ? 0 : idle + 1;
   }
 }
 

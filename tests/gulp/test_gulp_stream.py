@@ -96,6 +96,22 @@ def test_a_page_that_is_invalid_passes_too_and_fails_the_task_at_its_end(with_gu
 
 
 @EVERY_VERSION
+def test_files_that_are_still_being_written_are_whole_when_the_task_fails(with_gulp: Make, version: int) -> None:
+    # One thread works for the file system, and it is busy: so it is on a slow machine.
+    gulpfile = """
+    const busy = () => require("node:crypto").pbkdf2("a", "b", 100000, 64, "sha512", () => {});
+    exports.default = () => gulp.src("dist/*.html").pipe(nimbus()).pipe(each(busy)).pipe(gulp.dest("out"));
+    """
+    site = with_gulp(gulpfile, "b", "c", version=version)
+    site.write("dist/a.html", "<p>This page has no title")
+    run = site.gulp(UV_THREADPOOL_SIZE="1")
+    assert run.status == 1
+    assert "1 of 3 pages failed" in run.said
+    for name in "abc":
+        assert (site / f"out/{name}.html").read_bytes() == (site / f"dist/{name}.html").read_bytes()
+
+
+@EVERY_VERSION
 def test_gulp_ends_when_a_step_before_fails(with_gulp: Make, version: int) -> None:
     gulpfile = """
     const step = (file, _encoding, done) => file.relative === "b.html" ? done("stop") : done(null, file);
