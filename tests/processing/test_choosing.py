@@ -48,7 +48,7 @@ def test_rules_are_the_default_and_cost_nothing() -> None:
     choice = OptimiserFactory(settings)
     made = asyncio.run(choice(MemoryStore(Limits(10, 1000, 10)), ProjectSettings(ai_model="m-2")))
     assert isinstance(made, RulesOptimiser)
-    assert choice.spent == 0
+    assert (choice.spent, choice.overspent) == (0, 0)
 
 
 def test_the_model_is_the_settings_else_the_projects() -> None:

@@ -28,6 +28,13 @@ def test_what_is_left_to_the_settings_is_no_number() -> None:
     Request(delay=0, concurrency=100).check()
 
 
+@pytest.mark.parametrize(
+    ("request_", "whole"), [(Request(), True), (Request(some=True), False), (Request(folder="other/maps"), False)]
+)
+def test_only_all_the_maps_of_the_project_are_the_whole_site(request_: Request, whole: bool) -> None:
+    assert request_.whole_site == whole
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)

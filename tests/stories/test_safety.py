@@ -69,6 +69,33 @@ def test_an_empty_source_folder_is_an_error_and_takes_nothing_away(published: Si
     assert published.store == before
 
 
+def test_a_site_that_never_had_a_page_cannot_be_uploaded(empty: Site) -> None:
+    """Neither from a folder that is empty, nor from maps that another tool has not written yet."""
+    site = Site.new(empty.folder)
+    (site / "dist").mkdir()
+    run = site.doit("upload")
+    assert run.status == 2, run.said
+    assert "There is no page to upload. Run doit extract, or check [source] in the settings." in run.said
+    site.settings(folder='""')
+    run = site.doit("upload")
+    assert run.status == 2, run.said
+    assert "There is no page to upload." in run.said
+    assert not site.store.values
+
+
+def test_a_selector_of_the_settings_that_matches_nothing_is_a_warning(site: Site) -> None:
+    site.settings('[dimensions.selectors]\nbrand = ".brand"\nheading = "h1"\n', ignore='["main p", ".nowhere"]')
+    run = site.doit("upload")
+    assert run.status == 0, run.said
+    warned = [line for line in run.said.splitlines() if "matches no element on any page" in line]
+    assert [line.partition("project.toml: ")[2] for line in warned] == [
+        "ignore = .nowhere matches no element on any page.",
+        "selectors.brand = .brand matches no element on any page.",
+    ]
+    site.page("a", "Edited.")
+    assert "matches no element" not in site.doit("upload").said, "a run over some pages cannot tell"
+
+
 def test_a_source_folder_that_is_missing_is_named_and_nothing_is_taken_away(published: Site) -> None:
     before = published.store
     shutil.rmtree(published / "dist")

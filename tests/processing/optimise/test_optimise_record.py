@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 
 import msgspec
 import pytest
 from msgspec import Raw
 
-from nimbus_tasks.model.errors import TransientError
+from nimbus_tasks.model.errors import StoreError, TransientError
 from nimbus_tasks.model.page_map import Block
-from nimbus_tasks.model.records import PageRecord
-from nimbus_tasks.processing.optimise import Change
-from nimbus_tasks.processing.optimise.attempt import failure_of, page_of
+from nimbus_tasks.model.records import PageRecord, QueueEntry
+from nimbus_tasks.processing.optimise import Change, Optimised, Page
+from nimbus_tasks.processing.optimise.attempt import RecordOptimiser, attempt, failure_of, page_of
 from nimbus_tasks.processing.optimise.errors import HaltError, PermanentError, TemporaryError
+from nimbus_tasks.processing.queue import Claim, Taken
 
 
 def record(extraction: bytes) -> PageRecord:
@@ -75,3 +77,44 @@ def test_a_change_leaves_out_a_type_that_stays() -> None:
         "optimized_content": "a b",
         "reason": "Why.",
     }
+
+
+class Failing:
+    """An optimiser that raises an error for each page."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.closed = False
+
+    async def optimise(self, page: Page) -> Optimised:
+        raise self.error
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+EMPTY = record(b'{"head": {}, "above_fold_blocks": [], "rest_of_page_blocks": []}')
+TAKEN = Taken(Claim(QueueEntry(EMPTY.page_id, EMPTY.batch_id)), EMPTY, b"{}", "2024", "2024")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(TemporaryError("timeout", "Too slow."), "timeout"), (ZeroDivisionError("a bug"), "internal")],
+)
+def test_an_error_of_the_optimiser_is_the_failure_of_one_page(error: Exception, code: str) -> None:
+    tried = asyncio.run(attempt(TAKEN, RecordOptimiser(Failing(error), "friendly")))
+    assert tried.failure
+    assert tried.failure.code == code
+    assert "a bug" not in tried.failure.message
+
+
+@pytest.mark.parametrize("error", [HaltError("quota", "No credit.", "Pay."), StoreError("The cache is gone.")])
+def test_an_error_that_every_page_would_meet_is_raised(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        asyncio.run(attempt(TAKEN, RecordOptimiser(Failing(error), "friendly")))
+
+
+def test_the_optimiser_is_closed_with_its_wrapper() -> None:
+    optimiser = Failing(ValueError())
+    asyncio.run(RecordOptimiser(optimiser, "friendly").close())
+    assert optimiser.closed
