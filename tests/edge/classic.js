@@ -5,6 +5,9 @@ export default {
     if (request.headers.get("authorization") !== `Bearer ${env.NIMBUS_ADMIN_SECRET}`) {
       return new Response("Unauthorized", { status: 401 });
     }
+    if (pathname === "/all-for-tests") {
+      return Response.json(await all(env.NIMBUS_KV));
+    }
     if (!pathname.startsWith("/kv/")) {
       return new Response("Not found", { status: 404 });
     }
@@ -18,3 +21,9 @@ export default {
     return value === null ? new Response("Not found", { status: 404 }) : new Response(value);
   },
 };
+
+// Everything that the namespace holds, at most a thousand pairs. No gateway of the classic protocol has this.
+async function all(kv) {
+  const { keys } = await kv.list();
+  return Promise.all(keys.map(async ({ name, metadata }) => ({ name, metadata, value: await kv.get(name) })));
+}

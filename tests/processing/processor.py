@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 import scripted_pages
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
+from warm import preload
 
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
-from nimbus_tasks.processing import run as running
 from nimbus_tasks.processing.leases import Leases
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.model.records import QueueEntry
 
-PRELOADED = (running, scripted_pages)
 STEPS: list[tuple[Any, str]] = [(SqliteStore, name) for name in ("put", "get", "swap")]
 STEPS += [(Leases, name) for name in ("take", "held", "end", "release")]
 COMMAND = ["nimbus:process", "--until-empty", "--workers=2"]
@@ -132,6 +131,7 @@ def tell(folder: Path, victim: int, killed: bool, statuses: list[int]) -> None:
 
 
 if __name__ == "__main__":
+    preload()
     # Before the first fork: the project's commands look for it in the working directory, and are made once.
     os.chdir(sys.argv[1])
     import nimbus_tasks.tasks  # noqa: F401

@@ -23,20 +23,16 @@ from typing import Any
 
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
+from warm import preload
 
-import nimbus_tasks.html.extract
-import nimbus_tasks.html.validate
+import nimbus_tasks
 from nimbus_tasks.backends.kv import Limits
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.pipeline import extract as extracting
-from nimbus_tasks.pipeline import summary as summarizing
-from nimbus_tasks.pipeline import upload as uploading
 from nimbus_tasks.pipeline import validate as validating
-from nimbus_tasks.project import files, lock
+from nimbus_tasks.project import files
 from nimbus_tasks.publishing import queue_parts
 from nimbus_tasks.publishing.ledger import Ledger
-
-PRELOADED = (nimbus_tasks.html.extract, nimbus_tasks.html.validate, uploading, summarizing, lock)
 
 #: Small enough that a handful of pages takes several requests.
 LIMITS = Limits(pairs=2, bytes=1 << 20, keys=2, swaps=2)
@@ -103,6 +99,7 @@ def run(folder: Path, name: str, command: list[str], steps: list[tuple[Any, str]
 
 
 def main(template: str, work: str, kind: str, lose: str, *command: str) -> None:
+    preload()
     os.chdir(template)
     import nimbus_tasks.tasks  # noqa: F401 - looks for the project in the working directory
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import ptyprocess
 from waiting import SECONDS
+from warm import run_doit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -227,7 +228,9 @@ class Site:
         return known | {"PYTHONIOENCODING": "utf-8"} | more
 
     def doit(self, *arguments: str, **environment: str) -> Run:
-        return ended([sys.executable, "-m", "doit", *arguments], self.folder, self.environment(environment))
+        """Run `doit` to its end. `start` and `Terminal` are new interpreters; here it is a fork of one (`warm.py`)."""
+        known = self.environment(environment)
+        return _checked(run_doit(arguments, self.folder, known), known)
 
     def publish(self, *arguments: str) -> Run:
         """Run `doit upload`, which is expected to go well."""
@@ -294,6 +297,10 @@ def ended(command: Sequence[str], folder: Path, environment: Mapping[str, str], 
         timeout=SECONDS,
         check=False,
     )
+    return _checked(done, environment)
+
+
+def _checked(done: subprocess.CompletedProcess[bytes], environment: Mapping[str, str]) -> Run:
     encoding = environment.get("PYTHONIOENCODING", "utf-8")
     run = Run(done.returncode, done.stdout.decode(encoding), done.stderr.decode(encoding))
     assert "Traceback" not in run.said, run.said

@@ -77,11 +77,10 @@ class Gateway:
 
 
 class Classic:
-    """A gateway that knows one key a request and nothing else. What it holds, another Worker over its KV tells."""
+    """A gateway that knows one key a request and nothing else, but what tests ask it for."""
 
-    def __init__(self, workerd: Workerd, folder: Path) -> None:
-        self._folder = folder
-        self._views = 0
+    def __init__(self, workerd: Workerd) -> None:
+        self._workerd = workerd
         self.environment = {
             "NIMBUS_TARGET": "gateway",
             "NIMBUS_WORKER_URL": workerd.url,
@@ -89,10 +88,12 @@ class Classic:
         }
 
     def holds(self) -> Store:
-        # A new one at each look: ours remembers what it has seen, and knows nothing of others that write to its KV.
-        self._views += 1
-        with Workerd(self._folder / f"view{self._views}", kv=self._folder / "kv") as view:
-            return Gateway(view).holds()
+        with self._workerd.client() as admin:
+            pairs = admin.get("/all-for-tests").json()
+        return Store.of(
+            {pair["name"]: pair["value"].encode() for pair in pairs},
+            {pair["name"]: pair.get("metadata") for pair in pairs},
+        )
 
 
 def made(name: str, folder: Path, **options: Any) -> Iterator[Target]:
@@ -105,8 +106,8 @@ def made(name: str, folder: Path, **options: Any) -> Iterator[Target]:
         with Workerd(folder / "workerd", NIMBUS_CACHE_SECONDS=0) as workerd:
             yield Gateway(workerd)
     else:
-        with Workerd(folder / "classic", worker=CLASSIC, kv=folder / "kv") as workerd:
-            yield Classic(workerd, folder)
+        with Workerd(folder / "classic", worker=CLASSIC) as workerd:
+            yield Classic(workerd)
 
 
 def requests_of(journal: Path) -> list[dict[str, Any]]:

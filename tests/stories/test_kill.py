@@ -7,6 +7,7 @@ and the store must be as if nothing had ever happened.
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -131,7 +132,7 @@ def kill_at_every_step(
     """Yield the folder of each killed and continued run."""
     done = subprocess.run(
         [sys.executable, killer.__file__, str(template.folder), str(work), kind, lose, *command],
-        env=template.environment(environment),
+        env=template.environment({"PYTHONPATH": os.pathsep.join(sys.path), **environment}),
         capture_output=True,
         timeout=SECONDS,
         check=False,

@@ -268,7 +268,9 @@ def check_whole(site: Site) -> None:
 
 @pytest.mark.parametrize("lose", LOSSES, ids=lambda lose: f"lost:{lose or 'nothing'}")
 @pytest.mark.parametrize("project", [never_published, edited])
-def test_killed_before_any_call_of_store_or_ledger(tmp_path: Path, project: Callable[[Path], Site], lose: str) -> None:
+def test_without_a_queue_a_kill_before_any_call_loses_nothing(
+    tmp_path: Path, project: Callable[[Path], Site], lose: str
+) -> None:
     kills = 0
     for folder in kill_at_every_step(project(tmp_path / "template"), tmp_path, "store", lose, "upload"):
         kills += 1
