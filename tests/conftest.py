@@ -1,9 +1,11 @@
-"""For all tests: Ctrl-C reaches the programs they start, and property tests use the same examples at every run."""
+"""Ctrl-C reaches the programs that tests start, property tests repeat their examples, pure rooms are measured."""
 
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -14,3 +16,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("repeat", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("repeat")
+
+HERE = Path(__file__).parent
+#: Their tests alone cover the pure rooms (`PURE` in the Makefile). Coverage would slow the others down by half.
+MEASURED = {"batches", "cli", "html", "model", "processing", "publishing"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(HERE).parts[0] not in MEASURED:
+            item.add_marker("no_cover")

@@ -11,6 +11,7 @@ from nimbus_tasks.html.apply import apply_changes
 from nimbus_tasks.html.extract import Rules, Skipped, extract
 
 
+@pytest.mark.no_cover  # what it measures is our time, not that of a tracer
 @pytest.mark.parametrize(
     "html",
     [
