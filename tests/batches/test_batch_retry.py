@@ -304,7 +304,7 @@ def test_a_refused_status_leaves_its_page_as_it_was(filled: Filled) -> None:
     assert (filled.queued, filled.in_batch()) == ({"b"}, {"a": "failed", "b": "queued"})
 
 
-def test_writes_go_from_the_pages_to_the_batch(filled: Filled) -> None:
+def test_a_retry_writes_the_pages_before_the_batch(filled: Filled) -> None:
     filled.batch("failed", a="failed", b="failed")
     again(filled)
     order = sorted(set(filled.writes), key=filled.writes.index)

@@ -152,7 +152,7 @@ def test_a_status_that_the_store_refuses_to_exchange_is_told(monkeypatch: pytest
     assert filled.statuses() == {"a": "uploaded", "b": "cancelled"}
 
 
-def test_a_record_that_never_holds_still_is_given_up(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancel_gives_up_a_record_that_never_holds_still(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nimbus_tasks.backends.kv.records.LONGEST_PAUSE", 0.0)
     filled.batch("queued", a="uploaded")
     batch = filled.find()
@@ -165,7 +165,7 @@ def _stir(filled: Filled, key: str) -> None:
     filled.store.values[key] += b" "
 
 
-def test_writes_go_from_the_pages_to_the_batch(filled: Filled) -> None:
+def test_a_cancel_writes_the_pages_before_the_batch(filled: Filled) -> None:
     filled.batch("queued", a="uploaded", b="uploaded")
     stop(filled)
     assert sorted(set(filled.writes), key=filled.writes.index) == ["status", "queue", "logs", "batch"]

@@ -472,7 +472,7 @@ def look(filled: Filled) -> Callable[..., Look]:
     return make
 
 
-def test_a_log_gets_a_line_a_change_and_no_more(look: Callable[..., Look]) -> None:
+def test_a_followed_log_prints_each_change_once(look: Callable[..., Look]) -> None:
     screen = io.StringIO()
     with MonitorViewer(Console(screen, {}), 5000) as viewer:
         for _ in range(3):

@@ -163,7 +163,7 @@ def test_the_newest_is_found_where_none_is_named(filled: Filled, ledger: Ledger)
 @pytest.mark.parametrize(
     "name", ["batch_20260102_030406", "batch_", "../../etc/passwd", "batch_20260102_030405x", "é" * 600]
 )
-def test_a_batch_that_does_not_exist_is_named_with_the_closest(filled: Filled, name: str) -> None:
+def test_an_unknown_batch_is_an_error_with_the_nearest_ids(filled: Filled, name: str) -> None:
     filled.batch("queued")
     filled.batch("queued", OTHER)
     with pytest.raises(SettingsError) as caught:

@@ -28,7 +28,7 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_an_error_survives_the_way_to_another_process(kind: type[NimbusError]) -> None:
+def test_an_error_can_be_pickled(kind: type[NimbusError]) -> None:
     sent = kind("What is wrong.", "What to do.")
     came = pickle.loads(pickle.dumps(sent))
     assert type(came) is kind
@@ -38,25 +38,25 @@ def test_an_error_survives_the_way_to_another_process(kind: type[NimbusError]) -
 @pytest.mark.parametrize(
     "error", [NoProjectError(), NoProjectError("/site"), UnreadableRecordError("batch:p:b", "/status: 5")]
 )
-def test_an_error_with_a_message_of_its_own_survives_too(error: NimbusError) -> None:
+def test_an_error_that_makes_its_own_message_can_be_pickled(error: NimbusError) -> None:
     came = pickle.loads(pickle.dumps(error))
     assert (type(came), str(came)) == (type(error), str(error))
 
 
 @pytest.mark.parametrize("wait", [None, 0.0, 17.5])
 @pytest.mark.parametrize("kind", [TransientError, TooSlowError])
-def test_how_long_to_wait_travels_along(kind: type[TransientError], wait: float | None) -> None:
+def test_the_retry_time_of_an_error_reaches_another_process(kind: type[TransientError], wait: float | None) -> None:
     error = kind.after(wait, "Busy.")
     came = pickle.loads(pickle.dumps(error))
     assert (type(came), came.wait, str(came)) == (kind, wait, "Busy.")
 
 
-def test_an_error_that_says_nothing_of_waiting_asks_for_none() -> None:
+def test_an_error_without_a_retry_time_asks_for_no_wait() -> None:
     TransientError.after(5, "Busy.")
     assert TransientError("Busy.").wait is None, "one error's wait is not another's"
 
 
-def test_what_is_worth_a_try_and_what_is_too_much_are_told_apart() -> None:
+def test_errors_worth_a_retry_and_refusals_have_kinds_of_their_own() -> None:
     assert issubclass(TooSlowError, TransientError)
     assert issubclass(TooMuchError, RefusedError)
     assert not issubclass(RefusedError, TransientError)
@@ -64,6 +64,6 @@ def test_what_is_worth_a_try_and_what_is_too_much_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_nothing_could_be_done_unless_an_error_says_otherwise(kind: type[NimbusError]) -> None:
+def test_the_exit_status_is_2_unless_an_error_sets_another(kind: type[NimbusError]) -> None:
     assert kind("Wrong.").exit_status == 2
     assert str(kind("Wrong.")) == "Wrong."

@@ -55,7 +55,7 @@ class Outer(Struct):
     pair: Pair = Pair(1, 2)
 
 
-def test_what_is_always_printed_is_required_and_what_may_be_left_out_is_not() -> None:
+def test_only_fields_that_are_always_printed_are_required() -> None:
     schema = schema_of_document(Outer, "An outer")
     assert (schema["$schema"], schema["title"], schema["type"]) == (CURRENT, "An outer", "object")
     assert schema["required"] == ["inner", "many", "by_name", "either", "pair"]
@@ -70,7 +70,7 @@ def test_a_list_of_documents_has_a_schema_too() -> None:
     assert schema["$defs"]["Inner"]["required"] == ["kind"]
 
 
-def test_of_documents_that_a_field_tells_apart_that_field_is_required() -> None:
+def test_the_field_that_tells_documents_apart_is_required() -> None:
     schema = schema_of_document(Tagged | Other, "One or the other")
     assert schema["$defs"]["Tagged"]["required"] == ["event", "number"]
     validator = Draft202012Validator(schema)

@@ -70,7 +70,7 @@ def test_numbers_are_converted_where_a_count_is_meant(odd: object) -> None:
 
 
 @pytest.mark.parametrize("odd", [None, "", "many", True, [], {}, 1e300, "nan", "9" * 30])
-def test_what_is_no_number_counts_as_missing(odd: object) -> None:
+def test_values_that_are_not_numbers_count_as_missing(odd: object) -> None:
     assert record(batch(page_count=odd)).page_count == 0
 
 
@@ -171,7 +171,7 @@ def test_a_record_of_our_own_is_written_strictly() -> None:
     assert rewrite(msgspec.json.encode(PageStatus("queued", "b", "2024")), done) == msgspec.json.encode(done)
 
 
-def test_nothing_changes_where_nothing_changed() -> None:
+def test_without_changes_every_byte_stays() -> None:
     before = b'{"status" : "done", "updated": 1725284700, "error": null, "x": 1.50}'
     assert rewrite(before, read(before, PageStatus).record) == before
 

@@ -43,7 +43,7 @@ def test_a_page_id_is_the_md5_of_project_and_path(project_id: str, path: str) ->
     assert records.page_id(project_id, path) == f"page_{model[:12]}"
 
 
-def test_a_page_id_that_other_programs_know() -> None:
+def test_a_page_id_is_that_of_md5sum() -> None:
     # echo -n proj_0123456789abdist/local/rolex-repair.html | md5sum
     assert records.page_id("proj_0123456789ab", "dist/local/rolex-repair.html") == "page_81abbc137c5c"
 
@@ -83,7 +83,7 @@ def test_keys_are_those_of_the_contract() -> None:
     assert records.apikey_key("sha256:5") == "apikey:sha256:5"
 
 
-def test_the_hash_of_an_api_key_that_other_programs_know() -> None:
+def test_the_hash_of_an_api_key_is_that_of_sha256sum() -> None:
     # echo -n sk_live_00000000000000000000000000000000 | sha256sum
     known = "56fb575e1d5a51d0214e41b6775ced81e47fdd570731e41ce3831447b0ec28ff"
     assert records.apikey_hash("sk_live_" + "0" * 32) == f"sha256:{known}"
@@ -180,7 +180,7 @@ def test_an_api_key_and_its_user_are_recorded_as_the_contract_has_them() -> None
     assert msgspec.to_builtins(records.EmailRecord("user_1", "t")) == {"user_id": "user_1", "created": "t"}
 
 
-def test_what_optimisation_adds_later_can_be_read() -> None:
+def test_a_status_with_a_result_can_be_read() -> None:
     result = b'{"completed":"t","success":true,"changes":3,"confidence":0.5}'
     text = b'{"status":"done","batch_id":"b","updated":"t","result":%s}' % result
     assert msgspec.json.encode(msgspec.json.decode(text, type=records.PageStatus)) == text

@@ -80,7 +80,7 @@ def test_only_a_cancelled_batch_is_final() -> None:
 
 
 @given(PAGES, TRIGGERS)
-def test_a_page_moves_as_the_table_says_and_in_no_other_way(now: PageState, trigger: Trigger) -> None:
+def test_a_page_makes_only_the_moves_of_the_table(now: PageState, trigger: Trigger) -> None:
     then = [move.then for move in PAGE_MOVES if (move.now, move.trigger) == (now, trigger)]
     assert may(now, trigger) == bool(then)
     if then:
@@ -91,7 +91,7 @@ def test_a_page_moves_as_the_table_says_and_in_no_other_way(now: PageState, trig
 
 
 @given(BATCHES, BATCHES)
-def test_a_batch_moves_as_the_table_says_and_in_no_other_way(now: BatchState, then: BatchState) -> None:
+def test_a_batch_makes_only_the_moves_of_the_table(now: BatchState, then: BatchState) -> None:
     if then in BATCH_MOVES[now]:
         assert move_batch(now, then) == then
     else:
@@ -209,7 +209,7 @@ def test_a_cancelled_batch_gets_no_work(state: PageState) -> None:
 
 
 @given(BATCHES.filter(lambda state: state != "uploading"), st.lists(PAGES, min_size=1))
-def test_the_state_of_a_batch_is_settled_by_one_look(now: BatchState, states: list[PageState]) -> None:
+def test_the_state_of_a_batch_does_not_change_when_computed_again(now: BatchState, states: list[PageState]) -> None:
     try:
         then = batch_state(now, pages(*states))
     except TransitionError:
@@ -293,7 +293,7 @@ def test_a_batch_stays_where_its_page_or_the_status_says_otherwise(page: str, st
     assert with_endings(batch, {"a": status, "unknown": status}) is batch
 
 
-def test_a_batch_that_is_cancelled_keeps_its_state_and_gets_its_pages() -> None:
+def test_a_cancelled_batch_keeps_its_state() -> None:
     after = with_pages(
         batch_of("cancelled", a=BatchPage("cancelled")), {"a": BatchPage("queued"), "b": BatchPage("done")}
     )

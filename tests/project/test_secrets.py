@@ -77,7 +77,7 @@ def test_the_environment_wins_and_then_the_file_is_not_even_read(root: Path) -> 
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\n", " \t\r\n"])
-def test_an_empty_variable_says_nothing(root: Path, empty: str) -> None:
+def test_an_empty_variable_holds_no_secret(root: Path, empty: str) -> None:
     write(root, f'{NAME} = "{TEXT}"')
     assert found(root, NIMBUS_API_KEY=empty) == TEXT
 

@@ -153,7 +153,7 @@ def test_the_environment_wins() -> None:
 
 
 @pytest.mark.parametrize("variable", ENVIRONMENT)
-def test_an_empty_variable_says_nothing(variable: str) -> None:
+def test_an_empty_variable_changes_no_setting(variable: str) -> None:
     assert parsed(**{variable: ""}) == parsed()
 
 

@@ -105,7 +105,7 @@ def test_it_listens_on_this_machine_alone(fake: Fake) -> None:
     assert addresses == {f"0100007F:{port:04X}"}
 
 
-def test_a_port_that_is_taken_is_one_line() -> None:
+def test_the_fake_says_in_one_line_that_its_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         status, out, err = end(start("--port", str(port)))

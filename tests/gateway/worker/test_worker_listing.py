@@ -54,7 +54,7 @@ def test_more_than_a_thousand_names(user: User, project: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["page", "status"])
-def test_a_listing_goes_on_while_others_write(user: User, project: str, kind: str) -> None:
+def test_the_worker_lists_each_key_once_while_others_write(user: User, project: str, kind: str) -> None:
     keys = [f"{kind}:{project}:{number}" for number in range(6)]
     bulk(user.client, *((key, "") for key in keys)).raise_for_status()
     first = user.client.get("/keys", params={"prefix": f"{kind}:{project}:", "limit": 3}).json()

@@ -30,7 +30,7 @@ def key(request: pytest.FixtureRequest, project: str) -> str:
 
 
 @pytest.mark.parametrize("value", ["", "1", "größe\0🕰", "x" * 3_000_000], ids=["empty", "short", "wide", "long"])
-def test_a_swap_needs_the_value_that_is_there(user: User, key: str, value: str) -> None:
+def test_the_worker_swaps_only_the_value_that_is_there(user: User, key: str, value: str) -> None:
     assert code_of(put(user.client, key, "x", If_Match=etag("nothing"))) == (412, "precondition_failed")
     assert user.client.get(kv(key)).status_code == 404
     stored = put(user.client, key, value, **ABSENT)

@@ -43,7 +43,7 @@ def test_a_mark_of_byte_order_is_part_of_the_value(admin: httpx.Client, project:
 @pytest.mark.parametrize(
     "key", ["page:größe", "修理:🕰", "a b/c?d=e&f#g%20", "x" * 512, "é" * 256, "page:a\0b", "queue:\0", "queue"]
 )
-def test_any_text_is_a_key(admin: httpx.Client, key: str) -> None:
+def test_the_worker_takes_any_text_as_a_key(admin: httpx.Client, key: str) -> None:
     assert put(admin, key, "1").json() == {"key": key}
     assert admin.get(kv(key)).text == "1"
     assert bulk(admin, (key, "2")).json() == {"confirmed": [key], "failed": {}}

@@ -105,7 +105,7 @@ def test_the_level_alone() -> None:
         ("<h3>x", 0, "h2", "no end tag of its own"),
     ],
 )
-def test_what_the_page_has_no_place_for_is_refused(before: str, where: str | int, kind: str, reason: str) -> None:
+def test_a_change_without_a_place_in_the_page_is_refused(before: str, where: str | int, kind: str, reason: str) -> None:
     assert reason in refusal(before, where, "new", kind)
 
 

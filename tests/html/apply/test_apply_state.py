@@ -31,7 +31,7 @@ def test_a_page_that_changed_since_is_refused_whole(now: str) -> None:
     assert applied.refused == (("block-1", CHANGED), ("title", CHANGED))
 
 
-def test_a_page_that_says_the_same_is_the_same_page() -> None:
+def test_changes_are_made_in_a_page_with_the_same_content() -> None:
     page = map_of(HTML)
     now = HTML.replace("<p>One", "<!-- built later -->\n\n<p>One").encode()
     assert apply_changes(now, page, [change(page, 1, "New")]).html == now.replace(b"One", b"New")
@@ -55,7 +55,7 @@ def test_changes_that_the_page_has_are_not_made_again() -> None:
     assert twice.html.startswith(b'<title>T</title><meta name="description" content="D"><h3>Top</h3><p>New')
 
 
-def test_a_level_that_was_changed_lets_no_other_change_of_the_page_pass() -> None:
+def test_a_heading_level_that_has_changed_refuses_the_page() -> None:
     page = map_of(HTML)
     retyped = change(page, 0, "Head", "h3")
     once = apply_changes(HTML.encode(), page, [retyped]).html.replace(b"Two", b"Three")
@@ -79,7 +79,7 @@ def test_nothing_new_is_nothing_to_do() -> None:
         (Change("block-1", "One", "\ud800"), None),
     ],
 )
-def test_changes_that_cannot_be_meant_are_refused(asked: Change, reason: str | None) -> None:
+def test_impossible_changes_are_refused(asked: Change, reason: str | None) -> None:
     applied = apply_changes(HTML.encode(), map_of(HTML), [asked])
     if reason is None:  # half of a character pair becomes a question mark
         assert applied.html == HTML.replace("One", "?").encode()
@@ -93,12 +93,12 @@ def test_of_two_changes_of_one_block_the_first_is_made() -> None:
     assert applied.refused == (("block-1", "there are two changes of it"),)
 
 
-def test_what_is_no_page_is_refused_with_the_reason_of_extraction() -> None:
+def test_changes_of_a_file_that_is_not_a_page_are_refused_with_the_reason() -> None:
     applied = apply_changes(b"", map_of(HTML), [Change("block-1", "One", "A")])
     assert applied.refused == (("block-1", "the file is empty"),)
 
 
-def test_a_change_that_makes_the_page_none_is_refused() -> None:
+def test_a_change_that_leaves_no_page_is_refused() -> None:
     html = "<meta http-equiv=refresh content='1; url=x'><p>" + "word " * 60
     page = map_of(html)
     applied = apply_changes(html.encode(), page, [change(page, 0, "short")])
@@ -106,7 +106,7 @@ def test_a_change_that_makes_the_page_none_is_refused() -> None:
     assert applied.refused == (("block-0", "the page would not read as it should afterwards"),)
 
 
-def test_of_several_changes_only_the_one_that_makes_the_page_none_is_refused() -> None:
+def test_only_the_change_that_leaves_no_page_is_refused() -> None:
     html = "<meta http-equiv=refresh content='1; url=x'><p>a<p>" + "word " * 60 + "<p>b<p>c"
     applied = apply(html, (0, "A"), (1, "short"), (2, "B"), (3, "C"))
     assert applied.html.decode() == html.replace("<p>a", "<p>A").replace("<p>b<p>c", "<p>B<p>C")
@@ -147,7 +147,7 @@ def test_levels_change_together_or_not_at_all(heading: str, reason: str) -> None
     assert (again.html, dict(again.refused)) == (done.html, dict(done.refused))
 
 
-def test_a_level_that_was_meant_for_another_text_lets_no_other_pass() -> None:
+def test_a_heading_level_for_another_text_refuses_all_levels() -> None:
     html = OUTLINE.format("")
     page = map_of(html)
     stale = Change("block-1", "Other", "Deep", "h2")
@@ -156,7 +156,7 @@ def test_a_level_that_was_meant_for_another_text_lets_no_other_pass() -> None:
     assert done.applied == ("block-2",)
 
 
-def test_a_level_that_the_page_does_not_take_lets_no_other_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_heading_level_that_does_not_fit_refuses_all_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     html = OUTLINE.format("")
     page = map_of(html)
     find = PageEditor.find_edits

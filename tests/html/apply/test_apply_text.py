@@ -175,7 +175,7 @@ def test_preformatted_text_keeps_its_white_space(before: str, new: str, after: s
         ("<pre>a<br>b</pre>", "a b", "what would change is not written in its text"),
     ],
 )
-def test_what_would_lose_markup_or_read_otherwise_is_refused(before: str, new: str, reason: str) -> None:
+def test_changes_that_lose_markup_or_read_differently_are_refused(before: str, new: str, reason: str) -> None:
     assert reason in refusal(before, before.count("<p>") - 1 if "<p><b>" in before else 0, new)
 
 
@@ -187,7 +187,7 @@ def test_one_refused_change_does_not_keep_the_others_back() -> None:
     assert [refused for refused, _ in applied.refused] == ["block-1", "block-2"]
 
 
-def test_changes_that_read_otherwise_are_told_from_those_beside_them() -> None:
+def test_only_changes_that_read_back_differently_are_refused() -> None:
     html = "<h1>a</h1><pre>a</pre><p>a</p><pre>b</pre>"
     applied = apply(html, (0, "A"), (1, "\na"), (2, "A"), (3, "\nb"))
     assert applied.html == b"<h1>A</h1><pre>a</pre><p>A</p><pre>b</pre>"

@@ -86,7 +86,7 @@ PIECES = st.one_of(
 
 
 @given(st.lists(PIECES, max_size=40).map("".join))
-def test_what_is_said_to_be_written_somewhere_is_written_there(page: str) -> None:
+def test_texts_are_found_in_the_source_where_they_are_written(page: str) -> None:
     tree = MarkedTree(page)
     for node in [node for node in tree.document.descendants if isinstance(node, Text)]:
         try:

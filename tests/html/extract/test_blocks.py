@@ -87,7 +87,7 @@ def test_what_nobody_sees_gives_no_text(hidden: str) -> None:
     assert found_by_selectors(html, read(html)) == ["div", "p"]
 
 
-def test_what_is_only_styled_or_shown_later_gives_text() -> None:
+def test_text_that_may_be_shown_later_is_read() -> None:
     html = "<p hidden=until-found>a<p style='display:block; none:1'>b<dialog open>c</dialog>"
     assert texts(html) == [("p", "a"), ("p", "b"), ("dialog", "c")]
 

@@ -37,7 +37,7 @@ def test_a_full_head() -> None:
     }
 
 
-def test_what_is_absent_or_empty_is_left_out() -> None:
+def test_absent_and_empty_facts_are_left_out() -> None:
     assert head("<title> </title><meta name=description content=''><meta name=' ' content=x>") == {}
     assert head("<link rel=canonical href=''><meta name=author><meta http-equiv=x content=y>") == {}
     assert head("<meta name=author content=''><meta name=author content=B>") == {"author": "B"}
@@ -57,7 +57,7 @@ def test_a_drawing_has_no_title_of_the_page() -> None:
     assert read("<body><svg><title>a</title></svg><p>b").head == {}
 
 
-def test_what_fell_out_of_the_head_is_read_too() -> None:
+def test_head_elements_in_the_body_are_read() -> None:
     assert read("<head>x<title>a</title><meta name=author content=b><p>c").head == {"title": "a", "author": "b"}
 
 

@@ -65,11 +65,11 @@ def test_settings_win() -> None:
     assert read(html, main=".a").main_selector == ".a"
 
 
-def test_settings_that_find_nothing_leave_it_to_the_page() -> None:
+def test_selectors_without_a_match_fall_back_to_the_page() -> None:
     assert read(f"<main>{LONG}</main>", main=".a").main_selector == "main"
 
 
-def test_settings_that_find_more_mean_the_first() -> None:
+def test_selectors_with_several_matches_take_the_first() -> None:
     page = read("<!doctype html><div class=a>x</div><div class=a>y</div>", main=".a")
     assert page.main_selector == "html > body > div:nth-of-type(1)"
     assert [block.content for block in page.above_fold_blocks] == ["x"]

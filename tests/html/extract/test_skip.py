@@ -33,7 +33,7 @@ TEXT = "<p>" + "word " * 60
         (b"<meta http-equiv=refresh content='0, x'>", "only redirects to x"),
     ],
 )
-def test_what_is_no_page_is_skipped_with_a_reason(content: bytes, reason: str) -> None:
+def test_files_that_are_not_pages_are_skipped_with_a_reason(content: bytes, reason: str) -> None:
     assert reason in skipped(content)
 
 

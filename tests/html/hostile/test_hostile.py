@@ -68,7 +68,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_in(folder)
 
 
-def test_there_are_more_than_a_hundred_and_each_has_a_name_of_its_own() -> None:
+def test_over_a_hundred_hostile_pages_have_unique_names() -> None:
     assert len(INPUTS) > 150
     assert len({hostile.reported for hostile in INPUTS}) == len(INPUTS)
 
