@@ -66,7 +66,7 @@ export interface Commands {
       },
       Documents.Batches
     >;
-    /** Follow a batch until all its pages have ended: progress, pages in work, time left, recent errors */
+    /** Follow a batch to its end: progress, pages in work, time left, recent errors */
     readonly monitor: Command<
       {
         /** the batch's id (default: the newest) */
@@ -112,7 +112,7 @@ export interface Commands {
       },
       Documents.Retried
     >;
-    /** Show one batch: its state, counts, progress and failed pages; without --batch, the list */
+    /** Show one batch: state, counts, progress, failed pages; without --batch, the list */
     readonly status: Command<
       {
         /** the batch's id */
@@ -184,7 +184,7 @@ export interface Commands {
       },
       Documents.ShownKey
     >;
-    /** List the API keys of this project's owner: name, hash, age, whether it is active, last use, requests */
+    /** List the API keys of this project's owner: name, hash, age, state, last use, requests */
     readonly list: Command<
       {
         /** print one JSON document on standard output */

@@ -19,7 +19,7 @@ settings.load_profile("repeat")
 
 HERE = Path(__file__).parent
 #: Their tests alone cover the pure rooms (`PURE` in the Makefile). Coverage would slow the others down by half.
-MEASURED = {"batches", "cli", "html", "model", "processing", "publishing"}
+MEASURED = {"batches", "cli", "html", "model", "pipeline", "processing", "publishing"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -89,7 +89,7 @@ Examples:
   doit nimbus:batch:list
   doit nimbus:batch:list --json
 """
-_STATUS_HELP = """Show one batch: its state, counts, progress and failed pages; without --batch, the list
+_STATUS_HELP = """Show one batch: state, counts, progress, failed pages; without --batch, the list
 
 Examples:
   doit nimbus:batch:status
@@ -122,7 +122,7 @@ A batch that has ended cannot be cancelled. doit upload --force sends cancelled 
 Examples:
   doit nimbus:batch:cancel --batch=batch_20240902_134500
 """
-_MONITOR_HELP = """Follow a batch until all its pages have ended: progress, pages in work, time left, recent errors
+_MONITOR_HELP = """Follow a batch to its end: progress, pages in work, time left, recent errors
 
 Redrawn in place on a terminal; elsewhere a line for each change. Exit status: 0 if the batch completed, 1 if pages
 failed, were cancelled or superseded, 130 after Ctrl-C (the batch continues). Each refresh reads the batch record and

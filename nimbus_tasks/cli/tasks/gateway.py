@@ -83,7 +83,7 @@ Examples:
   doit nimbus:key:create --name=laptop --email=ann@example.com
   doit nimbus:key:create --name=ci --json > key.json
 """
-_KEY_LIST_HELP = """List the API keys of this project's owner: name, hash, age, whether it is active, last use, requests
+_KEY_LIST_HELP = """List the API keys of this project's owner: name, hash, age, state, last use, requests
 
 The gateway Worker counts the requests of each key, and writes the counts once a minute. A day begins at midnight UTC.
 

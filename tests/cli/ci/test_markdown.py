@@ -19,6 +19,7 @@ from nimbus_tasks.cli.ci.markdown import (
     rendered,
     site,
 )
+from nimbus_tasks.model.records import BatchSummary
 from nimbus_tasks.publishing.outcome import Counts, PageResult, Summary
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def test_a_batch_shows_its_figures_and_its_failures() -> None:
         ReportPage(page_id="page_2", status="failed", error=ReportError("timed out", "timeout"), log_entries=[]),
         ReportPage(page_id="page_3", status="failed", log_entries=[]),
     ]
-    report = Report("batch_1", "proj_1", "t0", "t1", "partially_completed", metrics, pages)
+    report = Report("batch_1", "proj_1", "t0", "t1", "partially_completed", BatchSummary(1, 2, 0, 10), metrics, pages)
     text = rendered(batch(report, "report.json"))
     figures, failed = tables(text)
     assert dict(zip(*figures, strict=True))["Pages"] == "2"
