@@ -84,10 +84,12 @@ def changed(
         if kept != list(entries):
             made[part] = kept
     _place(new, parts, made, closed, room)
-    if not only_these and is_overlong(made, room):
-        # A run that was killed after it wrote the shards has moved them before.
+    if not only_these and 0 in made:
+        # A run that was killed after it wrote the shards has left in part 0 what it had moved.
         there = placed({part: entries for part, entries in {**parts, **made}.items() if part})
-        moved = [entry for entry in made[0][room:] if not _is_in(there, entry)]
+        made[0] = [entry for entry in made[0] if not _is_in(there, entry)]
+    if not only_these and is_overlong(made, room):
+        moved = made[0][room:]
         del made[0][room:]
         _place(moved, parts, made, closed, room)
     return made
