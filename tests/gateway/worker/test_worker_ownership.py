@@ -6,11 +6,11 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from asking import bulk, code_of, kv, names, new_project, put, swap, until
 
 if TYPE_CHECKING:
-    import httpx
     from asking import User
     from edge.workerd import Workerd
 
@@ -124,6 +124,22 @@ def test_of_two_users_who_claim_at_once_one_wins(user: User, other: User, kind: 
             winner, loser = (user, other) if claims[0].result() == 200 else (other, user)
             assert winner.client.get(kv(f"{kind}:{project}")).text == record(project, winner.id)
             assert loser.client.get(kv(f"{kind}:{project}")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "body", [b"no JSON", b'{"value":"1","junk":[' + b"{}," * 10_000_000 + b"{}]}"], ids=["short", "long"]
+)
+def test_a_key_of_another_user_is_refused_before_its_body_is_parsed(
+    user: User, other: User, project: str, body: bytes
+) -> None:
+    key = f"page:{project}:1"
+    put(user.client, key, "1").raise_for_status()
+    assert code_of(user.client.put(kv(key), content=b"no JSON")) == (400, "bad_request")
+    try:
+        assert code_of(other.client.put(kv(key), content=body)) == (403, "forbidden")
+    except httpx.WriteError:
+        assert len(body) > 1_000_000  # the Worker reads no more of it, and the client may still be sending
+    assert user.client.get(kv(key)).text == "1"
 
 
 def test_a_bulk_put_with_one_key_of_another_user_stores_nothing(user: User, other: User, project: str) -> None:

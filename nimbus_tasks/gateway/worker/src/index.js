@@ -87,6 +87,7 @@ async function putOne(visit, request, url) {
   if (expected !== undefined && !isSwappable(key)) {
     throw new Refusal("bad_request", "Only queue:, batch: and status: keys can be compared and set.");
   }
+  await checkRead(visit, [key]); // before a body of up to 64 MiB is parsed
   const pair = await readPut(request, key);
   const why = refusal(pair);
   if (why) {
