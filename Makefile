@@ -45,6 +45,7 @@ docs: $(VENV)/checked docsite/node_modules  ## The documentation as a site, in .
 
 soak: $(VENV)/tested sites servers  ## The long tests: every page of every real site, more kills
 	pytest -n $(WORKERS) --dist worksteal -m soak --timeout 3600
+	NIMBUS_TESTS_COLD=1 pytest -n $(WORKERS) --dist worksteal -m "not soak" tests/stories  # a new interpreter for each run
 	pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not soak" --hypothesis-profile explore --timeout 3600
 
 bench: $(VENV)/tested sites servers peers  ## Measure, side by side with peers, in one run

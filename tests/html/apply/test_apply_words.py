@@ -6,7 +6,7 @@ import time
 from random import Random
 
 import pytest
-from applying import changed
+from applying import apply, changed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,3 +45,8 @@ def test_long_texts_take_no_longer_than_they_are_large() -> None:
     assert f"<p>{' '.join(shuffled)}<pre>" in html
     changed(f"<p>a<pre>{'<b>x</b> ' * 5000}</pre>", 1, "y " + "x " * 4999)
     assert time.process_time() - begun < 20
+
+
+def test_words_between_two_others_stand_in_the_same_element() -> None:
+    assert apply("<p>one <b>two three</b></p>", (0, "one two and three")).html == b"<p>one <b>two and three</b></p>"
+    assert apply("<p>a <b>b</b> c d</p>", (0, "a b c new d")).html == b"<p>a <b>b</b> c new d</p>"
