@@ -130,7 +130,7 @@ class SharedRecords:
             pages.setdefault(key, []).append(update.page)
         changes = {key: _if_changed(partial(change_batch, updates=some)) for key, some in pages.items()}
         if changes:
-            await update_records(store, BatchRecord, changes, refused={})  # one that cannot be read stays as it is
+            await update_records(store, BatchRecord, changes)
         await self._write_queue([update for update in updates if update.entry is not None])
 
     async def _write_queue(self, updates: Sequence[Update]) -> None:

@@ -117,7 +117,7 @@ async def leave_batches(
         return leave
 
     changes = {records.batch_key(project_id, each): change(each) for each in left}
-    await update_records(store, BatchRecord, changes, refused={})  # a batch that cannot be read stays as it is
+    await update_records(store, BatchRecord, changes)
 
 
 def _cancel_pages(record: BatchRecord, left: Mapping[str, str]) -> bool:

@@ -63,7 +63,8 @@ def check_whole(target: Target, *paths: str) -> None:
         assert len(metadata["digest"]) == 32
         assert store.batches[record["batch_id"]]["pages"][page_id(path)]["uploaded"] == record["uploaded"]
     assert store.project["usage"]["total_pages"] == len(paths)
-    assert store.project["usage"]["total_batches"] == len(store.batches)
+    # An edit of a few pages does not pay for a write of the counters.
+    assert 0 < store.project["usage"]["total_batches"] <= len(store.batches)
 
 
 def forget_everything(site: Site) -> None:
@@ -195,7 +196,7 @@ def test_a_dry_run_warns_of_more_writes_than_the_free_plan_has(site: Site, cloud
         site.page(f"page{number}")
     said = publish(site, cloudflare, "--dry-run").out
     assert "Found 500 files to upload (500 new)" in said
-    assert "1003 writes" in said
+    assert "1004 writes" in said
     assert "More than the 1,000 writes a day of Cloudflare's free plan" in said
     assert "free plan" not in publish(site, cloudflare, "--dry-run", "--limit", "400").out
 

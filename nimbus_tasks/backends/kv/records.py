@@ -202,8 +202,12 @@ async def update_record(
     change: Callable[[S | None], S | None],
     seen: Mapping[str, bytes] | None = None,
 ) -> S | None:
-    """Update one record as `update_records` does; return None where `change` leaves it as it is."""
-    return (await update_records(store, shape, {key: change}, seen)).get(key)
+    """Update one record as `update_records` does; return None where `change` leaves it as it is.
+
+    Raises:
+        UnreadableRecordError: it cannot be read.
+    """
+    return (await update_records(store, shape, {key: change}, seen, strict=True)).get(key)
 
 
 async def update_records(
@@ -214,8 +218,11 @@ async def update_records(
     *,
     slots: int = SLOTS,
     refused: dict[str, str] | None = None,
+    strict: bool = False,
 ) -> dict[str, S]:
     """Replace records by what their changes return, and return the new records by key.
+
+    A record that cannot be read stays as it is, with a warning.
 
     Args:
         store: where they are.
@@ -225,9 +232,11 @@ async def update_records(
         seen: values read before; saves the first read.
         slots: requests at a time.
         refused: receives why the store refused a record, or why it cannot be read, by key.
+        strict: whether a record that cannot be read raises an error in place of the warning.
 
     Raises:
-        RefusedError, UnreadableRecordError: so it is with a record, and `refused` is None.
+        RefusedError: the store refuses a record, and `refused` is None.
+        UnreadableRecordError: a record cannot be read, and `strict` is set.
         StoreError: the store does not answer, or a record lost the race `SWAP_TRIES` times.
     """
     updated: dict[str, S] = {}
@@ -243,10 +252,11 @@ async def update_records(
             try:
                 reading = None if before is None else _reading(store, key, before, shape)
             except UnreadableRecordError as error:
-                if refused is None:
+                if strict:
                     raise
                 store.warn(str(error))
-                refused[key] = str(error)
+                if refused is not None:
+                    refused[key] = str(error)
                 continue
             record = changes[key](None if reading is None else reading.record)
             if record is None:
