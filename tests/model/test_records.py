@@ -184,3 +184,8 @@ def test_a_status_with_a_result_can_be_read() -> None:
     result = b'{"completed":"t","success":true,"changes":3,"confidence":0.5}'
     text = b'{"status":"done","batch_id":"b","updated":"t","result":%s}' % result
     assert msgspec.json.encode(msgspec.json.decode(text, type=records.PageStatus)) == text
+
+
+def test_a_user_without_an_account_elsewhere_has_an_id_of_its_name() -> None:
+    assert records.user_id("ann") == records.user_id("ann") != records.user_id("bob")
+    assert re.fullmatch(r"user_[0-9a-f]{12}", records.user_id("ann"))
