@@ -41,6 +41,8 @@ FOREIGN_BATCH, FOREIGN_PAGE = "batch_20240902", "page_ffffffffffff"
 #: The own page whose records are varied. It waits in the queue.
 PATH = "dist/f.html"
 _PAGE = re.compile("page_[0-9a-f]{12}")
+#: Parts that an upload or a worker replaces as a whole.
+_REPLACED = (("extraction",), ("optimization",))
 TRACEBACK = 70
 #: What no command may drop.
 EXTRA = '"x-extra": {"by" : "Ann", "score": 1.50}'
@@ -191,7 +193,7 @@ def variants(value: bytes) -> Iterator[Variant]:
             others = {"null": None, "float": 7.5, "string": "7", "word": "archived", "garbage": {"a": [1]}}
             for name, then in others.items():
                 yield Variant(f"{where} {name}", _changed(record, path, then))
-        if isinstance(held, dict) and path[-1:] != ("extraction",):  # an upload replaces that
+        if isinstance(held, dict) and path[-1:] not in _REPLACED:
             text = _changed(record, path, held | {"EXTRA": 0}).decode().replace('"EXTRA": 0', EXTRA)
             yield Variant(f"{where} extra", text.encode())
 
