@@ -53,7 +53,7 @@ class _Head(Struct):
     batch_id: str
     created: str
     page_count: int
-    status: str
+    status: records.Name
     summary: BatchSummary
 
 

@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET
 
-from nimbus_tasks.batches.times import milliseconds
 from nimbus_tasks.model import records
+from nimbus_tasks.model.clock import milliseconds_between
 from nimbus_tasks.model.records import BatchPage, PageStatus
-from nimbus_tasks.model.states import ENDED, ENDED_BATCHES, WAITING, allowed_state, is_queued, summary_of
+from nimbus_tasks.model.states import (
+    ENDED,
+    ENDED_BATCHES,
+    WAITING,
+    allowed_state,
+    average_time_ms,
+    is_queued,
+    summary_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from nimbus_tasks.model.records import BatchRecord
     from nimbus_tasks.publishing.target import OpenTarget
@@ -71,7 +79,7 @@ def with_statuses(batch: BatchRecord, statuses: Mapping[str, PageStatus]) -> Bat
     state, average = batch.status, batch.summary.average_time_ms
     changed = pages != batch.pages
     if changed:
-        average = _average_time_ms(pages.values()) or average
+        average = average_time_ms(pages.values()) or average
     if pages and (changed or state not in ENDED_BATCHES):
         state = _state(state, pages.values())
     summary = summary_of(pages.values(), average, queues=is_queued(batch))
@@ -103,7 +111,7 @@ def newer_status(batch_id: str, page: BatchPage, status: PageStatus | None) -> P
         return None  # its upload failed: the target has a part of it
     recorded = page.completed if page.completed is not UNSET else page.started
     # Compared as times: programs write them with and without fractions.
-    ahead = milliseconds(status.updated, recorded or "")
+    ahead = milliseconds_between(status.updated, recorded or "")
     undone = page.status in ENDED and status.status not in ENDED
     return None if ahead or (ahead == 0 and undone) else status
 
@@ -142,9 +150,3 @@ def _state(now: str, pages: Collection[BatchPage]) -> str:
     if now == "completed" and any(page.status not in _FINAL for page in pages):
         now = "partially_completed"  # as some clients call each batch that has ended
     return allowed_state(now, pages)
-
-
-def _average_time_ms(pages: Iterable[BatchPage]) -> int:
-    times = [milliseconds(page.started or "", page.completed or "") for page in pages if page.status == "done"]
-    known = [time for time in times if time is not None]
-    return round(sum(known) / len(known)) if known else 0

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import TYPE_CHECKING
 
+from nimbus_tasks.model.clock import moment_of
 
-def milliseconds(began: str, ended: str) -> int | None:
-    """Return the time between two timestamps; None if one is missing or they are out of order."""
-    start, end = _moment(began), _moment(ended)
-    if start is None or end is None or end < start:
-        return None
-    return round((end - start).total_seconds() * 1000)
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def local(timestamp: str, precision: str = "seconds") -> str:
@@ -37,16 +34,8 @@ def duration(ms: int) -> str:
 
 
 def _here(timestamp: str) -> datetime | None:
-    moment = _moment(timestamp)
+    moment = moment_of(timestamp)
     try:
         return None if moment is None else moment.astimezone()
     except (OverflowError, ValueError, OSError):  # in the first or the last year that there is
         return None
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return None if moment.tzinfo is None else moment

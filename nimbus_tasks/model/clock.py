@@ -12,10 +12,24 @@ def now() -> str:
     return records.timestamp(datetime.now(UTC))
 
 
-def seconds_of(time: str) -> float:
-    """Return a time of the contract in epoch seconds; 0 for anything else, so that no page waits for it."""
+def moment_of(time: str) -> datetime | None:
+    """Return a time of the contract; None for anything else, such as a time without a zone."""
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:
-        return 0.0
-    return moment.timestamp() if moment.tzinfo else 0.0
+        return None
+    return None if moment.tzinfo is None else moment
+
+
+def seconds_of(time: str) -> float:
+    """Return a time of the contract in epoch seconds; 0 for anything else, so that no page waits for it."""
+    moment = moment_of(time)
+    return 0.0 if moment is None else moment.timestamp()
+
+
+def milliseconds_between(began: str, ended: str) -> int | None:
+    """Return the time between two times of the contract; None if one is missing or they are out of order."""
+    start, end = moment_of(began), moment_of(ended)
+    if start is None or end is None or end < start:
+        return None
+    return round((end - start).total_seconds() * 1000)

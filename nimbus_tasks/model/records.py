@@ -100,7 +100,7 @@ class PageRecord(Shape, omit_defaults=True):
 class PageMetadata(Struct):
     """KV metadata of a `page:` key, so that a listing shows what the target holds.
 
-    digest: empty for an inactive page, so that it is sent again if it comes back.
+    digest: of the page's content. Empty for an inactive page: if its source returns, the page is sent again.
     """
 
     batch_id: str

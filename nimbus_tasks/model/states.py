@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 import msgspec
 from msgspec import UNSET
 
+from nimbus_tasks.model.clock import milliseconds_between
 from nimbus_tasks.model.errors import TransitionError
 from nimbus_tasks.model.records import BatchPage, BatchState, BatchSummary, PageState
 
@@ -78,6 +79,8 @@ WAITING: frozenset[PageState] = frozenset({"uploaded", "queued"})
 ENDED: frozenset[PageState] = frozenset({"done", "failed", "cancelled", "inactive"})
 ENDED_BATCHES: frozenset[BatchState] = frozenset({"completed", "partially_completed", "failed", "cancelled"})
 
+#: Seconds after which an upload that has not ended its batch counts as abandoned.
+ABANDONED = 3600.0
 #: States that a batch may go through between two writes of its record, in this order.
 _TRANSIENT: tuple[BatchState, ...] = ("retrying", "processing")
 
@@ -208,6 +211,13 @@ def summary_of(pages: Iterable[BatchPage], average_time_ms: int = 0, *, queues: 
         pending=sum(state not in ENDED for state in states) - stored,
         average_time_ms=average_time_ms,
     )
+
+
+def average_time_ms(pages: Iterable[BatchPage]) -> int:
+    """Return how long the pages that are done took on average; 0 if no page tells."""
+    times = [milliseconds_between(page.started or "", page.completed or "") for page in pages if page.status == "done"]
+    known = [time for time in times if time is not None]
+    return round(sum(known) / len(known)) if known else 0
 
 
 def with_pages(batch: BatchRecord, pages: dict[str, BatchPage]) -> BatchRecord:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from nimbus_tasks.model.clock import seconds_of
-from nimbus_tasks.model.states import ENDED, Trigger, is_known, may
-from nimbus_tasks.publishing.losses import ABANDONED
+from nimbus_tasks.model.states import ABANDONED, ENDED, Trigger, is_known, may
 
 if TYPE_CHECKING:
     from nimbus_tasks.model.records import BatchPage, PageRecord, PageStatus, QueueEntry

@@ -13,8 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import BatchPage, BatchRecord, QueueEntry
-from nimbus_tasks.model.states import Trigger, allowed_state, may, move_page, summary_of
-from nimbus_tasks.processing.schedule import milliseconds_between
+from nimbus_tasks.model.states import Trigger, allowed_state, average_time_ms, may, move_page, summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -123,16 +122,6 @@ def _state(now: str, pages: Collection[BatchPage]) -> str:
     # An upload whose pages are processed before it has ended was abandoned. A batch that was cancelled while its last
     # page was being written stays so: only the pages change.
     return allowed_state("queued" if now == "uploading" else now, pages)
-
-
-def average_time_ms(pages: Iterable[BatchPage]) -> int:
-    """Return how long the pages that are done took on average."""
-    times = [
-        milliseconds_between(page.started, page.completed)
-        for page in pages
-        if page.status == "done" and page.started is not UNSET and page.completed is not UNSET
-    ]
-    return round(sum(times) / len(times)) if times else 0
 
 
 def change_entry(entry: QueueEntry | None, updates: Iterable[EntryUpdate]) -> QueueEntry | None:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct
 
+from nimbus_tasks.model.clock import milliseconds_between
 from nimbus_tasks.model.records import LogEntry, LogLevel, PageStatus, Processing, Result, StatusError
 from nimbus_tasks.model.states import move_page
 from nimbus_tasks.processing.record_updates import EntryUpdate, PageUpdate, Update
-from nimbus_tasks.processing.schedule import may_try_again, milliseconds_between, requeued
+from nimbus_tasks.processing.schedule import may_try_again, requeued
 from nimbus_tasks.processing.totals import Ended, Ending
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class PageResult(Struct, frozen=True):
         return [
             *([interrupted] if taken.claim.resumed else []),
             LogEntry(self.now, level, "optimise", said, data, self.tried.duration_ms),
-            LogEntry(self.now, level, "process", ended, attempt, max(1, milliseconds_between(taken.started, self.now))),
+            LogEntry(self.now, level, "process", ended, attempt, milliseconds_between(taken.started, self.now) or 1),
         ]
 
     def ended(self) -> Ended:

@@ -54,8 +54,3 @@ def requeued(entry: QueueEntry, now: str) -> QueueEntry:
 def may_try_again(entry: QueueEntry, delays: Sequence[float]) -> bool:
     """Return whether a page that has just failed is retried."""
     return entry.attempts < len(delays)
-
-
-def milliseconds_between(started: str, ended: str) -> int:
-    """Return how long something took; never negative, even if the clocks of two machines disagree."""
-    return max(0, round((seconds_of(ended) - seconds_of(started)) * 1000))

@@ -14,7 +14,7 @@ from nimbus_tasks.backends.kv.records import decode_or_skip, read_many, read_val
 from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import BatchPage, BatchRecord, PageStatus
-from nimbus_tasks.model.states import ENDED, WAITING, with_endings, with_pages
+from nimbus_tasks.model.states import ABANDONED, ENDED, WAITING, with_endings, with_pages
 from nimbus_tasks.publishing.batch_records import read_batches
 from nimbus_tasks.publishing.queue_record import enqueue, read_queue
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.publishing.plan import Held
-
-#: Seconds after which an upload that has not ended its batch counts as abandoned.
-ABANDONED = 3600.0
 
 
 class Losses(Struct, frozen=True):

@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from nimbus_tasks.batches.report.html import STATES, report_page, state_bars, time_bars
 from nimbus_tasks.batches.report.report import Facts, Report, make_report, percentile
-from nimbus_tasks.batches.times import duration, milliseconds
+from nimbus_tasks.batches.times import duration
 from nimbus_tasks.model.changes import Change
 from nimbus_tasks.model.records import (
     BatchPage,
@@ -404,23 +404,6 @@ def test_every_state_has_a_colour() -> None:
 
 
 # --- times --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("began", "ended", "ms"),
-    [
-        (T0, T1, 1000),
-        (T0, T0, 0),
-        (T1, T0, None),
-        ("", T1, None),
-        (T0, "", None),
-        (T0, "soon", None),
-        ("2026-01-02T03:01:00", T1, None),
-        ("2026-01-02T04:01:00+01:00", T1, 1000),
-    ],
-)
-def test_a_time_is_told_where_both_ends_are(began: str, ended: str, ms: int | None) -> None:
-    assert milliseconds(began, ended) == ms
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1), st.floats(0.01, 1))

@@ -221,6 +221,13 @@ class Site:
             text = "\n".join(kept) + "\n"
         file.write_text(f"{text}\n{more}\n", encoding="utf-8")
 
+    def edit_all_ways(self) -> None:
+        """Of the pages a to e, change one, rename one and remove one; add a new one."""
+        self.page("a", "Edited.")
+        self.page("f")
+        (self / "dist/d.html").rename(self / "dist/g.html")
+        self.remove("dist/e.html")
+
     # --- the commands ---------------------------------------------------------------------------------
 
     def environment(self, more: dict[str, str]) -> dict[str, str]:

@@ -42,10 +42,7 @@ def edited(folder: Path) -> Site:
     """One page changed, one new, one renamed, one gone."""
     site = never_published(folder)
     site.publish()
-    site.page("a", "Edited.")
-    site.page("f")
-    (site / "dist/d.html").rename(site / "dist/g.html")
-    site.remove("dist/e.html")
+    site.edit_all_ways()
     return site
 
 

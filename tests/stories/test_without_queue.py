@@ -232,10 +232,7 @@ def edited(folder: Path) -> Site:
     site.remove("dist/b.html")
     site.publish()
     site.write("dist/b.html", content)
-    site.page("a", "Edited.")
-    site.page("f")
-    (site / "dist/d.html").rename(site / "dist/g.html")
-    site.remove("dist/e.html")
+    site.edit_all_ways()
     return site
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Struct, UnsetType
 
 from nimbus_tasks.batches.page_states import newer_status, with_statuses
-from nimbus_tasks.batches.times import milliseconds
 from nimbus_tasks.model.changes import Change
+from nimbus_tasks.model.clock import milliseconds_between
 from nimbus_tasks.model.records import BatchSummary, LogEntry, Result
 from nimbus_tasks.model.states import is_queued, shown_batch_state, shown_page_state
 
@@ -117,7 +117,7 @@ def _page(page_id: str, recorded: BatchPage, page: BatchPage, batch_id: str, fac
     """Return one page: as `recorded` in the batch, and as its status shows it."""
     status = newer_status(batch_id, recorded, facts.statuses.get(page_id))
     result = status.result if status is not None else UNSET
-    took = milliseconds(page.started or "", page.completed or "")
+    took = milliseconds_between(page.started or "", page.completed or "")
     entries = _entries_of(batch_id, facts.logs.get(page_id, ()), page.uploaded or "")
     changes, confidence = (UNSET, UNSET) if result is UNSET else (result.changes, result.confidence)
     if status is None and page.status == "done":

@@ -161,6 +161,7 @@ class GatewayCommands:
 
     def list_keys(self, *, as_json: bool) -> int:
         """Show the keys of the project's owner."""
+        from nimbus_tasks.batches.times import local
         from nimbus_tasks.gateway import keys
 
         project = self.pipeline.settings.project.id
@@ -178,8 +179,9 @@ class GatewayCommands:
             state, style = ("active", "") if key.active else ("revoked", "dim")
             use = "no use recorded"
             if key.last_used:
-                use = f"used {key.last_used}, {key.usage.requests_today} today, {key.usage.requests_total} in total"
-            self.console.line(f"   {key.name:<{width}}  {key.short}  {key.created}  {state:<7}  {use}", style)
+                requests = f"{key.usage.requests_today} today, {key.usage.requests_total} in total"
+                use = f"used {local(key.last_used)}, {requests}"
+            self.console.line(f"   {key.name:<{width}}  {key.short}  {local(key.created)}  {state:<7}  {use}", style)
         return OK
 
     def revoke_key(self, name: str, hashed: str, *, as_json: bool = False) -> int:

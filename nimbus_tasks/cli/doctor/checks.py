@@ -37,11 +37,12 @@ def diagnose(root: Path) -> Diagnosis:
     except NimbusError as error:
         found.append(problem("settings", error.message, error.next_step or _FIX_SETTINGS))
     checks = _of_settings(root, chosen) if chosen is not None else {}
+    embedded = chosen is None or chosen.target.store == "sqlite"
     if (root / STATE_FOLDER).is_dir():
         checks |= {
             "permissions": partial(local.check_permissions, root),
             "disk": partial(local.check_disk, root),
-            "databases": partial(local.check_databases, root),
+            "databases": partial(local.check_databases, root, embedded=embedded),
             "manifests": partial(local.check_manifests, root),
             "lock": partial(local.check_lock, root),
             "leases": partial(local.check_leases, root),

@@ -152,9 +152,11 @@ def check_disk(root: Path) -> Iterator[Finding]:
     yield judge_space(shutil.disk_usage(root / STATE_FOLDER).free)
 
 
-def check_databases(root: Path) -> Iterator[Finding]:
+def check_databases(root: Path, *, embedded: bool) -> Iterator[Finding]:
+    """Check the databases of the project; `embedded`: the target is one of them, too."""
     remove = "Move it away and run doit upload: that makes it again from the maps."
-    yield from check_database("store", root / KV_FILE, remove)
+    if embedded:
+        yield from check_database("store", root / KV_FILE, remove)
     ask = "Move it away: the next doit upload asks the target what it holds."
     yield from check_database("ledger", root / LEDGER_FILE, ask)
     ended = "Stop every doit nimbus:process on this machine, and move it away."

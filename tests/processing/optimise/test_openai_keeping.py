@@ -21,7 +21,7 @@ from nimbus_tasks.project.secrets import Secret
 from nimbus_tasks.project.settings import OpenAISettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from nimbus_tasks.backends.kv import Store, Stored, Write
@@ -108,28 +108,26 @@ def test_what_others_have_put_there_is_no_answer(value: bytes) -> None:
     run(story())
 
 
-def test_an_answer_in_which_another_program_keeps_more_is_used() -> None:
+@pytest.mark.parametrize(
+    ("change", "tokens"),
+    [
+        # Another program keeps more in it: still an answer.
+        (lambda value: value[:-1] + b', "hits": 7, "note": null}', 0),
+        # A page that it caches: no answer.
+        (lambda value: value.replace(b'"ai_response"', b'"page_data"'), 110),
+    ],
+)
+def test_cached_records_of_other_programs_stay_and_only_answers_are_used(
+    change: Callable[[bytes], bytes], tokens: int
+) -> None:
     async def story() -> None:
         store = memory()
         async with Chat(lambda _: BETTER) as chat:
             await ask(chat, store)
             ((key, value),) = store.values.items()
-            store.values[key] = more = value[:-1] + b', "hits": 7, "note": null}'
-            assert (await ask(chat, store)).tokens == 0
-        assert store.values == {key: more}
-
-    run(story())
-
-
-def test_a_cached_page_of_another_program_stays_and_is_no_answer() -> None:
-    async def story() -> None:
-        store = memory()
-        async with Chat(lambda _: BETTER) as chat:
-            await ask(chat, store)
-            ((key, value),) = store.values.items()
-            store.values[key] = page_data = value.replace(b'"ai_response"', b'"page_data"')
-            assert (await ask(chat, store)).tokens == 110
-        assert store.values == {key: page_data}
+            store.values[key] = held = change(value)
+            assert (await ask(chat, store)).tokens == tokens
+        assert store.values == {key: held}
 
     run(story())
 
