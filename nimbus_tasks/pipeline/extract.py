@@ -11,12 +11,13 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.html.extract.rules import EXTRACTOR_VERSION
-from nimbus_tasks.model.errors import SettingsError, SourceError, StateError
+from nimbus_tasks.model.errors import SettingsError, SourceError
+from nimbus_tasks.pipeline.extract_file import Extracted, extract_file, has_digest, map_file_of
 from nimbus_tasks.pipeline.snapshot import Snapshot, skipped_sources
 from nimbus_tasks.project import files, manifest
 from nimbus_tasks.project.manifest import SourceEntry, Sources
 from nimbus_tasks.project.scan import Odd, Scan, rescan
-from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
+from nimbus_tasks.project.settings import PROJECT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +32,6 @@ NEVER = (0, 0, 0)
 WORTH_MORE_PROCESSES = 200
 #: Pages that a process gets at a time: few enough to keep all of them busy to the end.
 PAGES_A_CHUNK = 32
-#: Larger files are not pages: KV takes 25 MiB a value, and much of HTML is markup.
-LARGEST_PAGE = 64 * 1024 * 1024
 
 
 # --- what there is to do ------------------------------------------------------------------------------------
@@ -154,7 +153,7 @@ def extract(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tuple
     with show(len(plan.changed)) as progress:
         # A generator that writes every page again leaves most of them as they were.
         for path in plan.touched:
-            if _has_digest(path, known[path].digest):
+            if has_digest(path, known[path].digest):
                 results[path] = msgspec.structs.replace(known[path], stamp=plan.scan.files[path])
                 progress.advance()
         unread = tuple(path for path in plan.changed if path not in results)
@@ -207,64 +206,7 @@ def _announce(plan: ExtractionPlan) -> None:
         manifest.write(Path(), manifest.SOURCES, msgspec.structs.replace(plan.known, entries=known | new))
 
 
-# --- one file -----------------------------------------------------------------------------------------------
-
-
-class Extracted(Struct, frozen=True, array_like=True):
-    """The result of one source file, as a worker process returns it.
-
-    digest: of its bytes; empty where they were not read.
-    matched: the settings' selectors that match on it.
-    """
-
-    path: str
-    map_file: str
-    written: bool = False
-    skipped: str = ""
-    failed: bool = False
-    digest: str = ""
-    matched: tuple[str, ...] = ()
-
-
-def extract_file(path: str, rules: Rules) -> Extracted:
-    """Extract one source file, and write its map if it changed."""
-    try:
-        html = _read(path)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        return Extracted(path, "", skipped=f"cannot be read: {reason}", failed=True)
-    return extract_html(path, html, rules)
-
-
-def extract_html(path: str, html: bytes, rules: Rules) -> Extracted:
-    """Extract one page from its HTML, and write its map if it changed."""
-    from nimbus_tasks.html.extract import Skipped, extract_page
-
-    map_file = map_file_of(path)
-    if len(html) > LARGEST_PAGE:
-        return too_large(path)
-    result = extract_page(path, html, rules)
-    page, matched, digest = result.page, tuple(result.matched), _digest(html)
-    if isinstance(page, Skipped):
-        return Extracted(path, "", skipped=page.reason, digest=digest, matched=matched)
-    try:
-        written = _write_if_changed(map_file, msgspec.json.encode(page))
-    except StateError as error:
-        return Extracted(path, "", skipped=str(error), failed=True)
-    return Extracted(path, map_file, written, digest=digest, matched=matched)
-
-
-def too_large(path: str) -> Extracted:
-    return Extracted(path, "", skipped=f"larger than {LARGEST_PAGE >> 20} MiB")
-
-
-def map_file_of(source_path: str) -> str:
-    """Return where extraction writes a page's map: the same path below the maps folder."""
-    parent, name = os.path.split(source_path)
-    if len(name.encode("utf-8", "surrogateescape")) > 240:
-        # File systems take 255 bytes a name, and `.json` and a temporary name must fit too.
-        name = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-    return os.path.join(MAPS_FOLDER, parent, f"{name}.json")
+# --- the processes -------------------------------------------------------------------------------------------
 
 
 def _extract_files(paths: tuple[str, ...], rules: Rules, progress: Progress) -> Iterator[Extracted]:
@@ -299,33 +241,3 @@ def _leave_signals_to_the_parent() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent may handle it in its own way
-
-
-def _has_digest(path: str, digest: str) -> bool:
-    """Return whether a source file still holds the same bytes: this takes a twentieth of extracting it."""
-    try:
-        return _digest(_read(path)) == digest
-    except OSError:
-        return False
-
-
-def _digest(html: bytes) -> str:
-    return hashlib.blake2b(html, digest_size=16).hexdigest()
-
-
-def _read(path: str) -> bytes:
-    # A page that became a link or a pipe since the scan is neither followed nor waited for.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        return file.read(LARGEST_PAGE + 1)
-
-
-def _write_if_changed(map_file: str, content: bytes) -> bool:
-    try:
-        with open(map_file, "rb") as file:
-            if file.read() == content:
-                return False
-    except OSError:
-        pass  # there is none, or it cannot be read: writing reports that
-    files.replace(Path(map_file), content)
-    return True

@@ -15,15 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.html.validate.rules import path_error
-from nimbus_tasks.pipeline.extract import (
-    NEVER,
-    Extracted,
-    extract_html,
-    map_file_of,
-    refuse_bad_rules,
-    rules_digest,
-    too_large,
-)
+from nimbus_tasks.pipeline.extract import NEVER, refuse_bad_rules, rules_digest
+from nimbus_tasks.pipeline.extract_file import Extracted, extract_html, map_file_of, too_large
 from nimbus_tasks.pipeline.snapshot import skipped_sources
 from nimbus_tasks.project import files, manifest
 from nimbus_tasks.project.manifest import SourceEntry

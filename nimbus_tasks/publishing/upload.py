@@ -24,7 +24,7 @@ from nimbus_tasks.publishing.page_logs import log_upload
 from nimbus_tasks.publishing.page_records import mark_uploaded, page_write, put_uploaded, read_replaced, retire
 from nimbus_tasks.publishing.plan import Held
 from nimbus_tasks.publishing.project_record import count_usage
-from nimbus_tasks.publishing.queue_record import check_queue, update_queue
+from nimbus_tasks.publishing.queued_pages import check_queue, update_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

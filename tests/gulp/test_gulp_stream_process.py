@@ -19,7 +19,7 @@ from nimbus_tasks.cli.stream import input as stream_input
 from nimbus_tasks.cli.stream.input import LONGEST_HEADER, MOST_PAGES, StreamedPage, groups, read_pages
 from nimbus_tasks.cli.stream.publish import answers
 from nimbus_tasks.model.errors import SourceError
-from nimbus_tasks.pipeline.extract import Extracted
+from nimbus_tasks.pipeline.extract_file import Extracted
 from nimbus_tasks.project.manifest import Pages
 from nimbus_tasks.publishing.outcome import Outcome, PageResult
 from nimbus_tasks.publishing.plan import Candidate, Plan, Planned

@@ -24,7 +24,7 @@ from nimbus_tasks.backends.kv.records import decode
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.states import takes_pages
-from nimbus_tasks.publishing import batch_records, project_record, queue_parts, queue_record
+from nimbus_tasks.publishing import batch_records, project_record, queue_parts, queued_pages
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.ledger import Ledger
 from nimbus_tasks.publishing.outcome import Outcome
@@ -611,7 +611,7 @@ def test_one_edit_of_a_long_queue_is_four_small_writes(world: World) -> None:
 
 
 def test_a_large_batch_is_told_of_an_edit_when_the_page_leaves_the_queue(world: World) -> None:
-    world.site = {f"{number:03d}": "one" for number in range(queue_record.MANY + 1)}
+    world.site = {f"{number:03d}": "one" for number in range(queued_pages.MANY + 1)}
     world.run()
     world.site["000"] = "two"
     world.run()

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.model.errors import SourceError
-from nimbus_tasks.pipeline.extract import LARGEST_PAGE
+from nimbus_tasks.pipeline.extract_file import LARGEST_PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from nimbus_tasks.cli.stream.input import StreamedPage
-    from nimbus_tasks.pipeline.extract import Extracted
+    from nimbus_tasks.pipeline.extract_file import Extracted
     from nimbus_tasks.pipeline.pipeline import Pipeline
     from nimbus_tasks.pipeline.snapshot import Snapshot
     from nimbus_tasks.pipeline.upload import Uploader

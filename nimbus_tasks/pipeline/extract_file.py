@@ -1,0 +1,108 @@
+"""One source file: read, extracted, and its map written if that changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.project import files
+from nimbus_tasks.project.settings import MAPS_FOLDER
+
+if TYPE_CHECKING:
+    from nimbus_tasks.html.extract.rules import Rules
+
+#: Larger files are not pages: KV takes 25 MiB a value, and much of HTML is markup.
+LARGEST_PAGE = 64 * 1024 * 1024
+
+
+class Extracted(Struct, frozen=True, array_like=True):
+    """The result of one source file, as a worker process returns it.
+
+    digest: of its bytes; empty where they were not read.
+    matched: the settings' selectors that match on it.
+    """
+
+    path: str
+    map_file: str
+    written: bool = False
+    skipped: str = ""
+    failed: bool = False
+    digest: str = ""
+    matched: tuple[str, ...] = ()
+
+
+def extract_file(path: str, rules: Rules) -> Extracted:
+    """Extract one source file, and write its map if it changed."""
+    try:
+        html = _read(path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return Extracted(path, "", skipped=f"cannot be read: {reason}", failed=True)
+    return extract_html(path, html, rules)
+
+
+def extract_html(path: str, html: bytes, rules: Rules) -> Extracted:
+    """Extract one page from its HTML, and write its map if it changed."""
+    from nimbus_tasks.html.extract import Skipped, extract_page
+
+    map_file = map_file_of(path)
+    if len(html) > LARGEST_PAGE:
+        return too_large(path)
+    result = extract_page(path, html, rules)
+    page, matched, digest = result.page, tuple(result.matched), _digest(html)
+    if isinstance(page, Skipped):
+        return Extracted(path, "", skipped=page.reason, digest=digest, matched=matched)
+    try:
+        written = _write_if_changed(map_file, msgspec.json.encode(page))
+    except StateError as error:
+        return Extracted(path, "", skipped=str(error), failed=True)
+    return Extracted(path, map_file, written, digest=digest, matched=matched)
+
+
+def too_large(path: str) -> Extracted:
+    return Extracted(path, "", skipped=f"larger than {LARGEST_PAGE >> 20} MiB")
+
+
+def map_file_of(source_path: str) -> str:
+    """Return where extraction writes a page's map: the same path below the maps folder."""
+    parent, name = os.path.split(source_path)
+    if len(name.encode("utf-8", "surrogateescape")) > 240:
+        # File systems take 255 bytes a name, and `.json` and a temporary name must fit too.
+        name = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    return os.path.join(MAPS_FOLDER, parent, f"{name}.json")
+
+
+def has_digest(path: str, digest: str) -> bool:
+    """Return whether a source file still holds the same bytes: this takes a twentieth of extracting it."""
+    try:
+        return _digest(_read(path)) == digest
+    except OSError:
+        return False
+
+
+def _digest(html: bytes) -> str:
+    return hashlib.blake2b(html, digest_size=16).hexdigest()
+
+
+def _read(path: str) -> bytes:
+    # A page that became a link or a pipe since the scan is neither followed nor waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        return file.read(LARGEST_PAGE + 1)
+
+
+def _write_if_changed(map_file: str, content: bytes) -> bool:
+    try:
+        with open(map_file, "rb") as file:
+            if file.read() == content:
+                return False
+    except OSError:
+        pass  # there is none, or it cannot be read: writing reports that
+    files.replace(Path(map_file), content)
+    return True
