@@ -290,7 +290,7 @@ export interface RefusedChange {
 export interface Repair {
   key: string;
   why: string;
-  remedy: "left" | "rebuilt" | "resend";
+  remedy: "failed" | "left" | "rebuilt" | "resend";
 }
 
 export interface Report {

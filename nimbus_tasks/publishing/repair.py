@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from nimbus_tasks.backends.kv import Swap, Write, all_names
-from nimbus_tasks.backends.kv.records import encode, read_values, swap_or_put_many
+from nimbus_tasks.backends.kv.records import encode, put_many, read_values, swap_or_put_many
 from nimbus_tasks.model import lenient, records
 from nimbus_tasks.model.records import (
     DEFAULT_PRIORITY,
@@ -41,7 +41,10 @@ SHAPES: Mapping[str, type[Struct]] = {
     "project": ProjectRecord,
 }
 #: rebuilt: from other records. resend: the next upload sends the page again. left: nothing here can replace it.
-Remedy = Literal["rebuilt", "resend", "left"]
+#: failed: the store refused it, or another program was faster.
+Remedy = Literal["rebuilt", "resend", "left", "failed"]
+#: Kinds that several programs change at once: replaced by compare-and-set.
+_SHARED = ("status", "batch", "queue")
 
 
 class Repair(Struct, frozen=True):
@@ -90,14 +93,19 @@ async def repair(
             continue
         record = project if kind == "project" else look.rebuilt(kind, name, now)
         repairs.append(Repair(key, why, "left" if record is None else "rebuilt"))
-        if record is not None:
+        if record is not None and kind in _SHARED:
             swaps.append(Swap(key, value, encode(record)))
-    if not dry_run:
-        for key in [*(swap.key for swap in swaps), *(write.key for write in puts)]:
-            save(key, look.values[key])
-        await swap_or_put_many(store, swaps)
-        await store.put(puts)
-    return repairs
+        elif record is not None:
+            puts.append(Write(key, encode(record)))
+    if dry_run:
+        return repairs
+    wanted = [*(swap.key for swap in swaps), *(write.key for write in puts)]
+    for key in wanted:
+        save(key, look.values[key])
+    written = await swap_or_put_many(store, swaps)
+    refused = await put_many(store, puts)
+    failed = set(wanted).difference(written, (write.key for write in puts if write.key not in refused))
+    return [msgspec.structs.replace(each, remedy="failed") if each.key in failed else each for each in repairs]
 
 
 class _Look:

@@ -140,3 +140,21 @@ def test_the_queue_holds_the_pages_that_wait(site: Site) -> None:
     del site.store.values[f"status:{PROJECT}:page_c"]
     site.repair()
     assert [entry["page_id"] for entry in site.read(key)["items"]] == ["page_a", "page_c"]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("logs", "page_a"), ("page", "page_a")])
+def test_what_the_store_refuses_is_not_called_repaired(site: Site, kind: str, name: str) -> None:
+    key = site.damage(kind, name)
+    site.store.refuse[key] = "no space"
+    assert site.repair() == {key: "failed"}
+
+
+def test_a_record_that_another_program_changes_meanwhile_stays_as_that_wrote_it(site: Site) -> None:
+    key = site.damage("status", "page_a")
+
+    def meddle(_: str) -> None:
+        site.store.values[key] = b"[]"
+
+    site.store.meddle = meddle
+    assert site.repair() == {key: "failed"}
+    assert site.store.values[key] == b"[]"

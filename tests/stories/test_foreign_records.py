@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from edge.workerd import needs_workerd
 from foreign import EXTRA, FOREIGN_PAGE, KINDS
-from kit import PROJECT, Site
+from kit import PROJECT, Site, page_id
+from remote import Gateway, made
 
 PROGRAM = Path(__file__).parent / "foreign.py"
 #: Commands whose only work is with the queue, or with the batch that they name: they may refuse a record that cannot be
@@ -106,3 +108,27 @@ def test_records_that_cannot_be_read_are_repaired_on_demand(published: Site) -> 
     assert kept.read_text() == "not JSON"
     assert published.store.batches[batch]["pages"] == before["pages"]
     assert published.doit("nimbus:batch:list").status == 0
+
+
+@needs_workerd
+def test_records_of_each_kind_are_repaired_through_the_gateway(tmp_path: Path) -> None:
+    site = Site.with_pages(tmp_path / "site", "a", "b", settings="[upload]\naudit_log = true\n")
+    for target in made("gateway", tmp_path / "server"):
+        assert isinstance(target, Gateway)
+        assert site.doit("upload", **target.environment).status == 0
+        page = page_id("dist/a.html")
+        (batch,) = target.holds().batches
+        # But not the project's record: the Worker learns from it whose the others are, and lets nobody in without it.
+        keys = [f"queue:{PROJECT}", f"batch:{PROJECT}:{batch}"]
+        keys += [f"{kind}:{PROJECT}:{page}" for kind in ("status", "logs")]
+        with target.workerd.client() as admin:
+            for key in keys:
+                admin.put(f"/kv/{quote(key, safe='')}", json={"value": "[]"}).raise_for_status()
+            run = site.doit("nimbus:reconcile", "--repair", "--json", **target.environment)
+        assert run.status == 0, run.said
+        remedies = {each["key"]: each["remedy"] for each in run.json["repairs"]}
+        assert remedies == dict.fromkeys(keys, "rebuilt")
+        assert site.doit("upload", **target.environment).status == 0
+        store = target.holds()
+        assert store.active == {"dist/a.html", "dist/b.html"}
+        assert sorted(store.queue) == ["dist/a.html", "dist/b.html"]

@@ -171,7 +171,7 @@ class Commands:
             )
         reconciled(self.console, done, self._where())
         give_document(done, as_json=as_json)
-        return SOME_FAILED if done.stopped or any(each.remedy == "left" for each in done.repairs) else OK
+        return SOME_FAILED if done.stopped or any(each.remedy in ("left", "failed") for each in done.repairs) else OK
 
     def summarize(self, *, as_json: bool = False) -> int:
         from nimbus_tasks.cli.messages.pipeline import summarized

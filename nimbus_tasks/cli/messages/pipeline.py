@@ -255,6 +255,7 @@ def summarized(console: Console, site: Summary, where: str) -> None:
 _REMEDIES = {
     "rebuilt": "It was rebuilt.",
     "resend": "The next doit upload sends the page again.",
+    "failed": "It could not be replaced: run the command again.",
     "left": "Nothing here can replace it: repair it with the program that wrote it.",
 }
 _PLANNED = {"rebuilt": "--repair would rebuild it.", "resend": "--repair would have the page sent again."}
