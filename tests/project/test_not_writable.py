@@ -23,13 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NEXT_STEP = "is not writable. Give this user write permission to the folder .nimbus and its files."
-#: Root may write everything, so root's tests run the commands as nobody.
-AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
+#: Root may write everything, so root's tests run the commands without root's capabilities.
+WITHOUT_POWER = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.getuid() == 0 else []
 
 
 @pytest.fixture(scope="module")
 def project() -> Iterator[Path]:
-    # Not in pytest's own folder, which is closed to others.
     folder = Path(tempfile.mkdtemp())
     (folder / "dist").mkdir()
     (folder / "dist/a.html").write_text(html())
@@ -47,8 +46,8 @@ def project() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def doit(folder: Path, *words: str, user: list[str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [*(user or []), sys.executable, "-m", "doit", *words]
+def doit(folder: Path, *words: str, prefix: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [*(prefix or []), sys.executable, "-m", "doit", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
@@ -62,7 +61,7 @@ def doit(folder: Path, *words: str, user: list[str] | None = None) -> subprocess
     ],
 )
 def test_commands_say_what_is_not_writable(project: Path, command: list[str], file: str) -> None:
-    run = doit(project, *command, user=AS_NOBODY)
+    run = doit(project, *command, prefix=WITHOUT_POWER)
     assert f".nimbus/{file} {NEXT_STEP}" in run.stdout + run.stderr
     assert "Traceback" not in run.stdout + run.stderr
     assert run.returncode == 2

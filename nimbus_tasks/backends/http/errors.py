@@ -47,7 +47,10 @@ def system_words(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return "its name is not known here"
     if isinstance(error, ssl.SSLError):  # its number is not the system's
-        return f"no encryption was agreed on ({(error.reason or 'unknown').replace('_', ' ').lower()})"
+        # Older Pythons, as that of Debian 12, give no reason where a connection ends early.
+        has_ended = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+        ended = "unexpected eof while reading" if has_ended else "unknown"
+        return f"no encryption was agreed on ({(error.reason or ended).replace('_', ' ').lower()})"
     said = os.strerror(error.errno) if error.errno else "no connection"
     return said[:1].lower() + said[1:]
 
