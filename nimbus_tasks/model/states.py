@@ -76,6 +76,8 @@ BATCH_MOVES: Mapping[BatchState, Mapping[BatchState, str]] = {
 }
 
 WAITING: frozenset[PageState] = frozenset({"uploaded", "queued"})
+#: Waits, or is being processed.
+OPEN: frozenset[PageState] = WAITING | {"processing"}
 ENDED: frozenset[PageState] = frozenset({"done", "failed", "cancelled", "inactive"})
 ENDED_BATCHES: frozenset[BatchState] = frozenset({"completed", "partially_completed", "failed", "cancelled"})
 
@@ -243,7 +245,7 @@ def with_endings(batch: BatchRecord, statuses: Mapping[str, PageStatus]) -> Batc
 
 
 def _with_status(page: BatchPage, status: PageStatus) -> BatchPage:
-    if status.status not in ENDED or page.status not in (*WAITING, "processing"):
+    if status.status not in ENDED or page.status not in OPEN:
         return page
     started = page.started if not status.processing else status.processing.started
     completed = status.result.completed if status.result else status.updated

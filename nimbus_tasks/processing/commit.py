@@ -18,7 +18,7 @@ from nimbus_tasks.backends.kv.records import decode_or_skip, put_many, read_valu
 from nimbus_tasks.model import records
 from nimbus_tasks.model.changes import Optimization
 from nimbus_tasks.model.records import PageRecord, PageStatus
-from nimbus_tasks.model.states import move_page
+from nimbus_tasks.model.states import OPEN, move_page
 from nimbus_tasks.processing.queue import Failure
 from nimbus_tasks.processing.record_updates import PageUpdate, Update
 from nimbus_tasks.processing.results import PageResult, discarded
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from nimbus_tasks.processing.totals import Ended
 
 _encode = msgspec.json.Encoder().encode
-#: States of a page that waits or is being processed.
-OPEN = ("uploaded", "queued", "processing")
 
 
 class Committed(Struct, frozen=True):

@@ -17,6 +17,7 @@ from nimbus_tasks.model.errors import SettingsError, StateError, StoreError, Unr
 from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchSummary
 from nimbus_tasks.model.states import (
     ENDED_BATCHES,
+    OPEN,
     Trigger,
     after_upload,
     batch_state,
@@ -126,7 +127,7 @@ def _cancel_pages(record: BatchRecord, left: Mapping[str, str]) -> bool:
     for page_id, batch_id in left.items():
         page = record.pages.get(page_id)
         trigger: Trigger = "cancel" if batch_id else "remove"
-        if page is None or page.status not in ("uploaded", "queued", "processing") or not may(page.status, trigger):
+        if page is None or page.status not in OPEN or not may(page.status, trigger):
             continue
         record.pages[page_id] = msgspec.structs.replace(
             page,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from waiting import SECONDS
 
-from nimbus_tasks.backends.kv import Write, all_names
+from nimbus_tasks.backends.kv import Swap, Write, all_names
 from nimbus_tasks.backends.kv.sqlite import SqliteStore, read_identity
 from nimbus_tasks.model.errors import StoreError
 
@@ -123,6 +125,27 @@ def test_a_put_that_fails_in_the_middle_stores_none_of_it(tmp_path: Path) -> Non
         assert await store.get(["a"]) == {}
         await store.put([Write("a", b"2")])
         assert await store.get(["a"]) == {"a": b"2"}
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [("text ä", "text ä".encode()), (b"bytes", b"bytes"), (7, b"7"), (None, None), ("", b"")],
+)
+def test_values_of_any_type_are_read(tmp_path: Path, value: object, read: bytes | None) -> None:
+    path = tmp_path / "kv.db"
+
+    async def scenario() -> None:
+        store = SqliteStore(path)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("INSERT INTO kv(key, value, metadata) VALUES ('a', ?, ?)", (value, b'{"n": 1}'))
+        assert (await store.get(["a"])).get("a") == read
+        assert [(each.key, each.metadata) for each in (await store.names("a")).found] == [("a", b'{"n": 1}')]
+        assert await store.swap([Swap("a", b"another", b"new")]) == frozenset()
+        assert await store.swap([Swap("a", read, b"new")]) == {"a"}
+        assert await store.get(["a"]) == {"a": b"new"}
         await store.close()
 
     asyncio.run(scenario())
