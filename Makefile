@@ -15,7 +15,7 @@ SITE_PACKAGES := python3.11-doc apache2-doc sqlite3-doc libgtk-3-doc debian-hand
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs soak bench sites servers shells peers format clean
+.PHONY: help run test check docs soak bench quality sites servers shells peers format clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -50,6 +50,10 @@ soak: $(VENV)/tested sites servers  ## The long tests: every page of every real 
 
 bench: $(VENV)/tested sites servers peers  ## Measure, side by side with peers, in one run
 	python -m benchmarks $(ARGS)
+
+quality: $(VENV)/tested peers  ## Judge the extraction of real sites in a browser, beside other tools
+	pip install --quiet --group quality
+	python -m benchmarks.quality $(ARGS)
 
 format: $(VENV)/checked tests/node/node_modules  ## Put the code in its usual form
 	ruff format .

@@ -17,6 +17,7 @@ export default [
       "prefer-const": "error",
     },
   },
+  { files: ["benchmarks/peers/judge.mjs"], languageOptions: { globals: { ...globals.node, ...globals.browser } } },
   { files: ["gulp/**/*.js"], languageOptions: { sourceType: "commonjs" } },
   {
     files: ["nimbus_tasks/gateway/worker/src/*.js", "tests/gateway/worker/*.js", "tests/edge/*.js"],

@@ -1,0 +1,91 @@
+"""What is compared: our extractor, and tools that look for the main content of a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from turbohtml import parse
+
+from nimbus_tasks.html.extract import Rules, Skipped, extract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from nimbus_tasks.model.page_map import PageMap
+
+#: The height of each window of the judge, as the settings name it.
+FOLDS = (800, 844)
+
+
+class Kept(Struct, frozen=True):
+    """What a tool keeps of a page; above: the words above each fold, where it tells. page: our map, or why none."""
+
+    text: str
+    above: tuple[str, ...] = ()
+    page: PageMap | Skipped | None = None
+
+
+def ours(root: Path, pages: Sequence[Path]) -> Iterator[Kept]:
+    """Extract as `doit extract` does, with default settings."""
+    for path in pages:
+        page = extract(str(path.relative_to(root)), path.read_bytes(), Rules(noindex=True))
+        if isinstance(page, Skipped):
+            yield Kept("", ("",) * len(FOLDS), page)
+            continue
+        above = _words(page.above_fold_blocks)
+        yield Kept(above + "\n" + _words(page.rest_of_page_blocks), (above,) * len(FOLDS), page)
+
+
+def _words(blocks: Sequence[object]) -> str:
+    # The browser's visible text has no alternative texts.
+    return "\n".join(block.content for block in blocks if block.type != "img")  # type: ignore[attr-defined]
+
+
+def _body(html: bytes) -> str:
+    body = parse(html, scripting=True).find("body")
+    if body is None:
+        return ""
+    for element in body.select("script, style, template, noscript"):
+        element.clear()
+    return body.text
+
+
+def _trafilatura(html: bytes) -> str:
+    import trafilatura
+
+    return trafilatura.extract(html, include_tables=True, favor_recall=True) or ""
+
+
+def _readability(html: bytes) -> str:
+    from readability import Document
+
+    return parse(Document(html.decode(errors="replace")).summary().encode()).text
+
+
+def _resiliparse(html: bytes) -> str:
+    from resiliparse.extract.html2text import extract_plain_text
+
+    text: str = extract_plain_text(html.decode(errors="replace"), main_content=True, alt_texts=False)
+    return text
+
+
+def _each(tool: Callable[[bytes], str]) -> Callable[[Path, Sequence[Path]], Iterator[Kept]]:
+    def run(_: Path, pages: Sequence[Path]) -> Iterator[Kept]:
+        for path in pages:
+            try:
+                yield Kept(tool(path.read_bytes()))
+            except Exception:  # a peer that fails on a page keeps nothing of it
+                yield Kept("")
+
+    return run
+
+
+CONTENDERS: dict[str, Callable[[Path, Sequence[Path]], Iterator[Kept]]] = {
+    "Nimbus Tasks": ours,
+    "plain <body>": _each(_body),
+    "trafilatura": _each(_trafilatura),
+    "readability-lxml": _each(_readability),
+    "resiliparse": _each(_resiliparse),
+}

@@ -1,0 +1,127 @@
+"""The sites that `make quality` judges, and where each has its content.
+
+The containers were chosen by reading one page of each kind of a site: they are the reference, and no input of the
+extractor. `TUNED` are the sites one may look at while working on the extractor. `HELD_OUT` are for the end: whoever
+tunes on them has to replace them.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from msgspec import Struct
+
+CACHE = Path(__file__).parents[2] / ".cache" / "quality"
+_SEED = 20240902
+
+
+class Site(Struct, frozen=True):
+    """A site as its generator wrote it.
+
+    package: Debian's package with it, or (`npm:`) npm's.
+    folder: the site's folder in the package.
+    container: CSS selector of the elements with the content.
+    exclude: what is no content within them.
+    optional: what may be kept or left out, such as a page's own table of contents.
+    """
+
+    name: str
+    package: str
+    folder: str
+    container: str
+    exclude: str = ""
+    optional: str = ""
+
+    @property
+    def root(self) -> Path:
+        return CACHE / self.package.removeprefix("npm:").replace("/", "+") / self.folder
+
+    def pages(self, at_most: int) -> list[Path]:
+        """Return the pages, or a sample of them: the same in each run."""
+        found = sorted(path for path in self.root.rglob("*.htm*") if path.is_file() and not path.is_symlink())
+        return sorted(random.Random(_SEED).sample(found, at_most)) if len(found) > at_most else found
+
+
+_SPHINX_OPTIONAL = "div.contents, nav.contents, #contents.topic, .toctree-wrapper"
+_SPHINX_EXCLUDE = ".headerlink, .viewcode-link, .viewcode-back"
+
+TUNED = (
+    Site("git (AsciiDoc)", "git-doc", "usr/share/doc/git-doc", "body", "#footer", "#toc"),
+    Site(
+        "Django (Sphinx)",
+        "python-django-doc",
+        "usr/share/doc/python-django-doc/html",
+        "#yui-main .yui-g",
+        _SPHINX_EXCLUDE,
+        _SPHINX_OPTIONAL,
+    ),
+    Site(
+        "SQLAlchemy (Sphinx)",
+        "python-sqlalchemy-doc",
+        "usr/share/doc/python-sqlalchemy-doc/html",
+        "#docs-body",
+        _SPHINX_EXCLUDE,
+        _SPHINX_OPTIONAL,
+    ),
+    Site("MkDocs (MkDocs)", "mkdocs-doc", "usr/share/doc/mkdocs/html", ".col-md-9", ".headerlink"),
+    Site(
+        "Octave (Texinfo)",
+        "octave-doc",
+        "usr/share/doc/octave/octave.html",
+        "body",
+        "div.header, .nav-panel, .copiable-link",
+        ".contents, .menu, .mini-toc",
+    ),
+    Site(
+        "GLib (gtk-doc)",
+        "libglib2.0-doc",
+        "usr/share/gtk-doc/html",
+        "body",
+        "table.navigation, div.footer",
+        ".toc, #shortcuts",
+    ),
+    Site(
+        "Debian Policy (Sphinx)",
+        "debian-policy",
+        "usr/share/doc/debian-policy/policy.html",
+        "div.body",
+        _SPHINX_EXCLUDE,
+        _SPHINX_OPTIONAL,
+    ),
+    Site("Node.js (own)", "nodejs-doc", "usr/share/doc/nodejs/api", "#apicontent", ".mark, .copy-button", "#toc, h1"),
+    Site(
+        "CMake (Sphinx)",
+        "cmake-doc",
+        "usr/share/doc/cmake-data/html",
+        "div.body",
+        _SPHINX_EXCLUDE,
+        _SPHINX_OPTIONAL,
+    ),
+    Site(
+        "Flask (Sphinx)",
+        "python-flask-doc",
+        "usr/share/doc/python-flask-doc/html",
+        "div.body",
+        _SPHINX_EXCLUDE,
+        _SPHINX_OPTIONAL,
+    ),
+    Site(
+        "pytest (Sphinx)",
+        "python-pytest-doc",
+        "usr/share/doc/python-pytest-doc/html",
+        "div.body",
+        _SPHINX_EXCLUDE,
+        _SPHINX_OPTIONAL,
+    ),
+    Site(
+        "Borg (Sphinx Guzzle)",
+        "borgbackup-doc",
+        "usr/share/doc/borgbackup-doc/html",
+        "div.body",
+        _SPHINX_EXCLUDE,
+        _SPHINX_OPTIONAL,
+    ),
+)
+
+HELD_OUT: tuple[Site, ...] = ()
