@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import ssl
 import time
+import zlib
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from msgspec import Struct
 
 from nimbus_tasks.backends.http.addresses import check_address
 from nimbus_tasks.backends.http.errors import cause, messages, origin, seconds_to_wait, system_words, transport_words
+from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import (
     RefusedError,
     StoreError,
@@ -47,6 +49,8 @@ _NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout)
 MOST_WORDS = 200
 #: Seconds after which a request is given up even if its answer still trickles in.
 LONGEST_REQUEST = 900.0
+#: Bytes of an answer, unpacked: a bulk answer with 25 MiB of values, most of which are escaped.
+LONGEST_ANSWER = 64 * 1024 * 1024
 
 
 class Timeouts(Struct, frozen=True):
@@ -84,9 +88,14 @@ class Http:
     """Sends requests to the server at `base`, with the bearer token where there is one."""
 
     def __init__(
-        self, base: str, token: Secret | None, timeouts: Timeouts, record: Callable[[Recorded], None] = lambda _: None
+        self,
+        base: str,
+        token: Secret | None,
+        timeouts: Timeouts,
+        record: Callable[[Recorded], None] = lambda _: None,
+        longest_answer: int = LONGEST_ANSWER,
     ) -> None:
-        """Check the address; nothing is sent.
+        """Check the address; nothing is sent. `longest_answer`: bytes after which an answer is given up.
 
         Raises:
             SettingsError: credentials may not be sent to this address.
@@ -96,6 +105,7 @@ class Http:
         self._token = token
         self._timeouts = timeouts
         self._record = record
+        self._longest_answer = longest_answer
         #: Each with the time at which its last request began.
         self._idle: list[tuple[float, httpx.AsyncClient]] = []
         self._certificates: ssl.SSLContext | None = None
@@ -113,8 +123,13 @@ class Http:
         try:
             with self._honest_errors():
                 async with asyncio.timeout(LONGEST_REQUEST):
-                    response = await client.request(method, self.base + path, content=body or None, headers=headers)
-            status, answered = response.status_code, response.content
+                    request = client.build_request(method, self.base + path, content=body or None, headers=headers)
+                    response = await client.send(request, stream=True)
+                    try:
+                        answered = await self._body(response)
+                    finally:
+                        await response.aclose()
+            status = response.status_code
         finally:
             ms = round((time.monotonic() - started) * 1000)
             self._record(Recorded(method, path, status, ms, len(body), len(answered)))
@@ -159,7 +174,7 @@ class Http:
         """
         try:
             return msgspec.json.decode(answer.body, type=shape)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except lenient.UNDECODABLE:
             raise TransientError(f"{self.host} answered {answer.status} with an unexpected response.") from None
 
     def plain(self, said: str) -> str:
@@ -167,6 +182,33 @@ class Http:
         scrubbed = self._token.scrub(said) if self._token is not None else said
         printable = "".join(each if each.isprintable() else " " for each in scrubbed)
         return " ".join(printable.split())[:MOST_WORDS]
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        """Return the body, unpacked. It is read in parts, so that an endless or densely packed one takes no memory.
+
+        Raises:
+            TransientError: it is too long.
+            httpx.DecodingError: it is not packed as it says.
+        """
+        packing = response.headers.get("content-encoding", "identity").strip().lower()
+        if packing not in ("identity", "gzip", ""):
+            raise httpx.DecodingError(packing)
+        gzip = zlib.decompressobj(wbits=31) if packing == "gzip" else None
+        parts: list[bytes] = []
+        left = self._longest_answer
+        async for raw in response.aiter_raw():
+            try:
+                part = gzip.decompress(raw, left + 1) if gzip is not None else raw
+            except zlib.error as error:
+                raise httpx.DecodingError(str(error)) from None
+            parts.append(part)
+            left -= len(part)
+            if left < 0:
+                most = f"{self._longest_answer:,} bytes"
+                raise TransientError(f"{self.host} does not answer: its answer takes more than {most}.")
+        if gzip is not None and parts and not gzip.eof:
+            raise httpx.DecodingError("cut off")
+        return b"".join(parts)
 
     async def _take(self) -> httpx.AsyncClient:
         """Return an idle client, or a new one.
@@ -206,7 +248,12 @@ class Http:
             follow_redirects=False,
             # A proxy named in the environment is not for requests to this machine.
             trust_env=not self._loopback,
-            headers={**bearer, "user-agent": "nimbus-tasks", "content-type": "application/json"},
+            headers={
+                **bearer,
+                "user-agent": "nimbus-tasks",
+                "content-type": "application/json",
+                "accept-encoding": "gzip",
+            },
         )
 
     @contextlib.contextmanager

@@ -15,6 +15,8 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.model import lenient
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -104,7 +106,7 @@ def messages(body: bytes) -> Iterator[str]:
     """Yield the error messages in a body; nothing where it has another form."""
     try:
         said = msgspec.json.decode(body, type=_Body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except lenient.UNDECODABLE:
         return
     for each in said.errors or ():
         yield f"{each.code}: {each.message}"

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from nimbus_tasks.backends.kv import Limits, Names, Stored, Swap, Traits, Write
 from nimbus_tasks.backends.kv.wire import Name, bulk_body, encode, listed, quote
+from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import StoreError, TransientError
 from nimbus_tasks.model.records import NAMESPACES, user_id
 
@@ -144,7 +145,7 @@ class CloudflareStore:
     def _codes(self, answer: Answer) -> set[int]:
         try:
             return {error.code for error in msgspec.json.decode(answer.body, type=_Errors).errors}
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except lenient.UNDECODABLE:
             return set()
 
     def _namespace_of(self, key: str) -> str:

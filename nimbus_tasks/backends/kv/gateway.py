@@ -17,6 +17,7 @@ from msgspec import Raw, Struct
 from nimbus_tasks.backends.http import PASSING
 from nimbus_tasks.backends.kv import Limits, Names, Stored, Swap, Traits, Write
 from nimbus_tasks.backends.kv.wire import Name, bulk_body, encode, listed, quote
+from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
 from nimbus_tasks.model.records import user_id
 
@@ -74,7 +75,7 @@ class GatewayStore:
             self._http.decode(answer, Raw)
         try:
             greeting = msgspec.json.decode(answer.body, type=_Greeting)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except lenient.UNDECODABLE:
             self._known = True
             return
         self._known = True

@@ -19,6 +19,7 @@ from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.backends.kv.open import API_VARIABLE, CLOUDFLARE_API
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
 from nimbus_tasks.backends.kv.wire import encode, quote
+from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import SettingsError, StoreError, TransientError
 from nimbus_tasks.project.secrets import read_secret
 from nimbus_tasks.project.settings import PROJECT_FILE
@@ -56,7 +57,7 @@ class Message(Struct, frozen=True):
         for text in _readings(self.body):
             try:
                 return msgspec.json.decode(text, type=shape)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except lenient.UNDECODABLE:
                 continue
         return None
 

@@ -19,7 +19,7 @@ StoreName = Literal["sqlite", "gateway", "cloudflare"]
 LogLevelName = Literal["debug", "info", "warning", "error"]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Delay = Annotated[float, Meta(gt=0)]
-Dollars = Annotated[float, Meta(ge=0)]
+Dollars = Annotated[float, Meta(ge=0, le=100_000)]
 #: No store gets faster with more requests at a time.
 MOST_SLOTS = 100
 #: No process gets faster with more pages at a time.
@@ -162,7 +162,7 @@ class OpenAISettings(Struct, frozen=True):
     tone: Annotated[str, _says("tone of the texts; unset: the tone of the project record")] = ""
     input_price: Annotated[Dollars, _says("dollars for a million prompt tokens")] = 0.0
     output_price: Annotated[Dollars, _says("dollars for a million answer tokens")] = 0.0
-    spend_cap: Annotated[Dollars, _says("maximum dollars for a run, needs both prices; 0: no limit")] = 0.0
+    spend_cap: Annotated[Dollars, _says("maximum dollars for one run, needs both prices; 0: no limit")] = 0.0
     max_prompt_tokens: Annotated[int, Meta(ge=2000), _says("maximum tokens of a prompt; longer pages are split")] = 8000
     max_tokens: Annotated[int, Meta(ge=500), _says("maximum tokens of an answer")] = 4000
     timeout: Annotated[float, Meta(gt=0, le=600), _says("seconds to wait for an answer")] = 120.0

@@ -42,7 +42,7 @@ def changes(*changed: tuple[str, str], confidence: float = 0.8, reason: str = "R
 
 
 def completion(
-    content: str | None, finish_reason: str = "stop", usage: tuple[int, int] | None = (100, 10), **more: Any
+    content: str | None, finish_reason: str = "stop", usage: tuple[int, int] | None = (1000, 100), **more: Any
 ):
     """Return an answer's body, such as the protocol has it."""
     message = {"role": "assistant", "content": content, "refusal": None} | more

@@ -112,8 +112,8 @@ def test_a_models_proposals_become_changes_with_what_they_cost() -> None:
     (change,) = found.changes
     assert (change.id, change.type, change.reason) == ("block-1", "p", "Reads better.")
     assert (change.content, change.optimized_content) == ("We fixes watches.", "We fix watches.")
-    assert (found.confidence, found.model, found.tokens) == (0.8, "m-1", 110)
-    assert found.cost == pytest.approx((100 * 2 + 10 * 10) / 1e6)
+    assert (found.confidence, found.model, found.tokens) == (0.8, "m-1", 1100)
+    assert found.cost == pytest.approx((1000 * 2 + 100 * 10) / 1e6)
     (asked,) = chat.asked
     body = json.loads(asked.body)
     assert body["model"] == "m-1"
@@ -136,7 +136,7 @@ def test_the_head_can_change_too() -> None:
 
 def test_a_page_that_is_good_has_no_change_and_the_confidence_that_the_model_has_in_that() -> None:
     found, _ = outcome(lambda _: changes(confidence=0.1))
-    assert (found.changes, found.confidence, found.tokens) == ((), 0.1, 110)
+    assert (found.changes, found.confidence, found.tokens) == ((), 0.1, 1100)
     # To say the same again is no change.
     found, _ = outcome(lambda _: changes(("block-1", "We fixes  watches.")))
     assert (found.changes, found.confidence) == ((), 0.8)
@@ -212,7 +212,7 @@ def test_a_bad_answer_gets_one_more_try(bad: str | None) -> None:
     said = [completion(bad), completion(BETTER)]
     found, chat = outcome(lambda _: said.pop(0))
     assert len(found.changes) == 1
-    assert found.tokens == 220  # both were paid for
+    assert found.tokens == 2200  # both were paid for
     first, second = chat.questions
     assert first.quoted == second.quoted
     assert "could not be used" in second.system
@@ -254,7 +254,7 @@ def test_an_answer_that_was_cut_off_is_asked_for_in_halves() -> None:
     }
     assert found.confidence == 0.7
     assert len(chat.asked) == 7
-    assert found.tokens == 7 * 110
+    assert found.tokens == 7 * 1100
 
 
 def test_a_single_text_that_is_cut_off_again_is_a_bad_answer() -> None:
@@ -350,7 +350,7 @@ def test_a_server_that_recovers_is_not_noticed() -> None:
     found, chat = outcome(lambda _: said.pop(0))
     assert len(found.changes) == 1
     assert len(chat.asked) == 3
-    assert found.tokens == 110
+    assert found.tokens == 1100
 
 
 def test_retry_after_is_obeyed_by_all_requests() -> None:
@@ -488,7 +488,7 @@ def test_a_long_page_is_asked_for_in_parts_that_each_fit() -> None:
         assert sum(estimate_tokens(message["content"]) for message in body["messages"]) <= 4000
         assert body["max_tokens"] == 3000
     assert len(found.changes) == 60
-    assert found.tokens == 110 * len(chat.questions)
+    assert found.tokens >= 1100 * len(chat.questions)
     assert found.confidence == 0.6
 
 
@@ -523,7 +523,7 @@ def test_pages_of_the_same_content_at_once_are_paid_for_once() -> None:
         async with Chat(lambda _: BETTER) as chat, optimiser(chat.url) as made:
             found = await asyncio.gather(*(made.optimise(PAGE) for _ in range(5)))
             assert len(chat.asked) == 1
-            assert sum(each.tokens for each in found) == 110
+            assert sum(each.tokens for each in found) == 1100
             assert {len(each.changes) for each in found} == {1}
 
     run(story())
@@ -547,7 +547,7 @@ def test_what_is_no_answer_any_more_is_asked_for_again(change: dict[str, Any]) -
             await made.optimise(PAGE)
             ((key, record),) = cache.records.items()
             cache.records[key] = replace_record(record, change)
-            assert (await made.optimise(PAGE)).tokens == 110
+            assert (await made.optimise(PAGE)).tokens == 1100
             assert len(chat.asked) == 2
             # Records of other kinds stay as they are.
             assert (cache.records[key].type == "page_data") == ("type" in change)
@@ -673,14 +673,92 @@ def test_a_server_that_counts_more_than_was_expected_is_not_asked_until_the_cap_
     async def story() -> None:
         # We expect less than a cent of a request; ten are billed.
         async with (
-            Chat(lambda _: completion(BETTER, usage=(100_000, 0))) as chat,
-            optimiser(chat.url, input_price=1.0, output_price=1.0, spend_cap=0.25) as made,
+            Chat(lambda _: completion(BETTER, usage=(100_000, 100))) as chat,
+            optimiser(chat.url, input_price=1.0, spend_cap=0.25) as made,
         ):
             with pytest.raises(HaltError) as raised:
                 for tone in "abcdef":
                     await made.optimise(replace(PAGE, tone=tone))
             assert halted(raised.value) == "spend_cap"
             assert (len(chat.asked), made.spent) == (2, pytest.approx(0.2))
+
+    run(story())
+
+
+@pytest.mark.parametrize("count", [0, -1, -(10**9), 1, 0.0, None])
+def test_a_count_below_what_the_texts_take_is_not_believed(count: object) -> None:
+    async def story() -> None:
+        said = completion(BETTER) | {"usage": {"prompt_tokens": count, "completion_tokens": count}}
+        async with (
+            Chat(lambda _: said) as chat,
+            optimiser(chat.url, input_price=10.0, output_price=10.0, spend_cap=0.2) as made,
+        ):
+            tries = (made.optimise(replace(PAGE, tone=str(n))) for n in range(40))
+            found = await asyncio.gather(*tries, return_exceptions=True)
+            ends = {halted(each) for each in found if not isinstance(each, Optimised)}
+            assert ends == {"spend_cap"}
+            assert 2 <= len(chat.asked) < 40
+            assert 0.1 < made.spent <= 0.2
+            paid = [each for each in found if isinstance(each, Optimised)]
+            assert sum(each.cost for each in paid) == pytest.approx(made.spent)
+
+    run(story())
+
+
+@pytest.mark.parametrize("count", [b"9" * 401, b"1e300", b"1000000001", b'"100"', b"[]", b"-" + b"9" * 401])
+def test_a_usage_that_is_no_number_of_tokens_is_refused_and_counts_as_paid(count: bytes) -> None:
+    async def story() -> None:
+        good = json.dumps(completion(BETTER, usage=(7, 7))).encode()
+        said = answer(200, good.replace(b'"prompt_tokens": 7', b'"prompt_tokens": ' + count))
+        async with Chat(lambda _: said) as chat, optimiser(chat.url, output_price=1.0, tries=1) as made:
+            with pytest.raises(TemporaryError, match="its usage is no number of tokens") as raised:
+                await made.optimise(PAGE)
+            assert code_of(raised.value) == ("bad_answer", False)
+            assert made.spent == pytest.approx(4000 / 1e6)
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("said", "paid"),
+    [
+        (error(500), False),
+        (error(400), False),
+        (answer(504), True),
+        (answer(524), True),
+        (b"", True),
+        (answer(200, b"{")[:-1], True),
+        (answer(200, b'{"error": {"message": "overloaded", "code": 529}}'), True),
+        (answer(200, b'{"choices": ' + b"[" * 100_000), True),
+    ],
+    ids=["500", "400", "504", "524", "no answer", "half an answer", "200 with an error", "nested"],
+)
+def test_what_was_sent_is_paid_for_unless_it_was_refused(said: bytes, paid: bool) -> None:
+    async def story() -> None:
+        async with Chat(lambda _: said) as chat, optimiser(chat.url, output_price=1.0, tries=1) as made:
+            with pytest.raises((TemporaryError, PermanentError)) as raised:
+                await made.optimise(PAGE)
+            assert str(raised.value).isprintable()
+            assert made.spent == pytest.approx(4000 / 1e6 if paid else 0)
+
+    run(story())
+
+
+def test_who_is_cancelled_under_way_has_paid() -> None:
+    async def story() -> None:
+        arrived = asyncio.Event()
+
+        async def never(_: Question) -> str:
+            arrived.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async with Chat(never) as chat, optimiser(chat.url, output_price=1.0) as made:
+            task = asyncio.create_task(made.optimise(PAGE))
+            await arrived.wait()
+            task.cancel()
+            await asyncio.wait([task])
+            assert made.spent == pytest.approx(4000 / 1e6)
 
     run(story())
 

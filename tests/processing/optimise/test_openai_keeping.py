@@ -52,7 +52,7 @@ def test_an_answer_is_kept_as_the_contract_has_it_and_paid_for_once() -> None:
         async with Chat(lambda _: BETTER) as chat:
             first, second = await ask(chat, store), await ask(chat, store)
             assert len(chat.asked) == 1
-        assert (first.tokens, second.tokens, second.changes) == (110, 0, first.changes)
+        assert (first.tokens, second.tokens, second.changes) == (1100, 0, first.changes)
         ((key, value),) = store.values.items()
         kind, _, hashed = key.partition(":")
         assert (NAMESPACES[kind], len(hashed)) == ("NIMBUS_CACHE", 64)
@@ -102,7 +102,7 @@ def test_what_others_have_put_there_is_no_answer(value: bytes) -> None:
             await ask(chat, store)
             (key,) = store.values
             store.values[key] = value
-            assert (await ask(chat, store)).tokens == 110
+            assert (await ask(chat, store)).tokens == 1100
             assert (await ask(chat, store)).tokens == 0
 
     run(story())
@@ -114,7 +114,7 @@ def test_what_others_have_put_there_is_no_answer(value: bytes) -> None:
         # Another program keeps more in it: still an answer.
         (lambda value: value[:-1] + b', "hits": 7, "note": null}', 0),
         # A page that it caches: no answer.
-        (lambda value: value.replace(b'"ai_response"', b'"page_data"'), 110),
+        (lambda value: value.replace(b'"ai_response"', b'"page_data"'), 1100),
     ],
 )
 def test_cached_records_of_other_programs_stay_and_only_answers_are_used(

@@ -148,10 +148,55 @@ def test_addresses_stay_in_the_text_that_has_them() -> None:
     assert fault(text, "block-1") == "it has an address in a text that has none there"
 
 
-@pytest.mark.parametrize("text", ["a\x00b", "a\x1b[31m", "a\u202eb", "a\u2066b", "a\x85b"])
-def test_no_signs_that_do_not_print_come_in(text: str) -> None:
-    assert fault(text) == "it has unprintable characters in a text"
-    assert fault("Words", reason=text) == "it has a reason that is not one sentence"
+@pytest.mark.parametrize(
+    "sign",
+    [
+        *(
+            "\x00",
+            "\x1b",
+            "\x85",
+            "\u00ad",
+            "\u034f",
+            "\u061c",
+            "\u115f",
+            "\u180e",
+            "\u200b",
+            "\u200c",
+            "\u200d",
+            "\u200e",
+        ),
+        *(
+            "\u200f",
+            "\u2028",
+            "\u202e",
+            "\u2060",
+            "\u2064",
+            "\u2066",
+            "\u206f",
+            "\u2800",
+            "\u3164",
+            "\ufe00",
+            "\ufe0f",
+            "\ufeff",
+        ),
+        *("\uffa0", "\ufff9", "\U0001d173", "\U000e0001", "\U000e0041", "\U000e007f", "\U000e0100", "\U000e01ef"),
+    ],
+)
+def test_no_sign_comes_in_that_nobody_sees(sign: str) -> None:
+    for text in (f"a{sign}b", f"a {sign}", f"{sign}a", f"🙂{sign}{sign}b"):
+        assert fault(text) == f"it has an invisible character in a text (U+{ord(sign):04X})"
+        assert fault("Words", reason=text) == "it has a reason that is not one sentence"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("❤️ and ✔︎", "1️⃣ first", "👩‍🔧 repairs", "🏳️‍🌈", "👍🏽", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "🧑🏽‍🚀", "👨‍👩‍👧"),
+        *("می‌خواهم", "क्‍ष", "ක්‍ෂ", "葛󠄀城", "ᠮᠣᠩᠭᠣᠯ᠋"),
+    ],
+)
+def test_signs_that_belong_to_what_is_seen_may_stay(text: str) -> None:
+    assert read({"id": "block-0", "text": text, "reason": text}).changes
 
 
 @pytest.mark.parametrize(
@@ -293,7 +338,8 @@ def test_any_text_survives_its_quotation(text: str) -> None:
 async def spend(budget: Budget, most: Usage, paid: Usage | None) -> None:
     async with budget.reserve(most) as reservation:
         await asyncio.sleep(0)
-        reservation.settle(paid)
+        reservation.charge_most()
+        reservation.settle(paid, Usage())
 
 
 def test_a_request_that_could_cost_too_much_is_not_made() -> None:
@@ -318,7 +364,7 @@ def test_a_request_waits_for_what_others_cost_in_the_end() -> None:
             third = asyncio.create_task(spend(budget, Usage(3_000_000, 0), None))
             done, _ = await asyncio.wait([second, third], timeout=0.01)
             assert not done
-            first.settle(Usage(500_000, 0))
+            first.settle(Usage(500_000, 0), Usage())
         await second
         with pytest.raises(HaltError):
             await third
@@ -338,6 +384,28 @@ def test_never_more_is_spent_than_may_be(asked: list[tuple[int, float]], cap: in
         # Who was refused would not have fitted in with all the others settled.
         for (most, _), end in zip(asked, ends, strict=True):
             assert end is None or budget.spent + most / 1e6 > cap
+
+    run(story())
+
+
+@given(st.lists(st.integers(1, 2_000_000), max_size=20), st.floats(-2, 30), st.integers(1, 5))
+def test_whatever_a_server_bills_the_cap_is_passed_by_one_request_at_most(
+    asked: list[int], share: float, cap: int
+) -> None:
+    async def story() -> None:
+        budget = Budget(Prices(1.0, 0.0), cap)
+        bills: list[float] = []
+
+        async def one(most: int) -> None:
+            async with budget.reserve(Usage(most, 0)) as reservation:
+                await asyncio.sleep(0)
+                bills.append(budget.cost(reservation.settle(Usage(int(most * share), 0), Usage(most // 3, 0))))
+
+        await asyncio.gather(*map(one, asked), return_exceptions=True)
+        assert min(bills, default=0) >= 0
+        assert budget.spent == pytest.approx(sum(bills))
+        assert budget.spent <= cap + max(bills, default=0)
+        assert len([bill for bill in bills if bill > cap]) <= 1
 
     run(story())
 
@@ -393,6 +461,8 @@ def test_without_a_cap_nothing_is_too_much() -> None:
             ("1s and", None),
             ("nan", None),
             ("inf", None),
+            ("9" * 401 + "s", None),
+            ("9" * 401, None),
             ("1x", None),
         ),
     ],

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from nimbus_tasks.html.extract.text import collapse
 from nimbus_tasks.html.validate.rules import MAX_DESCRIPTION, MAX_TITLE
+from nimbus_tasks.model import lenient
 from nimbus_tasks.processing.optimise import MAX_ALT
 
 if TYPE_CHECKING:
@@ -32,8 +33,22 @@ _ADDRESS = re.compile(
     r"|(?:[\w.+-]+@)?(?:[\w-]+\.)+[a-z]{2,}\b",
     re.IGNORECASE,
 )
-#: Controls, lone surrogates, and marks that change the direction of writing.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Controls, lone surrogates, and characters that nobody sees: they hide words, turn the text around, carry data.
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u2800\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
+)
+_EMOJI = "\u00a9\u00ae\u203c\u2049\u2100-\u21ff\u2300-\u27bf\u2900-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+_JOINED = "\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u18af\ua8e0-\ua8ff\ufb50-\ufdff\ufe70-\ufefc"
+_HAN = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+#: Where such a character is part of what is seen: within an emoji or a flag, and in scripts that are written with it.
+_IN_ITS_PLACE = re.compile(
+    f"(?<=[{_EMOJI}])[\ufe0e\ufe0f]|(?<=[0-9#*])\ufe0f(?=\u20e3)|(?<=[{_EMOJI}\ufe0f])\u200d(?=[{_EMOJI}])"
+    "|(?<=\U0001f3f4)[\U000e0030-\U000e007a]{2,6}\U000e007f"
+    f"|(?<=[{_JOINED}])[\u200c\u200d](?=[{_JOINED}])|(?<=[\u1820-\u18aa])[\u180b-\u180d\u180f]"
+    f"|(?<=[{_HAN}])[\ufe00-\ufe02\U000e0100-\U000e01ef]"
+)
 
 
 class NewText(Struct, frozen=True):
@@ -66,7 +81,7 @@ def read_answer(said: str | bytes, part: Part, *, drop_bad: bool = False) -> Ans
     """
     try:
         answer = _decoder.decode(said)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (UnicodeError, *lenient.UNDECODABLE):
         raise BadAnswerError("it is not the JSON object that was asked for") from None
     sent = {text.id: text for text in part.texts}
     changes: dict[str, NewText] = {}
@@ -95,28 +110,34 @@ def _checked(change: NewText, sent: Mapping[str, Text], before: Container[str]) 
 
 
 def _collapsed(text: str) -> str:
-    return collapse(text) if text.isascii() or _UNPRINTABLE.search(text) is None else text
+    return collapse(text) if text.isascii() or not _invisible(text) else text
+
+
+def _invisible(text: str) -> str:
+    """Return the first invisible character that has no place in a text, as U+200B; empty if there is none."""
+    found = _INVISIBLE.search(text) and _INVISIBLE.search(_IN_ITS_PLACE.sub("", text))
+    return f"U+{ord(found.group()):04X}" if found else ""
 
 
 def _fault_of(text: str, sent: Text) -> str:
     limit = _LIMITS.get(sent.type, max(_SHORT, 2 * len(sent.text)))
     if not text or text.isspace():
         return "it has an empty text"
-    if _UNPRINTABLE.search(text):
-        return "it has unprintable characters in a text"
+    if len(text) > limit:
+        return f"it has a text of more than {limit} characters, the limit for that text"
+    if hidden := _invisible(text):
+        return f"it has an invisible character in a text ({hidden})"
     # A text about HTML may mention tags.
     if any(found not in sent.text for found in _MARKUP.findall(text)):
         return "it has HTML in a text"
     # Not even an address from elsewhere in the page: a visitor's comment must not get its link into the title.
     if _addresses(text) - _addresses(sent.text):
         return "it has an address in a text that has none there"
-    if len(text) > limit:
-        return f"it has a text of more than {limit} characters, the limit for that text"
     return ""
 
 
 def _fault_of_reason(reason: str) -> str:
-    if not reason or len(reason) > _LONGEST_REASON or _UNPRINTABLE.search(reason):
+    if not reason or len(reason) > _LONGEST_REASON or _invisible(reason):
         return "it has a reason that is not one sentence"
     return ""
 

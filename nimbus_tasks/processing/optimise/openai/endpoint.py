@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from tenacity.wait import wait_random_exponential
 
 from nimbus_tasks.backends.http import PASSING
 from nimbus_tasks.backends.kv.pacing import LONGEST_WAIT, Pace, Pacing
+from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import StoreError, TransientError, UnreachableError
 from nimbus_tasks.processing.optimise.errors import HaltError, PermanentError, TemporaryError
 from nimbus_tasks.processing.optimise.openai.limits import RateLimits, Usage
@@ -31,6 +33,14 @@ if TYPE_CHECKING:
 KEY = "NIMBUS_AI_KEY"
 PATH = "/chat/completions"
 LONGEST_BACKOFF = 30.0
+#: Bytes of an answer. The longest that models write take a tenth of it.
+LONGEST_ANSWER = 16 * 1024 * 1024
+#: Tokens of one request. A number above it is an error of the server's.
+MOST_TOKENS = 1_000_000_000
+#: Characters that a token stands for in most scripts: a server that counts fewer tokens than that is not believed.
+_CHARACTERS_A_TOKEN = 4
+#: Gateways that gave up waiting: the model behind them may have answered, and be paid.
+_MAYBE_BILLED = frozenset({504, 524})
 #: Answers to an unknown response format.
 _FORMAT_REFUSED = frozenset({400, 422})
 #: Codes that a retry may cure. Not `timeout`: the slow answer was probably billed, and a retry pays again.
@@ -50,8 +60,26 @@ class Choice(Struct):
 
 
 class Completion(Struct):
-    choices: tuple[Choice, ...]
-    usage: Usage | None = None
+    choices: tuple[Choice, ...] = ()
+    usage: object = None
+
+    def reported(self) -> Usage | None:
+        """Return the tokens that the server counts; None where it does not.
+
+        Raises:
+            ValueError: they are no numbers of tokens.
+        """
+        if not isinstance(self.usage, dict) or not {"prompt_tokens", "completion_tokens"} & self.usage.keys():
+            return None
+        return Usage(*(_tokens(self.usage.get(name)) for name in ("prompt_tokens", "completion_tokens")))
+
+
+def _tokens(count: object) -> int:
+    if count is None:
+        return 0
+    if not isinstance(count, int | float) or abs(count) > MOST_TOKENS:
+        raise ValueError("no number of tokens")
+    return math.ceil(count)
 
 
 class _LongWaitError(TemporaryError):
@@ -113,7 +141,15 @@ class Endpoint:
                 raise
             except StoreError as error:
                 raise _LongWaitError("rate_limited", error.message, error.next_step) from None
-            return completion.choices[0], reservation.settle(completion.usage)
+            choice = completion.choices[0]
+            try:
+                reported = completion.reported()
+            except ValueError:
+                raise TemporaryError(
+                    "bad_answer", f"{self._http.host} sent an unexpected response: its usage is no number of tokens."
+                ) from None
+            least = Usage(_least(*(message["content"] for message in messages)), _least(choice.message.content or ""))
+            return choice, reservation.settle(reported, least)
 
     async def _send(self, messages: Messages, most: Usage, reservation: Reservation) -> Completion:
         with_schema = self._supports_schemas
@@ -126,11 +162,12 @@ class Endpoint:
             raise failure_of(self._http, answer)
         try:
             completion = msgspec.json.decode(answer.body, type=Completion)
-        except (msgspec.MsgspecError, UnicodeError):
-            completion = Completion(())
+        except lenient.UNDECODABLE:
+            completion = Completion()
         if not completion.choices:
-            reservation.settle(None)
-            raise TemporaryError("unavailable", f"{self._http.host} sent an unexpected response: no completion.")
+            said = self._http.plain(_error_detail(answer).message)
+            why = f"an error ({said})" if said else "no completion"
+            raise TemporaryError("unavailable", f"{self._http.host} sent an unexpected response: {why}.")
         self._has_answered = True
         return completion
 
@@ -145,19 +182,23 @@ class Endpoint:
         )
         await self._wait_for_limits(most.prompt_tokens + most.completion_tokens)
         seconds = self._settings.timeout
+        # From here on it may be billed, whatever becomes of the answer.
+        reservation.charge_most()
         try:
             async with asyncio.timeout(seconds):
                 answer = await self._http.send("POST", PATH, body)
         except TimeoutError:
-            # It may be billed: count the most it can cost.
-            reservation.settle(None)
             raise TemporaryError("timeout", f"{self._http.host} took longer than {seconds:g} seconds.") from None
         except UnreachableError as error:
+            reservation.release()
             raise _NoConnectionError(error) from None
         except TransientError as error:
             raise TemporaryError("unavailable", error.message, error.next_step) from None
         except StoreError as error:
+            reservation.release()
             raise unreachable(error) from None
+        if answer.status != 200 and answer.status not in _MAYBE_BILLED:
+            reservation.release()
         self._limits.note(answer.headers, time.monotonic())
         return answer
 
@@ -169,6 +210,11 @@ class Endpoint:
                 )
             await asyncio.sleep(wait)
         self._limits.take(tokens, time.monotonic())
+
+
+def _least(*texts: str) -> int:
+    """Return the tokens that texts take at the least."""
+    return math.ceil(sum(map(len, texts)) / _CHARACTERS_A_TOKEN)
 
 
 def _may_retry(error: BaseException) -> bool:
@@ -244,7 +290,7 @@ def _after(answer: Answer, error: TemporaryError) -> TemporaryError:
 def _error_detail(answer: Answer) -> _ErrorDetail:
     try:
         body = msgspec.json.decode(answer.body, type=_ErrorBody)
-    except (msgspec.MsgspecError, UnicodeError):
+    except lenient.UNDECODABLE:
         return _ErrorDetail()
     match body.error:
         case None:

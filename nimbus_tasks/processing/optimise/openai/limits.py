@@ -21,7 +21,7 @@ _MILLION = 1_000_000
 
 
 class Usage(Struct, frozen=True):
-    """Tokens as the server counts them."""
+    """Tokens of a request and its answer."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -38,23 +38,44 @@ class Prices(Struct, frozen=True):
 
 
 class Reservation:
-    """Money set aside for one request until its cost is known."""
+    """Money set aside for one request until its cost is known.
+
+    least, most: what it can cost, from the texts. A server's count is not believed below `least`, and a server that
+    counts nothing is paid `most`.
+    """
 
     def __init__(self, most: Usage) -> None:
         self._most = most
         self.paid = Usage()
 
-    def settle(self, usage: Usage | None) -> Usage:
-        """Charge the usage the server reports; without one, the most it can be."""
-        self.paid = self._most if usage is None else usage
+    def charge_most(self) -> None:
+        """Charge the most it can be: from when it is sent until its cost is known, however it ends."""
+        self.paid = self._most
+
+    def release(self) -> None:
+        """Charge nothing: it was refused, or never arrived."""
+        self.paid = Usage()
+
+    def settle(self, reported: Usage | None, least: Usage) -> Usage:
+        """Charge the larger of what the server reports and what the texts take."""
+        if reported is not None:
+            self.paid = Usage(
+                _counted(reported.prompt_tokens, least.prompt_tokens, self._most.prompt_tokens),
+                _counted(reported.completion_tokens, least.completion_tokens, self._most.completion_tokens),
+            )
         return self.paid
+
+
+def _counted(reported: int, least: int, most: int) -> int:
+    # 0 or below for a text that is there is no count.
+    return most if reported <= 0 < least else max(reported, least)
 
 
 class Budget:
     """The money of one run. cap: dollars, 0 for no limit.
 
     A request's highest cost is an estimate. Once a server has billed more than that, later estimates grow by the same
-    factor.
+    factor; under a cap, the first request is sent alone to learn it. So a cap is passed by one request at most.
     """
 
     def __init__(self, prices: Prices, cap: float) -> None:
@@ -62,6 +83,8 @@ class Budget:
         self.spent = 0.0
         self._reserved: dict[Reservation, float] = {}
         self._factor = 1.0
+        #: Whether a request has been billed, so that the factor is known.
+        self._has_billed = False
         self._settled = asyncio.Condition()
 
     @contextlib.asynccontextmanager
@@ -89,6 +112,8 @@ class Budget:
             del self._reserved[reservation]
             paid = self.cost(reservation.paid)
             self.spent += paid
+            if paid:
+                self._has_billed = True
             if price:
                 self._factor = max(self._factor, paid / price)
             async with self._settled:
@@ -103,7 +128,11 @@ class Budget:
         return max(0.0, self.spent - self._cap) if self._cap else 0.0
 
     def _affords(self, price: float) -> bool:
-        return not self._cap or self.spent + (sum(self._reserved.values()) + price) * self._factor <= self._cap
+        if not self._cap:
+            return True
+        if self._reserved and not self._has_billed:
+            return False
+        return self.spent + (sum(self._reserved.values()) + price) * self._factor <= self._cap
 
 
 # --- rate limits --------------------------------------------------------------------------------------
@@ -149,7 +178,7 @@ def seconds(text: str) -> float | None:
     """Return a duration as servers write it: `6m0s`, `250ms` or plain seconds. None for anything else."""
     text = text.strip().lower()
     if _DURATION.fullmatch(text):
-        return sum(float(number) * _UNITS[unit] for number, unit in _STEP.findall(text))
+        text = str(sum(float(number) * _UNITS[unit] for number, unit in _STEP.findall(text)))
     return _number(text)
 
 
