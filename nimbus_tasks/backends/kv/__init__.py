@@ -7,9 +7,11 @@ put answers for each key: partial success is normal. Each call is one request, s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Protocol, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from nimbus_tasks.model.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 KEY_BYTES = 512
 VALUE_BYTES = 25 * 1024 * 1024
 METADATA_BYTES = 1024
+#: Pages of a listing in a row without a key. Expired keys can make some.
+MOST_EMPTY_PAGES = 100
+
+AtLeastOne = Annotated[int, Meta(ge=1)]
 
 
 class Write(Struct, frozen=True):
@@ -63,13 +69,13 @@ class Names(Struct, frozen=True):
 class Limits(Struct, frozen=True):
     """The limits of one request."""
 
-    pairs: int
+    pairs: AtLeastOne
     """Writes in one put."""
-    bytes: int
+    bytes: AtLeastOne
     """Bytes in one put, counted by `Write.size`."""
-    keys: int
+    keys: AtLeastOne
     """Keys in one get."""
-    swaps: int = 1
+    swaps: AtLeastOne = 1
     """Swaps in one request; 1 where the store has no bulk swap."""
 
 
@@ -210,10 +216,19 @@ class WrapperStore:
 
 
 async def all_names(store: Store, prefix: str) -> AsyncIterator[Listed]:
-    """Yield all keys of a listing."""
-    cursor = ""
+    """Yield all keys of a listing.
+
+    Raises:
+        StoreError: it does not go on, and would never end.
+    """
+    cursor = last = ""
+    empty = 0
     while True:
         page = await store.names(prefix, cursor)
+        empty = 0 if page.found else empty + 1
+        if empty > MOST_EMPTY_PAGES or (page.found and page.found[-1].key <= last):
+            raise StoreError(f"The listing of {prefix} does not end: the store repeats itself.", "Try again later.")
+        last = page.found[-1].key if page.found else last
         for listed in page.found:
             yield listed
         cursor = page.cursor
