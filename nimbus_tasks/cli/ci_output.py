@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.errors import SettingsError, StateError
 from nimbus_tasks.project import files, manifest
+from nimbus_tasks.project.secrets import hide
 from nimbus_tasks.project.settings import VALIDATION_REPORT
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class CIOutput:
             files.write_json(Path(code_quality), quality_report(problems, self.folder))
         if junit:
             report = junit_report(site.pages, issues, site.started)
-            files.replace(Path(junit), report.encode("utf-8", "replace"))
+            files.replace(Path(junit), hide(report).encode("utf-8", "replace"))
 
     def show_site(self, site: Summary) -> None:
         """Add the result of an upload to the job's summary page."""
@@ -124,7 +125,7 @@ class CIOutput:
 
         try:
             with open(path, "ab") as file:
-                file.write(rendered(section, MAX_BYTES - file.tell()).encode("utf-8", "replace"))
+                file.write(hide(rendered(section, MAX_BYTES - file.tell())).encode("utf-8", "replace"))
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             self._console.warn(f"$GITHUB_STEP_SUMMARY ({path}) cannot be written: {reason}.")

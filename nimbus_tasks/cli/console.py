@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn, Protocol, TextIO
 
 from nimbus_tasks.cli.next_steps import as_typed
+from nimbus_tasks.project.secrets import hide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -162,7 +163,7 @@ class Console:
     def instruct(self, command: str) -> None:
         """Print a command for a CI runner to standard error, unchanged."""
         encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-        write(sys.stderr, command.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        write(sys.stderr, hide(command).encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
     @contextlib.contextmanager
     def progress(self, label: str, total: int) -> Iterator[Progress]:
@@ -194,8 +195,8 @@ class Console:
             self._live = None
 
     def _safe(self, text: str) -> str:
-        """Return a text that this terminal or log can show, and that controls neither."""
-        text = as_typed(text)
+        """Return a text that this terminal or log can show, that controls neither, and that holds no credential."""
+        text = hide(as_typed(text))
         if not text.isprintable():
             text = "".join(c if c.isprintable() or c in "\ufe0f" else ascii(c)[1:-1] for c in text)
         if self._read_by_runner:

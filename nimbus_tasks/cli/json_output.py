@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.cli.console import write
+from nimbus_tasks.project.secrets import hide_json
 
 #: In the environment: a file descriptor for the documents.
 RESULT = "NIMBUS_RESULT"
@@ -47,7 +48,7 @@ def give_document(document: object, *, as_json: bool) -> None:
     """
     if not (as_json or is_wanted()):
         return
-    encoded = msgspec.json.encode(document)
+    encoded = hide_json(msgspec.json.encode(document))
     if is_wanted():
         # If that program has ended, there is no reader.
         with contextlib.suppress(OSError), open(int(os.environ[RESULT]), "wb", closefd=False) as result:
@@ -63,4 +64,4 @@ def is_wanted() -> bool:
 
 def print_line(document: object) -> None:
     """Print a document on one line, as one of many (NDJSON)."""
-    write(sys.stdout, msgspec.json.encode(document).decode() + "\n")
+    write(sys.stdout, hide_json(msgspec.json.encode(document)).decode() + "\n")

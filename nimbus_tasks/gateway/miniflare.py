@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.errors import SettingsError, StateError
+from nimbus_tasks.project.secrets import NAMES
 from nimbus_tasks.project.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
@@ -141,7 +142,5 @@ def _move(new: Path, folder: Path) -> None:
 def without_credentials() -> dict[str, str]:
     """Return the environment for other programs, without our secrets."""
     return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("CLOUDFLARE_") and name not in ("NIMBUS_API_KEY", "NIMBUS_ADMIN_SECRET")
+        name: value for name, value in os.environ.items() if not name.startswith("CLOUDFLARE_") and name not in NAMES
     }

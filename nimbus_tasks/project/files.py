@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.project.secrets import hide_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,8 +58,8 @@ def remove(path: Path) -> None:
 
 
 def write_json(path: Path, document: object) -> None:
-    """Write a document as indented JSON with a final newline."""
-    replace(path, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    """Write a document as indented JSON with a final newline. Credentials are hidden."""
+    replace(path, msgspec.json.format(hide_json(msgspec.json.encode(document)), indent=2) + b"\n")
 
 
 def read_json(path: Path, shape: type[T]) -> T | None:

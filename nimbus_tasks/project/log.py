@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from nimbus_tasks.project.secrets import hide_json
 from nimbus_tasks.project.settings import STATE_FOLDER, LogLevelName
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Log:
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(serializer=lambda event, **_: msgspec.json.encode(event)),
+                structlog.processors.JSONRenderer(serializer=lambda event, **_: hide_json(msgspec.json.encode(event))),
             ],
             wrapper_class=structlog.make_filtering_bound_logger(self._level),
         )

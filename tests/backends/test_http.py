@@ -16,6 +16,7 @@ import traceback
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -663,6 +664,29 @@ def test_what_is_no_address_is_refused(base: str) -> None:
 )
 def test_an_address_with_a_password_in_it_is_refused(base: str) -> None:
     assert refused(base).startswith("The address of example.com has a password in it. Remove it")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *(
+            "sk_live_0123456789abcdef0123456789abcdef",
+            "v1/sk-proj-abcdef0123456789/kv",
+            "x/sk%5Flive%5F0123456789abcdef",
+        ),
+        *(TOKEN, quote(TOKEN, safe=""), f"kv/{TOKEN.encode().hex()}", f"a/{TOKEN}"),
+    ],
+)
+def test_an_address_with_a_key_in_its_path_is_refused(more: str) -> None:
+    told = refused(f"https://example.com/{more}")
+    assert "has a key in it" in told or "has the credential in it" in told
+    assert "0123456789" not in told
+    assert TOKEN.encode().hex() not in told
+
+
+@pytest.mark.parametrize("path", ["v1/0123456789abcdef0123456789abcdef/gw/openai", "sk-learning-center", "sk/kv"])
+def test_a_path_like_any_other_is_none(path: str) -> None:
+    assert check_address(f"https://example.com/{path}")[0].endswith(path)
 
 
 @pytest.mark.parametrize("more", ["?", "?token=5ecre7", "#", "#5ecre7", "/kv?x#y", "?/"])

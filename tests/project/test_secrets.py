@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import time
 import traceback
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from odd_forms import ODD_FORMS
 
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.secrets import (
@@ -19,6 +21,8 @@ from nimbus_tasks.project.secrets import (
     MOST_CHARACTERS,
     Secret,
     find_secret,
+    hide,
+    hide_json,
     read_secret,
 )
 
@@ -224,6 +228,62 @@ def test_any_key_comes_through_as_it_is(key: str) -> None:
 def test_whatever_is_scrubbed_is_without_it(key: str, before: str, after: str) -> None:
     scrubbed = Secret(key).scrub(f"{before} {key} {key} {after}")
     assert key not in scrubbed.replace("***", " ")
+
+
+LONG = "sk_live_0123456789abcdef/+=~\"\\'&%<x>"
+
+
+@pytest.mark.parametrize("form", ODD_FORMS)
+@pytest.mark.parametrize("key", [LONG, "sk_live_" + "0a1b2c3d" * 4, "v1.0-5ecre7~" * 8])
+def test_a_secret_is_scrubbed_in_whatever_form_it_is_written(key: str, form: str) -> None:
+    written = ODD_FORMS[form](key)
+    scrubbed = Secret(key).scrub(f"Before: {written}, after.")
+    assert scrubbed.startswith("Before: ")
+    assert scrubbed.endswith(", after.")
+    left = scrubbed.removeprefix("Before: ").removesuffix(", after.")
+    assert "***" in left
+    assert len(left) < max(20, len(written) / 2), "at most some characters at the edges"
+    assert not any(written[at : at + 12] in left for at in range(max(1, len(written) - 11)))
+
+
+@given(
+    st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=24, max_size=80),
+    st.sampled_from(sorted(ODD_FORMS)),
+    st.text(max_size=50),
+    st.text(max_size=50),
+)
+def test_no_form_of_any_secret_is_left(key: str, form: str, before: str, after: str) -> None:
+    written = ODD_FORMS[form](key)
+    scrubbed = Secret(key).scrub(before + written + after)
+    assert written not in scrubbed.replace("***", " ")
+
+
+def test_scrubbing_takes_time_that_grows_with_the_text() -> None:
+    secret = Secret("x" * 40)
+
+    def took(text: str) -> float:
+        began = time.process_time()
+        secret.scrub(text)
+        return time.process_time() - began
+
+    for text in ("x" * 11 + " ", "xxxxxx ", "%78" * 11 + " ", "eHh4eHh4 ", "x", "&amp;" * 3):
+        least = min(took(text * 2000) for _ in range(5))
+        assert min(took(text * 8000) for _ in range(5)) < 12 * least + 0.01
+
+
+def test_what_leaves_the_process_is_without_its_credentials(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, other = "sk_live_" + "5ecre7aa" * 4, 'an"other\\-5ecre7-secret'
+    monkeypatch.setenv("NIMBUS_AI_KEY", key)
+    write(root, f"{NAME} = {json.dumps(other)}")
+    monkeypatch.delenv(NAME, raising=False)
+    assert read_secret(NAME, root).reveal() == other
+    document = {"a": [f"Bearer {key}", 1, None], key[:20]: {"b": other, "c": "plain"}}
+    encoded = msgspec.json.encode(document)
+    assert json.loads(hide_json(encoded)) == {"a": ["Bearer ***", 1, None], "***": {"b": "***", "c": "plain"}}
+    assert hide_json(b'{"a":1}') == b'{"a":1}'
+    assert hide(f"{key} {other}!") == "*** ***!"
+    monkeypatch.setenv("NIMBUS_AI_KEY", "short")
+    assert hide("in short") == "in short"
 
 
 def test_only_the_secret_is_scrubbed() -> None:

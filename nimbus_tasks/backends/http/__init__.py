@@ -24,6 +24,7 @@ from nimbus_tasks.backends.http.errors import cause, messages, origin, seconds_t
 from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import (
     RefusedError,
+    SettingsError,
     StoreError,
     TooMuchError,
     TooSlowError,
@@ -98,10 +99,15 @@ class Http:
         """Check the address; nothing is sent. `longest_answer`: bytes after which an answer is given up.
 
         Raises:
-            SettingsError: credentials may not be sent to this address.
+            SettingsError: credentials may not be sent to this address, or are in it.
         """
         self.base, self._loopback = check_address(base)
         self.host = urlsplit(self.base).netloc
+        if token is not None and token.scrub(self.base) != self.base:
+            raise SettingsError(
+                f"The address {token.scrub(self.base)} has the credential in it.",
+                "Remove it, and replace the credential if others could see it: it is sent in a header.",
+            )
         self._token = token
         self._timeouts = timeouts
         self._record = record
@@ -178,7 +184,8 @@ class Http:
             raise TransientError(f"{self.host} answered {answer.status} with an unexpected response.") from None
 
     def plain(self, said: str) -> str:
-        """Return a server's message as printable text on one line, without the token."""
+        """Return a server's message as printable text on one line, without the token in any form."""
+        said = said[: 100 * MOST_WORDS]
         scrubbed = self._token.scrub(said) if self._token is not None else said
         printable = "".join(each if each.isprintable() else " " for each in scrubbed)
         return " ".join(printable.split())[:MOST_WORDS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 import httpx
@@ -11,6 +12,8 @@ from nimbus_tasks.model.errors import SettingsError
 
 #: Characters of an invalid address that a message shows.
 MOST_WORDS = 200
+#: What keys look like: ours, and those of many services.
+_KEY = re.compile(r"\b(?:sk|pk|rk)(?:[_-]|%5f|%2d)(?=[\w%-]*\d)[\w%-]{16,}", re.IGNORECASE)
 _EXAMPLE = "https://nimbus.example.workers.dev"
 
 
@@ -32,6 +35,11 @@ def check_address(base: str, example: str = _EXAMPLE) -> tuple[str, bool]:
         raise SettingsError(
             f"The address of {host} has a password in it.", "Remove it: credentials come from the environment."
         )
+    if key := _KEY.search(parts.path):
+        raise SettingsError(
+            f"The address {_without_secrets(base)} has a key in it ({key.group()[:3]}...).",
+            "Remove it, and replace the key if others could see it: credentials come from the environment.",
+        )
     if "?" in base or "#" in base:
         raise SettingsError(
             f"The address {_without_secrets(base)} has a query or fragment.", "Remove everything from ? or # on."
@@ -45,8 +53,8 @@ def check_address(base: str, example: str = _EXAMPLE) -> tuple[str, bool]:
 
 
 def _without_secrets(base: str) -> str:
-    """Return an invalid address for a message: one line, without password and query."""
-    shown = base.partition("?")[0].partition("#")[0].rpartition("@")[2]
+    """Return an invalid address for a message: one line, without password, query and keys."""
+    shown = _KEY.sub("***", base.partition("?")[0].partition("#")[0].rpartition("@")[2])
     return "".join(each if each.isprintable() else " " for each in shown)[:MOST_WORDS]
 
 

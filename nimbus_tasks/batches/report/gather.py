@@ -13,6 +13,7 @@ from nimbus_tasks.model import records
 from nimbus_tasks.model.changes import read_optimization
 from nimbus_tasks.model.records import LogsRecord, PageStatus
 from nimbus_tasks.project import files
+from nimbus_tasks.project.secrets import hide
 from nimbus_tasks.project.settings import REPORTS_FOLDER
 
 if TYPE_CHECKING:
@@ -61,5 +62,5 @@ def write(report: Report) -> tuple[str, str]:
     """Write both files, each atomically, and return their paths."""
     as_json, as_page = (f"{REPORTS_FOLDER}/{report.batch_id}_report.{kind}" for kind in ("json", "html"))
     files.write_json(Path(as_json), report)
-    files.replace(Path(as_page), report_page(report).encode())
+    files.replace(Path(as_page), hide(report_page(report)).encode())
     return as_json, as_page

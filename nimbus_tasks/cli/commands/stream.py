@@ -18,6 +18,7 @@ from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.pipeline.pipeline import Pipeline
 from nimbus_tasks.pipeline.snapshot import look_at_maps
+from nimbus_tasks.project.secrets import hide_json
 from nimbus_tasks.publishing.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class StreamCommands:
 
 
 def _answer(answers: Iterable[Answer]) -> None:
-    lines = b"".join(msgspec.json.encode(answer) + b"\n" for answer in answers)
+    lines = b"".join(hide_json(msgspec.json.encode(answer)) + b"\n" for answer in answers)
     try:
         sys.stdout.write(lines.decode())
         sys.stdout.flush()

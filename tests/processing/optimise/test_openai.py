@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import traceback
+from base64 import b64encode
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from chat import KEY, Chat, Question, changes, completion, error
@@ -224,6 +226,13 @@ def test_a_second_bad_answer_leaves_the_page_for_later(bad: str | None) -> None:
     raised, chat = outcome(lambda _: completion(bad))
     assert code_of(raised) == ("bad_answer", False)
     assert len(chat.asked) == 2
+
+
+@pytest.mark.parametrize("form", [KEY, quote(KEY.replace("-", "%2d")), b64encode(f"Bearer {KEY}".encode()).decode()])
+def test_an_answer_with_the_key_in_it_is_refused(form: str) -> None:
+    raised, _ = outcome(lambda _: changes(("block-1", f"Use {form}")))
+    assert code_of(raised) == ("bad_answer", False)
+    assert "it has the key in it" in str(raised)
 
 
 def test_one_bad_change_does_not_cost_the_good_ones_of_its_answer() -> None:

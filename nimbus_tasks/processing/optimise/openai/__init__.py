@@ -75,7 +75,7 @@ class OpenAIOptimiser:
         if not settings.model:
             raise SettingsError(f"{PROJECT_FILE}: [openai] model is not set.", "Name a model of the endpoint.")
         self.name = settings.model
-        self._settings = settings
+        self._settings, self._key = settings, key
         # The endpoint's own timeout ends first: that tells a slow answer from a broken connection.
         timeouts = Timeouts(min(10.0, settings.timeout), settings.timeout + 1)
         self._http = Http(settings.base_url, key, timeouts, record, LONGEST_ANSWER)
@@ -133,10 +133,21 @@ class OpenAIOptimiser:
                 return _joined(halves, usages)
             try:
                 # On the last try, invalid changes are dropped: the valid ones are paid for.
+                self._check_key(choice)
                 return _Paid(_read(choice, part, drop_bad=not tries_left), _sum(usages))
             except BadAnswerError as error:
                 fault = str(error)
         raise TemporaryError("bad_answer", f"{self.name} gave no usable answer: {fault}.")
+
+    def _check_key(self, choice: Choice) -> None:
+        """Refuse an answer that would publish the key: the endpoint was sent it.
+
+        Raises:
+            BadAnswerError: the key is in it, in any form.
+        """
+        said = choice.message.content or ""
+        if self._key is not None and self._key.scrub(said) != said:
+            raise BadAnswerError("it has the key in it")
 
     def _optimised(self, page: Page, paid: list[_Paid]) -> Optimised:
         new = {change.id: change for one in paid for change in one.answer.changes}
