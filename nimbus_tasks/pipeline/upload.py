@@ -223,4 +223,9 @@ def _read_extraction(page: Candidate, pages: Pages) -> msgspec.Raw:
         raise UnreadableMapError(f"{page.map_file} cannot be read: {(error.strerror or '').lower()}") from None
     if stamp_of(status) != pages.entries[page.map_file].stamp:
         raise UnreadableMapError(f"{page.map_file} changed while it was uploaded; run doit upload again")
-    return extraction_of(data)
+    try:
+        return extraction_of(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        # Its bytes changed and its times did not. With another time, validation reads it again.
+        os.utime(page.map_file)
+        raise UnreadableMapError(f"{page.map_file} is damaged; run doit upload again") from None

@@ -11,8 +11,10 @@ from msgspec import Struct
 
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.model.issues import Issue, Verdict
-from nimbus_tasks.project import files, manifest
+from nimbus_tasks.pipeline.extract_file import extract_file, map_file_of
+from nimbus_tasks.project import files, heal, manifest
 from nimbus_tasks.project.manifest import PageEntry, Pages
+from nimbus_tasks.project.scan import rescan
 from nimbus_tasks.project.settings import MAPS_FOLDER, VALIDATION_REPORT
 from nimbus_tasks.publishing.plan import Candidate
 
@@ -82,6 +84,10 @@ def validate(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tupl
             if path in maps.files:
                 entries[path] = validate_file(path, maps.files[path], project_id)
                 progress.advance()
+    healed = _make_again(settings, {path: entries[path] for path in changed if path in maps.files})
+    if healed:
+        maps = rescan(maps, healed)
+        entries |= {path: validate_file(path, maps.files[path], project_id) for path in healed}
     entries |= {odd.path: _odd_entry(odd) for odd in maps.odd}
     issues = all_issues(entries)
     invalid = {issue.file for issue in issues if issue.severity == "error"}
@@ -101,7 +107,7 @@ def validate(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tupl
     )
     files.write_json(Path(VALIDATION_REPORT), report)
     manifest.write(Path(), manifest.pages_file(snapshot.folder, MAPS_FOLDER), pages)
-    return report, msgspec.structs.replace(snapshot, pages=pages)
+    return report, msgspec.structs.replace(snapshot, maps=maps, pages=pages)
 
 
 def validate_file(path: str, stamp: Stamp, project_id: str) -> PageEntry:
@@ -117,6 +123,27 @@ def validate_file(path: str, stamp: Stamp, project_id: str) -> PageEntry:
         return PageEntry(_NO_STAMP, "", "", "", 0, (issue,))
     verdict = validate_map(path, data, project_id)
     return PageEntry(stamp, verdict.source_path, verdict.page_id, verdict.digest, verdict.size, verdict.issues)
+
+
+def _make_again(settings: Settings, entries: dict[str, PageEntry]) -> list[str]:
+    """Make damaged maps of our own again from their pages, and return them: those that do not name their page.
+
+    Other differences from what extraction wrote are left alone: another tool may have edited a map.
+    """
+    suspects = {
+        file for file, entry in entries.items() if not entry.source_path or map_file_of(entry.source_path) != file
+    }
+    if not suspects or not settings.source.folder:
+        return []
+    healed = []
+    for source, known in manifest.read_sources(Path()).entries.items():
+        if known.map_file in suspects and entries[known.map_file].source_path != source:
+            issues = entries[known.map_file].issues
+            if extract_file(source, settings.rules).written:
+                why = issues[0].message.partition(":")[0] if issues else "it names another page"
+                heal.warn(Path(known.map_file), why, "It was made again from its page.")
+                healed.append(known.map_file)
+    return healed
 
 
 def all_issues(entries: dict[str, PageEntry]) -> list[Issue]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.project.settings import STATE_FOLDER
-from nimbus_tasks.project.sqlite import connect, errors_as, log_ahead, transaction
+from nimbus_tasks.project.sqlite import check_pages, errors_as, log_ahead, open_or_renew, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,10 +45,10 @@ class Leases:
     def __init__(
         self, path: Path, place: str, lease: float, *, lag: float = 0.0, clock: Callable[[], float] = time.time
     ) -> None:
-        """Open the file; create it if it does not exist.
+        """Open the file; make it anew where there is none, or a damaged one.
 
         Raises:
-            StateError: it cannot be opened, or is damaged.
+            StateError: it cannot be opened.
         """
         self.worker = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._path, self._place, self.seconds, self._clock = path, place, lease, clock
@@ -56,10 +56,7 @@ class Leases:
         #: The pages last taken that a process of this machine had claimed before, by the same entry.
         self.resumed: set[str] = set()
         with self._as_state_error():
-            self._connection = connect(path)
-            log_ahead(self._connection)
-            self._connection.execute("PRAGMA synchronous = OFF")  # leases need not survive a power cut
-            self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            self._connection = open_or_renew(path, _prepare, "No page counts as claimed on this machine.")
 
     def close(self) -> None:
         self._connection.close()
@@ -172,8 +169,18 @@ class Leases:
             StateError,
             self._path,
             f"The claims in {self._path} cannot be used",
-            "Check the disk; if it is damaged, end all doit nimbus:process and remove it.",
+            "Check the disk.",
+            "no page counts as claimed on this machine.",
         )
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    log_ahead(connection)
+    connection.execute("PRAGMA synchronous = OFF")  # leases need not survive a power cut
+    connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+    check_pages(connection)  # small: a page has a row for a minute or two
+    connection.execute("SELECT place, page_id, entry, worker, renewed, until, ended FROM claim").fetchall()
+    connection.execute("SELECT place, taken FROM turn").fetchall()
 
 
 def token(entry: QueueEntry) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.project import heal
 from nimbus_tasks.project.secrets import hide_json
 
 if TYPE_CHECKING:
@@ -62,9 +63,19 @@ def write_json(path: Path, document: object) -> None:
     replace(path, msgspec.json.format(hide_json(msgspec.json.encode(document)), indent=2) + b"\n")
 
 
-def read_json(path: Path, shape: type[T]) -> T | None:
-    """Return the document in `path`; None where there is none, or one of another shape (an older version)."""
+def read_json(path: Path, shape: type[T], healed: str = "") -> T | None:
+    """Return the document in `path`; None where there is none, or one that cannot be read.
+
+    healed: what is done about a damaged one, the sentence of a warning.
+    """
     try:
         return msgspec.json.decode(path.read_bytes(), type=shape)
-    except (OSError, msgspec.MsgspecError, RecursionError):
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        why = str(error)
+    if healed:
+        heal.warn(path, why, healed)
+    return None

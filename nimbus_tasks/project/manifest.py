@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.html.validate import Issue
-from nimbus_tasks.project import files
+from nimbus_tasks.project import files, heal
 from nimbus_tasks.project.scan import Stamp
 from nimbus_tasks.project.settings import STATE_FOLDER
 
@@ -79,11 +79,11 @@ class Pages(Struct, frozen=True):
 
 
 def read_sources(root: Path) -> Sources:
-    return files.read_json(root / SOURCES, Sources) or Sources()
+    return files.read_json(root / SOURCES, Sources, "Every page is read again.") or Sources()
 
 
 def read_pages(root: Path, file: str = PAGES) -> Pages:
-    return files.read_json(root / file, Pages) or Pages()
+    return files.read_json(root / file, Pages, "Every map is validated again.") or Pages()
 
 
 def pages_file(folder: str, default_folder: str) -> str:
@@ -95,6 +95,8 @@ def pages_file(folder: str, default_folder: str) -> str:
 
 
 def write(root: Path, file: str, manifest: Sources | Pages) -> None:
+    if (root / file).is_dir():
+        heal.move_aside(root / file)
     files.replace(root / file, msgspec.json.encode(manifest))
 
 

@@ -11,22 +11,72 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.project import files
+from nimbus_tasks.project import files, heal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from nimbus_tasks.model.errors import NimbusError
 
 #: Seconds to wait for another process's transaction.
 BUSY_SECONDS = 30
+#: What SQLite raises where a file is damaged, locked or not writable, for those who must not know SQLite.
+Error = sqlite3.Error
+#: Kinds of errors of a file that is no database, or not the one that it was.
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR)
+_END_THE_OTHER = "Let it end, or end it, then run the same command again."
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open a file; create it and its folder where they do not exist. Transactions begin with `transaction`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def open_or_renew(path: Path, prepare: Callable[[sqlite3.Connection], object], done: str) -> sqlite3.Connection:
+    """Open and prepare a database that can be made again: a damaged one is moved aside and a new one made.
+
+    done: the warning's sentence about what becomes of what it held.
+    """
+    seen = _inode(path)
+    try:
+        return _prepared(path, prepare)
+    except (sqlite3.Error, OSError) as error:
+        # Another process may have been faster, and its file is in use.
+        if not is_damage(error, path) or _inode(path) != seen:
+            raise
+        heal.set_aside(path, _reason(error, path), done)
+    return _prepared(path, prepare)
+
+
+def check_pages(connection: sqlite3.Connection) -> None:
+    """Read every page of a database once.
+
+    Raises:
+        sqlite3.DatabaseError: one of them is damaged.
+    """
+    (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if result != "ok":
+        error = sqlite3.DatabaseError(" ".join(str(result).split())[:200])
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def is_damage(error: Exception, path: Path) -> bool:
+    """Return whether an error means that a file is damaged, and neither locked nor missing its permissions."""
+    if any(path.with_name(path.name + suffix).is_dir() for suffix in ("", *heal.BESIDE)):
+        return True
+    if not isinstance(error, sqlite3.Error):
+        return False
+    code = getattr(error, "sqlite_errorcode", None)
+    # Python's own have no code: a text that is not UTF-8.
+    return isinstance(error, sqlite3.OperationalError) if code is None else code & 0xFF in _DAMAGE
+
+
+def is_locked(error: Exception) -> bool:
+    """Return whether another process has held a file for too long."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def log_ahead(connection: sqlite3.Connection) -> None:
@@ -44,14 +94,46 @@ def log_ahead(connection: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
-def errors_as(kind: type[NimbusError], path: Path, message: str, next_step: str) -> Iterator[None]:
-    """Raise an error of this package in place of SQLite's and the system's."""
+def errors_as(kind: type[NimbusError], path: Path, message: str, next_step: str, renewed: str = "") -> Iterator[None]:
+    """Raise an error of this package in place of SQLite's and the system's.
+
+    `renewed`: what happens when the same command runs again, for a file that can be made again. It is moved aside if
+    it turns out to be damaged while it is in use.
+    """
     try:
         yield
     except (sqlite3.Error, OSError) as error:
         if _is_read_only(error, path):
             raise kind(f"{path} is not writable.", files.MAKE_WRITABLE) from None
+        if is_locked(error):
+            raise kind(f"{path} is locked by another process.", _END_THE_OTHER) from None
+        if renewed and is_damage(error, path):
+            kept = heal.move_aside(path)
+            moved = f" and is now {kept.name}" if kept else ""
+            again = f"Run the same command again: {renewed}"
+            raise kind(f"{path} is damaged ({_reason(error, path)}){moved}.", again) from None
         raise kind(f"{message}: {error}.", next_step) from None
+
+
+def _prepared(path: Path, prepare: Callable[[sqlite3.Connection], object]) -> sqlite3.Connection:
+    connection = connect(path)
+    try:
+        prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _reason(error: Exception, path: Path) -> str:
+    return "it is a folder" if path.is_dir() else str(error)
 
 
 def _is_read_only(error: sqlite3.Error | OSError, path: Path) -> bool:

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.project import heal
 from nimbus_tasks.project.settings import STATE_FOLDER
-from nimbus_tasks.project.sqlite import connect, errors_as, log_ahead, transaction
+from nimbus_tasks.project.sqlite import (
+    check_pages,
+    connect,
+    errors_as,
+    is_damage,
+    log_ahead,
+    open_or_renew,
+    transaction,
+)
 from nimbus_tasks.publishing.plan import Held
 
 if TYPE_CHECKING:
@@ -54,6 +64,7 @@ _SET_IDENTITY = """
 INSERT INTO target(name, identity) VALUES (?, ?)
 ON CONFLICT(name) DO UPDATE SET identity = excluded.identity, published = ''
 """
+_RENEWED = "The target is asked what it holds."
 #: Version 0 called its last two steps as the contract calls statuses.
 _VERSION = 1
 _MIGRATION = (
@@ -71,21 +82,21 @@ COMMIT;
 class Ledger:
     """The rows of one target. Every method commits before it returns."""
 
-    def __init__(self, path: Path, target: str, *, dry_run: bool = False) -> None:
-        """Open the file; create it where there is none. A dry run works on a copy in memory.
+    def __init__(self, path: Path, target: str, *, dry_run: bool = False, check: bool = False) -> None:
+        """Open the file; make it anew where there is none, or a damaged one. A dry run works on a copy in memory.
+
+        `check`: read every page of the file first, so that damage shows now and not in the middle of a run.
 
         Raises:
-            StateError: it cannot be opened, or is damaged.
+            StateError: it cannot be opened.
         """
         self._path = path
         self._target = target
         with self._errors():
-            self._connection = _copy(path) if dry_run else connect(path)
-            log_ahead(self._connection)
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            # Asking first keeps a run with nothing to do from taking the write lock.
-            if self._connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
-                self._connection.executescript(_MIGRATION)
+            if dry_run:
+                self._connection = _copy(path)
+            else:
+                self._connection = open_or_renew(path, partial(_prepare, check=check), _RENEWED)
 
     def close(self) -> None:
         self._connection.close()
@@ -209,13 +220,35 @@ class Ledger:
             StateError,
             self._path,
             f"The ledger {self._path} cannot be used",
-            "Check the disk; if it is damaged, remove it: the next upload asks the target what it holds.",
+            "Check the disk.",
+            "the target is asked what it holds.",
         )
 
 
+def _prepare(connection: sqlite3.Connection, *, check: bool) -> None:
+    log_ahead(connection)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    # Asking first keeps a run with nothing to do from taking the write lock.
+    if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
+        connection.executescript(_MIGRATION)
+    connection.execute("SELECT identity, published FROM target").fetchall()
+    if check:
+        check_pages(connection)
+
+
 def _copy(path: Path) -> sqlite3.Connection:
+    """Return a copy in memory, an empty one of a damaged file, which stays as it is."""
     copy = sqlite3.connect(":memory:", isolation_level=None)
     if path.exists():
-        with contextlib.closing(connect(path)) as original:
-            original.backup(copy)
+        try:
+            with contextlib.closing(connect(path)) as original:
+                original.backup(copy)
+            _prepare(copy, check=True)
+        except sqlite3.Error as error:
+            if not is_damage(error, path):
+                raise
+            heal.warn(path, str(error), _RENEWED)
+            copy.close()
+            copy = sqlite3.connect(":memory:", isolation_level=None)
+    _prepare(copy, check=False)
     return copy

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from rig import LATER, NEWER, PAGES, A, B, C, entry
 
-from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.processing.leases import REMEMBERED_SECONDS, Leases
+from nimbus_tasks.project.heal import StateWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,10 +154,12 @@ def test_claims_that_ended_long_ago_are_forgotten(two: tuple[Leases, Leases], cl
     connection.close()
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+def test_a_damaged_file_is_begun_anew(tmp_path: Path) -> None:
     (tmp_path / "claims.db").write_bytes(b"not a database, but long enough to be looked at" * 100)
-    with pytest.raises(StateError, match=r"claims\.db cannot be used: file is not a database\. .* remove it"):
-        Leases(tmp_path / "claims.db", "here", LEASE)
+    with pytest.warns(StateWarning, match=r"claims\.db is damaged .* No page counts as claimed on this machine\."):
+        leases = Leases(tmp_path / "claims.db", "here", LEASE)
+    leases.release_all()
+    leases.close()
 
 
 class TwoWorkers(RuleBasedStateMachine):

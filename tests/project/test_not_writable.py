@@ -74,12 +74,12 @@ class ReadOnly(sqlite3.Connection):
         raise error
 
 
-@pytest.mark.parametrize("module", ["nimbus_tasks.publishing.ledger", "nimbus_tasks.backends.kv.sqlite"])
+@pytest.mark.parametrize("module", ["nimbus_tasks.project.sqlite", "nimbus_tasks.backends.kv.sqlite"])
 def test_a_database_that_becomes_read_only_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     monkeypatch.setattr(f"{module}.connect", ReadOnly)
     path = tmp_path / "some.db"
     with pytest.raises((StateError, StoreError)) as caught:
-        Ledger(path, "sqlite") if module.endswith("ledger") else SqliteStore(path)
+        Ledger(path, "sqlite") if module.endswith("project.sqlite") else SqliteStore(path)
     assert str(caught.value) == f"{path} {NEXT_STEP}"

@@ -94,6 +94,7 @@ def test_where_no_process_can_be_made_the_folder_is_looked_at_here(
     assert start_scan("maps", MAPS)() == scan("maps", MAPS)
 
 
+@pytest.mark.filterwarnings("ignore::nimbus_tasks.project.heal.StateWarning")  # the manifest is but a size here
 def test_only_many_maps_are_worth_a_core(forks: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = Path(PAGES)
     manifest.parent.mkdir(parents=True)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.project.heal import StateWarning
 from nimbus_tasks.publishing.ledger import Ledger
 from nimbus_tasks.publishing.plan import Held
 
@@ -136,12 +137,52 @@ def test_a_rehearsal_changes_nothing_and_makes_no_file(ledger: Ledger, file: Pat
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_a_damaged_file_is_named_with_the_way_out(file: Path, dry_run: bool) -> None:
+def test_a_damaged_file_is_begun_anew_and_only_a_dry_run_leaves_it(file: Path, dry_run: bool) -> None:
     file.parent.mkdir()
     file.write_bytes(b"This is no database." * 1000)
-    with pytest.raises(StateError, match="remove it: the next upload asks the target") as caught:
-        Ledger(file, "sqlite", dry_run=dry_run)
-    assert str(file) in str(caught.value)
+    with pytest.warns(StateWarning, match=r"ledger\.db is damaged .* The target is asked what it holds") as warned:
+        ledger = Ledger(file, "sqlite", dry_run=dry_run)
+    assert len(warned) == 1
+    assert (ledger.identity, ledger.held()) == ("", {})
+    ledger.close()
+    assert file.read_bytes().startswith(b"This is no database." if dry_run else b"SQLite format 3")
+    assert file.with_name("ledger.db.damaged").exists() is not dry_run
+
+
+def test_damage_in_the_middle_of_the_file_is_found_before_a_run(file: Path) -> None:
+    ledger = Ledger(file, "sqlite")
+    ledger.confirm(row(str(number)) for number in range(2000))
+    ledger.close()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 4096] = bytes(4096)
+    file.write_bytes(content)
+    with pytest.warns(StateWarning, match="is damaged"):
+        Ledger(file, "sqlite", check=True).close()
+    again = Ledger(file, "sqlite", check=True)
+    assert again.held() == {}
+    again.close()
+
+
+def test_damage_that_only_reading_shows_is_an_error_once(file: Path) -> None:
+    ledger = Ledger(file, "sqlite")
+    ledger.confirm([row("a")])
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE page SET digest = CAST(x'ff' AS TEXT)")
+    connection.close()
+    with pytest.raises(StateError, match=r"Could not decode.* is now ledger\.db\.damaged\. Run the same command again"):
+        ledger.held()
+    ledger.close()
+    assert Ledger(file, "sqlite").held() == {}
+
+
+def test_a_file_that_another_process_holds_is_no_damage(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nimbus_tasks.project.sqlite.BUSY_SECONDS", 0.01)
+    Ledger(file, "sqlite").close()
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StateError, match=r"ledger\.db is locked by another process\. Let it end"):
+            Ledger(file, "sqlite")
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
-from doit import cmd_run
+from doit import cmd_base, cmd_run
 from doit.cmd_info import Info
 from doit.control import TaskControl
 from doit.doit_cmd import DoitMain, reset_vars, set_var
 from doit.exceptions import InvalidCommand
 
 from nimbus_tasks.cli.console import end_without_reader, exit_with
+from nimbus_tasks.cli.doit.state_file import Dependencies
 from nimbus_tasks.cli.doit.task import NimbusTask
 from nimbus_tasks.model.errors import SettingsError
 
@@ -28,7 +29,11 @@ _describe_reasons = Info.get_reasons
 
 
 def correct_doit() -> None:
-    """Name the nearest task for an unknown name, print readable reasons, and end quietly in `doit list | head`."""
+    """Name the nearest task for an unknown name, print readable reasons, and end quietly in `doit list | head`.
+
+    A damaged state file is made anew.
+    """
+    cmd_base.Dependency = Dependencies
     cmd_run.TaskControl = _Control
     Info._execute = _info
     Info.get_reasons = staticmethod(_reasons)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from nimbus_tasks.cli.commands.pipeline import Commands
 from nimbus_tasks.cli.console import Console
 from nimbus_tasks.cli.doit import make_task, run
 from nimbus_tasks.cli.doit.task import OptionDict
+from nimbus_tasks.project.heal import StateWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,6 +20,20 @@ if TYPE_CHECKING:
 console = Console()
 commands = Commands(console)
 pipeline = commands.pipeline
+_show_other_warning = warnings.showwarning
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Show a warning of damaged state as one line, and others as Python does."""
+    if issubclass(category, StateWarning):
+        Console(sys.stderr).warn(str(message))
+    else:
+        _show_other_warning(message, category, *where, **more)
+
+
+# To standard error: the first of them come before doit has read the options of a task.
+warnings.showwarning = _show_warning
+warnings.simplefilter("once", StateWarning)
 
 
 def option(name: str, default: str | int | bool, text: str) -> OptionDict:

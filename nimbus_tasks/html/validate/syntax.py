@@ -75,6 +75,9 @@ _TOO_DEEP = Finding((), f"nested deeper than {MAX_DEPTH} levels: a page map need
 
 def reasons(data: bytes, error: Exception) -> list[Finding]:
     """Return why these bytes, which msgspec refused with this error, are not a JSON document."""
+    if not data.strip(b"\0 \t\r\n"):
+        what = "holds nothing but zeros" if b"\0" in data else "is empty"
+        return [Finding((), f"the file {what}: write the map again, or delete it")]
     if encoding := _foreign_encoding(data):
         return [Finding((), f"the file {encoding}: save it as UTF-8 without a byte order mark")]
     try:
@@ -83,8 +86,6 @@ def reasons(data: bytes, error: Exception) -> list[Finding]:
         line, column = _position(data[: bad.start].decode())
         message = f"not valid UTF-8 (line {line}, column {column}): save the file as UTF-8"
         return [Finding((), message, line=line, column=column)]
-    if not text.strip():
-        return [Finding((), "the file is empty: write the map again, or delete it")]
     try:
         document = json.loads(text, parse_int=_integer)
     except json.JSONDecodeError as bad:
