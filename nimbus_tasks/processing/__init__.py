@@ -2,9 +2,10 @@
 
     queue --take--> taken --optimise--> tried --commit--> record, log, status --shared_records--> batches, queue
 
-`worker.py` runs these stages; a page's values pass through `queue.py`, `results.py` and `record_updates.py`. A page's
-queue entry is removed last, and its claim after that. So after a kill at any moment either the entry is still there,
-and another worker takes the page once the lease has expired, or everything has been written.
+`worker.py` runs these stages; work that takes the processor goes to child processes (`cpu_pool.py`). A page's values
+pass through `queue.py`, `results.py` and `record_updates.py`. A page's queue entry is removed last, and its claim after
+that. So after a kill at any moment either the entry is still there, and another worker takes the page once the lease
+has expired, or everything has been written.
 
 How an interruption or a lagging store is repaired:
 

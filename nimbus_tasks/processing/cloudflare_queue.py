@@ -40,6 +40,7 @@ from nimbus_tasks.publishing.queue_record import read_queue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from nimbus_tasks.backends.http import Recorded
     from nimbus_tasks.backends.kv import Store
@@ -149,8 +150,12 @@ class CloudflareQueue:
         """Return what the engine had at the last pull, without what has ended since: asking again would take pages."""
         return max(0, self._counted - self._ended)
 
+    def renewing(self) -> AbstractContextManager[None]:
+        """Do nothing: the API cannot renew leases."""
+        return contextlib.nullcontext()
+
     async def renew(self) -> None:
-        """Forget leases that have expired; the API cannot renew them."""
+        """Forget leases that have expired."""
         now = self._clock()
         self._leases = {lease: until for lease, until in self._leases.items() if until > now}
         self._claims = {page_id: held for page_id, held in self._claims.items() if held[0].lease in self._leases}

@@ -17,13 +17,13 @@ from nimbus_tasks.backends.kv import Swap, Write
 from nimbus_tasks.backends.kv.records import decode_or_skip, put_many, read_values, rewrite, swap_or_put_many
 from nimbus_tasks.model import records
 from nimbus_tasks.model.changes import Optimization
-from nimbus_tasks.model.records import PageRecord, PageStatus
+from nimbus_tasks.model.records import PageStatus
 from nimbus_tasks.model.states import OPEN, move_page
 from nimbus_tasks.processing.queue import Failure
 from nimbus_tasks.processing.record_updates import PageUpdate, Update
 from nimbus_tasks.processing.results import PageResult, discarded
 from nimbus_tasks.publishing.page_logs import append
-from nimbus_tasks.publishing.page_records import digest_of, page_write
+from nimbus_tasks.publishing.page_records import page_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,6 +80,7 @@ async def give_back(target: Target, pages: Sequence[Taken]) -> tuple[Update, ...
 
 async def _read_held(target: Target, tries: Sequence[Tried]) -> dict[str, bytes]:
     """Return the statuses and records of the pages whose leases are held, by key."""
+    await target.queue.renew()
     held = target.queue.held([tried.taken.claim for tried in tries])
     leased = [tried for tried in tries if tried.page_id in held]
     keys = [records.status_key(target.project_id, tried.page_id) for tried in leased]
@@ -104,9 +105,7 @@ async def _put_records(target: Target, tries: Sequence[Tried], held: Mapping[str
     """Store the records of optimised pages. A record that the store refuses makes its page fail."""
     now = target.clock()
     writes = {
-        tried.page_id: _record(
-            target, tried.taken.record, tried.optimisation, now, held.get(target.page_key(tried.page_id))
-        )
+        tried.page_id: _record(target, tried, tried.optimisation, now, held.get(target.page_key(tried.page_id)))
         for tried in tries
         if tried.optimisation is not None
     }
@@ -119,10 +118,10 @@ def _failed(tried: Tried, why: str) -> Tried:
     return msgspec.structs.replace(tried, optimisation=None, failure=Failure(why, "not_stored"))
 
 
-def _record(target: Target, record: PageRecord, found: Optimised, now: str, before: bytes | None) -> Write:
+def _record(target: Target, tried: Tried, found: Optimised, now: str, before: bytes | None) -> Write:
     optimization = Optimization(now, found.model, found.confidence, len(found.changes), found.changes)
-    optimised = msgspec.structs.replace(record, optimization=Raw(_encode(optimization)))
-    return page_write(target.project_id, optimised, digest_of(record), before)
+    optimised = msgspec.structs.replace(tried.taken.record, optimization=Raw(_encode(optimization)))
+    return page_write(target.project_id, optimised, tried.digest, before)
 
 
 async def _swap_statuses(target: Target, statuses: Sequence[tuple[Taken, PageStatus]]) -> set[str]:

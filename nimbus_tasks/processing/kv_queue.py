@@ -12,6 +12,7 @@ from nimbus_tasks.publishing.queue_record import read_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.records import QueueEntry
@@ -74,6 +75,9 @@ class KvQueue:
     async def left(self) -> int:
         await self._look()
         return len(self._items)
+
+    def renewing(self) -> AbstractContextManager[None]:
+        return self._leases.renewing()
 
     async def renew(self) -> None:
         self._leases.renew()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 CLAIMS_FILE = f"{STATE_FOLDER}/claims.db"
 #: How long an ended claim is remembered, plus the store's lag: copies of the queue get that old.
 REMEMBERED_SECONDS = 60.0
+#: Leases are renewed this many times before they would expire.
+RENEWALS = 3
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS claim(
@@ -43,15 +46,22 @@ class Leases:
     """The leases of one worker process at one place (a store and a project in it)."""
 
     def __init__(
-        self, path: Path, place: str, lease: float, *, lag: float = 0.0, clock: Callable[[], float] = time.time
+        self,
+        path: Path,
+        place: str,
+        lease: float,
+        *,
+        lag: float = 0.0,
+        clock: Callable[[], float] = time.time,
+        worker: str = "",
     ) -> None:
-        """Open the file; make it anew where there is none, or a damaged one.
+        """Open the file; make it anew where there is none, or a damaged one. `worker`: whose leases; empty: a new one.
 
         Raises:
             StateError: it cannot be opened.
         """
-        self.worker = f"{os.getpid()}-{os.urandom(6).hex()}"
-        self._path, self._place, self.seconds, self._clock = path, place, lease, clock
+        self.worker = worker or f"{os.getpid()}-{os.urandom(6).hex()}"
+        self._path, self._place, self.seconds, self._lag, self._clock = path, place, lease, lag, clock
         self._remembered = REMEMBERED_SECONDS + lag
         #: The pages last taken that a process of this machine had claimed before, by the same entry.
         self.resumed: set[str] = set()
@@ -80,17 +90,40 @@ class Leases:
         return taken
 
     def renew(self) -> None:
-        """Extend every lease that this worker still holds; forget what ended long ago."""
+        """Extend every lease of this worker, even one that has expired if nobody took the page; forget old claims."""
         with self._transaction() as connection:
             now = self._clock()
+            # A page that was released as begun keeps its row; its lease ended when it was renewed last.
             connection.execute(
-                "UPDATE claim SET renewed = ?, until = ? WHERE place = ? AND worker = ? AND NOT ended AND until > ?",
-                (now, now + self.seconds, self._place, self.worker, now),
+                "UPDATE claim SET renewed = ?, until = ? "
+                "WHERE place = ? AND worker = ? AND NOT ended AND until > renewed",
+                (now, now + self.seconds, self._place, self.worker),
             )
             connection.execute(
                 "DELETE FROM claim WHERE place = ? AND until <= ?",
                 (self._place, now - max(self._remembered, self.seconds)),
             )
+
+    @contextlib.contextmanager
+    def renewing(self) -> Iterator[None]:
+        """Renew the leases in time from a thread of its own, which work on the event loop does not hold up."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._keep_renewing, args=(over,), name="renew leases", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _keep_renewing(self, over: threading.Event) -> None:
+        with contextlib.suppress(StateError):  # whoever writes a result meets it, too
+            path, place, worker = self._path, self._place, self.worker
+            with contextlib.closing(
+                Leases(path, place, self.seconds, lag=self._lag, clock=self._clock, worker=worker)
+            ) as ours:
+                while not over.wait(self.seconds / RENEWALS):
+                    ours.renew()
 
     def held(self, page_ids: Iterable[str]) -> set[str]:
         """Return which of these pages this worker still holds."""

@@ -11,6 +11,7 @@ from nimbus_tasks.model.clock import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.records import PageRecord, QueueEntry
@@ -60,12 +61,13 @@ class Failure(Struct, frozen=True):
 
 
 class Tried(Struct, frozen=True):
-    """A page after one try: an optimisation, or the reason why there is none."""
+    """A page after one try: an optimisation and the digest of the page's content, or the reason why there is none."""
 
     taken: Taken
     optimisation: Optimised | None
     failure: Failure | None
     duration_ms: int
+    digest: str = ""
 
     @property
     def page_id(self) -> str:
@@ -107,8 +109,12 @@ class PageQueue(Protocol):
         """
         ...
 
+    def renewing(self) -> AbstractContextManager[None]:
+        """Renew the leases in time, whatever the event loop does, for as long as the context lasts."""
+        ...
+
     async def renew(self) -> None:
-        """Renew the leases."""
+        """Renew the leases now."""
         ...
 
     def held(self, claims: Sequence[Claim]) -> set[str]:

@@ -19,7 +19,7 @@ from nimbus_tasks.model.records import ProjectRecord, ProjectSettings
 from nimbus_tasks.processing.kv_queue import KvQueue
 from nimbus_tasks.processing.leases import CLAIMS_FILE, Leases
 from nimbus_tasks.processing.lost_uploads import forget_in_ledger
-from nimbus_tasks.processing.optimise.attempt import RecordOptimiser
+from nimbus_tasks.processing.optimise.attempt import MAX_CPU_SECONDS, RecordOptimiser
 from nimbus_tasks.processing.options import RunOptions, Stop
 from nimbus_tasks.processing.queue import Target
 from nimbus_tasks.processing.take import Intake
@@ -123,16 +123,16 @@ class Run:
         project = decode_or_skip(store, values, key, ProjectRecord)
         chosen = project.settings if project is not None else ProjectSettings()
         optimiser = await self._make_optimiser(store, chosen)
+        tone = self._settings.openai.tone or chosen.tone
+        optimise = RecordOptimiser(optimiser, tone, min(MAX_CPU_SECONDS, self._settings.process.lease))
         queue = self._queue(store, identity)
         try:
             await self._send_messages(store.traits.lag)
             target = Target(store, project_id, queue, self._settings.upload.concurrency)
             forget = partial(forget_in_ledger, Path(), self._settings.target.store, identity)
             intake = Intake(target, forget)
-            tone = self._settings.openai.tone or chosen.tone
             if project is not None:
                 await store_choice(store, values[key], project, tone, optimiser.name)
-            optimise = RecordOptimiser(optimiser, tone)
             worker = Worker(target, intake, optimise, self._settings.process, self._observer)
             try:
                 await worker.run(self._options, self.stop)
@@ -146,7 +146,7 @@ class Run:
             self._totals.waiting = await self._left(queue)
         finally:
             await queue.close()
-            await optimiser.close()
+            await optimise.close()
 
     async def _left(self, queue: PageQueue) -> int:
         """Return how many pages wait, given-back ones included; as of the last look if the queue does not answer."""

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 MAX_OPEN = 100
 #: Pages in hand, with those that wait to be written: taking pauses while the store is slower than the optimiser.
 MAX_IN_HAND = 2 * MAX_OPEN
-#: Leases are renewed this many times before they would expire.
-RENEWALS = 3
 #: `--until-empty` gives up on entries that wait for other programs after this many seconds.
 MAX_UNFIT_WAIT = 120.0
 
@@ -77,7 +75,8 @@ class Worker:
             StoreError, StateError: the target or the leases cannot be used; the claims are released.
         """
         try:
-            await unless(stop.at_once, self._work(options, stop))
+            with self._target.queue.renewing():
+                await unless(stop.at_once, self._work(options, stop))
         finally:
             await self._target.queue.release([page.claim for page in self.unfinished], begun=True)
 
@@ -88,7 +87,6 @@ class Worker:
                 group.create_task(stage)
                 for stage in (
                     self._commit(),
-                    self._renew(),
                     self._shared.keep_flushing(),
                     self._steps.keep_showing(),
                 )
@@ -239,8 +237,3 @@ class Worker:
             for _ in tries:
                 self._tried.task_done()
             self._progress.set()
-
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.lease / RENEWALS)
-            await self._target.queue.renew()

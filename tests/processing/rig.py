@@ -131,7 +131,8 @@ class Rig:
         self.store = MemoryStore(Limits(100, 1 << 20, 100, 100), traits)
         self.folder = folder
         self.now = NOW
-        self.optimiser = Scripted()
+        self.optimiser: Any = Scripted()
+        self.cpu_seconds = 20.0
         self.reported, self.stop = Reported(), Stop()
         self.chosen = ProcessSettings(**{"look": 0.02, "flush": 0.01, "grace": 0.1, **chosen})
         self.fill()
@@ -212,12 +213,13 @@ class Rig:
         queue = KvQueue(self.store, PROJECT, leases, delays, until=until, clock=lambda: self.now)
         target = Target(self.store, PROJECT, queue, 2, self.clock)
         self.intake = Intake(target, partial(forget_in_ledger, self.folder, "sqlite", "here"))
-        optimiser = RecordOptimiser(self.optimiser, "neutral")
+        optimiser = RecordOptimiser(self.optimiser, "neutral", self.cpu_seconds)
         self.worker = Worker(target, self.intake, optimiser, self.chosen, self.reported)
         try:
             await self.worker.run(RunOptions(**options), self.stop)
         finally:
             await queue.close()
+            await optimiser.close()
         return self.worker
 
 

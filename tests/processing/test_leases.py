@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,27 @@ def test_a_lease_that_expires_frees_the_page(two: tuple[Leases, Leases], clock: 
     one.end([entry(A)])
     one.release([A])
     assert other.held([A]) == {A}
+
+
+def test_an_expired_lease_is_renewed_if_nobody_took_the_page(two: tuple[Leases, Leases], clock: Clock) -> None:
+    one, other = two
+    one.take([entry(A), entry(B), entry(C)], 3)
+    one.release([C], begun=True)
+    clock.now += 10 * LEASE
+    other.take([entry(B)], 1)
+    one.renew()
+    assert (one.held(PAGES), other.held(PAGES)) == ({A}, {B})
+
+
+def test_a_thread_renews_leases_while_other_work_goes_on(tmp_path: Path) -> None:
+    one, other = (Leases(tmp_path / "claims.db", "here", 0.3) for _ in range(2))
+    with one.renewing():
+        one.take([entry(A)], 1)
+        until = time.monotonic() + 1.0
+        while time.monotonic() < until:  # takes the processor, and never gives way
+            assert other.take([entry(A)], 1) == []
+    one.close()
+    other.close()
 
 
 def test_renewals_keep_a_lease(two: tuple[Leases, Leases], clock: Clock) -> None:
@@ -193,9 +215,14 @@ class TwoWorkers(RuleBasedStateMachine):
     @rule(worker=st.integers(0, 1))
     def renew(self, worker: int) -> None:
         self.workers[worker].renew()
+        forgotten = []
         for page, (owner, until) in self.model.items():
-            if owner == worker and until > self.clock.now:
+            if owner == worker:  # even if it has expired, because nobody else took the page
                 self.model[page] = (owner, self.clock.now + LEASE)
+            elif until <= self.clock.now - REMEMBERED_SECONDS:
+                forgotten.append(page)
+        for page in forgotten:
+            del self.model[page]
 
     @rule(worker=st.integers(0, 1), page=st.sampled_from(PAGES), how=st.sampled_from(["end", "release"]))
     def give_up(self, worker: int, page: str, how: str) -> None:

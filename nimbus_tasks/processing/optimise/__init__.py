@@ -18,7 +18,7 @@ from nimbus_tasks.model.changes import DESCRIPTION, HEADINGS, TITLE, Change
 from nimbus_tasks.model.page_map import Block
 
 __all__ = ["DESCRIPTION", "HEADINGS", "MAX_ALT", "MAX_DESCRIPTION", "MAX_TITLE", "MIN_DESCRIPTION", "TITLE"]
-__all__ += ["Change", "Optimised", "Optimiser", "Page", "changes_between"]
+__all__ += ["Change", "Optimised", "Optimiser", "Page", "PureOptimiser", "changes_between"]
 
 #: Characters that search engines show, and what a screen reader reads in one go.
 MAX_TITLE = 60
@@ -70,6 +70,14 @@ class Optimiser(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class PureOptimiser(Optimiser, Protocol):
+    """An optimiser whose result depends on nothing but the page: it runs in child processes, on all cores."""
+
+    def improve(self, page: Page) -> Optimised:
+        """Return the changes to propose. Raises as `optimise` does, but no `HaltError` or `StoreError`."""
+        ...
 
 
 def changes_between(before: Page, after: Page, reasons: dict[str, str]) -> tuple[Change, ...]:

@@ -3,37 +3,88 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.model import lenient
-from nimbus_tasks.model.errors import NimbusError, StoreError, TransientError
+from nimbus_tasks.model.errors import NimbusError, StateError, StoreError, TransientError
 from nimbus_tasks.model.page_map import Block
-from nimbus_tasks.processing.optimise import DESCRIPTION, TITLE, Page
+from nimbus_tasks.model.records import PageRecord
+from nimbus_tasks.processing.cpu_pool import CpuPool
+from nimbus_tasks.processing.optimise import DESCRIPTION, TITLE, Optimised, Page
 from nimbus_tasks.processing.optimise.errors import HaltError, PermanentError, TemporaryError
 from nimbus_tasks.processing.queue import Failure, Taken, Tried
+from nimbus_tasks.publishing.page_records import digest_of
 
 if TYPE_CHECKING:
-    from nimbus_tasks.model.records import PageRecord
-    from nimbus_tasks.processing.optimise import Optimised, Optimiser
+    from collections.abc import Callable
+
+    from nimbus_tasks.processing.optimise import Optimiser
 
 #: Characters of an error message that are kept; a server may send any amount.
 LONGEST_MESSAGE = 500
+#: Processor time for one page. By rules, 5 MB of text take less than 2 s.
+MAX_CPU_SECONDS = 20.0
 _HEAD_IDS = frozenset({TITLE, DESCRIPTION})
 
 
+_encode = msgspec.json.Encoder().encode
+
+
+class _Job(Struct):
+    record: PageRecord
+    tone: str
+
+
+class _Found(Struct):
+    """What one try found. digest: of the page's content. ms: how long it took, if not the time of the call."""
+
+    optimisation: Optimised | None = None
+    failure: Failure | None = None
+    digest: str = ""
+    ms: int = 0
+
+
+_job = msgspec.json.Decoder(_Job).decode
+_found = msgspec.json.Decoder(_Found).decode
+
+
 class RecordOptimiser:
-    """Runs an optimiser of pages on page records."""
+    """Runs an optimiser of pages on page records, in child processes where it takes the processor.
 
-    def __init__(self, optimiser: Optimiser, tone: str) -> None:
+    cpu_seconds: processor time that one page may take there.
+    """
+
+    def __init__(self, optimiser: Optimiser, tone: str, cpu_seconds: float = MAX_CPU_SECONDS) -> None:
         self._optimiser, self._tone = optimiser, tone
+        improve: Callable[[Page], Optimised] | None = getattr(optimiser, "improve", None)
+        self._pool = None if improve is None else CpuPool(partial(_optimise, improve), cpu_seconds)
 
-    async def __call__(self, record: PageRecord) -> Optimised:
-        return await self._optimiser.optimise(page_of(record, self._tone))
+    async def __call__(self, record: PageRecord) -> _Found:
+        if self._pool is not None:
+            return _found(await self._pool.run(_encode(_Job(record, self._tone))))
+        optimised = await self._optimiser.optimise(page_of(record, self._tone))
+        return _Found(optimised, digest=digest_of(record))
 
     async def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
         await self._optimiser.close()
+
+
+def _optimise(improve: Callable[[Page], Optimised], message: bytes) -> bytes:
+    """Return what a pure optimiser finds, as a child process answers it."""
+    began = time.monotonic()
+    job = _job(message)
+    try:
+        found = _Found(improve(page_of(job.record, job.tone)), digest=digest_of(job.record))
+    except Exception as error:  # a bug in an optimiser must not stop the other pages
+        found = _Found(failure=failure_of(error))
+    found.ms = _ms_since(began)
+    return _encode(found)
 
 
 async def attempt(taken: Taken, optimise: RecordOptimiser) -> Tried:
@@ -42,19 +93,22 @@ async def attempt(taken: Taken, optimise: RecordOptimiser) -> Tried:
     Raises:
         HaltError: every other page would fail the same way.
         StoreError: the cache of answers is unavailable.
+        StateError: no process can be started.
     """
     began = time.monotonic()
-    optimisation: Optimised | None = None
-    failure: Failure | None = None
     try:
-        optimisation = await optimise(taken.record)
+        found = await optimise(taken.record)
     except TemporaryError as error:
-        failure = failure_of(error)
-    except (HaltError, StoreError):
+        found = _Found(failure=failure_of(error))
+    except (HaltError, StoreError, StateError):
         raise
     except Exception as error:  # a bug in an optimiser must not stop the other pages
-        failure = failure_of(error)
-    return Tried(taken, optimisation, failure, max(1, round((time.monotonic() - began) * 1000)))
+        found = _Found(failure=failure_of(error))
+    return Tried(taken, found.optimisation, found.failure, found.ms or _ms_since(began), found.digest)
+
+
+def _ms_since(began: float) -> int:
+    return max(1, round((time.monotonic() - began) * 1000))
 
 
 def failure_of(error: Exception) -> Failure:

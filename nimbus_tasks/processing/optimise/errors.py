@@ -9,7 +9,7 @@ from typing import Literal
 
 from nimbus_tasks.model.errors import NimbusError, TransientError
 
-TemporaryCode = Literal["bad_answer", "rate_limited", "timeout", "unavailable"]
+TemporaryCode = Literal["bad_answer", "crashed", "rate_limited", "timeout", "unavailable"]
 PermanentCode = Literal["refused", "unreadable_page"]
 HaltCode = Literal[
     "unauthorized",  # the key is not accepted

@@ -35,18 +35,6 @@ _RULES: tuple[Callable[[Page], Iterable[Edit]], ...] = (
 )
 
 
-class RulesOptimiser:
-    """The rules behind the `Optimiser` protocol."""
-
-    name = NAME
-
-    async def optimise(self, page: Page) -> Optimised:
-        return improve(page)
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-
 def improve(page: Page) -> Optimised:
     """Return the changes that the rules propose for a page."""
     edits: list[Edit] = []
@@ -62,3 +50,16 @@ def improve(page: Page) -> Optimised:
 def _has_text(page: Page) -> bool:
     """Return whether any text but an image's has a letter: without one, the page's topic is unknown."""
     return any(any(map(str.isalpha, block.content)) for block in page.blocks if block.type != "img")
+
+
+class RulesOptimiser:
+    """The rules behind the `PureOptimiser` protocol."""
+
+    name = NAME
+    improve = staticmethod(improve)
+
+    async def optimise(self, page: Page) -> Optimised:
+        return improve(page)
+
+    async def close(self) -> None:
+        """Nothing to close."""
