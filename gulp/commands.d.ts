@@ -315,6 +315,8 @@ export interface Commands {
     {
       /** print the differences; change nothing */
       dryRun?: boolean | undefined;
+      /** read every value at the target, and check the digest of each page */
+      deep?: boolean | undefined;
       /** replace records at the target that cannot be read */
       repair?: boolean | undefined;
       /** put stored pages that wait, but that the queue lacks, back into it */

@@ -279,6 +279,8 @@ export interface Reconciled {
   unqueued: Record<string, string>;
   requeued: Record<string, string>;
   synced: Record<string, number>;
+  values: number;
+  damaged: Repair[];
   stopped: string;
 }
 
@@ -290,7 +292,7 @@ export interface RefusedChange {
 export interface Repair {
   key: string;
   why: string;
-  remedy: "failed" | "left" | "rebuilt" | "resend";
+  remedy: "failed" | "left" | "rebuilt" | "repair" | "resend";
 }
 
 export interface Report {

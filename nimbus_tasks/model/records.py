@@ -93,6 +93,8 @@ class PageRecord(Shape, omit_defaults=True):
     def __post_init__(self) -> None:
         for name in ("extraction", "optimization"):
             held = getattr(self, name)
+            if held is not UNSET:
+                str(memoryview(held), "utf-8")  # what is not UTF-8 is a `ValueError` too
             if held is not UNSET and bytes(memoryview(held)[:1]) != b"{":
                 raise ValueError(f"{name} is not an object")
 

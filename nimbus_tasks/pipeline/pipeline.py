@@ -167,20 +167,24 @@ class Pipeline:
         dry_run: bool,
         repair: bool,
         requeue: bool,
+        deep: ShowProgress | None = None,
     ) -> Reconciled:
         """List what the target holds, and make the ledger agree.
 
-        `repair` replaces records that cannot be read, `requeue` puts lost pages back into the queue.
+        `repair` replaces records that cannot be read, `requeue` puts lost pages back into the queue, `deep` reads
+        every value.
         """
         from nimbus_tasks.backends.kv.open import Connection
         from nimbus_tasks.pipeline import reconcile as reconciling
 
         connection = Connection(waiting=waiting, retrying=retrying, record=self.log_request, warn=self.warn)
         done = reconciling.reconcile_ledger(
-            self.settings, snapshot.pages, connection, dry_run=dry_run, with_repair=repair, requeue=requeue
+            self.settings, snapshot.pages, connection, dry_run=dry_run, with_repair=repair, requeue=requeue, deep=deep
         )
         for each in done.repairs:
             self.log.event("warning", "repaired", key=each.key, why=each.why, remedy=each.remedy, dry_run=dry_run)
+        for each in done.damaged:
+            self.log.event("warning", "damaged", key=each.key, why=each.why, remedy=each.remedy, dry_run=dry_run)
         counts = {"pages": done.pages, "differences": len(done.differences), "requeued": len(done.requeued)}
         self.log.event("info", "reconciled", **counts)
         return done

@@ -12,7 +12,8 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.backends.kv.open import Connection, connect
+from nimbus_tasks.backends.kv.open import KV_FILE, Connection, connect
+from nimbus_tasks.backends.kv.sqlite import check_integrity
 from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import now, seconds_of
 from nimbus_tasks.model.errors import SettingsError
@@ -20,16 +21,18 @@ from nimbus_tasks.pipeline.validate import candidates
 from nimbus_tasks.project.files import replace
 from nimbus_tasks.project.init import project_record
 from nimbus_tasks.project.settings import STATE_FOLDER
+from nimbus_tasks.publishing.deep_check import Checked, check_values
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
 from nimbus_tasks.publishing.losses import Losses, find_losses, follow_statuses, queue_again
 from nimbus_tasks.publishing.outbox import open_outbox
-from nimbus_tasks.publishing.reconcile import Difference, compare, lost_from_queue, reconcile
+from nimbus_tasks.publishing.reconcile import UNKNOWN, Difference, compare, lost_from_queue, reconcile
 from nimbus_tasks.publishing.repair import Repair, repair
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from nimbus_tasks.backends.kv import Store
+    from nimbus_tasks.model.progress import ShowProgress
     from nimbus_tasks.project.manifest import Pages
     from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.plan import Held
@@ -48,6 +51,7 @@ class Reconciled(Struct, frozen=True):
     unqueued: page id -> its batch, of stored pages that wait although the queue lacks them. requeued: those that were
     put back into it, or would be in a dry run. synced: batch id -> how many of its pages have ended of which only
     their statuses told.
+    values: how many values were read for a check of all of them. damaged: those that are not what was stored.
     stopped: why other machines could not be notified; empty if they were, or need not be.
     """
 
@@ -61,6 +65,8 @@ class Reconciled(Struct, frozen=True):
     unqueued: dict[str, str] = {}
     requeued: dict[str, str] = {}
     synced: dict[str, int] = {}
+    values: int = 0
+    damaged: list[Repair] = []
     stopped: str = ""
 
 
@@ -72,10 +78,13 @@ def reconcile_ledger(
     dry_run: bool,
     with_repair: bool = False,
     requeue: bool = False,
+    deep: ShowProgress | None = None,
 ) -> Reconciled:
     """Compare the ledger with the target, and replace its rows; bring batches in line with the statuses of their pages.
 
     `requeue` puts pages back into the queue, and into their batches, that other programs have lost there.
+
+    `deep`: read every value, and have the damaged pages of this site sent again by the next upload.
 
     `with_repair`: first replace records at the target that cannot be read, and keep what they held in `REPAIR_FOLDER`.
 
@@ -89,11 +98,13 @@ def reconcile_ledger(
     async def run() -> Reconciled:
         async with await connect(settings, connection) as store:
             repairs = await _repair(store, settings, pages, dry_run=dry_run) if with_repair else []
-            with closing(Ledger(Path(LEDGER_FILE), settings.target.store, dry_run=dry_run)) as ledger:
-                done = await _reconcile(store, ledger, settings, pages, dry_run=dry_run, requeue=requeue)
+            checked = Checked() if deep is None else await _check_values(store, settings, pages, repairs, deep)
+            with closing(Ledger(Path(LEDGER_FILE), settings.target.store, dry_run=dry_run, check=True)) as ledger:
+                damaged = checked.page_ids
+                done = await _reconcile(store, ledger, settings, pages, damaged, dry_run=dry_run, requeue=requeue)
             if done.requeued and not dry_run:
                 done = await _notify(settings, connection, store.traits.lag, done)
-            return msgspec.structs.replace(done, repairs=repairs)
+            return msgspec.structs.replace(done, repairs=repairs, values=checked.values, damaged=list(checked.damaged))
 
     return asyncio.run(run())
 
@@ -113,8 +124,26 @@ async def _repair(store: Store, settings: Settings, pages: Pages, *, dry_run: bo
     return await repair(store, project_record(settings, store.owner), here, moment, save, dry_run=dry_run)
 
 
+async def _check_values(
+    store: Store, settings: Settings, pages: Pages, repairs: list[Repair], show: ShowProgress
+) -> Checked:
+    if settings.target.store == "sqlite":
+        check_integrity(Path(KV_FILE))
+    here = {page.page_id for page in candidates(pages)}
+    checked = await check_values(store, settings.project.id, here, show)
+    repaired = {each.key for each in repairs}
+    return Checked(checked.values, tuple(each for each in checked.damaged if each.key not in repaired))
+
+
 async def _reconcile(
-    store: Store, ledger: Ledger, settings: Settings, pages: Pages, *, dry_run: bool, requeue: bool
+    store: Store,
+    ledger: Ledger,
+    settings: Settings,
+    pages: Pages,
+    damaged: Collection[str],
+    *,
+    dry_run: bool,
+    requeue: bool,
 ) -> Reconciled:
     identity = target_identity(store, settings)
     known = ledger.held() if ledger.identity == identity else {}
@@ -123,6 +152,11 @@ async def _reconcile(
     lost = await lost_from_queue(store, settings.project.id, found.pages) if settings.queues else set()
     recent = _recent(known, store.traits.lag)
     at_target = {row.page_id: row for row in found.pages} | recent
+    # Unlike any content here: the next upload sends these pages again.
+    at_target |= {
+        page_id: msgspec.structs.replace(at_target[page_id], digest=UNKNOWN)
+        for page_id in at_target.keys() & set(damaged)
+    }
     losses = await _losses(store, ledger, settings, found, recent)
     if not dry_run:
         await follow_statuses(store, settings.project.id, losses)

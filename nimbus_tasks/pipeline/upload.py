@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -102,7 +103,8 @@ class Uploader:
         async with open_outbox(settings, self._connection.record) as sender:
             self._store = store = self._store or await connect(settings, self._connection)
             try:
-                with closing(Ledger(Path(LEDGER_FILE), settings.target.store, dry_run=request.dry_run)) as ledger:
+                ledger_of = partial(Ledger, Path(LEDGER_FILE), settings.target.store, check=True)
+                with closing(ledger_of(dry_run=request.dry_run)) as ledger:
                     if request.dry_run:
                         dry_run = DryRunStore(store)
                         done = await _publish(dry_run, ledger, settings, pages, request, observer, unreadable, None)

@@ -198,7 +198,7 @@ def _metadata_of(value: bytes) -> PageMetadata:
     try:
         record = lenient.read(value, PageRecord).record
         return PageMetadata(record.batch_id, record.uploaded, digest_of(record))
-    except lenient.MisfitError:
+    except (lenient.MisfitError, *lenient.UNDECODABLE):
         return PageMetadata("", "", UNKNOWN)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -41,8 +42,8 @@ SHAPES: Mapping[str, type[Struct]] = {
     "project": ProjectRecord,
 }
 #: rebuilt: from other records. resend: the next upload sends the page again. left: nothing here can replace it.
-#: failed: the store refused it, or another program was faster.
-Remedy = Literal["rebuilt", "resend", "left", "failed"]
+#: failed: the store refused it, or another program was faster. repair: `--repair` may rebuild it.
+Remedy = Literal["rebuilt", "resend", "left", "failed", "repair"]
 #: Kinds that several programs change at once: replaced by compare-and-set.
 _SHARED = ("status", "batch", "queue")
 
@@ -108,6 +109,15 @@ async def repair(
     return [msgspec.structs.replace(each, remedy="failed") if each.key in failed else each for each in repairs]
 
 
+async def listed_records(store: Store, project_id: str) -> dict[str, bytes]:
+    """Return the keys of all records of a project with their metadata, from the store's listing."""
+    listed = {records.queue_key(project_id): b"", records.project_key(project_id): b""}
+    for kind in ("page", "status", "batch", "logs", "queue"):
+        async for name in all_names(store, f"{kind}:{project_id}:"):
+            listed[name.key] = name.metadata
+    return listed
+
+
 class _Look:
     """All records of a project, read once."""
 
@@ -125,19 +135,14 @@ class _Look:
 
     @classmethod
     async def at(cls, store: Store, project_id: str) -> _Look:
-        keys = [records.queue_key(project_id), records.project_key(project_id)]
+        listed = await listed_records(store, project_id)
         metadata: dict[str, PageMetadata] = {}
-        for kind in ("page", "status", "batch", "logs", "queue"):
-            prefix = f"{kind}:{project_id}:"
-            async for listed in all_names(store, prefix):
-                keys.append(listed.key)
-                if kind == "page":
-                    try:
-                        found = msgspec.json.decode(listed.metadata, type=PageMetadata)
-                    except (msgspec.MsgspecError, UnicodeDecodeError):
-                        continue
-                    metadata[listed.key.removeprefix(prefix)] = found
-        return cls(project_id, await read_values(store, keys), metadata)
+        prefix = records.page_prefix(project_id)
+        for key, found in listed.items():
+            if key.startswith(prefix):
+                with contextlib.suppress(*lenient.UNDECODABLE):
+                    metadata[key.removeprefix(prefix)] = msgspec.json.decode(found, type=PageMetadata)
+        return cls(project_id, await read_values(store, list(listed)), metadata)
 
     def rebuilt(self, kind: str, name: str, now: str) -> Struct | None:
         """Return the record that takes the place of one that cannot be read; None where nothing tells what it held."""

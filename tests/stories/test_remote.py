@@ -5,7 +5,9 @@ A user edits `[target]` (here: sets the variables that win over it) and gives cr
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import shutil
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -13,12 +15,18 @@ from typing import TYPE_CHECKING
 import pytest
 from edge.fake import Fake
 from kit import PROJECT, Run, Site, page_id
-from remote import QUICK, Cloudflare, Gateway, Target, made
+from remote import QUICK, Classic, Cloudflare, Gateway, Target, made
+
+from nimbus_tasks.backends.kv import Write
+from nimbus_tasks.backends.kv.open import open_store
+from nimbus_tasks.model import records
+from nimbus_tasks.project.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+LONG_AGO = "2026-01-01T00:00:00.000Z"
 A, B, C = "dist/a.html", "dist/b.html", "dist/c.html"
 
 
@@ -120,6 +128,43 @@ def test_a_page_that_is_gone_is_known_from_the_listing(site: Site, cloudflare: C
         check_whole(target, A, B, C, "dist/kept.html")
         site.remove("dist/kept.html")
         publish(site, target)
+
+
+def test_a_value_that_changed_by_itself_is_found_and_sent_again(
+    site: Site, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(site, target)
+    for name, value in target.environment.items():
+        monkeypatch.setenv(name, value)
+    asyncio.run(_flip_a_bit_of_an_old_page(site, page_id(A)))
+    with site.ledger() as ledger:
+        ledger.execute("UPDATE page SET uploaded = ?", (LONG_AGO,))
+    classic = isinstance(target, Classic)  # it cannot list, so that every reconciling reads the values
+    assert site.doit("upload", **target.environment).status == 0
+    for options, found in (("--deep", "--dry-run"), 1), (("--deep",), 1), (("--deep",), 0):
+        run = site.doit("nimbus:reconcile", *options, "--json", **target.environment)
+        assert run.status == 0, run.said
+        assert run.json["values"] >= 6
+        assert [each["page_id"] for each in run.json["differences"]] == [page_id(A)] * found
+        assert [each["key"] for each in run.json["damaged"]] == [f"page:{PROJECT}:{page_id(A)}"] * (not classic)
+    assert "1 changed, 2 unchanged" in publish(site, target).out
+    run = site.doit("nimbus:reconcile", "--deep", "--json", **target.environment)
+    assert (run.json["damaged"], run.json["differences"]) == ([], [])
+    assert "Abous" not in str(target.holds().page(A))
+
+
+async def _flip_a_bit_of_an_old_page(site: Site, page: str) -> None:
+    settings = load(site.folder)
+    store = open_store(site.folder, settings.target)
+    await store.open()
+    key = records.page_key(PROJECT, page)
+    metadata = {each.key: each.metadata for each in (await store.names(key)).found} if store.traits.lists else {}
+    value = (await store.get([key]))[key]
+    uploaded = json.loads(value)["uploaded"].encode()
+    value = value.replace(b"About", b"Abous").replace(uploaded, LONG_AGO.encode())
+    aged = metadata.get(key, b"").replace(uploaded, LONG_AGO.encode())
+    assert (await store.put([Write(key, value, aged)])).confirmed == (key,)
+    await store.close()
 
 
 def test_reconcile_finds_what_somebody_else_published(site: Site, target: Target, tmp_path: Path) -> None:

@@ -101,14 +101,14 @@ async def read_many(
         if record is not None:
             found[key] = record
 
-    await _read(store, keys, keep, slots, advance)
+    await read_each(store, keys, keep, slots, advance)
     return found
 
 
 async def read_values(store: Store, keys: Sequence[str], slots: int = SLOTS) -> dict[str, bytes]:
     """Return the values that exist, as they are stored."""
     found: dict[str, bytes] = {}
-    await _read(store, keys, found.__setitem__, slots, _ignore)
+    await read_each(store, keys, found.__setitem__, slots)
     return found
 
 
@@ -124,13 +124,19 @@ async def read_foreign(store: Store, shapes: Mapping[str, type[Any]], slots: int
             if not lenient.read(value, shapes[key], ids_of(key)).exact:
                 found[key] = value
 
-    await _read(store, list(shapes), keep, slots, _ignore)
+    await read_each(store, list(shapes), keep, slots)
     return found
 
 
-async def _read(
-    store: Store, keys: Sequence[str], keep: Callable[[str, bytes], None], slots: int, advance: Callable[[int], None]
+async def read_each(
+    store: Store,
+    keys: Sequence[str],
+    keep: Callable[[str, bytes], None],
+    slots: int = SLOTS,
+    advance: Callable[[int], None] = _ignore,
 ) -> None:
+    """Call `keep` with each value that exists, as it arrives, and `advance` with the number of keys of each request."""
+
     async def read_some(some: Sequence[str]) -> None:
         for key, value in (await store.get(some)).items():
             keep(key, value)

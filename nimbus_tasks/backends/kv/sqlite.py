@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PAGE_BYTES = 16 * 1024
 #: Size at which the write-ahead log is written back.
 LOG_BYTES = 64 * 1024 * 1024
+_REMOVE = "Check the disk; if the file is damaged, remove it and upload again."
 #: Keys on one page of a listing, as in KV's REST API.
 PAGE_OF_NAMES = 1000
 
@@ -144,9 +145,24 @@ class SqliteStore:
             StoreError,
             self._path,
             f"The embedded store {self._path} does not answer",
-            "Check the disk; if the file is damaged, remove it and upload again.",
+            _REMOVE,
         ):
             return act()
+
+
+def check_integrity(path: Path) -> None:
+    """Read the whole file, its indexes too. It is about SQLite's structures: values may be damaged all the same.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    with (
+        errors_as(StoreError, path, f"The embedded store {path} does not answer", _REMOVE),
+        contextlib.closing(connect(path)) as connection,
+    ):
+        (result,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if result != "ok":
+        raise StoreError(f"The embedded store {path} is damaged: {' '.join(str(result).split())[:200]}.", _REMOVE)
 
 
 def read_identity(path: Path) -> str:

@@ -157,7 +157,7 @@ class Commands:
             _, snapshot = self.pipeline.validate(before, self._progress("Validating"))
         return snapshot.pages_alone()
 
-    def reconcile(self, *, dry_run: bool, repair: bool, requeue: bool, as_json: bool) -> int:
+    def reconcile(self, *, dry_run: bool, deep: bool, repair: bool, requeue: bool, as_json: bool) -> int:
         from nimbus_tasks.cli.messages.pipeline import reconciled
 
         with self.pipeline.locked("nimbus:reconcile", look_at_maps()) as snapshot:
@@ -168,10 +168,12 @@ class Commands:
                 dry_run=dry_run,
                 repair=repair,
                 requeue=requeue,
+                deep=self._progress("Reading") if deep else None,
             )
         reconciled(self.console, done, self._where())
         give_document(done, as_json=as_json)
-        return SOME_FAILED if done.stopped or any(each.remedy in ("left", "failed") for each in done.repairs) else OK
+        left = any(each.remedy in ("left", "failed", "repair") for each in (*done.repairs, *done.damaged))
+        return SOME_FAILED if done.stopped or left else OK
 
     def summarize(self, *, as_json: bool = False) -> int:
         from nimbus_tasks.cli.messages.pipeline import summarized

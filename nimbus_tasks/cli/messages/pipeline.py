@@ -258,6 +258,7 @@ _REMEDIES = {
     "failed": "It could not be replaced: run the command again.",
     "left": "Nothing here can replace it: repair it with the program that wrote it.",
 }
+_DAMAGED = _REMEDIES | {"repair": "doit nimbus:reconcile --repair --dry-run says whether it can be rebuilt."}
 _PLANNED = {"rebuilt": "--repair would rebuild it.", "resend": "--repair would have the page sent again."}
 
 
@@ -268,6 +269,15 @@ def reconciled(console: Console, done: Reconciled, target: str) -> None:
         console.line(f"🔧 {repair.key} cannot be read: {repair.why}. {remedy}")
     if len(done.repairs) > FEW and not console.verbose:
         console.line(f"   … and {len(done.repairs) - FEW} more (--verbose lists them)")
+    if done.values:
+        for damaged in done.damaged[: len(done.damaged) if console.verbose else FEW]:
+            remedy = _DAMAGED[damaged.remedy]
+            if done.dry_run and damaged.remedy == "resend":
+                remedy = "Without --dry-run, the next doit upload sends the page again."
+            console.line(f"🔧 {damaged.key} is damaged: {damaged.why}. {remedy}", matters=True)
+        if len(done.damaged) > FEW and not console.verbose:
+            console.line(f"   … and {len(done.damaged) - FEW} more (--verbose lists them)")
+        console.line(f"🔎 {count(done.values, 'value')} read at {target}: {len(done.damaged) or 'none'} damaged")
     differences = done.differences
     told = f"; {count(len(differences), 'difference')}" if differences else ", as the ledger has it"
     console.line(f"🔎 {count(done.pages, 'page')} at {target}{told}")

@@ -182,9 +182,10 @@ def maps_tasks() -> Iterator[Task]:
     folder = option("folder", MAPS_FOLDER, f"folder of map files (default: {MAPS_FOLDER})")
     yield command("nimbus:upload", _UPLOAD_HELP, upload, params=[folder, *UPLOAD])
     dry_run = option("dry_run", False, "print the differences; change nothing")
+    deep = option("deep", False, "read every value at the target, and check the digest of each page")
     repair = option("repair", False, "replace records at the target that cannot be read")
     requeue = option("requeue", False, "put stored pages that wait, but that the queue lacks, back into it")
-    yield command("nimbus:reconcile", _RECONCILE_HELP, commands.reconcile, params=[dry_run, repair, requeue])
+    yield command("nimbus:reconcile", _RECONCILE_HELP, commands.reconcile, params=[dry_run, deep, repair, requeue])
 
 
 _UPLOAD_HELP = """Validate and upload an existing folder of maps, without any HTML
@@ -202,6 +203,10 @@ For when something else has written to the target: another machine, a restored b
 sends what is missing there. At the target, batches are brought in line with the statuses of their pages, as workers of
 other programs leave them behind; --requeue also puts back what their uploaders lost in the queue and in batches.
 
+--deep reads every value, not only the listing, and finds those that have changed by themselves (bit rot, a bad
+restore): the next doit upload sends damaged pages of this site again, and other damaged records are named. Paid stores
+bill each read; nothing is written there.
+
 --repair also replaces records at the target that cannot be read: statuses, batches, logs and the queue are rebuilt
 from the other records, and pages of this site are sent again by the next upload. What they held is kept under
 .nimbus/repair. Look first, with --dry-run.
@@ -209,6 +214,7 @@ from the other records, and pages of this site are sent again by the next upload
 Examples:
   doit nimbus:reconcile
   doit nimbus:reconcile --dry-run
+  doit nimbus:reconcile --deep
   doit nimbus:reconcile --repair --dry-run
   doit nimbus:reconcile --requeue --dry-run
 """
