@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+LOCK   := .ci/requirements.txt
 SITES  := .cache/sites
 SHELLS := .cache/shells
 # Half again as many as there are cores: tests wait for processes much of their time.
@@ -15,7 +16,7 @@ SITE_PACKAGES := python3.11-doc apache2-doc sqlite3-doc libgtk-3-doc debian-hand
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs soak bench quality sites servers shells peers format clean
+.PHONY: help run test check audit docs soak bench lock sbom quality sites servers shells peers format clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -33,12 +34,15 @@ test: $(VENV)/tested sites servers shells docsite/node_modules  ## All tests but
 
 PURE := nimbus_tasks/model/*,nimbus_tasks/html/*,nimbus_tasks/processing/optimise/*,nimbus_tasks/cli/ci/*,nimbus_tasks/cli/completion.py,nimbus_tasks/publishing/plan.py,nimbus_tasks/publishing/queue_parts.py,nimbus_tasks/publishing/outcome.py,nimbus_tasks/batches/report/*
 
-check: $(VENV)/checked docs tests/node/node_modules  ## Style, types, the directions between the rooms, and the documentation
+check: $(VENV)/checked docs audit tests/node/node_modules  ## Style, types, the directions between the rooms, and the documentation
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
 	npm --prefix tests/node run --silent check
+
+audit: $(VENV)/checked  ## Known vulnerabilities of all that the lock files name; a line says where they cannot be asked for
+	@python .ci/audit.py
 
 docs: $(VENV)/checked docsite/node_modules  ## The documentation as a site, in .cache/docs/site; every link is checked
 	python -m docsite
@@ -55,6 +59,13 @@ quality: $(VENV)/tested peers  ## Judge the extraction of real sites in a browse
 	pip install --quiet --group quality
 	python -m benchmarks.quality $(ARGS)
 
+lock: $(VENV)/supply  ## Lock all Python packages at their newest versions, with hashes, for CI (.ci/requirements.txt)
+	uv export --quiet --upgrade --no-default-groups $(addprefix --group ,test check docs supply) --no-emit-project --no-header --output-file $(LOCK)
+	@rm -f uv.lock
+
+sbom: $(VENV)/supply  ## The parts list of the wheel, as CycloneDX (.cache/sbom/nimbus-tasks.cdx.json)
+	@python .ci/sbom.py .cache/sbom/nimbus-tasks.cdx.json
+
 format: $(VENV)/checked tests/node/node_modules  ## Put the code in its usual form
 	ruff format .
 	ruff check --fix .
@@ -65,6 +76,16 @@ clean:  ## Remove all that was made here
 
 # --- what the above need ---------------------------------------------------------------------------------
 
+ifdef LOCKED  # in CI: exactly what the lock names, by hash
+$(VENV)/installed: pyproject.toml $(LOCK)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/tested $(VENV)/checked $(VENV)/supply: $(VENV)/installed
+	@touch $@
+else
 $(VENV)/installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
@@ -78,6 +99,11 @@ $(VENV)/tested: $(VENV)/installed
 $(VENV)/checked: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group check --group docs --group test
 	@touch $@
+
+$(VENV)/supply: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group supply
+	@touch $@
+endif
 
 sites: $(SITES)/.unpacked
 
@@ -111,21 +137,21 @@ $(SHELLS)/.unpacked:
 servers: tests/node/node_modules tests/gulp/node_modules
 
 tests/node/node_modules: tests/node/package.json
-	npm --prefix tests/node install --no-audit --no-fund --loglevel=error
+	npm --prefix tests/node ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # Gulp 4 and 5, and TypeScript's compiler: for the Gulp plugin.
 tests/gulp/node_modules: tests/gulp/package.json
-	npm --prefix tests/gulp install --no-audit --no-fund --loglevel=error
+	npm --prefix tests/gulp ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # What draws the documentation's diagrams.
 docsite/node_modules: docsite/package.json
-	npm --prefix docsite install --no-audit --no-fund --loglevel=error
+	npm --prefix docsite ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 peers: benchmarks/peers/node_modules
 
 benchmarks/peers/node_modules: benchmarks/peers/package.json
-	npm --prefix benchmarks/peers install --no-audit --no-fund --loglevel=error
+	npm --prefix benchmarks/peers ci --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -7,7 +7,6 @@ off, or with its middle left out. So any run of LEAST_RUN characters counts; a s
 from __future__ import annotations
 
 import base64
-import html
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -128,4 +127,8 @@ def _character(match: re.Match[str]) -> str:
     percent, four, two, plain, named = match.groups()
     if number := percent or four or two:
         return chr(int(number, 16))
-    return plain or html.unescape(named)[:1] or " "
+    if plain:
+        return plain
+    import html  # its table of names takes 2 ms: not for every command
+
+    return html.unescape(named)[:1] or " "

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Seconds ahead in which a free batch id is looked for.
 BATCH_SECONDS = 3600
+#: Batches in a row that the target may have and the ledger does not know.
+MOST_ASKED = 120
 #: Least seconds between two writes of a batch's record while its pages are sent.
 UPLOADING_SECONDS = 1.0
 
@@ -82,12 +84,18 @@ async def free_batch_id(store: Store, ledger: Ledger, project_id: str) -> str:
     """Return the id of this second, or of the next one that no batch has."""
     moment = datetime.now(UTC)
     taken = ledger.batches()
+    asked = 0
     for second in range(BATCH_SECONDS):
         batch_id = records.batch_id(moment + timedelta(seconds=second))
         if batch_id not in taken:
             key = records.batch_key(project_id, batch_id)
             if key not in await store.get([key]):
                 return batch_id
+            asked += 1
+            if asked == MOST_ASKED:
+                raise StoreError(
+                    "The target answers for batches that it cannot hold.", "Check the address in [target]."
+                )
     raise SettingsError("No batch id is free for an hour from now.", "Is this machine's clock right?")
 
 

@@ -32,6 +32,7 @@ from nimbus_tasks.backends.kv.records import (
     until_swapped,
 )
 from nimbus_tasks.model import clock, lenient
+from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import DEFAULT_PRIORITY, QueueEntry, QueueRecord, queue_key
 from nimbus_tasks.publishing import queue_parts
 from nimbus_tasks.publishing.batch_records import leave_batches
@@ -89,22 +90,37 @@ async def read_places(store: Store, project_id: str) -> dict[str, Placed]:
 
 
 async def read_parts(store: Store, project_id: str) -> Parts:
-    """Return all parts of the queue."""
+    """Return all parts of the queue.
+
+    Raises:
+        StoreError: the target has a value under every key, and would never stop.
+    """
     values = await _values(store, project_id, (0, 1))
     head = _record(store, project_id, 0, values)
     announced = 0 if head is None or head.shards is UNSET else head.shards
     announced = min(max(0, announced), MAX_SHARDS)
     asked = 1
-    while asked <= announced or asked in values:
+    while asked <= announced or (asked in values and asked < MAX_SHARDS):
         until = max(announced + 1, asked + min(asked, PROBED))
-        values |= await _values(store, project_id, range(asked + 1, until + 1))
+        found = await _values(store, project_id, range(asked + 1, until + 1))
+        if len(found) == until - asked == PROBED and not any(map(_is_queue, found.values())):
+            raise StoreError("The target answers for keys that it cannot hold.", "Check the address in [target].")
+        values |= found
         asked = until
-    found = {} if head is None else {0: head}
+    records = {} if head is None else {0: head}
     for part in sorted(values.keys() - {0}):
         record = _record(store, project_id, part, values)
         if record is not None:
-            found[part] = record
-    return Parts(values, found, set(range(max([announced, *values]) + 1)) - found.keys())
+            records[part] = record
+    return Parts(values, records, set(range(max([announced, *values]) + 1)) - records.keys())
+
+
+def _is_queue(value: bytes) -> bool:
+    try:
+        lenient.read(value, QueueRecord)
+    except lenient.MisfitError:
+        return False
+    return b'"items"' in value
 
 
 async def _read_some(store: Store, project_id: str, parts: Collection[int]) -> Parts:

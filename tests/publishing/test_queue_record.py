@@ -10,11 +10,12 @@ import pytest
 from backends.kv.memory import MemoryStore
 
 from nimbus_tasks.backends.kv import Limits
+from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import QueueEntry, queue_key
 from nimbus_tasks.publishing.queue_record import change_entries, read_places, read_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 PROJECT = "proj_1"
 HEAD = queue_key(PROJECT)
@@ -74,6 +75,19 @@ def test_a_short_queue_takes_one_request(store: MemoryStore) -> None:
     store.calls.clear()
     assert pages(store) == ["a", "b", "c"]
     assert store.calls == [("get", [HEAD, f"{HEAD}:1"])]
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]", b"<html>", b'{"protocol": 1}'])
+def test_a_target_that_has_a_value_under_every_key_is_not_asked_for_ever(value: bytes) -> None:
+    class Everything(MemoryStore):
+        async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+            self.calls.append(("get", list(keys)))
+            return dict.fromkeys(keys, value)
+
+    store = Everything()
+    with pytest.raises(StoreError, match="answers for keys that it cannot hold"):
+        pages(store)
+    assert len(store.calls) < 50
 
 
 def test_a_shard_that_cannot_be_read_costs_its_own_pages_only(store: MemoryStore) -> None:
