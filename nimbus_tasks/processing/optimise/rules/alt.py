@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -37,12 +38,13 @@ def describe_images(page: Page) -> Iterator[Edit]:
     if not places:
         return
     given = {block.content.casefold(): _src(block) for block in page.blocks if block.type == "img"}
-    spelling, headings = spelling_of(page), _own_headings(page)
+    words = {place: words_of(_src(page.blocks[place])) for place in places}
+    spelling, headings = spelling_of(page, chain.from_iterable(words.values())), _own_headings(page)
     # The language of a file name is unknown. Its script must at least be the page's.
     latin = is_latin(" ".join(block.content for block in page.blocks if block.type != "img"))
     for place in places:
         block = page.blocks[place]
-        for rule, text, reason in _proposals(page, place, spelling, headings, latin=latin):
+        for rule, text, reason in _proposals(page, place, words[place], spelling, headings, latin=latin):
             if text and len(text) <= MAX_ALT and given.setdefault(text.casefold(), _src(block)) == _src(block):
                 yield Edit(block.id, rule, text, f"Has no alternative text: {reason}", block.type)
                 break
@@ -72,16 +74,15 @@ def _src(block: Block) -> str:
 
 
 def _proposals(
-    page: Page, place: int, spelling: Spelling, headings: Sequence[Block | None], *, latin: bool
+    page: Page, place: int, words: Sequence[str], spelling: Spelling, headings: Sequence[Block | None], *, latin: bool
 ) -> Iterator[tuple[RuleName, str, str]]:
-    """Yield texts, the most specific first. Some are empty."""
+    """Yield texts, the most specific first. Some are empty. `words`: of the file's name."""
     block = page.blocks[place]
     title = block.attributes.get("title", "").strip()
     # Some programs copy the file name into the title.
-    if words_of(quote(title)):
+    if title and words_of(quote(title)):
         yield "alt from title", tidied(title, style_of(page)), "its title describes the picture"
     yield "alt from caption", _caption(page, place), "its caption describes the picture"
-    words = words_of(_src(block))
     if words and latin == is_latin(" ".join(words)):
         yield "alt from file name", spelled(words, spelling), "its file name describes the picture"
     yield "alt from heading", _heading(page, headings[place]), "the nearest heading names its topic"

@@ -61,6 +61,8 @@ class Edit(Struct, frozen=True):
 
 def apply_edits(page: Page, edits: Sequence[Edit]) -> Page:
     """Return the page with one rule's edits applied."""
+    if not edits:
+        return page
     by_id = {edit.id: edit for edit in edits}
     head = {edit.id: edit.text for edit in edits if edit.id in (TITLE, DESCRIPTION)}
     blocks = tuple(

@@ -34,8 +34,9 @@ _DENSE = re.compile(
 )
 _DENSE_LANGUAGES = frozenset({"bo", "dz", "ja", "km", "ko", "lo", "my", "th", "yue", "zh"})
 
-_LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
-_LETTER = re.compile(r"[^\W\d_]")
+# Runs of letters, so that few strings are made.
+_LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+")
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 
 def language_of(page: Page) -> str:
@@ -45,8 +46,8 @@ def language_of(page: Page) -> str:
 
 def is_foreign(block: Block, page: Page) -> bool:
     """Return whether a block is in another language than its page: a quotation, which stays as it is."""
-    own = _primary(block.attributes.get("lang", ""))
-    return own not in ("", language_of(page))
+    named = block.attributes.get("lang", "")
+    return bool(named) and _primary(named) not in ("", language_of(page))
 
 
 def _primary(tag: str) -> str:
@@ -55,10 +56,12 @@ def _primary(tag: str) -> str:
 
 def is_dense(text: str, language: str = "") -> bool:
     """Return whether the length limits do not suit a text. Its characters count too: templates often claim `en`."""
-    return language in _DENSE_LANGUAGES or _DENSE.search(text) is not None
+    return language in _DENSE_LANGUAGES or not (text.isascii() or _DENSE.search(text) is None)
 
 
 def is_latin(text: str) -> bool:
     """Return whether most letters of a text are Latin."""
-    letters = len(_LETTER.findall(text))
-    return letters < 2 * len(_LATIN.findall(text))
+    if text.isascii():
+        return _LATIN.search(text) is not None
+    letters, latin = (sum(map(len, pattern.findall(text))) for pattern in (_LETTERS, _LATIN))
+    return letters < 2 * latin

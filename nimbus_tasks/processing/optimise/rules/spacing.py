@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 CODE = frozenset({"code", "kbd", "listing", "plaintext", "pre", "samp", "textarea", "xmp"})
 
 # HTML's white space. Not the no-break space: it is intended, alone or as layout.
-_BLANKS = " \t\n\f\r"
+_BREAKS = "\t\n\f\r"
+_BLANKS = f" {_BREAKS}"
 _SPACES = re.compile(f"[{_BLANKS}]{{2,}}")
 #: A no-break space beside a plain one, between words, comes from a text editor.
 _MIXED = re.compile(r"(?<=[^\W\d_]|[.,;])(?: \u00a0 ?|\u00a0 )(?=[^\W\d_])")
@@ -60,8 +61,10 @@ _CAPITAL = "[A-Z\u00c0-\u00de\u0410-\u042f]"
 _LOOSE_MARK = re.compile(rf"{_WORD_OR_SIZE} +([!?])\2*(?=[{CLOSING}]*(?:\s+{_OPENING}{_CAPITAL}|$))")
 # After a lower-case word it may be an argument: "run git add ."
 _LOOSE_STOP = re.compile(rf"{_START}({_OPENING}(?:{_CAPITAL}[^\W\d_]*|\d+)) +\.(?=[{CLOSING}]*$)")
-#: Characters that prose lacks.
-_LIKE_CODE = re.compile(r"[{}\[\]<>=_\\`|^$#@~*+]|&&|&#?\w+;|(?<!\S)&\w|://|\(\)|--|::|\bwww\.")
+#: Characters that prose lacks, and what else it lacks. Apart, because a pattern of characters alone is fast.
+_LIKE_CODE = re.compile(r"[{}\[\]<>=_\\`|^$#@~*+]")
+_CODE_MARKS = ("&&", "://", "()", "--", "::")
+_CODE_NAMES = re.compile(r"&#?\w+;|(?<!\S)&\w|\bwww\.")
 
 
 class Style(Struct, frozen=True):
@@ -100,10 +103,13 @@ def tidied(text: str, style: Style, *, title: bool = False) -> str:
     """Return a text without slips. Texts that other rules write pass through here too."""
     if is_dense(text, style.language):
         return text
-    text = _SPACES.sub(" ", text).strip(_BLANKS) or text
+    # A substring test before each pattern: the patterns try every word, and few texts have a slip.
+    doubled = "  " in text or any(blank in text for blank in _BREAKS)
+    text = (_SPACES.sub(" ", text) if doubled else text).strip(_BLANKS) or text
     if looks_like_code(text):
         return text
-    text = _MIXED.sub(" ", text)
+    if "\u00a0" in text:
+        text = _MIXED.sub(" ", text)
     if style.has_code:
         return text
     # In a title, a colon between blanks separates the page's name from the site's.
@@ -111,7 +117,11 @@ def tidied(text: str, style: Style, *, title: bool = False) -> str:
 
 
 def looks_like_code(text: str) -> bool:
-    return _LIKE_CODE.search(text) is not None
+    return (
+        _LIKE_CODE.search(text) is not None
+        or any(mark in text for mark in _CODE_MARKS)
+        or (("&" in text or "www." in text) and _CODE_NAMES.search(text) is not None)
+    )
 
 
 def _with_marks_tidied(text: str, language: str) -> str:
@@ -122,7 +132,6 @@ def _with_marks_tidied(text: str, language: str) -> str:
 
 
 def _tidied_once(text: str, language: str) -> str:
-    # A substring test before each pattern: the patterns try every word, and few texts have a slip.
     if ",," in text:
         text = _COMMAS.sub(r"\1,", text)
     if " ," in text:
