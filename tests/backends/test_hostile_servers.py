@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import random
@@ -212,17 +213,23 @@ CALLS = _calls()
 async def _meet(send: Any, ask: Callable[[str], Awaitable[object]]) -> object:
     """Return what a client makes of a server: a value, or its error."""
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    talks: set[asyncio.Task[None]] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while await reader.readuntil(b"\r\n\r\n"):
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await reader.readuntil(b"\r\n\r\n")
                 async for piece in send():
                     writer.write(piece)
                     await writer.drain()
-                break
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
         finally:
             writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.add(asyncio.create_task(talk(reader, writer)))
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     try:
@@ -231,6 +238,10 @@ async def _meet(send: Any, ask: Callable[[str], Awaitable[object]]) -> object:
         return error
     finally:
         server.close()
+        for each in talks:
+            each.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close a moment later
 
 
 def check(name: str, caller: str, seconds: float) -> None:

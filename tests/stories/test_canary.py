@@ -154,6 +154,7 @@ def test_a_credential_that_comes_back_goes_nowhere(tmp_path: Path, parrot: str, 
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_command_leaves_a_credential(tmp_path: Path, parrot: str, target: str) -> None:
     site = site_of(tmp_path, target, parrot)
