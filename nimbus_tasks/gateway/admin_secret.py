@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
 import tomllib
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.errors import SettingsError, StateError
+from nimbus_tasks.project import files
 from nimbus_tasks.project.secrets import CREDENTIALS_FILE, Secret, find_secret
 
 if TYPE_CHECKING:
@@ -51,9 +50,9 @@ def make_admin_secret(root: Path) -> Secret:
         content = f'{ADMIN_SECRET} = "{secret.reveal()}"\n'.encode() + there
         if not _is_toml(content):
             raise SettingsError(f"{CREDENTIALS_FILE} has an empty {ADMIN_SECRET}.", "Remove that line.")
-        _replace_privately(path, content)
     except OSError as error:
         raise StateError(f"{CREDENTIALS_FILE} cannot be written: {(error.strerror or '').lower()}.") from None
+    files.replace(path, content, mode=0o600, durable=True)
     return secret
 
 
@@ -63,16 +62,3 @@ def _is_toml(content: bytes) -> bool:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         return False
     return True
-
-
-def _replace_privately(path: Path, content: bytes) -> None:
-    """Replace a file with one that is private from its creation on."""
-    beside = path.with_name(f".{os.getpid()}.secret")
-    try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-        beside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise

@@ -156,7 +156,7 @@ def _digest(body: bytes) -> str:
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return files.read(path)
     except FileNotFoundError:
         return None
     except OSError as error:

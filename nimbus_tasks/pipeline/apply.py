@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.html.apply import apply_changes
-from nimbus_tasks.html.apply.files import diff, put_page, read_page, replace_page
+from nimbus_tasks.html.apply.diff import diff
 from nimbus_tasks.html.apply.plan import CHANGED
 from nimbus_tasks.model import records
 from nimbus_tasks.model.changes import Change, read_optimization
 from nimbus_tasks.model.errors import SettingsError, SourceError, UnreadableRecordError
 from nimbus_tasks.model.page_map import PageMap
 from nimbus_tasks.model.records import PageRecord
+from nimbus_tasks.pipeline.processes import map_pages
+from nimbus_tasks.pipeline.site_files import Site, put_page, read_page, replace_page
 
 if TYPE_CHECKING:
-    from nimbus_tasks.project.settings import Settings
+    from collections.abc import Iterator
+
+    from nimbus_tasks.html.extract.rules import Rules
+    from nimbus_tasks.model.progress import Progress
     from nimbus_tasks.publishing.target import OpenTarget
 
-
+#: From this many pages on, more processes pay: a page takes a few milliseconds.
+WORTH_MORE_PROCESSES = 100
 #: Replaces `CHANGED` for a map of another tool, whose content our extraction does not find in the page.
 OTHER_TOOL = "another tool made its map, which says something else than `doit extract` finds in the page"
 
@@ -71,29 +77,47 @@ async def find_proposals(target: OpenTarget, page_ids: list[str]) -> list[Propos
     return sorted(proposals, key=lambda proposal: proposal.page_map.path)
 
 
-def apply_proposal(
-    settings: Settings, proposal: Proposal, stamp: str, output: str, *, dry_run: bool, extracted: bool = True
-) -> AppliedPage:
-    """Apply one page's changes to its HTML. A page that cannot be read has all its changes refused.
+class Request(Struct, frozen=True):
+    """How to apply proposals.
 
-    `stamp` names the folder of backups; `output` is the folder to write to, empty: in place. `extracted`: whether our
-    extraction made the map.
+    stamp: the name of the folder of backups. dry_run: show the differences, change nothing.
+    extracted: paths of the pages whose maps our extraction made.
+    """
+
+    site: Site
+    rules: Rules
+    stamp: str
+    dry_run: bool = False
+    extracted: frozenset[str] = frozenset()
+
+
+def apply_proposals(request: Request, proposals: list[Proposal], progress: Progress) -> Iterator[AppliedPage]:
+    """Apply the proposals of many pages, on all cores.
 
     Raises:
         SettingsError: the project has no source folder.
         StateError: a file cannot be written.
     """
-    folder, path = settings.source.folder, proposal.page_map.path
-    if not folder:
+    if not request.site.folder:
         raise SettingsError("[source] folder is not set.", "apply needs the HTML that the maps were made from.")
+    # What a process needs for one page is all that it is given.
+    shared = msgspec.structs.replace(request, extracted=frozenset())
+    asked = [(proposal, proposal.page_map.path in request.extracted) for proposal in proposals]
+    yield from map_pages(partial(_apply, shared), asked, progress, worth=WORTH_MORE_PROCESSES)
+
+
+def _apply(request: Request, asked: tuple[Proposal, bool]) -> AppliedPage:
+    """Apply one page's changes to its HTML. A page that cannot be read has all its changes refused."""
+    proposal, extracted = asked
+    site, path = request.site, proposal.page_map.path
     try:
-        before = read_page(Path(), folder, path)
-        made = apply_changes(before, proposal.page_map, proposal.changes, settings.rules)
-        shown = diff(path, before, made.html) if dry_run and made.applied else ""
-        if not dry_run and output:
-            put_page(Path(), folder, path, made.html, Path(output))
-        elif not dry_run and made.applied:
-            replace_page(Path(), folder, path, before, made.html, stamp)
+        before = read_page(site, path)
+        made = apply_changes(before, proposal.page_map, proposal.changes, request.rules)
+        shown = diff(path, before, made.html) if request.dry_run and made.applied else ""
+        if not request.dry_run and site.output:
+            put_page(site, path, made.html)
+        elif not request.dry_run and made.applied:
+            replace_page(site, path, before, made.html, request.stamp)
     except SourceError as error:
         return AppliedPage(path, refused=tuple(RefusedChange(change.id, str(error)) for change in proposal.changes))
     reasons = {} if extracted else {CHANGED: OTHER_TOOL}

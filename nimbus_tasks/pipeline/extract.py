@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from nimbus_tasks.html.extract.rules import EXTRACTOR_VERSION
 from nimbus_tasks.model.errors import SettingsError, SourceError
-from nimbus_tasks.pipeline.extract_file import Extracted, extract_file, has_digest, map_file_of
+from nimbus_tasks.pipeline.extract_file import extract_file, has_digest, map_file_of
+from nimbus_tasks.pipeline.processes import map_pages
 from nimbus_tasks.pipeline.snapshot import Snapshot, skipped_sources
 from nimbus_tasks.project import files, manifest
 from nimbus_tasks.project.manifest import SourceEntry, Sources
@@ -20,18 +21,14 @@ from nimbus_tasks.project.scan import Odd, Scan, rescan
 from nimbus_tasks.project.settings import PROJECT_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from nimbus_tasks.html.extract.rules import Rules
-    from nimbus_tasks.model.progress import Progress, ShowProgress
+    from nimbus_tasks.model.progress import ShowProgress
     from nimbus_tasks.project.settings import Settings
 
 #: The stamp of a file that has not been read: no file has it.
 NEVER = (0, 0, 0)
 #: From this many pages on, more processes pay: to start them takes as long as 100 pages.
 WORTH_MORE_PROCESSES = 200
-#: Pages that a process gets at a time: few enough to keep all of them busy to the end.
-PAGES_A_CHUNK = 32
 
 
 # --- what there is to do ------------------------------------------------------------------------------------
@@ -153,11 +150,12 @@ def extract(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tuple
     with show(len(plan.changed)) as progress:
         # A generator that writes every page again leaves most of them as they were.
         for path in plan.touched:
-            if has_digest(path, known[path].digest):
+            if has_digest(path, known[path].digest, settings.source.folder):
                 results[path] = msgspec.structs.replace(known[path], stamp=plan.scan.files[path])
                 progress.advance()
         unread = tuple(path for path in plan.changed if path not in results)
-        for result in _extract_files(unread, settings.rules, progress):
+        work = partial(extract_file, rules=settings.rules, folder=settings.source.folder)
+        for result in map_pages(work, unread, progress, worth=WORTH_MORE_PROCESSES):
             before = known.get(result.path)
             # A file that cannot be read keeps its map: the page still exists.
             map_file = before.map_file if result.failed and before else result.map_file
@@ -204,40 +202,3 @@ def _announce(plan: ExtractionPlan) -> None:
     new = {path: SourceEntry(NEVER, map_file_of(path)) for path in plan.changed if path not in known}
     if new:
         manifest.write(Path(), manifest.SOURCES, msgspec.structs.replace(plan.known, entries=known | new))
-
-
-# --- the processes -------------------------------------------------------------------------------------------
-
-
-def _extract_files(paths: tuple[str, ...], rules: Rules, progress: Progress) -> Iterator[Extracted]:
-    """Extract source files, on all cores where there are many; results come in the order of the files."""
-    jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if len(paths) < WORTH_MORE_PROCESSES or jobs == 1:
-        for path in paths:
-            yield extract_file(path, rules)
-            progress.advance()
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-
-    chunks = [paths[i : i + PAGES_A_CHUNK] for i in range(0, len(paths), PAGES_A_CHUNK)]
-    with ProcessPoolExecutor(jobs, initializer=_leave_signals_to_the_parent) as pool:
-        try:
-            for results in pool.map(_extract_chunk, chunks, [rules] * len(chunks)):
-                yield from results
-                progress.advance(len(results))
-        except BrokenProcessPool:
-            raise SourceError("A process that extracts pages was killed.", "Is there enough memory?") from None
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _extract_chunk(paths: tuple[str, ...], rules: Rules) -> list[Extracted]:
-    return [extract_file(path, rules) for path in paths]
-
-
-def _leave_signals_to_the_parent() -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent may handle it in its own way

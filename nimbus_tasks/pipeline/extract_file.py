@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.model.errors import StateError
-from nimbus_tasks.project import files
+from nimbus_tasks.project import beneath, files
 from nimbus_tasks.project.settings import MAPS_FOLDER
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class Extracted(Struct, frozen=True, array_like=True):
     matched: tuple[str, ...] = ()
 
 
-def extract_file(path: str, rules: Rules) -> Extracted:
-    """Extract one source file, and write its map if it changed."""
+def extract_file(path: str, rules: Rules, folder: str) -> Extracted:
+    """Extract one file of the source folder, and write its map if it changed."""
     try:
-        html = _read(path)
+        html = read_source(path, folder)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return Extracted(path, "", skipped=f"cannot be read: {reason}", failed=True)
@@ -78,10 +78,10 @@ def map_file_of(source_path: str) -> str:
     return os.path.join(MAPS_FOLDER, parent, f"{name}.json")
 
 
-def has_digest(path: str, digest: str) -> bool:
+def has_digest(path: str, digest: str, folder: str) -> bool:
     """Return whether a source file still holds the same bytes: this takes a twentieth of extracting it."""
     try:
-        return _digest(_read(path)) == digest
+        return _digest(read_source(path, folder)) == digest
     except OSError:
         return False
 
@@ -90,18 +90,20 @@ def _digest(html: bytes) -> str:
     return hashlib.blake2b(html, digest_size=16).hexdigest()
 
 
-def _read(path: str) -> bytes:
-    # A page that became a link or a pipe since the scan is neither followed nor waited for.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        return file.read(LARGEST_PAGE + 1)
+def read_source(path: str, folder: str) -> bytes:
+    """Return the bytes of a file in the source folder: one more than the largest page has at most.
+
+    The folder may be a link. A part of the path below it that became one since the scan, or a pipe, is refused.
+    """
+    below = path.removeprefix(f"{folder}/") if folder != "." else path
+    base = folder if below != path else "."
+    return beneath.read_below(base or ".", below.split("/"), LARGEST_PAGE + 1)[0]
 
 
 def _write_if_changed(map_file: str, content: bytes) -> bool:
     try:
-        with open(map_file, "rb") as file:
-            if file.read() == content:
-                return False
+        if files.read(Path(map_file)) == content:
+            return False
     except OSError:
         pass  # there is none, or it cannot be read: writing reports that
     files.replace(Path(map_file), content)

@@ -18,6 +18,7 @@ from nimbus_tasks.html.validate import extraction_of
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.pipeline.validate import candidates
+from nimbus_tasks.project import files
 from nimbus_tasks.project.init import project_record
 from nimbus_tasks.project.scan import stamp_of
 from nimbus_tasks.project.settings import MAPS_FOLDER
@@ -218,9 +219,7 @@ def _context(store: Store, ledger: Ledger, settings: Settings, pages: Pages, req
 def _read_extraction(page: Candidate, pages: Pages) -> msgspec.Raw:
     """Read a validated map, and return the part of it that the page record holds."""
     try:
-        with open(page.map_file, "rb") as file:
-            data = file.read()
-            status = os.fstat(file.fileno())
+        data, status = files.read_with_status(Path(page.map_file))
     except OSError as error:
         raise UnreadableMapError(f"{page.map_file} cannot be read: {(error.strerror or '').lower()}") from None
     if stamp_of(status) != pages.entries[page.map_file].stamp:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,9 +114,7 @@ def validate_file(path: str, stamp: Stamp, project_id: str) -> PageEntry:
     from nimbus_tasks.html.validate import validate_map
 
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            data = file.read()
+        data = files.read(Path(path))
     except OSError as error:
         issue = Issue(path, "", f"cannot be read: {(error.strerror or '').lower()}")
         return PageEntry(_NO_STAMP, "", "", "", 0, (issue,))
@@ -139,7 +136,7 @@ def _make_again(settings: Settings, entries: dict[str, PageEntry]) -> list[str]:
     for source, known in manifest.read_sources(Path()).entries.items():
         if known.map_file in suspects and entries[known.map_file].source_path != source:
             issues = entries[known.map_file].issues
-            if extract_file(source, settings.rules).written:
+            if extract_file(source, settings.rules, settings.source.folder).written:
                 why = issues[0].message.partition(":")[0] if issues else "it names another page"
                 heal.warn(Path(known.map_file), why, "It was made again from its page.")
                 healed.append(known.map_file)

@@ -1,20 +1,27 @@
-"""Files that are replaced atomically, so that an interrupted run leaves the old one or the new one."""
+"""Files that are replaced atomically, so that an interrupted run leaves the old one or the new one.
+
+Links: the project's `.nimbus` may be one, nothing below it may. The folder of another file is the one that the user
+named, through links or not. A file itself that is a link is replaced (`beneath.py` does the work).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from nimbus_tasks.model.errors import StateError
-from nimbus_tasks.project import heal
+from nimbus_tasks.project import beneath, heal
 from nimbus_tasks.project.secrets import hide_json
+from nimbus_tasks.project.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 T = TypeVar("T")
 
@@ -27,23 +34,51 @@ def is_read_only(error: OSError) -> bool:
     return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Write a file beside `path` and rename it. Folders are created.
+def replace(path: Path, content: bytes, *, mode: int | None = None, durable: bool = False) -> None:
+    """Write a file and move it to `path`. Folders are created.
+
+    mode: its permissions; None: those of a new file. durable: it survives a power cut from here on.
 
     Raises:
-        StateError: it cannot be written (no space, no permission).
+        StateError: it cannot be written (no space, no permission, a link).
     """
-    # Unique in this process, which writes one file at a time; a longer name could exceed the limit.
-    beside = path.with_name(f".{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(content)
-        beside.replace(path)
+        base, parts = _split(path)
+        with _parent(path, create=True) as at:
+            beneath.write(beneath.Place(at, base, parts, _state_of(path)), path.name, content, mode, durable=durable)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        reason = (error.strerror or str(error)).lower()
-        raise StateError(f"{path} cannot be written: {reason}.", "Free space or fix its permissions.") from None
+        raise StateError(f"{path} cannot be written: {reason_of(error)}.", _next_step(error)) from None
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a plain file, as `read_with_status` does."""
+    return read_with_status(path)[0]
+
+
+def read_with_status(path: Path) -> tuple[bytes, os.stat_result]:
+    """Return the bytes of a plain file and its status. Never waits for a pipe.
+
+    Raises:
+        OSError: it cannot be read, or is not a plain file.
+    """
+    with _parent(path) as at:
+        return beneath.read(at, path.name)
+
+
+@contextlib.contextmanager
+def open_to_append(path: Path) -> Iterator[int]:
+    """Yield a descriptor that appends to a file. It and its folder are created.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+    with _parent(path, create=True) as at:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(path.name, flags, 0o666, dir_fd=at)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def remove(path: Path) -> None:
@@ -53,9 +88,43 @@ def remove(path: Path) -> None:
         StateError: it cannot be removed.
     """
     try:
-        path.unlink(missing_ok=True)
+        with _parent(path) as at:
+            os.unlink(path.name, dir_fd=at)
+    except FileNotFoundError:
+        return
     except OSError as error:
-        raise StateError(f"{path} cannot be removed: {(error.strerror or str(error)).lower()}.") from None
+        raise StateError(f"{path} cannot be removed: {reason_of(error)}.") from None
+
+
+def reason_of(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _next_step(error: OSError) -> str:
+    return "Remove the link." if isinstance(error, beneath.LinkError) else "Free space or fix its permissions."
+
+
+def _split(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return the folder that may be reached through links, and the folders below it that may not."""
+    parts = path.parts[:-1]
+    if STATE_FOLDER not in parts:
+        return os.path.realpath(path.parent), ()
+    cut = parts.index(STATE_FOLDER) + 1
+    return beneath.pin(Path(*parts[:cut])), parts[cut:]
+
+
+def _parent(path: Path, *, create: bool = False) -> AbstractContextManager[int]:
+    base, parts = _split(path)
+    below_state = STATE_FOLDER in path.parts[:-1]
+    return (beneath.real_folder if below_state else beneath.folder)(base, parts, create=create)
+
+
+def _state_of(path: Path) -> str:
+    """Return the real path of the state folder that temporary files of `path` go to; empty without a project."""
+    parts = path.parts[:-1]
+    if STATE_FOLDER in parts:
+        return beneath.pin(Path(*parts[: parts.index(STATE_FOLDER) + 1]))
+    return beneath.pin(STATE_FOLDER) if Path(STATE_FOLDER).is_dir() else ""
 
 
 def write_json(path: Path, document: object) -> None:
@@ -69,7 +138,7 @@ def read_json(path: Path, shape: type[T], healed: str = "") -> T | None:
     healed: what is done about a damaged one, the sentence of a warning.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=shape)
+        return msgspec.json.decode(read(path), type=shape)
     except FileNotFoundError:
         return None
     except OSError as error:

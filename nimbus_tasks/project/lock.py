@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.project import beneath
 from nimbus_tasks.project.files import MAKE_WRITABLE, is_read_only
 from nimbus_tasks.project.settings import STATE_FOLDER
 
@@ -45,7 +46,7 @@ def hold(root: Path, does: str, waiting: Callable[[Holder], None]) -> Iterator[i
     path = root / LOCK_FILE
     try:
         path.parent.mkdir(exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     except OSError as error:
         if is_read_only(error):
             raise StateError(f"{path} is not writable.", MAKE_WRITABLE) from None
@@ -58,6 +59,7 @@ def hold(root: Path, does: str, waiting: Callable[[Holder], None]) -> Iterator[i
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         before = os.fstat(descriptor).st_mtime_ns
         _sign(descriptor, does)
+        beneath.sweep(beneath.pin(root / STATE_FOLDER), again=True)
         yield before
     finally:
         os.close(descriptor)

@@ -6,10 +6,12 @@ Events carry ids, paths, counts and times only, never a secret.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from nimbus_tasks.project import files
 from nimbus_tasks.project.secrets import hide_json
 from nimbus_tasks.project.settings import STATE_FOLDER, LogLevelName
 
@@ -42,8 +44,8 @@ class _Lines:
         self._path = path
 
     def write(self, line: bytes) -> None:
-        with open(self._path, "ab", buffering=0) as file:
-            file.write(line)
+        with files.open_to_append(self._path) as descriptor:
+            os.write(descriptor, line)
 
     def flush(self) -> None:
         """Do nothing: nothing is buffered."""
@@ -74,7 +76,6 @@ class Log:
         with _without_rich():
             import structlog
 
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         logger: FilteringBoundLogger = structlog.wrap_logger(
             structlog.BytesLogger(_Lines(self._path)),  # type: ignore[arg-type]  # the part of a file that it uses
             processors=[

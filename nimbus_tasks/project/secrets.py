@@ -137,7 +137,9 @@ def find_secret(name: str, root: Path, environment: Mapping[str, str] | None = N
 
 def _from_file(name: str, root: Path) -> str:
     try:
-        with open(root / CREDENTIALS_FILE, "rb") as file:
+        # A link is followed; a pipe is not waited for.
+        descriptor = os.open(root / CREDENTIALS_FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
             # Of the open file, so that it cannot be replaced in between.
             mode = os.fstat(file.fileno()).st_mode
             if stat.S_IMODE(mode) & 0o077:

@@ -179,24 +179,21 @@ class BatchCommands:
     def apply(self, output: str | None, *, dry_run: bool, as_json: bool) -> int:
         """Write the proposed changes into the HTML, in place or below `output`."""
         from nimbus_tasks.cli.messages.apply import Applied, applied
-        from nimbus_tasks.html.apply.files import check_output
-        from nimbus_tasks.pipeline.apply import apply_proposal, find_proposals
+        from nimbus_tasks.pipeline.apply import Request, apply_proposals, find_proposals
+        from nimbus_tasks.pipeline.site_files import open_site
         from nimbus_tasks.pipeline.validate import candidates
         from nimbus_tasks.project import manifest
 
-        folder = self.pipeline.settings.source.folder
-        if _is_given("--output", output) and folder:
-            check_output(Path(), folder, Path(output or ""))
+        settings, where = self.pipeline.settings, output or ""
+        if _is_given("--output", output) and settings.source.folder:
+            open_site(Path(), settings.source.folder, where)
         page_ids = [page.page_id for page in candidates(self.pipeline.pages)]
         proposals = self._at_target(lambda target: find_proposals(target, page_ids))
-        settings, stamp, where = self.pipeline.settings, now().replace(":", ""), output or ""
-        sources = manifest.read_sources(Path()).entries
-        pages = []
+        sources = frozenset(manifest.read_sources(Path()).entries)
+        site = open_site(Path(), settings.source.folder, where if settings.source.folder else "")
+        request = Request(site, settings.rules, now().replace(":", ""), dry_run, sources)
         with self.console.progress("Applying", len(proposals)) as progress:
-            for proposal in proposals:
-                extracted = proposal.page_map.path in sources
-                pages.append(apply_proposal(settings, proposal, stamp, where, dry_run=dry_run, extracted=extracted))
-                progress.advance()
+            pages = list(apply_proposals(request, proposals, progress)) if proposals else []
         done = Applied(dry_run, where, pages)
         give_document(done, as_json=as_json)
         if not as_json:

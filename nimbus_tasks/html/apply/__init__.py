@@ -3,7 +3,7 @@
 In the order of the work: `plan.py` (which changes are still to be made), `source.py` (bytes to characters and back),
 `source_map.py` with `tokens.py` (where each text of the tree is written), `edits.py` with `rewrite_text.py`,
 `word_diff.py` and `markup.py` (what to write there). Then the result is extracted and compared with what it should
-be. A change that is not certain is refused. Pure but for `files.py`, which reads and replaces pages on disk.
+be. A change that is not certain is refused. Pure.
 """
 
 from __future__ import annotations
