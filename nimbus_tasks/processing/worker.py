@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MAX_OPEN = 100
 #: Pages in hand, with those that wait to be written: taking pauses while the store is slower than the optimiser.
 MAX_IN_HAND = 2 * MAX_OPEN
+#: Seconds for which results wait for others: a write of many takes hardly longer than a write of one.
+GATHER = 0.1
 #: `--until-empty` gives up on entries that wait for other programs after this many seconds.
 MAX_UNFIT_WAIT = 120.0
 
@@ -220,11 +222,9 @@ class Worker:
         return None
 
     async def _commit(self) -> None:
-        """Write results, each time all that have come while the last ones were written."""
+        """Write results, each time all that have come while the last ones were written, or soon after."""
         while True:
-            tries = [await self._tried.get()]
-            while len(tries) < MAX_OPEN and not self._tried.empty():
-                tries.append(self._tried.get_nowait())
+            tries = await self._next_tries()
             async with self._steps.lock:
                 tries = await self._steps.writing(tries)
                 committed = await commit(self._target, tries, self._settings.retry_delays)
@@ -237,3 +237,11 @@ class Worker:
             for _ in tries:
                 self._tried.task_done()
             self._progress.set()
+
+    async def _next_tries(self) -> list[Tried]:
+        tries = [await self._tried.get()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHER):
+                while len(tries) < min(MAX_OPEN, len(self.in_hand)):
+                    tries.append(await self._tried.get())
+        return tries
