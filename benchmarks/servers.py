@@ -7,6 +7,7 @@ how fast a disk says that it has written.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from tests.edge.fake import Fake
 from tests.edge.workerd import Workerd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import httpx
 
@@ -94,8 +95,9 @@ class Embedded:
             prefix = f"{kind}:{project}:"
             return {key.removeprefix(prefix) for key in found if key.startswith(prefix)}
 
-        queue = msgspec.json.decode(found[f"queue:{project}"], type=_Queue)
-        return Holds(listed("page"), listed("status"), Counter(entry.page_id for entry in queue.items))
+        # Its record, and what a long queue has in shards.
+        parts = [found[key] for key in found if key == f"queue:{project}" or key.startswith(f"queue:{project}:")]
+        return Holds(listed("page"), listed("status"), _queued(parts))
 
 
 class Rest:
@@ -200,6 +202,16 @@ def _holds(client: httpx.Client, project: str, *, names: str, cursor: tuple[str,
             if not place:
                 return found
 
-    waiting = client.get(f"{value}{quote(f'queue:{project}', safe='')}")
-    queue = _Queue([]) if waiting.status_code == 404 else msgspec.json.decode(waiting.content, type=_Queue)
-    return Holds(listed("page"), listed("status"), Counter(entry.page_id for entry in queue.items))
+    parts: list[bytes] = []
+    for shard in itertools.count():
+        key = f"queue:{project}:{shard}" if shard else f"queue:{project}"
+        waiting = client.get(f"{value}{quote(key, safe='')}")
+        if waiting.status_code == 404:
+            break
+        parts.append(waiting.content)
+    return Holds(listed("page"), listed("status"), _queued(parts))
+
+
+def _queued(parts: Iterable[bytes]) -> Counter[str]:
+    """Return how often each page stands in a queue."""
+    return Counter(entry.page_id for part in parts for entry in msgspec.json.decode(part, type=_Queue).items)

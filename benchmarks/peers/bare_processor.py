@@ -108,14 +108,17 @@ class Loop:
 
     def finish(self) -> None:
         """Take all pages out of the queue, and let their batches say that they are done."""
-        queue = f"queue:{self._project}"
-        items = decode(self._store.get([queue])[queue])["items"]
-        for batch in {f"batch:{self._project}:{item['batch_id']}" for item in items}:
-            record = decode(self._store.get([batch])[batch])
-            for page in record["pages"].values():
-                page |= {"status": "done", "started": NOW, "completed": NOW}
-            self._store.put({batch: encode(record | {"status": "completed"})})
-        self._store.put({queue: encode({"items": [], "last_processed": NOW})})
+        for shard in itertools.count():
+            queue = f"queue:{self._project}:{shard}" if shard else f"queue:{self._project}"
+            held = self._store.get([queue])
+            if not held:
+                return
+            for batch in {f"batch:{self._project}:{item['batch_id']}" for item in decode(held[queue])["items"]}:
+                record = decode(self._store.get([batch])[batch])
+                for page in record["pages"].values():
+                    page |= {"status": "done", "started": NOW, "completed": NOW}
+                self._store.put({batch: encode(record | {"status": "completed"})})
+            self._store.put({queue: encode({"items": [], "last_processed": NOW})})
 
     def _read(self, kind: str, pages: list[str]) -> dict[str, bytes]:
         return self._store.get([f"{kind}:{self._project}:{page}" for page in pages])
