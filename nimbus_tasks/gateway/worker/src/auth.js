@@ -2,6 +2,7 @@
 
 import { Refusal } from "./answers.js";
 import { Cache } from "./cache.js";
+import { countFailure } from "./failures.js";
 import { isKey } from "./keys.js";
 import { namespaceOf } from "./kv.js";
 import { bytesOf, parsed, sha256 } from "./utf8.js";
@@ -37,6 +38,7 @@ export async function authenticate(request, env) {
   const key = bearer === undefined ? "" : `apikey:sha256:${await sha256(bytesOf(bearer))}`;
   const user = key && (await userOf(key, env));
   if (!user) {
+    countFailure(request);
     // The same message for every cause: it must not tell which keys exist.
     throw new Refusal("unauthorized", "This needs a valid API key.", { "WWW-Authenticate": "Bearer" });
   }

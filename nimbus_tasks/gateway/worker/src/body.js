@@ -1,10 +1,13 @@
 /** Bodies of requests: bounded, UTF-8, JSON, and of the shape that the protocol asks for. */
 
 import { Refusal } from "./answers.js";
+import { Piece, readItems } from "./json.js";
 import { isKey, isSwappable } from "./keys.js";
-import { BODY_BYTES, OVERHEAD_BYTES, PUT_BODY_BYTES } from "./limits.js";
+import { ENVELOPE_BYTES, ESCAPED_KEY_BYTES, OVERHEAD_BYTES, PUT_BODY_BYTES } from "./limits.js";
 
 /** @typedef {import("./limits.js").Limits} Limits */
+/** @typedef {import("./load.js").Load} Load */
+/** @typedef {(key: string) => Promise<void>} Check refuses a key of another user as soon as it comes */
 
 /**
  * One write.
@@ -25,63 +28,85 @@ const DIGEST = /^[0-9a-f]{64}$/;
  * The body of `PUT /kv/{key}`.
  * @param {Request} request
  * @param {string} key
+ * @param {Load} load
  * @returns {Promise<Pair>}
  */
-export async function readPut(request, key) {
-  const body = object(await readJson(request, PUT_BODY_BYTES), "The body");
-  const options = body.options === undefined || body.options === null ? {} : object(body.options, "options");
-  return { key, value: string(body.value, "value"), metadata: metadataOf(options.metadata, "options.metadata") };
+export async function readPut(request, key, load) {
+  /** @type {unknown} */
+  let body;
+  const rest = await readItems(chunksOf(request, PUT_BODY_BYTES, load), 0, (item) => void (body = item));
+  const { value, options } = object(body ?? rest, "The body");
+  const { metadata } = object(options ?? {}, "options");
+  return { key, value: string(value, "value"), metadata: metadataOf(metadata, "options.metadata") };
 }
 
 /**
  * The body of `PUT /bulk`.
  * @param {Request} request
  * @param {Limits} limits
+ * @param {Load} load
+ * @param {Check} check
  * @returns {Promise<Pair[]>}
  */
-export async function readPairs(request, limits) {
-  const body = list(await readJson(request, 2 * limits.bytes + OVERHEAD_BYTES), "The body");
-  if (body.length > limits.pairs) {
-    throw new Refusal("too_large", `A request carries at most ${limits.pairs} pairs.`);
-  }
-  return body.map((entry, at) => pairOf(entry, `[${at}]`));
+export async function readPairs(request, limits, load, check) {
+  /** @type {Pair[]} */
+  const pairs = [];
+  const frame = await readItems(chunksOf(request, bulkBytes(limits), load), 1, async (entry, at) => {
+    if (at === limits.pairs) {
+      throw new Refusal("too_large", `A request carries at most ${limits.pairs} pairs.`);
+    }
+    const pair = pairOf(entry, `[${at}]`);
+    await check(pair.key);
+    pairs.push(pair);
+  });
+  checkItems(list(frame, "The body"), pairs.length, "");
+  return pairs;
 }
 
 /**
  * The body of `POST /bulk/swap`.
  * @param {Request} request
  * @param {Limits} limits
+ * @param {Load} load
+ * @param {Check} check
  * @returns {Promise<Swap[]>} of different keys
  */
-export async function readSwaps(request, limits) {
-  const body = object(await readJson(request, 2 * limits.bytes + OVERHEAD_BYTES), "The body");
-  const swaps = list(body.swaps, "swaps");
-  if (swaps.length > limits.swaps) {
-    throw new Refusal("too_large", `A request carries at most ${limits.swaps} swaps.`);
-  }
-  const keys = new Set();
-  return swaps.map((entry, at) => {
+export async function readSwaps(request, limits, load, check) {
+  /** @type {Map<string, Swap>} */
+  const swaps = new Map();
+  const frame = await readItems(chunksOf(request, bulkBytes(limits), load), 2, async (entry, at) => {
+    if (at === limits.swaps) {
+      throw new Refusal("too_large", `A request carries at most ${limits.swaps} swaps.`);
+    }
     const place = `swaps[${at}]`;
     const pair = pairOf(entry, place);
     if (!isSwappable(pair.key)) {
       throw new Refusal("bad_request", `${place}.key is not a queue:, batch: or status: key.`);
     }
-    if (keys.has(pair.key)) {
+    if (swaps.has(pair.key)) {
       throw new Refusal("bad_request", `${place}.key is the key of another swap in this request.`);
     }
-    keys.add(pair.key);
-    return { ...pair, expected: expectedOf(object(entry, place).expected, `${place}.expected`) };
+    await check(pair.key);
+    swaps.set(pair.key, { ...pair, expected: expectedOf(object(entry, place).expected, `${place}.expected`) });
   });
+  checkItems(list(object(frame, "The body").swaps, "swaps"), swaps.size, "swaps");
+  return [...swaps.values()];
 }
 
 /**
  * The body of `POST /bulk/get`.
  * @param {Request} request
  * @param {Limits} limits
+ * @param {Load} load
  * @returns {Promise<string[]>} each key once
  */
-export async function readKeys(request, limits) {
-  const entries = list(object(await readJson(request, OVERHEAD_BYTES), "The body").keys, "keys");
+export async function readKeys(request, limits, load) {
+  const most = limits.keys * ESCAPED_KEY_BYTES + ENVELOPE_BYTES;
+  const body = new Piece();
+  for await (const chunk of chunksOf(request, most, load)) {
+    body.add(chunk);
+  }
+  const entries = list(object(body.parsed(), "The body").keys, "keys");
   if (entries.length > limits.keys) {
     throw new Refusal("too_large", `A request asks for at most ${limits.keys} keys.`);
   }
@@ -95,62 +120,67 @@ export async function readKeys(request, limits) {
   return [...new Set(keys)];
 }
 
-/** @param {Request} request @param {number} most bytes @returns {Promise<unknown>} */
-async function readJson(request, most) {
-  const text = await readText(request, most);
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Refusal("bad_request", "The body is not JSON.");
+/** @param {Limits} limits */
+const bulkBytes = ({ bytes }) => 2 * bytes + OVERHEAD_BYTES;
+
+/**
+ * Check that the array of a body has the items that were taken, and nothing else: they lie nowhere else in the body.
+ * @param {unknown[]} entries
+ * @param {number} items
+ * @param {string} place
+ */
+function checkItems(entries, items, place) {
+  entries.forEach((entry, at) => object(entry, `${place}[${at}]`));
+  if (entries.length !== items) {
+    throw new Refusal("bad_request", `The body has objects beside those of ${place}.`);
   }
 }
 
 /**
- * Count while reading, because Content-Length may be wrong or absent. The rest of a body that is too large is read and
- * discarded: a client that is still sending does not receive an answer.
+ * Count while reading, because Content-Length may be wrong or absent.
  * @param {Request} request
  * @param {number} most bytes
+ * @param {Load} load
+ * @returns {AsyncGenerator<Uint8Array>}
  */
-async function readText(request, most) {
+async function* chunksOf(request, most, load) {
   const tooLarge = new Refusal("too_large", `The body takes more than ${most.toLocaleString("en")} bytes.`);
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
-  const pieces = [];
-  let count = 0;
-  try {
-    for await (const chunk of request.body ?? []) {
-      count += chunk.byteLength;
-      if (count <= most) {
-        pieces.push(decoder.decode(chunk, { stream: true }));
-      } else if (count > BODY_BYTES) {
-        break;
-      }
-    }
-    if (count <= most) {
-      pieces.push(decoder.decode());
-    }
-  } catch (error) {
-    if (Number(request.headers.get("Content-Length")) > most) {
-      throw tooLarge;
-    }
-    throw new Refusal("bad_request", error instanceof TypeError ? "The body is not UTF-8." : "The body broke off.");
-  }
-  if (count > most) {
+  const length = Number(request.headers.get("Content-Length") ?? NaN);
+  if (length > most) {
     throw tooLarge;
   }
-  return pieces.join("");
+  load.take(length || 0);
+  let count = 0;
+  const chunks = request.body?.values({ preventCancel: true });
+  for (;;) {
+    const { done, value } = (await chunks?.next().catch(refuseBroken)) ?? { done: true, value: undefined };
+    if (done) {
+      return;
+    }
+    count += value.byteLength;
+    if (count > most) {
+      throw tooLarge;
+    }
+    if (!(count <= length)) {
+      load.take(value.byteLength);
+    }
+    yield value;
+  }
+}
+
+/** @returns {never} */
+function refuseBroken() {
+  throw new Refusal("bad_request", "The body broke off.");
 }
 
 /**
- * Read the rest of a refused request, unless it is long: closing a connection with unread bytes resets it, and the
- * client may never see the answer.
+ * Read the rest of a refused request, unless it is long: closing a connection with unread bytes may reset it, and the
+ * client may never see the answer. Reading 16 MB here makes others wait for a second.
  * @param {Request} request
  */
 export async function discardBody(request) {
   let count = 0;
   try {
-    if (request.bodyUsed) {
-      return;
-    }
     for await (const chunk of request.body ?? []) {
       count += chunk.byteLength;
       if (count > OVERHEAD_BYTES) {

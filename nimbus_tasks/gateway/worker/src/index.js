@@ -7,7 +7,8 @@ import { storeId } from "./identity.js";
 import { isSwappable, projectOf, refusal } from "./keys.js";
 import { KEY_BYTES, limitsOf, VALUE_BYTES } from "./limits.js";
 import { list } from "./listing.js";
-import { checkList, checkRead, checkWrite } from "./ownership.js";
+import { Load } from "./load.js";
+import { checkEach, checkList, checkRead, checkWrite } from "./ownership.js";
 import { expectedBy, keyIn, queryIn } from "./request.js";
 import { get, getMany, put, putMany, swapMany, swapOne } from "./store.js";
 import { countRequest } from "./usage.js";
@@ -36,7 +37,11 @@ export default {
   /** @param {Request} request @param {Env} env @param {ExecutionContext} context */
   async fetch(request, env, context) {
     try {
-      return await answer(request, env, context);
+      const caller = await authenticate(request, env);
+      const load = new Load(caller.key);
+      const answered = answer(request, env, context, caller, load).finally(() => load.release());
+      context.waitUntil(answered.catch(() => {})); // so that it is released where the client leaves
+      return await answered;
     } catch (error) {
       await discardBody(request);
       return refused(refusalFor(error));
@@ -44,9 +49,14 @@ export default {
   },
 };
 
-/** @param {Request} request @param {Env} env @param {ExecutionContext} context */
-async function answer(request, env, context) {
-  const caller = await authenticate(request, env);
+/**
+ * @param {Request} request
+ * @param {Env} env
+ * @param {ExecutionContext} context
+ * @param {import("./auth.js").Caller} caller
+ * @param {Load} load
+ */
+async function answer(request, env, context, caller, load) {
   const store = await storeId(env);
   if (caller.key) {
     countRequest(env, context, store, caller.key);
@@ -61,7 +71,7 @@ async function answer(request, env, context) {
     const Allow = [...methods.keys()].join(", ");
     throw new Refusal("method_not_allowed", `This path takes ${Allow}.`, { Allow });
   }
-  return handler({ env, caller, store }, request, url);
+  return handler({ env, caller, store, load }, request, url);
 }
 
 /** @type {Handler} */
@@ -87,8 +97,8 @@ async function putOne(visit, request, url) {
   if (expected !== undefined && !isSwappable(key)) {
     throw new Refusal("bad_request", "Only queue:, batch: and status: keys can be compared and set.");
   }
-  await checkRead(visit, [key]); // before a body of up to 64 MiB is parsed
-  const pair = await readPut(request, key);
+  await checkRead(visit, [key]); // before a large body is read
+  const pair = await readPut(request, key, visit.load);
   const why = refusal(pair);
   if (why) {
     throw new Refusal(fits(pair.value, VALUE_BYTES) ? "bad_request" : "too_large", `KV would refuse this: ${why}.`);
@@ -107,13 +117,16 @@ async function putOne(visit, request, url) {
 
 /** @type {Handler} */
 async function bulkPut(visit, request) {
-  const { confirmed, failed } = await putMany(visit, await readPairs(request, limitsOf(visit.env)));
+  const { confirmed, failed } = await putMany(
+    visit,
+    await readPairs(request, limitsOf(visit.env), visit.load, checkEach(visit)),
+  );
   return json({ confirmed, failed: Object.fromEntries(failed) });
 }
 
 /** @type {Handler} */
 async function bulkGet(visit, request) {
-  const keys = await readKeys(request, limitsOf(visit.env));
+  const keys = await readKeys(request, limitsOf(visit.env), visit.load);
   const unowned = await checkRead(visit, keys);
   const readable = keys.filter((key) => !unowned.has(projectOf(key)));
   const values = await getMany(visit, readable);
@@ -122,7 +135,10 @@ async function bulkGet(visit, request) {
 
 /** @type {Handler} */
 async function bulkSwap(visit, request) {
-  const { swapped, failed } = await swapMany(visit, await readSwaps(request, limitsOf(visit.env)));
+  const { swapped, failed } = await swapMany(
+    visit,
+    await readSwaps(request, limitsOf(visit.env), visit.load, checkEach(visit)),
+  );
   return json({ swapped, failed: Object.fromEntries(failed) });
 }
 

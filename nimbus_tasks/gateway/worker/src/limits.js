@@ -7,14 +7,17 @@ export const METADATA_BYTES = 1024;
 /** Bytes of the values in a bulk answer, as in KV's own bulk read. */
 export const ANSWER_BYTES = 25 * 1024 * 1024;
 
-/** The body of a single put: a value of 25 MiB in which every character is escaped. */
-export const PUT_BODY_BYTES = 64 * 1024 * 1024;
-
 /** Bytes of a bulk body beside the values. */
 export const OVERHEAD_BYTES = 1024 * 1024;
 
-/** The longest body that Cloudflare accepts. */
-export const BODY_BYTES = 100 * 1024 * 1024;
+/** The body of a single put: a value of 25 MiB in which every character is escaped, and metadata. */
+export const PUT_BODY_BYTES = 2 * VALUE_BYTES + OVERHEAD_BYTES;
+
+/** A key in a list of keys, every byte of which is escaped as \\u0000. */
+export const ESCAPED_KEY_BYTES = 6 * KEY_BYTES + 8;
+
+/** Bytes of a list of keys beside the keys. */
+export const ENVELOPE_BYTES = 1024;
 
 /** Connections that one invocation may have open at a time. */
 export const CONNECTIONS = 6;

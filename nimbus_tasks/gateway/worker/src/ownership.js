@@ -5,7 +5,7 @@
 
 import { Refusal } from "./answers.js";
 import { Cache } from "./cache.js";
-import { IDENTITY, isWithinOne, kindOf, projectOf } from "./keys.js";
+import { IDENTITY, isKey, isWithinOne, kindOf, projectOf } from "./keys.js";
 import { inParallel, namespaceOf } from "./kv.js";
 import { projectObject } from "./project.js";
 import { parsed } from "./utf8.js";
@@ -16,6 +16,7 @@ import { parsed } from "./utf8.js";
  * @property {import("./kv.js").Env} env
  * @property {import("./auth.js").Caller} caller
  * @property {string} store
+ * @property {import("./load.js").Load} load
  */
 
 /** @typedef {import("./body.js").Pair} Pair */
@@ -42,6 +43,23 @@ export async function checkRead(visit, keys) {
     visit,
     keys.filter((key) => !own.has(key)),
   );
+}
+
+/**
+ * Return a check of the keys of a bulk request while they come: another user's key refuses the rest unread.
+ * @param {Visit} visit
+ * @returns {import("./body.js").Check}
+ */
+export function checkEach(visit) {
+  /** @type {Set<string>} */
+  const checked = new Set();
+  return async (key) => {
+    const project = projectOf(key);
+    if (isKey(key) && !checked.has(project)) {
+      await checkRead(visit, [key]);
+      checked.add(project);
+    }
+  };
 }
 
 /**
