@@ -47,10 +47,17 @@ audit: $(VENV)/checked  ## Known vulnerabilities of all that the lock files name
 docs: $(VENV)/checked docsite/node_modules  ## The documentation as a site, in .cache/docs/site; every link is checked
 	python -m docsite
 
-soak: $(VENV)/tested sites servers  ## The long tests: every page of every real site, more kills
-	pytest -n $(WORKERS) --dist worksteal -m soak --timeout 3600
+soak: $(VENV)/tested sites servers  ## The long tests: kills, full disks, clocks, faults, real sites; SEED=123 ONLY=kill repeats a part
+	@echo "Seed $(SEED). The same again: make soak SEED=$(SEED); a part of it: ONLY=words of its tests' names"
+	NIMBUS_SOAK_SEED=$(SEED) pytest -n $(WORKERS) --dist worksteal -m soak -k "$(ONLY)" --timeout 3600
+ifndef ONLY
 	NIMBUS_TESTS_COLD=1 pytest -n $(WORKERS) --dist worksteal -m "not soak" tests/stories  # a new interpreter for each run
-	pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not soak" --hypothesis-profile explore --timeout 3600
+	pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not soak" --hypothesis-profile explore --hypothesis-seed $(SEED) --timeout 3600
+endif
+
+ifndef SEED
+SEED := $(shell $(PYTHON) -c 'import random; print(random.randrange(10**6))')
+endif
 
 bench: $(VENV)/tested sites servers peers  ## Measure, side by side with peers, in one run
 	python -m benchmarks $(ARGS)

@@ -52,14 +52,14 @@ class Reading(Struct, Generic[T], frozen=True):
 
 
 def read(value: bytes, shape: type[T], ids: Mapping[str, str] | None = None) -> Reading[T]:
-    """Return the record that this JSON holds. `ids`: the values of missing fields that its key tells.
+    """Return the record that this JSON holds. `ids`: what its key tells, whatever these fields of it say.
 
     Raises:
         MisfitError: it cannot be read.
     """
     any_shape: Any = shape  # mypy does not take a type variable for hashable
     try:
-        return Reading(_decoder(any_shape).decode(value))
+        return Reading(_with_ids(_decoder(any_shape).decode(value), ids or {}))
     except UNDECODABLE as error:
         why = str(error)
     try:
@@ -69,7 +69,8 @@ def read(value: bytes, shape: type[T], ids: Mapping[str, str] | None = None) -> 
     skipped: list[str] = []
     kind = _kind(any_shape)
     if isinstance(kind, inspect.StructType):
-        return Reading(cast("T", _read_struct(Raw(value), kind, "", skipped, ids or {})), tuple(skipped), exact=False)
+        record = _read_struct(Raw(value), kind, "", skipped, ids or {})
+        return Reading(cast("T", _with_ids(record, ids or {})), tuple(skipped), exact=False)
     raise MisfitError("", why)
 
 
@@ -90,6 +91,12 @@ def rewrite(before: bytes | None, record: Struct, ids: Mapping[str, str] | None 
         return before
     kind = _kind(type(record))
     return bytes(_merge_struct(Raw(before), reading.record, record, cast("inspect.StructType", kind)))
+
+
+def _with_ids(record: Any, ids: Mapping[str, str]) -> Any:
+    """Return the record as its key names it: what is written about it must not go to another."""
+    others = {name: told for name, told in ids.items() if getattr(record, name, UNSET) not in (UNSET, told)}
+    return msgspec.structs.replace(record, **others) if others else record
 
 
 @functools.cache

@@ -58,7 +58,8 @@ def hold(root: Path, does: str, waiting: Callable[[Holder], None]) -> Iterator[i
             waiting(_holder(descriptor))
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         before = os.fstat(descriptor).st_mtime_ns
-        _sign(descriptor, does)
+        with contextlib.suppress(OSError):  # a full disk: the lock is held all the same, only not signed
+            _sign(descriptor, does)
         beneath.sweep(beneath.pin(root / STATE_FOLDER), again=True)
         yield before
     finally:

@@ -155,6 +155,15 @@ def test_a_page_without_content_cannot_be_read(extraction: bytes) -> None:
         read(value, PageRecord)
 
 
+@pytest.mark.parametrize("told", ["batch_20200101", 7.5])
+def test_an_id_that_differs_from_the_key_gives_way_to_it(told: object) -> None:
+    """A worker that went by the record's own id ended with a traceback, and wrote to another page."""
+    ids = records.ids_of(KEY)
+    record = read(msgspec.json.encode({"batch_id": told, "status": "queued", "pages": {}}), BatchRecord, ids).record
+    exact = read(msgspec.json.encode(msgspec.structs.replace(record, batch_id=str(told))), BatchRecord, ids)
+    assert exact.record.batch_id == record.batch_id == ids["batch_id"]
+
+
 @pytest.mark.parametrize("kind", ["page", "status", "logs", "batch", "project", "queue", "user"])
 def test_a_key_tells_ids(kind: str) -> None:
     ids = records.ids_of(f"{kind}:{PROJECT}:x")

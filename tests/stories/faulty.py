@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import gc
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -33,17 +35,23 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fault_table import FAULTS, READ_TIMEOUT
-from forked import SECONDS, perform, run
+from forked import run
 from kit import PROJECT, SETTINGS, Site
 from places import Gateway, Place, Rest
+from waiting import SECONDS
 from whole import judge
 
-from nimbus_tasks.backends import http
+from nimbus_tasks.backends import http, kv
+from nimbus_tasks.backends.kv import cloudflare
 from nimbus_tasks.cli.commands.pipeline import Commands
 from nimbus_tasks.cli.console import Console
+from nimbus_tasks.model import errors
+from nimbus_tasks.publishing import plan as request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from fault_table import Fault
 
 TEMPLATE = "template"
 #: Runs without a kill, which say how long a run takes under a fault.
@@ -131,7 +139,7 @@ class Harness:
         faulty = {**environment, **{key: value for key, value in fault.environment.items() if key in environment}}
         place.proxy.set(fault.rules(chance))
         moment = chance.choice(self._seconds[name]) * chance.uniform(0, BEYOND) if killed else 0.0
-        first = run(folder, "first", faulty, fault, fault.disk(chance), moment)
+        first = run(folder, "first", faulty, _upload(fault, fault.disk(chance)), moment)
         if first.status >= 0 or not moment:
             self._seconds.setdefault(name, []).append(first.seconds)
         asked = place.requests()
@@ -140,15 +148,15 @@ class Harness:
         again: list[int] = []
         while lasts and len(again) < LASTING and again[-1:] != [0]:
             place.proxy.set(fault.rules(chance))
-            again.append(run(folder, f"lasting-{len(again)}", faulty, fault, fault.disk(chance)).status)
+            again.append(run(folder, f"lasting-{len(again)}", faulty, _upload(fault, fault.disk(chance))).status)
         place.proxy.set([])
         _settle(site, project, SECONDS)
         if again[-1:] != [0]:
-            again.append(run(folder, "second", environment, fault, 0).status)
+            again.append(run(folder, "second", environment, _upload(fault)).status)
         asked += place.requests()
 
         verdict = judge(project, place.content(key), _maps(site))
-        third = run(folder, "third", environment, fault, 0).status
+        third = run(folder, "third", environment, _upload(fault)).status
         sent = place.requests()
         wrong = [*verdict.wrong, *_wrong_ends(first.status, moment, again, third), *_traces(folder)]
         wrong += [f"run 3 sent {each['method']} {each['path']}" for each in sent if each["path"] != "/"]
@@ -181,7 +189,7 @@ class Harness:
             return
         shutil.rmtree(site.folder)
         _write(site, self._place.project(key))
-        status = run(site.folder, "before", self._place.environment(key), FAULTS["none"], 0).status
+        status = run(site.folder, "before", self._place.environment(key), _upload(FAULTS["none"])).status
         if status:
             raise RuntimeError(f"Nothing was wrong, and it ended with {status}: {(site / 'before.txt').read_text()}")
 
@@ -203,6 +211,30 @@ def _traces(folder: Path) -> Iterator[str]:
     for said in sorted(folder.glob("*.txt")):
         if "Traceback" in said.read_text():
             yield f"a traceback in {said.name}"
+
+
+# --- a run ---------------------------------------------------------------------------------------------
+
+
+def _upload(fault: Fault, disk: int = 0) -> Callable[[], int]:
+    return functools.partial(_upload_under, fault, disk)
+
+
+def _upload_under(fault: Fault, disk: int) -> int:
+    # Small enough that a handful of pages takes several requests. (A Worker says its limits itself.)
+    cloudflare.CloudflareStore.limits = kv.Limits(pairs=fault.pairs, bytes=1 << 20, keys=4)
+    if disk:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
+    return perform(Commands(Console()))
+
+
+def perform(commands: Commands) -> int:
+    """Validate and upload, and return the exit status. Extraction is killed elsewhere (`lives.py`)."""
+    try:
+        return commands.check() or commands.upload(request.Request())
+    except errors.NimbusError as error:
+        commands.console.fail(str(error))
+        return error.exit_status
 
 
 # --- the site -----------------------------------------------------------------------------------------

@@ -257,7 +257,8 @@ class Trial:
         self.place: Place = place_of(folder)
         self.project = f"proj_{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
         (folder / "dodo.py").write_text(DODO)
-        (folder / ".nimbus/project.toml").write_text(SETTINGS.replace(PROJECT_OF_KIT, self.project))
+        settings = f"{SETTINGS.replace(PROJECT_OF_KIT, self.project)}[upload]\naudit_log = true\n"
+        (folder / ".nimbus/project.toml").write_text(settings)
         self._runs = 0
 
     def prepare(self, kind: str) -> bytes:

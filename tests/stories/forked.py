@@ -1,4 +1,4 @@
-"""An upload in a process of its own, which ends by itself, hangs, or is killed at a chosen moment.
+"""A run in a process of its own, which ends by itself, hangs, or is ended at a chosen moment.
 
 The process is a fork of one that has imported everything, so a run takes milliseconds.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import select
 import signal
 import sys
@@ -17,20 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from waiting import SECONDS
 
-from nimbus_tasks.backends import kv
-from nimbus_tasks.backends.kv import cloudflare
-from nimbus_tasks.cli.commands.pipeline import Commands
-from nimbus_tasks.cli.console import Console
-from nimbus_tasks.model import errors
-from nimbus_tasks.publishing import plan as request
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from fault_table import Fault
-
-#: No run may take longer: one that does hangs.
 #: The exit status of a run that ended as none may.
 TRACEBACK = 70
 
@@ -42,17 +31,26 @@ class Ended(NamedTuple):
     seconds: float
 
 
-def run(folder: Path, name: str, environment: Mapping[str, str], fault: Fault, disk: int, kill: float = 0.0) -> Ended:
-    """Upload in a process of its own, killed after so many seconds (0: not at all)."""
+def run(
+    folder: Path,
+    name: str,
+    environment: Mapping[str, str],
+    act: Callable[[], int],
+    kill: float = 0.0,
+    sign: int = signal.SIGKILL,
+) -> Ended:
+    """Act in a process of its own, which gets a signal after so many seconds (0: none), and is killed if it hangs."""
     heard, held = os.pipe()
     started = time.monotonic()
     child = os.fork()
     if not child:
-        _upload(folder, name, environment, fault, disk)
+        _be(folder, name, environment, act)
     os.close(held)
     try:
         # The other end closes with the process, however that ends.
         if not select.select([heard], [], [], kill or SECONDS)[0]:
+            os.kill(child, sign if kill else signal.SIGKILL)
+        if not select.select([heard], [], [], SECONDS)[0]:
             os.kill(child, signal.SIGKILL)
     finally:
         os.close(heard)
@@ -60,7 +58,7 @@ def run(folder: Path, name: str, environment: Mapping[str, str], fault: Fault, d
     return Ended(os.waitstatus_to_exitcode(status), time.monotonic() - started)
 
 
-def _upload(folder: Path, name: str, environment: Mapping[str, str], fault: Fault, disk: int) -> None:
+def _be(folder: Path, name: str, environment: Mapping[str, str], act: Callable[[], int]) -> None:
     """Be the run, and end."""
     status = TRACEBACK
     try:
@@ -71,22 +69,12 @@ def _upload(folder: Path, name: str, environment: Mapping[str, str], fault: Faul
         os.environ.clear()
         os.environ.update(environment)
         random.seed(f"{folder.name} {name}")
-        # Small enough that a handful of pages takes several requests. (A Worker says its limits itself.)
-        cloudflare.CloudflareStore.limits = kv.Limits(pairs=fault.pairs, bytes=1 << 20, keys=4)
-        if disk:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
-        status = perform(Commands(Console()))
+        status = act()
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else TRACEBACK
     except BaseException:  # whatever it is, this must not go on as a second harness
         traceback.print_exc()
     finally:
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
-
-
-def perform(commands: Commands) -> int:
-    """Validate and upload, and return the exit status. Extraction is killed elsewhere (`test_kill.py`)."""
-    try:
-        return commands.check() or commands.upload(request.Request())
-    except errors.NimbusError as error:
-        commands.console.fail(str(error))
-        return error.exit_status

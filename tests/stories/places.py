@@ -1,4 +1,4 @@
-"""Where the trials of `faulty.py` publish: a server that many projects share, behind a proxy that injects faults."""
+"""Where trials publish: a server that many projects share, behind a proxy that injects faults, or a file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from urllib.parse import quote
 from edge.fake import ACCOUNT, Fake
 from edge.faults import Faults
 from edge.workerd import Workerd
-from kit import PROJECT
+from kit import PROJECT, Site
 from whole import Content, content_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from kit import Site
 
 #: Nobody's limit of requests is to be in the way of so many runs.
 MANY = 10**9
@@ -75,6 +73,31 @@ class _Behind:
             lines = journal.readlines()
             self._read = journal.tell()
         return [json.loads(line) for line in lines]
+
+
+class Embedded:
+    """The embedded store of each trial's project, which lies in `work` under the name of its key."""
+
+    name = "sqlite"
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def project(self, key: str) -> str:
+        return PROJECT
+
+    def environment(self, key: str) -> dict[str, str]:
+        return {"NIMBUS_TARGET": "sqlite"}
+
+    def content(self, key: str) -> Content:
+        store = Site(self._work / key).store
+        return Content(store.values, store.metadata)
 
 
 class Rest(_Behind):
@@ -153,7 +176,7 @@ class Gateway(_Behind):
     def content(self, key: str) -> Content:
         project = self.project(key)
         names = [{"name": f"queue:{project}"}, {"name": f"project:{project}"}]
-        for kind in ("page", "status", "batch"):
+        for kind in ("page", "status", "batch", "logs"):
             # Few enough for one page of a listing.
             answer = self._admin.get(f"/keys?prefix={quote(f'{kind}:{project}:')}").raise_for_status()
             names += answer.json()["keys"]

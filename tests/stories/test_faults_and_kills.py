@@ -19,6 +19,7 @@ from edge.workerd import Workerd, needs_workerd
 from fault_table import FAULTS
 from kit import PROJECT, Site, page_id
 from remote import QUICK, USER, Cloudflare
+from soaking import SEED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ GONE = "dist/c.html"
 
 
 def make_trials(work: Path, target: str, *options: str, seconds: float) -> list[dict[str, Any]]:
-    command = [sys.executable, faulty.__file__, str(work), target, *options]
+    command = [sys.executable, faulty.__file__, str(work), target, f"--seed={SEED}", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, done.stderr
     trials = [json.loads(line) for line in done.stdout.splitlines()]

@@ -1,17 +1,15 @@
 """The next run resumes an interrupted one: nothing is lost, nothing is in the queue twice.
 
-Every step of an upload is tried, and then moments that nobody chose. After each kill the same command runs again,
-and the store must be as if nothing had ever happened.
+Every step of an upload is tried; moments that nobody chose are in `test_lives.py`. After each kill the same command
+runs again, and the store must be as if nothing had ever happened.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -254,31 +252,3 @@ SqliteStore.put = put
     site.publish()
     check_whole(site)
     assert site.store.batches == before.batches
-
-
-# --- moments that nobody chose ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_killed_at_random_moments(tmp_path: Path, seed: int) -> None:
-    """Ten kills in a row, each of a run that goes on with what the one before left."""
-    chance = random.Random(seed)
-    site = Site.with_pages(tmp_path, *(f"page-{number:03d}" for number in range(60)))
-    started = time.monotonic()
-    site.doit("list", "--status")
-    least = (time.monotonic() - started) / 2
-    for kill in range(10):
-        for number in chance.sample(range(60), 20):
-            site.page(f"page-{number:03d}", f"As of kill {kill}.")
-        with site.start("upload") as run:
-            try:
-                run.process.wait(least * chance.uniform(1, 4))
-            except subprocess.TimeoutExpired:
-                run.process.kill()
-        if chance.random() < 0.3:
-            site.forget_ledger()
-    site.publish()
-    check_whole(site)
-    before = site.store
-    site.publish()
-    assert site.store == before
