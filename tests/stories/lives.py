@@ -297,7 +297,7 @@ class _Life:
         kill, sign = 0.0, chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
         if self.harm != "full":
             if chance.random() < 0.6:
-                harm = Harm(chance.randint(1, lives.steps.get(named, 20)), sign, off)
+                harm = Harm(chance.randint(1, lives.steps.get(named) or 20), sign, off)
             else:
                 kill = lives.seconds.get(named, 0.5) * chance.uniform(0.02, 1.1)
             if self.harm == "clock":
