@@ -129,7 +129,10 @@ class Workerd:
     def client(self, bearer: str | None = None) -> httpx.Client:
         """Return a client with this bearer; with the admin's secret for None, with no bearer for ""."""
         bearer = self.secret if bearer is None else bearer
-        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        # An address of its own for each client, as in real life: failures are limited by address.
+        headers = {"CF-Connecting-IP": f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"}
+        if bearer:
+            headers["Authorization"] = f"Bearer {bearer}"
         # workerd closes a connection that was idle for five seconds, and counts the time in which it was busy as idle:
         # on a slow machine the next request would meet that.
         limits = httpx.Limits(max_keepalive_connections=0)

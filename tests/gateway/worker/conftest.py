@@ -47,7 +47,7 @@ def admin(worker: Workerd) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def nobody(worker: Workerd) -> Iterator[httpx.Client]:
     """A client without a bearer."""
     with worker.client("") as client:

@@ -92,7 +92,7 @@ _NO_JSON = {
     "raw nul in text": (b'{"path": "a\0b"}', "not valid JSON (line 1, column 12)"),
     "bad escape": (b'{"path": "a\\x41"}', "not valid JSON (line 1, column "),
     "half an escape": (b'{"path": "\\u12', "not valid JSON (line 1, column "),
-    "nul bytes": (b"\0" * 4096, "UTF-16 or UTF-32"),
+    "nul bytes": (b"\0" * 4096, "nothing but zeros"),
     "random bytes": (random.Random(1).randbytes(4096), "not valid "),
     "gzip": (gzip.compress(b'{"path": "x"}', mtime=0), "not valid UTF-8 (line 1, column 2)"),
     "byte order mark": (b"\xef\xbb\xbf" + json.dumps(good_map("bom.html")).encode(), "byte order mark"),

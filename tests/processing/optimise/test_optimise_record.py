@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -16,6 +17,9 @@ from nimbus_tasks.processing.optimise import Change, Optimised, Page
 from nimbus_tasks.processing.optimise.attempt import RecordOptimiser, attempt, failure_of, page_of
 from nimbus_tasks.processing.optimise.errors import HaltError, PermanentError, TemporaryError
 from nimbus_tasks.processing.queue import Claim, Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def record(extraction: bytes) -> PageRecord:
@@ -46,7 +50,7 @@ def test_a_block_that_could_be_taken_for_the_head_is_left_out() -> None:
     assert [block.id for block in page_of(record(msgspec.json.encode(extraction))).blocks] == ["x"]
 
 
-@pytest.mark.parametrize("extraction", [b'{"head": 1}', b'{"head": {}, "rest_of_page_blocks": "text"}', b"{\xff}"])
+@pytest.mark.parametrize("extraction", [b'{"head": 1}', b'{"head": {}, "rest_of_page_blocks": "text"}'])
 def test_a_record_that_cannot_be_read_fails_for_good(extraction: bytes) -> None:
     with pytest.raises(PermanentError) as raised:
         page_of(record(extraction))
@@ -106,6 +110,42 @@ def test_an_error_of_the_optimiser_is_the_failure_of_one_page(error: Exception, 
     assert tried.failure
     assert tried.failure.code == code
     assert "a bug" not in tried.failure.message
+
+
+class Here:
+    """Stands in for the child processes: the work is done at once, in this one."""
+
+    def __init__(self, work: Callable[[bytes], bytes], cpu_seconds: float) -> None:
+        self.run_one = work
+        assert cpu_seconds > 0
+
+    async def run(self, message: bytes) -> bytes:
+        return self.run_one(message)
+
+    def close(self) -> None:
+        self.run_one = bytes
+
+
+class Pure(Failing):
+    """An optimiser that depends on nothing but the page."""
+
+    def improve(self, page: Page) -> Optimised:
+        if self.error.args:
+            raise self.error
+        return Optimised((Change("block-0", "p", page.tone, "b", "Why."),), 1.0, "pure")
+
+
+@pytest.mark.parametrize(("error", "code"), [(ValueError(), ""), (ValueError("a bug"), "internal")])
+def test_work_in_a_child_process_answers_with_changes_or_a_failure(
+    error: Exception, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nimbus_tasks.processing.optimise.attempt.CpuPool", Here)
+    optimise = RecordOptimiser(Pure(error), "friendly")
+    tried = asyncio.run(attempt(TAKEN, optimise))
+    asyncio.run(optimise.close())
+    assert (tried.failure.code if tried.failure else "") == code
+    assert [change.content for change in tried.optimisation.changes] == ["friendly"] if tried.optimisation else code
+    assert bool(tried.digest) is not bool(code)
 
 
 @pytest.mark.parametrize("error", [HaltError("quota", "No credit.", "Pay."), StoreError("The cache is gone.")])
