@@ -14,7 +14,7 @@ from nimbus_tasks.html.extract.text import CONTAINERS, KNOWN_BLOCKS, OPAQUE, PHR
 from nimbus_tasks.model.page_map import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Container, Sequence
 
     from turbohtml import Element
 
@@ -100,15 +100,21 @@ def read_blocks(places: Sequence[Place]) -> tuple[list[Block], dict[str, str]]:
     for (element, tag, selector), text in zip(places, reversed(texts), strict=True):
         if text is not None:
             block_id = f"block-{len(blocks)}"
-            names = element.attrs
-            blocks.append(Block(block_id, tag, text, _attributes(element, names) if names else {}))
+            blocks.append(Block(block_id, tag, text, _attributes(element) if element.attrs else {}))
             selector_map[block_id] = selector
     return blocks, selector_map
 
 
-def _attributes(element: Element, names: Iterable[str]) -> dict[str, str]:
-    """Return attributes without event handlers, as written: `class` is a string, not a list."""
-    return {name: element.attr(name) or "" for name in names if not name.startswith("on")}
+def _attributes(element: Element) -> dict[str, str]:
+    """Return attributes without event handlers, as written: `class` is a string, not a list.
+
+    Looking up each by its name would take quadratic time; few names have a list.
+    """
+    return {
+        name: value if isinstance(value, str) else element.attr(name) or ""
+        for name, value in element.attrs.items()
+        if not name.startswith("on")
+    }
 
 
 # --- the fold -----------------------------------------------------------------------------------------

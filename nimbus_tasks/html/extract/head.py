@@ -94,10 +94,8 @@ def read_dimensions(
 
 def _from_path(source_path: str, patterns: tuple[str, ...]) -> dict[str, str]:
     """Return the names and values of the first pattern that matches the whole path."""
-    for pattern, names in map(compile_pattern, patterns):
-        if match := pattern.fullmatch(source_path):
-            return dict(zip(names, match.groups(), strict=True))
-    return {}
+    found = (compile_pattern(pattern).match(source_path) for pattern in patterns)
+    return next((values for values in found if values is not None), {})
 
 
 def _from_elements(selected: dict[str, Element | None]) -> dict[str, str]:

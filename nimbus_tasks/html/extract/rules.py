@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -69,9 +70,52 @@ def check_rules(rules: Rules) -> None:
             raise RulesError(f"{setting}: {selector!r} is not a CSS selector ({error})") from None
 
 
+class _Segment(NamedTuple):
+    """One folder or file name of a pattern: literals, with a name between each two."""
+
+    literals: tuple[str, ...]
+
+    def values_in(self, text: str) -> list[str] | None:
+        """Return what the names match, each as little as possible; None where the text does not match."""
+        if len(self.literals) == 1:
+            return [] if text == self.literals[0] else None
+        first, *between, last = self.literals
+        start, end = len(first), len(text) - len(last)
+        if not text.startswith(first) or not text.endswith(last):
+            return None
+        values = []
+        for literal in between:
+            found = text.find(literal, start + 1, end)
+            if found < 0:
+                return None
+            values.append(text[start:found])
+            start = found + len(literal)
+        return [*values, text[start:end]] if start < end else None
+
+
+class PathPattern(NamedTuple):
+    """A compiled pattern over source paths. Matching takes linear time: the first match of each literal will do."""
+
+    segments: tuple[_Segment, ...]
+    names: tuple[str, ...]
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """Return the names and their values; None where the whole path does not match."""
+        parts = path.split("/")
+        if len(parts) != len(self.segments):
+            return None
+        values: list[str] = []
+        for segment, part in zip(self.segments, parts, strict=True):
+            found = segment.values_in(part)
+            if found is None:
+                return None
+            values += found
+        return dict(zip(self.names, values, strict=True))
+
+
 @lru_cache(maxsize=64)
-def compile_pattern(pattern: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """Compile `shop/{brand}-{service}.html` and return it with its names.
+def compile_pattern(pattern: str) -> PathPattern:
+    """Compile `shop/{brand}-{service}.html`.
 
     A name matches one or more characters within a path segment, as few as possible: the brand in
     `rolex-watch-repair.html` is `rolex`. All other characters match themselves.
@@ -86,4 +130,9 @@ def compile_pattern(pattern: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
         raise RulesError(f"the pattern {pattern!r} has the same name twice")
     if not names:
         raise RulesError(f"the pattern {pattern!r} has no name in braces, so it sets nothing")
-    return re.compile("([^/]+?)".join(map(re.escape, literals)), re.DOTALL), names
+    segments: list[list[str]] = [[]]
+    for literal in literals:
+        beginning, *more = literal.split("/")
+        segments[-1].append(beginning)
+        segments += [[each] for each in more]
+    return PathPattern(tuple(_Segment(tuple(segment)) for segment in segments), names)

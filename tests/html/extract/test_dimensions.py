@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from reading import read
 
 from nimbus_tasks.html.extract import Rules, RulesError, check_rules, extract
+from nimbus_tasks.html.extract.rules import compile_pattern
 
 
 def from_path(path: str, *patterns: str) -> object:
@@ -77,3 +82,14 @@ def test_invalid_rules_are_named(rules: Rules, named: str) -> None:
 def test_good_rules_pass() -> None:
     check_rules(Rules())
     check_rules(Rules(main="main, #x", ignore=(".a > b",), patterns=("{a}/b",), selectors={"c": "d"}))
+
+
+@given(
+    st.lists(st.text(alphabet="ab-/", min_size=1, max_size=2), min_size=1, max_size=4),
+    st.text(alphabet="ab-/", max_size=12),
+)
+def test_a_pattern_matches_as_a_lazy_expression_does(literals: list[str], path: str) -> None:
+    pattern = "".join(f"{literal}{{n{place}}}" for place, literal in enumerate(literals))
+    expected = re.fullmatch("".join(f"{re.escape(literal)}([^/]+?)" for literal in literals), path)
+    found = compile_pattern(pattern).match(path)
+    assert (found and tuple(found.values())) == (expected and expected.groups())

@@ -65,6 +65,7 @@ def test_the_files_name_says_what_is_to_be_seen(src: str, text: str) -> None:
         *("john-doe-x1-unsplash.jpg", "Unbenannt.png", "Screenshot from 2024-01-01 12-00-01.png", "hero-slider-3.jpg"),
         *("Bildschirmfoto%202024-01-01%20um%2012.00.01.png", "WhatsApp Image 2024-01-01 at 12.00.01.jpeg"),
         *("http://[broken/watch.jpg", "/", "qwrtpsdfg.jpg", "a" * 30 + ".jpg"),
+        "watches" * 40 + ".jpg",
     ],
 )
 def test_a_name_that_says_nothing_leaves_the_word_to_the_heading(src: str) -> None:

@@ -254,6 +254,7 @@ def test_what_is_left_of_a_description_is_mended_though_the_whole_looked_like_co
         ("هل هذا؟ نعم. انتهى", ["هل هذا؟", "نعم.", "انتهى"]),
         ("One. - ", ["One. -"]),
         ("", []),
+        ("We open. ... Then we close.", ["We open.", "...", "Then we close."]),
     ],
 )
 def test_sentences_end_where_they_surely_end(text: str, said: list[str]) -> None:

@@ -80,6 +80,7 @@ def test_slips_of_typing_are_mended(slip: str, mended: str) -> None:
         "हिन्दी , हिन्दी",
         "¡¡Hola!!",
         "Notre atelier ? Le voici",
+        "So aa" + " ,bb" * 30,  # not a slip
     ],
 )
 def test_what_could_be_meant_stays(text: str) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.processing.optimise import Page
     from nimbus_tasks.processing.optimise.rules.edit import RuleName
     from nimbus_tasks.processing.optimise.rules.file_names import Spelling
+    from nimbus_tasks.processing.optimise.rules.spacing import Style
 
 _DECORATION = frozenset({"none", "presentation"})
 #: Pixels. Smaller images are icons or tracking pixels.
@@ -40,11 +41,12 @@ def describe_images(page: Page) -> Iterator[Edit]:
     given = {block.content.casefold(): _src(block) for block in page.blocks if block.type == "img"}
     words = {place: words_of(_src(page.blocks[place])) for place in places}
     spelling, headings = spelling_of(page, chain.from_iterable(words.values())), _own_headings(page)
+    style = style_of(page)
     # The language of a file name is unknown. Its script must at least be the page's.
     latin = is_latin(" ".join(block.content for block in page.blocks if block.type != "img"))
     for place in places:
         block = page.blocks[place]
-        for rule, text, reason in _proposals(page, place, words[place], spelling, headings, latin=latin):
+        for rule, text, reason in _proposals(page, place, words[place], style, spelling, headings, latin=latin):
             if text and len(text) <= MAX_ALT and given.setdefault(text.casefold(), _src(block)) == _src(block):
                 yield Edit(block.id, rule, text, f"Has no alternative text: {reason}", block.type)
                 break
@@ -74,26 +76,33 @@ def _src(block: Block) -> str:
 
 
 def _proposals(
-    page: Page, place: int, words: Sequence[str], spelling: Spelling, headings: Sequence[Block | None], *, latin: bool
+    page: Page,
+    place: int,
+    words: Sequence[str],
+    style: Style,
+    spelling: Spelling,
+    headings: Sequence[Block | None],
+    *,
+    latin: bool,
 ) -> Iterator[tuple[RuleName, str, str]]:
     """Yield texts, the most specific first. Some are empty. `words`: of the file's name."""
     block = page.blocks[place]
     title = block.attributes.get("title", "").strip()
     # Some programs copy the file name into the title.
     if title and words_of(quote(title)):
-        yield "alt from title", tidied(title, style_of(page)), "its title describes the picture"
-    yield "alt from caption", _caption(page, place), "its caption describes the picture"
+        yield "alt from title", tidied(title, style), "its title describes the picture"
+    yield "alt from caption", _caption(page, place, style), "its caption describes the picture"
     if words and latin == is_latin(" ".join(words)):
         yield "alt from file name", spelled(words, spelling), "its file name describes the picture"
-    yield "alt from heading", _heading(page, headings[place]), "the nearest heading names its topic"
+    yield "alt from heading", _heading(page, headings[place], style), "the nearest heading names its topic"
 
 
-def _caption(page: Page, place: int) -> str:
+def _caption(page: Page, place: int, style: Style) -> str:
     """Return the caption right after an image."""
     behind = page.blocks[place + 1 : place + 2]
     if not behind or behind[0].type != "figcaption" or is_foreign(behind[0], page):
         return ""
-    return tidied(behind[0].content.strip(), style_of(page))
+    return tidied(behind[0].content.strip(), style)
 
 
 def _own_headings(page: Page) -> list[Block | None]:
@@ -113,7 +122,8 @@ def _own_headings(page: Page) -> list[Block | None]:
     return [each if each and len(pictures.get(each.id, ())) == 1 else None for each in headings]
 
 
-def _heading(page: Page, heading: Block | None) -> str:
-    if heading is None or is_foreign(heading, page):
+def _heading(page: Page, heading: Block | None, style: Style) -> str:
+    # Many images may share a heading: one too long is not tidied for each.
+    if heading is None or len(heading.content) > 4 * MAX_ALT or is_foreign(heading, page):
         return ""
-    return tidied(_NUMBER.sub("", heading.content.strip()), style_of(page))
+    return tidied(_NUMBER.sub("", heading.content.strip()), style)

@@ -100,7 +100,9 @@ def _fitting(said: Sequence[str], page: Page) -> str:
     """Return the most sentences, from the first on, that fit; an empty string if they say too little."""
     style = style_of(page)
     beginnings = accumulate(said, lambda text, sentence: f"{text} {sentence}")
-    texts = (tidied(text, style) for text in beginnings)
+    # Tidying all beginnings of a long text would take quadratic time, and it shortens none to half.
+    short = takewhile(lambda text: len(text) <= 2 * MAX_DESCRIPTION, beginnings)
+    texts = (tidied(text, style) for text in short)
     return max((text for text in texts if _is_description(text, style.language)), key=len, default="")
 
 
@@ -122,10 +124,12 @@ def _is_mostly_questions(said: Sequence[str]) -> bool:
 # --- sentences ----------------------------------------------------------------------------------------
 
 #: A possible end: its marks, closing quotes and brackets, and a blank.
-_MAYBE_END = re.compile(rf"[{ENDING}]+[{CLOSING}]*(?=\s)")
+_MAYBE_END = re.compile(rf"(?<![{ENDING}])[{ENDING}]++[{CLOSING}]*+(?=\s)")
+_CLOSING = CLOSING.replace("\\", "")
 _ENDS = re.compile(rf"[{ENDING}][{CLOSING}]*$")
-_CLOSING = re.compile(rf"[{CLOSING}]+$")
 _FIRST_CHARACTER = re.compile(r"[^\W_]")
+#: A longer last word is no abbreviation, in characters.
+_LONGEST_END = 50
 
 #: Abbreviations in a few languages. Single letters and numbers do not end a sentence either.
 _SHORTENED = frozenset(
@@ -145,10 +149,16 @@ def sentences(text: str) -> list[str]:
     """Return the sentences of a text, any rest as the last. Where an end is uncertain, the sentence continues."""
     found = []
     start = 0
+    first = _FIRST_CHARACTER.search(text)
     for match in _MAYBE_END.finditer(text):
-        if _is_end(text[start : match.end()], text[match.end() :]):
-            found.append(text[start : match.end()].strip())
-            start = match.end()
+        end = match.end()
+        if first is not None and first.start() < end:
+            first = _FIRST_CHARACTER.search(text, end)
+        if first is None:
+            break
+        if not first[0].islower() and _is_end(text[max(start, end - _LONGEST_END) : end]):
+            found.append(text[start:end].strip())
+            start = end
     rest = text[start:].strip()
     return [*found, rest] if rest else found
 
@@ -169,11 +179,9 @@ def _closes_quotes(text: str) -> bool:
     return low == left + right if low else left == right
 
 
-def _is_end(said: str, rest: str) -> bool:
-    first = _FIRST_CHARACTER.search(rest)
-    if first is None or first[0].islower():
-        return False
-    stripped = _CLOSING.sub("", said)
+def _is_end(said: str) -> bool:
+    """Return whether a text that stops at a possible end ends a sentence there."""
+    stripped = said.rstrip(_CLOSING)
     if not stripped.endswith("."):
         return True
     # "e.g." and "z. B." end in a single letter, "3. Mai" in a number.

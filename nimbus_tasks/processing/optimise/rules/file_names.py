@@ -72,6 +72,8 @@ _VOWEL_OR_OTHER = re.compile(r"[aeiouyAEIOUY]|[^\x00-\x7f]")
 #: A longer word without a vowel, or one longer than any real word, comes from a program.
 _LONGEST_SHORT = 4
 _LONGEST_WORD = 24
+#: No file system has longer names.
+_LONGEST_NAME = 255
 
 
 def words_of(src: str) -> list[str]:
@@ -80,8 +82,11 @@ def words_of(src: str) -> list[str]:
         path = unquote(urlsplit(src).path) if not src.lstrip().lower().startswith("data:") else ""
     except ValueError:
         return []
+    file = path.rpartition("/")[2]
+    if len(file) > _LONGEST_NAME:
+        return []
     # Some systems write an umlaut as two code points.
-    name = normalize("NFC", _EXTENSION.sub("", path.rpartition("/")[2]))
+    name = normalize("NFC", _EXTENSION.sub("", file))
     if _NO_NAME.search(name):
         return []
     words = _without_edges(_BETWEEN.split(_HUMP.sub(" ", _SIZE.sub(" ", name))))
@@ -167,9 +172,11 @@ def spelling_of(page: Page, words: Iterable[str]) -> Spelling:
 def spelled(words: Sequence[str], spelling: Spelling) -> str:
     """Return the words as the page spells them, with a first capital; an empty string if a spelling is unknown."""
     if spelling.language == "de":
-        known = spelling.first | spelling.inner
         first, *others = words
-        as_spelled = [known.get(_key(first), ""), *(_in_german(word, spelling.inner) for word in others)]
+        as_spelled = [
+            spelling.inner.get(_key(first)) or spelling.first.get(_key(first), ""),
+            *(_in_german(word, spelling.inner) for word in others),
+        ]
         if not all(as_spelled):
             return ""
     else:

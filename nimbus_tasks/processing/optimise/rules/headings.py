@@ -61,6 +61,8 @@ _TOLERANCE = 3
 _LONGEST_NAME = 35
 #: A shorter title does not say what the page is about.
 _SHORTEST_TITLE = 15
+#: A longer one is no title, and its last part not the site's name.
+_LONGEST_TITLE = 1000
 
 
 def entitle(page: Page) -> Iterator[Edit]:
@@ -110,7 +112,7 @@ def _main_heading(page: Page) -> str:
 
 def _shortened(title: str, page: Page) -> str:
     """Return the title without the site's name, or an empty string if the name is uncertain."""
-    separators = list(_SEPARATOR.finditer(title))
+    separators = list(_SEPARATOR.finditer(title)) if len(title) <= _LONGEST_TITLE else []
     if not separators:
         return ""
     first, last = separators[0], separators[-1]

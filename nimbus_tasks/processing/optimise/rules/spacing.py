@@ -61,6 +61,7 @@ _CAPITAL = "[A-Z\u00c0-\u00de\u0410-\u042f]"
 _LOOSE_MARK = re.compile(rf"{_WORD_OR_SIZE} +([!?])\2*(?=[{CLOSING}]*(?:\s+{_OPENING}{_CAPITAL}|$))")
 # After a lower-case word it may be an argument: "run git add ."
 _LOOSE_STOP = re.compile(rf"{_START}({_OPENING}(?:{_CAPITAL}[^\W\d_]*|\d+)) +\.(?=[{CLOSING}]*$)")
+_MOST_PASSES = 20
 #: Characters that prose lacks, and what else it lacks. Apart, because a pattern of characters alone is fast.
 _LIKE_CODE = re.compile(r"[{}\[\]<>=_\\`|^$#@~*+]")
 _CODE_MARKS = ("&&", "://", "()", "--", "::")
@@ -125,10 +126,14 @@ def looks_like_code(text: str) -> bool:
 
 
 def _with_marks_tidied(text: str, language: str) -> str:
-    # Each pass shortens the text or moves a comma to its word, so this ends.
-    while (better := _tidied_once(text, language)) != text:
+    before = text
+    # Each pass shortens the text or moves a comma to its word. One pass may make work for the next.
+    for _ in range(_MOST_PASSES):
+        better = _tidied_once(text, language)
+        if better == text:
+            return text
         text = better
-    return text
+    return before  # `aa ,bb ,cc ,dd` without end is no slip, and takes a pass for each comma
 
 
 def _tidied_once(text: str, language: str) -> str:
