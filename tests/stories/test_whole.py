@@ -85,7 +85,7 @@ WRONG: list[tuple[Callable[[Content], None], str]] = [
     (put(BATCH_KEY, "status", value="uploading"), "is uploading"),
     (put(BATCH_KEY, "page_count", value=2), "counts 2 pages and names 3"),
     (put(BATCH_KEY, "summary", "pending", value=3), "sums up"),
-    (put(BATCH_KEY, "pages", GONE, value={"status": "done"}), "has pages that are"),
+    (put(BATCH_KEY, "pages", GONE, value={"status": "processing"}), "has pages that are"),
     (put(BATCH_KEY, "pages", GONE, "status", value="uploaded"), f"waits for {GONE}, which has left it"),
     (drop(PAGE + GONE), f"names {GONE}, which has no record"),
     (put(PROJECT_KEY, "usage", "total_pages", value=3), "total_pages is 3, counted: 2"),
