@@ -52,6 +52,21 @@ TEXTS = {
 }
 
 
+#: Markup, numbered where it has a %d.
+PAGES = {
+    "blocks": "<p>a",
+    "inline": "<b>a</b>",
+    "tables": "<table><tr><td>a",
+    "items": "<ul><li>a",
+    "ids here and there": "<p id=a%d>x<p>b",
+    "many tags": "<x-%d>a</x-%d>",
+    "images": "<img src=a-word-%d.png>",
+    "hidden": "<div hidden>a",
+    "comments": "<!--",
+    "broken": "<p a='",
+}
+
+
 def repeated(unit: str, size: int) -> str:
     count = size // len(unit)
     return "".join(unit.replace("%d", str(n)) for n in range(count)) if "%d" in unit else unit * count
@@ -80,6 +95,7 @@ def validated(text: str) -> object:
 
 
 FUNCTIONS: dict[str, tuple[Callable[[str], object], dict[str, str]]] = {
+    "extract markup": (lambda text: extracted(HEAD + text), PAGES),
     "extract text": (lambda text: extracted(f"{HEAD}<p>{text}"), TEXTS),
     "extract attribute": (lambda text: extracted(f"{HEAD}<p title='{text}'>"), {"letters": "a", "none": "none; "}),
     "extract attributes": (lambda text: extracted(f"{HEAD}<p {text}>one"), {"attributes": "a%d=b "}),

@@ -20,7 +20,8 @@ from nimbus_tasks.pipeline.extract_file import Extracted, extract_html, map_file
 from nimbus_tasks.pipeline.snapshot import skipped_sources
 from nimbus_tasks.project import files, manifest
 from nimbus_tasks.project.manifest import SourceEntry
-from nimbus_tasks.project.scan import CLOCK_STEP_NS, Stamp, matcher, rescan, stamp_of
+from nimbus_tasks.project.patterns import matcher
+from nimbus_tasks.project.scan import CLOCK_STEP_NS, Stamp, rescan, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

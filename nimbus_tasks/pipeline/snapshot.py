@@ -12,7 +12,8 @@ from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.project import manifest
 from nimbus_tasks.project.lock import last_held
 from nimbus_tasks.project.manifest import PAGES, Pages, Sources
-from nimbus_tasks.project.scan import Odd, Scan, matcher, scan, start_scan
+from nimbus_tasks.project.patterns import matcher
+from nimbus_tasks.project.scan import Odd, Scan, scan, start_scan
 from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
 
 if TYPE_CHECKING:

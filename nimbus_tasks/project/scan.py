@@ -1,4 +1,4 @@
-"""The files of a folder by pattern, with a stamp each that tells changed files from unchanged ones."""
+"""The files of a folder, with a stamp each that tells changed files from unchanged ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
 #: mtime and ctime in nanoseconds, size in bytes. ctime also reveals a copy that kept the old mtime and size.
 Stamp = tuple[int, int, int]
@@ -115,19 +115,6 @@ def stamp_of(status: os.stat_result) -> Stamp:
     return (status.st_mtime_ns, status.st_size, status.st_ctime_ns)
 
 
-def matcher(include: Sequence[str], exclude: Sequence[str] = ()) -> Callable[[str], bool]:
-    """Return a test for paths: in `include` and not in `exclude`, both as .gitignore has patterns."""
-    suffixes = tuple(pattern[4:] for pattern in include if _is_suffix(pattern))
-    if len(suffixes) == len(include) and not exclude:
-        # The default, without the 40 ms that importing pathspec takes: `**/*.html` is a suffix.
-        return lambda path: path.endswith(suffixes)
-    from pathspec import GitIgnoreSpec
-
-    included = GitIgnoreSpec.from_lines(include)
-    excluded = GitIgnoreSpec.from_lines(exclude)
-    return lambda path: included.match_file(path) and not excluded.match_file(path)
-
-
 def is_utf8(path: str) -> bool:
     """Return whether a path can be written as UTF-8: Python reads other bytes as lone surrogates."""
     return path.isascii() or not any("\ud800" <= char <= "\udfff" for char in path)
@@ -198,7 +185,3 @@ def _oddity(path: str, status: os.stat_result) -> str:
 
 def _printable(path: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in path)
-
-
-def _is_suffix(pattern: str) -> bool:
-    return pattern.startswith("**/*.") and not any(c in pattern[4:] for c in "*?[]/!\\")

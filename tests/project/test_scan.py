@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nimbus_tasks.project import scan as room
+from nimbus_tasks.project.patterns import matcher
 from nimbus_tasks.project.scan import (
     CLOCK_STEP_NS,
     Odd,
     Scan,
-    matcher,
     rescan,
     scan,
     stamp_of,
@@ -194,38 +192,3 @@ def test_looking_again_at_some_files_leaves_the_others_as_they_were() -> None:
     after = rescan(before, ["dist/a.html", "dist/b.html", "dist/c.html"])
     assert set(after.files) == {"dist/b.html", "dist/c.html"}
     assert after.files["dist/b.html"] != before.files["dist/b.html"]
-
-
-# --- patterns -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("include", "exclude", "path", "wanted"),
-    [
-        (("**/*.html",), (), "a.html", True),
-        (("**/*.html",), (), "deep/a.html", True),
-        (("**/*.html",), (), "a.htm", False),
-        (("**/*.html", "**/*.htm"), (), "a.htm", True),
-        (("**/*.html",), ("drafts/",), "drafts/a.html", False),
-        (("**/*.html",), ("drafts/",), "deep/drafts/a.html", False),
-        (("**/*.html",), ("/drafts/",), "deep/drafts/a.html", True),
-        (("**/*.html",), ("*", "!a.html"), "a.html", True),
-        (("local/*.html",), (), "local/a.html", True),
-        (("local/*.html",), (), "other/a.html", False),
-        (("**/*.[hx]tml",), (), "a.xtml", True),
-        ((), (), "a.html", False),
-    ],
-)
-def test_patterns_mean_what_they_mean_in_a_gitignore(
-    include: tuple[str, ...], exclude: tuple[str, ...], path: str, wanted: bool
-) -> None:
-    assert matcher(include, exclude)(path) is wanted
-
-
-@given(st.lists(st.sampled_from(["a", "b.html", "c.htm", "html", ".html", "x.html.bak"]), min_size=1, max_size=4))
-def test_the_short_cut_for_suffixes_agrees_with_gitignore(parts: list[str]) -> None:
-    path = "/".join(parts)
-    defaults = ("**/*.html", "**/*.htm")
-    short, long = matcher(defaults), matcher((*defaults, "[n]ever"))
-    if "/" not in path or not any(part.endswith((".html", ".htm")) for part in parts[:-1]):
-        assert short(path) == long(path)

@@ -12,7 +12,8 @@ import pytest
 
 from nimbus_tasks.pipeline import snapshot
 from nimbus_tasks.project.manifest import PAGES
-from nimbus_tasks.project.scan import matcher, scan, start_scan
+from nimbus_tasks.project.patterns import matcher
+from nimbus_tasks.project.scan import scan, start_scan
 from nimbus_tasks.project.settings import Project, Settings
 
 MAPS = matcher(("**/*.json",))

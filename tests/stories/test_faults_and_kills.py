@@ -6,9 +6,6 @@ its own, without chance.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import faulty
@@ -19,7 +16,7 @@ from edge.workerd import Workerd, needs_workerd
 from fault_table import FAULTS
 from kit import PROJECT, Site, page_id
 from remote import QUICK, USER, Cloudflare
-from soaking import SEED
+from soaking import SEED, run_trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,13 +31,10 @@ GONE = "dist/c.html"
 # --- trials -------------------------------------------------------------------------------------------
 
 
-def make_trials(work: Path, target: str, *options: str, seconds: float) -> list[dict[str, Any]]:
-    command = [sys.executable, faulty.__file__, str(work), target, f"--seed={SEED}", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
-    assert done.returncode == 0, done.stderr
-    trials = [json.loads(line) for line in done.stdout.splitlines()]
-    assert not [trial for trial in trials if trial["wrong"]]
-    return trials
+def make_trials(work: Path, target: str, *options: str, seconds: float = 590) -> list[dict[str, Any]]:
+    made = run_trials(faulty.__file__, work, target, f"--seed={SEED}", *options, seconds=seconds)
+    assert not [trial for trial in made if trial["wrong"]]
+    return made
 
 
 def check_that_faults_were_met(trials: list[dict[str, Any]], *faults: str) -> None:
@@ -58,13 +52,12 @@ def check_that_faults_were_met(trials: list[dict[str, Any]], *faults: str) -> No
 @pytest.mark.parametrize("part", range(4))
 def test_a_few_trials_of_each_fault(tmp_path: Path, part: int) -> None:
     faults = list(FAULTS)[part::4]
-    check_that_faults_were_met(make_trials(tmp_path, "cloudflare", "--trials=2", *faults, seconds=110), *faults)
+    check_that_faults_were_met(make_trials(tmp_path, "cloudflare", "--trials=2", *faults), *faults)
 
 
 @needs_workerd
 def test_a_few_trials_through_the_worker(tmp_path: Path) -> None:
-    trials = make_trials(tmp_path, "gateway", "--trials=2", *AT_THE_GATEWAY, seconds=110)
-    check_that_faults_were_met(trials, *AT_THE_GATEWAY)
+    check_that_faults_were_met(make_trials(tmp_path, "gateway", "--trials=2", *AT_THE_GATEWAY), *AT_THE_GATEWAY)
 
 
 @pytest.mark.soak

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +12,7 @@ from edge.workerd import needs_workerd
 from foreign import EXTRA, FOREIGN_PAGE, KINDS
 from kit import PROJECT, Site, page_id
 from remote import Gateway, made
+from soaking import run_trials
 
 PROGRAM = Path(__file__).parent / "foreign.py"
 #: Commands whose only work is with the queue, or with the batch that they name: they may refuse a record that cannot be
@@ -23,22 +21,6 @@ ABOUT = {
     "queue": ("nimbus:process", "nimbus:batch:retry"),
     "batch": ("nimbus:batch:status", "nimbus:batch:report", "nimbus:batch:retry", "nimbus:batch:cancel"),
 }
-
-
-def trials(place: str, work: Path, share: int, kind: str) -> list[dict[str, Any]]:
-    path = os.pathsep.join([str(PROGRAM.parent), str(PROGRAM.parents[1]), *sys.path])
-    done = subprocess.run(
-        [sys.executable, str(PROGRAM), place, str(work), str(share), kind],
-        env={"PYTHONPATH": path, "PATH": os.environ["PATH"]},
-        capture_output=True,
-        text=True,
-        timeout=3000,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    tried = [json.loads(line) for line in done.stdout.splitlines()]
-    assert tried
-    return tried
 
 
 def check(kind: str, trial: dict[str, Any]) -> None:
@@ -73,13 +55,13 @@ def _extras(value: Any) -> list[Any]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_records_of_other_programs_stop_no_command(tmp_path: Path, kind: str) -> None:
-    for trial in trials("sqlite", tmp_path, 40, kind):
+    for trial in run_trials(PROGRAM, "sqlite", tmp_path, 40, kind):
         check(kind, trial)
 
 
 @needs_workerd
 def test_records_of_other_programs_stop_no_command_through_the_gateway(tmp_path: Path) -> None:
-    for trial in trials("gateway", tmp_path, 40, "foreign-batch"):
+    for trial in run_trials(PROGRAM, "gateway", tmp_path, 40, "foreign-batch"):
         check("foreign-batch", trial)
 
 
@@ -87,7 +69,7 @@ def test_records_of_other_programs_stop_no_command_through_the_gateway(tmp_path:
 @pytest.mark.parametrize("place", ["sqlite", pytest.param("gateway", marks=needs_workerd)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_variant_of_every_record_stops_no_command(tmp_path: Path, place: str, kind: str) -> None:
-    for trial in trials(place, tmp_path, 1, kind):
+    for trial in run_trials(PROGRAM, place, tmp_path, 1, kind, seconds=3000):
         check(kind, trial)
 
 

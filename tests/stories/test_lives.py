@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from edge.workerd import needs_workerd
-from soaking import SEED
+from soaking import SEED, run_trials
 
 PROGRAM = Path(__file__).parent / "lives.py"
 PLACES = ["sqlite", "cloudflare", pytest.param("gateway", marks=needs_workerd)]
@@ -19,19 +16,10 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a
 
 
 def live(work: Path, place: str, harm: str, lives: int, ends: int) -> list[dict[str, Any]]:
-    command = [str(PROGRAM), str(work), place, f"--harms={harm}", f"--lives={lives}", f"--seed={SEED}"]
-    done = subprocess.run(
-        [sys.executable, *command, f"--ends={ends}"],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        timeout=3500,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told = [json.loads(line) for line in done.stdout.splitlines()]
+    options = [str(work), place, f"--harms={harm}", f"--lives={lives}", f"--seed={SEED}", f"--ends={ends}"]
+    told = run_trials(PROGRAM, *options, seconds=3500)
     wrong = [f"life {each['seed']}: {what}" for each in told for what in each["wrong"]]
-    assert not wrong, "\n".join([f"python {' '.join(command)} --ends={ends}", *wrong])
+    assert not wrong, "\n".join([f"python {PROGRAM} {' '.join(options)}", *wrong])
     assert len(told) == lives
     return told
 

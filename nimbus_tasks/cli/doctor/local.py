@@ -37,7 +37,8 @@ from nimbus_tasks.processing.optimise.openai import KEY as AI_KEY
 from nimbus_tasks.project import init as project
 from nimbus_tasks.project import manifest
 from nimbus_tasks.project.lock import LOCK_FILE, seen_holder
-from nimbus_tasks.project.scan import matcher, scan
+from nimbus_tasks.project.patterns import matcher
+from nimbus_tasks.project.scan import scan
 from nimbus_tasks.project.secrets import CREDENTIALS_FILE, read_secret
 from nimbus_tasks.project.settings import ENVIRONMENT, GATEWAY_FOLDER, MAPS_FOLDER, PROJECT_FILE, STATE_FOLDER
 from nimbus_tasks.publishing.ledger import LEDGER_FILE

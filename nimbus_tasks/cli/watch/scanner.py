@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from nimbus_tasks.cli.watch.classify import Look, Reported, Seen, classify
-from nimbus_tasks.project.scan import Scan, Stamp, is_utf8, matcher, rescan, stamp_of
+from nimbus_tasks.project.patterns import matcher
+from nimbus_tasks.project.scan import Scan, Stamp, is_utf8, rescan, stamp_of
 from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
 
 if TYPE_CHECKING:

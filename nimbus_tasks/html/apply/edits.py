@@ -98,7 +98,8 @@ class Blocks:
         assert body is not None
         content = find_content(tree.document, body, rules.main, find_hidden(body, rules.ignore))
         self._unseen = content.unseen
-        places = find_places(content.main, content.unseen) or []
+        found = find_places(content.main, content.unseen)
+        places = [] if isinstance(found, str) else found
         self._by_selector = {selector: element for element, _, selector in places}
         self._elements = {element for element, _, _ in places}
 

@@ -1,15 +1,15 @@
 """Extract a page: HTML bytes in, page map out. Pure: the same page and rules always give the same map.
 
 In the order of the work: `parse.py` (bytes to tree, or the reason to skip the file), `head.py` (title, metadata,
-dimensions), `content.py` (hidden parts, main content), `blocks.py` (text blocks, selectors, fold). `rules.py` holds
-the settings, `text.py` what HTML's elements and white space mean.
+dimensions), `content.py` (hidden parts, main content), `blocks.py` with `selectors.py` (text blocks, their selectors,
+the fold). `rules.py` holds the settings, `text.py` what HTML's elements and white space mean.
 """
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from nimbus_tasks.html.extract.blocks import MAX_DEPTH, count_above_fold, find_places, read_blocks, selectors_above_mark
+from nimbus_tasks.html.extract.blocks import count_above_fold, find_places, read_blocks, selectors_above_mark
 from nimbus_tasks.html.extract.content import find_content, find_hidden
 from nimbus_tasks.html.extract.head import read_dimensions, read_head
 from nimbus_tasks.html.extract.parse import not_a_page, not_for_readers, parse_page
@@ -64,8 +64,8 @@ def extract_page(source_path: str, html: bytes, rules: Rules) -> Extraction:
     if content.configured:
         matched.add(rules.main)
     places = find_places(content.main, content.unseen)
-    if places is None:
-        return Extraction(Skipped(source_path, f"its elements are nested more than {MAX_DEPTH} deep"))
+    if isinstance(places, str):
+        return Extraction(Skipped(source_path, places))
     above_mark = selectors_above_mark(body, places)
 
     # From here on the tree is taken apart: everything that needs all of it comes before.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from nimbus_tasks.html.extract.selectors import selectors_of
 from nimbus_tasks.html.extract.text import CONTAINERS, KNOWN_BLOCKS, OPAQUE, PHRASING, PREFORMATTED, RAW, collapse
 from nimbus_tasks.model.page_map import Block
 
@@ -29,15 +30,11 @@ _BLOCKS = (
     f":not({', '.join(PHRASING[7:] + RAW + OPAQUE)}))"
 )
 
-#: Pages with more levels than this are skipped.
-MAX_DEPTH = 300
-_MIN_DEEP_SELECTOR = 1200  # characters; a selector with more than MAX_DEPTH steps is longer
 
-
-def find_places(main: Element, unseen: Container[Element]) -> list[Place] | None:
+def find_places(main: Element, unseen: Container[Element]) -> list[Place] | str:
     """Return the visible places in the main content that may own text, in document order.
 
-    None: the page is nested too deep. The tree must be complete: selectors use an id only where it is unique.
+    A text: why the page cannot be read. The tree must be complete: selectors use an id only where it is unique.
     """
     elements = [main, *main.select(_BLOCKS)]
     if unseen:
@@ -46,13 +43,9 @@ def find_places(main: Element, unseen: Container[Element]) -> list[Place] | None
     if not KNOWN_BLOCKS.issuperset(tags):
         elements = _without_inline(elements)
         tags = [element.tag for element in elements]
-    selectors = [element.css_path() for element in elements]
-    # Like browsers, the parser nests 512 levels and makes siblings of what is deeper. Other parsers do not, and
-    # their selectors would find other elements.
-    if max(map(len, selectors), default=0) > _MIN_DEEP_SELECTOR and any(
-        path.count(">") > MAX_DEPTH for path in selectors
-    ):
-        return None
+    selectors = selectors_of(main, elements)
+    if isinstance(selectors, str):
+        return selectors
     return list(zip(elements, tags, selectors, strict=True))
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from nimbus_tasks.cli.watch import scanner as room
 from nimbus_tasks.cli.watch.scanner import YOUNG, unfinished
-from nimbus_tasks.project.scan import Scan, matcher, scan, stamp_of
+from nimbus_tasks.project.patterns import matcher
+from nimbus_tasks.project.scan import Scan, scan, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ import { ENVELOPE_BYTES, ESCAPED_KEY_BYTES, OVERHEAD_BYTES, PUT_BODY_BYTES } fro
 
 /** @typedef {import("./limits.js").Limits} Limits */
 /** @typedef {import("./load.js").Load} Load */
-/** @typedef {(key: string) => Promise<void>} Check refuses a key of another user as soon as it comes */
+/** @typedef {(key: string) => Promise<void>} Check throws as soon as a key belongs to another user */
 
 /**
  * One write.

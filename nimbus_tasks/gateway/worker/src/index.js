@@ -40,7 +40,7 @@ export default {
       const caller = await authenticate(request, env);
       const load = new Load(caller.key);
       const answered = answer(request, env, context, caller, load).finally(() => load.release());
-      context.waitUntil(answered.catch(() => {})); // so that it is released where the client leaves
+      context.waitUntil(answered.catch(() => {})); // or a disconnected client would never release its load
       return await answered;
     } catch (error) {
       await discardBody(request);
