@@ -1,8 +1,9 @@
 """Child processes for work that takes the processor: it uses all cores and never holds up the event loop.
 
-Children are forked when they are needed, so a run of a few pages pays for one (some 5 ms). Each works on one message at
-a time, has a second one waiting, and answers in order. So when a child dies, or the kernel ends it because a message
-took too much processor time, the first message without an answer is to blame; the others go to another child.
+Children are forked at the start (some 5 ms each), before this process has other threads, whose locks a fork would copy.
+Each answers its messages one after the other. So when a child dies, or the kernel ends it because a message took too
+much processor time, the first message without an answer is to blame; the others go to another child. The one that
+replaces it may be forked beside threads: those that renew leases and draw progress hold no lock that a child uses.
 
 A child has nothing but its socket: no files, no signals of the terminal. It ends when the socket closes, however its
 parent ended, and at the latest when its message has used up its time.
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     #: A function of bytes that depends on nothing else.
     Work = Callable[[bytes], bytes]
 
-#: Messages that a child has at a time: while it works on one, the next one is there.
-DEPTH = 2
 #: Bytes before each message that say how long it is.
 HEADER = 8
 #: Without an answer, a child is killed after this many times the processor time of a message: it waits for something.
@@ -43,9 +42,14 @@ class CpuPool:
     def __init__(self, work: Work, cpu_seconds: float, most: int = 0) -> None:
         """`most`: children at a time; 0: one for each core."""
         self._work, self._cpu_seconds = work, cpu_seconds
-        self._most = most or cores()
+        self._most = min(most, cores()) if most else cores()
         self._children: list[_Child] = []
         self._starting = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Start the children. Raises StateError if no process can be started."""
+        while len(self._children) < self._most:
+            self._children.append(await _Child.start(self._work, self._cpu_seconds))
 
     async def run(self, message: bytes) -> bytes:
         """Return the answer to a message.
@@ -73,11 +77,8 @@ class CpuPool:
 
     async def _child(self) -> _Child:
         self._children = [child for child in self._children if not child.ended]
-        child = min(self._children, key=lambda each: each.load, default=None)
-        if child is None or (child.load >= DEPTH and len(self._children) < self._most):
-            child = await _Child.start(self._work, self._cpu_seconds)
-            self._children.append(child)
-        return child
+        await self.start()
+        return min(self._children, key=lambda each: each.load)
 
 
 class _NotBegunError(Exception):

@@ -130,7 +130,9 @@ class Run:
         chosen = project.settings if project is not None else ProjectSettings()
         optimiser = await self._make_optimiser(store, chosen)
         tone = self._settings.openai.tone or chosen.tone
-        optimise = RecordOptimiser(optimiser, tone, min(MAX_CPU_SECONDS, self._settings.process.lease))
+        optimise = RecordOptimiser(
+            optimiser, tone, min(MAX_CPU_SECONDS, self._settings.process.lease), self._settings.process.workers
+        )
         queue = self._queue(store, identity)
         try:
             await self._send_messages(store.traits.lag)

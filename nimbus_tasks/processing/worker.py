@@ -76,6 +76,7 @@ class Worker:
         Raises:
             StoreError, StateError: the target or the leases cannot be used; the claims are released.
         """
+        await self._optimiser.start()
         try:
             with self._target.queue.renewing():
                 await unless(stop.at_once, self._work(options, stop))

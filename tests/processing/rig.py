@@ -213,7 +213,7 @@ class Rig:
         queue = KvQueue(self.store, PROJECT, leases, delays, until=until, clock=lambda: self.now)
         target = Target(self.store, PROJECT, queue, 2, self.clock)
         self.intake = Intake(target, partial(forget_in_ledger, self.folder, "sqlite", "here"))
-        optimiser = RecordOptimiser(self.optimiser, "neutral", self.cpu_seconds)
+        optimiser = RecordOptimiser(self.optimiser, "neutral", self.cpu_seconds, self.chosen.workers)
         self.worker = Worker(target, self.intake, optimiser, self.chosen, self.reported)
         try:
             await self.worker.run(RunOptions(**options), self.stop)

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from waiting import wait_until
 
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.model.records import StatusError
-from nimbus_tasks.processing.cpu_pool import DEPTH, CpuPool
+from nimbus_tasks.processing.cpu_pool import CpuPool, cores
 from nimbus_tasks.processing.optimise import Optimised, Page
 from nimbus_tasks.processing.optimise.errors import TemporaryError
 
@@ -89,6 +90,26 @@ def test_an_error_in_a_child_is_that_of_its_page(tmp_path: Path) -> None:
     assert rig.status(B).error.code == "refused"
 
 
+def test_children_are_forked_before_the_leases_have_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    fork, start = os.fork, threading.Thread.start
+
+    def forked() -> int:
+        order.append("fork")
+        return fork()
+
+    def started(thread: threading.Thread) -> None:
+        order.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(os, "fork", forked)
+    monkeypatch.setattr(threading.Thread, "start", started)
+    rig = Rig(tmp_path)
+    rig.optimiser = Pure("", endless)
+    rig.work(until_empty=True)
+    assert order == ["fork"] * min(rig.chosen.workers, cores()) + ["renew leases"]
+
+
 # --- the pool -----------------------------------------------------------------------------------------
 
 
@@ -111,13 +132,13 @@ def is_there(pid: bytes) -> bool:
     return True
 
 
-def test_children_are_started_as_work_comes_and_end_with_the_pool() -> None:
+def test_children_share_the_work_and_end_with_the_pool() -> None:
     async def run() -> None:
         pool = CpuPool(told, 20, most=2)
         alone = [await pool.run(b"work") for _ in range(3)]
         assert len(set(alone)) == 1, "one page at a time needs one process"
-        together = await asyncio.gather(*(pool.run(b"work") for _ in range(4 * DEPTH)))
-        assert len(set(together)) == 2
+        together = await asyncio.gather(*(pool.run(b"work") for _ in range(8)))
+        assert len(set(together)) == min(2, cores())
         waiting = asyncio.ensure_future(pool.run(b"wait"))
         await asyncio.sleep(0)
         pool.close()

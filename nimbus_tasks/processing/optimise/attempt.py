@@ -55,13 +55,18 @@ _found = msgspec.json.Decoder(_Found).decode
 class RecordOptimiser:
     """Runs an optimiser of pages on page records, in child processes where it takes the processor.
 
-    cpu_seconds: processor time that one page may take there.
+    cpu_seconds: processor time that one page may take there. workers: pages at a time.
     """
 
-    def __init__(self, optimiser: Optimiser, tone: str, cpu_seconds: float = MAX_CPU_SECONDS) -> None:
+    def __init__(self, optimiser: Optimiser, tone: str, cpu_seconds: float = MAX_CPU_SECONDS, workers: int = 0) -> None:
         self._optimiser, self._tone = optimiser, tone
         improve: Callable[[Page], Optimised] | None = getattr(optimiser, "improve", None)
-        self._pool = None if improve is None else CpuPool(partial(_optimise, improve), cpu_seconds)
+        self._pool = None if improve is None else CpuPool(partial(_optimise, improve), cpu_seconds, workers)
+
+    async def start(self) -> None:
+        """Start the child processes, if there are any to be. Raises StateError if that is not possible."""
+        if self._pool is not None:
+            await self._pool.start()
 
     async def __call__(self, record: PageRecord) -> _Found:
         if self._pool is not None:

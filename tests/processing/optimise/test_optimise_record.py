@@ -115,9 +115,12 @@ def test_an_error_of_the_optimiser_is_the_failure_of_one_page(error: Exception, 
 class Here:
     """Stands in for the child processes: the work is done at once, in this one."""
 
-    def __init__(self, work: Callable[[bytes], bytes], cpu_seconds: float) -> None:
+    def __init__(self, work: Callable[[bytes], bytes], cpu_seconds: float, most: int) -> None:
         self.run_one = work
-        assert cpu_seconds > 0
+        assert cpu_seconds > most == 0
+
+    async def start(self) -> None:
+        """Do nothing: there is no process."""
 
     async def run(self, message: bytes) -> bytes:
         return self.run_one(message)
@@ -141,6 +144,7 @@ def test_work_in_a_child_process_answers_with_changes_or_a_failure(
 ) -> None:
     monkeypatch.setattr("nimbus_tasks.processing.optimise.attempt.CpuPool", Here)
     optimise = RecordOptimiser(Pure(error), "friendly")
+    asyncio.run(optimise.start())
     tried = asyncio.run(attempt(TAKEN, optimise))
     asyncio.run(optimise.close())
     assert (tried.failure.code if tried.failure else "") == code

@@ -81,6 +81,7 @@ def test_slips_of_typing_are_mended(slip: str, mended: str) -> None:
         "¡¡Hola!!",
         "Notre atelier ? Le voici",
         "So aa" + " ,bb" * 30,  # not a slip
+        "So aa  bb" * 20_000,
     ],
 )
 def test_what_could_be_meant_stays(text: str) -> None:

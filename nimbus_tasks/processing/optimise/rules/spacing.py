@@ -62,6 +62,8 @@ _LOOSE_MARK = re.compile(rf"{_WORD_OR_SIZE} +([!?])\2*(?=[{CLOSING}]*(?:\s+{_OPE
 # After a lower-case word it may be an argument: "run git add ."
 _LOOSE_STOP = re.compile(rf"{_START}({_OPENING}(?:{_CAPITAL}[^\W\d_]*|\d+)) +\.(?=[{CLOSING}]*$)")
 _MOST_PASSES = 20
+#: A longer text is data, and nobody reads a change of it, in characters.
+_LONGEST = 100_000
 #: Characters that prose lacks, and what else it lacks. Apart, because a pattern of characters alone is fast.
 _LIKE_CODE = re.compile(r"[{}\[\]<>=_\\`|^$#@~*+]")
 _CODE_MARKS = ("&&", "://", "()", "--", "::")
@@ -102,7 +104,7 @@ def style_of(page: Page) -> Style:
 
 def tidied(text: str, style: Style, *, title: bool = False) -> str:
     """Return a text without slips. Texts that other rules write pass through here too."""
-    if is_dense(text, style.language):
+    if len(text) > _LONGEST or is_dense(text, style.language):
         return text
     # A substring test before each pattern: the patterns try every word, and few texts have a slip.
     doubled = "  " in text or any(blank in text for blank in _BREAKS)
