@@ -32,7 +32,7 @@ def answer(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
 
 
 class Loopback:
-    """Answers each request with what `reply` returns, and ends the connection where that is nothing."""
+    """Answers each request with what `reply` returns; ends the connection where that is nothing, or says so."""
 
     def __init__(
         self, reply: Callable[[Asked], Awaitable[bytes] | bytes] | bytes = b"", tls: ssl.SSLContext | None = None
@@ -74,6 +74,8 @@ class Loopback:
                 while not self.last and (said := await self._reply_to(await _read(reader))):
                     writer.write(said)
                     await writer.drain()
+                    if b"\r\nconnection: close\r\n" in said:
+                        break
         finally:
             writer.close()
             with contextlib.suppress(ConnectionError, TimeoutError):

@@ -736,7 +736,7 @@ def test_a_usage_that_is_no_number_of_tokens_is_refused_and_counts_as_paid(count
         (answer(504), True),
         (answer(524), True),
         (b"", True),
-        (answer(200, b"{")[:-1], True),
+        (answer(200, b"{", connection="close")[:-1], True),
         (answer(200, b'{"error": {"message": "overloaded", "code": 529}}'), True),
         (answer(200, b'{"choices": ' + b"[" * 100_000), True),
     ],
