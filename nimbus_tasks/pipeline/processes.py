@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_tasks.model.errors import SourceError
+from nimbus_tasks.project.scan import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ def map_pages(
     Raises:
         SourceError: a process was killed.
     """
-    jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jobs = cores()
     if len(pages) < worth or jobs == 1:
         for page in pages:
             yield work(page)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 
 from nimbus_tasks.model.errors import SourceError, StateError
-from nimbus_tasks.project import beneath
+from nimbus_tasks.project import atomic, beneath
 from nimbus_tasks.project.files import reason_of
 from nimbus_tasks.project.settings import STATE_FOLDER
 
@@ -82,13 +82,13 @@ def replace_page(site: Site, path: str, before: bytes, after: bytes, stamp: str)
             with beneath.real_folder(site.state, parts[:-1], create=True) as kept:
                 # Two runs may have the same stamp: the first backup holds the original page.
                 if not beneath.exists(kept, name):
-                    place = beneath.Place(kept, site.state, parts[:-1], site.state)
-                    beneath.write(place, name, before, mode, durable=True)
+                    place = atomic.Place(kept, site.state, parts[:-1], site.state)
+                    atomic.write(place, name, before, mode, durable=True)
         except OSError as error:
             raise _not_written(str(backup), error) from None
         try:
-            place = beneath.Place(at, site.real, _parts_of(site, path)[:-1], site.state)
-            beneath.write(place, name, after, mode, durable=True)
+            place = atomic.Place(at, site.real, _parts_of(site, path)[:-1], site.state)
+            atomic.write(place, name, after, mode, durable=True)
         except OSError as error:
             raise _not_written(path, error) from None
 
@@ -110,7 +110,7 @@ def put_page(site: Site, path: str, after: bytes) -> Path:
         with beneath.real_folder(site.output, parts[:-1], create=True) as at:
             if beneath.is_link(at, parts[-1]):
                 raise SourceError(f"{target} is, or lies behind, a link.", "Remove the link.")
-            beneath.write(beneath.Place(at, site.output, parts[:-1], site.state), parts[-1], after, mode)
+            atomic.write(atomic.Place(at, site.output, parts[:-1], site.state), parts[-1], after, mode)
     except beneath.LinkError:
         raise SourceError(f"{target} is, or lies behind, a link.", "Remove the link.") from None
     except OSError as error:

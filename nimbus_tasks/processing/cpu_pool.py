@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.processing.optimise.errors import TemporaryError
+from nimbus_tasks.project.scan import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,11 +183,6 @@ class _Child:
             return TemporaryError("timeout", f"It took more than {self._cpu_seconds:g} s of processor time.", smaller)
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         return TemporaryError("crashed", f"The process that optimised it {how}.", "Is there enough memory?")
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # --- in the child -------------------------------------------------------------------------------------

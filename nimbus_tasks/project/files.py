@@ -1,7 +1,8 @@
 """Files that are replaced atomically, so that an interrupted run leaves the old one or the new one.
 
 Links: the project's `.nimbus` may be one, nothing below it may. The folder of another file is the one that the user
-named, through links or not. A file itself that is a link is replaced (`beneath.py` does the work).
+named, through links or not. A file itself that is a link is replaced (`beneath.py` opens folders, `atomic.py` replaces
+files).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from nimbus_tasks.model.errors import StateError
-from nimbus_tasks.project import beneath, heal
+from nimbus_tasks.project import atomic, beneath, heal
 from nimbus_tasks.project.secrets import hide_json
 from nimbus_tasks.project.settings import STATE_FOLDER
 
@@ -45,7 +46,7 @@ def replace(path: Path, content: bytes, *, mode: int | None = None, durable: boo
     try:
         base, parts = _split(path)
         with _parent(path, create=True) as at:
-            beneath.write(beneath.Place(at, base, parts, _state_of(path)), path.name, content, mode, durable=durable)
+            atomic.write(atomic.Place(at, base, parts, _state_of(path)), path.name, content, mode, durable=durable)
     except OSError as error:
         raise StateError(f"{path} cannot be written: {reason_of(error)}.", _next_step(error)) from None
 

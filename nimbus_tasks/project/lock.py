@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.model.errors import StateError
-from nimbus_tasks.project import beneath
+from nimbus_tasks.project import atomic, beneath
 from nimbus_tasks.project.files import MAKE_WRITABLE, is_read_only
 from nimbus_tasks.project.settings import STATE_FOLDER
 
@@ -60,7 +60,7 @@ def hold(root: Path, does: str, waiting: Callable[[Holder], None]) -> Iterator[i
         before = os.fstat(descriptor).st_mtime_ns
         with contextlib.suppress(OSError):  # a full disk: the lock is held all the same, only not signed
             _sign(descriptor, does)
-        beneath.sweep(beneath.pin(root / STATE_FOLDER), again=True)
+        atomic.sweep(beneath.pin(root / STATE_FOLDER), again=True)
         yield before
     finally:
         os.close(descriptor)

@@ -70,7 +70,7 @@ def start_scan(folder: str, wanted: Callable[[str], bool]) -> Callable[[], Scan]
     def scan_here() -> Scan:
         return scan(folder, wanted)
 
-    if sys.platform != "linux" or threading.active_count() > 1 or (os.cpu_count() or 1) < 2:
+    if sys.platform != "linux" or threading.active_count() > 1 or cores() < 2:
         return scan_here
     source, sink = os.pipe()
     try:
@@ -97,6 +97,11 @@ def start_scan(folder: str, wanted: Callable[[str], bool]) -> Callable[[], Scan]
             return scan_here()
 
     return wait
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def rescan(before: Scan, paths: Iterable[str]) -> Scan:

@@ -18,7 +18,7 @@ import pytest
 from nimbus_tasks.model.errors import NimbusError
 from nimbus_tasks.pipeline.extract_file import read_source
 from nimbus_tasks.pipeline.site_files import open_site, put_page, read_page, replace_page
-from nimbus_tasks.project import beneath, files
+from nimbus_tasks.project import atomic, files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -237,7 +237,7 @@ def test_a_killed_run_leaves_nothing_in_the_site(
             )
             assert elsewhere or below(root / "dist") == ["local/a.html"]
             assert (root / "dist/local/a.html").read_bytes() in (before, after)
-            beneath.sweep(site.state, again=True)
+            atomic.sweep(site.state, again=True)
             assert below(root / "dist") == ["local/a.html"]
             assert not [name for name in below(root / ".nimbus") if name.endswith(".tmp")]
 
@@ -247,9 +247,9 @@ def test_files_of_running_processes_stay(root: Path, monkeypatch: pytest.MonkeyP
         ours = [root / ".nimbus" / name for name in (f".{os.getpid()}-1.tmp", f".{other.pid}-1.tmp", ".x.tmp", "1.tmp")]
         for path in ours:
             path.write_bytes(b"beginning")
-        beneath.sweep(str(root / ".nimbus"), again=True)
+        atomic.sweep(str(root / ".nimbus"), again=True)
         assert all(path.exists() for path in ours)
         os.utime(ours[1], (0, 0))
-        beneath.sweep(str(root / ".nimbus"), again=True)
+        atomic.sweep(str(root / ".nimbus"), again=True)
         assert [path.exists() for path in ours] == [True, False, True, True]
         other.communicate()

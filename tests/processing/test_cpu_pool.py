@@ -18,9 +18,10 @@ from waiting import wait_until
 
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.model.records import StatusError
-from nimbus_tasks.processing.cpu_pool import CpuPool, cores
+from nimbus_tasks.processing.cpu_pool import CpuPool
 from nimbus_tasks.processing.optimise import Optimised, Page
 from nimbus_tasks.processing.optimise.errors import TemporaryError
+from nimbus_tasks.project.scan import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable

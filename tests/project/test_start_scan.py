@@ -45,7 +45,7 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return child
 
     monkeypatch.setattr(os, "fork", fork)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr("nimbus_tasks.project.scan.cores", lambda: 2)
     monkeypatch.setattr(threading, "active_count", lambda: 1)
     return made
 
@@ -80,7 +80,7 @@ def test_beside_other_threads_and_without_a_second_core_nothing_is_forked(
     monkeypatch.setattr(threading, "active_count", lambda: 2)
     assert start_scan("maps", MAPS)() == scan("maps", MAPS)
     monkeypatch.setattr(threading, "active_count", lambda: 1)
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("nimbus_tasks.project.scan.cores", lambda: 1)
     assert start_scan("maps", MAPS)() == scan("maps", MAPS)
     assert forks == []
 
