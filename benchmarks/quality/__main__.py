@@ -1,6 +1,6 @@
-"""`python -m benchmarks.quality [--held-out] [--pages N] [--only NAME] [--json FILE]`: judge extraction in a browser.
+"""`python -m benchmarks.quality [--pages N] [--only NAME] [--json FILE]`: judge extraction in a browser.
 
-Prints Markdown tables. Without `--held-out`, the sites that were looked at while the extractor was made.
+Prints Markdown tables.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from msgspec import Struct
 from benchmarks.quality.contenders import CONTENDERS, Kept
 from benchmarks.quality.reference import Reference, fetch, references, resolved
 from benchmarks.quality.score import score, tokens
-from benchmarks.quality.sites import HELD_OUT, TUNED
+from benchmarks.quality.sites import SITES
 from benchmarks.timing import machine, say
 from nimbus_tasks.model.page_map import PageMap
 
@@ -54,7 +54,6 @@ class Mistakes(Struct):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--held-out", action="store_true", help="judge the sites that nobody tunes on")
     parser.add_argument("--pages", type=int, default=60, help="at most so many pages of a site (60)")
     parser.add_argument("--only", default="", help="sites whose name contains this")
     parser.add_argument("--ours", action="store_true", help="without the other tools")
@@ -64,8 +63,11 @@ def main() -> int:
     results: list[Result] = []
     mistakes = Mistakes()
     tools = list(CONTENDERS)[:1] if asked.ours else list(CONTENDERS)
-    for site in HELD_OUT if asked.held_out else TUNED:
-        if asked.only.lower() not in site.name.lower() or not fetch(site):
+    sites = [site for site in SITES if asked.only.lower() in site.name.lower()]
+    if not sites:
+        parser.error(f"no site has {asked.only!r} in its name. Choose from: {', '.join(site.name for site in SITES)}")
+    for site in sites:
+        if not fetch(site):
             continue
         judged = references(site, site.pages(asked.pages))
         pages = [site.root / reference.path for reference in judged]
@@ -76,6 +78,8 @@ def main() -> int:
             if tool == tools[0]:
                 _count_mistakes(site, judged, kept, mistakes)
                 _name_worst(judged, kept, asked.worst)
+    if not results:
+        sys.exit("No site could be fetched: is there a mirror of Debian (apt-get), and npm?")
     print(_tables(results, mistakes))
     if asked.json:
         asked.json.write_bytes(msgspec.json.encode({"results": results, "mistakes": mistakes}))

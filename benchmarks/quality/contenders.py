@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from turbohtml import parse
 
+from benchmarks.timing import say
 from nimbus_tasks.html.extract import Rules, Skipped, extract
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def _each(tool: Callable[[bytes], str]) -> Callable[[Path, Sequence[Path]], Iter
         for path in pages:
             try:
                 yield Kept(tool(path.read_bytes()))
-            except Exception:  # a peer that fails on a page keeps nothing of it
+            except Exception as error:  # a peer that fails on a page keeps nothing of it
+                say(f"  {tool.__name__.lstrip('_')} failed on {path.name}: {error}")
                 yield Kept("")
 
     return run

@@ -44,20 +44,18 @@ class Reference(Struct, frozen=True):
 
 def fetch(site: Site) -> bool:
     """Unpack the site's package into the cache; False, with a line, where that is not possible."""
-    folder = CACHE / site.package.removeprefix("npm:").replace("/", "+")
+    folder = CACHE / site.package
     if folder.is_dir():
         return True
     CACHE.mkdir(parents=True, exist_ok=True)
-    if site.package.startswith("npm:"):
-        command = f"npm pack --silent {site.package.removeprefix('npm:')} && mkdir out && tar -xzf *.tgz -C out"
-    else:
-        command = f"apt-get -qq -o APT::Sandbox::User=root download {site.package} && dpkg -x *.deb out"
+    command = f"apt-get -qq -o APT::Sandbox::User=root download {site.package} && dpkg -x *.deb out"
     scratch = folder.with_suffix(".part")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     ended = subprocess.run(["sh", "-c", command], cwd=scratch, capture_output=True, text=True, check=False)
     if ended.returncode:
-        say(f"{site.name}: {site.package} cannot be had, and is left out: {ended.stderr.strip().splitlines()[-1:]}")
+        why = (ended.stderr.strip() or "no reason given").splitlines()[-1]
+        say(f"{site.name} is left out, as {site.package} cannot be downloaded: {why}")
         return False
     (scratch / "out").rename(folder)
     shutil.rmtree(scratch)

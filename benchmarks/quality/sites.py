@@ -1,8 +1,7 @@
 """The sites that `make quality` judges, and where each has its content.
 
 The containers were chosen by reading one page of each kind of a site: they are the reference, and no input of the
-extractor. `TUNED` are the sites one may look at while working on the extractor. `HELD_OUT` are for the end: whoever
-tunes on them has to replace them.
+extractor.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _SEED = 20240902
 class Site(Struct, frozen=True):
     """A site as its generator wrote it.
 
-    package: Debian's package with it, or (`npm:`) npm's.
+    package: Debian's package with it.
     folder: the site's folder in the package.
     container: CSS selector of the elements with the content.
     exclude: what is no content within them.
@@ -35,7 +34,7 @@ class Site(Struct, frozen=True):
 
     @property
     def root(self) -> Path:
-        return CACHE / self.package.removeprefix("npm:").replace("/", "+") / self.folder
+        return CACHE / self.package / self.folder
 
     def pages(self, at_most: int) -> list[Path]:
         """Return the pages, or a sample of them: the same in each run."""
@@ -46,7 +45,7 @@ class Site(Struct, frozen=True):
 _SPHINX_OPTIONAL = "div.contents, nav.contents, #contents.topic, .toctree-wrapper"
 _SPHINX_EXCLUDE = ".headerlink, .viewcode-link, .viewcode-back"
 
-TUNED = (
+SITES = (
     Site("git (AsciiDoc)", "git-doc", "usr/share/doc/git-doc", "body", "#footer", "#toc"),
     Site(
         "Django (Sphinx)",
@@ -123,5 +122,3 @@ TUNED = (
         _SPHINX_OPTIONAL,
     ),
 )
-
-HELD_OUT: tuple[Site, ...] = ()
