@@ -1,20 +1,62 @@
-"""Work in parts, several parts at a time, and task groups that raise this package's errors as they are."""
+"""Work in parts, several parts at a time: event loops that signals leave whole, task groups that raise our errors."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import Sized
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from nimbus_tasks.model.errors import NimbusError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 
     from nimbus_tasks.backends.kv import Limits
 
 T = TypeVar("T")
+
+
+class Runner:
+    """Runs coroutines one after the other, on one event loop.
+
+    Signals wait while the loop is made and while it is closed: Ctrl-C would leave half of it behind, with a traceback.
+    """
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        with _signals_waiting():
+            self._runner.get_loop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, work: Coroutine[object, object, T]) -> T:
+        """Run a coroutine to its end, and return its result. Ctrl-C cancels it."""
+        return self._runner.run(work)
+
+    def close(self) -> None:
+        with _signals_waiting():
+            self._runner.close()
+
+
+def run(work: Coroutine[object, object, T]) -> T:
+    """Run a coroutine on an event loop of its own."""
+    with Runner() as runner:
+        return runner.run(work)
+
+
+@contextlib.contextmanager
+def _signals_waiting() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def pack(things: Iterable[T], size: Callable[[T], int], limits: Limits) -> list[list[T]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.kv.open import KV_FILE, Connection, connect
 from nimbus_tasks.backends.kv.sqlite import check_integrity
 from nimbus_tasks.model import records
@@ -106,7 +106,7 @@ def reconcile_ledger(
                 done = await _notify(settings, connection, store.traits.lag, done)
             return msgspec.structs.replace(done, repairs=repairs, values=checked.values, damaged=list(checked.damaged))
 
-    return asyncio.run(run())
+    return concurrency.run(run())
 
 
 async def _repair(store: Store, settings: Settings, pages: Pages, *, dry_run: bool) -> list[Repair]:

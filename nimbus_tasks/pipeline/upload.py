@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import closing
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.kv.dry_run import Cost, DryRunStore
 from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.html.validate import extraction_of
@@ -60,7 +60,7 @@ class Uploader:
     def __init__(self, settings: Settings, connection: Connection) -> None:
         self._settings = settings
         self._connection = connection
-        self._runner = asyncio.Runner()
+        self._runner = concurrency.Runner()
         self._store: RetryStore | None = None
 
     def __enter__(self) -> Self:

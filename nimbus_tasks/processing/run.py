@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from nimbus_tasks.processing.totals import Totals
     from nimbus_tasks.project.settings import Settings
 
-#: End a run as soon as the pages under way have ended.
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Seconds for the last look at the queue after a second Ctrl-C.
 LAST_LOOK = 1.0
 #: Seconds between reconnects of a run without an end.
@@ -78,9 +76,8 @@ class Run:
         """
         began = time.monotonic()
         store = await self._open()
-        loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.add_signal_handler(number, self.stop.ask, number)
+        for number in (signal.SIGINT, signal.SIGTERM):  # the loop removes these handlers when it closes
+            asyncio.get_running_loop().add_signal_handler(number, self.stop.ask, number)
         try:
             while True:
                 try:
@@ -92,9 +89,6 @@ class Run:
                     store = await self._reconnect(str(error))
         finally:
             await store.close()
-            # The loop closes its pipe before it removes them: a signal in between gives a traceback.
-            for number in SIGNALS:
-                loop.remove_signal_handler(number)
             self._totals.interrupted = self.stop.asked.is_set()
             self._totals.finished = now()
             self._totals.seconds = round(time.monotonic() - began, 3)

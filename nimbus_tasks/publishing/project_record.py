@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.kv import Write, all_names
 from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.backends.kv.records import decode_or_skip, encode, rewrite
@@ -35,7 +35,7 @@ def store_project(settings: Settings) -> None:
             if key not in await store.get([key]):
                 await store.put([Write(key, encode(project_record(settings, store.owner)))])
 
-    asyncio.run(put())
+    concurrency.run(put())
 
 
 async def count_usage(context: Context, *, idle: bool = False, edit: bool = False) -> None:

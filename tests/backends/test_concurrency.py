@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ import virtual_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_tasks.backends.concurrency import in_parallel, pack
+from nimbus_tasks.backends.concurrency import Runner, in_parallel, pack
 from nimbus_tasks.backends.kv import Limits
 from nimbus_tasks.model.errors import StateError, StoreError
 
@@ -199,3 +200,37 @@ def test_no_request_is_smaller_than_it_must_be(sizes: list[int], pairs: int, mos
 
 def test_nothing_needs_no_request() -> None:
     assert packed([], 5, 5) == []
+
+
+def test_a_signal_waits_while_a_loop_is_made_or_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the middle of either leaves half a loop behind, and a traceback."""
+    came: list[str] = []
+    make = asyncio.events.new_event_loop
+
+    def making() -> asyncio.AbstractEventLoop:
+        signal.raise_signal(signal.SIGTERM)
+        assert came == [], "not while it is made"
+        return make()
+
+    async def running() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    before = signal.signal(signal.SIGTERM, lambda *_: came.append("closed" if came else "made"))
+    try:
+        monkeypatch.setattr(asyncio.events, "new_event_loop", making)
+        runner = Runner()
+        assert came == ["made"]
+        loop = runner.run(running())
+        close = loop.close
+
+        def closing() -> None:
+            signal.raise_signal(signal.SIGTERM)
+            assert came == ["made"], "not while it is closed"
+            close()
+
+        monkeypatch.setattr(loop, "close", closing)
+        runner.close()
+        assert came == ["made", "closed"]
+        assert loop.is_closed()
+    finally:
+        signal.signal(signal.SIGTERM, before)

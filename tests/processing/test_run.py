@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,18 +88,6 @@ def test_other_runs_end_with_their_store(folder: Path, monkeypatch: pytest.Monke
     run, _ = make(options, io.StringIO())
     with pytest.raises(StoreError, match="is away"):
         asyncio.run(run.run())
-
-
-def test_no_handler_of_a_signal_is_left_for_the_loop_to_remove(folder: Path) -> None:
-    """A loop closes its pipe first: a signal in between gave a traceback."""
-    run, _ = make(RunOptions(once=True), io.StringIO())
-
-    async def work() -> list[bool]:
-        await run.run()
-        loop = asyncio.get_running_loop()
-        return [loop.remove_signal_handler(number) for number in (signal.SIGINT, signal.SIGTERM)]
-
-    assert asyncio.run(work()) == [False, False]
 
 
 def test_a_run_that_is_asked_to_stop_no_longer_reconnects(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.kv.open import KV_FILE
 from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.cli.messages import Retries, rate_limited
@@ -153,7 +153,7 @@ class BatchCommands:
         with MonitorViewer(self.console, interval) as viewer:
             pipeline = self.pipeline
             monitor = Monitor(pipeline.settings, batch_id, interval, viewer, pipeline.log_request, pipeline.warn)
-            batch = asyncio.run(monitor.until_it_ends())
+            batch = concurrency.run(monitor.until_it_ends())
         give_document(batch, as_json=as_json)
         return OK if is_complete(batch) else SOME_FAILED
 
@@ -229,7 +229,7 @@ class BatchCommands:
                 answers.append(await ask(target))
 
         # Not returned as the task's result: after Ctrl-C asyncio formats that, which takes long for thousands of pages.
-        asyncio.run(run())
+        concurrency.run(run())
         return answers[0]
 
     def _where(self) -> str:

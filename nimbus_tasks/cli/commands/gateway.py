@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from nimbus_tasks.backends import concurrency
 from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.cli.messages import Retries, count, rate_limited
 from nimbus_tasks.gateway import worker_files as files
@@ -225,7 +225,7 @@ class GatewayCommands:
             async with await connect(settings, connection) as store:
                 return await ask(store)
 
-        return asyncio.run(run())
+        return concurrency.run(run())
 
     def _where(self) -> str:
         target = self.pipeline.settings.target

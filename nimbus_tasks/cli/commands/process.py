@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from nimbus_tasks.backends import concurrency
 from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.cli.messages.process import ProcessObserver, section, summary
 from nimbus_tasks.model.clock import now
@@ -73,7 +73,7 @@ class ProcessCommands:
             options = RunOptions(once, until_empty, max_pages)
             optimiser, pipeline = self._make_optimiser or factory, self.pipeline
             run = Run(settings, options, optimiser, observer, totals, pipeline.log_request, pipeline.warn)
-            asyncio.run(run.run())
+            concurrency.run(run.run())
             totals.spent, totals.overspent = round(factory.spent, 6), round(factory.overspent, 6)
         self.pipeline.log.event("info", "processed", done=totals.done, failed=totals.failed, put_back=totals.put_back)
         summary(self.console, totals)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.kv import Swap
 from nimbus_tasks.backends.kv.open import KV_FILE, open_http, open_store
 from nimbus_tasks.backends.kv.records import read_values
@@ -62,7 +63,7 @@ _NEXT = "Check the address in [target], the network and the target's status page
 
 def check_target(root: Path, settings: Settings) -> list[Finding]:
     """Check the store that the settings name. The embedded one is a file, which must already exist."""
-    return asyncio.run(_check(root, settings))
+    return concurrency.run(_check(root, settings))
 
 
 async def _check(root: Path, settings: Settings) -> list[Finding]:
