@@ -227,7 +227,7 @@ class Ledger:
 
 def _prepare(connection: sqlite3.Connection, *, check: bool) -> None:
     log_ahead(connection)
-    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA synchronous = FULL")  # otherwise a power cut could bring an older row back
     # Asking first keeps a run with nothing to do from taking the write lock.
     if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
         connection.executescript(_MIGRATION)

@@ -1,7 +1,6 @@
 """The embedded store: one SQLite file, no account, several processes at once.
 
-Write-ahead logging with `synchronous=NORMAL`: confirmed writes survive a killed process; a power cut may cost the
-last commits.
+Write-ahead logging with `synchronous=FULL`: confirmed writes survive a killed process and a power cut.
 """
 
 from __future__ import annotations
@@ -116,7 +115,7 @@ class SqliteStore:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         log_ahead(connection)
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // PAGE_BYTES}")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA synchronous = FULL")
         return connection
 
     def _identify(self) -> str:
