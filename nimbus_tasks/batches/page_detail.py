@@ -94,7 +94,7 @@ async def read_page(target: OpenTarget, here: Pages, path: str, skipped: Mapping
     queue = await target.queue() if target.settings.queues else QueueRecord([])
     if not target.settings.queues and status is not None and record is not None and status.batch_id != record.batch_id:
         status = None  # from a time when there was a queue: uploads write none now
-    local = {entry.page_id: entry for entry in here.entries.values()}.get(page_id)
+    local = here.of_page(page_id)
     if record is None and status is None and local is None:
         why = {records.page_id(target.project_id, each): why for each, why in (skipped or {}).items()}.get(page_id)
         if why:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.errors import SettingsError, StateError
-from nimbus_tasks.project import files, manifest
+from nimbus_tasks.project import files
+from nimbus_tasks.project.manifest import Manifest
 from nimbus_tasks.project.secrets import hide
 from nimbus_tasks.project.settings import VALIDATION_REPORT
 
@@ -65,8 +66,7 @@ class CIOutput:
         from nimbus_tasks.cli.ci.problems import of_failures, of_issues
 
         found, summary = issues(), site()
-        sources = manifest.read_sources(Path()).entries
-        made_from = {entry.map_file: path for path, entry in sources.items() if entry.map_file}
+        made_from = {entry.map_file: path for path, entry in Manifest().sources.where("map_file != ''")}
         problems = [*of_issues(found, made_from), *of_failures(summary.pages)]
         self.annotate(problems, VALIDATION_REPORT)
         try:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.cli.console import write
+from nimbus_tasks.project.documents import encoded
 from nimbus_tasks.project.secrets import hide_json
 
 #: In the environment: a file descriptor for the documents.
@@ -48,13 +49,15 @@ def give_document(document: object, *, as_json: bool) -> None:
     """
     if not (as_json or is_wanted()):
         return
-    encoded = hide_json(msgspec.json.encode(document))
     if is_wanted():
         # If that program has ended, there is no reader.
         with contextlib.suppress(OSError), open(int(os.environ[RESULT]), "wb", closefd=False) as result:
-            result.write(encoded + b"\n")
+            result.writelines(encoded(document))
+            result.write(b"\n")
     if as_json:
-        write(sys.stdout, msgspec.json.format(encoded, indent=2).decode() + "\n")
+        for part in encoded(document, indent=2):
+            write(sys.stdout, part.decode())
+        write(sys.stdout, "\n")
 
 
 def is_wanted() -> bool:

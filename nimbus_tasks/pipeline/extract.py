@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,32 +14,40 @@ from msgspec import Struct
 
 from nimbus_tasks.html.extract.rules import EXTRACTOR_VERSION
 from nimbus_tasks.model.errors import SettingsError, SourceError
-from nimbus_tasks.pipeline.extract_file import extract_file, has_digest, map_file_of
+from nimbus_tasks.pipeline.extract_file import Extracted, extract_file, has_digest, map_file_of
 from nimbus_tasks.pipeline.processes import map_pages
-from nimbus_tasks.pipeline.snapshot import Snapshot, skipped_sources
-from nimbus_tasks.project import files, manifest
-from nimbus_tasks.project.manifest import SourceEntry, Sources
-from nimbus_tasks.project.scan import Odd, Scan, rescan
+from nimbus_tasks.pipeline.snapshot import MAP_PATTERN, Snapshot, skipped_sources
+from nimbus_tasks.project import files as storage
+from nimbus_tasks.project.compare import Files, look_again
+from nimbus_tasks.project.manifest import SourceEntry, Sources, SourceTable, read_sources, split
+from nimbus_tasks.project.patterns import matcher
+from nimbus_tasks.project.scan import Odd, Scan, Stamp
 from nimbus_tasks.project.settings import PROJECT_FILE
+from nimbus_tasks.project.spool import Spool, parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from nimbus_tasks.html.extract.rules import Rules
-    from nimbus_tasks.model.progress import ShowProgress
+    from nimbus_tasks.model.progress import Progress, ShowProgress
     from nimbus_tasks.project.settings import Settings
 
-#: The stamp of a file that has not been read: no file has it.
-NEVER = (0, 0, 0)
 #: From this many pages on, more processes pay: to start them takes as long as 100 pages.
 WORTH_MORE_PROCESSES = 200
+#: Results that are committed to the manifest at once.
+NOTED_AT_ONCE = 500
+
+#: The shape of a source file that was found.
+FOUND = tuple[str, tuple[int, int, int]]
 
 
 # --- what there is to do ------------------------------------------------------------------------------------
 
 
 class ExtractionPlan(Struct, frozen=True):
-    """What extraction would do: read `changed`, remove the maps of `gone`.
+    """What extraction would do: read `changed` (with the stamps that they have now), remove the maps of `gone`.
 
-    touched: those of `changed` that may hold the same bytes, for their size is the same.
+    vanished: files that are missing; `gone` are those of them that have a map.
     kept: files that are missing and do not count as gone.
     emptied: the source folder holds no file any more, although the site has pages.
     """
@@ -45,16 +55,16 @@ class ExtractionPlan(Struct, frozen=True):
     scan: Scan
     known: Sources
     rules: str
-    changed: tuple[str, ...]
-    touched: tuple[str, ...]
-    gone: tuple[str, ...]
+    changed: Sequence[tuple[str, Stamp]]
+    vanished: Sequence[str]
+    gone: Sequence[str]
     kept: frozenset[str]
     odd_changed: bool
     emptied: bool
 
     @property
     def nothing_to_do(self) -> bool:
-        return not (self.changed or self.gone or self.odd_changed or self.emptied)
+        return not (self.changed or self.gone or self.odd_changed or self.emptied or not self.known.rules)
 
     def __str__(self) -> str:
         if self.nothing_to_do:
@@ -64,40 +74,33 @@ class ExtractionPlan(Struct, frozen=True):
 
 def plan_extraction(settings: Settings, snapshot: Snapshot) -> ExtractionPlan:
     """Compare the source folder with what extraction knows."""
-    if snapshot.sources is None or snapshot.known is None:
-        raise ValueError("this snapshot is without the source folder")
-    found, known, maps = snapshot.sources, snapshot.known, snapshot.maps.files
+    files, maps = snapshot.source_files, snapshot.map_files
+    assert snapshot.sources is not None and snapshot.known is not None
+    found, known, entries = snapshot.sources, snapshot.known, files.manifest.sources
     rules = rules_digest(settings.rules)
-    entries = known.entries if known.rules == rules else {}
-    changed = tuple(
-        path
-        for path, stamp in found.files.items()
-        if (entry := entries.get(path)) is None
-        or entry.stamp != stamp
-        or entry.failed
-        or (entry.map_file and entry.map_file not in maps)
-    )
-    touched = tuple(
-        path
-        for path in changed
-        if (entry := entries.get(path)) is not None
-        and entry.digest
-        and entry.stamp[1] == found.files[path][1]
-        and (not entry.map_file or entry.map_file in maps)
-    )
-    missing = sorted(known.entries.keys() - found.files.keys())
+    changed: Spool[tuple[str, Stamp]] = Spool(FOUND, files.changed() if known.rules == rules else files.items())
+    if known.rules == rules:
+        for path, entry in chain(entries.to_read_again(), _without_maps(entries, maps)):
+            # One that differs is there already.
+            if files.get(path) == entry.stamp:
+                changed.append((path, entry.stamp))
     unreadable = tuple(f"{odd.path}/" for odd in found.odd if odd.failed)
+    missing: Spool[str] = Spool(str, files.missing())
     # Neither a folder that a build has just emptied nor one that cannot be read removes pages from the site.
-    kept = frozenset(
-        path
-        for path in missing
-        if not (found.files and snapshot.removals) or path.startswith(unreadable) or path in snapshot.unfinished
-    )
-    gone = tuple(path for path in missing if path not in kept and known.entries[path].map_file)
+    keep_all = bool(missing) and not (snapshot.removals and files)
+    kept = frozenset(path for path in missing if keep_all or path.startswith(unreadable) or path in snapshot.unfinished)
+    vanished: Spool[str] = Spool(str, (path for path in missing if path not in kept))
+    gone: Spool[str] = Spool(str, (path for path in vanished if entries[path].map_file))
     odd_changed = {odd.path: odd.reason for odd in found.odd} != known.odd | known.unreadable
-    had_pages = bool(settings.source.folder) and any(known.entries[path].map_file for path in missing)
-    emptied = had_pages and snapshot.removals and not (found.files or unreadable or snapshot.unfinished)
-    return ExtractionPlan(found, known, rules, changed, touched, gone, kept, odd_changed, emptied)
+    had_pages = bool(settings.source.folder) and any(entries[path].map_file for path in missing)
+    emptied = had_pages and snapshot.removals and not (unreadable or snapshot.unfinished or files)
+    return ExtractionPlan(found, known, rules, changed, vanished, gone, kept, odd_changed, emptied)
+
+
+def _without_maps(entries: SourceTable, maps: Files) -> Iterator[tuple[str, SourceEntry]]:
+    """Yield the files whose maps a watch has seen go."""
+    for path in maps.missing() if maps.over else ():
+        yield from entries.made(path)
 
 
 def rules_digest(rules: Rules) -> str:
@@ -120,8 +123,8 @@ class Extraction(Struct, frozen=True):
 
     pages: int
     read: int
-    written: tuple[str, ...]
-    removed: tuple[str, ...]
+    written: Sequence[str]
+    removed: Sequence[str]
     skipped: tuple[Odd, ...]
     unmatched: tuple[str, ...] = ()
 
@@ -135,55 +138,61 @@ def extract(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tuple
     """
     refuse_bad_rules(settings.rules)
     plan = plan_extraction(settings, snapshot)
+    files, entries = snapshot.source_files, snapshot.source_files.manifest.sources
     if plan.emptied:
-        pages = sum(bool(entry.map_file) for entry in plan.known.entries.values())
         raise SourceError(
-            f"The source folder `{settings.source.folder}` holds no pages, and the site has {pages}.",
+            f"The source folder `{settings.source.folder}` holds no pages, and the site has {entries.count_pages()}.",
             "Did the build fail? Build the site again; nothing was removed.",
         )
-    known = plan.known.entries
-    results: dict[str, SourceEntry] = {}
-    written: list[str] = []
-    removed = [known[path].map_file for path in plan.gone]
+    written: Spool[str] = Spool(str)
+    removed: Spool[str] = Spool(str, (entries[path].map_file for path in plan.gone))
     matched: set[str] = set()
-    _announce(plan)
+    # Which maps this run writes: if it is killed and a page goes, its map goes too.
+    entries.announce(((path, map_file_of(path)) for path, _ in plan.changed), plan.rules)
     with show(len(plan.changed)) as progress:
-        # A generator that writes every page again leaves most of them as they were.
-        for path in plan.touched:
-            if has_digest(path, known[path].digest, settings.source.folder):
-                results[path] = msgspec.structs.replace(known[path], stamp=plan.scan.files[path])
-                progress.advance()
-        unread = tuple(path for path in plan.changed if path not in results)
-        work = partial(extract_file, rules=settings.rules, folder=settings.source.folder)
-        for result in map_pages(work, unread, progress, worth=WORTH_MORE_PROCESSES):
-            before = known.get(result.path)
-            # A file that cannot be read keeps its map: the page still exists.
-            map_file = before.map_file if result.failed and before else result.map_file
-            if not map_file and before and before.map_file:
-                removed.append(before.map_file)
-            if result.written:
-                written.append(map_file)
-            matched.update(result.matched)
-            stamp = plan.scan.files[result.path]
-            results[result.path] = SourceEntry(stamp, map_file, result.skipped, result.failed, result.digest)
+        folder = settings.source.folder
+        work = partial(_extract, rules=settings.rules, folder=folder)
+        unread = _unless_the_same(plan.changed, entries, folder, progress)
+        done = map_pages(work, unread, progress, worth=WORTH_MORE_PROCESSES)
+        # Noted as they come: the run after a killed one reads the others alone.
+        for some in parts(done, NOTED_AT_ONCE):
+            results = []
+            for stamp, result in some:
+                before = entries.get(result.path)
+                # A file that cannot be read keeps its map: the page still exists.
+                made = before.map_file if before and before.map_file and Path(before.map_file).exists() else ""
+                map_file = made if result.failed else result.map_file
+                if made and not map_file:
+                    removed.append(made)
+                if result.written:
+                    written.append(map_file)
+                matched.update(result.matched)
+                results.append(
+                    (result.path, SourceEntry(stamp, map_file, result.skipped, result.failed, result.digest))
+                )
+            entries.put(results)
     for map_file in removed:
-        files.remove(Path(map_file))
-    kept = {path: entry for path, entry in known.items() if path in plan.kept}
-    sources = Sources(
-        rules=plan.rules,
-        odd={each.path: each.reason for each in plan.scan.odd if not each.failed},
-        unreadable={each.path: each.reason for each in plan.scan.odd if each.failed},
-        entries=kept | {path: results.get(path) or known[path] for path in plan.scan.files},
-    )
-    manifest.write(Path(), manifest.SOURCES, sources)
-    pages = sum(bool(entry.map_file) for entry in sources.entries.values())
+        storage.remove(Path(map_file))
+    entries.remove(plan.vanished)
+    odd = {each.path: each.reason for each in plan.scan.odd if not each.failed}
+    unreadable = {each.path: each.reason for each in plan.scan.odd if each.failed}
+    files.manifest.note(odd=msgspec.json.encode((odd, unreadable)).decode())
+    files.settle()
+    sources = read_sources(files.manifest)
+    pages = entries.count_pages()
     skipped = skipped_sources(sources)
     # New rules read every page.
     named = settings.rules.named_selectors() if pages and plan.rules != plan.known.rules else ()
     unmatched = tuple(f"{name} = {selector}" for name, selector in named if selector not in matched)
-    done = Extraction(pages, len(plan.changed), tuple(written), tuple(removed), skipped, unmatched)
-    maps = rescan(snapshot.maps, written + removed)
-    return done, msgspec.structs.replace(snapshot, known=sources, maps=maps, skipped=skipped)
+    extraction = Extraction(pages, len(plan.changed), written, removed, skipped, unmatched)
+    maps = Scan(look_at_written(snapshot.map_files, chain(written, removed)), snapshot.maps.odd)
+    return extraction, msgspec.structs.replace(snapshot, known=sources, maps=maps, skipped=skipped)
+
+
+def look_at_written(maps: Files, written: Iterable[str]) -> Files:
+    """Return the map files as they are after these were written or removed."""
+    folders = [folder for folder, _ in groupby(split(path)[0] for path in written)]
+    return look_again(maps, dict.fromkeys(folders), matcher(MAP_PATTERN))
 
 
 def refuse_bad_rules(rules: Rules) -> None:
@@ -196,9 +205,30 @@ def refuse_bad_rules(rules: Rules) -> None:
         raise SettingsError(f"{PROJECT_FILE}: {error}") from None
 
 
-def _announce(plan: ExtractionPlan) -> None:
-    """Note which maps this run writes: if it is killed and a page goes, its map goes too."""
-    known = plan.known.entries
-    new = {path: SourceEntry(NEVER, map_file_of(path)) for path in plan.changed if path not in known}
-    if new:
-        manifest.write(Path(), manifest.SOURCES, msgspec.structs.replace(plan.known, entries=known | new))
+def _extract(found: tuple[str, Stamp], rules: Rules, folder: str) -> tuple[Stamp, Extracted]:
+    path, stamp = found
+    return stamp, extract_file(path, rules, folder)
+
+
+def _unless_the_same(
+    changed: Iterable[tuple[str, Stamp]], entries: SourceTable, folder: str, progress: Progress
+) -> Iterator[tuple[str, Stamp]]:
+    """Yield the files to read. A generator that writes every page again leaves most of them as they were."""
+    same: list[tuple[str, SourceEntry]] = []
+    for path, stamp in changed:
+        entry = entries.get(path)
+        if (
+            entry is not None
+            and entry.digest
+            and entry.stamp[1] == stamp[1]
+            and (not entry.map_file or Path(entry.map_file).exists())
+            and has_digest(path, entry.digest, folder)
+        ):
+            same.append((path, msgspec.structs.replace(entry, stamp=stamp)))
+            progress.advance()
+            if len(same) == NOTED_AT_ONCE:
+                entries.put(same)
+                same = []
+        else:
+            yield path, stamp
+    entries.put(same)

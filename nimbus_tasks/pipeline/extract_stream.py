@@ -15,19 +15,20 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.html.validate.rules import path_error
-from nimbus_tasks.pipeline.extract import NEVER, refuse_bad_rules, rules_digest
+from nimbus_tasks.pipeline.extract import refuse_bad_rules, rules_digest
 from nimbus_tasks.pipeline.extract_file import Extracted, extract_html, map_file_of, too_large
 from nimbus_tasks.pipeline.snapshot import skipped_sources
-from nimbus_tasks.project import files, manifest
-from nimbus_tasks.project.manifest import SourceEntry
+from nimbus_tasks.project import files
+from nimbus_tasks.project.manifest import NEVER, SourceEntry, read_sources
 from nimbus_tasks.project.patterns import matcher
-from nimbus_tasks.project.scan import CLOCK_STEP_NS, Stamp, rescan, stamp_of
+from nimbus_tasks.project.scan import CLOCK_STEP_NS, Scan, Stamp, stamp_of, stamps_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from nimbus_tasks.pipeline.snapshot import Snapshot
-    from nimbus_tasks.project.scan import Scan
+    from nimbus_tasks.project.compare import Files
+    from nimbus_tasks.project.manifest import SourceTable
     from nimbus_tasks.project.settings import Settings, Source
 
 
@@ -42,41 +43,51 @@ def extract_stream(
         SettingsError: a rule of the settings cannot be used.
     """
     refuse_bad_rules(settings.rules)
-    before = manifest.read_sources(Path())
+    maps = snapshot.map_files
+    entries = maps.manifest.sources
+    kept_rules = maps.manifest.fact("rules")
     rules = rules_digest(settings.rules)
     # Entries made by other rules stay as they are, and stale: the next `doit extract` reads their files.
-    kept_rules = before.rules if before.entries else rules
-    known = before.entries if before.rules == rules else {}
+    if not kept_rules:
+        maps.manifest.note(rules=rules)
+    is_current = kept_rules in ("", rules)
     site = _Site(settings.source)
-    looked = [_look(path, html, known.get(path), snapshot.maps, site) for path, html in pages]
-    entries = dict(before.entries)
-    for look in looked:
-        if look.result is None and site.finds(look.path):
-            # If this run is killed, no map may pass for the one of the file.
-            formerly = entries.get(look.path)
-            map_file = formerly.map_file if formerly else ""
-            entries[look.path] = SourceEntry(NEVER, map_file or map_file_of(look.path))
-    announced = dict(entries)
-    if announced != before.entries:
-        manifest.write(Path(), manifest.SOURCES, msgspec.structs.replace(before, rules=kept_rules, entries=announced))
+    looked = [_look(path, html, entries.get(path) if is_current else None, maps, site) for path, html in pages]
+    before = {look.path: entries.get(look.path) for look in looked}
+    # If this run is killed, no map may pass for the one of the file.
+    announced = {
+        look.path: SourceEntry(NEVER, formerly.map_file if formerly and formerly.map_file else map_file_of(look.path))
+        for look in looked
+        if look.result is None and site.finds(look.path)
+        for formerly in (before[look.path],)
+    }
+    _put(entries, announced, before)
+    results: dict[str, SourceEntry] = {}
     done = []
     for look in looked:
         result = look.result or extract_html(look.path, look.html, settings.rules)
-        formerly = before.entries.get(look.path)
+        formerly = before[look.path]
         if result.failed and formerly:
             result = msgspec.structs.replace(result, map_file=formerly.map_file)
         elif not (result.map_file or result.failed):
             files.remove(Path(map_file_of(look.path)))
         if site.finds(look.path):
-            entries[look.path] = SourceEntry(look.stamp, result.map_file, result.skipped, result.failed)
+            results[look.path] = SourceEntry(look.stamp, result.map_file, result.skipped, result.failed)
         done.append(result)
-    sources = msgspec.structs.replace(before, rules=kept_rules, entries=entries)
-    if entries != announced:
-        manifest.write(Path(), manifest.SOURCES, sources)
+    _put(entries, results, before | announced)
     # All but those that cannot have changed: a map may have been removed.
     touched = [map_file_of(each.path) for each in done if each.written or not each.map_file]
-    maps = rescan(snapshot.maps, touched) if touched else snapshot.maps
-    return done, msgspec.structs.replace(snapshot, maps=maps, skipped=skipped_sources(sources))
+    scan = Scan(maps.with_changes(stamps_now(touched)), snapshot.maps.odd) if touched else snapshot.maps
+    skipped = skipped_sources(read_sources(maps.manifest))
+    return done, msgspec.structs.replace(snapshot, maps=scan, skipped=skipped)
+
+
+def _put(entries: SourceTable, results: Mapping[str, SourceEntry], before: Mapping[str, SourceEntry | None]) -> None:
+    changed = {path: entry for path, entry in results.items() if before.get(path) != entry}
+    if changed:
+        entries.put(changed.items())
+        # Not the folders as a look at all of them found them.
+        entries.distrust(changed)
 
 
 class _Look(Struct, frozen=True):
@@ -88,7 +99,7 @@ class _Look(Struct, frozen=True):
     result: Extracted | None
 
 
-def _look(path: str, html: bytes | None, known: SourceEntry | None, maps: Scan, site: _Site) -> _Look:
+def _look(path: str, html: bytes | None, known: SourceEntry | None, maps: Files, site: _Site) -> _Look:
     if fault := path_error(path):
         return _Look(path, b"", NEVER, Extracted(path, "", skipped=fault, failed=True))
     if reason := site.why_no_page(path):
@@ -98,7 +109,7 @@ def _look(path: str, html: bytes | None, known: SourceEntry | None, maps: Scan, 
     stamp, same = _compare_with_file(path, html)
     if not same:
         return _Look(path, html, NEVER, None)
-    if known and known.stamp == stamp and not known.failed and (not known.map_file or known.map_file in maps.files):
+    if known and known.stamp == stamp and not known.failed and (not known.map_file or known.map_file in maps):
         return _Look(path, b"", stamp, Extracted(path, known.map_file, skipped=known.skipped))
     return _Look(path, html, stamp, None)
 

@@ -21,9 +21,10 @@ from nimbus_tasks.model.clock import now
 from nimbus_tasks.pipeline import extract as extracting
 from nimbus_tasks.pipeline import validate as validating
 from nimbus_tasks.pipeline.snapshot import Snapshot, look, look_at_maps
-from nimbus_tasks.project import manifest, settings
+from nimbus_tasks.project import settings
 from nimbus_tasks.project.lock import hold, last_held
 from nimbus_tasks.project.log import Log
+from nimbus_tasks.project.manifest import read_pages
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.publishing.outcome import Outcome
 
@@ -66,7 +67,7 @@ class Pipeline:
     @property
     def pages(self) -> Pages:
         """What the last validation knows of the project's maps."""
-        return manifest.read_pages(Path())
+        return read_pages()
 
     @contextlib.contextmanager
     def locked(self, command: str, snapshot: Snapshot | None) -> Iterator[Snapshot]:
@@ -141,10 +142,7 @@ class Pipeline:
     def upload(
         self, snapshot: Snapshot, request: Request, observer: Observer, uploader: Uploader | None = None
     ) -> tuple[Uploaded, Summary]:
-        """Upload what changed, and write the reports, however it ended.
-
-        Pass a snapshot without scans (`Snapshot.pages_alone`), and keep no other: a large site is in memory once.
-        """
+        """Upload what changed, and write the reports, however it ended."""
         from nimbus_tasks.pipeline import summary as summarizing
 
         with contextlib.ExitStack() as stack:

@@ -9,29 +9,39 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.model.errors import SourceError
-from nimbus_tasks.project import manifest
+from nimbus_tasks.project.compare import Files, compare, start_compare
 from nimbus_tasks.project.lock import last_held
-from nimbus_tasks.project.manifest import PAGES, Pages, Sources
+from nimbus_tasks.project.manifest import (
+    SITE,
+    Manifest,
+    Pages,
+    SourceEntry,
+    Sources,
+    SourceTable,
+    pages_file,
+    read_pages,
+    read_sources,
+)
 from nimbus_tasks.project.patterns import matcher
-from nimbus_tasks.project.scan import Odd, Scan, scan, start_scan
+from nimbus_tasks.project.scan import Odd, Scan
 from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from nimbus_tasks.project.settings import Settings, Source
 
 MAP_PATTERN = ("**/*.json",)
-#: Scan the maps on a second core from this size of their manifest on (about 5,000 maps): a fork takes 3 ms.
-WORTH_A_CORE = 1_000_000
+#: Scan the maps on a second core from this size of the manifest on (about 5,000 maps): a fork takes 3 ms.
+WORTH_A_CORE = 2_500_000
 
 
 class Snapshot(Struct, frozen=True):
     """The two folders, and what extraction and validation know of them.
 
     lock: when the project's lock was last taken; a later time means that another process may have changed the folders.
-    sources, known: the source folder and extraction's manifest; None once extraction needs them no more.
-    maps, pages: the maps folder and validation's manifest.
+    sources, known: the source folder and what extraction knows; None where no stage needs them.
+    maps, pages: the maps folder and what validation knows.
     skipped: source files that are not pages to publish.
     folder: the maps folder.
     unfinished: files that another program is still writing; extraction leaves them as they are.
@@ -53,71 +63,84 @@ class Snapshot(Struct, frozen=True):
         """How many source files could not be read."""
         return sum(odd.failed for odd in self.skipped)
 
-    def without_sources(self) -> Snapshot:
-        """Return what validation needs: a large site is not in memory twice."""
-        return msgspec.structs.replace(self, sources=None, known=None)
+    @property
+    def map_files(self) -> Files:
+        assert isinstance(self.maps.files, Files)
+        return self.maps.files
 
-    def pages_alone(self) -> Snapshot:
-        """Return what an upload and the summary need: a large site is not in memory twice."""
-        return msgspec.structs.replace(self, sources=None, known=None, maps=Scan({}))
+    @property
+    def source_files(self) -> Files:
+        if self.sources is None or not isinstance(self.sources.files, Files):
+            raise ValueError("this snapshot is without the source folder")
+        return self.sources.files
+
+    def without_sources(self) -> Snapshot:
+        """Return what validation needs."""
+        return msgspec.structs.replace(self, sources=None, known=None)
 
 
 def look(settings: Settings) -> Snapshot:
-    """Scan both folders and read both manifests.
+    """Scan both folders beside the manifest.
 
     Raises:
         SourceError: the source folder does not exist.
     """
     lock = last_held(Path())
     maps_scan = _start_scan_of_maps()
+    manifest: Manifest | None = None
     try:
-        sources = scan_sources(settings.source)
+        manifest = Manifest()
+        sources = scan_sources(settings.source, manifest)
     finally:
-        maps = maps_scan()
-    known = manifest.read_sources(Path())
-    return Snapshot(lock, maps, manifest.read_pages(Path()), skipped_sources(known), sources, known)
+        maps = maps_scan(manifest or Manifest())
+    known = read_sources(manifest)
+    return Snapshot(lock, maps, read_pages(manifest), skipped_sources(known), sources, known)
 
 
 def look_at_maps(folder: str = MAPS_FOLDER) -> Snapshot:
-    """Scan a maps folder and read its manifest: a snapshot for the stages after extraction."""
+    """Scan a maps folder beside its manifest: a snapshot for the stages after extraction."""
     lock = last_held(Path())
-    maps = scan_maps(folder)
-    pages = manifest.read_pages(Path(), manifest.pages_file(folder, MAPS_FOLDER))
-    return Snapshot(lock, maps, pages, skipped_sources(manifest.read_sources(Path())), folder=folder)
+    manifest = Manifest(Path(pages_file(folder)))
+    maps = compare(manifest, "map", folder, matcher(MAP_PATTERN))
+    return Snapshot(lock, maps, read_pages(manifest), skipped_sources(read_sources()), folder=folder)
 
 
-def scan_sources(source: Source) -> Scan:
-    """Scan the source folder; empty for a project without one.
+def scan_sources(source: Source, manifest: Manifest) -> Scan:
+    """Scan the source folder beside the manifest; empty for a project without one.
 
     Raises:
         SourceError: the folder does not exist.
     """
     if not source.folder:
-        return Scan({})
+        return Scan(Files(manifest, "source"))
     if not Path(source.folder).is_dir():
         raise SourceError(
             f"The source folder `{source.folder}` does not exist.",
             f"Build the site, or set [source] folder in {PROJECT_FILE}.",
         )
-    return scan(source.folder, matcher(source.include, source.exclude))
-
-
-def scan_maps(folder: str = MAPS_FOLDER) -> Scan:
-    """Scan a maps folder, including maps that other tools wrote."""
-    return scan(folder, matcher(MAP_PATTERN))
+    return compare(manifest, "source", source.folder, matcher(source.include, source.exclude))
 
 
 def skipped_sources(sources: Sources) -> tuple[Odd, ...]:
     """Return the source files that are not pages to publish, and why; `failed` ones may be, but cannot be read."""
-    skipped = [Odd(path, e.skipped, e.failed) for path, e in sources.entries.items() if e.skipped]
+    skipped = [Odd(path, each.skipped, each.failed) for path, each in _skipped(sources.entries)]
     skipped += [Odd(path, reason) for path, reason in sources.odd.items()]
     skipped += [Odd(path, reason, failed=True) for path, reason in sources.unreadable.items()]
     return tuple(sorted(skipped))
 
 
-def _start_scan_of_maps() -> Callable[[], Scan]:
+def _skipped(entries: Mapping[str, SourceEntry]) -> Iterable[tuple[str, SourceEntry]]:
+    if isinstance(entries, SourceTable):
+        return entries.where("skipped != ''")
+    return ((path, entry) for path, entry in entries.items() if entry.skipped)
+
+
+def _start_scan_of_maps() -> Callable[[Manifest], Scan]:
+    wanted = matcher(MAP_PATTERN)
     try:
-        many = Path(PAGES).stat().st_size > WORTH_A_CORE
+        many = Path(SITE).stat().st_size > WORTH_A_CORE
     except OSError:
         many = False  # nothing was validated yet
-    return start_scan(MAPS_FOLDER, matcher(MAP_PATTERN)) if many else scan_maps
+    if many:
+        return start_compare("map", MAPS_FOLDER, wanted)
+    return lambda manifest: compare(manifest, "map", MAPS_FOLDER, wanted)

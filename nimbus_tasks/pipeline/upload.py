@@ -86,7 +86,7 @@ class Uploader:
             SettingsError: the store or the chosen batch does not exist.
             StoreError, StateError: the target or the ledger cannot be used at all.
         """
-        if request.folder != MAPS_FOLDER and not pages.entries:
+        if request.folder != MAPS_FOLDER and not len(pages.entries):
             raise SourceError(f"There are no map files (*.json) in {request.folder}.", "Check --folder.")
         if request.whole_site and not pages.entries:
             raise SourceError("There is no page to upload.", "Run doit extract, or check [source] in the settings.")
@@ -134,7 +134,7 @@ async def _publish(
     unreadable: int,
     sender: Sender | None,
 ) -> Uploaded:
-    here = candidates(pages)
+    here = list(candidates(pages))
     formerly = await _reconcile_if_unknown(store, ledger, settings, here)
     await close_moved_batches(store, ledger, settings.project.id, queues=settings.queues)
     chosen = await chosen_batch(store, ledger, settings.project.id, request, queues=settings.queues)

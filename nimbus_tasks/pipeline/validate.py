@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,32 +12,42 @@ from msgspec import Struct
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.model.issues import Issue, Verdict
 from nimbus_tasks.pipeline.extract_file import extract_file, map_file_of
-from nimbus_tasks.project import files, heal, manifest
-from nimbus_tasks.project.manifest import PageEntry, Pages
-from nimbus_tasks.project.scan import rescan
-from nimbus_tasks.project.settings import MAPS_FOLDER, VALIDATION_REPORT
+from nimbus_tasks.project import files as storage
+from nimbus_tasks.project import heal
+from nimbus_tasks.project.manifest import NEVER, PageEntry, Pages, PageTable, SourceTable, read_pages
+from nimbus_tasks.project.scan import Scan, stamps_now
+from nimbus_tasks.project.settings import VALIDATION_REPORT
+from nimbus_tasks.project.spool import Spool, parts
 from nimbus_tasks.publishing.plan import Candidate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from nimbus_tasks.model.progress import ShowProgress
     from nimbus_tasks.pipeline.snapshot import Snapshot
     from nimbus_tasks.project.scan import Odd, Stamp
     from nimbus_tasks.project.settings import Settings
 
-#: The stamp of a verdict that does not last: no file has it, so the next run reads the file again.
-_NO_STAMP = (0, 0, 0)
+#: The shape of a map file that was found.
+FOUND = tuple[str, tuple[int, int, int]]
+#: Verdicts that are committed to the manifest at once.
+NOTED_AT_ONCE = 500
 
 
 class ValidationPlan(Struct, frozen=True):
-    """What validation would do: read the `changed` map files, drop the verdicts on those that are `gone`."""
+    """What validation would do: read the `changed` map files, drop the verdicts on those that are `gone`.
+
+    first: nothing was validated for this project yet.
+    """
 
     maps: int
-    changed: tuple[str, ...]
-    gone: tuple[str, ...]
+    changed: Sequence[tuple[str, Stamp]]
+    gone: Sequence[str]
+    first: bool
 
     @property
     def nothing_to_do(self) -> bool:
-        return not (self.changed or self.gone)
+        return not (self.changed or self.gone or self.first)
 
     def __str__(self) -> str:
         if self.nothing_to_do:
@@ -52,18 +63,18 @@ class ValidationReport(Struct, frozen=True):
     valid: int
     invalid: int
     warnings: int
-    issues: tuple[Issue, ...]
+    issues: Sequence[Issue]
 
 
 def plan_validation(settings: Settings, snapshot: Snapshot) -> ValidationPlan:
     """Compare the map files with what validation knows."""
-    maps, known = snapshot.maps, snapshot.pages.entries
-    entries = known if snapshot.pages.project_id == settings.project.id else {}
-    odd = {each.path for each in maps.odd}
-    changed = tuple(path for path, stamp in maps.files.items() if path not in entries or entries[path].stamp != stamp)
-    gone = tuple(path for path in known if path not in maps.files and path not in odd)
-    new_odd = tuple(path for path in odd if path not in entries)
-    return ValidationPlan(len(maps.files), changed + new_odd, gone)
+    maps, entries = snapshot.map_files, snapshot.map_files.manifest.pages
+    odd = {each.path for each in snapshot.maps.odd}
+    first = snapshot.pages.project_id != settings.project.id
+    changed: Spool[tuple[str, Stamp]] = Spool(FOUND, maps.items() if first else maps.changed())
+    gone: Spool[str] = Spool(str, (path for path in maps.missing() if path not in odd))
+    changed.extend((path, NEVER) for path in sorted(odd) if path not in entries)
+    return ValidationPlan(len(maps), changed, gone, first)
 
 
 def check_folder(folder: str) -> None:
@@ -74,39 +85,34 @@ def check_folder(folder: str) -> None:
 
 def validate(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tuple[ValidationReport, Snapshot]:
     """Validate the map files that changed, compare all with each other, and write report and manifest."""
-    project_id, maps, known = settings.project.id, snapshot.maps, snapshot.pages
-    known_entries = known.entries if known.project_id == project_id else {}
-    entries = {path: known_entries[path] for path in maps.files if path in known_entries}
-    changed = plan_validation(settings, snapshot).changed
-    with show(len(changed)) as progress:
-        for path in changed:
-            if path in maps.files:
-                entries[path] = validate_file(path, maps.files[path], project_id)
-                progress.advance()
-    healed = _make_again(settings, {path: entries[path] for path in changed if path in maps.files})
-    if healed:
-        maps = rescan(maps, healed)
-        entries |= {path: validate_file(path, maps.files[path], project_id) for path in healed}
-    entries |= {odd.path: _odd_entry(odd) for odd in maps.odd}
-    issues = all_issues(entries)
-    invalid = {issue.file for issue in issues if issue.severity == "error"}
-    pages = Pages(
-        project_id=project_id,
-        site=manifest.site_digest({e.page_id: e.digest for file, e in entries.items() if file not in invalid}),
-        invalid=tuple(sorted(invalid)),
-        entries=entries,
-    )
+    project_id, files = settings.project.id, snapshot.map_files
+    manifest, entries = files.manifest, files.manifest.pages
+    plan = plan_validation(settings, snapshot)
+    with show(len(plan.changed)) as progress:
+        for some in parts(plan.changed, NOTED_AT_ONCE):
+            found = {path: validate_file(path, stamp, project_id) for path, stamp in some if stamp != NEVER}
+            if healed := _make_again(settings, found, manifest.sources):
+                files = files.with_changes(stamps_now(healed))
+                found |= {path: validate_file(path, files[path], project_id) for path in healed}
+            entries.put(found.items())
+            progress.advance(len(some))
+    entries.remove(plan.gone)
+    entries.put((odd.path, _odd_entry(odd)) for odd in snapshot.maps.odd)
+    entries.set_conflicts(_conflicts(entries))
+    manifest.note(project_id=project_id, site=entries.site_digest())
+    files.settle()
+    pages = read_pages(manifest)
+    issues: Spool[Issue] = Spool(Issue, entries.issues())
     report = ValidationReport(
         folder=snapshot.folder,
         maps=len(entries),
-        valid=len(entries) - len(invalid),
-        invalid=len(invalid),
+        valid=len(entries) - len(pages.invalid),
+        invalid=len(pages.invalid),
         warnings=sum(issue.severity == "warning" for issue in issues),
-        issues=tuple(issues),
+        issues=issues,
     )
-    files.write_json(Path(VALIDATION_REPORT), report)
-    manifest.write(Path(), manifest.pages_file(snapshot.folder, MAPS_FOLDER), pages)
-    return report, msgspec.structs.replace(snapshot, maps=maps, pages=pages)
+    storage.write_json(Path(VALIDATION_REPORT), report)
+    return report, msgspec.structs.replace(snapshot, maps=Scan(files, snapshot.maps.odd), pages=pages)
 
 
 def validate_file(path: str, stamp: Stamp, project_id: str) -> PageEntry:
@@ -114,57 +120,57 @@ def validate_file(path: str, stamp: Stamp, project_id: str) -> PageEntry:
     from nimbus_tasks.html.validate import validate_map
 
     try:
-        data = files.read(Path(path))
+        data = storage.read(Path(path))
     except OSError as error:
         issue = Issue(path, "", f"cannot be read: {(error.strerror or '').lower()}")
-        return PageEntry(_NO_STAMP, "", "", "", 0, (issue,))
+        return PageEntry(NEVER, "", "", "", 0, (issue,))
     verdict = validate_map(path, data, project_id)
     return PageEntry(stamp, verdict.source_path, verdict.page_id, verdict.digest, verdict.size, verdict.issues)
 
 
-def _make_again(settings: Settings, entries: dict[str, PageEntry]) -> list[str]:
+def _make_again(settings: Settings, entries: dict[str, PageEntry], sources: SourceTable) -> list[str]:
     """Make damaged maps of our own again from their pages, and return them: those that do not name their page.
 
     Other differences from what extraction wrote are left alone: another tool may have edited a map.
     """
-    suspects = {
-        file for file, entry in entries.items() if not entry.source_path or map_file_of(entry.source_path) != file
-    }
-    if not suspects or not settings.source.folder:
-        return []
-    healed = []
-    for source, known in manifest.read_sources(Path()).entries.items():
-        if known.map_file in suspects and entries[known.map_file].source_path != source:
-            issues = entries[known.map_file].issues
-            if extract_file(source, settings.rules, settings.source.folder).written:
-                why = issues[0].message.partition(":")[0] if issues else "it names another page"
-                heal.warn(Path(known.map_file), why, "It was made again from its page.")
-                healed.append(known.map_file)
+    healed: list[str] = []
+    folder = settings.source.folder
+    for file, entry in entries.items() if folder else ():
+        if entry.source_path and map_file_of(entry.source_path) == file:
+            continue
+        for source, _ in list(sources.made(file)):
+            if entry.source_path != source and extract_file(source, settings.rules, folder).written:
+                why = entry.issues[0].message.partition(":")[0] if entry.issues else "it names another page"
+                heal.warn(Path(file), why, "It was made again from its page.")
+                healed.append(file)
     return healed
 
 
-def all_issues(entries: dict[str, PageEntry]) -> list[Issue]:
+def all_issues(pages: Pages) -> Iterable[Issue]:
     """Return the issues of each map and those between maps, in the order of the files."""
+    assert isinstance(pages.entries, PageTable)
+    return pages.entries.issues()
+
+
+def candidates(pages: Pages) -> Iterator[Candidate]:
+    """Yield the valid pages: those that may be sent."""
+    invalid = frozenset(pages.invalid)
+    for file, entry in pages.entries.items():
+        if file not in invalid:
+            yield Candidate(entry.page_id, entry.source_path, file, entry.digest, entry.size)
+
+
+def _conflicts(entries: PageTable) -> dict[str, Issue]:
+    """Return what is wrong with maps that share a page id, by map file."""
+    shared = [
+        Verdict(file, e.source_path, e.page_id, e.digest, e.size, e.issues) for file, e in sorted(entries.shared())
+    ]
+    if not shared:
+        return {}
     from nimbus_tasks.html.validate import cross_check
 
-    issues = [issue for entry in entries.values() for issue in entry.issues]
-    page_ids = [entry.page_id for entry in entries.values() if entry.page_id]
-    if len(set(page_ids)) < len(page_ids):
-        issues += cross_check(
-            Verdict(file, e.source_path, e.page_id, e.digest, e.size, e.issues) for file, e in entries.items()
-        )
-    return sorted(issues, key=lambda issue: (issue.file, issue.pointer, issue.message))
-
-
-def candidates(pages: Pages) -> list[Candidate]:
-    """Return the valid pages: those that may be sent."""
-    invalid = frozenset(pages.invalid)
-    return [
-        Candidate(entry.page_id, entry.source_path, file, entry.digest, entry.size)
-        for file, entry in pages.entries.items()
-        if file not in invalid
-    ]
+    return {issue.file: issue for issue in cross_check(shared)}
 
 
 def _odd_entry(odd: Odd) -> PageEntry:
-    return PageEntry(_NO_STAMP, "", "", "", 0, (Issue(odd.path, "", f"cannot be read: {odd.reason}"),))
+    return PageEntry(NEVER, "", "", "", 0, (Issue(odd.path, "", f"cannot be read: {odd.reason}"),))

@@ -13,11 +13,15 @@ import itertools
 import os
 import re
 import time
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.project import beneath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 #: A rename from the state folder fails with these: another file system, or a state folder that is not writable.
@@ -47,7 +51,9 @@ class Place(Struct, frozen=True):
     state: str
 
 
-def write(place: Place, name: str, content: bytes, mode: int | None = None, *, durable: bool = False) -> None:
+def write(
+    place: Place, name: str, content: bytes | Iterable[bytes], mode: int | None = None, *, durable: bool = False
+) -> None:
     """Replace a file in an open folder atomically; a link of this name is replaced, not followed.
 
     Args:
@@ -71,7 +77,9 @@ def write(place: Place, name: str, content: bytes, mode: int | None = None, *, d
     _write_beside(place, f".nimbus{temporary}", name, content, mode, durable=durable)
 
 
-def _write_beside(place: Place, temporary: str, name: str, content: bytes, mode: int | None, *, durable: bool) -> None:
+def _write_beside(
+    place: Place, temporary: str, name: str, content: bytes | Iterable[bytes], mode: int | None, *, durable: bool
+) -> None:
     """Write where the state folder is on another file system: the temporary file is noted there before it exists."""
     note = ""
     if place.state:
@@ -87,7 +95,16 @@ def _write_beside(place: Place, temporary: str, name: str, content: bytes, mode:
                 os.unlink(note, dir_fd=notes)
 
 
-def _put(beside: int, temporary: str, content: bytes, mode: int | None, at: int, name: str, *, durable: bool) -> None:
+def _put(
+    beside: int,
+    temporary: str,
+    content: bytes | Iterable[bytes],
+    mode: int | None,
+    at: int,
+    name: str,
+    *,
+    durable: bool,
+) -> None:
     try:
         _fill(beside, temporary, content, mode, durable=durable)
         os.replace(temporary, name, src_dir_fd=beside, dst_dir_fd=at)
@@ -99,13 +116,14 @@ def _put(beside: int, temporary: str, content: bytes, mode: int | None, at: int,
         _flush_folder(at)
 
 
-def _fill(at: int, name: str, content: bytes, mode: int | None, *, durable: bool) -> None:
+def _fill(at: int, name: str, content: bytes | Iterable[bytes], mode: int | None, *, durable: bool) -> None:
     # 0600 until the mode is set: never readable for others if the file is not.
     descriptor = os.open(name, _CREATE, 0o666 if mode is None else 0o600, dir_fd=at)
     with open(descriptor, "wb", buffering=0) as file:
-        left = memoryview(content)
-        while left:
-            left = left[file.write(left) :]
+        for part in (content,) if isinstance(content, bytes) else content:
+            left = memoryview(part)
+            while left:
+                left = left[file.write(left) :]
         if mode is not None:
             os.fchmod(descriptor, mode)
         if durable:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,11 +18,11 @@ import msgspec
 
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.project import atomic, beneath, heal
-from nimbus_tasks.project.secrets import hide_json
+from nimbus_tasks.project.documents import encoded
 from nimbus_tasks.project.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
 T = TypeVar("T")
@@ -35,8 +36,8 @@ def is_read_only(error: OSError) -> bool:
     return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def replace(path: Path, content: bytes, *, mode: int | None = None, durable: bool = False) -> None:
-    """Write a file and move it to `path`. Folders are created.
+def replace(path: Path, content: bytes | Iterable[bytes], *, mode: int | None = None, durable: bool = False) -> None:
+    """Write a file, all at once or in parts, and move it to `path`. Folders are created.
 
     mode: its permissions; None: those of a new file. durable: it survives a power cut from here on.
 
@@ -130,7 +131,7 @@ def _state_of(path: Path) -> str:
 
 def write_json(path: Path, document: object) -> None:
     """Write a document as indented JSON with a final newline. Credentials are hidden."""
-    replace(path, msgspec.json.format(hide_json(msgspec.json.encode(document)), indent=2) + b"\n")
+    replace(path, chain(encoded(document, indent=2), (b"\n",)))
 
 
 def read_json(path: Path, shape: type[T], healed: str = "") -> T | None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import sys
-import threading
 import time
+from collections.abc import Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 #: mtime and ctime in nanoseconds, size in bytes. ctime also reveals a copy that kept the old mtime and size.
 Stamp = tuple[int, int, int]
@@ -35,15 +33,22 @@ class Odd(NamedTuple):
     failed: bool = False
 
 
+#: Name, mtime, size and ctime of a file: the shortest form, of which there are as many at a time as a folder has files.
+Entry = tuple[str, int, int, int]
+
+
+class Listing(NamedTuple):
+    """The wanted files of one folder (POSIX, relative to the project; empty for the project's own)."""
+
+    folder: str
+    files: list[Entry]
+
+
 class Scan(Struct, frozen=True):
     """The plain files of a folder by path (POSIX, relative to the project), and what was odd."""
 
-    files: dict[str, Stamp]
+    files: Mapping[str, Stamp]
     odd: tuple[Odd, ...] = ()
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Scan).decode
 
 
 def scan(folder: str, wanted: Callable[[str], bool]) -> Scan:
@@ -52,51 +57,13 @@ def scan(folder: str, wanted: Callable[[str], bool]) -> Scan:
     Linked folders are not entered (they repeat pages, or never end), nor are hidden ones. Errors of a single entry
     are reasons in `odd`; a folder that does not exist is an empty scan.
     """
-    found = _walk(folder, wanted)
-    _let_clock_step(found.files)
-    return found
-
-
-def start_scan(folder: str, wanted: Callable[[str], bool]) -> Callable[[], Scan]:
-    """Start to scan `folder` in a forked child, and return a function that waits for the scan.
-
-    A run without changes is mostly a stat of every file, and Python takes one stat at a time however many threads it
-    has: with a second core, 50,000 unchanged pages take 2.45 times the floor instead of 3.0 (docs/benchmarks.md).
-
-    Only on Linux (elsewhere a fork may break system libraries), with two cores, and in a process without other threads
-    (a fork would copy their locks). Otherwise, and where the child fails, the function scans when it is called.
-    """
-
-    def scan_here() -> Scan:
-        return scan(folder, wanted)
-
-    if sys.platform != "linux" or threading.active_count() > 1 or cores() < 2:
-        return scan_here
-    source, sink = os.pipe()
-    try:
-        child = os.fork()
-    except OSError:  # no more processes for this user
-        os.close(source)
-        os.close(sink)
-        return scan_here
-    if not child:
-        try:
-            with contextlib.suppress(BaseException), open(sink, "wb") as pipe:
-                pipe.write(_encode(scan_here()))
-        finally:
-            os._exit(0)  # the parent's files are not flushed a second time
-    os.close(sink)
-
-    def wait() -> Scan:
-        with open(source, "rb") as pipe:
-            answer = pipe.read()
-        os.waitpid(child, 0)
-        try:
-            return _decode(answer)
-        except msgspec.MsgspecError:
-            return scan_here()
-
-    return wait
+    odd: list[Odd] = []
+    files = {
+        f"{below}/{name}" if below else name: (modified, size, changed)
+        for below, some in walk(folder, wanted, odd)
+        for name, modified, size, changed in some
+    }
+    return Scan(files, tuple(sorted(odd)))
 
 
 def cores() -> int:
@@ -104,16 +71,22 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def rescan(before: Scan, paths: Iterable[str]) -> Scan:
-    """Return a scan with these files as they are now, and the others as they were."""
-    files = dict(before.files)
+def stamps_now(paths: Iterable[str]) -> dict[str, Stamp | None]:
+    """Return the stamps of these files as they are now; None for one that is not there."""
+    files: dict[str, Stamp | None] = {}
     for path in paths:
         try:
             files[path] = stamp_of(os.stat(path, follow_symlinks=False))
         except OSError:
-            files.pop(path, None)
-    _let_clock_step(files)
-    return Scan(files, before.odd)
+            files[path] = None
+    last_step = time.time_ns() - CLOCK_STEP_NS
+    young = [path for path, stamp in files.items() if stamp is not None and stamp[2] > last_step]
+    if young:
+        time.sleep(CLOCK_STEP_NS / 1e9)
+    for path in young:
+        with contextlib.suppress(OSError):  # removed meanwhile: reading it reports that
+            files[path] = stamp_of(os.stat(path, follow_symlinks=False))
+    return files
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
@@ -125,28 +98,29 @@ def is_utf8(path: str) -> bool:
     return path.isascii() or not any("\ud800" <= char <= "\udfff" for char in path)
 
 
-def _walk(folder: str, wanted: Callable[[str], bool]) -> Scan:
-    files: dict[str, Stamp] = {}
-    odd: list[Odd] = []
+def walk(folder: str, wanted: Callable[[str], bool], odd: list[Odd], *, deep: bool = True) -> Iterator[Listing]:
+    """Yield the wanted plain files of `folder` and (`deep`) of those below it, a folder at a time; `odd` gets the rest.
+
+    A later change of any of them must give it another stamp: where a file is too young for that, it is stamped again.
+    """
     # "." is a folder too, but no path names it.
     start, offset = (2, 0) if folder == "." else (0, len(folder) + 1)
     pending = [folder]
     while pending:
         current = pending.pop()
+        files: list[Entry] = []
         try:
             entries = os.scandir(current)
-        except FileNotFoundError:
-            continue
         except OSError as error:
-            odd.append(
-                Odd(_printable(current), f"folder cannot be read: {(error.strerror or '').lower()}", failed=True)
-            )
+            if not isinstance(error, FileNotFoundError):
+                why = f"folder cannot be read: {(error.strerror or '').lower()}"
+                odd.append(Odd(_printable(current), why, failed=True))
             continue
         with entries:
             for entry in entries:
                 path = entry.path[start:]
                 if entry.is_dir(follow_symlinks=False):
-                    if not entry.name.startswith("."):
+                    if deep and not entry.name.startswith("."):
                         pending.append(entry.path)
                     if wanted(path[offset:]):
                         odd.append(Odd(_printable(path), "a folder, not a file"))
@@ -156,21 +130,27 @@ def _walk(folder: str, wanted: Callable[[str], bool]) -> Scan:
                     except FileNotFoundError:
                         continue  # removed during the scan
                     if stat.S_ISREG(status.st_mode) and is_utf8(path):
-                        files[path] = (status.st_mtime_ns, status.st_size, status.st_ctime_ns)
+                        files.append((entry.name, status.st_mtime_ns, status.st_size, status.st_ctime_ns))
                     else:
                         odd.append(Odd(_printable(path), _oddity(path, status)))
-    return Scan(files, tuple(sorted(odd)))
+        if files:
+            yield Listing(current[start:], _after_the_clock_stepped(current, files))
 
 
-def _let_clock_step(files: dict[str, Stamp]) -> None:
-    """Wait until a later change of any of these files must give it another stamp."""
-    last_step = time.time_ns() - CLOCK_STEP_NS
-    if max(map(itemgetter(2), files.values()), default=0) > last_step:
-        young = [path for path, stamp in files.items() if stamp[2] > last_step]
-        time.sleep(CLOCK_STEP_NS / 1e9)
-        for path in young:
+def _after_the_clock_stepped(folder: str, files: list[Entry]) -> list[Entry]:
+    """Stamp young files again, once a change must give them another stamp."""
+    oldest = time.time_ns() - CLOCK_STEP_NS
+    if max(map(itemgetter(3), files)) <= oldest:
+        return files
+    time.sleep(CLOCK_STEP_NS / 1e9)
+    stamped: list[Entry] = []
+    for each in files:
+        if each[3] > oldest:
             with contextlib.suppress(OSError):  # removed meanwhile: reading it reports that
-                files[path] = stamp_of(os.stat(path, follow_symlinks=False))
+                stamped.append((each[0], *stamp_of(os.stat(os.path.join(folder, each[0]), follow_symlinks=False))))
+                continue
+        stamped.append(each)
+    return stamped
 
 
 def _oddity(path: str, status: os.stat_result) -> str:

@@ -34,6 +34,13 @@ def connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
 
 
+def scratch() -> sqlite3.Connection:
+    """Open a database on disk that has no name: it is gone with the process, however that ends."""
+    connection = sqlite3.connect("", isolation_level=None)
+    connection.execute("PRAGMA journal_mode = OFF")
+    return connection
+
+
 def open_or_renew(path: Path, prepare: Callable[[sqlite3.Connection], object], done: str) -> sqlite3.Connection:
     """Open and prepare a database that can be made again: a damaged one is moved aside and a new one made.
 
@@ -147,9 +154,9 @@ def _is_read_only(error: sqlite3.Error | OSError, path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+def transaction(connection: sqlite3.Connection, *, at_once: bool = True) -> Iterator[sqlite3.Connection]:
     """Take the write lock at once (a later upgrade could not wait for it), then commit or roll back."""
-    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("BEGIN IMMEDIATE" if at_once else "BEGIN")
     try:
         yield connection
     except BaseException:

@@ -24,6 +24,7 @@ from nimbus_tasks.cli.messages import batches as messages
 from nimbus_tasks.cli.messages.monitor import MonitorViewer, view
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
+from nimbus_tasks.model.issues import Issue
 from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import (
     BatchPage,
@@ -38,6 +39,7 @@ from nimbus_tasks.model.records import (
     StatusError,
 )
 from nimbus_tasks.pipeline.pipeline import Pipeline
+from nimbus_tasks.project.manifest import Manifest, PageEntry, SourceEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -359,10 +361,8 @@ def test_a_page_that_failed_shows_why(filled: Filled) -> None:
 
 
 def _known_here(digest: str, *issues: dict[str, str]) -> None:
-    entry = [[1, 1, 1], PATH, ID, digest, 10, issues]
-    Path(".nimbus/manifest").mkdir(parents=True)
-    pages = {"project_id": PROJECT, "site": "", "invalid": [], "entries": {"a.json": entry}}
-    Path(".nimbus/manifest/pages.json").write_text(json.dumps(pages))
+    found = msgspec.convert(issues, tuple[Issue, ...])
+    Manifest().pages.put([("a.json", PageEntry((1, 1, 1), PATH, ID, digest, 10, found))])
 
 
 def test_a_page_that_is_only_here_is_not_uploaded_yet(filled: Filled) -> None:
@@ -396,9 +396,7 @@ def test_a_warning_keeps_no_page_from_its_upload(filled: Filled) -> None:
 
 def test_a_file_that_is_skipped_is_not_unknown(filled: Filled) -> None:
     shown = Shown(filled)
-    Path(".nimbus/manifest").mkdir(parents=True)
-    sources = {"entries": {"dist/thanks.html": [[1, 1, 1], "", "noindex"]}}
-    Path(".nimbus/manifest/sources.json").write_text(json.dumps(sources))
+    Manifest().sources.put([("dist/thanks.html", SourceEntry((1, 1, 1), "", "noindex"))])
     with pytest.raises(SettingsError, match=r"dist/thanks\.html is skipped: noindex"):
         shown.commands.page_status("dist/thanks.html", as_json=False)
 

@@ -1,4 +1,4 @@
-"""A scan on another core finds what a scan here finds, whatever happens to the child."""
+"""A comparison on another core finds what one here finds, whatever happens to the child."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from nimbus_tasks.pipeline import snapshot
-from nimbus_tasks.project.manifest import PAGES
+from nimbus_tasks.project.compare import compare, start_compare
+from nimbus_tasks.project.manifest import Manifest, PageEntry
 from nimbus_tasks.project.patterns import matcher
-from nimbus_tasks.project.scan import scan, start_scan
+from nimbus_tasks.project.scan import Odd, Stamp
 from nimbus_tasks.project.settings import Project, Settings
 
 MAPS = matcher(("**/*.json",))
@@ -50,16 +51,36 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return made
 
 
+def differing(folder: str) -> tuple[dict[str, Stamp], tuple[Odd, ...]]:
+    """Return what a child finds, once it is sure that this process finds the same."""
+    made = start_compare("map", folder, MAPS)(Manifest())
+    here = compare(Manifest(), "map", folder, MAPS)
+    assert (dict(made.files), made.odd) == (dict(here.files), here.odd)
+    return dict(made.files), made.odd
+
+
 def test_it_is_the_scan_that_this_process_would_have_made(forks: list[int]) -> None:
-    wait = start_scan("maps", MAPS)
+    Manifest().close()
+    files, odd = differing("maps")
     assert len(forks) == 1
-    assert wait() == scan("maps", MAPS)
+    assert (set(files), len(odd)) == ({"maps/a.json", "maps/deep/er/ä.json"}, 2)
     with pytest.raises(ChildProcessError):
         os.waitpid(forks[0], 0)
 
 
 def test_a_folder_that_is_not_there_is_empty(forks: list[int]) -> None:
-    assert start_scan("nowhere", MAPS)() == scan("nowhere", MAPS)
+    assert differing("nowhere") == ({}, ())
+
+
+def test_what_the_manifest_knows_is_no_difference(forks: list[int]) -> None:
+    manifest = Manifest()
+    files = compare(manifest, "map", "maps", MAPS).files
+    manifest.pages.put((path, PageEntry(stamp, path, "", "", 0)) for path, stamp in files.items())
+    files.settle()
+    manifest.close()
+    Path("maps/a.json").unlink()
+    found = start_compare("map", "maps", MAPS)(Manifest()).files
+    assert (list(found.changed()), list(found.missing())) == ([], ["maps/a.json"])
 
 
 def test_a_child_that_is_killed_costs_only_time(forks: list[int]) -> None:
@@ -70,7 +91,8 @@ def test_a_child_that_is_killed_costs_only_time(forks: list[int]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return MAPS(path)
 
-    assert start_scan("maps", wanted)() == scan("maps", MAPS)
+    Manifest().close()
+    assert set(start_compare("map", "maps", wanted)(Manifest()).files) == {"maps/a.json", "maps/deep/er/ä.json"}
     assert len(forks) == 1
 
 
@@ -78,10 +100,10 @@ def test_beside_other_threads_and_without_a_second_core_nothing_is_forked(
     forks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threading, "active_count", lambda: 2)
-    assert start_scan("maps", MAPS)() == scan("maps", MAPS)
+    differing("maps")
     monkeypatch.setattr(threading, "active_count", lambda: 1)
-    monkeypatch.setattr("nimbus_tasks.project.scan.cores", lambda: 1)
-    assert start_scan("maps", MAPS)() == scan("maps", MAPS)
+    monkeypatch.setattr("nimbus_tasks.project.compare.cores", lambda: 1)
+    differing("maps")
     assert forks == []
 
 
@@ -92,14 +114,14 @@ def test_where_no_process_can_be_made_the_folder_is_looked_at_here(
         raise BlockingIOError
 
     monkeypatch.setattr(os, "fork", fork)
-    assert start_scan("maps", MAPS)() == scan("maps", MAPS)
+    differing("maps")
 
 
 @pytest.mark.filterwarnings("ignore::nimbus_tasks.project.heal.StateWarning")  # the manifest is but a size here
 def test_only_many_maps_are_worth_a_core(forks: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    manifest = Path(PAGES)
-    manifest.parent.mkdir(parents=True)
-    for size, children in ((0, 0), (snapshot.WORTH_A_CORE, 0), (snapshot.WORTH_A_CORE + 1, 1)):
-        manifest.write_bytes(b" " * size)
-        assert snapshot.look(Settings(Project("proj_0123456789ab", "x", "", ""))).maps == snapshot.scan_maps()
-        assert len(forks) == children
+    Manifest().close()
+    snapshot.look(Settings(Project("proj_0123456789ab", "x", "", "")))
+    assert not forks
+    monkeypatch.setattr(snapshot, "WORTH_A_CORE", 0)
+    snapshot.look(Settings(Project("proj_0123456789ab", "x", "", "")))
+    assert len(forks) == 1

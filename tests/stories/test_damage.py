@@ -38,8 +38,9 @@ sqlite.BUSY_SECONDS = 0.3
 """
 FILES = [
     "doit.db", "kv.db", "ledger.db", "claims.db", "lock", "log.jsonl", "project.toml", "project.schema.json",
-    "credentials.toml", "manifest/sources.json", "manifest/pages.json", "maps/dist/a.html.json",
-    "reports/upload.json", "reports/summary.json", "reports/validation.json", "kv.db-wal", "ledger.db-wal",
+    "credentials.toml", "manifest/site.db", "maps/dist/a.html.json",
+    "reports/upload.json", "reports/summary.json", "reports/validation.json",
+    "kv.db-wal", "ledger.db-wal", "manifest/site.db-wal",
 ]  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def test_the_list_of_files_is_whole(project: Site) -> None:
     found = {str(file.relative_to(project / ".nimbus")) for file in (project / ".nimbus").rglob("*") if file.is_file()}
-    logs = {"kv.db-wal", "ledger.db-wal"}  # while a database is in use
+    logs = {"kv.db-wal", "ledger.db-wal", "manifest/site.db-wal"}  # while a database is in use
     assert found - {f"maps/dist/{name}.html.json" for name in "bc"} == set(FILES) - logs | found & logs
 
 
@@ -202,7 +203,7 @@ def test_every_file(project: Site, tmp_path: Path, name: str, way: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "way"),
-    [("manifest/sources.json", "not-utf8"), ("maps/dist/a.html.json", "zeroed"), ("ledger.db", "garbage")],
+    [("manifest/site.db", "holed"), ("maps/dist/a.html.json", "zeroed"), ("ledger.db", "garbage")],
 )
 def test_a_few_files(project: Site, tmp_path: Path, name: str, way: str) -> None:
     attempt(project, tmp_path, name, way, SEED)
@@ -215,15 +216,16 @@ def test_all_that_can_be_made_again_is_made_again_at_once(project: Site, tmp_pat
     """One warning a file, and the run goes on as if nothing had been."""
     site = Site(tmp_path / "site")
     shutil.copytree(project.folder, site.folder)
-    healing = ["doit.db", "ledger.db", "manifest/pages.json", "maps/dist/a.html.json"]
-    for name in healing:
-        path = site / ".nimbus" / name
-        path.write_bytes(bytes(path.stat().st_size))
-    done = site.publish()
-    for name in healing:
-        assert f".nimbus/{name} is damaged (" in done.err
-    assert done.err.count("is damaged") == len(healing)
-    assert "3 unchanged" in done.out
+    # Where the manifest is lost, every map is made again, damaged or not.
+    for healing in (["doit.db", "ledger.db", "manifest/site.db"], ["ledger.db", "maps/dist/a.html.json"]):
+        for name in healing:
+            path = site / ".nimbus" / name
+            path.write_bytes(bytes(path.stat().st_size))
+        done = site.publish()
+        for name in healing:
+            assert f".nimbus/{name} is damaged (" in done.err
+        assert done.err.count("is damaged") == len(healing)
+        assert "3 unchanged" in done.out
     assert site.doit("upload").err == ""
 
 

@@ -78,7 +78,7 @@ def test_whatever_is_broken_at_once_is_told_and_nothing_is_a_traceback(published
     for name in ("kv.db", "ledger.db"):
         published.remove_database(name)
         published.write(f".nimbus/{name}", "no database" * 500)
-    published.write(".nimbus/manifest/pages.json", "{")
+    published.write(".nimbus/manifest/site.db", "{" * 200)
     published.write(".nimbus/credentials.toml", 'NIMBUS_API_KEY = "sk_live_5ecre7"\n')
     (published / ".nimbus/credentials.toml").chmod(0o644)
     published.write(".nimbus/.gitignore", "kv.db\n")
@@ -88,7 +88,7 @@ def test_whatever_is_broken_at_once_is_told_and_nothing_is_a_traceback(published
     assert "Did you mean `upload`?" in told.values()
     assert "Run: chmod 600 .nimbus/credentials.toml" in told.values()
     assert sum("cannot be read: file is not a database" in message for message in told) == 2
-    assert any("manifest/pages.json" in message for message in told)
+    assert any("manifest/site.db" in message for message in told)
     assert any("may be committed" in message for message in told)
     assert "5ecre7" not in run.said
 

@@ -182,14 +182,14 @@ class BatchCommands:
         from nimbus_tasks.pipeline.apply import Request, apply_proposals, find_proposals
         from nimbus_tasks.pipeline.site_files import open_site
         from nimbus_tasks.pipeline.validate import candidates
-        from nimbus_tasks.project import manifest
+        from nimbus_tasks.project.manifest import Manifest
 
         settings, where = self.pipeline.settings, output or ""
         if _is_given("--output", output) and settings.source.folder:
             open_site(Path(), settings.source.folder, where)
         page_ids = [page.page_id for page in candidates(self.pipeline.pages)]
         proposals = self._at_target(lambda target: find_proposals(target, page_ids))
-        sources = frozenset(manifest.read_sources(Path()).entries)
+        sources = frozenset(Manifest().sources)
         site = open_site(Path(), settings.source.folder, where if settings.source.folder else "")
         request = Request(site, settings.rules, now().replace(":", ""), dry_run, sources)
         with self.console.progress("Applying", len(proposals)) as progress:
@@ -202,11 +202,11 @@ class BatchCommands:
 
     def _page(self, path: str) -> PageDetail:
         from nimbus_tasks.batches.page_detail import read_page
-        from nimbus_tasks.project import manifest
+        from nimbus_tasks.project.manifest import Manifest, read_pages
 
-        pages = manifest.read_pages(Path())
-        sources = manifest.read_sources(Path()).entries
-        skipped = {source: entry.skipped for source, entry in sources.items() if entry.skipped}
+        manifest = Manifest()
+        pages = read_pages(manifest)
+        skipped = {source: entry.skipped for source, entry in manifest.sources.where("skipped != ''")}
         return self._at_target(lambda target: read_page(target, pages, path, skipped))
 
     # --- the target -----------------------------------------------------------------------------------

@@ -16,9 +16,10 @@ from nimbus_tasks.pipeline.extract import plan_extraction
 from nimbus_tasks.pipeline.pipeline import Pipeline
 from nimbus_tasks.pipeline.snapshot import look, look_at_maps
 from nimbus_tasks.pipeline.validate import all_issues, check_folder, plan_validation
-from nimbus_tasks.project import files, manifest
+from nimbus_tasks.project import files
 from nimbus_tasks.project.lock import last_held
-from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
+from nimbus_tasks.project.manifest import SITE, Manifest
+from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE, UPLOAD_REPORT
 
 if TYPE_CHECKING:
     from nimbus_tasks.cli.console import Console
@@ -44,7 +45,7 @@ class Commands:
         snapshot = self._look(with_sources=True)
         current = plan_extraction(self.pipeline.settings, snapshot).nothing_to_do
         if current and is_wanted() and snapshot.known is not None:
-            pages = sum(bool(entry.map_file) for entry in snapshot.known.entries.values())
+            pages = snapshot.source_files.manifest.sources.count_pages()
             skipped = tuple(SkippedSource(*odd) for odd in snapshot.skipped)
             give_document(Extracted(pages, 0, (), (), skipped), as_json=False)
         return current
@@ -54,7 +55,8 @@ class Commands:
 
     def is_published(self) -> bool:
         snapshot = self._look()
-        current = self.pipeline.is_published(snapshot)
+        # Without its report, as after `doit clean`, an upload writes it again.
+        current = Path(UPLOAD_REPORT).exists() and self.pipeline.is_published(snapshot)
         if current and is_wanted():
             give_document(self.pipeline.site(snapshot), as_json=False)
         return current
@@ -84,7 +86,8 @@ class Commands:
             done, snapshot = self.pipeline.extract(before, self._progress("Extracting"))
         self._snapshot = snapshot.without_sources()
         skipped = tuple(SkippedSource(*odd) for odd in done.skipped)
-        give_document(Extracted(done.pages, done.read, done.written, done.removed, skipped), as_json=as_json)
+        document = Extracted(done.pages, done.read, tuple(done.written), tuple(done.removed), skipped)
+        give_document(document, as_json=as_json)
         if not as_json:
             extracted(self.console, done, self.pipeline.settings.source.folder)
         for setting in done.unmatched:
@@ -107,7 +110,9 @@ class Commands:
         give_document(report, as_json=as_json)
         if not as_json:
             validated(self.console, report)
-        reported = self.ci.report(lambda: report.issues, lambda: self.pipeline.site(snapshot), code_quality, junit)
+        reported = self.ci.report(
+            lambda: tuple(report.issues), lambda: self.pipeline.site(snapshot), code_quality, junit
+        )
         return OK if reported and not report.invalid else SOME_FAILED
 
     def upload(self, request: Request, *, as_json: bool = False, validate_first: bool = False) -> int:
@@ -116,8 +121,8 @@ class Commands:
 
         request.check()
         check_reports(request.code_quality, request.junit)
-        snapshot = self._validated_folder(request.folder) if validate_first else self._look().pages_alone()
-        self._snapshot = None  # a large site is not in memory twice while it is sent
+        snapshot = self._validated_folder(request.folder) if validate_first else self._look()
+        self._snapshot = None
         invalid = list(invalid_results(snapshot.pages))
         concurrency = request.concurrency or self.pipeline.settings.upload.concurrency
         narrator = (
@@ -134,7 +139,7 @@ class Commands:
         else:
             uploaded(self.console, done)
         reported = self.ci.report(
-            lambda: all_issues(snapshot.pages.entries), lambda: site, request.code_quality, request.junit
+            lambda: list(all_issues(snapshot.pages)), lambda: site, request.code_quality, request.junit
         )
         if not request.dry_run:
             self.ci.show_site(site)
@@ -155,7 +160,7 @@ class Commands:
             check_folder(folder)
         with self.pipeline.locked("validate", look_at_maps(folder)) as before:
             _, snapshot = self.pipeline.validate(before, self._progress("Validating"))
-        return snapshot.pages_alone()
+        return snapshot
 
     def reconcile(self, *, dry_run: bool, deep: bool, repair: bool, requeue: bool, as_json: bool) -> int:
         from nimbus_tasks.cli.messages.pipeline import reconciled
@@ -180,7 +185,7 @@ class Commands:
 
         site = self._published
         if site is None:
-            with self.pipeline.locked("summarize", self._look().pages_alone()) as snapshot:
+            with self.pipeline.locked("summarize", self._look()) as snapshot:
                 site = self.pipeline.summarize(snapshot)
         give_document(site, as_json=as_json)
         if not as_json:
@@ -191,10 +196,9 @@ class Commands:
 
     def clean_extraction(self, dry_run: bool) -> None:
         """Remove the maps that extraction wrote, and its manifest; maps of other tools stay."""
-        for entry in manifest.read_sources(Path()).entries.values():
-            if entry.map_file:
-                self._clean(entry.map_file, dry_run)
-        self._clean(manifest.SOURCES, dry_run)
+        for _, entry in Manifest().sources.where("map_file != ''"):
+            self._clean(entry.map_file, dry_run)
+        self.clean([SITE, f"{SITE}-wal", f"{SITE}-shm"], dry_run)
 
     def clean(self, paths: list[str], dry_run: bool) -> None:
         for path in paths:

@@ -13,8 +13,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from nimbus_tasks.backends.kv.open import KV_FILE
 from nimbus_tasks.cli.doctor.databases import check_database, select
 from nimbus_tasks.cli.doctor.findings import (
@@ -31,14 +29,14 @@ from nimbus_tasks.cli.doctor.findings import (
 )
 from nimbus_tasks.gateway import miniflare as runtime
 from nimbus_tasks.model.errors import NimbusError
-from nimbus_tasks.pipeline.snapshot import scan_maps
+from nimbus_tasks.pipeline.snapshot import MAP_PATTERN
 from nimbus_tasks.processing.leases import CLAIMS_FILE
 from nimbus_tasks.processing.optimise.openai import KEY as AI_KEY
 from nimbus_tasks.project import init as project
-from nimbus_tasks.project import manifest
 from nimbus_tasks.project.lock import LOCK_FILE, seen_holder
+from nimbus_tasks.project.manifest import SITE
 from nimbus_tasks.project.patterns import matcher
-from nimbus_tasks.project.scan import scan
+from nimbus_tasks.project.scan import scan, walk
 from nimbus_tasks.project.secrets import CREDENTIALS_FILE, read_secret
 from nimbus_tasks.project.settings import ENVIRONMENT, GATEWAY_FOLDER, MAPS_FOLDER, PROJECT_FILE, STATE_FOLDER
 from nimbus_tasks.publishing.ledger import LEDGER_FILE
@@ -72,7 +70,7 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
 
 def check_source(settings: Settings) -> Iterator[Finding]:
     source = settings.source
-    maps = len(scan_maps().files)
+    maps = sum(len(each.files) for each in walk(MAPS_FOLDER, matcher(MAP_PATTERN), []))
     if not source.folder:
         if maps:
             yield ok("source", f"{maps:,} maps of another tool in {MAPS_FOLDER}")
@@ -165,13 +163,9 @@ def check_databases(root: Path, *, embedded: bool) -> Iterator[Finding]:
 
 
 def check_manifests(root: Path) -> Iterator[Finding]:
-    for path, shape in ((manifest.SOURCES, manifest.Sources), (manifest.PAGES, manifest.Pages)):
-        try:
-            msgspec.json.decode((root / path).read_bytes(), type=shape)
-        except FileNotFoundError:
-            continue
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            yield warning("manifest", f"{path} cannot be read: the next run reads every page again.", "Nothing to do.")
+    found = check_database("manifest", root / SITE, "")
+    if any("is damaged" in each.message or "cannot be read" in each.message for each in found):
+        yield warning("manifest", f"{SITE} cannot be read: the next run reads every page again.", "Nothing to do.")
 
 
 def check_lock(root: Path) -> Iterator[Finding]:

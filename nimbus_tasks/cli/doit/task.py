@@ -165,10 +165,12 @@ class UpToDate:
 class UpToDateUnlessAsked(UpToDate):
     """Not up to date whenever an option asks for something, whether there is anything to do or not."""
 
-    def __call__(self, task: Any, values: Mapping[str, str]) -> bool:  # type: ignore[override]  # noqa: ARG002
+    def __call__(self, task: Any, values: Mapping[str, str]) -> bool:  # type: ignore[override]
         """Answer doit, which passes the task and the result of its last good run by these names."""
+        # After `doit forget` there is no last run.
+        task.value_savers.append(lambda: {"ran": "yes"})
         defaults = {option["name"]: option["default"] for option in task.params}
         # `concurrency = 10` in [tool.doit.tasks.upload] applies to every run: it asks for nothing by itself.
         ignored = {"quiet"} | _MANNER & (task.cfg_values or {}).keys()
         asked = any(value != defaults.get(name) for name, value in (task.options or {}).items() if name not in ignored)
-        return not asked and super().__call__()
+        return "ran" in values and not asked and super().__call__()

@@ -134,5 +134,5 @@ def _part(pages: Pages, extracted: Sequence[Extracted]) -> Pages:
     """Return the verdicts on these pages alone."""
     here = {each.map_file for each in extracted if each.map_file} & pages.entries.keys()
     invalid = tuple(file for file in pages.invalid if file in here)
-    entries = {file: entry for file, entry in pages.entries.items() if file in here}
+    entries = {file: pages.entries[file] for file in here}
     return Pages(project_id=pages.project_id, invalid=invalid, entries=entries)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from nimbus_tasks.cli.doit import UpToDate, UpToDateUnlessAsked, make_task, run
 from nimbus_tasks.cli.tasks.session import command, commands, console, option
-from nimbus_tasks.project.manifest import PAGES, SOURCES
 from nimbus_tasks.project.settings import MAPS_FOLDER, SUMMARY_REPORT, UPLOAD_REPORT, VALIDATION_REPORT
 from nimbus_tasks.publishing.plan import Request
 
@@ -59,7 +58,6 @@ def task_extract() -> Task:
         "extract",
         task_extract.__doc__ or "",
         commands.extract,
-        targets=[SOURCES],
         uptodate=[UpToDateUnlessAsked(commands.is_extracted, commands.describe_extraction)],
         clean=commands.clean_extraction,
     )
@@ -71,10 +69,9 @@ def task__validate() -> Task:
         "_validate",
         task__validate.__doc__ or "",
         lambda: run(console, commands.check),
-        file_dep=[SOURCES],
-        targets=[PAGES],
+        task_dep=["extract"],
         uptodate=[UpToDate(commands.is_validated, commands.describe_validation)],
-        clean=lambda dry_run: commands.clean([PAGES, VALIDATION_REPORT], dry_run),
+        clean=lambda dry_run: commands.clean([VALIDATION_REPORT], dry_run),
     )
 
 
@@ -123,7 +120,7 @@ def task_upload() -> Task:
         task_upload.__doc__ or "",
         upload,
         params=UPLOAD,
-        file_dep=[PAGES],
+        task_dep=["_validate"],
         uptodate=[UpToDateUnlessAsked(commands.is_published, commands.describe_upload)],
         clean=lambda dry_run: commands.clean([UPLOAD_REPORT], dry_run),
     )

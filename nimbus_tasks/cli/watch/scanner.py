@@ -16,15 +16,14 @@ import msgspec
 
 from nimbus_tasks.cli.watch.classify import Look, Reported, Seen, classify
 from nimbus_tasks.project.patterns import matcher
-from nimbus_tasks.project.scan import Scan, Stamp, is_utf8, rescan, stamp_of
+from nimbus_tasks.project.scan import Scan, Stamp, is_utf8, stamp_of, stamps_now
 from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from nimbus_tasks.cli.watch.classify import Role
     from nimbus_tasks.pipeline.snapshot import Snapshot
-    from nimbus_tasks.project.manifest import PageEntry
     from nimbus_tasks.project.settings import Source
 
 #: A file that has not changed for this many seconds is finished, even if it is empty.
@@ -68,18 +67,22 @@ class Scanner:
 
         removals: whether missing files are removed from the site. Otherwise they may come back.
         """
-        sources, maps = snapshot.sources or Scan({}), snapshot.maps
-        if self.snapshot is not None and maps is self.snapshot.maps:
-            sources, maps = rescan(sources, look.pages), rescan(maps, look.maps)
+        sources, maps = snapshot.source_files, snapshot.map_files
+        if self.snapshot is not None and snapshot.maps is self.snapshot.maps:
+            sources = sources.with_changes(stamps_now(look.pages))
+            maps = maps.with_changes(stamps_now(look.maps))
         self.forget()  # until this cycle has extracted and validated
+        # Those that are as they were have been finished before.
+        pages, others = tuple(unfinished(sources.changed())), tuple(unfinished(maps.changed()))
+        odd = {each.path for each in snapshot.maps.odd}
+        away = () if removals else tuple(path for path in maps.missing() if path not in odd)
         validated = snapshot.pages.entries
-        pages, others = tuple(unfinished(sources)), tuple(unfinished(maps))
-        odd = {each.path for each in maps.odd}
-        away = () if removals else tuple(validated.keys() - maps.files.keys() - odd)
+        earlier = {path: validated[path].stamp if path in validated else None for path in (*others, *away)}
+        assert snapshot.sources is not None
         snapshot = msgspec.structs.replace(
             snapshot,
-            sources=_with_earlier(sources, pages, {}),
-            maps=_with_earlier(maps, (*others, *away), validated),
+            sources=Scan(sources.with_changes(dict.fromkeys(pages)), snapshot.sources.odd),
+            maps=Scan(maps.with_changes(earlier), snapshot.maps.odd),
             unfinished=frozenset(pages),
             removals=removals,
         )
@@ -116,7 +119,7 @@ def folder_identity(folder: str) -> int:
         return -1
 
 
-def unfinished(scan: Scan) -> Iterator[str]:
+def unfinished(files: Iterable[tuple[str, Stamp]]) -> Iterator[str]:
     """Yield the files that another program is still writing: young, and empty or open for writing.
 
     HTML itself says nothing: a page without `</html>` is whole. Without leases (not Linux, or another user's files) a
@@ -124,7 +127,7 @@ def unfinished(scan: Scan) -> Iterator[str]:
     """
     now = time.time_ns()
     oldest, newest = now - int(YOUNG * 1e9), now + int(YOUNG * 1e9)
-    for path, (_, size, changed) in scan.files.items():
+    for path, (_, size, changed) in files:
         if oldest < changed < newest and (not size or _open_for_writing(path)):
             yield path
 
@@ -168,15 +171,3 @@ def _what_is_at(path: str) -> Stamp | Literal["folder", "odd", "gone"]:
     if stat.S_ISDIR(status.st_mode):
         return "folder"
     return stamp_of(status) if stat.S_ISREG(status.st_mode) and is_utf8(path) else "odd"
-
-
-def _with_earlier(scan: Scan, paths: tuple[str, ...], earlier: Mapping[str, PageEntry]) -> Scan:
-    """Return a scan that has these files as they were earlier, and not at all where they did not exist."""
-    if not paths:
-        return scan
-    files = dict(scan.files)
-    for path in paths:
-        files.pop(path, None)
-        if path in earlier:
-            files[path] = earlier[path].stamp
-    return Scan(files, scan.odd)

@@ -28,7 +28,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def found() -> set[str]:
-    return set(unfinished(scan(".", matcher(("**/*.html",)))))
+    return set(unfinished(scan(".", matcher(("**/*.html",))).files.items()))
 
 
 def test_a_page_that_is_whole_and_closed_is_finished_whatever_is_in_it() -> None:
@@ -42,7 +42,7 @@ def test_an_empty_page_is_unfinished_only_while_it_is_young() -> None:
     assert found() == {"a.html"}
     mtime, size, ctime = stamp_of(page.stat())
     old = Scan({"a.html": (mtime, size, ctime - int(YOUNG * 1e9))})
-    assert set(unfinished(old)) == set()
+    assert set(unfinished(old.files.items())) == set()
 
 
 def test_a_page_is_unfinished_as_long_as_its_writer_has_it_open() -> None:
@@ -62,11 +62,11 @@ def test_a_reader_does_not_count() -> None:
 
 def test_a_clock_that_is_wrong_keeps_no_page_back_for_ever() -> None:
     """Stamps from the future (a file server with another clock) say nothing about age."""
-    assert set(unfinished(Scan({"a.html": (0, 0, time.time_ns() + int(1e12))}))) == set()
+    assert set(unfinished(Scan({"a.html": (0, 0, time.time_ns() + int(1e12))}).files.items())) == set()
 
 
 def test_a_page_that_went_meanwhile_is_left_to_extraction() -> None:
-    assert set(unfinished(Scan({"gone.html": (0, 5, time.time_ns())}))) == set()
+    assert set(unfinished(Scan({"gone.html": (0, 5, time.time_ns())}).files.items())) == set()
 
 
 def test_without_leases_only_emptiness_tells(monkeypatch: pytest.MonkeyPatch) -> None:
