@@ -1,32 +1,58 @@
-"""Twice the text takes about twice the time: in extraction, validation, the rules, and the checks of answers."""
+"""Twice the text takes about twice the time, in every pure function that takes texts of others."""
 
 from __future__ import annotations
 
 import gc
+import importlib
+import inspect
 import math
+import pkgutil
+import re
+import sys
 import time
+from types import FunctionType
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
+from msgspec import UNSET
 
+from nimbus_tasks import html
+from nimbus_tasks.html.apply import apply_changes
+from nimbus_tasks.html.apply.diff import diff
 from nimbus_tasks.html.extract import Rules, extract
 from nimbus_tasks.html.extract.rules import compile_pattern
 from nimbus_tasks.html.extract.text import collapse
-from nimbus_tasks.html.validate import validate_map
+from nimbus_tasks.html.validate import extraction_of, validate_map
+from nimbus_tasks.model import lenient
+from nimbus_tasks.model.changes import DESCRIPTION, TITLE, Change
 from nimbus_tasks.model.issues import printable, quote
-from nimbus_tasks.model.page_map import Block
+from nimbus_tasks.model.page_map import Block, PageMap
+from nimbus_tasks.model.records import PageRecord
+from nimbus_tasks.processing import optimise
 from nimbus_tasks.processing.optimise import Page
 from nimbus_tasks.processing.optimise.openai.answers import BadAnswerError, read_answer
-from nimbus_tasks.processing.optimise.openai.prompt import Part, Text, as_quoted, split
+from nimbus_tasks.processing.optimise.openai.cache import answer_key
+from nimbus_tasks.processing.optimise.openai.limits import seconds as seconds_in
+from nimbus_tasks.processing.optimise.openai.prompt import Part, Text, as_quoted, messages, retry_messages, split
 from nimbus_tasks.processing.optimise.rules import improve
 from nimbus_tasks.processing.optimise.rules.description import is_whole, sentences
 from nimbus_tasks.processing.optimise.rules.file_names import words_of
+from nimbus_tasks.processing.optimise.rules.language import is_latin
 from nimbus_tasks.processing.optimise.rules.spacing import Style, tidied
 from nimbus_tasks.project.secrets import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import CodeType, FrameType
 
+TAKES_TEXT = re.compile(r"\b(str|bytes|Page|PageMap|MarkedTree|Block)\b")
+#: They take one tag, one record that is decoded already, and the words of one file name.
+UNMEASURED = {
+    "html.apply.markup.quote_of",
+    "processing.optimise.attempt.page_of",
+    "processing.optimise.rules.file_names.spelled",
+}
 #: Time at twice the size is at most this many times the time at the size.
 MOST = 2.6
 #: CPU seconds that are long enough to compare.
@@ -97,6 +123,66 @@ def validated(text: str) -> object:
     return validate_map("a.json", as_quoted({"path": text, "head": {"title": text}}).encode(), "proj_0")
 
 
+def applied(text: str) -> object:
+    """Apply to a paragraph a text that begins and ends in another way."""
+    return applied_to(f"{HEAD}<p>{text}x")
+
+
+def applied_to_all(text: str) -> object:
+    """Apply a long text to all that can change in a page."""
+    return applied_to(f"{HEAD}<meta name=description content='{text}'><h1>{text}</h1><img src=a.png alt='{text}'>")
+
+
+def applied_to(source: str) -> object:
+    page = extract("dist/a.html", source.encode(), Rules())
+    assert isinstance(page, PageMap)
+    changes = [
+        Change(
+            block.id, block.type, block.content, f"New {block.content[:-1]}", "", "h2" if block.type == "h1" else UNSET
+        )
+        for block in page.above_fold_blocks
+    ]
+    changes.append(Change(TITLE, "title", page.head["title"], source[-40:] + "new"))
+    if description := page.head.get(DESCRIPTION):
+        changes.append(Change(DESCRIPTION, "meta", description, f"{description} new"))
+    return apply_changes(source.encode(), page, changes)
+
+
+def valid(text: str) -> object:
+    data = msgspec.json.encode(extracted(f"{HEAD}<p>{text}"))
+    return validate_map("a.json", data, "proj_0"), extraction_of(data)
+
+
+def pictured(text: str) -> object:
+    """Describe an image by its file's name, in words that the page has too."""
+    blocks = (Block("block-0", "p", text), Block("block-1", "img", "", {"src": f"{text[:2000]}.png"}))
+    return improve(Page("page_0", "dist/a.html", {"title": "A page", "lang": "en"}, blocks))
+
+
+def invalid(text: str) -> object:
+    return validate_map("a.json", f'{{"path": "{text}", "path": 01}}'.encode(), "proj_0")
+
+
+def asked(text: str) -> object:
+    part = Part("", "", (Text("block-0", "p", text),))
+    answer_key("a-model", text, part)
+    return retry_messages(messages(part, text), text)
+
+
+def differing(text: str) -> object:
+    lines = text.replace(" ", "\n")
+    return diff("a.html", lines.encode(), f"new\n{lines[: len(lines) // 2]}{lines[1 + len(lines) // 2 :]}".encode())
+
+
+def read_foreign(text: str) -> object:
+    record = as_quoted({"metadata": {"title": text, "other": [text]}, "blocks": [{"id": text}, text]})
+    try:
+        read = lenient.read(record.encode(), PageRecord)
+        return lenient.rewrite(record.encode(), read.record)
+    except lenient.MisfitError as error:
+        return error
+
+
 FUNCTIONS: dict[str, tuple[Callable[[str], object], dict[str, str]]] = {
     "extract markup": (lambda text: extracted(HEAD + text), PAGES),
     "extract text": (lambda text: extracted(f"{HEAD}<p>{text}"), TEXTS),
@@ -115,6 +201,19 @@ FUNCTIONS: dict[str, tuple[Callable[[str], object], dict[str, str]]] = {
     "split": (lambda text: split(page_of(text), 8000, 4000), TEXTS),
     "validate_map": (validated, TEXTS),
     "path pattern": (compile_pattern("".join(f"{{a{n}}}-" for n in range(25)) + "x").match, {"parts": "a-"}),
+    "apply": (applied, TEXTS),
+    "apply to head and attributes": (
+        applied_to_all,
+        {name: TEXTS[name] for name in ("sentences", "letters", "references")},
+    ),
+    "valid map": (valid, TEXTS),
+    "image names": (pictured, {"hyphens": "word-", "spaces": "word "}),
+    "invalid map": (invalid, TEXTS),
+    "messages": (asked, {"sentences": TEXTS["sentences"]}),
+    "seconds": (seconds_in, {"digits": "1", "steps": "1m"}),
+    "is_latin": (is_latin, {"letters": "é", "others": "ж"}),
+    "diff": (differing, {**TEXTS, "lines": "a b c d e f g h i j k l m n o p q r s t u v w x y z "}),
+    "foreign record": (read_foreign, TEXTS),
     "quote": (lambda text: quote(text) + printable(text), TEXTS),
 }
 #: A secret of one letter is found in part at each place of these.
@@ -156,6 +255,8 @@ def test_time_grows_no_faster_than_the_text(name: str) -> None:
     function, shapes = FUNCTIONS[name]
     # On pages of many elements, selectors are made in another way than on small ones.
     least = 80_000 if name in {"extract markup", "extract attributes"} else 4_000
+    if name in {"extract markup", "apply"}:  # the slowest: `make soak` has all of their shapes
+        shapes = dict(list(shapes.items())[::3])
     found = {shape: growth(function, unit, least, 4 * least) for shape, unit in shapes.items()}
     assert {shape: ratio for shape, ratio in found.items() if ratio > MOST} == {}
 
@@ -165,3 +266,34 @@ def test_time_grows_no_faster_than_the_text(name: str) -> None:
 def test_time_grows_no_faster_than_a_long_text(name: str, shape: str) -> None:
     function, shapes = FUNCTIONS[name]
     assert growth(function, shapes[shape], 64_000, 1_000_000) <= MOST
+
+
+def test_every_pure_function_that_takes_texts_is_measured() -> None:
+    reached: set[CodeType] = set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            reached.add(frame.f_code)
+
+    sys.setprofile(note)
+    try:
+        for function, shapes in FUNCTIONS.values():
+            for unit in shapes.values():
+                function(repeated(unit, 2_000))
+    finally:
+        sys.setprofile(None)
+    missed = {
+        f"{function.__module__}.{function.__qualname__}" for function in takers() if function.__code__ not in reached
+    }
+    assert {name.removeprefix("nimbus_tasks.") for name in missed} == UNMEASURED
+
+
+def takers() -> Iterator[FunctionType]:
+    """Yield the public functions of the pure rooms that take texts, bytes or pages."""
+    for room in (html, optimise):
+        for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+            module = importlib.import_module(found.name)
+            for name, value in vars(module).items():
+                ours = isinstance(value, FunctionType) and value.__module__ == found.name and not name.startswith("_")
+                if ours and TAKES_TEXT.search(str(inspect.signature(value)).partition("->")[0]):
+                    yield value

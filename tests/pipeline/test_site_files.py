@@ -147,6 +147,16 @@ def test_the_difference_is_told_line_by_line(codec: str) -> None:
     assert diff("dist/a.html", before, before) == ""
 
 
+def test_changes_that_are_far_apart_have_hunks_of_their_own() -> None:
+    lines = [f"{n}\n" for n in range(1, 21)]
+    before, after = ("".join(text).encode() for text in (lines, ["0\n", *lines[:9], "x\n", *lines[10:12], *lines[13:]]))
+    assert diff("a", before, after).splitlines()[2:] == [
+        "@@ -1,3 +1,4 @@", "+0", " 1", " 2", " 3",
+        "@@ -7,10 +8,9 @@", " 7", " 8", " 9", "-10", "+x", " 11", " 12", "-13", " 14", " 15", " 16",
+    ]  # fmt: skip
+    assert diff("a", b"", b"a\n").splitlines()[2:] == ["@@ -0,0 +1 @@", "+a"]
+
+
 def test_an_end_of_line_that_comes_or_goes_is_told_as_diff_tells_it() -> None:
     assert diff("a", b"<p>a\n", b"<p>a").endswith("-<p>a\n+<p>a\n\\ No newline at end of file\n")
     assert diff("a", b"<p>a\n", b"<p>b\n").endswith("-<p>a\n+<p>b\n")

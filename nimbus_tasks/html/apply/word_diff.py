@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
 from typing import NamedTuple
+
+from nimbus_tasks.html.apply.ranges import changed_ranges
 
 # Chinese and Japanese have no spaces between words: each character counts as a word.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\t\n\f\r ]")
 _WORD_OR_SPACE = re.compile(rf"{_WORD.pattern}|[\t\n\f\r ]+")
-
-#: Comparing takes quadratic time, about a second for this many. In longer texts, one range of words is replaced.
-MAX_COMPARED = 4000
 
 
 class Word(NamedTuple):
@@ -48,20 +46,5 @@ def split(text: str, *, exact: bool) -> list[Word]:
 
 def compare(old: list[Word], new: list[Word]) -> list[Replacement]:
     """Return the replacements that turn the old words into the new ones, in order."""
-    before, after = [word.text for word in old], [word.text for word in new]
-    if len(old) + len(new) > MAX_COMPARED:
-        return _between_common_ends(before, after, new)
-    return [
-        Replacement(first, last, tuple(new[begin:end]))
-        for kind, first, last, begin, end in SequenceMatcher(None, before, after).get_opcodes()
-        if kind != "equal"
-    ]
-
-
-def _between_common_ends(before: list[str], after: list[str], new: list[Word]) -> list[Replacement]:
-    shorter = min(len(before), len(after))
-    first = next((n for n in range(shorter) if before[n] != after[n]), shorter)
-    behind = next((n for n in range(shorter - first) if before[-1 - n] != after[-1 - n]), shorter - first)
-    if first == len(before) == len(after):
-        return []
-    return [Replacement(first, len(before) - behind, tuple(new[first : len(new) - behind]))]
+    found = changed_ranges([word.text for word in old], [word.text for word in new])
+    return [Replacement(change.first, change.last, tuple(new[change.begin : change.end])) for change in found]
