@@ -207,7 +207,7 @@ def refuse_bad_rules(rules: Rules) -> None:
 
 def _extract(found: tuple[str, Stamp], rules: Rules, folder: str) -> tuple[Stamp, Extracted]:
     path, stamp = found
-    return stamp, extract_file(path, rules, folder)
+    return stamp, extract_file(path, rules=rules, folder=folder)
 
 
 def _unless_the_same(
