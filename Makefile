@@ -51,7 +51,7 @@ soak: $(VENV)/tested sites servers  ## The long tests: kills, full disks, clocks
 	@echo "Seed $(SEED). The same again: make soak SEED=$(SEED); a part of it: ONLY=words of its tests' names"
 	NIMBUS_SOAK_SEED=$(SEED) pytest -n $(WORKERS) --dist worksteal -m soak -k "$(ONLY)" --timeout 3600
 ifndef ONLY
-	NIMBUS_TESTS_COLD=1 pytest -n $(WORKERS) --dist worksteal -m "not soak" tests/stories  # a new interpreter for each run
+	NIMBUS_TESTS_COLD=1 NIMBUS_KILL_EVERY=1 pytest -n $(WORKERS) --dist worksteal -m "not soak" tests/stories  # a new interpreter for each run
 	pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not soak" --hypothesis-profile explore --hypothesis-seed $(SEED) --timeout 3600
 endif
 

@@ -1,8 +1,8 @@
 """Kills a command before each of its steps in turn, and each time lets it run to its end afterwards.
 
-    python killer.py TEMPLATE WORK STEPS LOSE COMMAND...
+    python killer.py TEMPLATE WORK STEPS LOSE FIRST EVERY COMMAND...
 
-For step 1, 2, 3, ... the project in TEMPLATE is copied to WORK/001, 002, 003, ...; there the command is killed
+For step FIRST, FIRST + EVERY, ... the project in TEMPLATE is copied to WORK/001, ...; there the command is killed
 with SIGKILL just before that step, the databases named in LOSE are removed, and the command runs twice more. STEPS
 is `store` (each call of the store and of the ledger) or `files` (each file that extraction and validation read or
 replace). A JSON line tells what became of each; the last line is of a run that had no such step any more.
@@ -98,13 +98,13 @@ def run(folder: Path, name: str, command: list[str], steps: list[tuple[Any, str]
     os._exit(status)
 
 
-def main(template: str, work: str, kind: str, lose: str, *command: str) -> None:
+def main(template: str, work: str, kind: str, lose: str, first_step: str, every: str, *command: str) -> None:
     preload()
     os.chdir(template)
     import nimbus_tasks.tasks  # noqa: F401 - looks for the project in the working directory
 
     steps = STORE_STEPS if kind == "store" else FILE_STEPS
-    for fatal in itertools.count(1):
+    for fatal in itertools.count(int(first_step), int(every)):
         folder = Path(work, f"{fatal:03d}")
         shutil.copytree(template, folder)
         first = run(folder, "first", list(command), steps, fatal)
