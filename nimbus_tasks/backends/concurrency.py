@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Sized
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from nimbus_tasks.model.errors import NimbusError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 
     from nimbus_tasks.backends.kv import Limits
 
@@ -59,37 +59,33 @@ def _signals_waiting() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def pack(things: Iterable[T], size: Callable[[T], int], limits: Limits) -> list[list[T]]:
-    """Return runs of things, in order, none with more things or bytes than one request may carry.
+def pack(things: Iterable[T], size: Callable[[T], int], limits: Limits) -> Iterator[list[T]]:
+    """Yield runs of things, in order, none with more things or bytes than one request may carry.
 
     A thing that is larger than a whole request goes alone.
     """
-    packed: list[list[T]] = []
     run: list[T] = []
     filled = 0
     for thing in things:
         takes = size(thing)
         if run and (len(run) == limits.pairs or filled + takes > limits.bytes):
-            packed.append(run)
+            yield run
             run, filled = [], 0
         run.append(thing)
         filled += takes
-    return [*packed, run] if run else packed
-
-
-def runs(things: Sequence[T], length: int) -> list[Sequence[T]]:
-    """Return runs of things, in order, each of that length but the last."""
-    return [things[start : start + length] for start in range(0, len(things), length)]
+    if run:
+        yield run
 
 
 async def in_parallel(slots: int, work: Iterable[T], perform: Callable[[T], Awaitable[None]]) -> None:
-    """Perform all pieces of work, at most `slots` at a time, starting in order.
+    """Perform all pieces of work, at most `slots` at a time, starting in order. Pieces are taken as they are needed.
 
     Raises:
         NimbusError: the first one that a piece raised; pieces that had not begun by then are left undone.
     """
-    slots = min(slots, len(work)) if isinstance(work, Sized) else slots
-    pieces = iter(work)
+    left = iter(work)
+    first = list(islice(left, slots))
+    slots, pieces = len(first), chain(first, left)
 
     async def slot() -> None:
         for piece in pieces:

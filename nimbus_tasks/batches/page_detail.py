@@ -146,6 +146,6 @@ async def _batch(
 async def _nearest(target: OpenTarget, here: Pages, path: str) -> str:
     """Return a hint with the most similar paths known here. Page records are not read: there may be many."""
     known: Iterable[str] = {entry.source_path for entry in here.entries.values()}
-    known = sorted({*known, *(row.source_path for row in target.known_pages().values())} - {""})
+    known = sorted({*known, *target.known_paths()} - {""})
     nearest = closest(path, known)
     return f"Nearest: {', '.join(nearest)}." if nearest else "No page is known here yet: run doit upload."

@@ -23,7 +23,7 @@ from nimbus_tasks.project.manifest import SourceEntry, Sources, SourceTable, rea
 from nimbus_tasks.project.patterns import matcher
 from nimbus_tasks.project.scan import Odd, Scan, Stamp
 from nimbus_tasks.project.settings import PROJECT_FILE
-from nimbus_tasks.project.spool import Spool, parts
+from nimbus_tasks.project.spool import Spool, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -155,7 +155,7 @@ def extract(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tuple
         unread = _unless_the_same(plan.changed, entries, folder, progress)
         done = map_pages(work, unread, progress, worth=WORTH_MORE_PROCESSES)
         # Noted as they come: the run after a killed one reads the others alone.
-        for some in parts(done, NOTED_AT_ONCE):
+        for some in runs(done, NOTED_AT_ONCE):
             results = []
             for stamp, result in some:
                 before = entries.get(result.path)

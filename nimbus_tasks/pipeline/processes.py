@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.project.scan import cores
-from nimbus_tasks.project.spool import parts
+from nimbus_tasks.project.spool import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -51,7 +51,7 @@ def map_pages(
     with ProcessPoolExecutor(jobs, initializer=_leave_signals_to_the_parent) as pool:
         under_way: deque[Future[list[Result]]] = deque()
         try:
-            for chunk in parts(chain(first, left), size):
+            for chunk in runs(chain(first, left), size):
                 under_way.append(pool.submit(_each, work, chunk))
                 if len(under_way) > CHUNKS_UNDER_WAY * jobs:
                     yield from _taken(under_way.popleft(), progress)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from heapq import merge
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +13,8 @@ from msgspec import Struct
 from nimbus_tasks.backends.kv.dry_run import Cost
 from nimbus_tasks.project import files
 from nimbus_tasks.project.settings import SUMMARY_REPORT, UPLOAD_REPORT
-from nimbus_tasks.publishing.outcome import Counts, Outcome, PageResult, ResultName, Summary
+from nimbus_tasks.project.spool import Spool, among
+from nimbus_tasks.publishing.outcome import Counts, Outcome, PageResult, Summary, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,39 +41,43 @@ def skipped_results(skipped: Iterable[Odd]) -> Iterator[PageResult]:
 
 def upload_summary(project_id: str, outcome: Outcome) -> Summary:
     """Return the summary of what the run did."""
-    return _summary(project_id, outcome, list(outcome.pages))
+    return _summary(project_id, outcome, outcome.pages)
 
 
 def site_summary(project_id: str, outcome: Outcome, plan: Plan | None, pages: Pages, skipped: Iterable[Odd]) -> Summary:
     """Return the summary of the whole site: an entry for each page here, and for each that was removed."""
-    listed = {page.page_id for page in outcome.pages if page.page_id}
-    limited = {planned.page.page_id: planned.reason for planned in plan.waits} if plan else {}
-    entries = list(outcome.pages)
+    told: Spool[PageResult] = Spool(PageResult, outcome.pages, rank=path_of)
+    for page, reason in ((planned.page, planned.reason) for planned in plan.waits) if plan else ():
+        told.append(
+            PageResult(page.source_path, page.page_id, reason, "waiting", bytes=page.size, map_file=page.map_file)
+        )
+    others = sorted(skipped_results(skipped), key=path_of)
+    entries = merge(told.in_order(), _unchanged(pages, told), others, key=path_of)
+    return _summary(project_id, outcome, Spool(PageResult, entries))
+
+
+def _unchanged(pages: Pages, told: Spool[PageResult]) -> Iterator[PageResult]:
+    """Yield a result for each valid page that has none yet, in the order of their paths."""
+    is_told = among(page.path for page in told.in_order() if page.page_id)
     invalid = frozenset(pages.invalid)
-    for file, entry in pages.entries.items():
-        if entry.page_id in listed or file in invalid:
-            continue
-        reason = limited.get(entry.page_id, "unchanged")
-        result: ResultName = "waiting" if entry.page_id in limited else "unchanged"
-        entries.append(PageResult(entry.source_path, entry.page_id, reason, result, bytes=entry.size, map_file=file))
-    entries += skipped_results(skipped)
-    entries.sort(key=lambda page: page.path)
-    return _summary(project_id, outcome, entries)
+    for file, entry in pages.by("source_path"):
+        if file not in invalid and not is_told(entry.source_path):
+            yield PageResult(
+                entry.source_path, entry.page_id, "unchanged", "unchanged", bytes=entry.size, map_file=file
+            )
 
 
-def _summary(project_id: str, outcome: Outcome, pages: list[PageResult]) -> Summary:
-    by_result: dict[str, int] = {}
-    for page in pages:
-        by_result[page.result] = by_result.get(page.result, 0) + 1
+def _summary(project_id: str, outcome: Outcome, pages: Sequence[PageResult]) -> Summary:
+    by_result = Counter(page.result for page in pages)
     counts = Counts(
         pages=len(pages),
-        stored=by_result.get("stored", 0) + by_result.get("queued", 0),
-        unchanged=by_result.get("unchanged", 0),
-        removed=by_result.get("removed", 0),
-        waiting=by_result.get("waiting", 0),
-        failed=by_result.get("failed", 0),
-        invalid=by_result.get("invalid", 0),
-        skipped=by_result.get("skipped", 0),
+        stored=by_result["stored"] + by_result["queued"],
+        unchanged=by_result["unchanged"],
+        removed=by_result["removed"],
+        waiting=by_result["waiting"],
+        failed=by_result["failed"],
+        invalid=by_result["invalid"],
+        skipped=by_result["skipped"],
     )
     return Summary(
         project_id=project_id,
@@ -95,17 +103,20 @@ class PlanDocument(Struct, frozen=True):
     bytes: int
     refusal: str
     cost: Cost
-    pages: list[PageResult]
+    pages: Sequence[PageResult]
 
 
 def plan_document(plan: Plan, cost: Cost) -> PlanDocument:
     """Return a plan as a document; the result of each page is `waiting`."""
-    pages = [
-        PageResult(p.page.source_path, p.page.page_id, p.reason, "waiting", "", p.page.size, 0, p.page.map_file)
-        for p in plan.sends
-    ]
-    pages += [PageResult(row.source_path, row.page_id, "unfinished", "waiting") for row in plan.finish]
-    pages += [PageResult(row.source_path, row.page_id, "removed", "waiting") for row in plan.removals]
+    pages: Spool[PageResult] = Spool(
+        PageResult,
+        (
+            PageResult(p.page.source_path, p.page.page_id, p.reason, "waiting", "", p.page.size, 0, p.page.map_file)
+            for p in plan.sends
+        ),
+    )
+    pages.extend(PageResult(row.source_path, row.page_id, "unfinished", "waiting") for row in plan.finish)
+    pages.extend(PageResult(row.source_path, row.page_id, "removed", "waiting") for row in plan.removals)
     size = sum(p.page.size for p in plan.sends)
     return PlanDocument(True, plan.reasons(), plan.unchanged, len(plan.waits), size, plan.refusal, cost, pages)
 

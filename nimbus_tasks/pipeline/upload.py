@@ -22,6 +22,7 @@ from nimbus_tasks.project import files
 from nimbus_tasks.project.init import project_record
 from nimbus_tasks.project.scan import stamp_of
 from nimbus_tasks.project.settings import MAPS_FOLDER
+from nimbus_tasks.project.spool import Spool
 from nimbus_tasks.publishing.batch_records import chosen_batch, close_moved_batches, free_batch_id
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
@@ -34,6 +35,8 @@ from nimbus_tasks.publishing.reconcile import reconcile
 from nimbus_tasks.publishing.upload import publish
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.backends.kv.retry import RetryStore
     from nimbus_tasks.project.manifest import Pages
@@ -134,8 +137,7 @@ async def _publish(
     unreadable: int,
     sender: Sender | None,
 ) -> Uploaded:
-    here = list(candidates(pages))
-    formerly = await _reconcile_if_unknown(store, ledger, settings, here)
+    formerly = await _reconcile_if_unknown(store, ledger, settings, pages)
     await close_moved_batches(store, ledger, settings.project.id, queues=settings.queues)
     chosen = await chosen_batch(store, ledger, settings.project.id, request, queues=settings.queues)
     open_batches = [batch_id for batch_id, (_, is_open) in ledger.batches().items() if is_open]
@@ -146,8 +148,8 @@ async def _publish(
         max_removals=settings.upload.max_removals,
     )
     plan = make_plan(
-        here,
-        ledger.held(),
+        candidates(pages),
+        ledger.rows(),
         options,
         open_batches=open_batches,
         failed=len(pages.invalid) + unreadable,
@@ -155,7 +157,7 @@ async def _publish(
         formerly=formerly,
     )
     if request.force:
-        forced = [planned.page.page_id for planned in plan.sends if planned.reason == "forced"]
+        forced = (planned.page.page_id for planned in plan.sends if planned.reason == "forced")
         plan = msgspec.structs.replace(plan, proposals=await count_proposals(store, settings.project.id, forced))
     observer.plan(plan)
     context = _context(store, ledger, settings, pages, request)
@@ -165,9 +167,9 @@ async def _publish(
         if not ledger.published:
             await count_usage(context, idle=True)
     else:
-        sizes = {batch_id: len(ledger.in_batch(batch_id)) for batch_id in open_batches}
+        sizes = {batch_id: ledger.count_in_batch(batch_id) for batch_id in open_batches}
         if chosen:
-            sizes.setdefault(chosen, len(ledger.in_batch(chosen)))
+            sizes.setdefault(chosen, ledger.count_in_batch(chosen))
         work = split_into_batches(plan, sizes, chosen, settings.upload.max_pages_per_batch)
         ledger.begin(target_identity(store, settings))
         outcome = await publish(plan, work, context, observer)
@@ -179,15 +181,13 @@ async def _publish(
     return Uploaded(plan, outcome)
 
 
-async def _reconcile_if_unknown(
-    store: Store, ledger: Ledger, settings: Settings, here: list[Candidate]
-) -> frozenset[str]:
+async def _reconcile_if_unknown(store: Store, ledger: Ledger, settings: Settings, pages: Pages) -> Sequence[str]:
     """List the target where the ledger cannot tell what it holds; return the pages that it used to hold."""
     identity = target_identity(store, settings)
     if ledger.identity == identity:
-        return frozenset()
-    formerly = frozenset(page_id for page_id, row in ledger.held().items() if row.step != "retired")
-    paths = {page.page_id: page.source_path for page in here}
+        return ()
+    formerly: Spool[str] = Spool(str, (row.page_id for row in ledger.rows() if row.step != "retired"))
+    paths = {page.page_id: page.source_path for page in candidates(pages)}
     found = await reconcile(store, settings.project.id, paths, queues=settings.queues)
     ledger.replace(identity, found.pages, found.batches)
     return formerly

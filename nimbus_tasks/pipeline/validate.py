@@ -17,7 +17,7 @@ from nimbus_tasks.project import heal
 from nimbus_tasks.project.manifest import NEVER, PageEntry, Pages, PageTable, SourceTable, read_pages
 from nimbus_tasks.project.scan import Scan, stamps_now
 from nimbus_tasks.project.settings import VALIDATION_REPORT
-from nimbus_tasks.project.spool import Spool, parts
+from nimbus_tasks.project.spool import Spool, runs
 from nimbus_tasks.publishing.plan import Candidate
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def validate(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tupl
     manifest, entries = files.manifest, files.manifest.pages
     plan = plan_validation(settings, snapshot)
     with show(len(plan.changed)) as progress:
-        for some in parts(plan.changed, NOTED_AT_ONCE):
+        for some in runs(plan.changed, NOTED_AT_ONCE):
             found = {path: validate_file(path, stamp, project_id) for path, stamp in some if stamp != NEVER}
             if healed := _make_again(settings, found, manifest.sources):
                 files = files.with_changes(stamps_now(healed))
@@ -153,9 +153,9 @@ def all_issues(pages: Pages) -> Iterable[Issue]:
 
 
 def candidates(pages: Pages) -> Iterator[Candidate]:
-    """Yield the valid pages: those that may be sent."""
+    """Yield the valid pages, those that may be sent, in the order of their ids."""
     invalid = frozenset(pages.invalid)
-    for file, entry in pages.entries.items():
+    for file, entry in pages.by("page_id"):
         if file not in invalid:
             yield Candidate(entry.page_id, entry.source_path, file, entry.digest, entry.size)
 

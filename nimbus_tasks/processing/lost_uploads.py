@@ -57,7 +57,7 @@ def forget_in_ledger(root: Path, target_name: str, identity: str, page_id: str) 
         return
     ledger = Ledger(root / LEDGER_FILE, target_name)
     try:
-        if ledger.identity == identity and (row := ledger.held().get(page_id)) is not None:
+        if ledger.identity == identity and (row := ledger.page(page_id)) is not None:
             ledger.confirm([msgspec.structs.replace(row, step="stored", digest="")])
             ledger.finish("")
     finally:

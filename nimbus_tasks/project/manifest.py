@@ -16,7 +16,7 @@ import os
 import sqlite3
 from collections.abc import ItemsView, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -27,7 +27,7 @@ from nimbus_tasks.model.issues import Issue
 from nimbus_tasks.project import files
 from nimbus_tasks.project.scan import Stamp
 from nimbus_tasks.project.settings import MAPS_FOLDER, STATE_FOLDER
-from nimbus_tasks.project.spool import parts
+from nimbus_tasks.project.spool import runs
 from nimbus_tasks.project.sqlite import errors_as, log_ahead, open_or_renew, transaction
 
 if TYPE_CHECKING:
@@ -374,7 +374,7 @@ class PageTable(_Table[PageEntry]):
 
     def remove(self, paths: Iterable[str]) -> None:
         """Forget these maps, and that extraction made them: it makes them again."""
-        for some in parts(paths, 1000):
+        for some in runs(paths, 1000):
             super().remove(some)
             made = [(split(path)[0].removeprefix(MAPS_FOLDER).removeprefix("/"), path) for path in some]
             with self.manifest.transaction():
@@ -422,7 +422,7 @@ class PageTable(_Table[PageEntry]):
         digest = hashlib.blake2b(digest_size=16)
         between = b""
         lines = self.manifest.each("SELECT page_id || ' ' || digest FROM map WHERE NOT invalid ORDER BY page_id")
-        for some in parts(lines, 10_000):
+        for some in runs(lines, 10_000):
             digest.update(between + "\n".join(line for (line,) in some).encode())
             between = b"\n"
         return digest.hexdigest()
@@ -442,6 +442,10 @@ class Sources(Struct, frozen=True):
     entries: Mapping[str, SourceEntry] = {}
 
 
+#: What pages can be sorted by.
+Order = Literal["page_id", "source_path"]
+
+
 class Pages(Struct, frozen=True):
     """What validation knows, by map file.
 
@@ -453,6 +457,13 @@ class Pages(Struct, frozen=True):
     site: str = ""
     invalid: tuple[str, ...] = ()
     entries: Mapping[str, PageEntry] = {}
+
+    def by(self, order: Order) -> Iterator[tuple[str, PageEntry]]:
+        """Yield the entries by map file, in the order of their page ids or paths."""
+        if isinstance(self.entries, PageTable):
+            yield from self.entries.where(f"1 ORDER BY {order}")
+        else:
+            yield from sorted(self.entries.items(), key=lambda entry: str(getattr(entry[1], order)))
 
     def of_page(self, page_id: str) -> PageEntry | None:
         """Return the entry of a page; None where there is none."""

@@ -113,11 +113,25 @@ class Spool(Sequence[T], Generic[T]):
         self._written, self._recent = len(self), []
 
 
-def parts(items: Iterable[T], length: int) -> Iterator[list[T]]:
-    """Yield lists of `length` items, the last one shorter."""
+def runs(items: Iterable[T], length: int) -> Iterator[list[T]]:
+    """Yield lists of `length` items, in order, the last one shorter."""
     left = iter(items)
     while some := list(itertools.islice(left, length)):
         yield some
+
+
+def among(in_order: Iterable[str]) -> Callable[[str], bool]:
+    """Return a test whether a value is among these. Both they and what is asked for must be in ascending order."""
+    left = iter(in_order)
+    at = next(left, None)
+
+    def is_among(value: str) -> bool:
+        nonlocal at
+        while at is not None and at < value:
+            at = next(left, None)
+        return at == value
+
+    return is_among
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -160,7 +160,8 @@ class UploadingBatches:
     Nothing depends on these records, so an error only ends them.
     """
 
-    def __init__(self, context: Context, requests: int) -> None:
+    def __init__(self, context: Context, requests: float) -> None:
+        """`requests`: how many there are; infinite where that is not known."""
         self._context = context
         self._left = requests
         self._shown = context.shows_uploads
@@ -182,7 +183,7 @@ class UploadingBatches:
         context = self._context
         project_id = context.project.project_id
         created, _ = context.ledger.batches()[batch_id]
-        stored = len(context.ledger.in_batch(batch_id))
+        stored = context.ledger.count_in_batch(batch_id)
         summary = BatchSummary(completed=0, failed=0, pending=stored, average_time_ms=0)
 
         def change(known: BatchRecord | None) -> BatchRecord | None:
@@ -203,23 +204,22 @@ class UploadingBatches:
 async def close_batches(context: Context, outcome: Outcome) -> None:
     """Write the records of the run's batches: from then on they are complete."""
     closed: set[str] = set()
+    failed: dict[str, dict[str, BatchPage]] = {batch_id: {} for batch_id in outcome.batches}
+    for page in outcome.pages:
+        if page.batch_id in failed and page.result == "failed" and page.page_id:
+            failed[page.batch_id][page.page_id] = BatchPage(status="failed", error=page.error)
 
     async def close(batch_id: str) -> None:
-        if await _close_batch(context, batch_id, outcome):
+        if await _close_batch(context, batch_id, failed[batch_id]):
             closed.add(batch_id)
 
     await in_parallel(SLOTS, list(outcome.batches), close)
     outcome.batches = [batch_id for batch_id in outcome.batches if batch_id in closed]
 
 
-async def _close_batch(context: Context, batch_id: str, outcome: Outcome) -> bool:
+async def _close_batch(context: Context, batch_id: str, failed: dict[str, BatchPage]) -> bool:
     """Write the record of a batch and return whether it got a page. Without one it has no record, unless announced."""
     key = records.batch_key(context.project.project_id, batch_id)
-    failed = {
-        page.page_id: BatchPage(status="failed", error=page.error)
-        for page in outcome.pages
-        if page.batch_id == batch_id and page.result == "failed" and page.page_id
-    }
     came = {
         row.page_id: BatchPage(status="uploaded", uploaded=row.uploaded)
         for row in context.ledger.in_batch(batch_id)

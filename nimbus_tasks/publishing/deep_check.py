@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.backends.concurrency import in_parallel, runs
+from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.backends.kv.records import SLOTS, read_each
 from nimbus_tasks.model import lenient, records
 from nimbus_tasks.model.records import PageMetadata, PageRecord
+from nimbus_tasks.project.spool import runs
 from nimbus_tasks.publishing.page_records import digest_of
 from nimbus_tasks.publishing.reconcile import UNKNOWN
 from nimbus_tasks.publishing.repair import SHAPES, Remedy, Repair, listed_records

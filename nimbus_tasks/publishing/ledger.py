@@ -16,6 +16,7 @@ import msgspec
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.project import heal
 from nimbus_tasks.project.settings import STATE_FOLDER
+from nimbus_tasks.project.spool import runs
 from nimbus_tasks.project.sqlite import (
     check_pages,
     connect,
@@ -23,6 +24,7 @@ from nimbus_tasks.project.sqlite import (
     is_damage,
     log_ahead,
     open_or_renew,
+    scratch,
     transaction,
 )
 from nimbus_tasks.publishing.plan import Held
@@ -56,6 +58,7 @@ CREATE TABLE IF NOT EXISTS batch(
 CREATE TABLE IF NOT EXISTS message(
     target TEXT, page_id TEXT, batch_id TEXT NOT NULL, PRIMARY KEY(target, page_id)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS page_by_batch ON page(target, batch_id);
 """
 _SELECT_PAGES = "SELECT page_id, source_path, digest, batch_id, uploaded, step FROM page"
 _PUT_PAGE = "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -65,25 +68,29 @@ INSERT INTO target(name, identity) VALUES (?, ?)
 ON CONFLICT(name) DO UPDATE SET identity = excluded.identity, published = ''
 """
 _RENEWED = "The target is asked what it holds."
-#: Version 0 called its last two steps as the contract calls statuses.
-_VERSION = 1
+#: Version 0 called its last two steps as the contract calls statuses; version 1 read all pages to find a batch's.
+_VERSION = 2
 _MIGRATION = (
     "BEGIN IMMEDIATE;"
     + _SCHEMA
     + """
 UPDATE page SET step = 'enqueued' WHERE step = 'queued';
 UPDATE page SET step = 'retired' WHERE step = 'inactive';
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 COMMIT;
 """
 )
+
+
+#: Rows that are written at once.
+AT_ONCE = 1000
 
 
 class Ledger:
     """The rows of one target. Every method commits before it returns."""
 
     def __init__(self, path: Path, target: str, *, dry_run: bool = False, check: bool = False) -> None:
-        """Open the file; make it anew where there is none, or a damaged one. A dry run works on a copy in memory.
+        """Open the file; make it anew where there is none, or a damaged one. A dry run works on a copy.
 
         `check`: read every page of the file first, so that damage shows now and not in the middle of a run.
 
@@ -124,12 +131,27 @@ class Ledger:
     # --- pages ----------------------------------------------------------------------------------------
 
     def held(self) -> dict[str, Held]:
-        """Return what the target holds, by page id."""
-        return {row[0]: Held(*row) for row in self._read(f"{_SELECT_PAGES} WHERE target = ?")}
+        """Return what the target holds, by page id: all of it."""
+        return {row.page_id: row for row in self.rows()}
+
+    def rows(self) -> Iterator[Held]:
+        """Yield what the target holds, in the order of the page ids. Write nothing meanwhile."""
+        with self._errors():
+            for row in self._connection.execute(f"{_SELECT_PAGES} WHERE target = ? ORDER BY page_id", (self._target,)):
+                yield Held(*row)
+
+    def page(self, page_id: str) -> Held | None:
+        """Return what the target holds of one page; None where that is not known."""
+        rows = self._read(f"{_SELECT_PAGES} WHERE target = ? AND page_id = ?", page_id)
+        return Held(*rows[0]) if rows else None
 
     def in_batch(self, batch_id: str) -> list[Held]:
         """Return the pages of a batch."""
         return [Held(*row) for row in self._read(f"{_SELECT_PAGES} WHERE target = ? AND batch_id = ?", batch_id)]
+
+    def count_in_batch(self, batch_id: str) -> int:
+        """Count the pages of a batch."""
+        return int(self._read("SELECT count(*) FROM page WHERE target = ? AND batch_id = ?", batch_id)[0][0])
 
     def count_active(self) -> int:
         """Count the pages that the target holds and that are not retired."""
@@ -141,11 +163,11 @@ class Ledger:
 
     def confirm(self, rows: Iterable[Held], *, messages: bool = False) -> None:
         """Write what the store has just confirmed. `messages`: also note that the pages need messages."""
-        rows = list(rows)
         with self._transaction():
-            self._write(_PUT_PAGE, map(msgspec.structs.astuple, rows))
-            if messages:
-                self._write(_PUT_MESSAGE, ((row.page_id, row.batch_id) for row in rows))
+            for some in runs(rows, AT_ONCE):
+                self._write(_PUT_PAGE, map(msgspec.structs.astuple, some))
+                if messages:
+                    self._write(_PUT_MESSAGE, ((row.page_id, row.batch_id) for row in some))
 
     def replace(self, identity: str, rows: Iterable[Held], batches: Iterable[tuple[str, str, bool]]) -> None:
         """Replace all rows by what the target holds: pages, and batches as (id, created, open)."""
@@ -237,8 +259,8 @@ def _prepare(connection: sqlite3.Connection, *, check: bool) -> None:
 
 
 def _copy(path: Path) -> sqlite3.Connection:
-    """Return a copy in memory, an empty one of a damaged file, which stays as it is."""
-    copy = sqlite3.connect(":memory:", isolation_level=None)
+    """Return a copy that has no name, an empty one of a damaged file, which stays as it is."""
+    copy = scratch()
     if path.exists():
         try:
             with contextlib.closing(connect(path)) as original:
@@ -249,6 +271,6 @@ def _copy(path: Path) -> sqlite3.Connection:
                 raise
             heal.warn(path, str(error), _RENEWED)
             copy.close()
-            copy = sqlite3.connect(":memory:", isolation_level=None)
+            copy = scratch()
     _prepare(copy, check=False)
     return copy

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from nimbus_tasks.backends.concurrency import runs
 from nimbus_tasks.model.errors import StateError, StoreError
+from nimbus_tasks.project.spool import runs
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 
 if TYPE_CHECKING:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
+from nimbus_tasks.project.spool import Spool
 from nimbus_tasks.publishing.plan import Reason
 
 if TYPE_CHECKING:
@@ -33,6 +35,10 @@ class PageResult(Struct, frozen=True, gc=False):
     batch_id: str = ""
 
 
+def path_of(result: PageResult) -> str:
+    return result.path
+
+
 class Outcome(Struct):
     """What a run did at the target. `stopped`: why it ended early; empty where it did not."""
 
@@ -40,7 +46,7 @@ class Outcome(Struct):
     started: str
     finished: str
     batches: list[str] = []
-    pages: list[PageResult] = []
+    pages: list[PageResult] | Spool[PageResult] = []
     unchanged: int = 0
     waiting: int = 0
     refusal: str = ""
@@ -88,7 +94,7 @@ class Summary(Struct, frozen=True):
     counts: Counts
     stopped: str
     refusal: str
-    pages: list[PageResult]
+    pages: Sequence[PageResult]
 
 
 class Observer(Protocol):

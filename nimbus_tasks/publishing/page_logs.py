@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends.concurrency import in_parallel, runs
+from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.backends.kv.records import SLOTS, decode_or_skip, put_many, read_values, rewrite
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import LogEntry, LogLevel, LogsRecord
+from nimbus_tasks.project.spool import runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +55,7 @@ async def log_upload(context: Context, outcome: Outcome) -> None:
     """Append to each page's log what an upload did with it."""
     now = context.clock()
     # In parts, so that memory does not grow with the site.
-    for some in runs([page for page in outcome.pages if page.page_id], PART):
+    for some in runs((page for page in outcome.pages if page.page_id), PART):
         entries = {page.page_id: _entries(page, now, queues=context.queues) for page in some}
         await append(context.store, context.project.project_id, entries, context.slots)
 

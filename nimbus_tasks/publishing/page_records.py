@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET
 
-from nimbus_tasks.backends.concurrency import in_parallel, runs
+from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.backends.kv.records import (
     decode,
@@ -22,13 +22,17 @@ from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import UnreadableRecordError
 from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
+from nimbus_tasks.project.spool import runs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.publishing.context import Context
     from nimbus_tasks.publishing.plan import Held
+
+#: Statuses that are read at once.
+AT_ONCE = 10_000
 
 
 def page_write(project_id: str, record: PageRecord, digest: str, before: bytes | None = None) -> Write:
@@ -53,14 +57,15 @@ def digest_of(record: PageRecord) -> str:
     return content_digest({"path": record.source_path} | content)
 
 
-async def count_proposals(store: Store, project_id: str, page_ids: Sequence[str]) -> int:
+async def count_proposals(store: Store, project_id: str, page_ids: Iterable[str]) -> int:
     """Return how many of these pages have proposals that sending them again would discard."""
-    values = await read_values(store, [records.status_key(project_id, page_id) for page_id in page_ids])
     pending = 0
-    for key in values:
-        status = decode_or_skip(store, values, key, PageStatus)
-        if status is not None and status.status == "done" and status.result is not UNSET:
-            pending += status.result.changes > 0
+    for some in runs(page_ids, AT_ONCE):
+        values = await read_values(store, [records.status_key(project_id, page_id) for page_id in some])
+        for key in values:
+            status = decode_or_skip(store, values, key, PageStatus)
+            if status is not None and status.status == "done" and status.result is not UNSET:
+                pending += status.result.changes > 0
     return pending
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.settings import MAPS_FOLDER, MOST_SLOTS
+from nimbus_tasks.project.spool import Spool, among
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -97,6 +98,10 @@ class Planned(Struct, frozen=True, gc=False):
     returns: bool = False
 
 
+#: A page to send, and its row if it may only need to be finished where `--limit` leaves it for later.
+_Wanted = tuple[Planned, Held | None]
+
+
 class Plan(Struct, frozen=True):
     """What a run would do.
 
@@ -109,11 +114,11 @@ class Plan(Struct, frozen=True):
     proposals: pages whose pending proposals `--force` discards.
     """
 
-    sends: tuple[Planned, ...]
-    finish: tuple[Held, ...]
-    removals: tuple[Held, ...]
+    sends: Sequence[Planned]
+    finish: Sequence[Held]
+    removals: Sequence[Held]
     unchanged: int
-    waits: tuple[Planned, ...] = ()
+    waits: Sequence[Planned] = ()
     refusal: str = ""
     proposals: int = 0
 
@@ -124,8 +129,9 @@ class Plan(Struct, frozen=True):
     @property
     def is_edit(self) -> bool:
         """Whether it only changes the content of a few pages: their own records should be most of what it writes."""
-        changed = all(planned.reason in ("changed", "forced") for planned in self.sends)
-        return changed and 0 < len(self.sends) <= MAX_EDITED and not (self.finish or self.removals)
+        if not 0 < len(self.sends) <= MAX_EDITED or self.finish or self.removals:
+            return False
+        return all(planned.reason in ("changed", "forced") for planned in self.sends)
 
     def reasons(self) -> dict[str, int]:
         """Count the pages by reason, in a fixed order."""
@@ -148,48 +154,90 @@ class PlanOptions(Struct, frozen=True):
 
 def make_plan(
     candidates: Iterable[Candidate],
-    held: Mapping[str, Held],
+    held: Iterable[Held],
     options: PlanOptions,
     *,
     open_batches: Collection[str] = (),
     failed: int = 0,
     invalid: Collection[str] = (),
-    formerly: Collection[str] = (),
+    formerly: Iterable[str] = (),
 ) -> Plan:
-    """Compare the pages here with what the target holds.
+    """Compare the pages here with what the target holds. Both are read once, and need not fit into memory.
 
     Args:
-        candidates: the valid pages, each page id once.
-        held: by page id.
+        candidates: the valid pages, each page id once, in the order of the ids.
+        held: what the target holds, in the same order.
         options: the user's.
         open_batches: batches whose record is not stored yet.
         failed: number of pages here that are invalid or unreadable.
         invalid: ids of the invalid ones, where they are known: their sources are not gone.
-        formerly: page ids that the ledger had before the target turned out not to hold them.
+        formerly: page ids that the ledger had before the target turned out not to hold them, in the same order.
     """
-    pages = sorted(candidates, key=lambda page: page.source_path)
-    wanted: list[Planned] = []
-    for page in pages:
-        row = held.get(page.page_id)
-        reason = _reason(page, row, open_batches, page.page_id in formerly)
+    wanted: Spool[_Wanted] = Spool(_Wanted, rank=lambda each: each[0].page.source_path)
+    gone: Spool[Held] = Spool(Held, rank=lambda row: row.source_path)
+    finish: Spool[Held] = Spool(Held)
+    here = active = 0
+    was_known = among(formerly)
+    for page, row in _pairs(candidates, held):
+        active += row is not None and row.step != "retired"
+        unfinished = row if row is not None and _is_unfinished(row, open_batches) else None
+        if page is None:
+            assert row is not None
+            if row.step != "retired" and row.page_id not in invalid:
+                gone.append(row)
+            elif unfinished is not None:
+                finish.append(unfinished)
+            continue
+        here += 1
+        reason = _reason(page, row, open_batches, was_known(page.page_id))
         if reason == "unchanged" and options.force:
             reason = "forced"
         if reason != "unchanged":
-            wanted.append(Planned(page, reason, row is not None and not row.digest))
-    sends = tuple(wanted[: options.limit] if options.limit else wanted)
-    here = {page.page_id for page in pages}.union(invalid)
-    gone = [row for row in held.values() if row.page_id not in here and row.step != "retired"]
-    active = sum(row.step != "retired" for row in held.values())
-    refusal = _refusal(gone, active, len(pages), failed, options)
-    removals = () if refusal or not options.remove else tuple(sorted(gone, key=lambda row: row.source_path))
+            wanted.append((Planned(page, reason, row is not None and not row.digest), unfinished))
+        elif unfinished is not None:
+            finish.append(unfinished)
+    refusal = _refusal(len(gone), active, here, failed, options)
+    removes = options.remove and not refusal
+    if not removes:
+        finish.extend(row for row in gone if _is_unfinished(row, open_batches))
+    sends: Spool[Planned] = Spool(Planned)
+    waits: Spool[Planned] = Spool(Planned)
+    for planned, unfinished in wanted.in_order():
+        if not options.limit or len(sends) < options.limit:
+            sends.append(planned)
+            continue
+        waits.append(planned)
+        if unfinished is not None:
+            finish.append(unfinished)
     return Plan(
         sends=sends,
-        finish=tuple(_to_finish(held, open_batches, sends, removals)),
-        removals=removals,
-        unchanged=len(pages) - len(wanted),
-        waits=tuple(wanted[len(sends) :]),
+        finish=finish,
+        removals=Spool(Held, gone.in_order()) if removes else (),
+        unchanged=here - len(wanted),
+        waits=waits,
         refusal=refusal,
     )
+
+
+def _pairs(candidates: Iterable[Candidate], held: Iterable[Held]) -> Iterator[tuple[Candidate | None, Held | None]]:
+    """Yield each page with what the target holds of it, in the order of the ids; None where one of them has none."""
+    pages, rows = iter(candidates), iter(held)
+    page, row = next(pages, None), next(rows, None)
+    while page is not None or row is not None:
+        if row is None or (page is not None and page.page_id < row.page_id):
+            yield page, None
+            page = next(pages, None)
+        elif page is None or row.page_id < page.page_id:
+            yield None, row
+            row = next(rows, None)
+        else:
+            yield page, row
+            page, row = next(pages, None), next(rows, None)
+
+
+def _is_unfinished(row: Held, open_batches: Collection[str]) -> bool:
+    """Return whether a page may only need its status and its place in the queue."""
+    return row.step in ("stored", "marked") and row.batch_id in open_batches
 
 
 def _reason(page: Candidate, row: Held | None, open_batches: Collection[str], known: bool) -> Reason:
@@ -205,22 +253,9 @@ def _reason(page: Candidate, row: Held | None, open_batches: Collection[str], kn
     return "unchanged"
 
 
-def _to_finish(
-    held: Mapping[str, Held],
-    open_batches: Collection[str],
-    sends: Sequence[Planned],
-    removals: Sequence[Held],
-) -> Iterator[Held]:
-    """Yield the pages that only need their status and their place in the queue."""
-    elsewhere = {planned.page.page_id for planned in sends} | {row.page_id for row in removals}
-    for row in held.values():
-        if row.step in ("stored", "marked") and row.batch_id in open_batches and row.page_id not in elsewhere:
-            yield row
-
-
-def _refusal(gone: Sequence[Held], active: int, here: int, failed: int, options: PlanOptions) -> str:
+def _refusal(gone: int, active: int, here: int, failed: int, options: PlanOptions) -> str:
     """Return why pages whose source is gone stay as they are; empty where they may be retired."""
-    few = len(gone) <= options.max_removals and len(gone) * 2 <= active
+    few = gone <= options.max_removals and gone * 2 <= active
     if not gone or not options.remove:
         return ""
     if not here:
@@ -230,17 +265,16 @@ def _refusal(gone: Sequence[Held], active: int, here: int, failed: int, options:
     if few or options.force:
         return ""
     return (
-        f"{len(gone)} of {active} are more than half of the site or than max_removals "
+        f"{gone} of {active} are more than half of the site or than max_removals "
         f"({options.max_removals}); --force removes them"
     )
 
 
 class BatchWork(Struct, frozen=True):
-    """What one batch gets in a run. An empty id stands for a new batch."""
+    """How many of a plan's pages, in their order, are sent to one batch. An empty id stands for a new batch."""
 
     batch_id: str
-    finish: tuple[Held, ...]
-    sends: tuple[Planned, ...]
+    sends: int
 
 
 def split_into_batches(plan: Plan, open_batches: Mapping[str, int], chosen: str, max_pages: int) -> list[BatchWork]:
@@ -250,20 +284,13 @@ def split_into_batches(plan: Plan, open_batches: Mapping[str, int], chosen: str,
     batch, else to a new one; those that exceed `max_pages` go to further new ones.
 
     Args:
-        plan: its `finish` rows name their batches.
+        plan: its `finish` rows are in open batches.
         open_batches: batch id -> number of its pages, oldest first.
         chosen: the batch that the user names, or empty.
         max_pages: most pages in a batch.
     """
-    finish: dict[str, list[Held]] = {batch_id: [] for batch_id in open_batches}
-    for row in plan.finish:
-        finish[row.batch_id].append(row)
     receiver = chosen or next(reversed(list(open_batches)), "")
     room = max(0, max_pages - open_batches.get(receiver, 0)) if receiver else 0
-    work = [
-        BatchWork(batch_id, tuple(rows), plan.sends[:room] if batch_id == receiver else ())
-        for batch_id, rows in finish.items()
-    ]
-    rest = plan.sends[room:]
-    work += [BatchWork("", (), rest[i : i + max_pages]) for i in range(0, len(rest), max_pages)]
-    return work
+    first, left = min(room, len(plan.sends)), max(0, len(plan.sends) - room)
+    work = [BatchWork(batch_id, first if batch_id == receiver else 0) for batch_id in open_batches]
+    return work + [BatchWork("", min(max_pages, left - start)) for start in range(0, left, max_pages)]

@@ -39,7 +39,7 @@ from nimbus_tasks.publishing.batch_records import leave_batches
 from nimbus_tasks.publishing.queue_parts import changed, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.publishing.queue_parts import Decide, Placed
@@ -48,17 +48,21 @@ if TYPE_CHECKING:
 MAX_SHARDS = 100_000
 #: Shards that are asked for beyond the last one that is known.
 PROBED = 16
+#: Parts that are in memory at once where the queue is long: some 22 MB.
+WINDOW = 250
 
 
 class Parts(Struct, frozen=True):
     """What was read of a queue, by part: 0 is its record, the others are shards.
 
     closed: parts that exist, but cannot be read, or not yet where the store lags.
+    whole: these are all parts.
     """
 
     values: dict[int, bytes]
     records: dict[int, QueueRecord]
     closed: set[int]
+    whole: bool = True
 
     @property
     def entries(self) -> dict[int, list[QueueEntry]]:
@@ -90,7 +94,19 @@ async def read_places(store: Store, project_id: str) -> dict[str, Placed]:
 
 
 async def read_parts(store: Store, project_id: str) -> Parts:
-    """Return all parts of the queue.
+    """Return all parts of the queue. Raises as `read_windows` does."""
+    values: dict[int, bytes] = {}
+    records: dict[int, QueueRecord] = {}
+    closed: set[int] = set()
+    async for window in read_windows(store, project_id):
+        values |= window.values
+        records |= window.records
+        closed |= window.closed
+    return Parts(values, records, closed)
+
+
+async def read_windows(store: Store, project_id: str) -> AsyncIterator[Parts]:
+    """Yield all parts of the queue, at most `WINDOW` at a time, so that memory does not grow with the queue.
 
     Raises:
         StoreError: the target has a value under every key, and would never stop.
@@ -99,20 +115,36 @@ async def read_parts(store: Store, project_id: str) -> Parts:
     head = _record(store, project_id, 0, values)
     announced = 0 if head is None or head.shards is UNSET else head.shards
     announced = min(max(0, announced), MAX_SHARDS)
-    asked = 1
-    while asked <= announced or (asked in values and asked < MAX_SHARDS):
-        until = max(announced + 1, asked + min(asked, PROBED))
+    first, asked, there = 0, 1, 1 in values
+    while asked <= announced or (there and asked < MAX_SHARDS):
+        until = min(max(announced + 1, asked + min(asked, PROBED)), asked + WINDOW)
         found = await _values(store, project_id, range(asked + 1, until + 1))
         if len(found) == until - asked == PROBED and not any(map(_is_queue, found.values())):
             raise StoreError("The target answers for keys that it cannot hold.", "Check the address in [target].")
+        if asked - first >= WINDOW:
+            yield _window(store, project_id, head, values, range(first, asked + 1))
+            first, values = asked + 1, {}
         values |= found
-        asked = until
-    records = {} if head is None else {0: head}
+        asked, there = until, until in found
+    last = _window(store, project_id, head, values, range(first, max([announced, *values]) + 1))
+    yield msgspec.structs.replace(last, whole=not first)
+
+
+def _window(store: Store, project_id: str, head: QueueRecord | None, values: dict[int, bytes], parts: range) -> Parts:
+    records = {} if head is None or parts.start else {0: head}
     for part in sorted(values.keys() - {0}):
         record = _record(store, project_id, part, values)
         if record is not None:
             records[part] = record
-    return Parts(values, records, set(range(max([announced, *values]) + 1)) - records.keys())
+    return Parts(values, records, set(parts) - records.keys(), whole=False)
+
+
+async def read_some(store: Store, project_id: str, parts: Collection[int], last: int) -> Parts:
+    """Return these parts; all others up to `last` count as closed, so that new entries go into these or new ones."""
+    found = await _read_some(store, project_id, parts)
+    if 0 in parts and 0 not in found.values:
+        found.records[0] = QueueRecord([])
+    return Parts(found.values, found.records, set(range(last + 1)) - found.records.keys(), whole=False)
 
 
 def _is_queue(value: bytes) -> bool:
@@ -163,16 +195,18 @@ async def change_entries(
         page_ids: each once.
         decide: gets a page's id and its entry, None if it has none, and returns the new one, or None for none. It is
             called again whenever another program wrote first.
-        seen: all parts as read before; saves the first read.
+        seen: parts as read before; saves the first read. If these are not the whole queue, no others change.
         within: the parts where the pages were seen; None: read all. Others are read only if a page is not there.
         processed: the new `last_processed` of the parts that change.
 
     Raises:
         StoreError: the store does not answer, or other programs changed the queue again and again.
     """
+    some = None if seen is None or seen.whole else seen
+    again: Collection[int] = ()
 
     async def attempt() -> bool:
-        nonlocal seen, within
+        nonlocal seen, within, again
         left: dict[str, dict[str, str]] = {}
 
         def noting(page_id: str, held: QueueEntry | None) -> QueueEntry | None:
@@ -187,9 +221,13 @@ async def change_entries(
             not set(page_ids) <= placed(parts.entries).keys() or queue_parts.is_overlong(parts.entries)
         ):
             parts = within = None
-        if parts is None:
+        if some is not None and again:
+            parts = await read_some(store, project_id, again, max([*some.closed, *some.records]))
+        elif parts is None:
             parts, seen = seen or await read_parts(store, project_id), None
-        made = changed(parts.entries, page_ids, noting, closed=parts.closed, only_these=within is not None)
+        only_these = within is not None or some is not None
+        made = changed(parts.entries, page_ids, noting, closed=parts.closed, only_these=only_these)
+        again = parts.records.keys() | made.keys()
         # First, so that a program killed in between repeats it.
         await leave_batches(store, project_id, left, ())
         return await _write(store, project_id, parts, made, processed)

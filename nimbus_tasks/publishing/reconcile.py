@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from msgspec import UNSET, Struct
 
-from nimbus_tasks.backends.concurrency import in_parallel, runs
+from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.backends.kv.records import SLOTS, read_many
 from nimbus_tasks.model import lenient, records
 from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
+from nimbus_tasks.project.spool import runs
 from nimbus_tasks.publishing.batch_records import read_batches
 from nimbus_tasks.publishing.page_records import digest_of
 from nimbus_tasks.publishing.plan import Held, Step

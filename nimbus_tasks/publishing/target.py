@@ -87,9 +87,10 @@ class OpenTarget:
 
     # --- what this machine knows ----------------------------------------------------------------------
 
-    def known_pages(self) -> dict[str, Held]:
+    def known_paths(self) -> set[str]:
+        """Return the source paths of all pages."""
         with self._ledger() as ledger:
-            return ledger.held() if ledger is not None else {}
+            return {row.source_path for row in ledger.rows()} - {""} if ledger is not None else set()
 
     def known_batches(self) -> dict[str, tuple[str, bool]]:
         """Return batch id -> (when it was created, whether its upload is still under way)."""
@@ -102,8 +103,10 @@ class OpenTarget:
 
     async def paths(self, page_ids: Iterable[str]) -> dict[str, str]:
         """Return the source paths of pages, from the ledger or else from their records."""
-        held = self.known_pages()
-        found = {each: held[each].source_path for each in page_ids if each in held and held[each].source_path}
+        page_ids = list(page_ids)
+        with self._ledger() as ledger:
+            held = {} if ledger is None else {each: ledger.page(each) for each in page_ids}
+        found = {page_id: row.source_path for page_id, row in held.items() if row is not None and row.source_path}
         keys = [records.page_key(self.project_id, each) for each in page_ids if each not in found]
         told = await self.read(keys, _Path)
         return found | {page_id: page.source_path for page_id, page in told.items()}

@@ -9,17 +9,20 @@ resumes an interrupted one.
 
 from __future__ import annotations
 
+import math
 import time
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from nimbus_tasks.backends.concurrency import in_parallel, pack, runs
+from nimbus_tasks.backends.concurrency import in_parallel, pack
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.records import PageRecord, page_key
+from nimbus_tasks.project.spool import Spool, runs
 from nimbus_tasks.publishing.batch_records import UploadingBatches, close_batches
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
-from nimbus_tasks.publishing.outcome import Outcome, PageResult, ResultName
+from nimbus_tasks.publishing.outcome import Outcome, PageResult, ResultName, path_of
 from nimbus_tasks.publishing.page_logs import log_upload
 from nimbus_tasks.publishing.page_records import mark_uploaded, page_write, put_uploaded, read_replaced, retire
 from nimbus_tasks.publishing.plan import Held
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from nimbus_tasks.publishing.outcome import Observer
     from nimbus_tasks.publishing.plan import BatchWork, Candidate, Plan, Planned
 
+#: Requests up to this number are counted before the first one.
+COUNTED = 20
+
 
 async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, observer: Observer) -> Outcome:
     """Perform a plan, divided into batches, and return the result of each page.
@@ -42,6 +48,7 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
     """
     outcome = Outcome(context.target, context.clock(), "", unchanged=plan.unchanged, waiting=len(plan.waits))
     outcome.refusal = plan.refusal
+    outcome.pages = Spool(PageResult, rank=path_of)
 
     def note(result: PageResult) -> None:
         outcome.pages.append(result)
@@ -53,8 +60,8 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
             context.ledger.open_batch(batch_id, context.clock())
             outcome.batches.append(batch_id)
             observer.batch(batch_id)
-        await _finish([row for part in work for row in part.finish], context, note)
-        await _send(zip(outcome.batches, work, strict=True), context, note)
+        await _finish(plan.finish, context, note)
+        await _send(plan.sends, list(zip(outcome.batches, work, strict=True)), context, note)
         removals = plan.removals
         if removals and outcome.failed:
             # A failed page may be one of those whose source is gone, under a new name.
@@ -91,28 +98,39 @@ async def _finish(rows: Sequence[Held], context: Context, note: Callable[[PageRe
 
 async def _queue(
     batches: Sequence[str], removals: Sequence[Held], unretired: Collection[str], context: Context
-) -> Sequence[Held]:
-    """Add all pages that the run stored to the queue and take out removed ones, in one write; return those added.
+) -> dict[str, str]:
+    """Add all pages that the run stored to the queue and take out removed ones; return those added, with their batches.
 
     Without a queue the pages are done, and an earlier queue record stays as it is.
     """
     leaving = {row.page_id for row in removals}
-    came = [row for batch_id in batches for row in context.ledger.in_batch(batch_id) if row.step == "marked"]
-    rows = [row for row in came if row.page_id not in leaving]
+
+    def came(batch_id: str) -> list[Held]:
+        rows = context.ledger.in_batch(batch_id)
+        return [row for row in rows if row.step == "marked" and row.page_id not in leaving]
+
+    added = {row.page_id: batch_id for batch_id in batches for row in came(batch_id)}
     if context.queues:
-        await update_queue(context, rows, leaving.difference(unretired), batches)
-    queued = (msgspec.structs.replace(row, step="enqueued") for row in rows)
+        await update_queue(context, added | dict.fromkeys(leaving.difference(unretired), ""), batches)
+    queued = (msgspec.structs.replace(row, step="enqueued") for batch_id in batches for row in came(batch_id))
     context.ledger.confirm(queued, messages=context.messages)
-    return rows
+    return added
 
 
-async def _send(batches: Iterable[tuple[str, BatchWork]], context: Context, note: Callable[[PageResult], None]) -> None:
-    requests = [
+async def _send(
+    sends: Iterable[Planned],
+    batches: Sequence[tuple[str, BatchWork]],
+    context: Context,
+    note: Callable[[PageResult], None],
+) -> None:
+    left = iter(sends)
+    requests = (
         (batch_id, request)
         for batch_id, part in batches
-        for request in pack(part.sends, lambda planned: planned.page.size, context.store.limits)
-    ]
-    uploading = UploadingBatches(context, len(requests))
+        for request in pack(islice(left, part.sends), lambda planned: planned.page.size, context.store.limits)
+    )
+    first = list(islice(requests, COUNTED))
+    uploading = UploadingBatches(context, len(first) if len(first) < COUNTED else math.inf)
 
     async def send(each: tuple[str, Sequence[Planned]]) -> None:
         batch_id, request = each
@@ -120,7 +138,7 @@ async def _send(batches: Iterable[tuple[str, BatchWork]], context: Context, note
         await uploading.note(batch_id)
 
     # All batches in one stream: a request may carry a whole batch, and no slot waits for the others.
-    await in_parallel(context.slots, requests, send)
+    await in_parallel(context.slots, chain(first, requests), send)
 
 
 async def _send_request(

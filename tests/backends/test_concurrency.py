@@ -176,7 +176,7 @@ SIZES = st.lists(st.integers(0, 20))
 
 
 def packed(sizes: list[int], pairs: int, most: int) -> list[list[int]]:
-    return pack(sizes, lambda size: size, Limits(pairs, most, 1))
+    return list(pack(sizes, lambda size: size, Limits(pairs, most, 1)))
 
 
 @given(SIZES, st.integers(1, 6), st.integers(1, 15))

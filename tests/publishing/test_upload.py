@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections import Counter
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ from nimbus_tasks.backends.kv.records import decode
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.states import takes_pages
-from nimbus_tasks.publishing import batch_records, project_record, queue_parts, queued_pages
+from nimbus_tasks.publishing import batch_records, project_record, queue_parts, queue_record, queued_pages
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.ledger import Ledger
 from nimbus_tasks.publishing.outcome import Outcome
@@ -61,7 +63,8 @@ class World:
 
     def plan(self, **options: Any) -> Plan:
         pages = [Candidate(f"page_{name}", name, f"maps/{name}.json", text, 50) for name, text in self.site.items()]
-        return make_plan(pages, self.ledger.held(), PlanOptions(**options), open_batches=self._open())
+        pages.sort(key=attrgetter("page_id"))
+        return make_plan(pages, self.ledger.rows(), PlanOptions(**options), open_batches=self._open())
 
     def run(self, *, most: int = 1000, batch: str = "", **options: Any) -> Outcome:
         """Plan and publish; what `uploading` does around them, without its files."""
@@ -591,6 +594,61 @@ def test_a_long_queue_is_kept_in_shards(world: World, monkeypatch: pytest.Monkey
     world.check_batches()
     swapped = [key for call, keys in world.store.calls for key in keys if call == "swap" and key.startswith("queue:")]
     assert swapped == [f"{QUEUE}:1"], "an edit writes the part of its page and no other"
+
+
+@pytest.fixture
+def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two entries a part, three parts and four pages at a time: as if there were a million."""
+    monkeypatch.setattr(queue_parts.changed, "__kwdefaults__", queue_parts.changed.__kwdefaults__ | {"room": 2})
+    monkeypatch.setattr(queued_pages, "ROOM", 2)
+    monkeypatch.setattr(queued_pages, "AT_ONCE", 4)
+    monkeypatch.setattr(queue_record, "WINDOW", 3)
+
+
+def change_much(world: World) -> None:
+    names = list(world.site)
+    world.site |= dict.fromkeys(names[::3], "two") | {f"new{number}": "one" for number in range(5)}
+    for name in names[1::7]:
+        del world.site[name]
+
+
+@pytest.mark.usefixtures("_small_windows")
+def test_a_queue_that_does_not_fit_into_memory_is_changed_some_parts_at_a_time(world: World) -> None:
+    world.site = {f"{number:03d}": "one" for number in range(31)}
+    world.run(most=9)
+    world.check_whole()
+    parts = [len(world.record(key)["items"]) for key in world.store.values if key.startswith("queue:")]
+    assert sorted(parts) == [1] + [2] * 15
+    change_much(world)
+    world.run(most=9)
+    world.check_whole()
+    world.check_batches()
+    parts = [len(world.record(key)["items"]) for key in world.store.values if key.startswith("queue:")]
+    assert len(parts) == 16, "new pages take the places of those that went"
+
+
+@pytest.mark.usefixtures("_small_windows")
+@pytest.mark.parametrize("seed", range(6))
+def test_it_may_stop_anywhere_and_other_programs_may_write_meanwhile(world: World, seed: int) -> None:
+    chance = random.Random(seed)
+    world.site = {f"{number:03d}": "one" for number in range(31)}
+    world.run(most=9)
+    change_much(world)
+    world.store.calls.clear()
+    world.store.fail_at = chance.randrange(1, 90)
+
+    def meddle(key: str) -> None:
+        """Write a part of the queue just before we do: with another time, as a worker does."""
+        if key.startswith("queue:") and key in world.store.values and chance.random() < 0.3:
+            world.store.values[key] = json.dumps(world.record(key) | {"last_processed": str(chance.random())}).encode()
+
+    world.store.meddle = meddle
+    for _ in range(3):
+        world.run(most=9)
+        world.store.calls.clear()
+        world.store.fail_at = 0
+    world.check_whole()
+    world.check_batches()
 
 
 def test_one_edit_of_a_long_queue_is_four_small_writes(world: World) -> None:

@@ -14,7 +14,6 @@ import msgspec
 from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from nimbus_tasks.backends.concurrency import runs
 from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.backends.kv.open import API_VARIABLE, CLOUDFLARE_API
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
@@ -23,6 +22,7 @@ from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import SettingsError, StoreError, TransientError
 from nimbus_tasks.project.secrets import read_secret
 from nimbus_tasks.project.settings import PROJECT_FILE
+from nimbus_tasks.project.spool import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
