@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv import all_names
-from nimbus_tasks.batches.page_states import current, list_limit
+from nimbus_tasks.batches.page_states import current, current_within, list_limit
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchSummary
 from nimbus_tasks.model.states import BATCH_MOVES, SUPERSEDED, shown_batch_state, summary_of
 from nimbus_tasks.model.suggest import closest
+from nimbus_tasks.project.spool import runs
 
 if TYPE_CHECKING:
     from nimbus_tasks.publishing.target import OpenTarget
@@ -23,6 +24,8 @@ _BATCH_ID = re.compile(r"batch_[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _DATED_ID = re.compile(r"batch_\d{8}_\d{6}")
 #: Batches that an error names if none was given.
 NEWEST = 3
+#: Batches whose pages are in memory at once.
+AT_ONCE = 50
 
 
 class ListedBatch(Struct, frozen=True, omit_defaults=True):
@@ -65,23 +68,27 @@ async def list_batches(target: OpenTarget) -> Batches:
     """
     ids = sorted(await _ids(target), reverse=True)
     heads = await target.read([records.batch_key(target.project_id, each) for each in ids], _Head)
-    unsure = [each for each in ids if each in heads and not _is_over(heads[each])]
-    held = await target.read([records.batch_key(target.project_id, each) for each in unsure], BatchRecord)
-    shown = {
-        batch.batch_id: batch
-        for batch in await current(target, [held[each] for each in unsure if each in held], list_limit(target))
-    }
     found = []
-    for each in ids:
-        batch = shown.get(each) or heads.get(each)
-        if batch is None or batch.status == "uploading":
-            batch = _uploading_here(target, each) or batch
-        if batch is not None:
-            superseded = isinstance(batch, BatchRecord) and shown_batch_state(batch) == SUPERSEDED
-            found.append(ListedBatch(each, batch.created, batch.status, batch.page_count, batch.summary, superseded))
+    left = list_limit(target)
+    for some in runs(ids, AT_ONCE):
+        unsure = [each for each in some if each in heads and not _is_over(heads[each])]
+        held = await target.read([records.batch_key(target.project_id, each) for each in unsure], BatchRecord)
+        batches, left = await current_within(target, [held[each] for each in unsure if each in held], left)
+        shown = {batch.batch_id: batch for batch in batches}
+        for each in some:
+            batch = shown.get(each) or heads.get(each)
+            if batch is None or batch.status == "uploading":
+                batch = _uploading_here(target, each) or batch
+            if batch is not None:
+                found.append(_listed(each, batch))
     return Batches(
         sorted(found, key=lambda batch: (batch.created, batch.batch_id), reverse=True), target.store.traits.lists
     )
+
+
+def _listed(batch_id: str, batch: BatchRecord | _Head) -> ListedBatch:
+    superseded = isinstance(batch, BatchRecord) and shown_batch_state(batch) == SUPERSEDED
+    return ListedBatch(batch_id, batch.created, batch.status, batch.page_count, batch.summary, superseded)
 
 
 def _is_over(head: _Head) -> bool:

@@ -38,11 +38,20 @@ _LAST_STEPS = ("done", "failed")
 LIST_REQUESTS = 10
 
 
-async def current(target: OpenTarget, batches: Sequence[BatchRecord], most: int | None = None) -> list[BatchRecord]:
+async def current(target: OpenTarget, batches: Sequence[BatchRecord]) -> list[BatchRecord]:
     """Return batches as the statuses of their pages show them.
 
-    Reads only statuses that may say more than the batch record, of all batches in bulk. `most`: how many at most; a
-    batch beyond that is returned as its record shows it.
+    Reads only statuses that may say more than the batch record, of all batches in bulk.
+    """
+    return (await current_within(target, batches, None))[0]
+
+
+async def current_within(
+    target: OpenTarget, batches: Sequence[BatchRecord], most: int | None
+) -> tuple[list[BatchRecord], int | None]:
+    """Return batches as `current` does, and how many more statuses may be read.
+
+    most: how many may be; None: any number. A batch beyond that is returned as its record shows it.
     """
     asked: list[str] = []
     for batch in batches:
@@ -51,7 +60,7 @@ async def current(target: OpenTarget, batches: Sequence[BatchRecord], most: int 
             asked += pages
     keys = [records.status_key(target.project_id, each) for each in dict.fromkeys(asked)]
     statuses = await target.read(keys, PageStatus)
-    return [with_statuses(batch, statuses) for batch in batches]
+    return [with_statuses(batch, statuses) for batch in batches], None if most is None else most - len(asked)
 
 
 def list_limit(target: OpenTarget) -> int | None:
