@@ -17,25 +17,32 @@ from nimbus_tasks.backends.kv.sqlite import check_integrity
 from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import now, seconds_of
 from nimbus_tasks.model.errors import SettingsError
-from nimbus_tasks.pipeline.validate import candidates
 from nimbus_tasks.project.files import replace
 from nimbus_tasks.project.init import project_record
 from nimbus_tasks.project.settings import STATE_FOLDER
+from nimbus_tasks.project.spool import Spool
 from nimbus_tasks.publishing.deep_check import Checked, check_values
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
 from nimbus_tasks.publishing.losses import Losses, find_losses, follow_statuses, queue_again
 from nimbus_tasks.publishing.outbox import open_outbox
-from nimbus_tasks.publishing.reconcile import UNKNOWN, Difference, compare, lost_from_queue, reconcile
+from nimbus_tasks.publishing.plan import Held, pairs
+from nimbus_tasks.publishing.reconcile import (
+    UNKNOWN,
+    Difference,
+    compare,
+    lost_from_queue,
+    reconcile,
+    waiting_pages,
+)
 from nimbus_tasks.publishing.repair import Repair, repair
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.progress import ShowProgress
     from nimbus_tasks.project.manifest import Pages
     from nimbus_tasks.project.settings import Settings
-    from nimbus_tasks.publishing.plan import Held
     from nimbus_tasks.publishing.reconcile import Found
 
 
@@ -120,7 +127,7 @@ async def _repair(store: Store, settings: Settings, pages: Pages, *, dry_run: bo
     def save(key: str, value: bytes) -> None:
         replace(folder / quote(key, safe=""), value)
 
-    here = {page.page_id for page in candidates(pages)}
+    here = pages.paths
     return await repair(store, project_record(settings, store.owner), here, moment, save, dry_run=dry_run)
 
 
@@ -129,7 +136,7 @@ async def _check_values(
 ) -> Checked:
     if settings.target.store == "sqlite":
         check_integrity(Path(KV_FILE))
-    here = {page.page_id for page in candidates(pages)}
+    here = pages.paths
     checked = await check_values(store, settings.project.id, here, show)
     repaired = {each.key for each in repairs}
     return Checked(checked.values, tuple(each for each in checked.damaged if each.key not in repaired))
@@ -146,39 +153,46 @@ async def _reconcile(
     requeue: bool,
 ) -> Reconciled:
     identity = target_identity(store, settings)
-    known = ledger.held() if ledger.identity == identity else {}
-    paths = {page.page_id: page.source_path for page in candidates(pages)}
-    found = await reconcile(store, settings.project.id, paths, queues=settings.queues)
-    lost = await lost_from_queue(store, settings.project.id, found.pages) if settings.queues else set()
-    recent = _recent(known, store.traits.lag)
-    at_target = {row.page_id: row for row in found.pages} | recent
-    # Unlike any content here: the next upload sends these pages again.
-    at_target |= {
-        page_id: msgspec.structs.replace(at_target[page_id], digest=UNKNOWN)
-        for page_id in at_target.keys() & set(damaged)
-    }
-    losses = await _losses(store, ledger, settings, found, recent)
+
+    def known() -> Iterator[Held]:
+        return ledger.rows() if ledger.identity == identity else iter(())
+
+    found = await reconcile(store, settings.project.id, pages.paths, queues=settings.queues)
+    waiting = await waiting_pages(store, settings.project.id) if settings.queues else set()
+    lost = await lost_from_queue(store, settings.project.id, found.pages, waiting) if settings.queues else set()
+    recent = _recent(known(), store.traits.lag)
+
+    def at_target() -> Iterator[Held]:
+        for row, listed in pairs(recent.values(), found.pages):
+            held = row or listed
+            assert held is not None
+            # Unlike any content here: the next upload sends these pages again.
+            yield msgspec.structs.replace(held, digest=UNKNOWN) if held.page_id in damaged else held
+
+    losses = await _losses(store, ledger, settings, found, recent, waiting)
     if not dry_run:
         await follow_statuses(store, settings.project.id, losses)
     if requeue and not dry_run:
         await queue_again(store, settings.project.id, losses, now())
     requeued = losses.unqueued if requeue else {}
-    differences = compare(known, list(at_target.values()), lost - recent.keys())
-    rows = [
-        # Not in the queue although its batch has ended: the next upload sends it again, which queues it.
-        msgspec.structs.replace(row, step="stored") if row.page_id in lost.difference(recent, requeued) else row
-        for row in at_target.values()
-    ]
+    differences = compare(known(), at_target(), lost - recent.keys())
+    # Not in the queue although its batch has ended: the next upload sends it again, which queues it.
+    sent_again = lost.difference(recent, requeued)
+    rows: Spool[Held] = Spool(
+        Held,
+        (msgspec.structs.replace(row, step="stored") if row.page_id in sent_again else row for row in at_target()),
+    )
     own_batches = [(each, created, is_open) for each, (created, is_open) in ledger.batches().items()]
-    if known and not differences:
+    is_known = next(known(), None) is not None
+    if is_known and not differences:
         batches = own_batches
     else:
         named = {batch_id for batch_id, _, _ in found.batches}
-        batches = [*found.batches, *(batch for batch in own_batches if known and batch[0] not in named)]
+        batches = [*found.batches, *(batch for batch in own_batches if is_known and batch[0] not in named)]
     ledger.replace(identity, rows, batches)
     return Reconciled(
         settings.target.store,
-        len(at_target),
+        len(rows),
         differences,
         [],
         len(recent),
@@ -190,15 +204,22 @@ async def _reconcile(
     )
 
 
-async def _losses(store: Store, ledger: Ledger, settings: Settings, found: Found, recent: Collection[str]) -> Losses:
+async def _losses(
+    store: Store,
+    ledger: Ledger,
+    settings: Settings,
+    found: Found,
+    recent: Collection[str],
+    waiting: Collection[str],
+) -> Losses:
     if not settings.queues:
         return Losses()
     # Pages that an interrupted upload of this machine has stored are queued by the next one.
     own = ledger.batches() if ledger.identity == target_identity(store, settings) else {}
     unfinished = {row.page_id for batch_id, (_, is_open) in own.items() if is_open for row in ledger.in_batch(batch_id)}
-    rows = [row for row in found.pages if row.step != "retired" and row.page_id not in unfinished.union(recent)]
-    lease = settings.process.lease
-    return await find_losses(store, settings.project.id, rows, found.records, seconds_of(now()), lease)
+    left = unfinished.union(recent)
+    rows = (row for row in found.pages if row.step != "retired" and row.page_id not in left)
+    return await find_losses(store, settings.project.id, rows, waiting, seconds_of(now()), settings.process.lease)
 
 
 async def _notify(settings: Settings, connection: Connection, lag: int, done: Reconciled) -> Reconciled:
@@ -211,9 +232,9 @@ async def _notify(settings: Settings, connection: Connection, lag: int, done: Re
         return msgspec.structs.replace(done, stopped=await sender.attempt(lag))
 
 
-def _recent(known: dict[str, Held], lag: int) -> dict[str, Held]:
-    """Return the rows that are too recent for a listing to show."""
+def _recent(known: Iterable[Held], lag: int) -> dict[str, Held]:
+    """Return the rows that are too recent for a listing to show, in the order of the page ids."""
     if not lag:
         return {}
     since = records.timestamp(datetime.now(UTC) - timedelta(seconds=lag))
-    return {page_id: row for page_id, row in known.items() if row.uploaded > since}
+    return {row.page_id: row for row in known if row.uploaded > since}

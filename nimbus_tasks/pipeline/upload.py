@@ -187,8 +187,7 @@ async def _reconcile_if_unknown(store: Store, ledger: Ledger, settings: Settings
     if ledger.identity == identity:
         return ()
     formerly: Spool[str] = Spool(str, (row.page_id for row in ledger.rows() if row.step != "retired"))
-    paths = {page.page_id: page.source_path for page in candidates(pages)}
-    found = await reconcile(store, settings.project.id, paths, queues=settings.queues)
+    found = await reconcile(store, settings.project.id, pages.paths, queues=settings.queues)
     ledger.replace(identity, found.pages, found.batches)
     return formerly
 

@@ -465,11 +465,39 @@ class Pages(Struct, frozen=True):
         else:
             yield from sorted(self.entries.items(), key=lambda entry: str(getattr(entry[1], order)))
 
+    @property
+    def paths(self) -> Mapping[str, str]:
+        """The source paths of the valid pages by page id, in the order of the ids."""
+        if isinstance(self.entries, PageTable):
+            return _Paths(self.entries.manifest)
+        invalid = frozenset(self.invalid)
+        return {entry.page_id: entry.source_path for file, entry in self.by("page_id") if file not in invalid}
+
     def of_page(self, page_id: str) -> PageEntry | None:
         """Return the entry of a page; None where there is none."""
         if isinstance(self.entries, PageTable):
             return self.entries.of_page(page_id)
         return next((entry for entry in self.entries.values() if entry.page_id == page_id), None)
+
+
+class _Paths(Mapping[str, str]):
+    """Paths by page id, each read where it is asked for."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+
+    def __getitem__(self, page_id: str) -> str:
+        rows = self._manifest.rows("SELECT source_path FROM map WHERE page_id = ? AND NOT invalid", page_id)
+        if not rows:
+            raise KeyError(page_id)
+        return str(rows[0][0])
+
+    def __iter__(self) -> Iterator[str]:
+        rows = self._manifest.each("SELECT page_id FROM map WHERE NOT invalid ORDER BY page_id")
+        return (page_id for (page_id,) in rows)
+
+    def __len__(self) -> int:
+        return self._manifest.count("SELECT count(*) FROM map WHERE NOT invalid")
 
 
 def read_sources(manifest: Manifest | None = None) -> Sources:

@@ -6,6 +6,7 @@ worker that writes nothing but `status:` records leaves the batch behind. Upload
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -14,15 +15,17 @@ from nimbus_tasks.backends.kv.records import decode_or_skip, read_many, read_val
 from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import BatchPage, BatchRecord, PageStatus
-from nimbus_tasks.model.states import ABANDONED, ENDED, WAITING, with_endings, with_pages
+from nimbus_tasks.model.states import ABANDONED, ENDED, OPEN, WAITING, with_endings, with_pages
+from nimbus_tasks.project.spool import Spool
 from nimbus_tasks.publishing.batch_records import read_batches
-from nimbus_tasks.publishing.queue_record import enqueue, read_queue
+from nimbus_tasks.publishing.plan import Held
+from nimbus_tasks.publishing.queue_record import enqueue
+from nimbus_tasks.publishing.reconcile import by_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Store
-    from nimbus_tasks.publishing.plan import Held
 
 
 class Losses(Struct, frozen=True):
@@ -47,24 +50,49 @@ class _Stored(Struct):
 async def find_losses(
     store: Store,
     project_id: str,
-    pages: Sequence[Held],
-    batches: Mapping[str, BatchRecord | None],
+    pages: Iterable[Held],
+    waiting: Collection[str],
     now: float,
     lease: float,
 ) -> Losses:
-    """Return what the queue and the batches lack of these pages.
+    """Return what the queue and the batches lack of these pages. Those of some batches are read at a time.
 
     Args:
         store: where they are.
         project_id: whose.
         pages: stored pages, without those that an upload of this machine will finish.
-        batches: the batches that they name; None for a record that cannot be read.
+        waiting: ids of the pages in the queue.
         now: epoch seconds.
         lease: seconds for which a page that is `processing` belongs to its worker.
     """
-    waiting = {entry.page_id for entry in (await read_queue(store, project_id)).items}
+    losses = Losses()
+    for some in by_batch(Spool(Held, pages, rank=lambda row: row.batch_id).in_order()):
+        await _find_some(store, project_id, some, waiting, now, lease, losses)
+    return losses
+
+
+async def _find_some(
+    store: Store,
+    project_id: str,
+    some: Mapping[str, list[Held]],
+    waiting: Collection[str],
+    now: float,
+    lease: float,
+    losses: Losses,
+) -> None:
+    """Add what is lost of the pages of some batches."""
+    pages = list(chain.from_iterable(some.values()))
+    batches = await read_batches(store, project_id, [batch_id for batch_id in some if batch_id])
     absent = [row for row in pages if row.page_id not in waiting]
-    keys = {records.status_key(project_id, row.page_id): row.page_id for row in absent}
+    # A page that a later batch has sent again may have ended in one of these before.
+    elsewhere = {
+        page_id
+        for batch in batches.values()
+        if batch is not None
+        for page_id, page in batch.pages.items()
+        if page.status in OPEN and page_id not in waiting
+    }.difference(row.page_id for row in absent)
+    keys = {records.status_key(project_id, each): each for each in (*(row.page_id for row in absent), *elsewhere)}
     values = await read_values(store, list(keys))
     statuses = {keys[key]: status for key in values if (status := decode_or_skip(store, values, key, PageStatus))}
     unreadable = {keys[key] for key in values}.difference(statuses)
@@ -72,13 +100,15 @@ async def find_losses(
     stored = await _stored(store, project_id, [row.page_id for row in may_wait if row.page_id not in unreadable])
     named = {page.batch_id for page in stored.values()}.difference(batches)
     uploads = _Uploads({**batches, **await read_batches(store, project_id, sorted(named))}, now)
-    losses = Losses()
-    for page_id, page in stored.items():
-        if _waits(page, statuses.get(page_id)) and uploads.has_ended(page):
-            losses.unqueued[page_id] = page.batch_id
+    unqueued = {
+        page_id: page.batch_id
+        for page_id, page in stored.items()
+        if _waits(page, statuses.get(page_id)) and uploads.has_ended(page)
+    }
+    losses.unqueued.update(unqueued)
     for row in pages:
         page = stored.get(row.page_id) or _Stored(row.batch_id, row.uploaded)
-        if row.page_id in waiting or row.page_id in losses.unqueued:
+        if row.page_id in waiting or row.page_id in unqueued:
             batch = uploads.batches.get(page.batch_id)
             if batch is not None and row.page_id not in batch.pages and uploads.has_ended(page):
                 losses.unnamed.setdefault(page.batch_id, {})[row.page_id] = page.uploaded
@@ -87,8 +117,7 @@ async def find_losses(
             after = with_endings(batch, statuses).pages
             changed = {each: statuses[each] for each, page in batch.pages.items() if after[each] != page}
             if changed:
-                losses.ended[batch_id] = changed
-    return losses
+                losses.ended.setdefault(batch_id, {}).update(changed)
 
 
 async def queue_again(store: Store, project_id: str, losses: Losses, now: str) -> None:

@@ -5,7 +5,7 @@ A plan is a value: a dry run prints it, `publish` performs it. Afterwards the ne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -24,6 +24,15 @@ MAX_EDITED = 3
 Step = Literal["stored", "marked", "enqueued", "retired"]
 Reason = Literal["new", "changed", "forced", "missing", "unfinished", "removed", "unchanged"]
 _COUNTED: tuple[Reason, ...] = ("changed", "new", "forced", "missing", "unfinished", "removed")
+
+
+class _OfPage(Protocol):
+    @property
+    def page_id(self) -> str: ...
+
+
+_One = TypeVar("_One", bound=_OfPage)
+_Other = TypeVar("_Other", bound=_OfPage)
 
 
 class Request(Struct, frozen=True):
@@ -178,7 +187,7 @@ def make_plan(
     finish: Spool[Held] = Spool(Held)
     here = active = 0
     was_known = among(formerly)
-    for page, row in _pairs(candidates, held):
+    for page, row in pairs(candidates, held):
         active += row is not None and row.step != "retired"
         unfinished = row if row is not None and _is_unfinished(row, open_batches) else None
         if page is None:
@@ -219,20 +228,20 @@ def make_plan(
     )
 
 
-def _pairs(candidates: Iterable[Candidate], held: Iterable[Held]) -> Iterator[tuple[Candidate | None, Held | None]]:
-    """Yield each page with what the target holds of it, in the order of the ids; None where one of them has none."""
-    pages, rows = iter(candidates), iter(held)
-    page, row = next(pages, None), next(rows, None)
-    while page is not None or row is not None:
-        if row is None or (page is not None and page.page_id < row.page_id):
-            yield page, None
-            page = next(pages, None)
-        elif page is None or row.page_id < page.page_id:
-            yield None, row
-            row = next(rows, None)
+def pairs(ones: Iterable[_One], others: Iterable[_Other]) -> Iterator[tuple[_One | None, _Other | None]]:
+    """Yield what belongs to the same page, in the order of the page ids, which both have; None where one has none."""
+    left, right = iter(ones), iter(others)
+    one, other = next(left, None), next(right, None)
+    while one is not None or other is not None:
+        if other is None or (one is not None and one.page_id < other.page_id):
+            yield one, None
+            one = next(left, None)
+        elif one is None or other.page_id < one.page_id:
+            yield None, other
+            other = next(right, None)
         else:
-            yield page, row
-            page, row = next(pages, None), next(rows, None)
+            yield one, other
+            one, other = next(left, None), next(right, None)
 
 
 def _is_unfinished(row: Held, open_batches: Collection[str]) -> bool:

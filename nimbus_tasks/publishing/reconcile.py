@@ -6,30 +6,45 @@ be stored but not in the queue, and the record of the batch, if there is one, is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct
 
-from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.backends.kv import all_names
-from nimbus_tasks.backends.kv.records import SLOTS, read_many
+from nimbus_tasks.backends.kv.records import read_each, read_many
 from nimbus_tasks.model import lenient, records
 from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
-from nimbus_tasks.project.spool import runs
+from nimbus_tasks.project.spool import Spool, runs
 from nimbus_tasks.publishing.batch_records import read_batches
 from nimbus_tasks.publishing.page_records import digest_of
-from nimbus_tasks.publishing.plan import Held, Step
-from nimbus_tasks.publishing.queue_record import read_queue
+from nimbus_tasks.publishing.plan import Held, Step, pairs
+from nimbus_tasks.publishing.queue_parts import placed
+from nimbus_tasks.publishing.queue_record import read_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.records import BatchRecord
 
 #: The digest of content that another program has stored.
 UNKNOWN = "unknown"
+#: Batches whose pages are in memory at once.
+AT_ONCE = 50
+#: Statuses that are read at once.
+STATUSES = 10_000
+
+
+class _InBatch(Protocol):
+    @property
+    def batch_id(self) -> str: ...
+
+
+_Row = TypeVar("_Row", bound=_InBatch)
+
 #: How the ledger and the target may differ about a page.
 What = Literal["missing at the target", "unknown to the ledger", "other content", "not in the queue", "other state"]
 
@@ -41,14 +56,19 @@ class Difference(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """What the target holds: pages, and the batches that they name, as (id, created, still open).
+    """What the target holds: pages in the order of their ids, and the batches that they name (id, created, open)."""
 
-    records: of these batches; None for one that cannot be read.
-    """
-
-    pages: list[Held]
+    pages: Sequence[Held]
     batches: list[tuple[str, str, bool]]
-    records: dict[str, BatchRecord | None] = {}
+
+
+class _Listed(Struct, frozen=True, gc=False):
+    """A page as a listing tells it."""
+
+    page_id: str
+    batch_id: str
+    uploaded: str
+    digest: str
 
 
 class _Metadata(Struct):
@@ -68,61 +88,85 @@ async def reconcile(store: Store, project_id: str, paths: Mapping[str, str], *, 
 
     Without a queue (`queues`), an earlier queue record says nothing.
 
-    This takes a listing of the pages and a read of the batches that they name. From a store that cannot list, the
-    records of this site's pages are read: other pages there stay unknown.
+    This takes a listing of the pages and a read of the batches that they name, some batches at a time. From a store
+    that cannot list, the records of this site's pages are read: other pages there stay unknown.
 
     Raises:
         StoreError: the target does not answer, or a record has another shape.
     """
-    listed = await (_listed_pages if store.traits.lists else _read_pages)(store, project_id, paths)
-    known = await read_batches(store, project_id, sorted({m.batch_id for m in listed.values() if m.batch_id}))
-    paths = dict(paths) | await _paths(store, project_id, [p for p in listed if p not in paths])
-    no_digest = [page_id for page_id, m in listed.items() if not m.digest]
-    retired = await _retired(store, project_id, no_digest, queues=queues)
-    pages = [
-        Held(
-            page_id,
-            paths.get(page_id, ""),
-            m.digest,
-            m.batch_id,
-            m.uploaded,
-            "retired" if page_id in retired else _step(page_id, m, known),
-        )
-        for page_id, m in listed.items()
-    ]
-    first_seen: dict[str, str] = {}
-    for row in pages:
-        if row.step != "retired" and row.batch_id:
-            first_seen[row.batch_id] = min(row.uploaded, first_seen.get(row.batch_id, row.uploaded))
-    batches = [
-        (each, record.created, record.status == "uploading" and not record.pages) if record else (each, "", False)
-        for each, record in known.items()
-    ]
-    batches += [(each, first_seen[each], True) for each in sorted(first_seen.keys() - known)]
-    return Found(pages, batches, known)
+    listed: Spool[_Listed] = Spool(_Listed, rank=lambda each: each.batch_id)
+    async for each in (_listed_pages if store.traits.lists else _read_pages)(store, project_id, paths):
+        listed.append(each)
+    pages: Spool[Held] = Spool(Held, rank=lambda row: row.page_id)
+    batches: list[tuple[str, str, bool]] = []
+    waiting: set[str] | None = None
+    for some in by_batch(listed.in_order()):
+        known = await read_batches(store, project_id, [batch_id for batch_id in some if batch_id])
+        named = [each for each in chain.from_iterable(some.values()) if each.page_id not in paths]
+        others = await _paths(store, project_id, [each.page_id for each in named])
+        emptied = [each.page_id for each in chain.from_iterable(some.values()) if not each.digest]
+        if emptied and waiting is None:
+            waiting = await waiting_pages(store, project_id) if queues else set()
+        retired = await _retired(store, project_id, emptied) - (waiting or set())
+        for batch_id, rows in some.items():
+            held = [
+                Held(
+                    each.page_id,
+                    paths.get(each.page_id) or others.get(each.page_id, ""),
+                    each.digest,
+                    batch_id,
+                    each.uploaded,
+                    "retired" if each.page_id in retired else _step(each, known),
+                )
+                for each in rows
+            ]
+            pages.extend(held)
+            if record := known.get(batch_id):
+                batches.append((batch_id, record.created, record.status == "uploading" and not record.pages))
+            elif batch_id in known:
+                batches.append((batch_id, "", False))
+            elif batch_id and (times := [row.uploaded for row in held if row.step != "retired"]):
+                batches.append((batch_id, min(times), True))
+    return Found(Spool(Held, pages.in_order()), batches)
 
 
-async def lost_from_queue(store: Store, project_id: str, pages: Sequence[Held]) -> set[str]:
-    """Return the ids of pages that are missing in the queue although no worker has begun to process them."""
-    waiting = {entry.page_id for entry in (await read_queue(store, project_id)).items}
-    absent = [row.page_id for row in pages if row.step == "enqueued" and row.page_id not in waiting]
-    keys = {records.status_key(project_id, each): each for each in absent}
-    states = {keys[key]: status.status for key, status in (await read_many(store, list(keys), PageStatus)).items()}
-    return {each for each in absent if states.get(each, "uploaded") in ("uploaded", "queued")}
+def by_batch(rows: Iterable[_Row]) -> Iterator[dict[str, list[_Row]]]:
+    """Yield the rows of some batches at a time, by batch id. They must be in the order of the batches."""
+    batches = ((batch_id, list(some)) for batch_id, some in groupby(rows, lambda row: row.batch_id))
+    for group in runs(batches, AT_ONCE):
+        yield dict(group)
 
 
-def compare(ledger: Mapping[str, Held], target: Sequence[Held], lost: Collection[str]) -> list[Difference]:
-    """Return the differences between the ledger and the target, in the order of the paths. Pure."""
-    found = {row.page_id: row for row in target}
-    differences = [
-        Difference(row.page_id, row.source_path, "missing at the target")
-        for row in ledger.values()
-        if row.page_id not in found and row.step != "retired"
-    ]
-    for row in target:
-        known = ledger.get(row.page_id)
+async def waiting_pages(store: Store, project_id: str) -> set[str]:
+    """Return the ids of all pages in the queue."""
+    return {page_id async for window in read_windows(store, project_id) for page_id in placed(window.entries)}
+
+
+async def lost_from_queue(store: Store, project_id: str, pages: Iterable[Held], waiting: Collection[str]) -> set[str]:
+    """Return the ids of pages that are missing in the queue although no worker has begun to process them.
+
+    `waiting`: the pages in the queue.
+    """
+    lost: set[str] = set()
+    absent = (row.page_id for row in pages if row.step == "enqueued" and row.page_id not in waiting)
+    for some in runs(absent, STATUSES):
+        keys = {records.status_key(project_id, each): each for each in some}
+        states = {keys[key]: status.status for key, status in (await read_many(store, list(keys), PageStatus)).items()}
+        lost |= {each for each in some if states.get(each, "uploaded") in ("uploaded", "queued")}
+    return lost
+
+
+def compare(ledger: Iterable[Held], target: Iterable[Held], lost: Collection[str]) -> list[Difference]:
+    """Return the differences between the ledger and the target, in the order of the paths. Pure.
+
+    Both are in the order of the page ids.
+    """
+    differences = []
+    for known, row in pairs(ledger, target):
         what: What | None = None
-        if known is None:
+        if row is None:
+            what = "missing at the target" if known is not None and known.step != "retired" else None
+        elif known is None:
             what = "unknown to the ledger"
         elif known.digest != row.digest:
             what = "other content"
@@ -130,44 +174,39 @@ def compare(ledger: Mapping[str, Held], target: Sequence[Held], lost: Collection
             what = "not in the queue"
         elif (known.step, known.batch_id) != (row.step, row.batch_id):
             what = "other state"
-        if what is not None:
-            differences.append(Difference(row.page_id, row.source_path, what))
+        if what is not None and (each := row or known) is not None:
+            differences.append(Difference(each.page_id, each.source_path, what))
     return sorted(differences, key=lambda each: (each.source_path, each.page_id))
 
 
-def _step(page_id: str, metadata: PageMetadata, batches: Mapping[str, BatchRecord | None]) -> Step:
-    batch = batches.get(metadata.batch_id)
-    if batch is None and metadata.batch_id in batches:
+def _step(page: _Listed, batches: Mapping[str, BatchRecord | None]) -> Step:
+    batch = batches.get(page.batch_id)
+    if batch is None and page.batch_id in batches:
         return "enqueued"  # its record cannot be read, so its upload has ended
-    came = batch.pages.get(page_id) if batch is not None else None
+    came = batch.pages.get(page.page_id) if batch is not None else None
     # A page that failed in the upload has no upload time; one that failed in processing was enqueued before.
     if came is None or (came.status == "failed" and came.uploaded is UNSET):
         return "stored"
     # A resumed batch may name the page as it was before.
-    return "enqueued" if came.uploaded is UNSET or came.uploaded >= metadata.uploaded else "stored"
+    return "enqueued" if came.uploaded is UNSET or came.uploaded >= page.uploaded else "stored"
 
 
-async def _retired(store: Store, project_id: str, page_ids: list[str], *, queues: bool) -> set[str]:
-    """Return the pages that are retired completely; those of an interrupted run may still be in the queue."""
-    if not page_ids:
-        return set()
-    waiting = {entry.page_id for entry in (await read_queue(store, project_id)).items} if queues else set()
+async def _retired(store: Store, project_id: str, page_ids: list[str]) -> set[str]:
+    """Return the pages that are inactive; those of an interrupted run may still be in the queue."""
     keys = {records.status_key(project_id, each): each for each in page_ids}
     statuses = await read_many(store, list(keys), PageStatus)
-    return {keys[key] for key, status in statuses.items() if status.status == "inactive"} - waiting
+    return {keys[key] for key, status in statuses.items() if status.status == "inactive"}
 
 
-async def _listed_pages(store: Store, project_id: str, _: Mapping[str, str]) -> dict[str, PageMetadata]:
+async def _listed_pages(store: Store, project_id: str, _: Mapping[str, str]) -> AsyncIterator[_Listed]:
     prefix = records.page_prefix(project_id)
-    listed: dict[str, PageMetadata] = {}
     decode = msgspec.json.Decoder(PageMetadata).decode
     async for name in all_names(store, prefix):
         try:
             found = decode(name.metadata)
         except lenient.UNDECODABLE:
             found = _foreign_metadata(name.metadata)
-        listed[name.key.removeprefix(prefix)] = found
-    return listed
+        yield _Listed(name.key.removeprefix(prefix), found.batch_id, found.uploaded, found.digest)
 
 
 def _foreign_metadata(metadata: bytes) -> PageMetadata:
@@ -178,21 +217,20 @@ def _foreign_metadata(metadata: bytes) -> PageMetadata:
     return PageMetadata(found.batch_id, found.uploaded, found.digest)
 
 
-async def _read_pages(store: Store, project_id: str, paths: Mapping[str, str]) -> dict[str, PageMetadata]:
-    """Return the metadata that the listing would have, made from the records and their statuses."""
-    held: dict[str, PageMetadata] = {}
+async def _read_pages(store: Store, project_id: str, paths: Mapping[str, str]) -> AsyncIterator[_Listed]:
+    """Yield what the listing would tell, made from the records and their statuses."""
+    for some in runs(paths, STATUSES):
+        held: dict[str, PageMetadata] = {}
 
-    async def read(some: Sequence[str]) -> None:
-        keys = {records.page_key(project_id, each): each for each in some}
-        for key, value in (await store.get(list(keys))).items():
-            held[keys[key]] = _metadata_of(value)
-        status_keys = {records.status_key(project_id, each): each for each in some if each in held}
-        for key, status in (await read_many(store, list(status_keys), PageStatus, 1)).items():
-            if status.status == "inactive":
-                held[status_keys[key]].digest = ""
+        def keep(key: str, value: bytes, held: dict[str, PageMetadata] = held) -> None:
+            held[key.rpartition(":")[2]] = _metadata_of(value)
 
-    await in_parallel(SLOTS, runs(list(paths), store.limits.keys), read)
-    return held
+        await read_each(store, [records.page_key(project_id, each) for each in some], keep)
+        status_keys = {records.status_key(project_id, each): each for each in held}
+        statuses = await read_many(store, list(status_keys), PageStatus)
+        inactive = {status_keys[key] for key, status in statuses.items() if status.status == "inactive"}
+        for page_id, each in held.items():
+            yield _Listed(page_id, each.batch_id, each.uploaded, "" if page_id in inactive else each.digest)
 
 
 def _metadata_of(value: bytes) -> PageMetadata:

@@ -15,6 +15,7 @@ from nimbus_tasks.model.records import BatchPage, BatchRecord, PageStatus, Queue
 from nimbus_tasks.model.states import summary_of
 from nimbus_tasks.publishing.losses import ABANDONED, Losses, find_losses, follow_statuses, queue_again
 from nimbus_tasks.publishing.plan import Held
+from nimbus_tasks.publishing.reconcile import waiting_pages
 
 PROJECT, BATCH, OLDER = "proj_0123456789ab", "batch_20260102_030405", "batch_20260101_030405"
 UPLOADED, NOW = "2026-01-02T03:04:05.000Z", "2026-01-02T03:05:00.000Z"
@@ -63,16 +64,13 @@ class Target:
 
     def losses(self, seconds: float = 0.0) -> Losses:
         """Return what is lost so many seconds after now."""
-        prefix = records.batch_key(PROJECT, "")
-        batches: dict[str, BatchRecord | None] = {}
-        for key, value in self.store.values.items():
-            if key.startswith(prefix) and (batch_id := key.removeprefix(prefix)) in {
-                row.batch_id for row in self.rows.values()
-            }:
-                broken = value == b'"broken"'
-                batches[batch_id] = None if broken else msgspec.json.decode(value, type=BatchRecord)
         now = seconds_of(NOW) + seconds
-        return asyncio.run(find_losses(self.store, PROJECT, list(self.rows.values()), batches, now, LEASE))
+
+        async def find() -> Losses:
+            waiting = await waiting_pages(self.store, PROJECT)
+            return await find_losses(self.store, PROJECT, self.rows.values(), waiting, now, LEASE)
+
+        return asyncio.run(find())
 
 
 def test_where_each_page_waits_or_has_ended_nothing_is_lost() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from operator import attrgetter
 from typing import get_args
 
 import msgspec
@@ -17,7 +18,8 @@ from nimbus_tasks.html.validate import extraction_of, validate_map
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import PageState
 from nimbus_tasks.publishing.plan import Held, Step
-from nimbus_tasks.publishing.reconcile import Difference, Found, compare, lost_from_queue, reconcile
+from nimbus_tasks.publishing.reconcile import Difference, Found, lost_from_queue, reconcile, waiting_pages
+from nimbus_tasks.publishing.reconcile import compare as differences_of
 
 PROJECT = "proj_1"
 EARLY, LATE = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"
@@ -298,7 +300,11 @@ def test_metadata_that_is_no_text_is_of_unknown_content(target: Target) -> None:
 
 def lost(target: Target, step: Step = "enqueued") -> set[str]:
     rows = [Held(f"page_{name}", name, "1", "b1", EARLY, step) for name in "abc"]
-    return asyncio.run(lost_from_queue(target.store, PROJECT, rows))
+
+    async def find() -> set[str]:
+        return await lost_from_queue(target.store, PROJECT, rows, await waiting_pages(target.store, PROJECT))
+
+    return asyncio.run(find())
 
 
 @pytest.mark.parametrize("state", get_args(PageState))
@@ -331,6 +337,11 @@ def test_where_all_wait_no_status_is_read(target: Target) -> None:
 
 
 # --- the ledger beside the target ---------------------------------------------------------------------
+
+
+def compare(ledger: dict[str, Held], target: list[Held], lost: set[str]) -> list[Difference]:
+    by_id = attrgetter("page_id")
+    return differences_of(sorted(ledger.values(), key=by_id), sorted(target, key=by_id), lost)
 
 
 def held(name: str, **facts: str) -> Held:
