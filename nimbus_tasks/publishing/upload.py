@@ -111,7 +111,9 @@ async def _queue(
 
     added = {row.page_id: batch_id for batch_id in batches for row in came(batch_id)}
     if context.queues:
-        await update_queue(context, added | dict.fromkeys(leaving.difference(unretired), ""), batches)
+        gone = dict.fromkeys(leaving.difference(unretired), "")
+        # Not a copy where no page goes: it has every page of a first upload.
+        await update_queue(context, added | gone if gone else added, batches)
     queued = (msgspec.structs.replace(row, step="enqueued") for batch_id in batches for row in came(batch_id))
     context.ledger.confirm(queued, messages=context.messages)
     return added
