@@ -1,4 +1,7 @@
-"""`python -m benchmarks.scale PAGES...`: what each command takes of a made-up site of so many small pages.
+"""`python -m benchmarks.scale [--rows] PAGES...`: what each command takes of a made-up site of so many small pages.
+
+With `--rows` the pages have no files: the manifest's rows are made up, and so is what their maps hold. So a million of
+them fit on any disk, and the upload, the list of batches and reconcile are measured without extraction and validation.
 
 One run of each. CPU seconds and peak memory are those of `wait4`: of the process and the children that it waited for
 (for the memory, of the largest of them). docs/scale.md has the results.
@@ -6,7 +9,10 @@ One run of each. CPU seconds and peak memory are those of `wait4`: of the proces
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,10 +21,41 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks import sites
 from benchmarks.pipeline import FLOOR
 from benchmarks.timing import doit, environment, machine, say
+from nimbus_tasks.project.manifest import SITE, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+#: The pages of a site that has no files. Page ids are in no order, as those of real pages.
+_ROWS = """
+WITH RECURSIVE page(number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM page WHERE number + 1 < ?)
+INSERT INTO map SELECT
+    '.nimbus/maps/dist/section-' || printf('%04d', number / 1000), printf('page-%07d.html.json', number), 1, 700, 1,
+    'dist/section-' || printf('%04d', number / 1000) || '/' || printf('page-%07d.html', number),
+    printf('page_%012x', number * 2654435761 % 281474976710656), printf('%064d', number), 700, NULL, NULL, 0
+FROM page
+"""
+#: Uploads what the manifest has, as `doit upload` does once it has looked at the files.
+UPLOAD = """
+import msgspec
+from nimbus_tasks.pipeline import upload
+from nimbus_tasks.pipeline.pipeline import Pipeline
+from nimbus_tasks.pipeline.snapshot import Snapshot
+from nimbus_tasks.project.manifest import read_pages
+from nimbus_tasks.project.scan import Scan
+from nimbus_tasks.publishing.plan import Request
+
+class Nobody:
+    def __getattr__(self, name):
+        return lambda *_: None
+
+content = msgspec.Raw(b'{"content":"' + b"word " * 100 + b'"}')
+upload._read_extraction = lambda page, pages: content
+done, _ = Pipeline().upload(Snapshot(0, Scan({}), read_pages(), ()), Request(), Nobody())
+assert not done.outcome.stopped, done.outcome.stopped
+print(done.outcome.sent, "sent")
+"""
 
 
 class Cost(NamedTuple):
@@ -48,28 +85,52 @@ def cost(what: str, command: Sequence[str], folder: Path) -> Cost:
     return Cost(what, time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def costs(site: sites.Site) -> Iterator[Cost]:
+def of_files(pages: int) -> Iterator[Cost]:
     """Yield what each command takes, from the first extraction to a check of the whole store."""
-    yield cost("extract, all new", doit("extract"), site.folder)
-    yield cost("validate, all new", doit("_validate"), site.folder)
-    yield cost("upload, all new", doit("upload"), site.folder)
-    yield cost("floor: every source file looked at", [sys.executable, "-c", FLOOR, sites.SOURCE], site.folder)
-    yield cost("upload, nothing changed", doit("upload"), site.folder)
-    site.edit(site.pages // 2, 1)
-    yield cost("upload, one page changed", doit("upload"), site.folder)
-    yield cost("upload --force --dry-run", doit("nimbus:upload", "--force", "--dry-run"), site.folder)
-    yield cost("nimbus:batch:list", doit("nimbus:batch:list"), site.folder)
-    yield cost("nimbus:reconcile", doit("nimbus:reconcile"), site.folder)
+    with sites.made(pages, sites.SMALL) as site:
+        yield cost("extract, all new", doit("extract"), site.folder)
+        yield cost("validate, all new", doit("_validate"), site.folder)
+        yield cost("upload, all new", doit("upload"), site.folder)
+        yield cost("floor: every source file looked at", [sys.executable, "-c", FLOOR, sites.SOURCE], site.folder)
+        yield cost("upload, nothing changed", doit("upload"), site.folder)
+        site.edit(site.pages // 2, 1)
+        yield cost("upload, one page changed", doit("upload"), site.folder)
+        yield cost("upload --force --dry-run", doit("nimbus:upload", "--force", "--dry-run"), site.folder)
+        yield cost("nimbus:batch:list", doit("nimbus:batch:list"), site.folder)
+        yield cost("nimbus:reconcile", doit("nimbus:reconcile"), site.folder)
 
 
-def main(numbers: Sequence[str]) -> None:
-    for pages in map(int, numbers):
+def of_rows(pages: int) -> Iterator[Cost]:
+    """Yield what the upload and the commands after it take, for pages that have no files."""
+    with sites.made(1, sites.SMALL) as site:
+        file = site.folder / SITE
+        file.parent.mkdir()
+        Manifest(file).close()
+        with contextlib.closing(sqlite3.connect(file)) as manifest, manifest:
+            manifest.execute(_ROWS, (pages,))
+        upload = [sys.executable, "-c", UPLOAD]
+        yield cost("upload, all new", upload, site.folder)
+        with contextlib.closing(sqlite3.connect(file)) as manifest, manifest:
+            manifest.execute("UPDATE map SET digest = 'other' WHERE name = 'page-0000007.html.json'")
+        yield cost("upload, one page changed", upload, site.folder)
+        yield cost("nimbus:batch:list", doit("nimbus:batch:list"), site.folder)
+        yield cost("nimbus:reconcile", doit("nimbus:reconcile"), site.folder)
+        with contextlib.closing(sqlite3.connect(file)) as manifest, manifest:
+            manifest.execute("UPDATE map SET digest = digest || 'x'")
+        yield cost("upload, all pages changed", upload, site.folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", action="store_true", help="pages without files")
+    parser.add_argument("pages", nargs="+", type=int)
+    asked = parser.parse_args()
+    for pages in asked.pages:
+        say(f"{pages:,} pages")
         print(f"{machine()}\n\n| {pages:,} pages | CPU | wall clock | peak memory |\n|---|---|---|---|", flush=True)
-        say(f"{pages:,} pages are written")
-        with sites.made(pages, sites.SMALL) as site:
-            for each in costs(site):
-                print(each, flush=True)
+        for each in (of_rows if asked.rows else of_files)(pages):
+            print(each, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -102,5 +102,4 @@ def test_a_page_more_takes_its_id_and_little_more(tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
     few, many = peaks(tmp_path / "few", FEW), peaks(tmp_path / "many", MANY)
     growth = {what: (many[what] - few[what]) / (MANY - FEW) for what in few}
-    print(growth)
     assert max(growth.values()) < MOST_A_PAGE, growth
