@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 import msgspec
 
 from nimbus_tasks.model.errors import StateError
-from nimbus_tasks.project.sqlite import errors_as, scratch
+from nimbus_tasks.project.sqlite import Connection, errors_as, scratch
 
 if TYPE_CHECKING:
     import contextlib
-    import sqlite3
     from collections.abc import Callable, Iterable, Iterator
 
 T = TypeVar("T")
@@ -40,7 +39,7 @@ class Spool(Sequence[T], Generic[T]):
         self._rank, self._part = rank, part
         self._recent: list[T] = []
         self._written = 0
-        self._database: sqlite3.Connection | None = None
+        self._database: Connection | None = None
         self.extend(items)
 
     def append(self, item: T) -> None:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for another process's transaction.
 BUSY_SECONDS = 30
-#: What SQLite raises where a file is damaged, locked or not writable, for those who must not know SQLite.
+#: What SQLite raises where a file is damaged, locked or not writable, and a file that is open, for those who must not
+#: know SQLite.
 Error = sqlite3.Error
+Connection = sqlite3.Connection
 #: Kinds of errors of a file that is no database, or not the one that it was.
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR)
 _END_THE_OTHER = "Let it end, or end it, then run the same command again."
