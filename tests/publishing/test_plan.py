@@ -132,6 +132,21 @@ def test_a_page_in_an_open_batch_whose_source_is_gone_is_removed_not_finished() 
     assert (removed(plan), list(plan.finish)) == (["a"], [])
 
 
+def test_what_an_interrupted_run_stored_is_finished_although_no_new_content_of_it_can_be_sent() -> None:
+    """A page that is invalid by now, one that `--limit` leaves for later, one that is gone while others fail."""
+    rows = by_id(held("bad", step="stored"), held("late", step="marked"), held("gone", step="stored"), held("a"))
+    plan = make_plan(
+        [candidate("a", "2"), candidate("late", "2")],
+        rows,
+        PlanOptions(limit=1),
+        open_batches={"b1"},
+        failed=1,
+        invalid={"page_bad"},
+    )
+    assert (reasons(plan), removed(plan)) == ({"a": "changed"}, [])
+    assert sorted(row.page_id for row in plan.finish) == ["page_bad", "page_gone", "page_late"]
+
+
 # --- removals -----------------------------------------------------------------------------------------
 
 SITE = by_id(*map(held, "abcd"))
