@@ -1,10 +1,10 @@
 """Performing a plan.
 
-Page records first, then their statuses, then the queue (a short one in one write), then the logs, then the batch records; with
-`[process] queue = "none"` only page and batch records. What the store confirms is in the ledger before the next
-request of that slot starts. So a page is in the queue only when its record is stored, a batch names its pages only when
-all of them are in the queue (until then its record, if it has one, is `uploading` and names none), and the next run
-resumes an interrupted one.
+Page records first, then their statuses, then the queue (a short one in one write), then the logs, then the batch
+records; with `[process] queue = "none"` only page and batch records. What the store confirms is in the ledger before
+the next request of that slot starts. So a page is in the queue only when its record is stored, a batch names its pages
+only when all of them are in the queue (until then its record, if it has one, is `uploading` and names none), and the
+next run resumes an interrupted one.
 """
 
 from __future__ import annotations
