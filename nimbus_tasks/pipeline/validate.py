@@ -90,12 +90,15 @@ def validate(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tupl
     plan = plan_validation(settings, snapshot)
     with show(len(plan.changed)) as progress:
         for some in runs(plan.changed, NOTED_AT_ONCE):
-            found = {path: validate_file(path, stamp, project_id) for path, stamp in some if stamp != NEVER}
+            found = {}
+            for path, stamp in some:
+                if stamp != NEVER:
+                    found[path] = validate_file(path, stamp, project_id)
+                progress.advance()
             if healed := _make_again(settings, found, manifest.sources):
                 files = files.with_changes(stamps_now(healed))
                 found |= {path: validate_file(path, files[path], project_id) for path in healed}
             entries.put(found.items())
-            progress.advance(len(some))
     entries.remove(plan.gone)
     entries.put((odd.path, _odd_entry(odd)) for odd in snapshot.maps.odd)
     entries.set_conflicts(_conflicts(entries))
