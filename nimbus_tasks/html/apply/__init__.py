@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.html.apply.markup import Edit
     from nimbus_tasks.html.apply.plan import NewText
+    from nimbus_tasks.html.styles import Styles
     from nimbus_tasks.model.changes import Change
     from nimbus_tasks.model.page_map import PageMap
 
@@ -50,15 +51,21 @@ class Applied(Struct, frozen=True):
     refused: tuple[tuple[str, str], ...]
 
 
-def apply_changes(html: bytes, page_map: PageMap, changes: Iterable[Change], rules: Rules | None = None) -> Applied:
+def apply_changes(
+    html: bytes,
+    page_map: PageMap,
+    changes: Iterable[Change],
+    rules: Rules | None = None,
+    styles: Styles | None = None,
+) -> Applied:
     """Apply changes to a page. All bytes outside of the changed texts and attributes stay.
 
-    `rules` are those of the map's extraction. The page must match its map, apart from changes applied before. Changes
-    that are not certain are refused one by one, but heading levels change all or not at all.
+    `rules` and `styles` are those of the map's extraction. The page must match its map, apart from changes applied
+    before. Changes that are not certain are refused one by one, but heading levels change all or not at all.
     """
     changes = list(changes)
     rules = rules or Rules()
-    now = extract(page_map.path, html, rules)
+    now = extract(page_map.path, html, rules, styles)
     if isinstance(now, Skipped):
         return Applied(html, (), (), tuple((change.id, now.reason) for change in changes))
     before = content_of(page_map)
@@ -67,7 +74,7 @@ def apply_changes(html: bytes, page_map: PageMap, changes: Iterable[Change], rul
     if not plan.todo:
         return Applied(html, (), tuple(plan.already), tuple(plan.refused))
     try:
-        page = PageEditor(html, now, rules)
+        page = PageEditor(html, now, rules, styles)
     except UnsafeChangeError as error:
         refused = [(new.id, str(error)) for new in plan.todo]
         return Applied(html, (), tuple(plan.already), (*plan.refused, *refused))
@@ -91,9 +98,10 @@ def _refuse_levels_together(plan: Plan, levels: Collection[str]) -> Plan:
 class PageEditor:
     """A page, the edits that its changes need, and the check that these do what they should and nothing else."""
 
-    def __init__(self, html: bytes, now: PageMap, rules: Rules) -> None:
+    def __init__(self, html: bytes, now: PageMap, rules: Rules, styles: Styles | None = None) -> None:
         self._source = Source(html)
         self._rules = rules
+        self._styles = styles
         self._path = now.path
         self._now = content_of(now)
         self._tree = MarkedTree(self._source.text)
@@ -144,7 +152,7 @@ class PageEditor:
 
     @cached_property
     def _blocks(self) -> Blocks:
-        return Blocks(self._tree, self._rules, self._now.selector_map)
+        return Blocks(self._tree, self._rules, self._now.selector_map, self._path, self._styles)
 
     def _proven(self, made: list[NewText], more: list[NewText]) -> list[NewText]:
         """Return the changes `made`, and those of `more` that work together with them.
@@ -167,7 +175,7 @@ class PageEditor:
     def _wrong(self, made: list[NewText]) -> list[NewText]:
         """Return which of these changes do not read as they should; all, where anything else has changed too."""
         html = self.html_with(made)
-        after = extract(self._path, html, self._rules)
+        after = extract(self._path, html, self._rules, self._styles)
         if isinstance(after, Skipped):
             return made
         retyped = any(new.type != self._now.blocks[new.id].type for new in made if new.type)

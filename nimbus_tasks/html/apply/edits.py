@@ -18,7 +18,7 @@ from nimbus_tasks.html.apply.markup import (
 from nimbus_tasks.html.apply.rewrite_text import rewrite_text
 from nimbus_tasks.html.apply.source_map import read_own_text
 from nimbus_tasks.html.extract.blocks import find_places
-from nimbus_tasks.html.extract.content import find_content, find_hidden
+from nimbus_tasks.html.extract.content import locate
 from nimbus_tasks.html.extract.text import PREFORMATTED, collapse
 from nimbus_tasks.model.changes import HEADINGS
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.html.apply.source_map import MarkedTree
     from nimbus_tasks.html.extract.rules import Rules
+    from nimbus_tasks.html.styles import Styles
     from nimbus_tasks.model.page_map import Block
 
 _BEFORE_ON_LINE = re.compile(r"\n[\t ]*\Z")
@@ -91,12 +92,14 @@ def change_level(tree: MarkedTree, element: Element, level: str) -> list[Edit]:
 class Blocks:
     """The elements of a page that may own text, and those that are hidden."""
 
-    def __init__(self, tree: MarkedTree, rules: Rules, selector_map: dict[str, str]) -> None:
+    def __init__(
+        self, tree: MarkedTree, rules: Rules, selector_map: dict[str, str], path: str = "", styles: Styles | None = None
+    ) -> None:
         self._tree = tree
         self._selectors = selector_map
         body = tree.document.find("body")
         assert body is not None
-        content = find_content(tree.document, body, rules.main, find_hidden(body, rules.ignore))
+        _, content = locate(tree.document, body, path, rules, styles)
         self._unseen = content.unseen
         found = find_places(content.main, content.unseen)
         places = [] if isinstance(found, str) else found

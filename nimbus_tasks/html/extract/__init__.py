@@ -1,18 +1,22 @@
 """Extract a page: HTML bytes in, page map out. Pure: the same page and rules always give the same map.
 
 In the order of the work: `parse.py` (bytes to tree, or the reason to skip the file), `head.py` (title, metadata,
-dimensions), `content.py` (hidden parts, main content), `blocks.py` with `selectors.py` (text blocks, their selectors,
-the fold). `rules.py` holds the settings, `text.py` what HTML's elements and white space mean.
+dimensions), `content.py` with `surroundings.py` and `presets.py` (hidden parts, main content), `blocks.py` with
+`selectors.py` (text blocks, their selectors, the fold). `rules.py` holds the settings, `text.py` what HTML's elements
+and white space mean.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 
 from nimbus_tasks.html.extract.blocks import count_above_fold, find_places, read_blocks, selectors_above_mark
-from nimbus_tasks.html.extract.content import find_content, find_hidden
+from nimbus_tasks.html.extract.content import locate
 from nimbus_tasks.html.extract.head import read_dimensions, read_head
 from nimbus_tasks.html.extract.parse import not_a_page, not_for_readers, parse_page
+from nimbus_tasks.html.extract.presets import find_preset
 from nimbus_tasks.html.extract.rules import (
     DEFAULT_FOLD,
     EXTRACTOR_VERSION,
@@ -23,6 +27,9 @@ from nimbus_tasks.html.extract.rules import (
 )
 from nimbus_tasks.model.page_map import PageMap
 
+if TYPE_CHECKING:
+    from nimbus_tasks.html.styles import Styles
+
 __all__ = ["DEFAULT_FOLD", "EXTRACTOR_VERSION", "Extraction", "Rules", "RulesError", "Skipped"]
 __all__ += ["check_rules", "extract", "extract_page"]
 
@@ -32,19 +39,21 @@ class Extraction(Struct, frozen=True):
 
     page: its map, or why it has none.
     matched: the CSS selectors of the rules (`Rules.named_selectors`) that match an element of the page.
+    has_chrome: whether one of `Rules.chrome` does.
     """
 
     page: PageMap | Skipped
     matched: frozenset[str] = frozenset()
+    has_chrome: bool = False
 
 
-def extract(source_path: str, html: bytes, rules: Rules) -> PageMap | Skipped:
+def extract(source_path: str, html: bytes, rules: Rules, styles: Styles | None = None) -> PageMap | Skipped:
     """Return the map of a page, or why it has none."""
-    return extract_page(source_path, html, rules).page
+    return extract_page(source_path, html, rules, styles).page
 
 
-def extract_page(source_path: str, html: bytes, rules: Rules) -> Extraction:
-    """Extract a page. Never raises, whatever the bytes."""
+def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | None = None) -> Extraction:
+    """Extract a page. Never raises, whatever the bytes. styles: the site's style sheets; what they hide is left out."""
     if reason := not_a_page(html):
         return Extraction(Skipped(source_path, reason))
     document = parse_page(html)
@@ -55,12 +64,12 @@ def extract_page(source_path: str, html: bytes, rules: Rules) -> Extraction:
     selected = {name: document.select_one(selector) for name, selector in rules.selectors.items()}
     matched = {rules.selectors[name] for name, element in selected.items() if element is not None}
     dimensions = read_dimensions(source_path, selected, head.dimensions, rules)
-    hidden = find_hidden(body, rules.ignore)
+    preset = find_preset(document)
+    hidden, content = locate(document, body, source_path, rules, styles, preset)
     matched.update(selector for selector in rules.ignore if any(element.matches(selector) for element in hidden))
-    if reason := not_for_readers(head, body, rules):
+    if reason := not_for_readers(head, body, rules) or preset.why_skipped(source_path):
         return Extraction(Skipped(source_path, reason), frozenset(matched))
 
-    content = find_content(document, body, rules.main, hidden)
     if content.configured:
         matched.add(rules.main)
     places = find_places(content.main, content.unseen)
@@ -69,7 +78,7 @@ def extract_page(source_path: str, html: bytes, rules: Rules) -> Extraction:
     above_mark = selectors_above_mark(body, places)
 
     # From here on the tree is taken apart: everything that needs all of it comes before.
-    for element in (*hidden, *content.surroundings):
+    for element in (*hidden, *(each.element for each in content.surroundings)):
         element.clear()
     blocks, selector_map = read_blocks(places)
     if above_mark is None or rules.fold == 0:
@@ -86,4 +95,4 @@ def extract_page(source_path: str, html: bytes, rules: Rules) -> Extraction:
         rest_of_page_blocks=blocks[above:],
         selector_map=selector_map,
     )
-    return Extraction(page_map, frozenset(matched))
+    return Extraction(page_map, frozenset(matched), content.has_chrome)

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
+from turbohtml import Element
 
+from nimbus_tasks.html.extract.presets import find_preset
+from nimbus_tasks.html.extract.surroundings import (
+    Surrounding,
+    ends_of,
+    find_headline,
+    find_surroundings,
+    share_of_links,
+)
 from nimbus_tasks.html.extract.text import OPAQUE, RAW, collapsed_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
-    from turbohtml import Document, Element
+    from turbohtml import Document, Node
+
+    from nimbus_tasks.html.extract.presets import Preset
+    from nimbus_tasks.html.extract.rules import Rules
+    from nimbus_tasks.html.styles import Styles
 
 # --- hidden parts -------------------------------------------------------------------------------------
 
@@ -52,13 +66,19 @@ def find_hidden(body: Element, ignore: Sequence[str]) -> list[Element]:
     return hidden
 
 
-def _with_descendants(elements: Iterable[Element]) -> set[Element]:
+def _with_descendants(elements: Iterable[Element]) -> tuple[set[Element], list[Element]]:
+    """Return these elements with all in them, and those of them that are in no other."""
     found: set[Element] = set()
+    outermost: dict[Element, None] = {}
     for element in elements:
         if element not in found:  # nested hidden elements would take quadratic time
+            inside = set(element.select("*"))
+            for each in inside & outermost.keys():
+                del outermost[each]
+            outermost[element] = None
             found.add(element)
-            found.update(element.select("*"))
-    return found
+            found |= inside
+    return found, list(outermost)
 
 
 # --- main content -------------------------------------------------------------------------------------
@@ -78,52 +98,110 @@ _GROUPS = (
     (COMMON_CLASSES, f"[class]:is({', '.join(COMMON_CLASSES)})"),
 )
 
-_MIN_SHARE = 0.25  # of the body's text
+_MIN_SHARE = 0.25  # of the text that the body shows, without navigation and the like
 _MIN_SHARE_WITH_H1 = 0.10
+#: Tables of contents have the class names of content, too.
+_MAX_LINKS = 0.6
 
-#: What surrounds the content of a page without marked main content.
-_SURROUNDINGS = (
-    ':is(nav, aside, [role="navigation"], [role="banner"], [role="contentinfo"], [role="complementary"], '
-    '[role="search"])'
-)
-#: These surround the content only outside of its sections; inside, they are part of it.
-_PAGE_LEVEL = ":is(header, footer)"
-_SECTIONS = "article, aside, main, nav, section"
+NOT_MARKED = "nothing in it is marked as the content"
 
 
 class Content(Struct, frozen=True):
     """Where the content of a page is.
 
-    main: the element with the main content. selector: a selector that finds only this element.
+    main: the element with the main content. selector: a selector that finds only this element. why: it was chosen.
     unseen: the elements without content: the hidden ones and the `surroundings`, with everything in them.
-    configured: whether the selector of the settings found it.
+    surroundings: what is not hidden and no content.
+    configured: whether the selector of the settings found it. is_empty: whether the page shows no text.
+    has_chrome: whether something is there that many pages of the site have.
     """
 
     main: Element
     selector: str
+    why: str
     unseen: set[Element]
-    surroundings: list[Element]
-    configured: bool
+    surroundings: list[Surrounding]
+    configured: bool = False
+    is_empty: bool = False
+    has_chrome: bool = False
 
 
-def find_content(document: Document, body: Element, configured: str, hidden: Iterable[Element]) -> Content:
-    """Locate the main content: by the `configured` selector, else by the page's markup, else the whole body."""
-    unseen = _with_descendants(hidden)
+def locate(
+    document: Document,
+    body: Element,
+    source_path: str,
+    rules: Rules,
+    styles: Styles | None = None,
+    preset: Preset | None = None,
+) -> tuple[list[Element], Content]:
+    """Return the hidden elements of a page, and where its content is."""
+    preset = preset or find_preset(document)
+    by_sheets = styles.hidden(document, body, source_path) if styles else []
+    hidden = find_hidden(body, rules.ignore + preset.ignore)  # empties `<style>` too
+    content = find_content(document, body, rules, preset, hidden + by_sheets)
+    if by_sheets and content.is_empty:  # scripts show it
+        return hidden, find_content(document, body, rules, preset, hidden)
+    return hidden + by_sheets, content
+
+
+def find_content(document: Document, body: Element, rules: Rules, preset: Preset, hidden: Iterable[Element]) -> Content:
+    """Locate the main content: by the settings, else by the generator, else by the page's markup, else the body."""
+    configured = rules.main
+    unseen, outermost = _with_descendants(hidden)
     if configured and (found := document.select(configured)):
-        return Content(found[0], _selector_of_one(found[0], configured, found), unseen, [], configured=True)
+        selector = _selector_of_one(found[0], configured, found)
+        return Content(found[0], selector, "[source] main", unseen, [], configured=True)
+    headline = find_headline(body, unseen)
+    above_headline: set[Node] = set(headline.ancestors) if headline is not None else set()
+    surroundings = list(find_surroundings(body, above_headline, unseen))
+    around, outermost_around = _with_descendants(each.element for each in surroundings)
+    text = _Text(body, [each for each in outermost if each not in around] + outermost_around)
+    if text.whole <= 0:  # nothing is left for it to surround
+        is_empty = text.whole + text.size(outermost_around) <= 0
+        return Content(body, "body", NOT_MARKED, unseen, [], is_empty=is_empty)
+    main, selector = _find_by_generator(document, unseen | around, preset)
+    if main is None:
+        main, selector = _find_marked(document, unseen | around, text, above_headline)
+    if main is None:
+        content = Content(body, "body", NOT_MARKED, unseen | around, surroundings)
+    else:
+        if any(each.outside for each in surroundings):
+            surroundings = [each for each in surroundings if not (each.outside and main in each.element.ancestors)]
+            around = _with_descendants(each.element for each in surroundings)[0]
+        why = f"{preset.name} marks it" if selector in preset.main else "it alone is marked so, with enough of the text"
+        content = Content(main, selector, why, unseen | around, surroundings)
+        if headline is not None and main not in above_headline:
+            content = _with_headline(content, headline, above_headline)
+    if rules.chrome and (found := body.select(", ".join(rules.chrome))):
+        ends = ends_of(content.main, set(found), content.unseen, headline)
+        content.unseen.update(_with_descendants(ends)[0])
+        content.surroundings.extend(Surrounding(element, "the same on many pages of the site") for element in ends)
+        return replace(content, has_chrome=True)
+    return content
+
+
+def _find_by_generator(document: Document, unseen: set[Element], preset: Preset) -> tuple[Element | None, str]:
+    for selector in preset.main:
+        found = document.select(selector)
+        if len(found) == 1 and found[0] not in unseen and not found[0].text.isspace():
+            return found[0], selector
+    return None, ""
+
+
+def _find_marked(
+    document: Document, unseen: set[Element], text: _Text, above_headline: Container[Node]
+) -> tuple[Element | None, str]:
+    """Return the element that the page marks as its main content, and its selector."""
     for selectors, any_of_them in _GROUPS:
         marked = document.select(any_of_them)
         for selector in selectors if marked else ():
             found = [element for element in marked if element.matches(selector)]
             seen = [element for element in found if element not in unseen]
-            if len(seen) == 1 and _holds_the_page(seen[0], body):
-                return Content(seen[0], _selector_of_one(seen[0], selector, found), unseen, [], configured=False)
-    surroundings = [
-        each
-        for each in body.select(f"{_SURROUNDINGS}, {_PAGE_LEVEL}")
-        if each.tag not in ("header", "footer") or each.closest(_SECTIONS) is None or each.matches(_SURROUNDINGS)
-    ]
-    return Content(body, "body", unseen | _with_descendants(surroundings), surroundings, configured=False)
+            if len(seen) != 1 or not _holds_the_page(seen[0], text, seen[0] in above_headline):
+                continue
+            if selectors is not COMMON_CLASSES or share_of_links(seen[0]) <= _MAX_LINKS:
+                return seen[0], _selector_of_one(seen[0], selector, found)
+    return None, ""
 
 
 def _selector_of_one(element: Element, selector: str, found: list[Element]) -> str:
@@ -131,11 +209,50 @@ def _selector_of_one(element: Element, selector: str, found: list[Element]) -> s
     return selector if len(found) == 1 else element.css_path()
 
 
-def _holds_the_page(element: Element, body: Element) -> bool:
+class _Text:
+    """How much text the elements of a page show, without the `excluded` elements."""
+
+    def __init__(self, body: Element, excluded: Iterable[Element]) -> None:
+        self._excluded = [(element, size) for element in excluded if (size := len(collapsed_text(element)))]
+        self._all_excluded = sum(size for _, size in self._excluded)
+        self.whole = len(collapsed_text(body)) - self._all_excluded
+
+    def size(self, excluded: Container[Element]) -> int:
+        """Return how much text these of the excluded elements show."""
+        return sum(size for element, size in self._excluded if element in excluded)
+
+    def is_share(self, element: Element, share: float) -> bool:
+        """Return whether an element shows this share of the text."""
+        size, wanted = len(collapsed_text(element)), share * self.whole
+        if size < wanted or size - self._all_excluded >= wanted:
+            return size >= wanted
+        inside = set(element.select("*"))
+        return size - sum(size for each, size in self._excluded if each in inside) >= wanted
+
+
+def _holds_the_page(element: Element, text: _Text, holds_headline: bool) -> bool:
     """Return whether an element holds enough of the page's text to be its main content."""
-    part = len(collapsed_text(element))
-    # Counting the body's white space only makes this harder to pass, so it usually spares collapsing the whole body.
-    if part >= _MIN_SHARE * len(body.text):
-        return True
-    whole = len(collapsed_text(body))
-    return part >= _MIN_SHARE * whole or (part >= _MIN_SHARE_WITH_H1 * whole and element.find("h1") is not None)
+    return text.is_share(element, _MIN_SHARE_WITH_H1 if holds_headline else _MIN_SHARE)
+
+
+def _with_headline(content: Content, headline: Element, above_headline: Container[Node]) -> Content:
+    """Return the part of the page from its headline to the end of its main content.
+
+    A page may have its headline and a summary in a banner above the main content.
+    """
+    path = cast("list[Element]", [content.main, *content.main.ancestors])
+    depth = next(depth for depth, element in enumerate(path) if element in above_headline)
+    common, last = path[depth], path[depth - 1]
+    children = [element for element in common.children if isinstance(element, Element)]
+    first = next(element for element in children if element == headline or element in above_headline)
+    begin, end = children.index(first), children.index(last)
+    if begin > end:
+        return content
+    outside = [Surrounding(each, "above the headline") for each in children[:begin] if each not in content.unseen]
+    outside += [
+        Surrounding(each, "below the main content") for each in children[end + 1 :] if each not in content.unseen
+    ]
+    content.unseen.update(_with_descendants(each.element for each in outside)[0])
+    content.surroundings.extend(outside)
+    selector = "body" if common.tag == "body" else common.css_path()
+    return Content(common, selector, f"{content.why}, and the headline above", content.unseen, content.surroundings)

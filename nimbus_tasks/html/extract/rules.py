@@ -9,7 +9,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 #: Part of the manifest: a new version extracts every page again.
-EXTRACTOR_VERSION = 1
+EXTRACTOR_VERSION = 2
 
 #: Height of the first screen in CSS pixels. A common laptop shows 1366 x 768; phones scroll more.
 DEFAULT_FOLD = 800
@@ -27,6 +27,7 @@ class Rules(Struct, frozen=True):
     patterns: source paths with names in braces, `dist/local/{brand}-{service}.html`.
     selectors: dimension -> CSS selector; the text of the first match is the value.
     constants: dimension -> value, for every page.
+    chrome: CSS selectors of what many pages of the site have in common (`html/chrome.py`); left out at a page's ends.
     """
 
     main: str = ""
@@ -36,6 +37,7 @@ class Rules(Struct, frozen=True):
     patterns: tuple[str, ...] = ()
     selectors: dict[str, str] = {}
     constants: dict[str, str] = {}
+    chrome: tuple[str, ...] = ()
 
     def named_selectors(self) -> list[tuple[str, str]]:
         """Return the CSS selectors of the rules, each with the name of its setting: `main`, `selectors.brand`."""
@@ -63,7 +65,8 @@ def check_rules(rules: Rules) -> None:
         raise RulesError(f"fold is {rules.fold}, and must be a height in pixels: 0 or more")
     for pattern in rules.patterns:
         compile_pattern(pattern)
-    for setting, selector in rules.named_selectors():
+    chrome = [("chrome", selector) for selector in rules.chrome]
+    for setting, selector in rules.named_selectors() + chrome:
         try:
             parse(b"").select(selector)
         except ValueError as error:

@@ -15,6 +15,8 @@ from selectolax.lexbor import LexborHTMLParser
 from turbohtml import parse
 
 from nimbus_tasks.html.extract import Rules, Skipped, extract
+from nimbus_tasks.html.extract.parse import parse_page
+from nimbus_tasks.html.extract.presets import find_preset
 
 pytestmark = pytest.mark.no_cover
 
@@ -46,6 +48,10 @@ def check(path: Path) -> None:
         return
     msgspec.json.encode(page)
     other = LexborHTMLParser(decoded(html))
+    for ignored in find_preset(parse_page(html)).ignore:
+        for node in other.css(ignored):
+            for child in list(node.iter(include_text=True)):
+                child.decompose()
     blocks = page.above_fold_blocks + page.rest_of_page_blocks
     assert [block.id for block in blocks] == list(page.selector_map) == [f"block-{n}" for n in range(len(blocks))]
     assert len(other.css(page.main_selector)) == 1, page.main_selector
