@@ -64,7 +64,7 @@ function measure({ container, exclude, optional, whole }) {
     const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
       const parent = node.parentElement;
-      if (!node.data.trim() || !parent || parent.closest("svg, math annotation")) continue;
+      if (!node.data || !parent || parent.closest("svg, math annotation")) continue;
       if (exclude && within(parent, exclude)) continue;
       if (!parent.checkVisibility({ visibilityProperty: true })) continue;
       range.selectNodeContents(node);
@@ -74,6 +74,7 @@ function measure({ container, exclude, optional, whole }) {
       let block = parent;
       while (block !== element && getComputedStyle(block).display.startsWith("inline")) block = block.parentElement;
       const target = optional && within(parent, optional) ? optionalParts : parts;
+      // White space alone separates words too: `<span>def</span> <span>f</span>`.
       target.push([node.data, boxes[0].top + scrollY < innerHeight, block]);
     }
   }

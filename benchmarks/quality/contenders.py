@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 from turbohtml import parse
 
 from benchmarks.timing import say
-from nimbus_tasks.html.extract import Rules, Skipped, extract
+from nimbus_tasks.html.chrome import learn, sample_of
+from nimbus_tasks.html.extract import Rules, Skipped, extract_page
+from nimbus_tasks.html.styles import Styles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,13 +33,28 @@ class Kept(Struct, frozen=True):
 
 def ours(root: Path, pages: Sequence[Path]) -> Iterator[Kept]:
     """Extract as `doit extract` does, with default settings."""
+    styles = Styles(lambda address: _read(root, address))
+    rules = Rules(noindex=True)
+    everything = sorted(path for path in root.rglob("*.htm*") if path.is_file() and not path.is_symlink())
+    learning = (everything[number] for number in sample_of(len(everything)))
+    rules = replace(
+        rules, chrome=learn(((str(path.relative_to(root)), path.read_bytes()) for path in learning), rules, styles)
+    )
     for path in pages:
-        page = extract(str(path.relative_to(root)), path.read_bytes(), Rules(noindex=True))
+        name = str(path.relative_to(root))
+        page = extract_page(name, path.read_bytes(), rules, styles).page
         if isinstance(page, Skipped):
             yield Kept("", ("",) * len(FOLDS), page)
             continue
         above = _words(page.above_fold_blocks)
         yield Kept(above + "\n" + _words(page.rest_of_page_blocks), (above,) * len(FOLDS), page)
+
+
+def _read(root: Path, address: str) -> str | None:
+    try:
+        return (root / address).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
 
 
 def _words(blocks: Sequence[object]) -> str:
