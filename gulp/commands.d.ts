@@ -153,9 +153,25 @@ export interface Commands {
     },
     Documents.Diagnosis
   >;
+  /** Say where the content of a page was found, and what was left out and why */
+  readonly explain: Command<
+    {
+      /** the page, such as dist/about.html */
+      path?: string | undefined;
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    Documents.Explanation
+  >;
   /** Extract HTML that changed into map files in .nimbus/maps */
   readonly extract: Command<
     {
+      /** learn anew what the pages have in common besides their content */
+      relearn?: boolean | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
       /** print problems only */

@@ -112,6 +112,16 @@ export interface Digests {
   there?: string | undefined;
 }
 
+export interface Explanation {
+  path: string;
+  skipped?: string | undefined;
+  generator?: string | undefined;
+  main?: string | undefined;
+  why?: string | undefined;
+  blocks?: number | undefined;
+  left_out?: LeftOut[] | undefined;
+}
+
 export interface Extracted {
   pages: number;
   read: number;
@@ -156,6 +166,13 @@ export interface KnownKey {
   active: boolean;
   usage: ApiKeyUsage;
   last_used?: string | undefined;
+}
+
+export interface LeftOut {
+  selector: string;
+  why: string;
+  words: number;
+  text: string;
 }
 
 export interface ListedBatch {
@@ -266,6 +283,7 @@ export interface ProjectMade {
   source: string;
   file: string;
   already: boolean;
+  generator: string;
 }
 
 export interface Reconciled {

@@ -21,6 +21,7 @@ from nimbus_tasks.cli.watch.reporter import Cycle, Ended, Status
 from nimbus_tasks.gateway.keys import ListedKeys, Revoked, ShownKey
 from nimbus_tasks.gateway.local_worker import RunningWorker
 from nimbus_tasks.gateway.worker_files import Written
+from nimbus_tasks.html.extract.explain import Explanation
 from nimbus_tasks.model.json_schema import schema_of_document, schema_of_settings
 from nimbus_tasks.model.records import BatchRecord
 from nimbus_tasks.pipeline.reconcile import Reconciled
@@ -65,6 +66,7 @@ class Document(Struct, frozen=True):
 
 DOCUMENTS = (
     Document("extract", Extracted, "The result of an extraction", ("extract",)),
+    Document("explanation", Explanation, "What is in the map of a page, and what was left out", ("nimbus:explain",)),
     Document("validation", ValidationReport, "All issues of all maps", ("validate",), VALIDATION_REPORT),
     Document("upload", Summary, "The result of an upload", (), UPLOAD_REPORT),
     Document("summary", Summary, "The whole site", ("upload", "summarize", "nimbus:upload"), SUMMARY_REPORT),

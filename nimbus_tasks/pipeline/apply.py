@@ -17,12 +17,12 @@ from nimbus_tasks.model.errors import SettingsError, SourceError, UnreadableReco
 from nimbus_tasks.model.page_map import PageMap
 from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.pipeline.processes import map_pages
+from nimbus_tasks.pipeline.rules import SiteRules, sheets_of
 from nimbus_tasks.pipeline.site_files import Site, put_page, read_page, replace_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nimbus_tasks.html.extract.rules import Rules
     from nimbus_tasks.model.progress import Progress
     from nimbus_tasks.publishing.target import OpenTarget
 
@@ -85,7 +85,7 @@ class Request(Struct, frozen=True):
     """
 
     site: Site
-    rules: Rules
+    rules: SiteRules
     stamp: str
     dry_run: bool = False
     extracted: frozenset[str] = frozenset()
@@ -109,10 +109,10 @@ def apply_proposals(request: Request, proposals: list[Proposal], progress: Progr
 def _apply(request: Request, asked: tuple[Proposal, bool]) -> AppliedPage:
     """Apply one page's changes to its HTML. A page that cannot be read has all its changes refused."""
     proposal, extracted = asked
-    site, path = request.site, proposal.page_map.path
+    site, rules, path = request.site, request.rules, proposal.page_map.path
     try:
         before = read_page(site, path)
-        made = apply_changes(before, proposal.page_map, proposal.changes, request.rules)
+        made = apply_changes(before, proposal.page_map, proposal.changes, rules.rules, sheets_of(rules).styles)
         shown = diff(path, before, made.html) if request.dry_run and made.applied else ""
         if not request.dry_run and site.output:
             put_page(site, path, made.html)

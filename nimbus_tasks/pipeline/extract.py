@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain, groupby
@@ -12,23 +11,29 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.html.extract.rules import EXTRACTOR_VERSION
-from nimbus_tasks.model.errors import SettingsError, SourceError
+from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.pipeline.extract_file import Extracted, extract_file, has_digest, map_file_of
 from nimbus_tasks.pipeline.processes import map_pages
+from nimbus_tasks.pipeline.rules import (
+    Sheet,
+    SiteRules,
+    learn_chrome,
+    note_sheets,
+    read_chrome,
+    read_rules,
+    refuse_bad_rules,
+)
 from nimbus_tasks.pipeline.snapshot import MAP_PATTERN, Snapshot, skipped_sources
 from nimbus_tasks.project import files as storage
 from nimbus_tasks.project.compare import Files, look_again
 from nimbus_tasks.project.manifest import SourceEntry, Sources, SourceTable, read_sources, split
 from nimbus_tasks.project.patterns import matcher
 from nimbus_tasks.project.scan import Odd, Scan, Stamp
-from nimbus_tasks.project.settings import PROJECT_FILE
 from nimbus_tasks.project.spool import Spool, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from nimbus_tasks.html.extract.rules import Rules
     from nimbus_tasks.model.progress import Progress, ShowProgress
     from nimbus_tasks.project.settings import Settings
 
@@ -36,6 +41,10 @@ if TYPE_CHECKING:
 WORTH_MORE_PROCESSES = 200
 #: Results that are committed to the manifest at once.
 NOTED_AT_ONCE = 500
+
+#: Pages that show whether what was learnt of the site still holds, and the share of them that is too few.
+ENOUGH_TO_TELL = 10
+_FEW = 0.1
 
 #: The shape of a source file that was found.
 FOUND = tuple[str, tuple[int, int, int]]
@@ -54,7 +63,7 @@ class ExtractionPlan(Struct, frozen=True):
 
     scan: Scan
     known: Sources
-    rules: str
+    rules: SiteRules
     changed: Sequence[tuple[str, Stamp]]
     vanished: Sequence[str]
     gone: Sequence[str]
@@ -77,9 +86,10 @@ def plan_extraction(settings: Settings, snapshot: Snapshot) -> ExtractionPlan:
     files, maps = snapshot.source_files, snapshot.map_files
     assert snapshot.sources is not None and snapshot.known is not None
     found, known, entries = snapshot.sources, snapshot.known, files.manifest.sources
-    rules = rules_digest(settings.rules)
-    changed: Spool[tuple[str, Stamp]] = Spool(FOUND, files.changed() if known.rules == rules else files.items())
-    if known.rules == rules:
+    rules = read_rules(settings, files.manifest)
+    same_rules = known.rules == rules.digest
+    changed: Spool[tuple[str, Stamp]] = Spool(FOUND, files.changed() if same_rules else files.items())
+    if same_rules:
         for path, entry in chain(entries.to_read_again(), _without_maps(entries, maps)):
             # One that differs is there already.
             if files.get(path) == entry.stamp:
@@ -103,12 +113,6 @@ def _without_maps(entries: SourceTable, maps: Files) -> Iterator[tuple[str, Sour
         yield from entries.made(path)
 
 
-def rules_digest(rules: Rules) -> str:
-    """Return the digest of everything that changes a map besides its page."""
-    content = msgspec.json.encode((EXTRACTOR_VERSION, rules), order="sorted")
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
 # --- the stage ----------------------------------------------------------------------------------------------
 
 
@@ -119,6 +123,7 @@ class Extraction(Struct, frozen=True):
     written, removed: the map files that changed, or are gone.
     skipped: the source files that are not pages to publish.
     unmatched: the settings' selectors that match on no page; told by the first run with these settings alone.
+    outdated_chrome: hardly any page has what the pages had in common when that was learnt.
     """
 
     pages: int
@@ -127,36 +132,45 @@ class Extraction(Struct, frozen=True):
     removed: Sequence[str]
     skipped: tuple[Odd, ...]
     unmatched: tuple[str, ...] = ()
+    outdated_chrome: bool = False
 
 
-def extract(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tuple[Extraction, Snapshot]:
+def extract(
+    settings: Settings, snapshot: Snapshot, show: ShowProgress, *, relearn: bool = False
+) -> tuple[Extraction, Snapshot]:
     """Extract what changed. The manifest is replaced last: the run after a killed one does the same again.
+
+    relearn: learn anew what the pages have in common, though it is known.
 
     Raises:
         SourceError: the source folder is empty although the site has pages, or a process was killed.
         SettingsError: a rule of the settings cannot be used.
     """
-    refuse_bad_rules(settings.rules)
     plan = plan_extraction(settings, snapshot)
+    refuse_bad_rules(plan.rules.rules)
     files, entries = snapshot.source_files, snapshot.source_files.manifest.sources
     if plan.emptied:
         raise SourceError(
             f"The source folder `{settings.source.folder}` holds no pages, and the site has {entries.count_pages()}.",
             "Did the build fail? Build the site again; nothing was removed.",
         )
+    if (relearn or read_chrome() is None) and _learn(plan.rules, files):
+        plan = plan_extraction(settings, snapshot)
+    site = plan.rules
     written: Spool[str] = Spool(str)
     removed: Spool[str] = Spool(str, (entries[path].map_file for path in plan.gone))
     matched: set[str] = set()
+    with_map = with_chrome = 0
     # Which maps this run writes: if it is killed and a page goes, its map goes too.
-    entries.announce(((path, map_file_of(path)) for path, _ in plan.changed), plan.rules)
+    entries.announce(((path, map_file_of(path)) for path, _ in plan.changed), site.digest)
     with show(len(plan.changed)) as progress:
-        folder = settings.source.folder
-        work = partial(_extract, rules=settings.rules, folder=folder)
-        unread = _unless_the_same(plan.changed, entries, folder, progress)
+        work = partial(_extract, site=site)
+        unread = _unless_the_same(plan.changed, entries, site.folder, progress)
         done = map_pages(work, unread, progress, worth=WORTH_MORE_PROCESSES)
         # Noted as they come: the run after a killed one reads the others alone.
         for some in runs(done, NOTED_AT_ONCE):
             results = []
+            sheets: dict[str, Sheet] = {}
             for stamp, result in some:
                 before = entries.get(result.path)
                 # A file that cannot be read keeps its map: the page still exists.
@@ -167,10 +181,14 @@ def extract(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tuple
                 if result.written:
                     written.append(map_file)
                 matched.update(result.matched)
+                sheets.update(result.sheets)
+                with_map += bool(result.map_file)
+                with_chrome += result.has_chrome
                 results.append(
                     (result.path, SourceEntry(stamp, map_file, result.skipped, result.failed, result.digest))
                 )
             entries.put(results)
+            site = note_sheets(files.manifest, site, sheets)
     for map_file in removed:
         storage.remove(Path(map_file))
     entries.remove(plan.vanished)
@@ -182,9 +200,10 @@ def extract(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tuple
     pages = entries.count_pages()
     skipped = skipped_sources(sources)
     # New rules read every page.
-    named = settings.rules.named_selectors() if pages and plan.rules != plan.known.rules else ()
+    named = settings.rules.named_selectors() if pages and plan.rules.digest != plan.known.rules else ()
     unmatched = tuple(f"{name} = {selector}" for name, selector in named if selector not in matched)
-    extraction = Extraction(pages, len(plan.changed), written, removed, skipped, unmatched)
+    outdated = bool(site.rules.chrome) and with_map >= ENOUGH_TO_TELL and with_chrome < _FEW * with_map
+    extraction = Extraction(pages, len(plan.changed), written, removed, skipped, unmatched, outdated)
     maps = Scan(look_at_written(snapshot.map_files, chain(written, removed)), snapshot.maps.odd)
     return extraction, msgspec.structs.replace(snapshot, known=sources, maps=maps, skipped=skipped)
 
@@ -195,19 +214,18 @@ def look_at_written(maps: Files, written: Iterable[str]) -> Files:
     return look_again(maps, dict.fromkeys(folders), matcher(MAP_PATTERN))
 
 
-def refuse_bad_rules(rules: Rules) -> None:
-    """Raise a `SettingsError` for a rule that cannot be used."""
-    from nimbus_tasks.html.extract import RulesError, check_rules
+def _learn(site: SiteRules, files: Files) -> bool:
+    """Learn what the pages of the site have in common; tell if that changed."""
+    from nimbus_tasks.html.chrome import MIN_PAGES, sample_of
 
-    try:
-        check_rules(rules)
-    except RulesError as error:
-        raise SettingsError(f"{PROJECT_FILE}: {error}") from None
+    numbers = sample_of(len(files))
+    paths = [path for number, path in enumerate(files) if number in numbers] if len(files) >= MIN_PAGES else []
+    return learn_chrome(site, paths, MIN_PAGES)
 
 
-def _extract(found: tuple[str, Stamp], rules: Rules, folder: str) -> tuple[Stamp, Extracted]:
+def _extract(found: tuple[str, Stamp], site: SiteRules) -> tuple[Stamp, Extracted]:
     path, stamp = found
-    return stamp, extract_file(path, rules=rules, folder=folder)
+    return stamp, extract_file(path, site=site)
 
 
 def _unless_the_same(

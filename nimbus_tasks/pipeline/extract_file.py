@@ -15,7 +15,7 @@ from nimbus_tasks.project import beneath, files
 from nimbus_tasks.project.settings import MAPS_FOLDER
 
 if TYPE_CHECKING:
-    from nimbus_tasks.html.extract.rules import Rules
+    from nimbus_tasks.pipeline.rules import Sheet, SiteRules
 
 #: Larger files are not pages: KV takes 25 MiB a value, and much of HTML is markup.
 LARGEST_PAGE = 64 * 1024 * 1024
@@ -25,7 +25,8 @@ class Extracted(Struct, frozen=True, array_like=True):
     """The result of one source file, as a worker process returns it.
 
     digest: of its bytes; empty where they were not read.
-    matched: the settings' selectors that match on it.
+    matched: the settings' selectors that match on it. has_chrome: whether what the site's pages have in common does.
+    sheets: style sheets that this process read for it, and for no page before.
     """
 
     path: str
@@ -35,34 +36,38 @@ class Extracted(Struct, frozen=True, array_like=True):
     failed: bool = False
     digest: str = ""
     matched: tuple[str, ...] = ()
+    has_chrome: bool = False
+    sheets: tuple[tuple[str, Sheet], ...] = ()
 
 
-def extract_file(path: str, rules: Rules, folder: str) -> Extracted:
+def extract_file(path: str, site: SiteRules) -> Extracted:
     """Extract one file of the source folder, and write its map if it changed."""
     try:
-        html = read_source(path, folder)
+        html = read_source(path, site.folder)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return Extracted(path, "", skipped=f"cannot be read: {reason}", failed=True)
-    return extract_html(path, html, rules)
+    return extract_html(path, html, site)
 
 
-def extract_html(path: str, html: bytes, rules: Rules) -> Extracted:
+def extract_html(path: str, html: bytes, site: SiteRules) -> Extracted:
     """Extract one page from its HTML, and write its map if it changed."""
     from nimbus_tasks.html.extract import Skipped, extract_page
+    from nimbus_tasks.pipeline.rules import sheets_of
 
     map_file = map_file_of(path)
     if len(html) > LARGEST_PAGE:
         return too_large(path)
-    result = extract_page(path, html, rules)
-    page, matched, digest = result.page, tuple(result.matched), _digest(html)
+    sheets = sheets_of(site)
+    result = extract_page(path, html, site.rules, sheets.styles)
+    page, matched, digest, read = result.page, tuple(result.matched), _digest(html), sheets.take()
     if isinstance(page, Skipped):
-        return Extracted(path, "", skipped=page.reason, digest=digest, matched=matched)
+        return Extracted(path, "", skipped=page.reason, digest=digest, matched=matched, sheets=read)
     try:
         written = _write_if_changed(map_file, msgspec.json.encode(page))
     except StateError as error:
-        return Extracted(path, "", skipped=str(error), failed=True)
-    return Extracted(path, map_file, written, digest=digest, matched=matched)
+        return Extracted(path, "", skipped=str(error), failed=True, sheets=read)
+    return Extracted(path, map_file, written, digest=digest, matched=matched, has_chrome=result.has_chrome, sheets=read)
 
 
 def too_large(path: str) -> Extracted:

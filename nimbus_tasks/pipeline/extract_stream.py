@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.html.validate.rules import path_error
-from nimbus_tasks.pipeline.extract import refuse_bad_rules, rules_digest
 from nimbus_tasks.pipeline.extract_file import Extracted, extract_html, map_file_of, too_large
+from nimbus_tasks.pipeline.rules import note_sheets, read_rules, refuse_bad_rules
 from nimbus_tasks.pipeline.snapshot import skipped_sources
 from nimbus_tasks.project import files
 from nimbus_tasks.project.manifest import NEVER, SourceEntry, read_sources
@@ -42,11 +42,12 @@ def extract_stream(
     Raises:
         SettingsError: a rule of the settings cannot be used.
     """
-    refuse_bad_rules(settings.rules)
     maps = snapshot.map_files
+    site_rules = read_rules(settings, maps.manifest)
+    refuse_bad_rules(site_rules.rules)
     entries = maps.manifest.sources
     kept_rules = maps.manifest.fact("rules")
-    rules = rules_digest(settings.rules)
+    rules = site_rules.digest
     # Entries made by other rules stay as they are, and stale: the next `doit extract` reads their files.
     if not kept_rules:
         maps.manifest.note(rules=rules)
@@ -65,7 +66,7 @@ def extract_stream(
     results: dict[str, SourceEntry] = {}
     done = []
     for look in looked:
-        result = look.result or extract_html(look.path, look.html, settings.rules)
+        result = look.result or extract_html(look.path, look.html, site_rules)
         formerly = before[look.path]
         if result.failed and formerly:
             result = msgspec.structs.replace(result, map_file=formerly.map_file)
@@ -75,6 +76,8 @@ def extract_stream(
             results[look.path] = SourceEntry(look.stamp, result.map_file, result.skipped, result.failed)
         done.append(result)
     _put(entries, results, before | announced)
+    if is_current:
+        note_sheets(maps.manifest, site_rules, {address: sheet for each in done for address, sheet in each.sheets})
     # All but those that cannot have changed: a map may have been removed.
     touched = [map_file_of(each.path) for each in done if each.written or not each.map_file]
     scan = Scan(maps.with_changes(stamps_now(touched)), snapshot.maps.odd) if touched else snapshot.maps

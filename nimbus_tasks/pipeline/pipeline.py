@@ -80,9 +80,11 @@ class Pipeline:
                 snapshot = look(loaded) if snapshot.sources is not None else look_at_maps(snapshot.folder)
             yield msgspec.structs.replace(snapshot, lock=last_held(Path()))
 
-    def extract(self, snapshot: Snapshot, progress: ShowProgress) -> tuple[Extraction, Snapshot]:
+    def extract(
+        self, snapshot: Snapshot, progress: ShowProgress, *, relearn: bool = False
+    ) -> tuple[Extraction, Snapshot]:
         """Extract the source files that changed."""
-        done, snapshot = extracting.extract(self.settings, snapshot, progress)
+        done, snapshot = extracting.extract(self.settings, snapshot, progress, relearn=relearn)
         self.log.event(
             "info", "extracted", pages=done.pages, read=done.read, written=len(done.written), removed=len(done.removed)
         )

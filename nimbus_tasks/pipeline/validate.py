@@ -12,6 +12,7 @@ from msgspec import Struct
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.model.issues import Issue, Verdict
 from nimbus_tasks.pipeline.extract_file import extract_file, map_file_of
+from nimbus_tasks.pipeline.rules import read_rules
 from nimbus_tasks.project import files as storage
 from nimbus_tasks.project import heal
 from nimbus_tasks.project.manifest import NEVER, PageEntry, Pages, PageTable, SourceTable, read_pages
@@ -137,12 +138,12 @@ def _make_again(settings: Settings, entries: dict[str, PageEntry], sources: Sour
     Other differences from what extraction wrote are left alone: another tool may have edited a map.
     """
     healed: list[str] = []
-    folder = settings.source.folder
-    for file, entry in entries.items() if folder else ():
+    site = read_rules(settings, sources.manifest)
+    for file, entry in entries.items() if site.folder else ():
         if entry.source_path and map_file_of(entry.source_path) == file:
             continue
         for source, _ in list(sources.made(file)):
-            if entry.source_path != source and extract_file(source, settings.rules, folder).written:
+            if entry.source_path != source and extract_file(source, site).written:
                 why = entry.issues[0].message.partition(":")[0] if entry.issues else "it names another page"
                 heal.warn(Path(file), why, "It was made again from its page.")
                 healed.append(file)

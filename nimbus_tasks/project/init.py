@@ -14,7 +14,7 @@ from nimbus_tasks.project import files
 from nimbus_tasks.project.settings import LIKELY_SOURCES, PROJECT_FILE, STATE_FOLDER, Settings
 
 #: Everything else under `.nimbus/` is generated.
-GITIGNORE = "*\n!project.toml\n!.gitignore\n"
+GITIGNORE = "*\n!project.toml\n!chrome.json\n!.gitignore\n"
 
 #: For editors: the keys of the settings. Generated, never edited or committed.
 SCHEMA_FILE = f"{STATE_FOLDER}/project.schema.json"
@@ -100,11 +100,27 @@ def new_project_id() -> str:
 
 
 def detect_source() -> str:
-    """Return the likely output folder of a site generator; empty if there is none."""
-    for folder in LIKELY_SOURCES:
-        if Path(folder).is_dir():
-            return folder
-    return ""
+    """Return the likely output folder of a site generator, best one with a page; empty if there is none."""
+    folders = [folder for folder in LIKELY_SOURCES if Path(folder).is_dir()]
+    return next((folder for folder in folders if a_page(folder)), "") or (folders[0] if folders else "")
+
+
+def a_page(folder: str) -> Path | None:
+    """Return a page below a folder, the entry page if it has one; None where there is none."""
+    entry = Path(folder, "index.html")
+    return entry if entry.is_file() else next((path for path in Path(folder).rglob("*.htm*") if path.is_file()), None)
+
+
+def detect_generator(folder: str) -> str:
+    """Return what made the pages of a folder, as far as they say so."""
+    from nimbus_tasks.html.extract.parse import parse_page
+    from nimbus_tasks.html.extract.presets import find_preset
+
+    try:
+        page = a_page(folder)
+        return find_preset(parse_page(page.read_bytes())).name if page else ""
+    except OSError:
+        return ""
 
 
 def settings_text(project_id: str, name: str, domain: str, source: str, created: str) -> str:

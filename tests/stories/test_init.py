@@ -121,7 +121,7 @@ def test_init_writes_settings_that_explain_themselves_and_a_gitignore(empty: Sit
     assert settings["source"] == {"folder": "dist"}
     for table in ("project", "source", "dimensions", "upload", "target", "log"):
         assert f"[{table}]" in text
-    assert (empty / ".nimbus/.gitignore").read_text() == "*\n!project.toml\n!.gitignore\n"
+    assert (empty / ".nimbus/.gitignore").read_text() == "*\n!project.toml\n!chrome.json\n!.gitignore\n"
 
 
 def test_init_writes_what_editors_need_and_again_where_it_is_missing(empty: Site) -> None:

@@ -180,6 +180,7 @@ class BatchCommands:
         """Write the proposed changes into the HTML, in place or below `output`."""
         from nimbus_tasks.cli.messages.apply import Applied, applied
         from nimbus_tasks.pipeline.apply import Request, apply_proposals, find_proposals
+        from nimbus_tasks.pipeline.rules import read_rules
         from nimbus_tasks.pipeline.site_files import open_site
         from nimbus_tasks.pipeline.validate import candidates
         from nimbus_tasks.project.manifest import Manifest
@@ -189,9 +190,10 @@ class BatchCommands:
             open_site(Path(), settings.source.folder, where)
         page_ids = [page.page_id for page in candidates(self.pipeline.pages)]
         proposals = self._at_target(lambda target: find_proposals(target, page_ids))
-        sources = frozenset(Manifest().sources)
+        manifest = Manifest()
+        sources, rules = frozenset(manifest.sources), read_rules(settings, manifest)
         site = open_site(Path(), settings.source.folder, where if settings.source.folder else "")
-        request = Request(site, settings.rules, now().replace(":", ""), dry_run, sources)
+        request = Request(site, rules, now().replace(":", ""), dry_run, sources)
         with self.console.progress("Applying", len(proposals)) as progress:
             pages = list(apply_proposals(request, proposals, progress)) if proposals else []
         done = Applied(dry_run, where, pages)

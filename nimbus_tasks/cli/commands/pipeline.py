@@ -11,6 +11,7 @@ from nimbus_tasks.cli.ci_output import CIOutput, check_reports
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
 from nimbus_tasks.cli.json_output import Extracted, SkippedSource, give_document, is_wanted
 from nimbus_tasks.cli.messages import Retries, rate_limited, waiting
+from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline.extract import plan_extraction
 from nimbus_tasks.pipeline.pipeline import Pipeline
@@ -79,11 +80,12 @@ class Commands:
 
     # --- the stages -----------------------------------------------------------------------------------
 
-    def extract(self, *, as_json: bool = False) -> int:
+    def extract(self, *, relearn: bool = False, as_json: bool = False) -> int:
         from nimbus_tasks.cli.messages.pipeline import extracted
+        from nimbus_tasks.pipeline.rules import CHROME_FILE
 
         with self.pipeline.locked("extract", self._look(with_sources=True)) as before:
-            done, snapshot = self.pipeline.extract(before, self._progress("Extracting"))
+            done, snapshot = self.pipeline.extract(before, self._progress("Extracting"), relearn=relearn)
         self._snapshot = snapshot.without_sources()
         skipped = tuple(SkippedSource(*odd) for odd in done.skipped)
         document = Extracted(done.pages, done.read, tuple(done.written), tuple(done.removed), skipped)
@@ -92,6 +94,21 @@ class Commands:
             extracted(self.console, done, self.pipeline.settings.source.folder)
         for setting in done.unmatched:
             self.console.warn(f"{PROJECT_FILE}: {setting} matches no element on any page.")
+        if done.outdated_chrome:
+            self.console.warn(f"{CHROME_FILE} names what hardly any page has now. Run doit extract --relearn.")
+        return OK
+
+    def explain(self, path: str, *, as_json: bool = False) -> int:
+        """Say why a page's map holds what it holds."""
+        from nimbus_tasks.cli.messages.pipeline import explained
+        from nimbus_tasks.pipeline.explain import explain_page
+
+        if not path:
+            raise SettingsError("Which page? --path is missing.", "Name it: --path dist/about.html")
+        explanation = explain_page(self.pipeline.settings, Manifest(), path)
+        give_document(explanation, as_json=as_json)
+        if not as_json:
+            explained(self.console, explanation)
         return OK
 
     def check(self) -> int:

@@ -44,6 +44,7 @@ class ProjectMade(Struct, frozen=True):
     source: str
     file: str
     already: bool
+    generator: str = ""
 
 
 class CompletionScript(Struct, frozen=True):
@@ -76,7 +77,9 @@ def init(console: Console, name: str, domain: str, source: str, *, nested: bool,
             console.line(f"   {project.SCHEMA_FILE} tells editors the keys of this version")
     made = existing or _make(console, name, domain, source)
     chosen, already = made.project, existing is not None
-    document = ProjectMade(chosen.id, chosen.name, chosen.domain, made.source.folder, PROJECT_FILE, already)
+    source = made.source.folder
+    generator = project.detect_generator(source) if source else ""
+    document = ProjectMade(chosen.id, chosen.name, chosen.domain, source, PROJECT_FILE, already, generator)
     give_document(document, as_json=as_json)
     return OK
 
@@ -122,6 +125,13 @@ def _make(console: Console, name: str, domain: str, source: str) -> Settings:
         console.line(f"   The id is the one that {LEDGER_FILE} knows, so that no page is sent twice.")
         console.line(f"   For a new project, remove {STATE_FOLDER}/ and run nimbus:project:init again.")
     console.line(f"   Source: {source or 'none, maps come from another tool'}")
+    if generator := source and project.detect_generator(source):
+        console.line(f"   Generator: {generator}")
+    if not source and not Path(settings.MAPS_FOLDER).is_dir():
+        console.warn(
+            "No folder with built HTML was found, and no maps of another tool. "
+            f"Build the site, then set [source] folder in {PROJECT_FILE}."
+        )
     console.line("   Next: doit")
     return made
 

@@ -13,6 +13,7 @@ from nimbus_tasks.project.settings import SUMMARY_REPORT, VALIDATION_REPORT
 if TYPE_CHECKING:
     from nimbus_tasks.backends.kv.dry_run import Cost
     from nimbus_tasks.cli.console import Console
+    from nimbus_tasks.html.extract.explain import Explanation
     from nimbus_tasks.model.issues import Issue
     from nimbus_tasks.model.progress import Progress
     from nimbus_tasks.pipeline.extract import Extraction
@@ -50,6 +51,21 @@ def _skipped(console: Console, skipped: list[Odd]) -> None:
     reasons = Counter(odd.reason for odd in skipped).most_common(5)
     said = ", ".join(f"{number} {reason}" for reason, number in reasons)
     console.line(f"   skipped {len(skipped)}: {said} (each in {SUMMARY_REPORT})", "dim")
+
+
+def explained(console: Console, page: Explanation) -> None:
+    if page.skipped:
+        console.line(f"⏭️  {page.path} has no map: {page.skipped}")
+        return
+    console.line(f"📄 {page.path}: {count(page.blocks, 'block')} from {page.main}")
+    console.line(f"   {page.main}: {page.why}")
+    if page.generator:
+        console.line(f"   Generator: {page.generator}")
+    if page.left_out:
+        console.line("   Left out:")
+    for each in page.left_out:
+        console.line(f"   {count(each.words, 'word')}, {each.why}: {each.text}")
+        console.line(f"      {each.selector}", "dim")
 
 
 # --- validate -----------------------------------------------------------------------------------------

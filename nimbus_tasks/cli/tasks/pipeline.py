@@ -52,12 +52,14 @@ def task_extract() -> Task:
 
     Examples:
       doit extract
+      doit extract --relearn    learn anew what all pages have in common: navigation, banners, footers
       doit clean extract    remove the maps that extraction made
     """
     return command(
         "extract",
         task_extract.__doc__ or "",
         commands.extract,
+        params=[option("relearn", False, "learn anew what the pages have in common besides their content")],
         uptodate=[UpToDateUnlessAsked(commands.is_extracted, commands.describe_extraction)],
         clean=commands.clean_extraction,
     )
@@ -170,7 +172,7 @@ def task_watch() -> Task:
 
 
 def maps_tasks() -> Iterator[Task]:
-    """Yield `nimbus:upload` and `nimbus:reconcile`."""
+    """Yield `nimbus:upload`, `nimbus:reconcile` and `nimbus:explain`."""
 
     def upload(as_json: bool, **options: Any) -> int:
         request = request_of(options, folder=options["folder"])
@@ -183,6 +185,8 @@ def maps_tasks() -> Iterator[Task]:
     repair = option("repair", False, "replace records at the target that cannot be read")
     requeue = option("requeue", False, "put stored pages that wait, but that the queue lacks, back into it")
     yield command("nimbus:reconcile", _RECONCILE_HELP, commands.reconcile, params=[dry_run, deep, repair, requeue])
+    path = option("path", "", "the page, such as dist/about.html")
+    yield command("nimbus:explain", _EXPLAIN_HELP, commands.explain, params=[path])
 
 
 _UPLOAD_HELP = """Validate and upload an existing folder of maps, without any HTML
@@ -214,4 +218,13 @@ Examples:
   doit nimbus:reconcile --deep
   doit nimbus:reconcile --repair --dry-run
   doit nimbus:reconcile --requeue --dry-run
+"""
+_EXPLAIN_HELP = """Say where the content of a page was found, and what was left out and why
+
+Reads the page as the next doit extract would, and changes nothing. Where content is missing, or navigation is kept, set
+[source] main or ignore in .nimbus/project.toml, or learn the site's template anew: doit extract --relearn.
+
+Examples:
+  doit nimbus:explain --path dist/about.html
+  doit nimbus:explain --path dist/about.html --json
 """

@@ -52,7 +52,11 @@ UPLOAD_REPORT = f"{REPORTS_FOLDER}/upload.json"
 SUMMARY_REPORT = f"{REPORTS_FOLDER}/summary.json"
 
 #: Where a site generator is likely to put its HTML, likeliest first.
-LIKELY_SOURCES = ("dist", "build", "_site", "public", "out", "site")
+LIKELY_SOURCES = (
+    *("_build/html", "build/html", "docs/_build/html", "docs/build/html"),  # Sphinx; also holds other formats
+    *("docs/.vitepress/dist", ".vitepress/dist", ".output/public", "docs/.vuepress/dist", "book/html", "docs/book"),
+    *("dist", "build", "_site", "public", "out", "site", "output", "htdocs", "book", "www", "_book", "html"),
+)
 
 #: Of a dotted key. No setting has more than three, and the TOML parser takes 28 seconds for 40,000.
 _MAX_PARTS = 100
