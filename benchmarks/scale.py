@@ -1,7 +1,9 @@
-"""`python -m benchmarks.scale [--rows] PAGES...`: what each command takes of a made-up site of so many small pages.
+"""`python -m benchmarks.scale [--rows | --stored] PAGES...`: what each command takes of a made-up site of small pages.
 
 With `--rows` the pages have no files: the manifest's rows are made up, and so is what their maps hold. So a million of
 them fit on any disk, and the upload, the list of batches and reconcile are measured without extraction and validation.
+With `--stored` their records and statuses are at the target already, as a run leaves them that was killed before it
+wrote the queue.
 
 One run of each. CPU seconds and peak memory are those of `wait4`: of the process and the children that it waited for
 (for the memory, of the largest of them). docs/scale.md has the results.
@@ -10,6 +12,7 @@ One run of each. CPU seconds and peak memory are those of `wait4`: of the proces
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import os
 import sqlite3
@@ -21,7 +24,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks import sites
 from benchmarks.pipeline import FLOOR
 from benchmarks.timing import doit, environment, machine, say
+from nimbus_tasks.backends.kv.open import KV_FILE
+from nimbus_tasks.backends.kv.sqlite import SqliteStore
+from nimbus_tasks.project import settings
 from nimbus_tasks.project.manifest import SITE, Manifest
+from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +42,26 @@ INSERT INTO map SELECT
     'dist/section-' || printf('%04d', number / 1000) || '/' || printf('page-%07d.html', number),
     printf('page_%012x', number * 2654435761 % 281474976710656), printf('%064d', number), 700, NULL, NULL, 0
 FROM page
+"""
+#: What a run that was killed leaves in the store and in the ledger. Its batches have a thousand pages each.
+_STORED = """
+ATTACH '.nimbus/manifest/site.db' AS site;
+ATTACH '.nimbus/ledger.db' AS ledger;
+CREATE TEMP TABLE sent AS SELECT page_id, source_path, digest, '2026-01-02T03:04:05.678Z' AS uploaded,
+    'batch_' || strftime(
+        '%Y%m%d_%H%M%S', 1767312000 + (row_number() OVER (ORDER BY source_path) - 1) / 1000, 'unixepoch'
+    ) AS batch_id FROM site.map;
+INSERT INTO kv(key, value, metadata) SELECT 'page:{project}:' || page_id, json_object(
+    'page_id', page_id, 'project_id', '{project}', 'batch_id', batch_id, 'source_path', source_path,
+    'uploaded', uploaded, 'extraction', json_object('content', printf('%.500c', 'x'))
+), json_object('batch_id', batch_id, 'uploaded', uploaded, 'digest', digest) FROM sent ORDER BY page_id;
+INSERT INTO kv(key, value) SELECT 'status:{project}:' || page_id, json_object(
+    'status', 'uploaded', 'batch_id', batch_id, 'updated', uploaded
+) FROM sent ORDER BY page_id;
+INSERT INTO ledger.target(name, identity) VALUES ('sqlite', '{identity} {project}');
+INSERT INTO ledger.batch SELECT DISTINCT 'sqlite', batch_id, uploaded, 1 FROM sent;
+INSERT INTO ledger.page SELECT 'sqlite', page_id, source_path, digest, batch_id, uploaded, 'marked' FROM sent
+    ORDER BY page_id;
 """
 #: Uploads what the manifest has, as `doit upload` does once it has looked at the files.
 UPLOAD = """
@@ -100,7 +127,7 @@ def of_files(pages: int) -> Iterator[Cost]:
         yield cost("nimbus:reconcile", doit("nimbus:reconcile"), site.folder)
 
 
-def of_rows(pages: int) -> Iterator[Cost]:
+def of_rows(pages: int, *, stored: bool) -> Iterator[Cost]:
     """Yield what the upload and the commands after it take, for pages that have no files."""
     with sites.made(1, sites.SMALL) as site:
         file = site.folder / SITE
@@ -108,27 +135,42 @@ def of_rows(pages: int) -> Iterator[Cost]:
         Manifest(file).close()
         with contextlib.closing(sqlite3.connect(file)) as manifest, manifest:
             manifest.execute(_ROWS, (pages,))
+        if stored:
+            _store(site.folder)
         upload = [sys.executable, "-c", UPLOAD]
-        yield cost("upload, all new", upload, site.folder)
+        yield cost("upload, all stored before" if stored else "upload, all new", upload, site.folder)
         with contextlib.closing(sqlite3.connect(file)) as manifest, manifest:
             manifest.execute("UPDATE map SET digest = 'other' WHERE name = 'page-0000007.html.json'")
         yield cost("upload, one page changed", upload, site.folder)
         yield cost("nimbus:batch:list", doit("nimbus:batch:list"), site.folder)
         yield cost("nimbus:reconcile", doit("nimbus:reconcile"), site.folder)
-        with contextlib.closing(sqlite3.connect(file)) as manifest, manifest:
-            manifest.execute("UPDATE map SET digest = digest || 'x'")
-        yield cost("upload, all pages changed", upload, site.folder)
+        if not stored:
+            with contextlib.closing(sqlite3.connect(file)) as manifest, manifest:
+                manifest.execute("UPDATE map SET digest = digest || 'x'")
+            yield cost("upload, all pages changed", upload, site.folder)
+
+
+def _store(folder: Path) -> None:
+    """Put what the manifest has into the store and the ledger."""
+    text = settings.load(folder).project.id
+    store = SqliteStore(folder / KV_FILE)
+    Ledger(folder / LEDGER_FILE, "sqlite").close()
+    with contextlib.chdir(folder), contextlib.closing(sqlite3.connect(KV_FILE)) as connection:
+        connection.executescript("PRAGMA synchronous = OFF;" + _STORED.format(project=text, identity=store.identity))
+    asyncio.run(store.close())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", action="store_true", help="pages without files")
+    parser.add_argument("--stored", action="store_true", help="pages without files that are stored and not yet queued")
     parser.add_argument("pages", nargs="+", type=int)
     asked = parser.parse_args()
     for pages in asked.pages:
         say(f"{pages:,} pages")
         print(f"{machine()}\n\n| {pages:,} pages | CPU | wall clock | peak memory |\n|---|---|---|---|", flush=True)
-        for each in (of_rows if asked.rows else of_files)(pages):
+        some = of_rows(pages, stored=asked.stored) if asked.rows or asked.stored else of_files(pages)
+        for each in some:
             print(each, flush=True)
 
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 MAX_SHARDS = 100_000
 #: Shards that are asked for beyond the last one that is known.
 PROBED = 16
-#: Parts that are in memory at once where the queue is long: some 22 MB.
+#: Parts that are in memory at once where the queue is long: some 40 MB.
 WINDOW = 250
 
 
