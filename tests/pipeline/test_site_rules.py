@@ -10,7 +10,7 @@ from nimbus_tasks.model.errors import SettingsError, SourceError
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline import extract as extracting
 from nimbus_tasks.pipeline.explain import explain_page
-from nimbus_tasks.pipeline.rules import CHROME_FILE, read_chrome
+from nimbus_tasks.pipeline.rules import CHROME_FILE, learn_chrome, read_chrome, read_rules
 from nimbus_tasks.pipeline.snapshot import look
 from nimbus_tasks.project import settings
 from nimbus_tasks.project.manifest import Manifest
@@ -98,11 +98,9 @@ def test_what_pages_have_in_common_is_learnt_once() -> None:
 
 def test_pages_that_cannot_be_read_teach_nothing() -> None:
     write_site(6, "top")
-    Path("dist/3.html").chmod(0)
-    Path("dist/4.html").unlink()
-    Path("dist/4.html").symlink_to("5.html")
-    extract()
-    assert Path(CHROME_FILE).exists()
+    rules = read_rules(settings.load(Path()), Manifest())
+    assert not learn_chrome(rules, ["dist/1.html", "dist/gone.html"], 2)
+    assert not Path(CHROME_FILE).exists()
 
 
 def test_a_page_is_explained() -> None:

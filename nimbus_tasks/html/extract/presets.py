@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from turbohtml import Document
+    from turbohtml import Document, Element
 
 
 class Preset(Struct, frozen=True):
@@ -137,9 +137,7 @@ _BY_MARKER = tuple(preset for preset in PRESETS if preset.marker)
 
 def find_preset(document: Document) -> Preset:
     """Return the preset of a page; one without rules where the page does not say what made it."""
-    head = document.find("head")
-    if head is None:
-        return NO_PRESET
+    head = cast("Element", document.find("head"))  # the parser makes one
     named = " ".join(meta.attr("content") or "" for meta in head.select('meta[name="generator" i]')).lower()
     if named and (preset := next((each for each in PRESETS if each.generator and each.generator in named), None)):
         return preset

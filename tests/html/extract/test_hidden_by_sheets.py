@@ -85,6 +85,7 @@ HIDE = ".x { display: none }"
         ("<link rel=stylesheet media=print href=/main.css>", {"main.css": HIDE}, "a b"),
         ("<link rel='alternate stylesheet' href=/main.css>", {"main.css": HIDE}, "a b"),
         ("<link rel=stylesheet disabled href=/main.css>", {"main.css": HIDE}, "a b"),
+        ("<link rel=stylesheet href=/main.css>", {"main.css": f"@import 'https://example.com/x.css';{HIDE}"}, "a"),
         ("<link rel=stylesheet href=https://example.com/main.css>", {"main.css": HIDE}, "a b"),
         ("<link rel=stylesheet href=https://[>", {}, "a b"),
         ("<link rel=stylesheet href=/missing.css>", {}, "a b"),

@@ -60,7 +60,7 @@ def test_a_short_page_with_much_navigation_has_its_main_content() -> None:
 
 
 def test_hidden_parts_of_navigation_count_once() -> None:
-    menu = f"<nav><div hidden>{LONG}</div>{LONG}</nav><div hidden><div class=x hidden>{LONG}</div></div>"
+    menu = f"<nav><div hidden>{LONG}</div>{LONG}</nav><div><div hidden>{LONG}</div></div>"
     styles = Styles({"a.css": "body > div { display: none }"}.get, "site")
     html = f"<link rel=stylesheet href=a.css>{menu}<main><h1>few</h1></main>"
     for page in (extract(PATH, html.encode(), Rules()), extract(PATH, html.encode(), Rules(), styles)):
@@ -136,6 +136,7 @@ TEMPLATE = (
     "<!doctype html><body class=p{n}><div class='top active{n}'>Our site</div><div id=side><div><a href=a>one</a></div>"
     "<div class='md:x'><a href={n}>link to {n}</a></div></div>"
     "<div class=text><h1>Title {n}</h1><div class=note>Note</div><p>{words}</div><div role=note>Rights reserved</div>"
+    "<p hidden>The end"
 )
 
 
