@@ -346,6 +346,22 @@ export interface Commands {
     },
     Documents.Reconciled
   >;
+  /** Print one page as Markdown or HTML, from its record alone */
+  readonly render: Command<
+    {
+      /** the page's source path or id */
+      path?: string | undefined;
+      /** markdown or html (default: markdown) */
+      format?: string | undefined;
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    Documents.Rendered
+  >;
   /** Print what is published and what is not, and write .nimbus/reports/summary.json */
   readonly summarize: Command<
     {

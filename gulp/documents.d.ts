@@ -233,7 +233,7 @@ export interface PageLog {
 export interface PageResult {
   path: string;
   page_id: string;
-  reason: "changed" | "forced" | "missing" | "new" | "removed" | "unchanged" | "unfinished" | "";
+  reason: "changed" | "forced" | "missing" | "new" | "removed" | "unchanged" | "unfinished" | "upgraded" | "";
   result: "failed" | "invalid" | "queued" | "removed" | "skipped" | "stored" | "unchanged" | "waiting";
   error: string;
   bytes: number;
@@ -305,6 +305,12 @@ export interface Reconciled {
 export interface RefusedChange {
   change: string;
   reason: string;
+}
+
+export interface Rendered {
+  path: string;
+  format: string;
+  text: string;
 }
 
 export interface Repair {

@@ -23,6 +23,7 @@ from nimbus_tasks.html.apply.diff import diff
 from nimbus_tasks.html.extract import Rules, extract
 from nimbus_tasks.html.extract.rules import compile_pattern
 from nimbus_tasks.html.extract.text import collapse
+from nimbus_tasks.html.render import to_html, to_markdown
 from nimbus_tasks.html.validate import extraction_of, validate_map
 from nimbus_tasks.model import lenient
 from nimbus_tasks.model.changes import DESCRIPTION, TITLE, Change
@@ -91,6 +92,13 @@ PAGES = {
     "many tags": "<x-%d>a</x-%d>",
     "images": "<img src=a-word-%d.png>",
     "hidden": "<div hidden>a",
+    "links": "<a href='../b-%d.html'>a</a> ",
+    "marks": "<p>a <b>b <i>c</i></b><br>",
+    "texts around blocks": "<li>a<ul><li>b</ul>c",
+    "cells of many rows": "<table><tr><td rowspan=9>a<td>b<tr><td>c</table>",
+    "touching": "<span>ab</span><span>cd</span>",
+    "data": "<script type='application/ld+json'>{}</script><i itemscope itemprop=a>a</i>",
+    "files": "<img srcset='a-%d.png 1x, b.png 2x'><video><source src=a></video>",
     "comments": "<!--",
     "broken": "<p a='",
 }
@@ -108,6 +116,11 @@ def page_of(text: str) -> Page:
 
 def extracted(text: str) -> object:
     return extract("dist/a.html", text.encode(), Rules())
+
+
+def rendered(text: str) -> object:
+    page = msgspec.json.decode(msgspec.json.encode(extracted(text)))
+    return (to_html(page), to_markdown(page)) if "head" in page else page
 
 
 def answered(text: str) -> object:
@@ -188,6 +201,8 @@ FUNCTIONS: dict[str, tuple[Callable[[str], object], dict[str, str]]] = {
     "extract text": (lambda text: extracted(f"{HEAD}<p>{text}"), TEXTS),
     "extract attribute": (lambda text: extracted(f"{HEAD}<p title='{text}'>"), {"letters": "a", "none": "none; "}),
     "extract attributes": (lambda text: extracted(f"{HEAD}<p {text}>one"), {"attributes": "a%d=b "}),
+    "render": (lambda text: rendered(HEAD + text), PAGES),
+    "render text": (lambda text: rendered(f"{HEAD}<p>{text}<b>a</b>"), TEXTS),
     "improve": (lambda text: improve(page_of(text)), TEXTS),
     "sentences": (sentences, TEXTS),
     "is_whole": (is_whole, TEXTS),

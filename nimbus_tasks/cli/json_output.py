@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from nimbus_tasks.cli.console import write
 from nimbus_tasks.project.documents import encoded
-from nimbus_tasks.project.secrets import hide_json
+from nimbus_tasks.project.secrets import hide, hide_json
 
 #: In the environment: a file descriptor for the documents.
 RESULT = "NIMBUS_RESULT"
@@ -58,6 +58,11 @@ def give_document(document: object, *, as_json: bool) -> None:
         for part in encoded(document, indent=2):
             write(sys.stdout, part.decode())
         write(sys.stdout, "\n")
+
+
+def give_text(text: str) -> None:
+    """Print a text on standard output, and nothing around it."""
+    write(sys.stdout, hide(text))
 
 
 def is_wanted() -> bool:

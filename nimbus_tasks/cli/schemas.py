@@ -23,13 +23,16 @@ from nimbus_tasks.gateway.local_worker import RunningWorker
 from nimbus_tasks.gateway.worker_files import Written
 from nimbus_tasks.html.extract.explain import Explanation
 from nimbus_tasks.model.json_schema import schema_of_document, schema_of_settings
+from nimbus_tasks.model.page_map import FullBlock, FullPage
 from nimbus_tasks.model.records import BatchRecord
 from nimbus_tasks.pipeline.reconcile import Reconciled
+from nimbus_tasks.pipeline.render import Rendered
 from nimbus_tasks.pipeline.summary import PlanDocument
 from nimbus_tasks.pipeline.validate import ValidationReport
 from nimbus_tasks.processing.totals import Totals
 from nimbus_tasks.project import files
 from nimbus_tasks.project.settings import (
+    MAPS_FOLDER,
     PROJECT_FILE,
     SUMMARY_REPORT,
     UPLOAD_REPORT,
@@ -64,7 +67,15 @@ class Document(Struct, frozen=True):
         return schema_of_document(self.shape, self.title)
 
 
+class Map(FullPage):
+    """A page map, as `doit extract` writes it. Maps of other tools may lack what is not required."""
+
+    above_fold_blocks: list[FullBlock]  # type: ignore[assignment]
+    rest_of_page_blocks: list[FullBlock]  # type: ignore[assignment]
+
+
 DOCUMENTS = (
+    Document("map", Map, "One page as structured content", (), f"{MAPS_FOLDER}/**/*.json"),
     Document("extract", Extracted, "The result of an extraction", ("extract",)),
     Document("explanation", Explanation, "What is in the map of a page, and what was left out", ("nimbus:explain",)),
     Document("validation", ValidationReport, "All issues of all maps", ("validate",), VALIDATION_REPORT),
@@ -96,6 +107,7 @@ DOCUMENTS = (
     Document("cancel", Cancelled, "Pages that were cancelled", ("nimbus:batch:cancel",)),
     Document("apply", Applied, "Proposals that were applied to the HTML", ("nimbus:apply",)),
     Document("page", PageDetail, "Everything known about one page", ("nimbus:page:status",)),
+    Document("render", Rendered, "A page as Markdown or HTML", ("nimbus:render",)),
     Document("page_log", PageLog, "The log of one page", ("nimbus:page:log",)),
     Document("worker_files", Written, "The Worker's files in the project", ("nimbus:worker:init",)),
     Document("worker_dev", RunningWorker, "The Worker on this machine", ("nimbus:worker:dev",)),

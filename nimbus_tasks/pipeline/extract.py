@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.html.extract.rules import EXTRACTOR_VERSION
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.pipeline.extract_file import Extracted, extract_file, has_digest, map_file_of
 from nimbus_tasks.pipeline.processes import map_pages
@@ -124,6 +125,7 @@ class Extraction(Struct, frozen=True):
     skipped: the source files that are not pages to publish.
     unmatched: the settings' selectors that match on no page; told by the first run with these settings alone.
     outdated_chrome: hardly any page has what the pages had in common when that was learnt.
+    upgraded: an earlier version of the program had extracted the site.
     """
 
     pages: int
@@ -133,6 +135,7 @@ class Extraction(Struct, frozen=True):
     skipped: tuple[Odd, ...]
     unmatched: tuple[str, ...] = ()
     outdated_chrome: bool = False
+    upgraded: bool = False
 
 
 def extract(
@@ -194,7 +197,8 @@ def extract(
     entries.remove(plan.vanished)
     odd = {each.path: each.reason for each in plan.scan.odd if not each.failed}
     unreadable = {each.path: each.reason for each in plan.scan.odd if each.failed}
-    files.manifest.note(odd=msgspec.json.encode((odd, unreadable)).decode())
+    upgraded = bool(plan.known.rules) and files.manifest.fact("extractor") != str(EXTRACTOR_VERSION)
+    files.manifest.note(extractor=str(EXTRACTOR_VERSION), odd=msgspec.json.encode((odd, unreadable)).decode())
     files.settle()
     sources = read_sources(files.manifest)
     pages = entries.count_pages()
@@ -203,7 +207,7 @@ def extract(
     named = settings.rules.named_selectors() if pages and plan.rules.digest != plan.known.rules else ()
     unmatched = tuple(f"{name} = {selector}" for name, selector in named if selector not in matched)
     outdated = bool(site.rules.chrome) and with_map >= ENOUGH_TO_TELL and with_chrome < _FEW * with_map
-    extraction = Extraction(pages, len(plan.changed), written, removed, skipped, unmatched, outdated)
+    extraction = Extraction(pages, len(plan.changed), written, removed, skipped, unmatched, outdated, upgraded)
     maps = Scan(look_at_written(snapshot.map_files, chain(written, removed)), snapshot.maps.odd)
     return extraction, msgspec.structs.replace(snapshot, known=sources, maps=maps, skipped=skipped)
 

@@ -40,7 +40,11 @@ def path_of(result: PageResult) -> str:
 
 
 class Outcome(Struct):
-    """What a run did at the target. `stopped`: why it ended early; empty where it did not."""
+    """What a run did at the target.
+
+    upgraded: number of pages that were sent again with their proposals. stopped: why it ended early; empty where it did
+    not.
+    """
 
     target: str
     started: str
@@ -48,6 +52,7 @@ class Outcome(Struct):
     batches: list[str] = []
     pages: list[PageResult] | Spool[PageResult] = []
     unchanged: int = 0
+    upgraded: int = 0
     waiting: int = 0
     refusal: str = ""
     stopped: str = ""

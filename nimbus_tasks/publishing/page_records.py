@@ -69,11 +69,28 @@ async def count_proposals(store: Store, project_id: str, page_ids: Iterable[str]
     return pending
 
 
-async def read_replaced(store: Store, project_id: str, page_ids: Sequence[str]) -> dict[str, bytes]:
-    """Return the page and status records that hold more than an upload of these pages writes, by key."""
-    shapes: dict[str, type[Any]] = {records.page_key(project_id, each): PageRecord for each in page_ids}
-    shapes |= {records.status_key(project_id, each): PageStatus for each in page_ids}
-    return await read_foreign(store, shapes, 1)
+async def read_replaced(
+    store: Store, project_id: str, page_ids: Sequence[str]
+) -> tuple[dict[str, bytes], dict[str, PageRecord]]:
+    """Read the records of pages that are sent again.
+
+    Returns the page and status records that hold more than an upload writes, by key, and the page records that an
+    optimiser has worked on and whose status is `done`.
+    """
+    statuses = {records.status_key(project_id, each): records.page_key(project_id, each) for each in page_ids}
+    shapes: dict[str, type[Any]] = dict.fromkeys(statuses.values(), PageRecord) | dict.fromkeys(statuses, PageStatus)
+    worked: dict[str, PageRecord] = {}
+    done: set[str] = set()
+
+    def look(key: str, record: Any) -> None:
+        if isinstance(record, PageRecord):
+            if record.optimization is not UNSET:
+                worked[key] = record
+        elif record.status == "done":
+            done.add(statuses[key])
+
+    before = await read_foreign(store, shapes, 1, look)
+    return before, {key: record for key, record in worked.items() if key in done}
 
 
 async def mark_uploaded(

@@ -28,13 +28,14 @@ from nimbus_tasks.publishing.page_records import mark_uploaded, page_write, put_
 from nimbus_tasks.publishing.plan import Held
 from nimbus_tasks.publishing.project_record import count_usage
 from nimbus_tasks.publishing.queued_pages import check_queue, update_queue
+from nimbus_tasks.publishing.upgrades import keep_proposals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from nimbus_tasks.backends.kv import Write
     from nimbus_tasks.publishing.outcome import Observer
-    from nimbus_tasks.publishing.plan import BatchWork, Candidate, Plan, Planned
+    from nimbus_tasks.publishing.plan import BatchWork, Candidate, Plan, Planned, Step
 
 #: Requests up to this number are counted before the first one.
 COUNTED = 20
@@ -52,6 +53,7 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
 
     def note(result: PageResult) -> None:
         outcome.pages.append(result)
+        outcome.upgraded += result.reason == "upgraded" and result.result == "stored"
         observer.page(result)
 
     try:
@@ -150,8 +152,9 @@ async def _send_request(
     uploaded = context.clock()
     writes: dict[str, Write] = {}
     errors: dict[str, str] = {}
+    upgraded: dict[str, str] = {}
     replaced = [planned.page.page_id for planned in request if planned.reason != "new"]
-    before = await read_replaced(context.store, context.project.project_id, replaced)
+    before, done = await read_replaced(context.store, context.project.project_id, replaced)
     if not context.queues:
         # These have a status, which says `inactive`. First, so that a run killed in between repeats it.
         errors |= await put_uploaded([(p.page.page_id, batch_id) for p in request if p.returns], context, before)
@@ -161,27 +164,38 @@ async def _send_request(
         try:
             record = _record(planned.page, batch_id, uploaded, context)
             key = page_key(record.project_id, record.page_id)
+            former = done.get(key) if planned.reason == "changed" else None
+            if former is not None and (kept := keep_proposals(former, record.extraction)) is not None:
+                record.batch_id, record.optimization = former.batch_id, kept
+                upgraded[record.page_id] = former.batch_id
             writes[planned.page.page_id] = page_write(record.project_id, record, planned.page.digest, before.get(key))
         except UnreadableMapError as error:
             errors[planned.page.page_id] = str(error)
     stored = await context.store.put(list(writes.values()))
     rows = {
-        p.page.page_id: Held(p.page.page_id, p.page.source_path, p.page.digest, batch_id, uploaded, "stored")
+        p.page.page_id: _held(p.page, upgraded.get(p.page.page_id, ""), batch_id, uploaded)
         for p in request
         if p.page.page_id in writes and writes[p.page.page_id].key not in stored.failed
     }
     context.ledger.confirm(rows.values())
     errors |= {page_id: stored.failed[w.key] for page_id, w in writes.items() if w.key in stored.failed}
-    errors |= await mark_uploaded(list(rows.values()), context, before)
+    errors |= await mark_uploaded([row for row in rows.values() if row.page_id not in upgraded], context, before)
     ms = round((time.monotonic() - started) * 1000 / len(request), 3)
     for planned in request:
         page = planned.page
         fault = errors.get(page.page_id, "")
         size = 0 if fault else len(writes[page.page_id].value)
         result: ResultName = "failed" if fault else "stored"
-        note(
-            PageResult(page.source_path, page.page_id, planned.reason, result, fault, size, ms, page.map_file, batch_id)
-        )
+        is_kept = page.page_id in upgraded
+        reason = "upgraded" if is_kept else planned.reason
+        batch = upgraded[page.page_id] if is_kept else batch_id
+        note(PageResult(page.source_path, page.page_id, reason, result, fault, size, ms, page.map_file, batch))
+
+
+def _held(page: Candidate, kept_in: str, batch_id: str, uploaded: str) -> Held:
+    """Return the row of a stored page. One that keeps its proposals stays in its batch and waits for nothing."""
+    step: Step = "enqueued" if kept_in else "stored"
+    return Held(page.page_id, page.source_path, page.digest, kept_in or batch_id, uploaded, step)
 
 
 def _record(page: Candidate, batch_id: str, uploaded: str, context: Context) -> PageRecord:

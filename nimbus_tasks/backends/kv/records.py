@@ -77,6 +77,10 @@ def _ignore(_: int) -> None:
     pass
 
 
+def _ignore_record(_key: str, _record: object) -> None:
+    pass
+
+
 async def read_one(store: Store, key: str, shape: type[T]) -> T | None:
     """Return a record if it exists.
 
@@ -113,16 +117,20 @@ async def read_values(store: Store, keys: Sequence[str], slots: int = SLOTS) -> 
     return found
 
 
-async def read_foreign(store: Store, shapes: Mapping[str, type[Any]], slots: int = SLOTS) -> dict[str, bytes]:
+async def read_foreign(
+    store: Store, shapes: Mapping[str, type[Any]], slots: int = SLOTS, look: Callable[[str, Any], None] = _ignore_record
+) -> dict[str, bytes]:
     """Return the values that hold more than this program writes: what is to be kept when they are replaced.
 
-    `shapes`: of the records, by key.
+    `shapes`: of the records, by key. `look` is called with each record that can be read.
     """
     found: dict[str, bytes] = {}
 
     def keep(key: str, value: bytes) -> None:
         with contextlib.suppress(lenient.MisfitError):
-            if not lenient.read(value, shapes[key], ids_of(key)).exact:
+            reading = lenient.read(value, shapes[key], ids_of(key))
+            look(key, reading.record)
+            if not reading.exact:
                 found[key] = value
 
     await read_each(store, list(shapes), keep, slots)

@@ -176,6 +176,22 @@ class BatchCommands:
             messages.page_log(self.console, page)
         return OK
 
+    def render(self, path: str, name: str, *, as_json: bool) -> int:
+        """Print a page as Markdown or HTML, from its map here, else from its record at the target."""
+        from nimbus_tasks.cli.json_output import give_text
+        from nimbus_tasks.pipeline.render import Rendered, check_format, find_map, read_extraction, render
+
+        check_format(name)
+        found = find_map(self.pipeline.settings.project.id, path)
+        if found is None:
+            page = self._page(path)  # says which paths are near, where there is none
+            found = self._at_target(lambda target: read_extraction(target, page.page_id, path))
+        text = render(found, name, path)
+        give_document(Rendered(path, name, text), as_json=as_json)
+        if not as_json:
+            give_text(text)
+        return OK
+
     def apply(self, output: str | None, *, dry_run: bool, as_json: bool) -> int:
         """Write the proposed changes into the HTML, in place or below `output`."""
         from nimbus_tasks.cli.messages.apply import Applied, applied

@@ -38,6 +38,10 @@ def extracted(console: Console, done: Extraction, source: str) -> None:
     said = f"📄 Extracted {count(done.read, 'file')} from {source}: {count(len(done.written), 'map')} changed"
     said += f", {len(done.removed)} removed" if done.removed else ""
     console.line(f"{said}, {count(done.pages, 'page')} in all")
+    if done.upgraded and done.written:
+        console.line(
+            "   This version keeps more of a page (links, tables, media): the next upload sends these pages once"
+        )
     _skipped(console, [odd for odd in done.skipped if not odd.failed])
     failed = [odd for odd in done.skipped if odd.failed]
     errors(console, (f"{odd.path} - {odd.reason}" for odd in failed), len(failed))
@@ -176,6 +180,9 @@ def uploaded(console: Console, done: Uploaded) -> None:
             console.line(f"   📦 Batch ID: {batch_id}")
         if len(outcome.batches) > NAMED_BATCHES:
             console.line(f"   📦 … and {len(outcome.batches) - NAMED_BATCHES} more batches")
+    if outcome.upgraded:
+        pages = count(outcome.upgraded, "page")
+        console.line(f"   {pages} of an earlier version sent again: proposals stay, none was queued")
     _left_alone(console, outcome.waiting, outcome.refusal)
     if outcome.stopped:
         console.fail(f"Stopped: {outcome.stopped} What was stored is safe; run doit upload to continue.")

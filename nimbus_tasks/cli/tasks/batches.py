@@ -65,6 +65,12 @@ def batch_tasks() -> Iterator[Task]:
         params=[path],
     )
     yield command(
+        "nimbus:render",
+        _RENDER_HELP,
+        lambda path, format, as_json: _commands().render(path, format, as_json=as_json),
+        params=[path, option("format", "markdown", "markdown or html (default: markdown)")],
+    )
+    yield command(
         "nimbus:page:log",
         _PAGE_LOG_HELP,
         lambda path, as_json: _commands().page_log(path, as_json=as_json),
@@ -148,6 +154,15 @@ _PAGE_STATUS_HELP = """Show one page: its upload, content here and at the target
 Examples:
   doit nimbus:page:status --path=dist/local/rolex-repair.html
   doit nimbus:page:status --path=page_abc123def456 --json
+"""
+_RENDER_HELP = """Print one page as Markdown or HTML, from its record alone
+
+Its map here is used where there is one, else its record at the target. Links, lists, tables and code are written as
+such; the text is the page's.
+
+Examples:
+  doit nimbus:render --path=dist/local/rolex-repair.html
+  doit nimbus:render --path=dist/local/rolex-repair.html --format=html > page.html
 """
 _PAGE_LOG_HELP = """Show one page's log, entry by entry
 

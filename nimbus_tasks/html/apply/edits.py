@@ -19,6 +19,7 @@ from nimbus_tasks.html.apply.rewrite_text import rewrite_text
 from nimbus_tasks.html.apply.source_map import read_own_text
 from nimbus_tasks.html.extract.blocks import find_places
 from nimbus_tasks.html.extract.content import locate
+from nimbus_tasks.html.extract.inline import find_apart
 from nimbus_tasks.html.extract.text import PREFORMATTED, collapse
 from nimbus_tasks.model.changes import HEADINGS
 
@@ -105,6 +106,7 @@ class Blocks:
         places = [] if isinstance(found, str) else found
         self._by_selector = {selector: element for element, _, selector in places}
         self._elements = {element for element, _, _ in places}
+        self._apart = find_apart(content.main)
 
     def element(self, block_id: str) -> Element:
         """Return the element of a block.
@@ -129,7 +131,7 @@ class Blocks:
             return edits
         if block.type == "img":
             return [*edits, set_attribute(self._tree, element, "alt", content, after="src")]
-        own = read_own_text(self._tree, element, self._elements, self._unseen)
+        own = read_own_text(self._tree, element, self._elements, self._unseen, self._apart)
         exact = block.type in PREFORMATTED
         if (own.text if exact else collapse(own.text)) != block.content:
             raise UnsafeChangeError("where its text is written is not certain")

@@ -18,12 +18,15 @@ from turbohtml import Element, Text
 
 from nimbus_tasks.html.apply.markup import UnsafeChangeError, decode_text
 from nimbus_tasks.html.apply.tokens import PLAIN, find_foreign, find_texts
+from nimbus_tasks.html.extract.inline import TOGETHER
 from nimbus_tasks.html.extract.parse import parse_text
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
     from turbohtml import Document, Node
+
+    from nimbus_tasks.html.extract.inline import Apart
 
 #: Elements whose text is visible, and those of them in which character references have no meaning.
 _SHOWN = frozenset({"", "title", "xmp", PLAIN})
@@ -219,8 +222,12 @@ class OwnText(Struct, frozen=True):
         return bisect_right(self.breaks, index)
 
 
-def read_own_text(tree: MarkedTree, block: Element, blocks: Container[Element], hidden: Container[Element]) -> OwnText:
+def read_own_text(
+    tree: MarkedTree, block: Element, blocks: Container[Element], hidden: Container[Element], apart: Apart = TOGETHER
+) -> OwnText:
     """Return the text of a block without that of inner blocks, as extraction reads it.
+
+    apart: the elements with a space around them that is not written in the page.
 
     Raises:
         UnsafeChangeError: where a text is written is not certain.
@@ -229,11 +236,13 @@ def read_own_text(tree: MarkedTree, block: Element, blocks: Container[Element], 
     pieces: list[Piece] = []
     breaks: list[int] = []
     length = 0
-    pending: list[tuple[Node, tuple[Element, ...]]] = [(node, ()) for node in reversed(block.children)]
+    pending: list[tuple[Node | None, tuple[Element, ...]]] = [(node, ()) for node in reversed(block.children)]
     while pending:
         node, path = pending.pop()
         text = ""
-        if isinstance(node, Text):
+        if node is None:
+            text = " "
+        elif isinstance(node, Text):
             text = node.data
             for start, end, places, raw in tree.written(node):
                 pieces.append(Piece(length + start, length + end, places, path, raw))
@@ -241,6 +250,8 @@ def read_own_text(tree: MarkedTree, block: Element, blocks: Container[Element], 
             breaks.append(length)
             text = "\n"
         elif isinstance(node, Element) and node not in hidden:
+            text = " " if node in apart.before else ""
+            pending += [(None, ())] if node in apart.after else []
             pending += [(child, (*path, node)) for child in reversed(node.children)]
         texts.append(text)
         length += len(text)

@@ -1,22 +1,27 @@
 """Extract a page: HTML bytes in, page map out. Pure: the same page and rules always give the same map.
 
 In the order of the work: `parse.py` (bytes to tree, or the reason to skip the file), `head.py` (title, metadata,
-dimensions), `content.py` with `surroundings.py` and `presets.py` (hidden parts, main content), `blocks.py` with
-`selectors.py` (text blocks, their selectors, the fold). `rules.py` holds the settings, `text.py` what HTML's elements
-and white space mean.
+dimensions), `references.py` with `addresses.py` (media, other forms of the page, local files), `content.py` with
+`surroundings.py`, `presets.py` and `noise.py` (hidden parts, main content), `structure.py` (lists, tables, groups),
+`blocks.py` with `selectors.py` (text blocks, their selectors, the fold), `inline.py` (links and markup in a text).
+`rules.py` holds the settings, `text.py` what HTML's elements and white space mean.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+import msgspec
+from msgspec import UNSET, Struct
 
+from nimbus_tasks.html.extract.addresses import base_of, url_of
 from nimbus_tasks.html.extract.blocks import count_above_fold, find_places, read_blocks, selectors_above_mark
 from nimbus_tasks.html.extract.content import locate
 from nimbus_tasks.html.extract.head import read_dimensions, read_head
+from nimbus_tasks.html.extract.inline import Signs, find_apart
 from nimbus_tasks.html.extract.parse import not_a_page, not_for_readers, parse_page
 from nimbus_tasks.html.extract.presets import find_preset
+from nimbus_tasks.html.extract.references import place_media, read_references
 from nimbus_tasks.html.extract.rules import (
     DEFAULT_FOLD,
     EXTRACTOR_VERSION,
@@ -25,10 +30,15 @@ from nimbus_tasks.html.extract.rules import (
     Skipped,
     check_rules,
 )
-from nimbus_tasks.model.page_map import PageMap
+from nimbus_tasks.html.extract.structure import find_standings
+from nimbus_tasks.model.page_map import FullPage, PageMap
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from nimbus_tasks.html.extract.blocks import Place
     from nimbus_tasks.html.styles import Styles
+    from nimbus_tasks.model.page_map import Media
 
 __all__ = ["DEFAULT_FOLD", "EXTRACTOR_VERSION", "Extraction", "Rules", "RulesError", "Skipped"]
 __all__ += ["check_rules", "extract", "extract_page"]
@@ -60,7 +70,11 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
     body = document.find("body")
     if body is None:
         return Extraction(Skipped(source_path, "it consists of frames"))
+    url = url_of(source_path, rules.folder)
+    tag = document.select_one("base[href]")
+    base = base_of(url, tag.attr("href") if tag is not None else None)
     head = read_head(document)
+    references = read_references(document, base, head.facts.get("canonical", ""), rules.folder)
     selected = {name: document.select_one(selector) for name, selector in rules.selectors.items()}
     matched = {rules.selectors[name] for name, element in selected.items() if element is not None}
     dimensions = read_dimensions(source_path, selected, head.dimensions, rules)
@@ -76,16 +90,22 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
     if isinstance(places, str):
         return Extraction(Skipped(source_path, places))
     above_mark = selectors_above_mark(body, places)
+    standings, holding = find_standings(places)
+    signs = Signs(content.main, base)
+    apart = find_apart(content.main)
+    media = place_media(references.media, content.main, content.unseen, (element for element, _, _ in places))
 
     # From here on the tree is taken apart: everything that needs all of it comes before.
     for element in (*hidden, *(each.element for each in content.surroundings)):
         element.clear()
-    blocks, selector_map = read_blocks(places)
+    signs.set_apart(apart)
+    signs.put(content.main, content.unseen, holding)
+    blocks, selector_map, links = read_blocks(places, standings, signs)
     if above_mark is None or rules.fold == 0:
         above = count_above_fold(blocks, rules.fold)
     else:
         above = len(above_mark.intersection(selector_map.values()))
-    page_map = PageMap(
+    page_map = FullPage(
         path=source_path,
         engine="html",
         main_selector=content.selector,
@@ -94,5 +114,25 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
         above_fold_blocks=blocks[:above],
         rest_of_page_blocks=blocks[above:],
         selector_map=selector_map,
+        extractor=EXTRACTOR_VERSION,
+        url=url,
+        links=links or UNSET,
+        media=[*_after_blocks(media, places, selector_map), *references.images] or UNSET,
+        alternates=references.alternates,
+        structured_data=references.structured_data,
+        assets=references.assets,
     )
     return Extraction(page_map, frozenset(matched), content.has_chrome)
+
+
+def _after_blocks(
+    media: Sequence[tuple[int, Media]], places: Sequence[Place], selector_map: dict[str, str]
+) -> Iterator[Media]:
+    """Yield media with the ids of the blocks before them. Media come with the number of places before them."""
+    ids = {selector: block_id for block_id, selector in selector_map.items()} if media else {}
+    after, done = "", 0
+    for number, each in media:
+        for _, _, selector in places[done:number]:
+            after = ids.get(selector, after)
+        done = number
+        yield msgspec.structs.replace(each, after=after)

@@ -8,16 +8,21 @@ its alternative text.
 from __future__ import annotations
 
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from turbohtml import Element
+
+from nimbus_tasks.html.extract.inline import Passage
 from nimbus_tasks.html.extract.selectors import selectors_of
+from nimbus_tasks.html.extract.structure import NOWHERE
 from nimbus_tasks.html.extract.text import CONTAINERS, KNOWN_BLOCKS, OPAQUE, PHRASING, PREFORMATTED, RAW, collapse
-from nimbus_tasks.model.page_map import Block
+from nimbus_tasks.model.page_map import Block, FullBlock, Inner, Link, Mark, Picture
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
-    from turbohtml import Element
+    from nimbus_tasks.html.extract.inline import Signs
+    from nimbus_tasks.html.extract.structure import Standing
 
     #: An element that may own text, its tag, and the selector that finds only it.
     Place = tuple[Element, str, str]
@@ -67,35 +72,172 @@ def _without_inline(elements: list[Element]) -> list[Element]:
     return blocks
 
 
-def read_blocks(places: Sequence[Place]) -> tuple[list[Block], dict[str, str]]:
-    """Return the blocks in these places, and the selector map: block id -> selector. Empties the elements.
+class Blocks(NamedTuple):
+    """The blocks of a page, its selector map (block id -> selector), and the links that stand in no block."""
+
+    blocks: list[Block]
+    selector_map: dict[str, str]
+    links: list[Link]
+
+
+def read_blocks(places: Sequence[Place], standings: Sequence[Standing], signs: Signs) -> Blocks:
+    """Return the blocks in these places. Empties the elements.
 
     Places are read from the last to the first, and each element is emptied once read. When an outer element's turn
-    comes, its inner blocks hold only a line break, so what is left is its own text: each text is read once, at the
+    comes, its inner blocks hold only a sign, so what is left is its own text: each text is read once, at the
     parser's speed, and the words before and after an inner block stay apart.
     """
-    texts: list[str | None] = []
-    for element, tag, _ in reversed(places):
-        text: str | None
+    reading = _Reading(signs)
+    texts = [reading.read(element, tag) for element, tag, _ in reversed(places)]
+    blocks: list[Block] = []
+    selector_map: dict[str, str] = {}
+    last = reading.count - 1
+    for (element, tag, selector), standing, text in zip(places, standings, reversed(texts), strict=True):
+        if text is None:
+            continue
+        number = len(blocks)
+        block_id = f"block-{number}"
+        selector_map[block_id] = selector
+        attributes = _attributes(element) if element.attrs else {}
+        block = Block(block_id, tag, text, attributes)
+        if full := reading.full(last - number, block, standing, element):
+            block = full
+        elif standing is not NOWHERE:
+            block = FullBlock(
+                block_id,
+                tag,
+                text,
+                attributes,
+                list_item=standing.item,
+                table=standing.cell,
+                quote=standing.quote,
+                group=standing.group,
+            )
+        blocks.append(block)
+    return Blocks(blocks, selector_map, reading.lone_links())
+
+
+class _Reading:
+    """The texts of a page, from the last to the first. Blocks are counted from the end."""
+
+    def __init__(self, signs: Signs) -> None:
+        self._signs = signs
+        self._sign, self._break = signs.inner or "\n", signs.line_break or "\n"
+        self.count = 0
+        #: Texts that hold more than words, the blocks in them, and the innermost link around all of a block.
+        self._passages: dict[int, Passage] = {}
+        self._inner: dict[int, list[int]] = {}
+        self._links: dict[int, Link] = {}
+        #: The blocks that stand in the text of another one.
+        self._standing: set[int] = set()
+        #: The blocks that no outer block has taken yet; the first of the page is the last here.
+        self._free: list[int] = []
+        self._lone: list[Sequence[Link]] = []
+
+    def read(self, element: Element, tag: str) -> str | None:
+        """Return the text of a place, None where it has none, and empty it."""
+        if tag == "br":
+            element.set_text(self._break)
+            return None
+        sign = self._sign
         if tag == "img":
             text = collapse(element.attr("alt") or "")
         else:
             text = element.text
             if not text or text.isspace():  # includes no-break spaces
-                text = None
+                element.set_text(sign * text.count(sign) or "\n")
+                return None
+            if not text.isascii() or sign in text or self._break in text:
+                passage = self._signs.read(text, exact=tag in PREFORMATTED)
+                text = passage.content
+                if not self._take(passage):
+                    element.set_text(sign * len(passage.inner) or "\n")
+                    return None
             elif tag not in PREFORMATTED:
                 text = collapse(text)
-        texts.append(text)
-        element.set_text("\n")
+        self._free.append(self.count)
+        self.count += 1
+        element.set_text(sign)
+        return text
 
-    blocks: list[Block] = []
-    selector_map: dict[str, str] = {}
-    for (element, tag, selector), text in zip(places, reversed(texts), strict=True):
-        if text is not None:
-            block_id = f"block-{len(blocks)}"
-            blocks.append(Block(block_id, tag, text, _attributes(element) if element.attrs else {}))
-            selector_map[block_id] = selector
-    return blocks, selector_map
+    def _take(self, passage: Passage) -> bool:
+        """Take what a text tells besides its words; return whether it is a block."""
+        if passage.inner:
+            count = len(passage.inner)
+            inner = self._free[-count:][::-1]
+            for link, first, last in passage.around:
+                for number in inner[first:last]:
+                    self._links.setdefault(number, link)
+        else:
+            inner = []
+        if not passage.content or passage.content.isspace():
+            if passage.links:
+                self._lone.append(passage.links)
+            return False
+        if inner:
+            del self._free[-len(inner) :]
+            self._inner[self.count] = inner
+        if inner or passage.marks or passage.breaks:
+            self._passages[self.count] = passage
+        return True
+
+    def full(self, number: int, block: Block, standing: Standing, element: Element) -> FullBlock | None:
+        """Return a block with all that is known of it, None where that is not more than where it stands."""
+        passage, link = self._passages.get(number), self._links.get(number)
+        sources = _sources(element) if block.type == "img" else ()
+        language = standing.language if block.type == "pre" else ""
+        if passage is None:
+            if link is None and not sources and not language:
+                return None
+            passage = _NOTHING
+        marks, links, inner = passage.marks, passage.links, self._inner.get(number, ())
+        if link is not None:
+            marks = [Mark("a", 0, len(block.content)), *marks]
+            links = [Link(block.content, link.href, link.rel), *links]
+            for each in inner:
+                self._links.setdefault(each, link)
+        return FullBlock(
+            block.id,
+            block.type,
+            block.content,
+            block.attributes,
+            links=links or (),
+            marks=marks or (),
+            breaks=passage.breaks or (),
+            inner=(inner and self._inner_of(number, block, inner, passage.inner)) or (),
+            list_item=standing.item,
+            table=standing.cell,
+            quote=standing.quote,
+            group=standing.group,
+            language=language,
+            sources=sources,
+        )
+
+    def _inner_of(self, number: int, block: Block, inner: Sequence[int], places: Sequence[int]) -> list[Inner]:
+        """Return the inner blocks that do not stand after all words; all of them, if the block stands in a text."""
+        last, length = self.count - 1, len(block.content) + (number in self._standing)
+        found = [(each, at) for each, at in zip(inner, places, strict=True) if at < length]
+        self._standing.update(each for each, _ in found)
+        return [Inner(f"block-{last - each}", at) for each, at in found]
+
+    def lone_links(self) -> list[Link]:
+        """Return the links in no block, in document order."""
+        return [link for links in reversed(self._lone) for link in links]
+
+
+_NOTHING = Passage("")
+
+
+def _sources(image: Element) -> tuple[Picture, ...]:
+    """Return the other files of a picture."""
+    parent = image.parent
+    if not isinstance(parent, Element) or parent.tag != "picture":
+        return ()
+    return tuple(
+        Picture(src, collapse(each.attr("type") or ""), collapse(each.attr("media") or ""))
+        for each in parent.find_all("source")
+        if (src := collapse(each.attr("srcset") or each.attr("src") or ""))
+    )
 
 
 def _attributes(element: Element) -> dict[str, str]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from turbohtml import Element
 
+from nimbus_tasks.html.extract.noise import find_noise
 from nimbus_tasks.html.extract.presets import find_preset
 from nimbus_tasks.html.extract.surroundings import (
     Surrounding,
@@ -63,6 +64,7 @@ def find_hidden(body: Element, ignore: Sequence[str]) -> list[Element]:
             hidden.append(element)
         elif (style := element.attr("style")) is None or _HIDING_STYLE.search(style) or element.matches(selector):
             hidden.append(element)
+    hidden += find_noise(body)
     return hidden
 
 

@@ -93,15 +93,45 @@ def not_for_readers(head: Head, body: Element, rules: Rules) -> str | None:
     return None
 
 
+# --- encoding -----------------------------------------------------------------------------------------
+
+_DECLARED_AS_XML = re.compile(rb"\s*<\?xml\b[^>]{0,100}?\bencoding\s*=\s*[\"']([\w.:-]{1,40})[\"']")
+_CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_ASCII = bytes(range(128))
+#: UTF-8 with a few damaged bytes: at least so many good characters for each of them.
+_GOOD_FOR_A_BAD = 3
+
+
 def parse_page(html: bytes) -> Document:
     """Parse a page as a browser with scripts does: `noscript` holds text, `template` no content.
 
-    The encoding comes from the byte order mark, else from a `<meta>` anywhere, else it is UTF-8 where the bytes are
-    valid UTF-8, else windows-1252. Labels mean what the WHATWG says.
+    The encoding comes from the byte order mark, else from a `<meta>` anywhere, else from `<?xml encoding?>`. Where
+    nothing is declared, it is UTF-8 if nearly all bytes are, else the one whose letters occur as in a language, else
+    windows-1252. Labels mean what the WHATWG says.
     """
     from turbohtml import parse
 
-    return parse(html, scripting=True, positions=False, allow_declarative_shadow_roots=False)
+    document = parse(html, detect_encoding=True, scripting=True, positions=False, allow_declarative_shadow_roots=False)
+    if document.encoding_confidence == "certain" or html.isascii() or document.encoding == "UTF-8":
+        return document
+    encoding = _undetected_encoding(html)
+    if encoding is None:
+        return document
+    try:
+        return parse(html, encoding=encoding, scripting=True, positions=False, allow_declarative_shadow_roots=False)
+    except LookupError:  # a label that nobody knows
+        return document
+
+
+def _undetected_encoding(html: bytes) -> str | None:
+    """Return an encoding that browsers and the parser do not look for, or None."""
+    if declared := _DECLARED_AS_XML.match(html):
+        label = declared[1].decode("ascii", "replace").lower()
+        # As in `<meta>`: a page whose declaration can be read is not UTF-16.
+        return "utf-8" if label.startswith("utf-16") else label
+    characters = _CHARACTER.findall(html)
+    bad = len(html.translate(None, _ASCII)) - sum(map(len, characters))
+    return "utf-8" if len(characters) >= _GOOD_FOR_A_BAD * bad else None
 
 
 def parse_text(text: str) -> Document:

@@ -28,6 +28,7 @@ class Rules(Struct, frozen=True):
     selectors: dimension -> CSS selector; the text of the first match is the value.
     constants: dimension -> value, for every page.
     chrome: CSS selectors of what many pages of the site have in common (`html/chrome.py`); left out at a page's ends.
+    folder: the source folder, from which on a path is an address on the site.
     """
 
     main: str = ""
@@ -38,6 +39,7 @@ class Rules(Struct, frozen=True):
     selectors: dict[str, str] = {}
     constants: dict[str, str] = {}
     chrome: tuple[str, ...] = ()
+    folder: str = ""
 
     def named_selectors(self) -> list[tuple[str, str]]:
         """Return the CSS selectors of the rules, each with the name of its setting: `main`, `selectors.brand`."""

@@ -246,12 +246,25 @@ def _warnings(page: PageMap) -> Iterator[Finding]:
     if not ids:
         no_text = f"{quote(page.main_selector)} finds no text in {printable(page.path)}"
         yield _warning(("main_selector",), f"leaves the page without blocks: {no_text}")
+    yield from _damage_warnings(page)
     for dimension, value in page.dimensions.items():
         if value is None:
             yield _warning(("dimensions", dimension), "is null: leave it out")
     if ids != page.selector_map.keys():
         for key in sorted(page.selector_map.keys() - ids):
             yield _warning(("selector_map", key), "belongs to no block of the page: leave it out")
+
+
+def _damage_warnings(page: PageMap) -> Iterator[Finding]:
+    """Yield a warning at the first text with a character that stands for bytes without a meaning."""
+    texts: list[tuple[Where, str]] = [(("head", field), text) for field, text in page.head.items()]
+    blocks = [(array, number, block) for array in ARRAYS for number, block in enumerate(getattr(page, array))]
+    texts += [((array, number, "content"), block.content) for array, number, block in blocks]
+    damaged = [where for where, text in texts if "\ufffd" in text]
+    if damaged:
+        others = f", as do {len(damaged) - 1} other texts" if len(damaged) > 1 else ""
+        advice = f"declare the encoding of {printable(page.path)} with <meta charset>, or repair the file"
+        yield _warning(damaged[0], f"holds U+FFFD in place of bytes that are no text{others}: {advice}")
 
 
 def _head_warnings(page: PageMap) -> Iterator[Finding]:

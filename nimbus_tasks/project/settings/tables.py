@@ -202,6 +202,7 @@ class Settings(Struct, frozen=True):
             patterns=self.dimensions.patterns,
             selectors=self.dimensions.selectors,
             constants=self.dimensions.constants,
+            folder=self.source.folder,
         )
 
     @property

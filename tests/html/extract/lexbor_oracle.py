@@ -24,7 +24,22 @@ NEVER_SEEN = {*RAW, *OPAQUE, "annotation", "annotation-xml"}
 STYLED_AWAY = re.compile(r"(^|;)\s*(display\s*:\s*none|visibility\s*:\s*(hidden|collapse))\b", re.IGNORECASE)
 
 
+#: A link that only marks a place in its own page, and a button that copies what is beside it.
+PERMALINK = re.compile(r"[\s\ufe0e\ufe0f]*[¶#§∞🔗⚓↩⏎↵↑⤴⇧^][\s\ufe0e\ufe0f]*")
+COPIES = re.compile(r"copy|clipboard", re.IGNORECASE)
+STANDS_APART = {"a", "label", "small", "span", "time"}
+
+
 def is_hidden(node: LexborNode) -> bool:
+    attributes = node.attributes
+    return (
+        (node.tag == "a" and (attributes.get("href") or "").startswith("#") and bool(PERMALINK.fullmatch(_text(node))))
+        or (node.tag == "button" and bool(COPIES.search(attributes.get("class") or "")))
+        or _is_never_seen(node)
+    )
+
+
+def _is_never_seen(node: LexborNode) -> bool:
     attributes = node.attributes
     return (
         node.tag in NEVER_SEEN
@@ -50,15 +65,21 @@ def is_block(node: LexborNode) -> bool:
 def own_text(node: LexborNode) -> str:
     """Return the text of an element that no block in it takes, collapsed where HTML collapses it."""
     pieces: list[str] = []
-    waiting = _children(node)[::-1]
+    waiting: list[LexborNode | str] = list(_children(node)[::-1])
     while waiting:
         child = waiting.pop()
-        if child.is_text_node:
+        if isinstance(child, str):
+            pieces.append(" ")
+        elif child.is_text_node:
             pieces.append(child.text_content or "")
         elif child.is_element_node and not is_hidden(child):
             if is_block(child):
                 pieces.append("\n")
+            elif child.tag == "button":
+                waiting += ["button's end", *_children(child)[::-1]]
+                pieces.append(" ")
             else:
+                pieces.append(" " if _touches(child) else "")
                 waiting += _children(child)[::-1]
     text = "".join(pieces)
     return text if node.tag in PREFORMATTED else re.sub(r"[ \t\n\r\f]+", " ", text).strip(" ")
@@ -71,3 +92,16 @@ def _children(node: LexborNode) -> list[LexborNode]:
         children.append(child)
         child = child.next
     return children
+
+
+def _text(node: LexborNode) -> str:
+    return node.text() or ""
+
+
+def _touches(node: LexborNode) -> bool:
+    """Whether a word ends where this one begins, in two elements that a style sheet sets apart."""
+    before = node.prev
+    if before is None or node.parent.tag in ("code", "pre") or not {before.tag, node.tag} <= STANDS_APART:
+        return False
+    first, last = _text(before), _text(node)
+    return min(len(first), len(last)) > 1 and first[-1].isalnum() and last[0].isalnum()

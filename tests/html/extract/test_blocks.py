@@ -20,7 +20,7 @@ from reading import blocks, found_by_selectors, read, texts
         ("<details><summary>a</summary>b</details>", [("details", "b"), ("summary", "a")]),
         ("<figure><img alt=a><figcaption>b</figure>", [("img", "a"), ("figcaption", "b")]),
         ("<a href=x><div><h2>a</h2>b</div></a>", [("div", "b"), ("h2", "a")]),
-        ("<p>a<button>b</button><label>c</label>", [("p", "abc")]),
+        ("<p>a<button>b</button><label>c</label>", [("p", "a b c")]),
         ("<blockquote>a<p>b</blockquote>", [("blockquote", "a"), ("p", "b")]),
     ],
 )

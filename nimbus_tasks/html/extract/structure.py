@@ -1,0 +1,215 @@
+"""Where each block stands: in lists, tables, quotations, and with what it belongs together."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET, Struct, UnsetType
+from turbohtml import Element
+
+from nimbus_tasks.model.page_map import Cell, ListItem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from turbohtml import Node
+
+    from nimbus_tasks.html.extract.blocks import Place
+
+_LISTS = frozenset({"dir", "menu", "ol", "ul"})
+_GROUPS = frozenset({"details", "figure"})
+#: The others stand where their parent stands.
+#: Seldom hold other blocks: looking these up costs less than noting all.
+_HOLDS_NOTHING = frozenset({"br", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "img", "p", "pre", "th"})
+_MARKED = _LISTS | _GROUPS | {"blockquote", "dd", "dt", "li", "pre", "table", "td", "th", "tr"}
+
+#: Limits of HTML.
+_MOST_COLUMNS = 1000
+_MOST_ROWS = 65_534
+#: Cells that reach down into a row and are counted with it. A table with more would take quadratic time.
+_MOST_SPANS = 100
+
+
+class Standing(Struct, frozen=True, gc=False):
+    """Where an element stands.
+
+    lists: how many lists are around it. item, cell: the innermost ones. quote: how many quotations are around it.
+    group: what it belongs to. language: of the code in it. rows: the innermost table.
+    """
+
+    lists: int = 0
+    item: ListItem | UnsetType = UNSET
+    cell: Cell | UnsetType = UNSET
+    quote: int = 0
+    group: str = ""
+    language: str = ""
+    rows: _Rows | None = None
+
+
+NOWHERE = Standing()
+
+
+def find_standings(places: Sequence[Place]) -> tuple[list[Standing], set[Node | None]]:
+    """Return where each of these places stands, and the elements in lines of text that hold a place.
+
+    The tree must be complete.
+    """
+    structure = _Structure()
+    known: dict[Node | None, Standing] = {}
+    holding: set[Node | None] = set()
+    found: list[Standing] = []
+    for element, tag, _ in places:
+        if not found:  # the main content: what is around it does not matter
+            parent, standing = None, NOWHERE
+        else:
+            parent = element.parent
+            try:
+                standing = known[parent]
+            except KeyError:
+                standing = _inherited(known, holding, parent)
+        if tag in _MARKED:
+            standing = structure.inside(element, tag, parent, standing)
+        if tag not in _HOLDS_NOTHING or standing is not known.get(parent):
+            known[element] = standing
+        found.append(standing)
+    return found, holding
+
+
+def _inherited(known: dict[Node | None, Standing], holding: set[Node | None], node: Node | None) -> Standing:
+    """Return the standing of an element within a line of text: that of the nearest block around it."""
+    unknown = []
+    while node not in known and node is not None:
+        unknown.append(node)
+        node = node.parent
+    standing = known[node]
+    known.update(dict.fromkeys(unknown, standing))
+    holding.update(unknown)
+    return standing
+
+
+class _Structure:
+    """Counts lists, tables and groups of one page."""
+
+    def __init__(self) -> None:
+        self._tables = 0
+        self._groups = 0
+        #: Whether it is an `<ol>`, level and next number of each list.
+        self._lists: dict[Node | None, tuple[bool, int, int]] = {}
+        #: The group of each `<dl>`, and the tag that came last in it.
+        self._terms: dict[Node | None, tuple[str, str]] = {}
+
+    def inside(self, element: Element, tag: str, parent: Node | None, at: Standing) -> Standing:
+        """Return the standing of an element whose parent stands `at` a place."""
+        lists, item, cell, quote = at.lists, at.item, at.cell, at.quote
+        group, language, rows = at.group, at.language, at.rows
+        if tag == "li":
+            if parent in self._lists:
+                item = self._item(element, parent)
+        elif tag in ("td", "th"):
+            if rows is not None:
+                cell = rows.place(element, tag)
+        elif tag == "tr":
+            if rows is not None:
+                rows.begin()
+            return at
+        elif tag in _LISTS:
+            lists += 1
+            first = _number(element, "start", 1, -_MOST_ROWS, 10**9) if tag == "ol" else 1
+            self._lists[element] = tag == "ol", lists, first
+        elif tag == "table":
+            rows, cell = _Rows(f"table-{self._tables}"), UNSET
+            self._tables += 1
+        elif tag == "blockquote":
+            quote += 1
+        elif tag == "pre":
+            language = _language(element)
+        elif tag in _GROUPS:
+            group = self._new_group()
+        else:
+            group = self._term(tag, parent)
+        return Standing(lists, item, cell, quote, group, language, rows)
+
+    def _term(self, tag: str, parent: Node | None) -> str:
+        """Return the group of a `<dt>` or `<dd>`."""
+        group, last = self._terms.get(parent, ("", ""))
+        if not group or (tag == "dt" and last == "dd"):
+            group = self._new_group()
+        self._terms[parent] = group, tag
+        return group
+
+    def _new_group(self) -> str:
+        self._groups += 1
+        return f"group-{self._groups - 1}"
+
+    def _item(self, element: Element, parent: Node | None) -> ListItem:
+        ordered, level, number = self._lists[parent]
+        if ordered:
+            number = _number(element, "value", number, -_MOST_ROWS, 10**9)
+        self._lists[parent] = ordered, level, number + 1
+        return ListItem("ol" if ordered else "ul", level, number)
+
+
+class _Rows:
+    """The rows of a table, and the cells that reach into the next ones."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._row = -1
+        self._column = 0
+        #: First column, end, and the first row below, of the cells of more than one row; by column.
+        self._spans: list[tuple[int, int, int]] = []
+        self._reaching: list[tuple[int, int, int]] = []
+
+    def begin(self) -> None:
+        self._row += 1
+        self._column = 0
+        if self._spans:
+            self._spans = sorted(span for span in self._spans if span[2] > self._row)[:_MOST_SPANS]
+        self._reaching = self._spans[::-1]
+
+    def place(self, element: Element, tag: str) -> Cell:
+        """Return the place of the next cell in the row."""
+        while self._reaching and self._reaching[-1][0] <= self._column:
+            self._column = max(self._column, self._reaching.pop()[1])
+        column, self._column = self._column, self._column + _number(element, "colspan", 1, 1, _MOST_COLUMNS)
+        height = _number(element, "rowspan", 1, 0, _MOST_ROWS) or _MOST_ROWS
+        if height > 1:
+            self._spans.append((column, self._column, self._row + height))
+        return Cell(self._table, max(self._row, 0), column, tag == "th")
+
+
+_DIGITS = re.compile(r"[ \t\n\f\r]*([+-]?\d{1,9})", re.ASCII)
+
+
+def _number(element: Element, name: str, default: int, least: int, most: int) -> int:
+    """Return an attribute that is a number, within its limits."""
+    written = element.attr(name)
+    if written is None or not (found := _DIGITS.match(written)):
+        return default
+    return max(least, min(int(found[1]), most))
+
+
+#: How generators name the language of code: `language-python`, `highlight-python3`, `brush: js`.
+_LANGUAGE = re.compile(r"(?:^|[\s;])(?:language-|lang-|highlight-(?:source-)?|brush:\s*)([\w+#.-]+)", re.ASCII)
+_NO_LANGUAGE = frozenset({"default", "none", "notranslate", "text", "plaintext", "txt"})
+#: How many elements around the code may name it.
+_AROUND = 3
+
+
+def _language(pre: Element) -> str:
+    """Return the language that the classes in and around a `<pre>` name, or nothing."""
+    inside = pre.find("code")
+    around: list[Element] = [inside, pre] if inside is not None else [pre]
+    for _ in range(_AROUND):
+        parent = around[-1].parent
+        if not isinstance(parent, Element):
+            break
+        around.append(parent)
+    for element in around:
+        written = element.attr("data-lang") or element.attr("data-language")
+        found = _LANGUAGE.search(element.attr("class") or "") if not written else None
+        language = (written or (found[1] if found else "")).lower()
+        if language:
+            return "" if language in _NO_LANGUAGE or language == "code" else language[:40]
+    return ""
