@@ -1,7 +1,8 @@
 """The next run resumes an interrupted one: nothing is lost, nothing is in the queue twice.
 
-A kill before every step of an upload is tried: in `make soak` all of them, in `make test` every third one; moments that nobody chose are in `test_lives.py`. After each kill the same command
-runs again, and the store must be as if nothing had ever happened.
+A kill before every step of an upload is tried: in `make soak` all of them, in `make test` every third one. Moments that
+nobody chose are in `test_lives.py`. After each kill the same command runs again, and the store must be as if nothing
+had ever happened.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def kill_at_every_step(
     """Yield the folder of each killed and continued run, and of one that was not killed."""
     first = LOSSES.index(lose) % EVERY + 1
     done = subprocess.run(
-        [sys.executable, killer.__file__, str(template.folder), str(work), kind, lose, str(first), str(EVERY), *command],
+        [sys.executable, killer.__file__, *map(str, (template.folder, work, kind, lose, first, EVERY)), *command],
         env=template.environment({"PYTHONPATH": os.pathsep.join(sys.path), **environment}),
         capture_output=True,
         timeout=SECONDS,
