@@ -21,9 +21,11 @@ from nimbus_tasks import html
 from nimbus_tasks.html.apply import apply_changes
 from nimbus_tasks.html.apply.diff import diff
 from nimbus_tasks.html.extract import Rules, extract
+from nimbus_tasks.html.extract.noise import without_signs
 from nimbus_tasks.html.extract.rules import compile_pattern
 from nimbus_tasks.html.extract.text import collapse
 from nimbus_tasks.html.render import to_html, to_markdown
+from nimbus_tasks.html.styles.sheets import Window, read_declarations, read_sheet
 from nimbus_tasks.html.validate import extraction_of, validate_map
 from nimbus_tasks.model import lenient
 from nimbus_tasks.model.changes import DESCRIPTION, TITLE, Change
@@ -48,8 +50,11 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 TAKES_TEXT = re.compile(r"\b(str|bytes|Page|PageMap|MarkedTree|Block)\b")
-#: They take one tag, one record that is decoded already, and the words of one file name.
+#: They take one tag, one record that is decoded already, the words of one file name, and pages: what takes the time of
+#: these is extraction, which is measured.
 UNMEASURED = {
+    "html.chrome.learn",
+    "html.extract.explain.explain",
     "html.apply.markup.quote_of",
     "processing.optimise.attempt.page_of",
     "processing.optimise.rules.file_names.spelled",
@@ -182,6 +187,10 @@ def asked(text: str) -> object:
     return retry_messages(messages(part, text), text)
 
 
+def styled(text: str) -> object:
+    return read_sheet(text, Window(1280, 800)), read_declarations(text), without_signs(text)
+
+
 def differing(text: str) -> object:
     lines = text.replace(" ", "\n")
     return diff("a.html", lines.encode(), f"new\n{lines[: len(lines) // 2]}{lines[1 + len(lines) // 2 :]}".encode())
@@ -221,6 +230,17 @@ FUNCTIONS: dict[str, tuple[Callable[[str], object], dict[str, str]]] = {
         applied_to_all,
         {name: TEXTS[name] for name in ("sentences", "letters", "references")},
     ),
+    "style sheet": (
+        styled,
+        {
+            "rules": "a:not(:hover) .b{display:none}",
+            "selectors": "a b>c,",
+            "media": "@media (min-width: 5px) and (max-width: 9px){a{display:none}",
+            "declarations": "a:b;",
+            "brackets": "(",
+            "strings": "'",
+        },
+    ),
     "valid map": (valid, TEXTS),
     "image names": (pictured, {"hyphens": "word-", "spaces": "word "}),
     "invalid map": (invalid, TEXTS),
@@ -254,7 +274,7 @@ def growth(function: Callable[[str], object], unit: str, size: int, most: int) -
         if seconds(function, large) > MEASURABLE:
             # The best of several: another process may slow down some of them. A bad ratio is measured again.
             ratios = []
-            for tries in (1, 4, 8):
+            for tries in (1, 4, 8, 12):
                 first = min(seconds(function, small) for _ in range(tries))
                 last = min(seconds(function, large) for _ in range(tries))
                 ratios.append(math.sqrt(last / max(first, MEASURABLE / 16)))

@@ -128,8 +128,8 @@ class Manifest:
         """
         self.path = path
         with self._errors():
-            if path.parent.parent.exists() and not os.access(path.parent.parent, os.W_OK):
-                # Nothing can be done in this project; the stages say so, and why.
+            if not os.access(path.parent.parent, os.W_OK):
+                # There is no project, or nothing can be done in it; the stages say so, and why.
                 self._connection = sqlite3.connect(":memory:", isolation_level=None)
                 _prepare(self._connection)
             else:

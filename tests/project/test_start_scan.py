@@ -25,6 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux i
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / ".nimbus").mkdir()
     for name in ("a.json", "deep/er/ä.json", "other.txt"):
         file = tmp_path / "maps" / name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -182,15 +182,15 @@ def test_without_a_terminal_init_asks_nothing(empty: Site) -> None:
 
 
 def test_on_a_terminal_init_asks_for_what_it_cannot_know(empty: Site) -> None:
-    empty.write("html/index.html", html())
+    empty.write("written/index.html", html())
     with Terminal(empty, "nimbus:project:init") as terminal:
         terminal.until("Folder with the built HTML")
-        terminal.type("html\r")
+        terminal.type("written\r")
         terminal.until("Domain of the site")
         terminal.type("example.com\r")
         assert terminal.end() == 0
     settings = tomllib.loads((empty / ".nimbus/project.toml").read_text())
-    assert settings["source"]["folder"] == "html"
+    assert settings["source"]["folder"] == "written"
     assert settings["project"]["domain"] == "example.com"
 
 

@@ -88,6 +88,9 @@ def test_the_page_record(eventful: Store) -> None:
         "above_fold_blocks",
         "rest_of_page_blocks",
         "selector_map",
+        "url",
+        "assets",
+        "extractor",
     }
     assert extraction["head"]["title"] == "Page a"
     blocks = extraction["above_fold_blocks"] + extraction["rest_of_page_blocks"]

@@ -17,7 +17,7 @@ from nimbus_tasks.html.extract import Rules, Skipped, extract
 from nimbus_tasks.html.render import to_html, to_markdown
 
 SITES = Path(__file__).parents[3] / ".cache" / "sites"
-_markdown = MarkdownIt("commonmark").enable("table")
+_markdown = MarkdownIt("commonmark", {"maxNesting": 200}).enable("table")  # deeper than what is drawn
 
 
 def record(html: str | bytes) -> dict[str, Any] | None:
