@@ -362,6 +362,7 @@ def test_a_page_that_failed_shows_why(filled: Filled) -> None:
 
 def _known_here(digest: str, *issues: dict[str, str]) -> None:
     found = msgspec.convert(issues, tuple[Issue, ...])
+    Path(".nimbus").mkdir()
     Manifest().pages.put([("a.json", PageEntry((1, 1, 1), PATH, ID, digest, 10, found))])
 
 
@@ -396,6 +397,7 @@ def test_a_warning_keeps_no_page_from_its_upload(filled: Filled) -> None:
 
 def test_a_file_that_is_skipped_is_not_unknown(filled: Filled) -> None:
     shown = Shown(filled)
+    Path(".nimbus").mkdir(exist_ok=True)
     Manifest().sources.put([("dist/thanks.html", SourceEntry((1, 1, 1), "", "noindex"))])
     with pytest.raises(SettingsError, match=r"dist/thanks\.html is skipped: noindex"):
         shown.commands.page_status("dist/thanks.html", as_json=False)
