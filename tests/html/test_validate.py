@@ -438,6 +438,12 @@ ADVICE = [
         'selector_map["block-9"] belongs to no block of the page: leave it out',
     ),
     (changed("dimensions", "brand", to=None), "/dimensions/brand", "dimensions.brand is null: leave it out"),
+    (
+        changed("head", "title", to="A caf\ufffd"),
+        "/head/title",
+        "head.title holds U+FFFD in place of bytes that are no text: "
+        "declare the encoding of dist/a.html with <meta charset>, or repair the file",
+    ),
 ]
 
 

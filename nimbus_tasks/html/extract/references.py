@@ -30,10 +30,11 @@ _IMAGES = frozenset({"og:image", "og:image:secure_url", "og:image:url", "twitter
 _OG_IMAGES = frozenset({"og:image", "og:image:url"})
 _NEIGHBOURS = {"next": "next", "prev": "prev", "previous": "prev"}
 
-#: More of it are no statements of a page, and nested properties repeat their text at each level.
+#: More of it are no statements of a page.
 _MOST_DATA = 262_144
-_MOST_LEVELS = 12
-_TOO_DEEP = " ".join(["[itemprop]"] * _MOST_LEVELS)
+#: Microdata is left out where it is nested deeper, which repeats a text at each level, or where items take properties
+#: from elsewhere, which may repeat anything any number of times, or without end.
+_UNBOUNDED = f"[itemref], {' '.join(['[itemprop]'] * 12)}"
 
 
 class References(Struct, frozen=True):
@@ -167,22 +168,19 @@ def _json(text: str) -> list[Any]:
 
 
 def _microdata(document: Document) -> list[Any]:
-    if document.select_one(_TOO_DEEP) is not None:
+    if document.select_one(_UNBOUNDED) is not None:
         return []
-    found = [_item(each, 0) for each in document.microdata()]
+    found = [_item(each) for each in document.microdata()]
     return found if len(msgspec.json.encode(found)) <= _MOST_DATA else []
 
 
-def _item(item: Any, level: int) -> Any:
+def _item(item: Any) -> Any:
     """Return an item of microdata as JSON."""
     if isinstance(item, str):
         return collapse(item)
     written: dict[str, Any] = {name: value for name in ("type", "id") if (value := getattr(item, name))}
-    if level < _MOST_LEVELS:
-        written["properties"] = {
-            name: [_item(value, level + 1) for value in values] for name, values in item.properties.items()
-        }
-    return written
+    properties = {name: [_item(value) for value in values] for name, values in item.properties.items()}
+    return {**written, "properties": properties}
 
 
 # --- local files --------------------------------------------------------------------------------------

@@ -106,12 +106,10 @@ class _Structure:
         if tag == "li":
             if parent in self._lists:
                 item = self._item(element, parent)
-        elif tag in ("td", "th"):
-            if rows is not None:
-                cell = rows.place(element, tag)
-        elif tag == "tr":
-            if rows is not None:
-                rows.begin()
+        elif rows is not None and tag in ("td", "th"):
+            cell = rows.place(element, tag)
+        elif rows is not None and tag == "tr":
+            rows.begin()
             return at
         elif tag in _LISTS:
             lists += 1

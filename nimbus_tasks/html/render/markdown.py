@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nimbus_tasks.html.extract.text import PREFORMATTED
 from nimbus_tasks.html.render.markup import pieces_of, safe
 from nimbus_tasks.html.render.page_html import media_html
-from nimbus_tasks.html.render.tree import Leaf, Node, build_tree, read_page
+from nimbus_tasks.html.render.tree import Leaf, Node, build_tree, containers_in, read_page
 from nimbus_tasks.model.changes import HEADINGS
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _NEEDS_BRACKETS = re.compile(r"[\s()<>]")
 _NOT_IN_ADDRESS = re.compile(r"[<>\n\\]")
 _BACKTICKS = re.compile("`+")
 _PIPE = re.compile(r"(?<!\\)\|")
+#: Columns that a record claims beyond this one are drawn in it.
+_LAST_COLUMN = 1000
 _BLANK = re.compile(r"\n[ \t]*(?=\n)")
 
 
@@ -75,47 +77,40 @@ class _Writer:
         kind = node.step.kind
         if kind == "table" and not self._in_cell:
             return self._table(node)
+        if kind in ("ul", "ol"):
+            return self._list(node)
         body = "\n\n".join(part.strip("\n") for part in self.children(node) if part.strip())
         if kind == "quote":
             return _indented(body, "> ", "> ")
-        if kind in ("ul", "ol"):
-            return body if not node.children else self._list(node)
         if kind == "dd":
             return _indented(body, ":   ", "    ")
         return body
 
     def _list(self, node: Node) -> str:
         items = []
-        for child in node.children:
-            body = self._container(child) if isinstance(child, Node) else "".join(self._leaf(child))
-            number = child.step.number if isinstance(child, Node) else 1
-            marker = f"{max(number, 0)}. " if node.step.kind == "ol" else "- "
-            items.append(_indented(body, marker, " " * len(marker)))
+        for item in containers_in(node):
+            marker = f"{max(item.step.number, 0)}. " if node.step.kind == "ol" else "- "
+            items.append(_indented(self._container(item), marker, " " * len(marker)))
         loose = any("\n\n" in item for item in items)
         return ("\n\n" if loose else "\n").join(items)
 
     def _table(self, node: Node) -> str:
         rows: list[dict[int, str]] = []
         headed = False
-        loose: list[str] = []
-        for row in node.children:
-            if isinstance(row, Leaf):
-                loose += self._leaf(row)
-                continue
+        for row in containers_in(node):
             cells: dict[int, str] = {}
-            for cell in row.children:
-                if isinstance(cell, Node):
-                    self._in_cell = True
-                    parts = [part.strip() for part in self.children(cell)]
-                    self._in_cell = False
-                    cells[min(cell.step.number, 1000)] = "<br>".join(_one_line(part) for part in parts if part)
-                    headed = headed or (cell.step.header and not rows)
+            for cell in containers_in(row):
+                self._in_cell = True
+                parts = [part.strip() for part in self.children(cell)]
+                self._in_cell = False
+                cells[min(cell.step.number, _LAST_COLUMN)] = "<br>".join(_one_line(part) for part in parts if part)
+                headed = headed or (cell.step.header and not rows)
             rows.append(cells)
         width = max((max(cells, default=0) + 1 for cells in rows), default=0)
         lines = [_row(cells, width) for cells in rows]
         lines[:0] = [] if headed else [_row({}, width)]
         lines.insert(1, f"|{' --- |' * width}")
-        return "\n\n".join([*loose, "\n".join(lines)])
+        return "\n".join(lines)
 
     def _leaf(self, leaf: Leaf) -> Iterator[str]:
         block = leaf.block
@@ -157,9 +152,9 @@ class _Writer:
                     written[first - 1 :] = [_code(code[0])]
                 else:
                     written.append(end)
-            elif piece.kind == "break":
+            elif piece.node is None:
                 written.append("<br>" if prefix else "\\\n")
-            elif piece.node is not None:
+            else:
                 around, self._in_link = self._in_link, self._in_link or any(mark[0] == "[" for mark in open_)
                 inner = [part for part in self.children(piece.node) if part]
                 self._in_link = around

@@ -120,9 +120,9 @@ class _Writer:
                 open_.append(tag)
             elif piece.kind == "close":
                 yield f"</{tag}>" if (tag := open_.pop()) else ""
-            elif piece.kind == "break":
+            elif piece.node is None:
                 yield "<br>\n"
-            elif piece.node is not None:
+            else:
                 around, self._in_link = self._in_link, self._in_link or "a" in open_
                 yield from self.children(piece.node)
                 self._in_link = around
@@ -177,5 +177,5 @@ def media_html(found: Sequence[Media]) -> Iterator[str]:
         title = f' title="{escape(each.title)}"' if each.title else ""
         if each.type == "iframe":
             yield f'<iframe src="{src}"{title}></iframe>\n'
-        elif each.type in ("video", "audio"):
+        elif each.type != "og:image":
             yield f'<{each.type} src="{src}"{title} controls></{each.type}>\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -41,9 +42,14 @@ def _full(block: Mapping[str, Any]) -> FullBlock:
     return msgspec.convert(core | _fitting(FullBlock, block, _EXTRA), FullBlock)
 
 
+@functools.cache
+def _types_of(shape: type[Struct]) -> dict[str, Any]:
+    return {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
+
+
 def _fitting(shape: type[Struct], document: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Return those of the named fields that have the type of our own."""
-    types = {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
+    types = _types_of(shape)
     found = {}
     for name in names:
         if name in document:
@@ -83,6 +89,11 @@ class Node(NamedTuple):
 
     step: Step
     children: list[Node | Leaf]
+
+
+def containers_in(node: Node) -> list[Node]:
+    """Return what stands in a list, a table or a row, which hold no blocks themselves."""
+    return [child for child in node.children if isinstance(child, Node)]
 
 
 def build_tree(page: FullPage) -> Node:

@@ -116,6 +116,7 @@ def test_words_across_the_edge_of_an_element(before: str, new: str, after: str) 
         ("<p>See <img alt=x> the old map", "See the new map", "<p>See <img alt=x> the new map"),
         ("<li>Old words<p>inner</p>", "New words", "<li>New words<p>inner</p>"),
         ("<p>one <!-- two --> three", "one 3", "<p>one <!-- two --> 3"),
+        ("<p>one<button>two</button>three", "one two 3", "<p>one<button>two</button>3"),
         ("<p>one </bogus> two</p>", "one 2", "<p>one </bogus> 2</p>"),
         ("<p>one <span hidden>no</span> two", "one 2", "<p>one <span hidden>no</span> 2"),
         ("<p>one <script>two</script> two", "one 2", "<p>one <script>two</script> 2"),

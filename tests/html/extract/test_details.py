@@ -43,6 +43,8 @@ def marks(html: str) -> list[tuple[str, str]]:
         ("<p><b><i>a</i></b>", [("strong", "a"), ("em", "a")]),
         ("<p>a<b></b><i> </i>b", []),
         ("<p>a <b hidden>b</b><i>c</i>", [("em", "c")]),
+        ("<p>a<i> </i>c <b>d</b>", [("strong", "d")]),
+        ("<p>a <template><b>b</b></template><i>c</i>", [("em", "c")]),
         ("<p>\U0001f600 <b>\U0001f600b</b>", [("strong", "\U0001f600b")]),
         ("<p>\U000f0000 <b>b\U000f0001</b>\U00100000", [("strong", "b\U000f0001")]),
         ("<p>a\x1c <b>b\x1d</b>", [("strong", "b\x1d")]),
@@ -300,6 +302,22 @@ def test_structured_data_is_kept_as_found() -> None:
             {"type": "T", "id": "i", "properties": {"n": ["a b"], "o": [{"properties": {"p": ["c"]}}]}},
         ],
     }
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<div itemscope itemref=a></div><div id=a itemprop=p itemscope itemref=a>",
+        "<div itemscope itemref=a></div>"
+        + "".join(
+            f"<i id={x}{n} itemprop=p itemscope itemref='a{n + 1} b{n + 1}'></i>" for n in range(40) for x in "ab"
+        ),
+        "<div itemscope><i itemprop=a>" * 40,
+    ],
+    ids=["a circle", "diamonds", "deep"],
+)
+def test_items_that_could_be_endless_are_left_out(page: str) -> None:
+    assert "structured_data" not in mapped(f"{page}<p>a")
 
 
 def test_structured_data_too_large_to_be_one_is_left_out() -> None:

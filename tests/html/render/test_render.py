@@ -103,6 +103,21 @@ def text_of_markdown(text: str) -> str:
             "|  |  |  |\n| --- | --- | --- |\n| a |  | b |\n| c |  |  |",
         ),
         (
+            "<ul><li>a<table><tr><td>b</table></ul>",
+            "<ul><li>a<table><tr><td>b</td>\n</tr>\n</table>\n</li>\n</ul>",
+            "- a\n\n  |  |\n  | --- |\n  | b |",
+        ),
+        (
+            "<table><tr><td><pre>a\nb<img src=s alt=c></pre></table>",
+            '<table><tr><td><pre>\na\nb<img src="s" alt="c">\n</pre>\n</td>\n</tr>\n</table>',
+            "|  |\n| --- |\n| `a`<br>`b`<br>![c](s) |",
+        ),
+        (
+            "<pre>a<img src=s alt=b></pre>",
+            '<pre>\na<img src="s" alt="b">\n</pre>',
+            "```\na\n```\n\n![b](s)",
+        ),
+        (
             "<p>a <picture><source srcset=w type=t><img src=s width=3></picture> b",
             '<p>a<picture><source srcset="w" type="t"><img src="s" width="3" alt=""></picture> b</p>',
             "a ![](s) b",
