@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from nimbus_tasks.html.styles import Styles
-    from nimbus_tasks.project.manifest import Manifest
+    from nimbus_tasks.project.manifest.database import Database
     from nimbus_tasks.project.settings import Settings
 
 CHROME_FILE = f"{STATE_FOLDER}/chrome.json"
@@ -76,7 +76,7 @@ def _digest(content: object) -> str:
     return hashlib.blake2b(msgspec.json.encode(content, order="sorted"), digest_size=16).hexdigest()
 
 
-def read_rules(settings: Settings, manifest: Manifest) -> SiteRules:
+def read_rules(settings: Settings, manifest: Database) -> SiteRules:
     """Return the rules as they are now."""
     folder = settings.source.folder
     known = msgspec.json.decode(manifest.fact("sheets") or "{}", type=dict[str, Sheet])
@@ -163,7 +163,7 @@ def sheets_of(site: SiteRules) -> Sheets:
     return _kept[0]
 
 
-def note_sheets(manifest: Manifest, site: SiteRules, more: Mapping[str, Sheet]) -> SiteRules:
+def note_sheets(manifest: Database, site: SiteRules, more: Mapping[str, Sheet]) -> SiteRules:
     """Add sheets to those that the manifest knows."""
     if all(site.sheets.get(address) == sheet for address, sheet in more.items()):
         return site

@@ -12,12 +12,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Collection, ItemsView, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import IO
 
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.project.manifest import Manifest, join, split
+from nimbus_tasks.project.manifest import SITE, Manifest, join, split
 from nimbus_tasks.project.scan import Entry, Odd, Scan, Stamp, cores, walk
 from nimbus_tasks.project.settings import MAPS_FOLDER
 
@@ -209,7 +210,7 @@ def start_compare(kind: str, folder: str, wanted: Callable[[str], bool]) -> Call
     if not child:
         try:
             with contextlib.suppress(BaseException), open(sink, "wb") as pipe:
-                for told in _differing(Manifest.to_read(), kind, folder, wanted):
+                for told in _differing(Manifest.to_read(Path(SITE)), kind, folder, wanted):
                     encoded = _encode(told)
                     pipe.write(len(encoded).to_bytes(8, "big") + encoded)
         finally:

@@ -30,7 +30,7 @@ from nimbus_tasks.html.extract.rules import (
     Skipped,
     check_rules,
 )
-from nimbus_tasks.html.extract.structure import find_standings
+from nimbus_tasks.html.extract.structure import find_positions
 from nimbus_tasks.model.page_map import FullPage, PageMap
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
     if isinstance(places, str):
         return Extraction(Skipped(source_path, places))
     above_mark = selectors_above_mark(body, places)
-    standings, holding = find_standings(places)
+    positions, holding = find_positions(places)
     signs = Signs(content.main, base)
     apart = find_apart(content.main)
     media = place_media(references.media, content.main, content.unseen, (element for element, _, _ in places))
@@ -100,7 +100,7 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
         element.clear()
     signs.set_apart(apart)
     signs.put(content.main, content.unseen, holding)
-    blocks, selector_map, links = read_blocks(places, standings, signs)
+    blocks, selector_map, links = read_blocks(places, positions, signs)
     if above_mark is None or rules.fold == 0:
         above = count_above_fold(blocks, rules.fold)
     else:

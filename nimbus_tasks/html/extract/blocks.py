@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
     from nimbus_tasks.html.extract.inline import Signs
-    from nimbus_tasks.html.extract.structure import Standing
+    from nimbus_tasks.html.extract.structure import Position
 
     #: An element that may own text, its tag, and the selector that finds only it.
     Place = tuple[Element, str, str]
@@ -80,7 +80,7 @@ class Blocks(NamedTuple):
     links: list[Link]
 
 
-def read_blocks(places: Sequence[Place], standings: Sequence[Standing], signs: Signs) -> Blocks:
+def read_blocks(places: Sequence[Place], positions: Sequence[Position], signs: Signs) -> Blocks:
     """Return the blocks in these places. Empties the elements.
 
     Places are read from the last to the first, and each element is emptied once read. When an outer element's turn
@@ -92,7 +92,7 @@ def read_blocks(places: Sequence[Place], standings: Sequence[Standing], signs: S
     blocks: list[Block] = []
     selector_map: dict[str, str] = {}
     last = reading.count - 1
-    for (element, tag, selector), standing, text in zip(places, standings, reversed(texts), strict=True):
+    for (element, tag, selector), position, text in zip(places, positions, reversed(texts), strict=True):
         if text is None:
             continue
         number = len(blocks)
@@ -100,18 +100,18 @@ def read_blocks(places: Sequence[Place], standings: Sequence[Standing], signs: S
         selector_map[block_id] = selector
         attributes = _attributes(element) if element.attrs else {}
         block = Block(block_id, tag, text, attributes)
-        if full := reading.full(last - number, block, standing, element):
+        if full := reading.full(last - number, block, position, element):
             block = full
-        elif standing is not NOWHERE:
+        elif position is not NOWHERE:
             block = FullBlock(
                 block_id,
                 tag,
                 text,
                 attributes,
-                list_item=standing.item,
-                table=standing.cell,
-                quote=standing.quote,
-                group=standing.group,
+                list_item=position.item,
+                table=position.cell,
+                quote=position.quote,
+                group=position.group,
             )
         blocks.append(block)
     return Blocks(blocks, selector_map, reading.lone_links())
@@ -129,7 +129,7 @@ class _Reading:
         self._inner: dict[int, list[int]] = {}
         self._links: dict[int, Link] = {}
         #: The blocks that stand in the text of another one.
-        self._standing: set[int] = set()
+        self._inline: set[int] = set()
         #: The blocks that no outer block has taken yet; the first of the page is the last here.
         self._free: list[int] = []
         self._lone: list[Sequence[Link]] = []
@@ -181,11 +181,11 @@ class _Reading:
             self._passages[self.count] = passage
         return True
 
-    def full(self, number: int, block: Block, standing: Standing, element: Element) -> FullBlock | None:
+    def full(self, number: int, block: Block, position: Position, element: Element) -> FullBlock | None:
         """Return a block with all that is known of it, None where that is not more than where it stands."""
         passage, link = self._passages.get(number), self._links.get(number)
         sources = _sources(element) if block.type == "img" else ()
-        language = standing.language if block.type == "pre" else ""
+        language = position.language if block.type == "pre" else ""
         if passage is None:
             if link is None and not sources and not language:
                 return None
@@ -205,19 +205,19 @@ class _Reading:
             marks=marks or (),
             breaks=passage.breaks or (),
             inner=(inner and self._inner_of(number, block, inner, passage.inner)) or (),
-            list_item=standing.item,
-            table=standing.cell,
-            quote=standing.quote,
-            group=standing.group,
+            list_item=position.item,
+            table=position.cell,
+            quote=position.quote,
+            group=position.group,
             language=language,
             sources=sources,
         )
 
     def _inner_of(self, number: int, block: Block, inner: Sequence[int], places: Sequence[int]) -> list[Inner]:
         """Return the inner blocks that do not stand after all words; all of them, if the block stands in a text."""
-        last, length = self.count - 1, len(block.content) + (number in self._standing)
+        last, length = self.count - 1, len(block.content) + (number in self._inline)
         found = [(each, at) for each, at in zip(inner, places, strict=True) if at < length]
-        self._standing.update(each for each, _ in found)
+        self._inline.update(each for each, _ in found)
         return [Inner(f"block-{last - each}", at) for each, at in found]
 
     def lone_links(self) -> list[Link]:

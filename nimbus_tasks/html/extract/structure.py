@@ -31,7 +31,7 @@ _MOST_ROWS = 65_534
 _MOST_SPANS = 100
 
 
-class Standing(Struct, frozen=True, gc=False):
+class Position(Struct, frozen=True, gc=False):
     """Where an element stands.
 
     lists: how many lists are around it. item, cell: the innermost ones. quote: how many quotations are around it.
@@ -47,45 +47,45 @@ class Standing(Struct, frozen=True, gc=False):
     rows: _Rows | None = None
 
 
-NOWHERE = Standing()
+NOWHERE = Position()
 
 
-def find_standings(places: Sequence[Place]) -> tuple[list[Standing], set[Node | None]]:
+def find_positions(places: Sequence[Place]) -> tuple[list[Position], set[Node | None]]:
     """Return where each of these places stands, and the elements in lines of text that hold a place.
 
     The tree must be complete.
     """
     structure = _Structure()
-    known: dict[Node | None, Standing] = {}
+    known: dict[Node | None, Position] = {}
     holding: set[Node | None] = set()
-    found: list[Standing] = []
+    found: list[Position] = []
     for element, tag, _ in places:
         if not found:  # the main content: what is around it does not matter
-            parent, standing = None, NOWHERE
+            parent, position = None, NOWHERE
         else:
             parent = element.parent
             try:
-                standing = known[parent]
+                position = known[parent]
             except KeyError:
-                standing = _inherited(known, holding, parent)
+                position = _inherited(known, holding, parent)
         if tag in _MARKED:
-            standing = structure.inside(element, tag, parent, standing)
-        if tag not in _HOLDS_NOTHING or standing is not known.get(parent):
-            known[element] = standing
-        found.append(standing)
+            position = structure.inside(element, tag, parent, position)
+        if tag not in _HOLDS_NOTHING or position is not known.get(parent):
+            known[element] = position
+        found.append(position)
     return found, holding
 
 
-def _inherited(known: dict[Node | None, Standing], holding: set[Node | None], node: Node | None) -> Standing:
-    """Return the standing of an element within a line of text: that of the nearest block around it."""
+def _inherited(known: dict[Node | None, Position], holding: set[Node | None], node: Node | None) -> Position:
+    """Return the position of an element within a line of text: that of the nearest block around it."""
     unknown = []
     while node not in known and node is not None:
         unknown.append(node)
         node = node.parent
-    standing = known[node]
-    known.update(dict.fromkeys(unknown, standing))
+    position = known[node]
+    known.update(dict.fromkeys(unknown, position))
     holding.update(unknown)
-    return standing
+    return position
 
 
 class _Structure:
@@ -99,8 +99,8 @@ class _Structure:
         #: The group of each `<dl>`, and the tag that came last in it.
         self._terms: dict[Node | None, tuple[str, str]] = {}
 
-    def inside(self, element: Element, tag: str, parent: Node | None, at: Standing) -> Standing:
-        """Return the standing of an element whose parent stands `at` a place."""
+    def inside(self, element: Element, tag: str, parent: Node | None, at: Position) -> Position:
+        """Return the position of an element whose parent stands `at` a place."""
         lists, item, cell, quote = at.lists, at.item, at.cell, at.quote
         group, language, rows = at.group, at.language, at.rows
         if tag == "li":
@@ -126,7 +126,7 @@ class _Structure:
             group = self._new_group()
         else:
             group = self._term(tag, parent)
-        return Standing(lists, item, cell, quote, group, language, rows)
+        return Position(lists, item, cell, quote, group, language, rows)
 
     def _term(self, tag: str, parent: Node | None) -> str:
         """Return the group of a `<dt>` or `<dd>`."""
