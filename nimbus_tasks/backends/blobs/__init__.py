@@ -1,0 +1,166 @@
+"""The contract of every blob store; `blobs/folder.py` is the simplest one.
+
+A blob store keeps the bytes of files, each under the SHA-256 of its bytes, so equal files are stored once. A put is
+verified: the location says how. Each call of a method is at most a few requests, so wrappers can pace and repeat them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+from nimbus_tasks.model.errors import RefusedError
+
+if TYPE_CHECKING:
+    from nimbus_tasks.backends.http import Upload
+
+#: Bytes that are read from a file at once.
+READ_AT_ONCE = 256 * 1024
+#: Is called with the number of bytes that have been sent since the last call.
+OnSent = Callable[[int], None]
+
+
+class Blob(Struct, frozen=True):
+    """A file to store.
+
+    sha256: of its bytes, 64 hex digits. name: for people. labels: texts that the store keeps with it where it can.
+    """
+
+    file: Path
+    sha256: str
+    size: int
+    content_type: str
+    name: str = ""
+    labels: dict[str, str] = {}
+
+
+class Location(Struct, frozen=True, omit_defaults=True):
+    """Where a blob store holds a file; part of an `asset:` record.
+
+    url: where it can be read, if the store knows. cid, ipfs_url: of IPFS. id, group_id, etag: the store's own names.
+    verified: how its bytes were compared: `checksum`, `cid PROFILE` or `read back`.
+    """
+
+    url: str
+    cid: str = ""
+    ipfs_url: str = ""
+    id: str = ""
+    group_id: str = ""
+    etag: str = ""
+    verified: str = ""
+
+
+class Held(Struct, frozen=True):
+    """A stored file. sha256: empty where the store does not say."""
+
+    sha256: str
+    size: int
+    location: Location
+
+
+class BlobStore(Protocol):
+    """A place for files. Any method may raise `StoreError` when the store as a whole does not answer."""
+
+    @property
+    def identity(self) -> str:
+        """Identifies the store: what a ledger knows of it is valid for one identity only."""
+        ...
+
+    async def open(self) -> None:
+        """Connect. Must come before everything else."""
+        ...
+
+    async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
+        """Store a file and verify it. Bytes that an interrupted put has sent are not sent again where the store can.
+
+        Raises:
+            RefusedError: the store refuses this file, or the file has changed since it was hashed.
+            TransientError: a retry may succeed.
+        """
+        ...
+
+    async def find(self, blob: Blob) -> Location | None:
+        """Return where the store holds this file, verified; None where it does not, or holds other bytes."""
+        ...
+
+    def read(self, held: Held) -> AsyncIterator[bytes]:
+        """Yield the bytes of a file.
+
+        Raises:
+            RefusedError: it is not there.
+        """
+        ...
+
+    def list(self) -> AsyncIterator[Held]:
+        """Yield all files that are stored."""
+        ...
+
+    async def remove(self, held: Held) -> None:
+        """Remove a file; it may be gone already."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+async def read_back(store: BlobStore, blob: Blob, location: Location) -> bool:
+    """Return whether a store holds exactly these bytes; all of them are read."""
+    digest, size = hashlib.sha256(), 0
+    async for chunk in store.read(Held(blob.sha256, blob.size, location)):
+        digest.update(chunk)
+        size += len(chunk)
+        if size > blob.size:
+            return False
+    return digest.hexdigest() == blob.sha256
+
+
+def upload_of(blob: Blob, start: int, size: int, sent: OnSent, before: bytes = b"", after: bytes = b"") -> Upload:
+    """Return a range of a file as a body, between other bytes.
+
+    Reading raises `RefusedError` where the file is shorter than it was.
+    """
+    from nimbus_tasks.backends.http import Upload
+
+    async def read() -> AsyncIterator[bytes]:
+        if before:
+            yield before
+        for chunk in chunks_of(blob, start, size):
+            yield chunk
+            sent(len(chunk))
+        if after:
+            yield after
+
+    return Upload(len(before) + size + len(after), read)
+
+
+def chunks_of(blob: Blob, start: int = 0, size: int | None = None) -> Iterator[bytes]:
+    """Yield a range of a file.
+
+    Raises:
+        RefusedError: it is shorter than it was, or cannot be read.
+    """
+    left = blob.size - start if size is None else size
+    try:
+        with blob.file.open("rb") as file:
+            file.seek(start)
+            while left:
+                chunk = file.read(min(left, READ_AT_ONCE))
+                if not chunk:
+                    raise changed(blob)
+                left -= len(chunk)
+                yield chunk
+    except OSError as error:
+        raise RefusedError(f"{blob.file} cannot be read: {(error.strerror or '').lower()}.") from None
+
+
+def changed(blob: Blob) -> RefusedError:
+    return RefusedError(f"{blob.file} has changed while it was uploaded: upload it again.")
+
+
+def as_base64(sha256: str) -> str:
+    """Return a digest as checksum headers have it."""
+    return base64.b64encode(bytes.fromhex(sha256)).decode()

@@ -1,7 +1,7 @@
 """The content identifiers (CIDs) that IPFS gives a file, computed without IPFS.
 
-A file is cut into chunks. Each chunk is hashed, and nodes that link to the hashes make a tree, whose root is the CID. How
-long a chunk is and how many links a node has is not part of a CID's name, so a service's profile is found by comparison.
+A file is cut into chunks. Each chunk is hashed, and nodes that link to the hashes make a tree, whose root is the CID.
+How long a chunk is and how many links a node has is not part of a CID, so a service's profile is found by comparison.
 
 Sources: ipfs/specs UNIXFS.md, IPIP-499 (unixfs-v1-2025), multiformats/cid.
 """

@@ -12,6 +12,7 @@ import contextlib
 import ssl
 import time
 import zlib
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -33,7 +34,7 @@ from nimbus_tasks.model.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from nimbus_tasks.project.secrets import Secret
 
@@ -50,6 +51,8 @@ _NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout)
 MOST_WORDS = 200
 #: Seconds after which a request is given up even if its answer still trickles in.
 LONGEST_REQUEST = 900.0
+#: Bytes a second: an upload that is slower is given up.
+SLOWEST_UPLOAD = 16 * 1024
 #: Bytes of an answer, unpacked: a bulk answer with 25 MiB of values, most of which are escaped.
 LONGEST_ANSWER = 64 * 1024 * 1024
 
@@ -85,6 +88,16 @@ class Recorded(Struct, frozen=True):
     received: int
 
 
+class Upload(Struct, frozen=True):
+    """A body that is read while it is sent. size: its bytes. read: yields them, from the start each time."""
+
+    size: int
+    read: Callable[[], AsyncIterator[bytes]]
+
+    def __len__(self) -> int:
+        return self.size
+
+
 class Http:
     """Sends requests to the server at `base`, with the bearer token where there is one."""
 
@@ -116,7 +129,9 @@ class Http:
         self._idle: list[tuple[float, httpx.AsyncClient]] = []
         self._certificates: ssl.SSLContext | None = None
 
-    async def send(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
+    async def send(
+        self, method: str, path: str, body: bytes | Upload = b"", headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """Send one request and return its answer, whatever its status. `path` must be percent-encoded.
 
         Raises:
@@ -126,10 +141,13 @@ class Http:
         client = await self._take()
         started = time.monotonic()
         status, answered = 0, b""
+        content: bytes | AsyncIterator[bytes] | None = body.read() if isinstance(body, Upload) else body or None
+        if isinstance(body, Upload):
+            headers = {**(headers or {}), "content-length": str(body.size)}
         try:
             with self._honest_errors():
-                async with asyncio.timeout(LONGEST_REQUEST):
-                    request = client.build_request(method, self.base + path, content=body or None, headers=headers)
+                async with asyncio.timeout(LONGEST_REQUEST + len(body) / SLOWEST_UPLOAD):
+                    request = client.build_request(method, self.base + path, content=content, headers=headers)
                     response = await client.send(request, stream=True)
                     try:
                         answered = await self._body(response)

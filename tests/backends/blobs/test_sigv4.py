@@ -76,7 +76,10 @@ def test_signatures_are_those_of_boto3(
     auth.add_auth(request)
     when = datetime.strptime(request.context["timestamp"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     signed = sign(ours, method, url, headers, request.headers["X-Amz-Content-SHA256"], when)
-    assert signed["authorization"].partition("Signature=")[2] == request.headers["Authorization"].partition("Signature=")[2]
+    assert (
+        signed["authorization"].partition("Signature=")[2]
+        == request.headers["Authorization"].partition("Signature=")[2]
+    )
     request = AWSRequest(method, url, headers=headers)
     S3SigV4QueryAuth(theirs, "s3", "eu-central-1", expires=300).add_auth(request)
     when = datetime.strptime(request.context["timestamp"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)

@@ -1,0 +1,132 @@
+"""Blobs in an S3 bucket: AWS, R2, SeaweedFS, MinIO and others, over their common protocol.
+
+A file goes up in one request, or in parts where it is large. Each request is signed with the checksum of its body, so
+that a store that knows checksums refuses other bytes. A store that reports no checksum is read back.
+
+Source: docs.aws.amazon.com/AmazonS3/latest/API.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, as_base64, read_back, upload_of
+from nimbus_tasks.backends.blobs.s3_multipart import PART, composite_checksum, put_in_parts
+from nimbus_tasks.backends.blobs.s3_requests import S3Requests, number_in
+from nimbus_tasks.model.errors import RefusedError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from nimbus_tasks.backends.blobs import OnSent
+    from nimbus_tasks.backends.http import Answer
+
+#: Bytes that are read in one request.
+RANGE = 8 * 1024 * 1024
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+class S3Store(BlobStore):
+    """Blobs under a prefix and their digests, in one bucket."""
+
+    def __init__(self, requests: S3Requests) -> None:
+        self._requests = requests
+
+    @property
+    def identity(self) -> str:
+        return f"s3:{self._requests.http.base}{self._requests.path()}{self._requests.bucket.prefix}"
+
+    async def open(self) -> None:
+        """Ask for a listing of nothing, which tells whether the bucket and the credentials are good."""
+        self._requests.expect(await self._requests.send("GET", "", {"list-type": "2", "max-keys": "1"}), 200)
+
+    async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
+        if blob.size > PART:
+            return await self._stored(blob, await put_in_parts(self._requests, blob, sent))
+        headers = self._headers(blob)
+        body = upload_of(blob, 0, blob.size, sent)
+        unless_there = {**headers, "if-none-match": "*"}
+        answer = await self._requests.send("PUT", blob.sha256, None, unless_there, body, blob.sha256)
+        if answer.status == 412:
+            if held := await self.find(blob):
+                return held
+            answer = await self._requests.send("PUT", blob.sha256, None, headers, body, blob.sha256)
+        self._requests.expect(answer, 200)
+        return await self._stored(blob, answer)
+
+    async def find(self, blob: Blob) -> Location | None:
+        answer = await self._requests.send("HEAD", blob.sha256, None, {"x-amz-checksum-mode": "ENABLED"})
+        if answer.status == 404:
+            return None
+        self._requests.expect(answer, 200)
+        return await self._verified(blob, answer)
+
+    async def read(self, held: Held) -> AsyncIterator[bytes]:
+        for number in count():
+            first = number * RANGE
+            headers = {"range": f"bytes={first}-{first + RANGE - 1}", "accept-encoding": "identity"}
+            answer = await self._requests.send("GET", held.sha256, None, headers)
+            if answer.status == 404:
+                raise RefusedError(f"{held.location.url} is not there.")
+            if answer.status == 416:  # nothing begins there: an empty file, or one of whole ranges
+                return
+            self._requests.expect(answer, 200, 206)
+            yield answer.body
+            if answer.status == 200 or len(answer.body) < RANGE:
+                return
+
+    async def list(self) -> AsyncIterator[Held]:
+        prefix, token = self._requests.bucket.prefix, ""
+        while True:
+            query = {"list-type": "2", "prefix": prefix} | ({"continuation-token": token} if token else {})
+            listing = self._requests.document(await self._requests.send("GET", "", query))
+            for each in listing.iter("Contents"):
+                key = (each.findtext("Key") or "").removeprefix(prefix)
+                if _KEY.fullmatch(key):
+                    etag = (each.findtext("ETag") or "").strip('"')
+                    yield Held(key, number_in(each, "Size"), Location(self._requests.url(key), etag=etag))
+            following = listing.findtext("NextContinuationToken") or ""
+            if not following or following == token:
+                return
+            token = following
+
+    async def remove(self, held: Held) -> None:
+        self._requests.expect(await self._requests.send("DELETE", held.sha256), 200, 204, 404)
+
+    async def close(self) -> None:
+        await self._requests.http.close()
+
+    def presigned_put(self, blob: Blob, seconds: int) -> tuple[str, dict[str, str]]:
+        """Return an address for a PUT of exactly this file, a secret, and the headers that the request must have."""
+        headers = self._headers(blob)
+        return self._requests.presign("PUT", blob.sha256, headers, seconds), headers
+
+    @staticmethod
+    def _headers(blob: Blob) -> dict[str, str]:
+        return {"content-type": blob.content_type, "x-amz-checksum-sha256": as_base64(blob.sha256)}
+
+    async def _stored(self, blob: Blob, answer: Answer) -> Location:
+        """Return the location of a file that was just stored.
+
+        Raises:
+            TransientError: the store holds other bytes.
+        """
+        told = answer.headers.get("x-amz-checksum-sha256")
+        held = await self._verified(blob, answer) if told else await self.find(blob)
+        if held is None:
+            raise TransientError(f"{self._requests.http.host} holds other bytes than {blob.file} has.")
+        return held
+
+    async def _verified(self, blob: Blob, answer: Answer) -> Location | None:
+        checksum = answer.headers.get("x-amz-checksum-sha256", "")
+        etag = answer.headers.get("etag", "").strip('"')
+        location = Location(
+            self._requests.url(blob.sha256), etag=etag, verified="checksum" if checksum else "read back"
+        )
+        if "-" in checksum:
+            return location if checksum == composite_checksum(blob) else None
+        if checksum:
+            return location if checksum == as_base64(blob.sha256) else None
+        return location if await read_back(self, blob, location) else None

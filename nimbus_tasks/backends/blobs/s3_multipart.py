@@ -1,0 +1,130 @@
+"""Large files in parts. The store keeps the parts of an interrupted upload, and they are not sent again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+from xml.sax.saxutils import escape
+
+from nimbus_tasks.backends.blobs import chunks_of, upload_of
+from nimbus_tasks.backends.blobs.s3_requests import number_in
+from nimbus_tasks.model.errors import StoreError
+
+if TYPE_CHECKING:
+    from nimbus_tasks.backends.blobs import Blob, OnSent
+    from nimbus_tasks.backends.blobs.s3_requests import S3Requests
+    from nimbus_tasks.backends.http import Answer
+
+#: Bytes of a part, and of the largest file in one request. S3 takes at least 5 MiB and at most 10,000 parts.
+PART = 16 * 1024 * 1024
+MOST_PARTS = 10_000
+
+
+class Part(NamedTuple):
+    """A range of a file. Parts are numbered from 1."""
+
+    number: int
+    start: int
+    size: int
+
+
+def parts_of(size: int) -> list[Part]:
+    """Return the parts of a file, all of one size but the last: R2 asks for that."""
+    length = PART
+    while -(-size // length) > MOST_PARTS:
+        length *= 2
+    return [Part(number, start, min(length, size - start)) for number, start in enumerate(range(0, size, length), 1)]
+
+
+def composite_checksum(blob: Blob) -> str:
+    """Return the checksum that S3 gives a file in parts: of the parts' digests, with their count."""
+    digests = [_digest(blob, part) for part in parts_of(blob.size)]
+    return f"{_base64(hashlib.sha256(b''.join(digests)).digest())}-{len(digests)}"
+
+
+async def put_in_parts(requests: S3Requests, blob: Blob, sent: OnSent) -> Answer:
+    """Store a file in parts, and return the answer that ends it."""
+    upload = await _interrupted(requests, blob)
+    held = await _held(requests, blob, upload) if upload else {}
+    upload = upload or await _begin(requests, blob)
+    listed = ""
+    for part in parts_of(blob.size):
+        digest = _digest(blob, part)
+        etag = held.get((part.number, part.size, _base64(digest)), "")
+        if etag:
+            sent(part.size)
+        else:
+            etag = await _put(requests, blob, upload, part, digest, sent)
+        listed += (
+            f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(etag)}</ETag>"
+            f"<ChecksumSHA256>{_base64(digest)}</ChecksumSHA256></Part>"
+        )
+    body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
+    headers = {"content-type": "application/xml"}
+    answer = await requests.send(
+        "POST", blob.sha256, {"uploadId": upload}, headers, body, hashlib.sha256(body).hexdigest()
+    )
+    requests.document(answer)
+    return answer
+
+
+async def _begin(requests: S3Requests, blob: Blob) -> str:
+    headers = {"content-type": blob.content_type, "x-amz-checksum-algorithm": "SHA256"}
+    begun = requests.document(await requests.send("POST", blob.sha256, {"uploads": ""}, headers))
+    upload = begun.findtext("UploadId") or ""
+    if not upload:
+        raise StoreError(f"{requests.http.host} began no upload in parts.", "Is it compatible with S3?")
+    return upload
+
+
+async def _put(requests: S3Requests, blob: Blob, upload: str, part: Part, digest: bytes, sent: OnSent) -> str:
+    answer = await requests.send(
+        "PUT",
+        blob.sha256,
+        {"partNumber": str(part.number), "uploadId": upload},
+        {"x-amz-checksum-sha256": _base64(digest)},
+        upload_of(blob, part.start, part.size, sent),
+        digest.hex(),
+    )
+    requests.expect(answer, 200)
+    return answer.headers.get("etag", "")
+
+
+async def _interrupted(requests: S3Requests, blob: Blob) -> str:
+    """Return the id of an upload of this file that has not ended; empty where there is none."""
+    key = requests.bucket.prefix + blob.sha256
+    answer = await requests.send("GET", "", {"uploads": "", "prefix": key})
+    if answer.status != 200:  # not every service lists them
+        return ""
+    uploads = requests.document(answer).iter("Upload")
+    return next((each.findtext("UploadId") or "" for each in uploads if each.findtext("Key") == key), "")
+
+
+async def _held(requests: S3Requests, blob: Blob, upload: str) -> dict[tuple[int, int, str], str]:
+    """Return the ETags of the parts that the store has, by number, size and checksum."""
+    held: dict[tuple[int, int, str], str] = {}
+    marker = 0
+    while True:
+        answer = await requests.send("GET", blob.sha256, {"uploadId": upload, "part-number-marker": str(marker)})
+        if answer.status != 200:
+            return held
+        listing = requests.document(answer)
+        for each in listing.iter("Part"):
+            place = number_in(each, "PartNumber"), number_in(each, "Size"), each.findtext("ChecksumSHA256") or ""
+            held[place] = each.findtext("ETag") or ""
+        following = number_in(listing, "NextPartNumberMarker")
+        if listing.findtext("IsTruncated") != "true" or following <= marker:
+            return held
+        marker = following
+
+
+def _digest(blob: Blob, part: Part) -> bytes:
+    digest = hashlib.sha256()
+    for chunk in chunks_of(blob, part.start, part.size):
+        digest.update(chunk)
+    return digest.digest()
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
