@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from edge.pinata import Pinata
 from edge.seaweed import Seaweed
 
 if TYPE_CHECKING:
@@ -14,4 +15,11 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
     with Seaweed(tmp_path_factory.mktemp("seaweed")) as running:
+        yield running
+
+
+@pytest.fixture
+def pinata() -> Iterator[Pinata]:
+    """Files of one account are found by their digests, so each test has an account of its own."""
+    with Pinata(requests=100_000) as running:
         yield running

@@ -24,7 +24,13 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 @pytest.mark.parametrize(
     ("method", "path", "headers", "body", "signature"),
     [
-        ("GET", "/test.txt", {"Range": "bytes=0-9"}, b"", "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"),
+        (
+            "GET",
+            "/test.txt",
+            {"Range": "bytes=0-9"},
+            b"",
+            "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+        ),
         (
             "PUT",
             "/test%24file.text",
@@ -36,7 +42,7 @@ EMPTY = hashlib.sha256(b"").hexdigest()
         ("GET", "/?max-keys=2&prefix=J", {}, b"", "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
     ],
     ids=["range", "put", "lifecycle", "listing"],
-)  # fmt: skip
+)
 def test_signatures_in_headers_are_the_documented_ones(
     method: str, path: str, headers: dict[str, str], body: bytes, signature: str
 ) -> None:
@@ -54,7 +60,9 @@ TEXTS = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), m
 
 @given(
     st.sampled_from(["GET", "PUT", "DELETE", "HEAD"]),
-    st.from_regex(r"(/([A-Za-z0-9._~-]|%2[0-9A-F]){0,9}){1,3}", fullmatch=True),
+    st.lists(st.sampled_from(["a", "Z", "9", "/", "-", ".", "_", "~", "%20", "%2B"]), max_size=12).map(
+        lambda path: f"/{''.join(path)}"
+    ),
     st.dictionaries(TEXTS, TEXTS, max_size=3),
     st.dictionaries(st.sampled_from(["content-type", "x-amz-checksum-sha256", "if-none-match"]), TEXTS, max_size=3),
     st.sampled_from(["", "a/session+token=="]),

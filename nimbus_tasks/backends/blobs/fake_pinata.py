@@ -1,0 +1,302 @@
+"""A test server with Pinata's API as its documents describe it, on 127.0.0.1.
+
+`python -m nimbus_tasks.backends.blobs.fake_pinata` runs it, with the extra `nimbus-tasks[fake]`, and prints
+`{"url": ...}`: uploads, API and gateway are all there. The token is PINATA_JWT. Files are kept in memory. No other
+module imports it, and it imports only `cids`, which an independent library checks.
+
+Source: docs.pinata.cloud/api-reference; for resumable uploads PinataCloud/pinata and tus.io.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from nimbus_tasks.backends.blobs.cids import PROFILES, Cids
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+#: Seconds that a window of the rate limit takes.
+WINDOW = 60
+
+
+class Options(NamedTuple):
+    """How the server behaves.
+
+    requests: a minute. profile: how files are cut. lag: seconds until the gateway has a file.
+    fail_parts: of every so many parts of a large file, the connection to one is cut in the middle; 0: of none.
+    """
+
+    token: str
+    requests: int
+    profile: str
+    lag: float
+    fail_parts: int
+
+
+class File(NamedTuple):
+    """One stored file."""
+
+    id: str
+    cid: str
+    name: str
+    content: bytes
+    mime_type: str
+    network: str
+    group_id: str
+    keyvalues: dict[str, str]
+    created: float
+
+
+class Pinata:
+    """One account."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._files: dict[str, File] = {}
+        self._resumable: dict[str, tuple[bytearray, int, dict[str, str]]] = {}
+        self._window, self._requests, self._parts = 0, 0, 0
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/v3/files", self.upload, methods=["POST"]),
+                Route("/v3/files/sign", self.sign, methods=["POST"]),
+                Route("/v3/files/upload/{upload}", self.part, methods=["HEAD", "PATCH"]),
+                Route("/v3/files/{network}", self.listing, methods=["GET"]),
+                Route("/v3/files/{network}/{id}", self.one, methods=["GET", "DELETE"]),
+                Route("/ipfs/{cid}", self.gateway, methods=["GET", "HEAD"]),
+            ],
+            exception_handlers={HTTPException: _failed},
+        )
+
+    # --- uploads -----------------------------------------------------------------------------------------
+
+    async def upload(self, request: Request) -> Response:
+        granted = self._presigned(request)
+        if granted is None:
+            self._check(request)
+        if "upload-length" in request.headers:
+            return self._begin(request)
+        form = await request.form()
+        file = form.get("file")
+        if file is None or isinstance(file, str):
+            raise HTTPException(400, "file is required")
+        fields = {name: value for name, value in form.items() if isinstance(value, str)} | (granted or {})
+        content = await file.read()
+        stored = self._store(content, fields | {"filetype": file.content_type or "", "filename": file.filename or ""})
+        return JSONResponse({"data": self._told(*stored)})
+
+    def _begin(self, request: Request) -> Response:
+        told: dict[str, str] = {}
+        for each in request.headers.get("upload-metadata", "").split(","):
+            name, _, value = each.strip().partition(" ")
+            try:
+                told[name] = base64.b64decode(value, validate=True).decode()
+            except (binascii.Error, UnicodeDecodeError):
+                raise HTTPException(400, "Upload-Metadata is malformed") from None
+        upload = uuid.uuid4().hex
+        self._resumable[upload] = (bytearray(), int(request.headers["upload-length"]), told)
+        return Response(status_code=201, headers={"Location": f"{request.base_url}v3/files/upload/{upload}"})
+
+    async def part(self, request: Request) -> Response:
+        self._check(request)
+        found = self._resumable.get(request.path_params["upload"])
+        if found is None:
+            raise HTTPException(404, "no such upload")
+        content, length, told = found
+        if request.method == "HEAD":
+            return Response(headers={"Upload-Offset": str(len(content)), "Upload-Length": str(length)})
+        if request.headers.get("upload-offset") != str(len(content)):
+            raise HTTPException(409, "the offset is another one")
+        self._parts += 1
+        cut = self._options.fail_parts and self._parts % self._options.fail_parts == 0
+        async for chunk in request.stream():
+            content += chunk
+            if cut:
+                raise HTTPException(503, "cut off")
+        if len(content) < length:
+            return Response(status_code=204, headers={"Upload-Offset": str(len(content))})
+        del self._resumable[request.path_params["upload"]]
+        file, _ = self._store(bytes(content), told)
+        return Response(status_code=204, headers={"Upload-Offset": str(length), "upload-cid": file.cid})
+
+    def _store(self, content: bytes, told: dict[str, str]) -> tuple[File, bool]:
+        network = told.get("network", "private")
+        if network not in ("public", "private"):
+            raise HTTPException(400, "network must be public or private")
+        try:
+            labels = json.loads(told.get("keyvalues") or "{}")
+        except ValueError:
+            raise HTTPException(400, "keyvalues is not JSON") from None
+        if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+            raise HTTPException(400, "keyvalues must be an object of strings")
+        cids = Cids(tuple(profile for profile in PROFILES if profile.name == self._options.profile))
+        cids.update(content)
+        (cid,) = cids.by_profile().values()
+        for file in self._files.values():
+            if (file.cid, file.network) == (cid, network):
+                return file, True
+        name, group = told.get("name") or told.get("filename") or "", told.get("group_id", "")
+        file = File(
+            str(uuid.uuid4()), cid, name, content, told.get("filetype", ""), network, group, labels, time.time()
+        )
+        self._files[file.id] = file
+        return file, False
+
+    # --- presigned uploads --------------------------------------------------------------------------------
+
+    async def sign(self, request: Request) -> Response:
+        self._check(request)
+        try:
+            asked = json.loads(await request.body())
+            told = {**asked, "until": int(asked["date"]) + int(asked["expires"])}
+        except (ValueError, KeyError, TypeError):
+            raise HTTPException(400, "date and expires are required") from None
+        encoded = base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
+        return JSONResponse({"data": f"{request.base_url}v3/files?X-Grant={encoded}&X-Signature={self._mac(encoded)}"})
+
+    def _presigned(self, request: Request) -> dict[str, str] | None:
+        grant = request.query_params.get("X-Grant")
+        if grant is None:
+            return None
+        if not hmac.compare_digest(self._mac(grant), request.query_params.get("X-Signature", "")):
+            raise HTTPException(403, "the signature does not match")
+        told = json.loads(base64.urlsafe_b64decode(grant))
+        if told["until"] < time.time():
+            raise HTTPException(403, "the URL has expired")
+        if int(request.headers.get("content-length", "0")) > told.get("max_file_size", 1 << 60) + 4096:
+            raise HTTPException(413, "the file is larger than the URL grants")
+        # Sent later, these would be ignored.
+        labels = json.dumps(told["keyvalues"]) if "keyvalues" in told else "{}"
+        named = {name: told[name] for name in ("group_id", "network") if name in told}
+        return {"keyvalues": labels, "name": told.get("filename", ""), "group_id": "", "network": "private"} | named
+
+    def _mac(self, text: str) -> str:
+        return hmac.digest(self._options.token.encode(), text.encode(), hashlib.sha256).hex()
+
+    # --- everything else ------------------------------------------------------------------------------------
+
+    async def listing(self, request: Request) -> Response:
+        self._check(request)
+        asked = request.query_params
+        found = [file for file in self._files.values() if file.network == request.path_params["network"]]
+        for name in ("cid", "name", "group"):
+            if name in asked:
+                field = "group_id" if name == "group" else name
+                found = [file for file in found if getattr(file, field) == asked[name]]
+        for name, value in asked.items():
+            if name.startswith("keyvalues[") and name.endswith("]"):
+                found = [file for file in found if file.keyvalues.get(name[10:-1]) == value]
+        found.sort(key=lambda file: file.created, reverse=asked.get("order", "DESC") == "DESC")
+        start, limit = int(asked.get("pageToken", "0")), int(asked.get("limit", "10"))
+        following = str(start + limit) if len(found) > start + limit else ""
+        files = [self._told(file) for file in found[start : start + limit]]
+        return JSONResponse({"data": {"files": files, "next_page_token": following}})
+
+    async def one(self, request: Request) -> Response:
+        self._check(request)
+        file = self._files.get(request.path_params["id"])
+        if file is None or file.network != request.path_params["network"]:
+            raise HTTPException(404, "no such file")
+        if request.method == "GET":
+            return JSONResponse({"data": self._told(file)})
+        del self._files[file.id]
+        return JSONResponse({"data": None})
+
+    async def gateway(self, request: Request) -> Response:
+        for file in self._files.values():
+            if file.cid == request.path_params["cid"] and file.network == "public":
+                if time.time() < file.created + self._options.lag:
+                    break
+                return Response(file.content, media_type=file.mime_type or "application/octet-stream")
+        raise HTTPException(404, "no such file")
+
+    def _check(self, request: Request) -> None:
+        """Refuse a request without the token, and those beyond the rate limit."""
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given, f"Bearer {self._options.token}"):
+            raise HTTPException(401, "Not authorized")
+        window = int(time.time() // WINDOW)
+        if window != self._window:
+            self._window, self._requests = window, 0
+        self._requests += 1
+        if self._requests > self._options.requests:
+            wait = str(WINDOW - int(time.time()) % WINDOW)
+            told = {"Retry-After": wait, "X-RateLimit-Limit": str(self._options.requests), "X-RateLimit-Remaining": "0"}
+            raise HTTPException(429, "Too many requests", told)
+
+    def _told(self, file: File, is_duplicate: bool = False) -> dict[str, Any]:
+        return {
+            "id": file.id,
+            "cid": file.cid,
+            "name": file.name,
+            "created_at": datetime.fromtimestamp(file.created, UTC).isoformat(),
+            "size": len(file.content),
+            "number_of_files": 1,
+            "mime_type": file.mime_type,
+            "group_id": file.group_id or None,
+            "keyvalues": file.keyvalues,
+            **({"is_duplicate": True} if is_duplicate else {}),
+        }
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    told = {"error": {"code": error.status_code, "message": error.detail}}
+    return JSONResponse(told, error.status_code, error.headers)
+
+
+def parse(arguments: list[str]) -> tuple[Options, argparse.Namespace]:
+    parser = argparse.ArgumentParser(prog="python -m nimbus_tasks.backends.blobs.fake_pinata", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--requests", type=int, default=500, help="requests a minute")
+    parser.add_argument("--profile", choices=[profile.name for profile in PROFILES], default=PROFILES[0].name)
+    parser.add_argument("--lag", type=float, default=0.0, help="seconds until the gateway has a file")
+    parser.add_argument("--fail-parts", type=int, default=0, help="of so many parts of large files, one is cut off")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end with the program that started it")
+    asked = parser.parse_args(arguments)
+    token = os.environ.get("PINATA_JWT") or secrets.token_hex(20)
+    return Options(token, asked.requests, asked.profile, asked.lag, asked.fail_parts), asked
+
+
+def serve(options: Options, asked: argparse.Namespace) -> None:
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", asked.port))
+        listening.listen()
+        sys.stdout.write(json.dumps({"url": f"http://127.0.0.1:{listening.getsockname()[1]}"}) + "\n")
+        sys.stdout.flush()
+        server = uvicorn.Server(uvicorn.Config(Pinata(options).app(), log_level="error", access_log=False))
+        if asked.until_stdin_closes:
+
+            def wait() -> None:
+                sys.stdin.read()
+                server.should_exit = True
+
+            threading.Thread(target=wait, daemon=True).start()
+        server.run([listening])
+
+
+if __name__ == "__main__":
+    serve(*parse(sys.argv[1:]))

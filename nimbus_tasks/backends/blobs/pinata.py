@@ -1,0 +1,284 @@
+"""Blobs on IPFS through Pinata's API, version 3.
+
+A file goes up in one request, or where it is large in parts (TUS 1.0), which resume where an interrupted one ended as
+long as this process runs. The CID that Pinata answers is compared with the one computed here. If no known way to cut
+the file gives it, the file is read back from the gateway: the upload is not lost for that.
+
+Source: docs.pinata.cloud/api-reference, tus.io/protocols/resumable-upload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, changed, chunks_of, read_back, upload_of
+from nimbus_tasks.backends.blobs.cids import Cids
+from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from nimbus_tasks.backends.blobs import OnSent
+    from nimbus_tasks.backends.http import Answer, Http, Upload
+
+#: Bytes above which a file goes up in parts, and of a part: what Pinata's own client takes (PinataCloud/pinata).
+LARGE = 90 * 1024 * 1024
+PART = 50 * 1024 * 1024
+#: Requests a minute of each plan (docs.pinata.cloud/account-management/limits).
+PLANS = {"free": 60, "picnic": 250, "fiesta": 500}
+#: Files are private by default, and then no gateway has them.
+NETWORK = "public"
+#: Files of a listing in one request.
+LISTED = 1000
+#: The label that files are found by.
+DIGEST = "sha256"
+_HINT = "Check PINATA_JWT: it needs the permission to write files."
+
+
+class _File(Struct):
+    """What the API tells of a file."""
+
+    id: str
+    cid: str
+    size: int = 0
+    group_id: str | None = None
+    keyvalues: dict[str, object] | None = None
+
+
+class _One(Struct):
+    data: _File
+
+
+class _Page(Struct):
+    files: list[_File] | None = None
+    next_page_token: str | None = None
+
+
+class _Many(Struct):
+    data: _Page
+
+
+class Places(Struct, frozen=True):
+    """The servers of Pinata: for uploads, for everything else, and the one that readers get files from."""
+
+    uploads: Http
+    api: Http
+    gateway: Http
+
+
+class PinataStore(BlobStore):
+    """Blobs of one account."""
+
+    def __init__(
+        self,
+        places: Places,
+        group_id: str = "",
+        requests_a_minute: int = PLANS["free"],
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._places = places
+        self._group = group_id
+        self._bucket = TokenBucket(requests_a_minute)
+        self._warn = warn
+
+    @property
+    def identity(self) -> str:
+        return f"pinata:{self._places.api.base}"
+
+    async def open(self) -> None:
+        """Ask for a listing of one file, which tells whether the token is good."""
+        await self._list({"limit": "1"})
+
+    async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
+        cids = await asyncio.to_thread(_cids_of, blob)
+        labels = {**blob.labels, DIGEST: blob.sha256}
+        stored = await (self._put_in_parts if blob.size > LARGE else self._put_at_once)(blob, labels, sent)
+        location = self._location(stored)
+        profile = next((name for name, cid in cids.items() if cid == stored.cid), "")
+        if profile:
+            return msgspec.structs.replace(location, verified=f"cid {profile}")
+        self._warn(f"The CID of {blob.file} ({stored.cid}) is of a layout that is not known here: it is read back.")
+        if await read_back(self, blob, location):
+            return msgspec.structs.replace(location, verified="read back")
+        raise TransientError(f"{self._places.gateway.host} has other bytes than {blob.file}, or not yet all of them.")
+
+    async def find(self, blob: Blob) -> Location | None:
+        page = await self._list({"limit": "10", f"keyvalues[{DIGEST}]": blob.sha256})
+        cids: dict[str, str] = {}
+        for found in page.files or ():
+            if found.cid == "pending":
+                continue
+            cids = cids or await asyncio.to_thread(_cids_of, blob)
+            profile = next((name for name, cid in cids.items() if cid == found.cid), "")
+            if profile:
+                return msgspec.structs.replace(self._location(found), verified=f"cid {profile}")
+            if await read_back(self, blob, self._location(found)):
+                return msgspec.structs.replace(self._location(found), verified="read back")
+        return None
+
+    async def read(self, held: Held) -> AsyncIterator[bytes]:
+        answer = await self._places.gateway.send("GET", f"/ipfs/{quote(held.location.cid, safe='')}")
+        if answer.status in (404, 410):
+            raise RefusedError(f"{held.location.url} is not there.")
+        if answer.status != 200:
+            raise self._places.gateway.failure(answer)
+        yield answer.body
+
+    async def list(self) -> AsyncIterator[Held]:
+        token = ""
+        while True:
+            page = await self._list({"limit": str(LISTED)} | ({"pageToken": token} if token else {}))
+            for each in page.files or ():
+                digest = (each.keyvalues or {}).get(DIGEST)
+                yield Held(digest if isinstance(digest, str) else "", each.size, self._location(each))
+            following = page.next_page_token or ""
+            if not following or following == token:
+                return
+            token = following
+
+    async def remove(self, held: Held) -> None:
+        path = f"/v3/files/{NETWORK}/{quote(held.location.id, safe='')}"
+        await self._send(self._places.api, "DELETE", path, expected=(200, 204, 404))
+
+    async def close(self) -> None:
+        for each in (self._places.uploads, self._places.api, self._places.gateway):
+            await each.close()
+
+    # --- uploads -------------------------------------------------------------------------------------------
+
+    async def _put_at_once(self, blob: Blob, labels: Mapping[str, str], sent: OnSent) -> _File:
+        fields = {"network": NETWORK, "name": blob.name, "keyvalues": json.dumps(labels)}
+        if self._group:
+            fields["group_id"] = self._group
+        boundary = os.urandom(16).hex()
+        before = "".join(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in fields.items()
+        )
+        before += (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{_quoted(blob.name)}"\r\n'
+            f"Content-Type: {blob.content_type}\r\n\r\n"
+        )
+        body = upload_of(blob, 0, blob.size, sent, before.encode(), f"\r\n--{boundary}--\r\n".encode())
+        headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+        answer = await self._send(self._places.uploads, "POST", "/v3/files", body, headers)
+        return self._places.uploads.decode(answer, _One).data
+
+    async def _put_in_parts(self, blob: Blob, labels: Mapping[str, str], sent: OnSent) -> _File:
+        told = {"filename": blob.name, "filetype": blob.content_type, "network": NETWORK}
+        told |= {"keyvalues": json.dumps(labels)} | ({"group_id": self._group} if self._group else {})
+        metadata = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in told.items())
+        headers = {"upload-length": str(blob.size), "upload-metadata": metadata, "tus-resumable": "1.0.0"}
+        uploads = self._places.uploads
+        answer = await self._send(uploads, "POST", "/v3/files", headers=headers, expected=(200, 201))
+        path = self._path_of(answer.headers.get("location", ""))
+        offset, failures, cid = 0, 0, ""
+        while offset < blob.size:
+            size = min(PART, blob.size - offset)
+            part = upload_of(blob, offset, size, sent)
+            headers = {"content-type": "application/offset+octet-stream", "upload-offset": str(offset)}
+            try:
+                answer = await self._send(uploads, "PATCH", path, part, headers | _TUS, expected=(200, 204))
+                cid = answer.headers.get("upload-cid", "")
+                offset += size
+                failures = 0
+            except (TransientError, RefusedError):
+                failures += 1
+                if failures > 5:
+                    raise
+                held = await self._send(uploads, "HEAD", path, headers=_TUS, expected=(200, 204))
+                offset = int(held.headers.get("upload-offset", "0"))
+        page = await self._list({"limit": "1", "cid": cid})
+        if not cid or not page.files:
+            raise TransientError(f"{uploads.host} does not know the file that it has just taken.")
+        return page.files[0]
+
+    def _path_of(self, location: str) -> str:
+        """Return the path of an upload. It must be on the same server, which gets the token.
+
+        Raises:
+            StoreError: it is elsewhere.
+        """
+        there, here = urlsplit(location), urlsplit(self._places.uploads.base)
+        if there.netloc not in ("", here.netloc) or not there.path.startswith("/"):
+            raise StoreError(f"{here.netloc} answered with an upload at another server. Nothing was sent there.")
+        return there.path + (f"?{there.query}" if there.query else "")
+
+    # --- requests ------------------------------------------------------------------------------------------
+
+    async def _list(self, query: Mapping[str, str]) -> _Page:
+        told = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
+        answer = await self._send(self._places.api, "GET", f"/v3/files/{NETWORK}?{told}")
+        return self._places.api.decode(answer, _Many).data
+
+    async def _send(
+        self,
+        server: Http,
+        method: str,
+        path: str,
+        body: bytes | Upload = b"",
+        headers: Mapping[str, str] | None = None,
+        expected: tuple[int, ...] = (200,),
+    ) -> Answer:
+        await self._bucket.take()
+        answer = await server.send(method, path, body, headers)
+        if answer.status not in expected:
+            raise server.failure(answer, hint=_HINT)
+        return answer
+
+    def _location(self, file: _File) -> Location:
+        url = f"{self._places.gateway.base}/ipfs/{file.cid}"
+        return Location(url, file.cid, f"ipfs://{file.cid}", file.id, file.group_id or "")
+
+
+_TUS = {"tus-resumable": "1.0.0"}
+
+
+class TokenBucket:
+    """Lets requests begin so that no minute has more than a number of them.
+
+    A sixth of them may begin at once; they come back evenly, and with them no 60 seconds hold more than all.
+    """
+
+    def __init__(self, a_minute: int) -> None:
+        self._room = self._size = max(1.0, a_minute / 6)
+        self._a_second = max(1.0, a_minute - self._size) / 60
+        self._filled = time.monotonic()
+
+    async def take(self) -> None:
+        """Wait until the next request may begin."""
+        now = time.monotonic()
+        self._room = min(self._size, self._room + (now - self._filled) * self._a_second) - 1
+        self._filled = now
+        if self._room < 0:
+            await asyncio.sleep(-self._room / self._a_second)
+
+
+def _cids_of(blob: Blob) -> dict[str, str]:
+    """Return the CIDs of a file by profile.
+
+    Raises:
+        RefusedError: it has changed since it was hashed.
+    """
+    cids, digest = Cids(), hashlib.sha256()
+    for chunk in chunks_of(blob):
+        cids.update(chunk)
+        digest.update(chunk)
+    if digest.hexdigest() != blob.sha256:
+        raise changed(blob)
+    return cids.by_profile()
+
+
+def _quoted(name: str) -> str:
+    """Return a file name as a form has it (WHATWG HTML, multipart form data)."""
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
