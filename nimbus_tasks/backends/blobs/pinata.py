@@ -14,11 +14,11 @@ import base64
 import hashlib
 import json
 import os
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import msgspec
+from aiolimiter import AsyncLimiter
 from msgspec import Struct
 
 from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, changed, chunks_of, read_back, upload_of
@@ -88,7 +88,8 @@ class PinataStore(BlobStore):
     ) -> None:
         self._places = places
         self._group = group_id
-        self._bucket = TokenBucket(requests_a_minute)
+        # A sixth may begin at once. With those that come back evenly, no minute has more than all.
+        self._limiter = AsyncLimiter(max(1.0, requests_a_minute / 6), 12)
         self._warn = warn
 
     @property
@@ -230,8 +231,8 @@ class PinataStore(BlobStore):
         headers: Mapping[str, str] | None = None,
         expected: tuple[int, ...] = (200,),
     ) -> Answer:
-        await self._bucket.take()
-        answer = await server.send(method, path, body, headers)
+        async with self._limiter:
+            answer = await server.send(method, path, body, headers)
         if answer.status not in expected:
             raise server.failure(answer, hint=_HINT)
         return answer
@@ -242,26 +243,6 @@ class PinataStore(BlobStore):
 
 
 _TUS = {"tus-resumable": "1.0.0"}
-
-
-class TokenBucket:
-    """Lets requests begin so that no minute has more than a number of them.
-
-    A sixth of them may begin at once; they come back evenly, and with them no 60 seconds hold more than all.
-    """
-
-    def __init__(self, a_minute: int) -> None:
-        self._room = self._size = max(1.0, a_minute / 6)
-        self._a_second = max(1.0, a_minute - self._size) / 60
-        self._filled = time.monotonic()
-
-    async def take(self) -> None:
-        """Wait until the next request may begin."""
-        now = time.monotonic()
-        self._room = min(self._size, self._room + (now - self._filled) * self._a_second) - 1
-        self._filled = now
-        if self._room < 0:
-            await asyncio.sleep(-self._room / self._a_second)
 
 
 def _cids_of(blob: Blob) -> dict[str, str]:

@@ -1,0 +1,137 @@
+"""Clients of Pinata and of Cloudflare KV for programs: each usable on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import mimetypes
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from nimbus_tasks.assets.pointers import Pointer, read_pointer, set_pointer, time_of_upload
+from nimbus_tasks.backends.blobs import Blob, Location, chunks_of
+from nimbus_tasks.backends.blobs.pinata import PLANS, PinataStore, Places
+from nimbus_tasks.backends.http import Http, Timeouts
+from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
+from nimbus_tasks.backends.kv.pacing import Pace, Pacing
+from nimbus_tasks.backends.kv.retry import RetryStore
+from nimbus_tasks.model.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nimbus_tasks.assets.config import CloudflareKVConfig, PinataConfig
+    from nimbus_tasks.backends.blobs import OnSent
+
+#: Attempts for each request to KV, and seconds before the second one at most.
+TRIES, RETRY_WAIT = 5, 1.0
+UNKNOWN_TYPE = "application/octet-stream"
+
+
+def content_type_of(file: Path) -> str:
+    """Return the content type that a file's name says."""
+    return mimetypes.guess_type(file.name)[0] or UNKNOWN_TYPE
+
+
+async def blob_of(file: Path, labels: Mapping[str, str] | None = None) -> Blob:
+    """Return a file with its digest.
+
+    Raises:
+        RefusedError: it cannot be read.
+    """
+    try:
+        size = file.stat().st_size
+    except OSError as error:
+        raise RefusedError(f"{file} cannot be read: {(error.strerror or '').lower()}.") from None
+    unnamed = Blob(file, "", size, content_type_of(file), file.name, dict(labels or {}))
+    sha256 = await asyncio.to_thread(_digest_of, unnamed)
+    return Blob(file, sha256, size, unnamed.content_type, file.name, unnamed.labels)
+
+
+def _digest_of(blob: Blob) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks_of(blob):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+class PinataUploader:
+    """Uploads files to IPFS: `async with PinataUploader(PinataConfig.from_env()) as pinata:`."""
+
+    def __init__(self, config: PinataConfig, warn: Callable[[str], None] = lambda _: None) -> None:
+        timeouts = Timeouts()
+        places = Places(
+            Http(config.upload_url, config.jwt, timeouts),
+            Http(config.api_url, config.jwt, timeouts),
+            Http(config.gateway_url, None, timeouts),
+        )
+        self._store = PinataStore(places, config.group_id, PLANS[config.plan], warn)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def upload_file(
+        self, file: Path | str, labels: Mapping[str, str] | None = None, sent: OnSent = lambda _: None
+    ) -> Location:
+        """Upload a file, and return its CID and addresses once it is verified.
+
+        Raises:
+            RefusedError: the file cannot be read, or Pinata refuses it.
+            StoreError: Pinata does not answer.
+        """
+        return await self._store.put(await blob_of(Path(file), labels), sent)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+class CloudflareKVClient:
+    """Reads and writes pointers: `async with CloudflareKVClient(CloudflareKVConfig.from_env()) as kv:`."""
+
+    def __init__(self, config: CloudflareKVConfig) -> None:
+        identity = f"cloudflare:{config.account_id}:{config.namespace_id}"
+        http = Http(config.api_url, config.api_token, Timeouts())
+        store = CloudflareStore(http, identity, config.account_id, config.namespace_id, {})
+        self._store = RetryStore(store, Pace(Pacing()), TRIES, RETRY_WAIT)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def set_latest_image(
+        self, group: str, variant: str, url: str, metadata: Mapping[str, Any] | None = None, *, updated_at: int = 0
+    ) -> bool:
+        """Point `{group}:{variant}:latest` to a file; return False where a later upload has done so.
+
+        Args:
+            group: 1 to 64 of `a-z 0-9 _ -`, as the variant.
+            variant: of the group.
+            url: `ipfs://CID`, or an address.
+            metadata: kept with the pointer.
+            updated_at: when the upload began, seconds since 1970 (`time_of_upload`); 0: now.
+
+        Raises:
+            SettingsError: a name is invalid.
+            StoreError: KV does not answer, or its key holds something else.
+        """
+        group, variant = str(group), str(variant)
+        at = str(updated_at or await self.time_of_upload(group, variant))
+        ipfs = url.startswith("ipfs://")
+        pointer = Pointer(at, dict(metadata or {}), **{"ipfs_url" if ipfs else "url": url})
+        return await set_pointer(self._store, group, variant, pointer)
+
+    async def get_latest_image(self, group: str, variant: str) -> Pointer | None:
+        """Return a pointer; None where there is none."""
+        return await read_pointer(self._store, str(group), str(variant))
+
+    async def time_of_upload(self, group: str, variant: str) -> int:
+        """Return the time of an upload that begins now, later than the pointer's: seconds since 1970."""
+        return await time_of_upload(self._store, str(group), str(variant))
+
+    async def close(self) -> None:
+        await self._store.close()

@@ -1,0 +1,174 @@
+"""The configuration of uploads from programs: from the environment, with all mistakes told at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct
+
+from nimbus_tasks.backends.blobs.pinata import PLANS
+from nimbus_tasks.backends.http.addresses import check_address
+from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.project.secrets import Secret, find_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+
+
+class PinataConfig(Struct, frozen=True, kw_only=True):
+    """An account of Pinata.
+
+    jwt: its token. group_id: of the group that files join; empty: none. plan: `free`, `picnic` or `fiesta`.
+    """
+
+    jwt: Secret
+    group_id: str = ""
+    plan: str = "free"
+    upload_url: str = "https://uploads.pinata.cloud"
+    api_url: str = "https://api.pinata.cloud"
+    gateway_url: str = "https://gateway.pinata.cloud"
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read PINATA_JWT, PINATA_GROUP_ID, PINATA_PLAN and the addresses.
+
+        Raises:
+            SettingsError: something is missing or malformed; the message names everything.
+        """
+        reader = _Reader(environment)
+        config = cls._read(reader)
+        reader.raise_mistakes()
+        return config
+
+    @classmethod
+    def _read(cls, reader: _Reader) -> Self:
+        return cls(
+            jwt=reader.secret("PINATA_JWT"),
+            group_id=reader.text("PINATA_GROUP_ID"),
+            plan=reader.choice("PINATA_PLAN", tuple(PLANS), "free"),
+            upload_url=reader.address("PINATA_UPLOAD_URL", "https://uploads.pinata.cloud"),
+            api_url=reader.address("PINATA_API_URL", "https://api.pinata.cloud"),
+            gateway_url=reader.address("PINATA_GATEWAY_URL", "https://gateway.pinata.cloud"),
+        )
+
+
+class CloudflareKVConfig(Struct, frozen=True, kw_only=True):
+    """A namespace of Cloudflare KV. account_id, namespace_id: 32 hex digits."""
+
+    api_token: Secret
+    account_id: str
+    namespace_id: str
+    api_url: str = "https://api.cloudflare.com/client/v4"
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read CLOUDFLARE_API_TOKEN, CLOUDFLARE_ACCOUNT_ID, KV_NAMESPACE_ID and CLOUDFLARE_API_BASE_URL.
+
+        Raises:
+            SettingsError: something is missing or malformed; the message names everything.
+        """
+        reader = _Reader(environment)
+        config = cls._read(reader)
+        reader.raise_mistakes()
+        return config
+
+    @classmethod
+    def _read(cls, reader: _Reader) -> Self:
+        return cls(
+            api_token=reader.secret("CLOUDFLARE_API_TOKEN"),
+            account_id=reader.matching("CLOUDFLARE_ACCOUNT_ID", _ID, "32 hex digits"),
+            namespace_id=reader.matching("KV_NAMESPACE_ID", _ID, "32 hex digits"),
+            api_url=reader.address("CLOUDFLARE_API_BASE_URL", "https://api.cloudflare.com/client/v4"),
+        )
+
+
+class UploadConfig(Struct, frozen=True, kw_only=True):
+    """Where files go, where pointers are, and whether local files are deleted once both are confirmed."""
+
+    pinata: PinataConfig | None = None
+    kv: CloudflareKVConfig | None = None
+    delete_local: bool = True
+
+    @property
+    def enabled(self) -> bool:
+        """Whether files can be uploaded."""
+        return self.pinata is not None and self.kv is not None
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the environment. Without any of the needed variables uploads are off.
+
+        Raises:
+            SettingsError: some are set, and something is missing or malformed; the message names everything.
+        """
+        reader = _Reader(environment)
+        delete_local = reader.flag("DELETE_LOCAL_FILES", default=True)
+        needed = ("PINATA_JWT", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "KV_NAMESPACE_ID")
+        if not any(map(reader.is_set, needed)):
+            reader.raise_mistakes()
+            return cls(delete_local=delete_local)
+        config = cls(pinata=PinataConfig._read(reader), kv=CloudflareKVConfig._read(reader), delete_local=delete_local)
+        reader.raise_mistakes()
+        return config
+
+
+class _Reader:
+    """Reads variables and collects mistakes."""
+
+    def __init__(self, environment: Mapping[str, str] | None) -> None:
+        self._given = environment
+        self._mistakes: list[str] = []
+
+    def is_set(self, name: str) -> bool:
+        return bool(self.text(name)) or find_secret(name, Path(), self._given) is not None
+
+    def text(self, name: str) -> str:
+        return (os.environ if self._given is None else self._given).get(name, "").strip()
+
+    def secret(self, name: str) -> Secret:
+        try:
+            found = find_secret(name, Path(), self._given)
+        except SettingsError as error:
+            self._mistakes.append(error.message)
+            return Secret("")
+        if found is None:
+            self._mistakes.append(f"{name} is not set.")
+        return found or Secret("")
+
+    def matching(self, name: str, pattern: re.Pattern[str], form: str) -> str:
+        text = self.text(name)
+        if not text:
+            self._mistakes.append(f"{name} is not set.")
+        elif not pattern.fullmatch(text):
+            self._mistakes.append(f"{name} must be {form}.")
+        return text
+
+    def choice(self, name: str, values: tuple[str, ...], default: str) -> str:
+        text = self.text(name).lower() or default
+        if text not in values:
+            self._mistakes.append(f"{name} must be one of: {', '.join(values)}.")
+        return text
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        text = self.text(name).lower()
+        if text and text not in _YES | _NO:
+            self._mistakes.append(f"{name} must be true or false.")
+        return text in _YES if text else default
+
+    def address(self, name: str, default: str) -> str:
+        text = self.text(name) or default
+        try:
+            return check_address(text, default)[0]
+        except SettingsError as error:
+            self._mistakes.append(f"{name}: {error.message}")
+            return default
+
+    def raise_mistakes(self) -> None:
+        if self._mistakes:
+            raise SettingsError(" ".join(self._mistakes), "Correct the environment. Nothing was sent.")

@@ -1,0 +1,167 @@
+"""Uploads files from any program, and points to the latest of each group and variant.
+
+The order is: bytes, verification, pointer, and only then the local file is deleted, if that is asked for. A failure
+leaves the local file, and never ends the uploads of others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader, content_type_of
+from nimbus_tasks.assets.pointers import pointer_key
+from nimbus_tasks.model.errors import NimbusError, SettingsError
+from nimbus_tasks.project.secrets import hide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from nimbus_tasks.assets.config import UploadConfig
+
+log = structlog.get_logger("nimbus_tasks.assets")
+
+
+class Asset(Struct, frozen=True):
+    """A file to upload, and the pointer that will name it."""
+
+    path: Path | str
+    group: str
+    variant: str
+    metadata: dict[str, Any] = {}
+
+
+class Uploadable(Protocol):
+    """Anything that has what an `Asset` has."""
+
+    @property
+    def path(self) -> Path | str: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def variant(self) -> str: ...
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+
+
+class UploadResult(Struct, frozen=True):
+    """The result of one file.
+
+    success: it is stored, and its pointer names it or a later one. is_latest: the pointer names it.
+    kv_key: of the pointer. error: what was wrong, and the next step; empty after success.
+    """
+
+    path: Path
+    success: bool
+    ipfs_url: str = ""
+    cid: str = ""
+    kv_key: str = ""
+    is_latest: bool = False
+    error: str = ""
+    local_deleted: bool = False
+    size: int = 0
+    ms: int = 0
+
+
+class UploadManager:
+    """Uploads to Pinata with pointers in Cloudflare KV: `async with UploadManager(config) as manager:`."""
+
+    def __init__(self, config: UploadConfig) -> None:
+        """Nothing is sent.
+
+        Raises:
+            SettingsError: uploads are not enabled by the configuration.
+        """
+        if config.pinata is None or config.kv is None:
+            raise SettingsError(
+                "Uploads are not configured.",
+                "Set PINATA_JWT, CLOUDFLARE_API_TOKEN, CLOUDFLARE_ACCOUNT_ID and KV_NAMESPACE_ID.",
+            )
+        self._delete_local = config.delete_local
+        self._pinata = PinataUploader(config.pinata, lambda message: log.warning(hide(message)))
+        self._kv = CloudflareKVClient(config.kv)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._pinata.close()
+        await self._kv.close()
+
+    async def upload(self, asset: Uploadable) -> UploadResult:
+        """Upload one file. Whatever goes wrong with it is in the result."""
+        began = time.monotonic()
+        path = Path(asset.path)
+        try:
+            result = await self._upload(path, asset)
+        except NimbusError as error:
+            log.warning("upload failed", path=str(path), error=type(error).__name__)
+            return UploadResult(path, success=False, error=hide(str(error)), ms=_ms_since(began))
+        log.info("uploaded", cid=result.cid, key=result.kv_key, bytes=result.size, ms=_ms_since(began))
+        return msgspec.structs.replace(result, ms=_ms_since(began))
+
+    #: Charts and plots are what most programs upload.
+    upload_visualization = upload
+
+    async def upload_multiple(self, assets: Iterable[Uploadable], max_concurrent: int = 3) -> list[UploadResult]:
+        """Upload files, at most `max_concurrent` at a time; the results are in the order of the files."""
+        room = asyncio.Semaphore(max(1, max_concurrent))
+
+        async def one(asset: Uploadable) -> UploadResult:
+            async with room:
+                return await self.upload(asset)
+
+        return list(await asyncio.gather(*map(one, assets)))
+
+    async def _upload(self, path: Path, asset: Uploadable) -> UploadResult:
+        group, variant = _plain(asset.group), _plain(asset.variant)
+        key = pointer_key(group, variant)
+        before = _identity(path)
+        at = await self._kv.time_of_upload(group, variant)
+        location = await self._pinata.upload_file(path, {"group": group, "variant": variant})
+        size = before[1] if before else 0
+        metadata = {"filename": path.name, "size": size, "content_type": content_type_of(path), **asset.metadata}
+        is_latest = await self._kv.set_latest_image(group, variant, location.ipfs_url, metadata, updated_at=at)
+        deleted = self._delete_local and _delete_unchanged(path, before)
+        return UploadResult(
+            path, True, location.ipfs_url, location.cid, key, is_latest, local_deleted=deleted, size=size
+        )
+
+
+def _plain(name: object) -> str:
+    """Return a group's or variant's name, which may be a member of an enum."""
+    return str(name.value) if isinstance(name, Enum) else str(name)
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is written: inode, size, time."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _delete_unchanged(path: Path, before: tuple[int, int, int] | None) -> bool:
+    """Delete a file that is still the one that was uploaded; return whether it was deleted."""
+    if before is None or _identity(path) != before:
+        return False
+    with contextlib.suppress(OSError):
+        path.unlink()
+        return True
+    return False
+
+
+def _ms_since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
