@@ -85,7 +85,7 @@ def test_a_file_goes_up_is_pointed_to_and_deleted(config: UploadConfig, plot: Pa
     assert pointer.metadata["content_type"] == "image/png"
 
 
-class Sensor(str, Enum):
+class Sensor(str, Enum):  # noqa: UP042 - what programs for older Pythons have
     HUMIDITY = "humidity"
 
 
