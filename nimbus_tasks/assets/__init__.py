@@ -8,7 +8,7 @@ result = await manager.upload(Asset("plot.png", "temperature", "daily"))
 from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader
 from nimbus_tasks.assets.config import CloudflareKVConfig, PinataConfig, UploadConfig
 from nimbus_tasks.assets.manager import Asset, UploadManager, UploadResult
-from nimbus_tasks.assets.pointers import Pointer
+from nimbus_tasks.model.assets import Pointer
 
 __all__ = [
     "Asset",

@@ -8,13 +8,14 @@ import mimetypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from nimbus_tasks.assets.pointers import Pointer, read_pointer, set_pointer, time_of_upload
+from nimbus_tasks.assets.pointers import plain_metadata, read_pointer, set_pointer, time_of_upload
 from nimbus_tasks.backends.blobs import Blob, Location, chunks_of
 from nimbus_tasks.backends.blobs.pinata import PLANS, PinataStore, Places
 from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
 from nimbus_tasks.backends.kv.retry import RetryStore
+from nimbus_tasks.model.assets import Pointer
 from nimbus_tasks.model.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class CloudflareKVClient:
         group, variant = str(group), str(variant)
         at = str(updated_at or await self.time_of_upload(group, variant))
         ipfs = url.startswith("ipfs://")
-        pointer = Pointer(at, dict(metadata or {}), **{"ipfs_url" if ipfs else "url": url})
+        pointer = Pointer(at, plain_metadata(metadata or {}), **{"ipfs_url" if ipfs else "url": url})
         return await set_pointer(self._store, group, variant, pointer)
 
     async def get_latest_image(self, group: str, variant: str) -> Pointer | None:

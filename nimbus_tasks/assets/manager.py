@@ -18,7 +18,7 @@ import structlog
 from msgspec import Struct
 
 from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader, content_type_of
-from nimbus_tasks.assets.pointers import pointer_key
+from nimbus_tasks.model.assets import pointer_key
 from nimbus_tasks.model.errors import NimbusError, SettingsError
 from nimbus_tasks.project.secrets import hide
 

@@ -6,53 +6,23 @@ upload's time is later than that of the pointer it found when it began.
 
 from __future__ import annotations
 
-import re
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
 
 from nimbus_tasks.backends.kv import Swap, all_names
-from nimbus_tasks.model.errors import SettingsError, StoreError
-from nimbus_tasks.model.records import NAMESPACES
+from nimbus_tasks.backends.kv.records import decode, until_swapped
+from nimbus_tasks.model.assets import Pointer, check_group, names_of_pointer, pointer_key
+from nimbus_tasks.model.errors import RefusedError, StoreError, UnreadableRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from nimbus_tasks.backends.kv import Store
 
-_NAME = re.compile(r"[a-z0-9_-]{1,64}")
-_SUFFIX = ":latest"
-#: Attempts to write a pointer that others write at the same time.
-MOST_TRIES = 20
-
-
-class Pointer(Struct, omit_defaults=True):
-    """The record of a pointer.
-
-    ipfs_url: `ipfs://CID`; url: where the store is not IPFS. updated_at: seconds since 1970, as text.
-    """
-
-    updated_at: Annotated[str, Meta(pattern=r"^[0-9]{1,15}$")]
-    metadata: dict[str, Any] = {}
-    ipfs_url: str | UnsetType = UNSET
-    url: str | UnsetType = UNSET
-
-
-def pointer_key(group: str, variant: str) -> str:
-    """Return the key of a pointer.
-
-    Raises:
-        SettingsError: a name is invalid, or the group is a kind of record.
-    """
-    for what, name in (("group", group), ("variant", variant)):
-        if not _NAME.fullmatch(name):
-            shown = name[:80].encode("unicode_escape").decode()
-            raise SettingsError(f"The {what} `{shown}` of a pointer is invalid.", "It takes 1 to 64 of: a-z 0-9 _ -")
-    if group in NAMESPACES:
-        raise SettingsError(f"The group `{group}` is a kind of record.", "Give the pointer another group.")
-    return f"{group}:{variant}{_SUFFIX}"
+#: Bytes of a pointer's record: it names a file, and does not hold one. The gateway has the same limit.
+MOST_BYTES = 64 * 1024
 
 
 async def read_pointer(store: Store, group: str, variant: str) -> Pointer | None:
@@ -63,48 +33,86 @@ async def read_pointer(store: Store, group: str, variant: str) -> Pointer | None
     """
     key = pointer_key(group, variant)
     value = (await store.get([key])).get(key)
-    return None if value is None else _decoded(key, value)
+    return None if value is None else _read(store, key, value)
 
 
 async def time_of_upload(store: Store, group: str, variant: str) -> int:
     """Return the time of an upload that begins now: seconds since 1970, later than the pointer that is there."""
     held = await read_pointer(store, group, variant)
-    return max(int(time.time()), int(held.updated_at) + 1 if held else 0)
+    return max(int(time.time()), held.time + 1 if held else 0)
 
 
 async def set_pointer(store: Store, group: str, variant: str, pointer: Pointer) -> bool:
     """Write a pointer, unless a later upload has written it; return whether it is this one now.
 
     Raises:
+        RefusedError: it is too large.
         StoreError: what is there is no pointer, or others write it all the time.
     """
     key = pointer_key(group, variant)
     value = msgspec.json.encode(pointer)
-    for _ in range(MOST_TRIES):
+    check_size(value)
+    if not store.traits.atomic:
+        store.warn("This store has no compare-and-set: of two uploads at the same moment the older one may win.")
+    is_this = False
+
+    async def attempt() -> bool:
+        nonlocal is_this
         before = (await store.get([key])).get(key)
-        if before == value:
+        is_this = before == value
+        if is_this or (before is not None and _read(store, key, before).time >= pointer.time):
             return True
-        if before is not None and int(_decoded(key, before).updated_at) >= int(pointer.updated_at):
-            return False
-        await store.swap([Swap(key, before, value)])
-    raise StoreError(f"{key} is written by others all the time.", "Run the same command again.")
+        is_this = bool(await store.swap([Swap(key, before, value)]))
+        return is_this
+
+    await until_swapped(lambda: key, attempt)
+    return is_this
 
 
 async def all_pointers(store: Store, group: str = "") -> AsyncIterator[tuple[str, str]]:
     """Yield the groups and variants of all pointers, or of one group."""
+    if group:
+        check_group(group)
     async for listed in all_names(store, f"{group}:" if group else ""):
-        parts = listed.key.removesuffix(_SUFFIX).split(":")
-        if (
-            listed.key.endswith(_SUFFIX)
-            and len(parts) == 2
-            and parts[0] not in NAMESPACES
-            and all(map(_NAME.fullmatch, parts))
-        ):
-            yield parts[0], parts[1]
+        names = names_of_pointer(listed.key)
+        if names is not None:
+            yield names
 
 
-def _decoded(key: str, value: bytes) -> Pointer:
+def plain_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata as JSON has it: times as text, numbers of numpy as numbers.
+
+    Raises:
+        RefusedError: it cannot be written as JSON, or is too large.
+    """
     try:
-        return msgspec.json.decode(value, type=Pointer)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        value = msgspec.json.encode(metadata, enc_hook=_plain_number)
+        plain = msgspec.json.decode(value, type=dict[str, Any])
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise RefusedError(f"The metadata cannot be written as JSON: {error}.") from None
+    check_size(value)
+    return plain
+
+
+def check_size(value: bytes) -> None:
+    """Check the JSON of a pointer.
+
+    Raises:
+        RefusedError: it is too large.
+    """
+    if len(value) > MOST_BYTES:
+        raise RefusedError(f"A pointer takes at most {MOST_BYTES:,} bytes, this one has {len(value):,}: shorten it.")
+
+
+def _plain_number(value: Any) -> Any:
+    """Return the number that an object of numpy or a like library is."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def _read(store: Store, key: str, value: bytes) -> Pointer:
+    try:
+        return decode(store, key, value, Pointer)
+    except UnreadableRecordError:
         raise StoreError(f"{key} holds no pointer.", "Another program uses this key: choose another group.") from None

@@ -48,9 +48,11 @@ NamespaceName = Literal[
     "NIMBUS_QUEUE",
     "NIMBUS_STATUS",
     "NIMBUS_LOGS",
+    "NIMBUS_ASSETS",
+    "NIMBUS_POINTERS",
 ]
 
-#: kind of a key -> its KV namespace
+#: kind of a key -> its KV namespace. `model/assets.py` has the keys of pointers, which have no kind.
 NAMESPACES: dict[str, NamespaceName] = {
     "user": "NIMBUS_USERS",
     "projects": "NIMBUS_USERS",
@@ -65,6 +67,7 @@ NAMESPACES: dict[str, NamespaceName] = {
     "queue": "NIMBUS_QUEUE",
     "status": "NIMBUS_STATUS",
     "logs": "NIMBUS_LOGS",
+    "asset": "NIMBUS_ASSETS",
 }
 
 
@@ -379,5 +382,7 @@ def ids_of(key: str) -> dict[str, str]:
             return {"project_id": project_id, "batch_id": secondary}
         case "project":
             return {"project_id": project_id}
+        case "asset":
+            return {"sha256": secondary}
         case _:
             return {}

@@ -16,8 +16,9 @@ from msgspec import Struct
 from nimbus_tasks.backends.kv import Limits, Names, Stored, Swap, Traits, Write
 from nimbus_tasks.backends.kv.wire import Name, bulk_body, encode, listed, quote
 from nimbus_tasks.model import lenient
+from nimbus_tasks.model.assets import namespace_of, namespace_of_names
 from nimbus_tasks.model.errors import StoreError, TransientError
-from nimbus_tasks.model.records import NAMESPACES, user_id
+from nimbus_tasks.model.records import user_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,7 +81,8 @@ class CloudflareStore:
 
     async def names(self, prefix: str, cursor: str = "") -> Names:
         query = f"prefix={quote(prefix)}&limit=1000" + (f"&cursor={quote(cursor)}" if cursor else "")
-        answer = await self._send("GET", f"{self._path(self._namespace_of(prefix))}/keys?{query}")
+        namespace = self._namespaces.get(namespace_of_names(prefix), self._namespace)
+        answer = await self._send("GET", f"{self._path(namespace)}/keys?{query}")
         page = self._http.decode(answer, _Listing)
         found = listed(page.result)
         return Names(found, page.result_info.cursor or "")
@@ -149,8 +151,7 @@ class CloudflareStore:
             return set()
 
     def _namespace_of(self, key: str) -> str:
-        kind = NAMESPACES.get(key.partition(":")[0], "")
-        return self._namespaces.get(kind, self._namespace)
+        return self._namespaces.get(namespace_of(key) or "", self._namespace)
 
     def _path(self, namespace: str) -> str:
         return f"/accounts/{quote(self._account)}/storage/kv/namespaces/{quote(namespace)}"
