@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 #: Bytes that are read from a file at once.
 READ_AT_ONCE = 256 * 1024
-#: Is called with the number of bytes that have been sent since the last call.
+#: Bytes that are read from a store at once.
+RANGE = 8 * 1024 * 1024
+#: Is called with the number of bytes that have been sent since the last call; negative where they are sent again.
 OnSent = Callable[[int], None]
 
 
@@ -63,8 +65,19 @@ class Held(Struct, frozen=True):
     location: Location
 
 
+class Page(Struct, frozen=True):
+    """A part of a listing. cursor: continues it; empty: this was the last part."""
+
+    held: tuple[Held, ...]
+    cursor: str = ""
+
+
 class BlobStore(Protocol):
-    """A place for files. Any method may raise `StoreError` when the store as a whole does not answer."""
+    """A place for files.
+
+    `RefusedError` and `TransientError` are about one file, and the next one may succeed. Any other `StoreError`, which
+    all methods may raise, is about the store as a whole: nothing more is worth sending.
+    """
 
     @property
     def identity(self) -> str:
@@ -88,17 +101,43 @@ class BlobStore(Protocol):
         """Return where the store holds this file, verified; None where it does not, or holds other bytes."""
         ...
 
-    def read(self, held: Held) -> AsyncIterator[bytes]:
-        """Yield the bytes of a file.
+    async def read_at(self, held: Held, start: int) -> bytes:
+        """Return the bytes of a file from `start` on: fewer than RANGE only where the file ends.
 
         Raises:
             RefusedError: it is not there.
         """
         ...
 
-    def list(self) -> AsyncIterator[Held]:
-        """Yield all files that are stored."""
+    async def read(self, held: Held) -> AsyncIterator[bytes]:
+        """Yield the bytes of a file.
+
+        Raises:
+            RefusedError: it is not there.
+        """
+        start = 0
+        while True:
+            part = await self.read_at(held, start)
+            if part:
+                yield part
+            start += len(part)
+            if len(part) < RANGE:
+                return
+
+    async def page(self, cursor: str = "") -> Page:
+        """Return a part of the listing of all files."""
         ...
+
+    async def list(self) -> AsyncIterator[Held]:
+        """Yield all files that are stored."""
+        cursor = ""
+        while True:
+            page = await self.page(cursor)
+            for held in page.held:
+                yield held
+            if not page.cursor or page.cursor == cursor:
+                return
+            cursor = page.cursor
 
     async def remove(self, held: Held) -> None:
         """Remove a file; it may be gone already."""

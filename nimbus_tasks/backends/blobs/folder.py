@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import hashlib
 import os
 import re
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends.blobs import READ_AT_ONCE, Blob, BlobStore, Held, Location, changed, chunks_of
+from nimbus_tasks.backends.blobs import RANGE, Blob, BlobStore, Held, Location, Page, changed, chunks_of
 from nimbus_tasks.model.errors import RefusedError, StoreError
 from nimbus_tasks.project import atomic, beneath, files
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from nimbus_tasks.backends.blobs import OnSent
 
 _NAME = re.compile(r"[0-9a-f]{64}")
+_SUBFOLDER = re.compile(r"[0-9a-f]{2}")
+#: There is no room for this file; a smaller one may have it.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class FolderStore(BlobStore):
@@ -34,6 +39,54 @@ class FolderStore(BlobStore):
         """Do nothing: the folder is made by the first put."""
 
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
+        loop = asyncio.get_running_loop()
+
+        def sent_by_thread(size: int) -> None:
+            loop.call_soon_threadsafe(sent, size)
+
+        await asyncio.to_thread(self._write, blob, sent_by_thread)
+        return self._location(blob.sha256, "checksum")
+
+    async def find(self, blob: Blob) -> Location | None:
+        digest = await asyncio.to_thread(self._digest, blob.sha256)
+        return self._location(blob.sha256, "checksum") if digest == blob.sha256 else None
+
+    async def read_at(self, held: Held, start: int) -> bytes:
+        try:
+            with self._path(held.sha256).open("rb") as file:
+                file.seek(start)
+                return file.read(RANGE)
+        except FileNotFoundError:
+            raise RefusedError(f"{self._path(held.sha256)} is not there.") from None
+        except OSError as error:
+            raise self._failure(error) from None
+
+    async def page(self, cursor: str = "") -> Page:
+        """Return what a subfolder has, and its name as the cursor."""
+        try:
+            names = sorted(name for name in os.listdir(self._folder) if _SUBFOLDER.fullmatch(name) and name > cursor)
+            held = [
+                Held(each.name, each.stat().st_size, self._location(each.name))
+                for name in names[:1]
+                for each in sorted(os.scandir(self._folder / name), key=lambda entry: entry.name)
+                if _NAME.fullmatch(each.name) and each.is_file(follow_symlinks=False)
+            ]
+        except FileNotFoundError:
+            return Page(())
+        except OSError as error:
+            raise self._failure(error) from None
+        return Page(tuple(held), names[0] if len(names) > 1 else "")
+
+    async def remove(self, held: Held) -> None:
+        try:
+            self._path(held.sha256).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failure(error) from None
+
+    async def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+    def _write(self, blob: Blob, sent: OnSent) -> None:
         digest = hashlib.sha256()
 
         def read() -> Iterator[bytes]:
@@ -49,43 +102,21 @@ class FolderStore(BlobStore):
             with beneath.folder(folder, (name[:2],), create=True) as at:
                 atomic.write(atomic.Place(at, folder, (name[:2],), folder), name, read(), durable=True)
         except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise RefusedError(
+                    f"{blob.file} cannot be stored in {self._folder}: {(error.strerror or '').lower()}."
+                ) from None
             raise self._failure(error) from None
-        return self._location(name, "checksum")
 
-    async def find(self, blob: Blob) -> Location | None:
-        digest = hashlib.sha256()
+    def _digest(self, sha256: str) -> str:
+        """Return the digest of what is stored under a name; empty where nothing is."""
         try:
-            async for chunk in self.read(Held(blob.sha256, blob.size, self._location(blob.sha256))):
-                digest.update(chunk)
-        except RefusedError:
-            return None
-        return self._location(blob.sha256, "checksum") if digest.hexdigest() == blob.sha256 else None
-
-    async def read(self, held: Held) -> AsyncIterator[bytes]:
-        try:
-            with self._path(held.sha256).open("rb") as file:
-                while chunk := file.read(READ_AT_ONCE):
-                    yield chunk
+            with self._path(sha256).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
-            raise RefusedError(f"{self._path(held.sha256)} is not there.") from None
+            return ""
         except OSError as error:
             raise self._failure(error) from None
-
-    async def list(self) -> AsyncIterator[Held]:
-        for folder in sorted(self._folder.glob("[0-9a-f][0-9a-f]")):
-            with os.scandir(folder) as entries:
-                for entry in sorted(entries, key=lambda each: each.name):
-                    if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                        yield Held(entry.name, entry.stat().st_size, self._location(entry.name))
-
-    async def remove(self, held: Held) -> None:
-        try:
-            self._path(held.sha256).unlink(missing_ok=True)
-        except OSError as error:
-            raise self._failure(error) from None
-
-    async def close(self) -> None:
-        """Do nothing: no file stays open."""
 
     def _path(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256

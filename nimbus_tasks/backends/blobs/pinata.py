@@ -21,12 +21,23 @@ import msgspec
 from aiolimiter import AsyncLimiter
 from msgspec import Struct
 
-from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, changed, chunks_of, read_back, upload_of
+from nimbus_tasks.backends.blobs import (
+    RANGE,
+    Blob,
+    BlobStore,
+    Held,
+    Location,
+    Page,
+    changed,
+    chunks_of,
+    read_back,
+    upload_of,
+)
 from nimbus_tasks.backends.blobs.cids import Cids
 from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from nimbus_tasks.backends.blobs import OnSent
     from nimbus_tasks.backends.http import Answer, Http, Upload
@@ -59,13 +70,13 @@ class _One(Struct):
     data: _File
 
 
-class _Page(Struct):
+class _Files(Struct):
     files: list[_File] | None = None
     next_page_token: str | None = None
 
 
 class _Many(Struct):
-    data: _Page
+    data: _Files
 
 
 class Places(Struct, frozen=True):
@@ -127,25 +138,25 @@ class PinataStore(BlobStore):
                 return msgspec.structs.replace(self._location(found), verified="read back")
         return None
 
-    async def read(self, held: Held) -> AsyncIterator[bytes]:
-        answer = await self._places.gateway.send("GET", f"/ipfs/{quote(held.location.cid, safe='')}")
+    async def read_at(self, held: Held, start: int) -> bytes:
+        headers = {"range": f"bytes={start}-{start + RANGE - 1}", "accept-encoding": "identity"}
+        path = f"/ipfs/{quote(held.location.cid, safe='')}"
+        answer = await self._places.gateway.send("GET", path, headers=headers)
         if answer.status in (404, 410):
             raise RefusedError(f"{held.location.url} is not there.")
-        if answer.status != 200:
+        if answer.status == 416:  # nothing begins there: an empty file, or one of whole ranges
+            return b""
+        if answer.status not in (200, 206):
             raise self._places.gateway.failure(answer)
-        yield answer.body
+        return answer.body if answer.status == 206 else answer.body[start:]
 
-    async def list(self) -> AsyncIterator[Held]:
-        token = ""
-        while True:
-            page = await self._list({"limit": str(LISTED)} | ({"pageToken": token} if token else {}))
-            for each in page.files or ():
-                digest = (each.keyvalues or {}).get(DIGEST)
-                yield Held(digest if isinstance(digest, str) else "", each.size, self._location(each))
-            following = page.next_page_token or ""
-            if not following or following == token:
-                return
-            token = following
+    async def page(self, cursor: str = "") -> Page:
+        listed = await self._list({"limit": str(LISTED)} | ({"pageToken": cursor} if cursor else {}))
+        held = []
+        for each in listed.files or ():
+            digest = (each.keyvalues or {}).get(DIGEST)
+            held.append(Held(digest if isinstance(digest, str) else "", each.size, self._location(each)))
+        return Page(tuple(held), listed.next_page_token or "")
 
     async def remove(self, held: Held) -> None:
         path = f"/v3/files/{NETWORK}/{quote(held.location.id, safe='')}"
@@ -217,7 +228,7 @@ class PinataStore(BlobStore):
 
     # --- requests ------------------------------------------------------------------------------------------
 
-    async def _list(self, query: Mapping[str, str]) -> _Page:
+    async def _list(self, query: Mapping[str, str]) -> _Files:
         told = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
         answer = await self._send(self._places.api, "GET", f"/v3/files/{NETWORK}?{told}")
         return self._places.api.decode(answer, _Many).data

@@ -9,22 +9,17 @@ Source: docs.aws.amazon.com/AmazonS3/latest/API.
 from __future__ import annotations
 
 import re
-from itertools import count
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, as_base64, read_back, upload_of
+from nimbus_tasks.backends.blobs import RANGE, Blob, BlobStore, Held, Location, Page, as_base64, read_back, upload_of
 from nimbus_tasks.backends.blobs.s3_multipart import PART, composite_checksum, put_in_parts
 from nimbus_tasks.backends.blobs.s3_requests import S3Requests, number_in
 from nimbus_tasks.model.errors import RefusedError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from nimbus_tasks.backends.blobs import OnSent
     from nimbus_tasks.backends.http import Answer
 
-#: Bytes that are read in one request.
-RANGE = 8 * 1024 * 1024
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -63,34 +58,27 @@ class S3Store(BlobStore):
         self._requests.expect(answer, 200)
         return await self._verified(blob, answer)
 
-    async def read(self, held: Held) -> AsyncIterator[bytes]:
-        for number in count():
-            first = number * RANGE
-            headers = {"range": f"bytes={first}-{first + RANGE - 1}", "accept-encoding": "identity"}
-            answer = await self._requests.send("GET", held.sha256, None, headers)
-            if answer.status == 404:
-                raise RefusedError(f"{held.location.url} is not there.")
-            if answer.status == 416:  # nothing begins there: an empty file, or one of whole ranges
-                return
-            self._requests.expect(answer, 200, 206)
-            yield answer.body
-            if answer.status == 200 or len(answer.body) < RANGE:
-                return
+    async def read_at(self, held: Held, start: int) -> bytes:
+        headers = {"range": f"bytes={start}-{start + RANGE - 1}", "accept-encoding": "identity"}
+        answer = await self._requests.send("GET", held.sha256, None, headers)
+        if answer.status == 404:
+            raise RefusedError(f"{held.location.url} is not there.")
+        if answer.status == 416:  # nothing begins there: an empty file, or one of whole ranges
+            return b""
+        self._requests.expect(answer, 200, 206)
+        return answer.body if answer.status == 206 else answer.body[start:]
 
-    async def list(self) -> AsyncIterator[Held]:
-        prefix, token = self._requests.bucket.prefix, ""
-        while True:
-            query = {"list-type": "2", "prefix": prefix} | ({"continuation-token": token} if token else {})
-            listing = self._requests.document(await self._requests.send("GET", "", query))
-            for each in listing.iter("Contents"):
-                key = (each.findtext("Key") or "").removeprefix(prefix)
-                if _KEY.fullmatch(key):
-                    etag = (each.findtext("ETag") or "").strip('"')
-                    yield Held(key, number_in(each, "Size"), Location(self._requests.url(key), etag=etag))
-            following = listing.findtext("NextContinuationToken") or ""
-            if not following or following == token:
-                return
-            token = following
+    async def page(self, cursor: str = "") -> Page:
+        prefix = self._requests.bucket.prefix
+        query = {"list-type": "2", "prefix": prefix} | ({"continuation-token": cursor} if cursor else {})
+        listing = self._requests.document(await self._requests.send("GET", "", query))
+        held = []
+        for each in listing.iter("Contents"):
+            key = (each.findtext("Key") or "").removeprefix(prefix)
+            if _KEY.fullmatch(key):
+                etag = (each.findtext("ETag") or "").strip('"')
+                held.append(Held(key, number_in(each, "Size"), Location(self._requests.url(key), etag=etag)))
+        return Page(tuple(held), listing.findtext("NextContinuationToken") or "")
 
     async def remove(self, held: Held) -> None:
         self._requests.expect(await self._requests.send("DELETE", held.sha256), 200, 204, 404)

@@ -6,13 +6,11 @@ request that is too large or refused as a whole is split in halves, until the wr
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_random_exponential
 
+from nimbus_tasks.backends.attempts import Attempts, times
 from nimbus_tasks.backends.kv import Names, Store, Stored, Swap, WrapperStore, Write, refusal
 from nimbus_tasks.model.errors import (
     RefusedError,
@@ -23,16 +21,13 @@ from nimbus_tasks.model.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from nimbus_tasks.backends.attempts import OnRetry
     from nimbus_tasks.backends.kv.pacing import Pace
 
-#: Is called before a request is sent again: the attempt that failed, the maximum, and why it failed.
-OnRetry = Callable[[int, int, str], None]
 T = TypeVar("T")
 
-#: Seconds.
-LONGEST_BACKOFF = 30.0
 #: The reason for a write that the answer does not mention.
 UNANSWERED = "The store did not confirm it."
 
@@ -53,9 +48,7 @@ class RetryStore(WrapperStore):
         super().__init__(store)
         self._warn, self._warned = warn, set[str]()
         self._pace = pace
-        self._tries = tries
-        self._on_retry = on_retry
-        self._backoff = wait_random_exponential(multiplier=retry_wait, max=LONGEST_BACKOFF)
+        self._attempts = Attempts(tries, retry_wait, on_retry)
 
     def warn(self, message: str) -> None:
         if message not in self._warned:
@@ -69,7 +62,7 @@ class RetryStore(WrapperStore):
         done = _Done({write.key: reason for write in writes if (reason := refusal(write))})
         # Only the last value of a key needs to be sent.
         accepted = {write.key: write for write in writes if write.key not in done.failed}
-        parts = [_Part(list(accepted.values()), self._tries)] if accepted else []
+        parts = [_Part(list(accepted.values()), self._attempts.tries)] if accepted else []
         try:
             while parts:
                 parts[:1] = await self._put_part(parts[0], done)
@@ -113,9 +106,9 @@ class RetryStore(WrapperStore):
                 raise TransientError(stored.failed.get(part.left[0].key, UNANSWERED))
 
         try:
-            await self._retrying(part.tries)(put_what_is_left)
+            await self._attempts.retrying(part.tries)(put_what_is_left)
         except TransientError as error:
-            done.fail((write.key for write in part.left), f"{error.message} (tried {_times(part.tried)})")
+            done.fail((write.key for write in part.left), f"{error.message} (tried {times(part.tried)})")
         except RefusedError as error:
             if len(part.left) > 1:
                 return part.halves()
@@ -127,31 +120,12 @@ class RetryStore(WrapperStore):
             return await self._pace.request(send)
 
         try:
-            return await self._retrying(self._tries)(paced)
+            return await self._attempts.retrying(self._attempts.tries)(paced)
         except TransientError as error:
             raise StoreError(
-                f"{error.message} (tried {_times(self._tries)})", "Check the network and the address in [target]."
+                f"{error.message} (tried {times(self._attempts.tries)})",
+                "Check the network and the address in [target].",
             ) from None
-
-    def _retrying(self, tries: int) -> AsyncRetrying:
-        def report(state: RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome is not None else None
-            # `Pace` reports a wait that the store asks for.
-            if isinstance(error, TransientError) and error.wait is None:
-                self._on_retry(state.attempt_number, tries, error.message)
-
-        return AsyncRetrying(
-            stop=stop_after_attempt(tries),
-            retry=retry_if_exception_type(TransientError),
-            wait=self._wait,
-            before_sleep=report,
-            reraise=True,
-        )
-
-    def _wait(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome is not None else None
-        # Where the store says how long to wait, `Pace` makes all requests wait.
-        return 0.0 if isinstance(error, TransientError) and error.wait else self._backoff(state)
 
 
 class _Done(Struct):
@@ -189,7 +163,3 @@ class _Part(Struct):
         tries = self.tries - self.tried + 1
         middle = len(self.left) // 2
         return [_Part(self.left[:middle], tries), _Part(self.left[middle:], tries)]
-
-
-def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"

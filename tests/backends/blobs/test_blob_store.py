@@ -77,8 +77,8 @@ def held_of(blob: Blob, location: Location) -> Held:
 def with_store(opened: Open, work: Callable[[BlobStore], Awaitable[None]]) -> None:
     async def run() -> None:
         store = opened()
-        await store.open()
         try:
+            await store.open()
             await work(store)
         finally:
             await store.close()

@@ -12,9 +12,10 @@ from backends.kv.memory import MemoryStore
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nimbus_tasks.backends.attempts import LONGEST_BACKOFF
 from nimbus_tasks.backends.kv import VALUE_BYTES, Limits, Names, Stored, Swap, Traits, Write
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
-from nimbus_tasks.backends.kv.retry import LONGEST_BACKOFF, UNANSWERED, RetryStore
+from nimbus_tasks.backends.kv.retry import UNANSWERED, RetryStore
 from nimbus_tasks.model.errors import (
     RefusedError,
     StoreError,

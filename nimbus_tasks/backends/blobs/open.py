@@ -1,0 +1,170 @@
+"""From plain values and the environment to an opened blob store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from msgspec import Struct
+
+from nimbus_tasks.backends.kv.open import Connection
+from nimbus_tasks.project.environment import Environment
+from nimbus_tasks.project.settings import STATE_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nimbus_tasks.backends.blobs import BlobStore
+    from nimbus_tasks.backends.blobs.retry import RetryBlobStore
+    from nimbus_tasks.backends.http import Http
+    from nimbus_tasks.project.secrets import Secret
+
+StoreName = Literal["folder", "s3", "pinata"]
+BLOBS_FOLDER = f"{STATE_FOLDER}/blobs"
+PINATA_UPLOADS = "https://uploads.pinata.cloud"
+PINATA_API = "https://api.pinata.cloud"
+PINATA_GATEWAY = "https://gateway.pinata.cloud"
+
+
+class BlobTarget(Struct, frozen=True, kw_only=True):
+    """Which blob store, and how to use it. The environment wins over what is said here.
+
+    path: of a folder. endpoint, bucket, prefix, region: of an S3 service; without an endpoint it is AWS. public_url:
+    where readers get the files of an S3 bucket. plan, gateway_url: of Pinata; empty: its free plan and public gateway.
+
+    concurrency: files at a time. tries: attempts for each request. retry_wait: milliseconds before the second one at
+    most. give_up_after: abort after this many consecutive failures. connect_timeout, read_timeout: seconds.
+    """
+
+    store: StoreName = "folder"
+    path: str = BLOBS_FOLDER
+    endpoint: str = ""
+    bucket: str = ""
+    prefix: str = ""
+    region: str = ""
+    public_url: str = ""
+    plan: str = "free"
+    gateway_url: str = PINATA_GATEWAY
+    concurrency: int = 8
+    tries: int = 5
+    retry_wait: int = 500
+    give_up_after: int = 10
+    connect_timeout: float = 10.0
+    read_timeout: float = 100.0
+
+
+# Each store is imported only where it is used, so that a run with nothing to do does not load an HTTP client.
+
+
+async def open_blob_store(
+    target: BlobTarget, root: Path | None = None, connection: Connection | None = None
+) -> RetryBlobStore:
+    """Return a blob store, opened, with retries and pacing; `async with` closes it.
+
+    Raises:
+        SettingsError: values or credentials are missing or malformed. The message names all of them.
+        StoreError: it does not answer, or refuses the credentials.
+    """
+    from nimbus_tasks.backends.blobs.retry import RetryBlobStore
+    from nimbus_tasks.backends.kv.pacing import Pace, Pacing
+
+    connection = connection or Connection()
+    slots = target.concurrency if connection.concurrency is None else connection.concurrency
+    pace = Pace(Pacing(slots, (connection.delay or 0) / 1000, target.give_up_after), connection.waiting)
+    plain = blob_store(target, root, connection)
+    store = RetryBlobStore(plain, pace, target.tries, target.retry_wait / 1000, connection.retrying)
+    try:
+        await store.open()
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+def blob_store(
+    target: BlobTarget,
+    root: Path | None = None,
+    connection: Connection | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> BlobStore:
+    """Return a blob store without retries. Nothing is sent.
+
+    Raises:
+        SettingsError: values or credentials are missing or malformed. The message names all of them.
+    """
+    root, connection = root or Path(), connection or Connection()
+    read = Environment(environment, root)
+    if target.store == "s3":
+        return _s3(target, read, connection)
+    if target.store == "pinata":
+        return _pinata(target, read, connection)
+    if target.store != "folder":
+        read.note(f"`{target.store}` is no blob store: it must be one of {', '.join(get_args(StoreName))}.")
+        read.raise_mistakes()
+    from nimbus_tasks.backends.blobs.folder import FolderStore
+
+    return FolderStore(root / target.path)
+
+
+def _s3(target: BlobTarget, read: Environment, connection: Connection) -> BlobStore:
+    from nimbus_tasks.backends.blobs.s3 import S3Store
+    from nimbus_tasks.backends.blobs.s3_requests import Bucket, S3Requests
+    from nimbus_tasks.backends.blobs.sigv4 import Credentials
+
+    endpoint = read.text("AWS_ENDPOINT_URL_S3") or target.endpoint
+    region = read.text("AWS_REGION") or target.region or _region_of(endpoint)
+    if not target.bucket:
+        read.note("The bucket is not set.")
+    if not region:
+        read.note("AWS_REGION is not set.")
+    key, secret = read.secret("AWS_ACCESS_KEY_ID"), read.secret("AWS_SECRET_ACCESS_KEY")
+    session = read.secret("AWS_SESSION_TOKEN", optional=True)
+    http = _http(
+        read, "AWS_ENDPOINT_URL_S3", endpoint or f"https://s3.{region}.amazonaws.com", None, target, connection
+    )
+    if target.public_url:
+        _http(read, "The public address", target.public_url, None, target, connection)
+    read.raise_mistakes()
+    credentials = Credentials(key.reveal(), secret.reveal(), region, session.reveal())
+    return S3Store(S3Requests(http, credentials, Bucket(target.bucket, target.prefix, target.public_url)))
+
+
+def _region_of(endpoint: str) -> str:
+    """Return the region to sign for where none is set: other services than AWS take this one, or any."""
+    if endpoint.endswith((".r2.cloudflarestorage.com", ".r2.cloudflarestorage.com/")):
+        return "auto"
+    return "us-east-1" if endpoint else ""
+
+
+def _pinata(target: BlobTarget, read: Environment, connection: Connection) -> BlobStore:
+    from nimbus_tasks.backends.blobs.pinata import PLANS, PinataStore, Places
+
+    plan = (read.text("PINATA_PLAN") or target.plan or "free").lower()
+    if plan not in PLANS:
+        read.note(f"PINATA_PLAN must be one of: {', '.join(PLANS)}.")
+    token = read.secret("PINATA_JWT")
+
+    def http(name: str, address: str, credential: Secret | None) -> Http:
+        return _http(read, name, read.text(name) or address, credential, target, connection)
+
+    uploads = http("PINATA_UPLOAD_URL", PINATA_UPLOADS, token)
+    api = http("PINATA_API_URL", PINATA_API, token)
+    gateway = http("PINATA_GATEWAY_URL", target.gateway_url or PINATA_GATEWAY, None)
+    read.raise_mistakes()
+    group = read.text("PINATA_GROUP_ID")
+    return PinataStore(Places(uploads, api, gateway), group, PLANS[plan], connection.warn)
+
+
+def _http(
+    read: Environment, name: str, address: str, token: Secret | None, target: BlobTarget, connection: Connection
+) -> Http:
+    """Return the client of an address; another one, which is not used, where the address is a mistake."""
+    from nimbus_tasks.backends.http import Http, Timeouts
+    from nimbus_tasks.model.errors import SettingsError
+
+    timeouts = Timeouts(target.connect_timeout, target.read_timeout)
+    try:
+        return Http(address, token, timeouts, connection.record)
+    except SettingsError as error:
+        read.note(f"{name}: {error.message}")
+        return Http("https://localhost", None, timeouts)
