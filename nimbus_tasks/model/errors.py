@@ -51,9 +51,11 @@ class TransientError(StoreError):
     """The store cannot answer at the moment: a retry may succeed.
 
     wait: seconds after which the store allows a retry; None where it does not say.
+    progressed: whether a part of the work was confirmed, so that a retry has less to do.
     """
 
     wait: float | None = None
+    progressed: bool = False
 
     @classmethod
     def after(cls, wait: float | None, message: str) -> TransientError:

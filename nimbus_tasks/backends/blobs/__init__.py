@@ -196,6 +196,19 @@ def chunks_of(blob: Blob, start: int = 0, size: int | None = None) -> Iterator[b
         raise RefusedError(f"{blob.file} cannot be read: {(error.strerror or '').lower()}.") from None
 
 
+def check_unchanged(blob: Blob) -> None:
+    """Read a file, and see that it has the bytes that it was hashed with.
+
+    Raises:
+        RefusedError: it has others.
+    """
+    digest = hashlib.sha256()
+    for chunk in chunks_of(blob, 0, None):
+        digest.update(chunk)
+    if digest.hexdigest() != blob.sha256:
+        raise changed(blob)
+
+
 def changed(blob: Blob) -> RefusedError:
     return RefusedError(f"{blob.file} has changed while it was uploaded: upload it again.")
 

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import socket
 import sys
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 #: Seconds that a window of the rate limit takes.
 WINDOW = 60
+#: Characters of a group's name.
+LONGEST_NAME = 50
+SCOPES = ("org:files:read", "org:files:write", "org:groups:read", "org:groups:write")
 
 
 class Options(NamedTuple):
@@ -45,6 +49,7 @@ class Options(NamedTuple):
 
     requests: a minute. profile: how files are cut. lag: seconds until the gateway has a file.
     fail_parts: of every so many parts of a large file, the connection to one is cut in the middle; 0: of none.
+    scopes: what the token may do, as Pinata's keys have it: `org:files:read`, `org:files:write`, `org:groups:read`, ...
     """
 
     token: str
@@ -52,6 +57,7 @@ class Options(NamedTuple):
     profile: str
     lag: float
     fail_parts: int
+    scopes: frozenset[str]
 
 
 class File(NamedTuple):
@@ -74,6 +80,7 @@ class Pinata:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._files: dict[str, File] = {}
+        self._groups: dict[str, dict[str, Any]] = {}
         self._resumable: dict[str, tuple[bytearray, int, dict[str, str]]] = {}
         self._window, self._requests, self._parts = 0, 0, 0
 
@@ -85,6 +92,8 @@ class Pinata:
                 Route("/v3/files/upload/{upload}", self.part, methods=["HEAD", "PATCH"]),
                 Route("/v3/files/{network}", self.listing, methods=["GET"]),
                 Route("/v3/files/{network}/{id}", self.one, methods=["GET", "DELETE"]),
+                Route("/v3/groups/{network}", self.groups, methods=["GET", "POST"]),
+                Route("/v3/groups/{network}/{id}", self.group, methods=["GET", "DELETE"]),
                 Route("/ipfs/{cid}", self.gateway, methods=["GET", "HEAD"]),
             ],
             exception_handlers={HTTPException: _failed},
@@ -149,6 +158,9 @@ class Pinata:
             labels = json.loads(told.get("keyvalues") or "{}")
         except ValueError:
             raise HTTPException(400, "keyvalues is not JSON") from None
+        group = told.get("group_id", "")
+        if group and (group not in self._groups or self._groups[group]["network"] != network):
+            raise HTTPException(400, "no such group")
         if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
             raise HTTPException(400, "keyvalues must be an object of strings")
         cids = Cids(tuple(profile for profile in PROFILES if profile.name == self._options.profile))
@@ -157,7 +169,7 @@ class Pinata:
         for file in self._files.values():
             if (file.cid, file.network) == (cid, network):
                 return file, True
-        name, group = told.get("name") or told.get("filename") or "", told.get("group_id", "")
+        name = told.get("name") or told.get("filename") or ""
         file = File(
             str(uuid.uuid4()), cid, name, content, told.get("filetype", ""), network, group, labels, time.time()
         )
@@ -198,7 +210,7 @@ class Pinata:
     # --- everything else ------------------------------------------------------------------------------------
 
     async def listing(self, request: Request) -> Response:
-        self._check(request)
+        self._check(request, "org:files:read")
         asked = request.query_params
         found = [file for file in self._files.values() if file.network == request.path_params["network"]]
         for name in ("cid", "name", "group"):
@@ -215,7 +227,7 @@ class Pinata:
         return JSONResponse({"data": {"files": files, "next_page_token": following}})
 
     async def one(self, request: Request) -> Response:
-        self._check(request)
+        self._check(request, f"org:files:{'read' if request.method == 'GET' else 'write'}")
         file = self._files.get(request.path_params["id"])
         if file is None or file.network != request.path_params["network"]:
             raise HTTPException(404, "no such file")
@@ -224,16 +236,43 @@ class Pinata:
         del self._files[file.id]
         return JSONResponse({"data": None})
 
+    async def groups(self, request: Request) -> Response:
+        network = request.path_params["network"]
+        if request.method == "GET":
+            self._check(request, "org:groups:read")
+            groups = [group for group in self._groups.values() if group["network"] == network]
+            return JSONResponse({"data": {"groups": groups, "next_page_token": ""}})
+        self._check(request, "org:groups:write")
+        try:
+            name = json.loads(await request.body())["name"]
+        except (ValueError, KeyError, TypeError):
+            raise HTTPException(400, "name is required") from None
+        if not isinstance(name, str) or not 1 <= len(name) <= LONGEST_NAME:
+            raise HTTPException(400, f"name must have 1 to {LONGEST_NAME} characters")
+        group = {"id": str(uuid.uuid4()), "name": name, "is_public": network == "public", "network": network}
+        self._groups[group["id"]] = group
+        return JSONResponse({"data": group})
+
+    async def group(self, request: Request) -> Response:
+        self._check(request, f"org:groups:{'read' if request.method == 'GET' else 'write'}")
+        group = self._groups.get(request.path_params["id"])
+        if group is None or group["network"] != request.path_params["network"]:
+            raise HTTPException(404, "no such group")
+        if request.method == "DELETE":
+            del self._groups[group["id"]]
+            return JSONResponse({"data": None})
+        return JSONResponse({"data": group})
+
     async def gateway(self, request: Request) -> Response:
         for file in self._files.values():
             if file.cid == request.path_params["cid"] and file.network == "public":
                 if time.time() < file.created + self._options.lag:
                     break
-                return Response(file.content, media_type=file.mime_type or "application/octet-stream")
+                return _ranged(file, request.headers.get("range", ""))
         raise HTTPException(404, "no such file")
 
-    def _check(self, request: Request) -> None:
-        """Refuse a request without the token, and those beyond the rate limit."""
+    def _check(self, request: Request, scope: str = "org:files:write") -> None:
+        """Refuse a request without the token or its scope, and those beyond the rate limit."""
         given = request.headers.get("authorization", "")
         if not hmac.compare_digest(given, f"Bearer {self._options.token}"):
             raise HTTPException(401, "Not authorized")
@@ -245,6 +284,8 @@ class Pinata:
             wait = str(WINDOW - int(time.time()) % WINDOW)
             told = {"Retry-After": wait, "X-RateLimit-Limit": str(self._options.requests), "X-RateLimit-Remaining": "0"}
             raise HTTPException(429, "Too many requests", told)
+        if scope not in self._options.scopes:
+            raise HTTPException(403, f"the token does not have the scope {scope}")
 
     def _told(self, file: File, is_duplicate: bool = False) -> dict[str, Any]:
         return {
@@ -261,6 +302,19 @@ class Pinata:
         }
 
 
+def _ranged(file: File, asked: str) -> Response:
+    """Return a file, or the range of it that is asked for."""
+    media_type = file.mime_type or "application/octet-stream"
+    match = re.fullmatch(r"bytes=(\d+)-(\d*)", asked)
+    if match is None:
+        return Response(file.content, media_type=media_type)
+    first, last = int(match[1]), min(int(match[2] or len(file.content)), len(file.content) - 1)
+    if first > last:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{len(file.content)}"})
+    told = {"Content-Range": f"bytes {first}-{last}/{len(file.content)}"}
+    return Response(file.content[first : last + 1], 206, told, media_type)
+
+
 async def _failed(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     told = {"error": {"code": error.status_code, "message": error.detail}}
@@ -274,10 +328,12 @@ def parse(arguments: list[str]) -> tuple[Options, argparse.Namespace]:
     parser.add_argument("--profile", choices=[profile.name for profile in PROFILES], default=PROFILES[0].name)
     parser.add_argument("--lag", type=float, default=0.0, help="seconds until the gateway has a file")
     parser.add_argument("--fail-parts", type=int, default=0, help="of so many parts of large files, one is cut off")
+    parser.add_argument("--scopes", default=",".join(SCOPES), help="what the token may do, with commas between")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with the program that started it")
     asked = parser.parse_args(arguments)
     token = os.environ.get("PINATA_JWT") or secrets.token_hex(20)
-    return Options(token, asked.requests, asked.profile, asked.lag, asked.fail_parts), asked
+    scopes = frozenset(asked.scopes.split(","))
+    return Options(token, asked.requests, asked.profile, asked.lag, asked.fail_parts, scopes), asked
 
 
 def serve(options: Options, asked: argparse.Namespace) -> None:

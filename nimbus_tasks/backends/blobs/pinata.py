@@ -1,7 +1,7 @@
 """Blobs on IPFS through Pinata's API, version 3.
 
-A file goes up in one request, or where it is large in parts (TUS 1.0), which resume where an interrupted one ended as
-long as this process runs. The CID that Pinata answers is compared with the one computed here. If no known way to cut
+A file goes up in one request, or where it is large in parts (TUS 1.0), which resume where an interrupted upload of this
+process ended. The CID that Pinata answers is compared with the one computed here. If no known way to cut
 the file gives it, the file is read back from the gateway: the upload is not lost for that.
 
 Source: docs.pinata.cloud/api-reference, tus.io/protocols/resumable-upload.
@@ -53,7 +53,7 @@ NETWORK = "public"
 LISTED = 1000
 #: The label that files are found by.
 DIGEST = "sha256"
-_HINT = "Check PINATA_JWT: it needs the permission to write files."
+_HINT = "Check PINATA_JWT: it needs the permissions to read and write files, and to read groups."
 
 
 class _File(Struct):
@@ -102,14 +102,21 @@ class PinataStore(BlobStore):
         # A sixth may begin at once. With those that come back evenly, no minute has more than all.
         self._limiter = AsyncLimiter(max(1.0, requests_a_minute / 6), 12)
         self._warn = warn
+        #: The paths of uploads in parts that have not ended, by the files' digests.
+        self._uploads: dict[str, str] = {}
 
     @property
     def identity(self) -> str:
         return f"pinata:{self._places.api.base}"
 
     async def open(self) -> None:
-        """Ask for a listing of one file, which tells whether the token is good."""
+        """Ask for a listing of one file, which tells whether the token is good, and for the group."""
         await self._list({"limit": "1"})
+        if self._group:
+            path = f"/v3/groups/{NETWORK}/{quote(self._group, safe='')}"
+            answer = await self._send(self._places.api, "GET", path, expected=(200, 400, 403, 404))
+            if answer.status in (400, 404):
+                raise StoreError(f"Pinata has no group `{self._group}`.", "Check PINATA_GROUP_ID.")
 
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
         cids = await asyncio.to_thread(_cids_of, blob)
@@ -187,33 +194,61 @@ class PinataStore(BlobStore):
         return self._places.uploads.decode(answer, _One).data
 
     async def _put_in_parts(self, blob: Blob, labels: Mapping[str, str], sent: OnSent) -> _File:
+        start = offset = await self._offset(blob)
+        if offset:
+            sent(offset)
+        if blob.sha256 not in self._uploads:
+            self._uploads[blob.sha256] = await self._begin(blob, labels)
+        cid = ""
+        try:
+            while offset < blob.size:
+                cid = await self._put_part(blob, offset, sent)
+                offset = min(offset + PART, blob.size)
+        except TransientError as error:
+            error.progressed = offset > start
+            raise
+        del self._uploads[blob.sha256]
+        page = await self._list({"limit": "1"} | ({"cid": cid} if cid else {f"keyvalues[{DIGEST}]": blob.sha256}))
+        if not page.files:
+            raise TransientError(f"{self._places.uploads.host} does not know the file that it has just taken.")
+        return page.files[0]
+
+    async def _put_part(self, blob: Blob, offset: int, sent: OnSent) -> str:
+        """Send a part; return the CID after the last one.
+
+        Raises:
+            TransientError: the server is at another offset, or does not know the upload any more.
+        """
+        uploads, path = self._places.uploads, self._uploads[blob.sha256]
+        part = upload_of(blob, offset, min(PART, blob.size - offset), sent)
+        headers = {"content-type": "application/offset+octet-stream", "upload-offset": str(offset)} | _TUS
+        answer = await self._send(uploads, "PATCH", path, part, headers, expected=(200, 204, *_LOST))
+        if answer.status in _LOST:
+            raise TransientError(f"{uploads.host} answered {answer.status}: a part does not follow the one before.")
+        return answer.headers.get("upload-cid", "")
+
+    async def _begin(self, blob: Blob, labels: Mapping[str, str]) -> str:
+        """Begin an upload in parts, and return its path."""
         told = {"filename": blob.name, "filetype": blob.content_type, "network": NETWORK}
         told |= {"keyvalues": json.dumps(labels)} | ({"group_id": self._group} if self._group else {})
         metadata = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in told.items())
-        headers = {"upload-length": str(blob.size), "upload-metadata": metadata, "tus-resumable": "1.0.0"}
-        uploads = self._places.uploads
-        answer = await self._send(uploads, "POST", "/v3/files", headers=headers, expected=(200, 201))
-        path = self._path_of(answer.headers.get("location", ""))
-        offset, failures, cid = 0, 0, ""
-        while offset < blob.size:
-            size = min(PART, blob.size - offset)
-            part = upload_of(blob, offset, size, sent)
-            headers = {"content-type": "application/offset+octet-stream", "upload-offset": str(offset)}
-            try:
-                answer = await self._send(uploads, "PATCH", path, part, headers | _TUS, expected=(200, 204))
-                cid = answer.headers.get("upload-cid", "")
-                offset += size
-                failures = 0
-            except (TransientError, RefusedError):
-                failures += 1
-                if failures > 5:
-                    raise
-                held = await self._send(uploads, "HEAD", path, headers=_TUS, expected=(200, 204))
-                offset = int(held.headers.get("upload-offset", "0"))
-        page = await self._list({"limit": "1", "cid": cid})
-        if not cid or not page.files:
-            raise TransientError(f"{uploads.host} does not know the file that it has just taken.")
-        return page.files[0]
+        headers = {"upload-length": str(blob.size), "upload-metadata": metadata}
+        answer = await self._send(
+            self._places.uploads, "POST", "/v3/files", headers=headers | _TUS, expected=(200, 201)
+        )
+        return self._path_of(answer.headers.get("location", ""))
+
+    async def _offset(self, blob: Blob) -> int:
+        """Return the bytes that an interrupted upload of a file has sent; 0 where there is none, or none any more."""
+        path = self._uploads.get(blob.sha256)
+        if path is None:
+            return 0
+        held = await self._places.uploads.send("HEAD", path, headers=_TUS)
+        offset = held.headers.get("upload-offset", "")
+        if held.status in (200, 204) and offset.isdecimal() and len(offset) < 20 and int(offset) <= blob.size:
+            return int(offset)
+        del self._uploads[blob.sha256]
+        return 0
 
     def _path_of(self, location: str) -> str:
         """Return the path of an upload. It must be on the same server, which gets the token.
@@ -254,6 +289,8 @@ class PinataStore(BlobStore):
 
 
 _TUS = {"tus-resumable": "1.0.0"}
+#: To a part: the upload is gone, or at another offset, or another part is under way (TUS 1.0).
+_LOST = (404, 409, 410, 423)
 
 
 def _cids_of(blob: Blob) -> dict[str, str]:

@@ -48,7 +48,7 @@ class RetryBlobStore(BlobStore):
         await self._for_all(self._store.open)
 
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
-        counted = 0
+        counted, attempts, progressed = 0, 0, False
 
         def count(size: int) -> None:
             nonlocal counted
@@ -56,13 +56,28 @@ class RetryBlobStore(BlobStore):
             sent(size)
 
         async def put_once() -> Location:
-            nonlocal counted
+            nonlocal counted, attempts, progressed
+            attempts += 1
+            # An attempt whose answer was lost may have succeeded.
+            if attempts > 1 and (held := await self._store.find(blob)):
+                sent(blob.size - counted)
+                return held
             if counted:
                 sent(-counted)
                 counted = 0
-            return await self._store.put(blob, count)
+            try:
+                return await self._store.put(blob, count)
+            except TransientError as error:
+                progressed = progressed or error.progressed
+                raise
 
-        return await self._for_one(put_once)
+        while True:
+            progressed = False
+            try:
+                return await self._for_one(put_once)
+            except TransientError:
+                if not progressed:  # a large file has its attempts again for each part
+                    raise
 
     async def find(self, blob: Blob) -> Location | None:
         return await self._for_one(lambda: self._store.find(blob))

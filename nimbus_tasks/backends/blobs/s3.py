@@ -8,17 +8,30 @@ Source: docs.aws.amazon.com/AmazonS3/latest/API.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends.blobs import RANGE, Blob, BlobStore, Held, Location, Page, as_base64, read_back, upload_of
+from nimbus_tasks.backends.blobs import (
+    RANGE,
+    Blob,
+    BlobStore,
+    Held,
+    Location,
+    Page,
+    as_base64,
+    check_unchanged,
+    read_back,
+    upload_of,
+)
 from nimbus_tasks.backends.blobs.s3_multipart import PART, composite_checksum, put_in_parts
-from nimbus_tasks.backends.blobs.s3_requests import S3Requests, number_in
+from nimbus_tasks.backends.blobs.s3_requests import CHECKSUM, S3Requests, number_in
 from nimbus_tasks.model.errors import RefusedError, TransientError
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.blobs import OnSent
     from nimbus_tasks.backends.http import Answer
+    from nimbus_tasks.project.secrets import Secret
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -38,18 +51,14 @@ class S3Store(BlobStore):
         self._requests.expect(await self._requests.send("GET", "", {"list-type": "2", "max-keys": "1"}), 200)
 
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
-        if blob.size > PART:
-            return await self._stored(blob, await put_in_parts(self._requests, blob, sent))
-        headers = self._headers(blob)
-        body = upload_of(blob, 0, blob.size, sent)
-        unless_there = {**headers, "if-none-match": "*"}
-        answer = await self._requests.send("PUT", blob.sha256, None, unless_there, body, blob.sha256)
-        if answer.status == 412:
-            if held := await self.find(blob):
-                return held
-            answer = await self._requests.send("PUT", blob.sha256, None, headers, body, blob.sha256)
-        self._requests.expect(answer, 200)
-        return await self._stored(blob, answer)
+        try:
+            if blob.size > PART:
+                return await self._stored(blob, await put_in_parts(self._requests, blob, sent))
+            return await self._put(blob, sent)
+        except TransientError:
+            # A file that has changed is refused for its checksum, and would be again.
+            await asyncio.to_thread(check_unchanged, blob)
+            raise
 
     async def find(self, blob: Blob) -> Location | None:
         answer = await self._requests.send("HEAD", blob.sha256, None, {"x-amz-checksum-mode": "ENABLED"})
@@ -86,14 +95,25 @@ class S3Store(BlobStore):
     async def close(self) -> None:
         await self._requests.http.close()
 
-    def presigned_put(self, blob: Blob, seconds: int) -> tuple[str, dict[str, str]]:
-        """Return an address for a PUT of exactly this file, a secret, and the headers that the request must have."""
+    def presigned_put(self, blob: Blob, seconds: int) -> tuple[Secret, dict[str, str]]:
+        """Return an address for a PUT of exactly this file, and the headers that the request must have."""
         headers = self._headers(blob)
         return self._requests.presign("PUT", blob.sha256, headers, seconds), headers
 
+    async def _put(self, blob: Blob, sent: OnSent) -> Location:
+        headers, body = self._headers(blob), upload_of(blob, 0, blob.size, sent)
+        unless_there = headers | {"if-none-match": "*"}
+        answer = await self._requests.send("PUT", blob.sha256, None, unless_there, body, blob.sha256)
+        if answer.status == 412:
+            if held := await self.find(blob):
+                return held
+            answer = await self._requests.send("PUT", blob.sha256, None, headers, body, blob.sha256)
+        self._requests.expect(answer, 200)
+        return await self._stored(blob, answer)
+
     @staticmethod
     def _headers(blob: Blob) -> dict[str, str]:
-        return {"content-type": blob.content_type, "x-amz-checksum-sha256": as_base64(blob.sha256)}
+        return {"content-type": blob.content_type, CHECKSUM: as_base64(blob.sha256)}
 
     async def _stored(self, blob: Blob, answer: Answer) -> Location:
         """Return the location of a file that was just stored.
@@ -101,20 +121,20 @@ class S3Store(BlobStore):
         Raises:
             TransientError: the store holds other bytes.
         """
-        told = answer.headers.get("x-amz-checksum-sha256")
+        told = answer.headers.get(CHECKSUM)
         held = await self._verified(blob, answer) if told else await self.find(blob)
         if held is None:
             raise TransientError(f"{self._requests.http.host} holds other bytes than {blob.file} has.")
         return held
 
     async def _verified(self, blob: Blob, answer: Answer) -> Location | None:
-        checksum = answer.headers.get("x-amz-checksum-sha256", "")
+        checksum = answer.headers.get(CHECKSUM, "")
         etag = answer.headers.get("etag", "").strip('"')
         location = Location(
             self._requests.url(blob.sha256), etag=etag, verified="checksum" if checksum else "read back"
         )
         if "-" in checksum:
-            return location if checksum == composite_checksum(blob) else None
+            return location if checksum == await asyncio.to_thread(composite_checksum, blob) else None
         if checksum:
             return location if checksum == as_base64(blob.sha256) else None
         return location if await read_back(self, blob, location) else None

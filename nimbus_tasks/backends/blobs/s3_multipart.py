@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 from xml.sax.saxutils import escape
 
 from nimbus_tasks.backends.blobs import chunks_of, upload_of
-from nimbus_tasks.backends.blobs.s3_requests import number_in
-from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.backends.blobs.s3_requests import CHECKSUM, number_in
+from nimbus_tasks.model.errors import StoreError, TransientError
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.blobs import Blob, OnSent
@@ -48,19 +49,22 @@ async def put_in_parts(requests: S3Requests, blob: Blob, sent: OnSent) -> Answer
     upload = await _interrupted(requests, blob)
     held = await _held(requests, blob, upload) if upload else {}
     upload = upload or await _begin(requests, blob)
-    listed = ""
+    listed, stored = "", 0
     for part in parts_of(blob.size):
-        digest, md5 = _digests(blob, part)
+        digest, md5 = await asyncio.to_thread(_digests, blob, part)
         size, checksum, etag = held.get(part.number, (0, "", ""))
         # Not every service keeps the checksum. The ETag of a part is its MD5, which is good enough for our own parts.
         if size == part.size and (checksum or etag.strip('"')) == (_base64(digest) if checksum else md5):
             sent(part.size)
         else:
-            etag = await _put(requests, blob, upload, part, digest, sent)
-        listed += (
-            f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(etag)}</ETag>"
-            f"<ChecksumSHA256>{_base64(digest)}</ChecksumSHA256></Part>"
-        )
+            try:
+                etag = await _put(requests, blob, upload, part, digest, sent)
+            except TransientError as error:
+                error.progressed = stored > 0
+                raise
+            stored += 1
+        checked = f"<ChecksumSHA256>{_base64(digest)}</ChecksumSHA256>" if requests.takes(CHECKSUM) else ""
+        listed += f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(etag)}</ETag>{checked}</Part>"
     body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
     headers = {"content-type": "application/xml"}
     answer = await requests.send(
@@ -84,7 +88,7 @@ async def _put(requests: S3Requests, blob: Blob, upload: str, part: Part, digest
         "PUT",
         blob.sha256,
         {"partNumber": str(part.number), "uploadId": upload},
-        {"x-amz-checksum-sha256": _base64(digest)},
+        {CHECKSUM: _base64(digest)},
         upload_of(blob, part.start, part.size, sent),
         digest.hex(),
     )

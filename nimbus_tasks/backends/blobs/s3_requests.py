@@ -6,22 +6,23 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
-from xml.etree.ElementTree import Element, ParseError
 
-import defusedxml.ElementTree
-from defusedxml import DefusedXmlException
 from msgspec import Struct
 
+from nimbus_tasks.backends.blobs import s3_errors
 from nimbus_tasks.backends.blobs.sigv4 import Credentials, presign, sign
-from nimbus_tasks.model.errors import TransientError
+from nimbus_tasks.project.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from xml.etree.ElementTree import Element
 
     from nimbus_tasks.backends.http import Answer, Http, Upload
 
+CHECKSUM = "x-amz-checksum-sha256"
+#: Headers that not every service knows, the least useful one first.
+_OPTIONAL = ("if-none-match", "x-amz-checksum-algorithm", CHECKSUM, "x-amz-checksum-mode")
 _EMPTY = hashlib.sha256(b"").hexdigest()
-_HINT = "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, the region, and what the key may do in this bucket."
 
 
 class Bucket(Struct, frozen=True):
@@ -43,6 +44,8 @@ class S3Requests:
         self.http = http
         self.bucket = bucket
         self._credentials = credentials
+        #: Names of headers that the service has answered with 501.
+        self._unsupported: set[str] = set()
 
     async def send(
         self,
@@ -53,22 +56,50 @@ class S3Requests:
         body: bytes | Upload = b"",
         sha256: str = _EMPTY,
     ) -> Answer:
-        """Send a request. sha256: of its body, 64 hex digits."""
+        """Send a request. sha256: of its body, 64 hex digits.
+
+        What a service does not know of conditions and checksums is left out, and the file is read back instead.
+        """
+        told = {name: value for name, value in (headers or {}).items() if name not in self._unsupported}
+        answer = await self._send(method, key, query, told, body, sha256)
+        left_out: set[str] = set()
+        for name in _OPTIONAL:
+            if answer.status == 501 and name in told:
+                left_out.add(name)
+                del told[name]
+                answer = await self._send(method, key, query, told, body, sha256)
+        if answer.status != 501:
+            self._unsupported |= left_out
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        key: str,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        body: bytes | Upload,
+        sha256: str,
+    ) -> Answer:
         path = self.path(key)
         if query:
             path += "?" + "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
-        url, at = self.http.base + path, datetime.now(UTC)
-        signed = sign(self._credentials, method, url, headers or {}, sha256, at)
+        signed = sign(self._credentials, method, self.http.base + path, headers, sha256, datetime.now(UTC))
         return await self.http.send(method, path, body, signed)
 
-    def presign(self, method: str, key: str, headers: Mapping[str, str], seconds: int) -> str:
-        """Return an address for one kind of request. It is a secret."""
-        return presign(self._credentials, method, self.http.base + self.path(key), headers, seconds, datetime.now(UTC))
+    def presign(self, method: str, key: str, headers: Mapping[str, str], seconds: int) -> Secret:
+        """Return an address for one kind of request."""
+        url = self.http.base + self.path(key)
+        return Secret(presign(self._credentials, method, url, headers, seconds, datetime.now(UTC)))
+
+    def takes(self, header: str) -> bool:
+        """Return whether the service has never answered that it does not know a header."""
+        return header not in self._unsupported
 
     def expect(self, answer: Answer, *statuses: int) -> None:
         """Raise the error that an answer of another status means."""
         if answer.status not in statuses:
-            raise self.http.failure(answer, hint=_HINT)
+            raise s3_errors.failure(self.http, self.bucket.name, answer)
 
     def document(self, answer: Answer) -> Element:
         """Return the XML of a good answer, without namespaces.
@@ -77,15 +108,7 @@ class S3Requests:
             TransientError: it is not XML, or tells a failure that came after the status.
         """
         self.expect(answer, 200)
-        try:
-            root: Element = defusedxml.ElementTree.fromstring(answer.body, forbid_dtd=True)
-        except (ParseError, DefusedXmlException, ValueError):
-            raise TransientError(f"{self.http.host} answered 200 with an unexpected response.") from None
-        for each in root.iter():
-            each.tag = each.tag.rpartition("}")[2]
-        if root.tag == "Error":
-            raise TransientError(f"{self.http.host} answered: {self.http.plain(root.findtext('Message') or '')}.")
-        return root
+        return s3_errors.document(self.http, answer)
 
     def path(self, key: str = "") -> str:
         below = quote(self.bucket.prefix, safe="/-_.~") + key if key else ""

@@ -1,8 +1,8 @@
 """Requests to one server; everything that goes wrong becomes one of this package's errors.
 
-There is one httpx client for each request under way: a client shared by many tasks takes several times as much
-processor time for each request. Redirects are not followed because they would carry the credentials along,
-certificates are always checked, and plain http is allowed for loopback only.
+There is one httpx transport, and so one connection, for each request under way. httpx's client above it, which adds
+cookies, redirects and logins, would take a third more processor time. Redirects are not followed because they would
+carry the credentials along, certificates are always checked, and plain http is allowed for loopback only.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import msgspec
@@ -46,6 +47,12 @@ KEEP_ALIVE_SECONDS = 4.0
 PASSING = frozenset({408, 425, 429})
 #: Cloudflare's own status: the server behind it took more than 100 seconds.
 TOO_SLOW = 524
+_HEADERS = {
+    "user-agent": "nimbus-tasks",
+    "accept": "*/*",
+    "accept-encoding": "gzip",
+    "content-type": "application/json",
+}
 _NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout)
 #: Characters of a server's message that are passed on.
 MOST_WORDS = 200
@@ -126,8 +133,9 @@ class Http:
         self._record = record
         self._longest_answer = longest_answer
         #: Each with the time at which its last request began.
-        self._idle: list[tuple[float, httpx.AsyncClient]] = []
+        self._idle: list[tuple[float, httpx.AsyncHTTPTransport]] = []
         self._certificates: ssl.SSLContext | None = None
+        self._extensions = {"timeout": httpx.Timeout(timeouts.read, connect=timeouts.connect).as_dict()}
 
     async def send(
         self, method: str, path: str, body: bytes | Upload = b"", headers: Mapping[str, str] | None = None
@@ -138,17 +146,26 @@ class Http:
             TransientError: there was no complete answer; `UnreachableError`: no connection.
             StoreError: a retry would not help (certificate, proxy).
         """
-        client = await self._take()
+        transport = await self._take()
         started = time.monotonic()
         status, answered = 0, b""
         content: bytes | AsyncIterator[bytes] | None = body.read() if isinstance(body, Upload) else body or None
+        told = dict(_HEADERS)
+        if self._token is not None:
+            told["authorization"] = f"Bearer {self._token.reveal()}"
         if isinstance(body, Upload):
-            headers = {**(headers or {}), "content-length": str(body.size)}
+            told["content-length"] = str(body.size)
         try:
             with self._honest_errors():
                 async with asyncio.timeout(LONGEST_REQUEST + len(body) / SLOWEST_UPLOAD):
-                    request = client.build_request(method, self.base + path, content=content, headers=headers)
-                    response = await client.send(request, stream=True)
+                    request = httpx.Request(
+                        method,
+                        self.base + path,
+                        content=content,
+                        headers=told | dict(headers or {}),
+                        extensions=self._extensions,
+                    )
+                    response = await transport.handle_async_request(request)
                     try:
                         answered = await self._body(response)
                     finally:
@@ -156,9 +173,9 @@ class Http:
             status = response.status_code
         finally:
             ms = round((time.monotonic() - started) * 1000)
-            self._record(Recorded(method, path, status, ms, len(body), len(answered)))
-            self._idle.append((started, client))
-        return Answer(status, response.headers, answered)
+            self._record(Recorded(method, _without_signature(path), status, ms, len(body), len(answered)))
+            self._idle.append((started, transport))
+        return Answer(status, dict(response.headers), answered)
 
     @property
     def has_token(self) -> bool:
@@ -235,51 +252,38 @@ class Http:
             raise httpx.DecodingError("cut off")
         return b"".join(parts)
 
-    async def _take(self) -> httpx.AsyncClient:
-        """Return an idle client, or a new one.
+    async def _take(self) -> httpx.AsyncHTTPTransport:
+        """Return an idle transport, or a new one.
 
         A server that was busy with a request may count that time as idle, and closes the connection right after the
         answer: workerd does. So a connection is not used again long after its last request began.
         """
         while self._idle:
-            began, client = self._idle.pop()
+            began, transport = self._idle.pop()
             if time.monotonic() - began < KEEP_ALIVE_SECONDS:
-                return client
-            await client.aclose()
-        return self._client()
+                return transport
+            await transport.aclose()
+        return self._transport()
 
-    def _client(self) -> httpx.AsyncClient:
+    def _transport(self) -> httpx.AsyncHTTPTransport:
         if self._certificates is None:
             # Reading them takes 20 ms, so once for all clients, and not for plain HTTP.
             self._certificates = (
                 _trusted() if self.base.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             )
         try:
-            return self._new_client(self._certificates)
+            return httpx.AsyncHTTPTransport(
+                verify=self._certificates,
+                limits=httpx.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE_SECONDS),
+                # A proxy named in the environment is not for requests to this machine.
+                proxy=None if self._loopback else _proxy_for(self.base),
+            )
         except (ValueError, ImportError, httpx.InvalidURL):
             # The error itself would quote the proxy's address, which may hold a password.
             raise StoreError(
                 "The proxy that the environment names cannot be used.",
                 "Check HTTPS_PROXY and ALL_PROXY: http://proxy.example:3128 is the form.",
             ) from None
-
-    def _new_client(self, certificates: ssl.SSLContext) -> httpx.AsyncClient:
-        wait = httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect)
-        bearer = {"authorization": f"Bearer {self._token.reveal()}"} if self._token is not None else {}
-        return httpx.AsyncClient(
-            verify=certificates,
-            timeout=wait,
-            limits=httpx.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE_SECONDS),
-            follow_redirects=False,
-            # A proxy named in the environment is not for requests to this machine.
-            trust_env=not self._loopback,
-            headers={
-                **bearer,
-                "user-agent": "nimbus-tasks",
-                "content-type": "application/json",
-                "accept-encoding": "gzip",
-            },
-        )
 
     @contextlib.contextmanager
     def _honest_errors(self) -> Iterator[None]:
@@ -297,6 +301,20 @@ class Http:
             raise TransientError(f"{self.host} does not answer: no complete answer in time.") from None
         except httpx.DecodingError:
             raise TransientError(f"{self.host} does not answer: its answer is not compressed as it says.") from None
+
+
+def _without_signature(path: str) -> str:
+    """Return a path for the log: a presigned one, without its query, opens nothing."""
+    return path.partition("?")[0] if "signature=" in path.lower() else path
+
+
+def _proxy_for(base: str) -> str | None:
+    """Return the proxy that the environment names for an address; None where it names none."""
+    parts, proxies = urlsplit(base), getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _trusted() -> ssl.SSLContext:

@@ -93,13 +93,15 @@ def origin(location: str) -> str:
 class _Complaint(Struct):
     code: int | str = ""
     message: str = ""
+    reason: str = ""
+    details: str = ""
 
 
 class _Body(Struct):
-    """The two forms of an error body: Cloudflare's envelope and the gateway's."""
+    """The forms of an error body: Cloudflare's envelope, the gateway's, and Pinata's."""
 
     errors: tuple[_Complaint, ...] | None = None
-    error: _Complaint | None = None
+    error: _Complaint | str | None = None
 
 
 def messages(body: bytes) -> Iterator[str]:
@@ -110,5 +112,7 @@ def messages(body: bytes) -> Iterator[str]:
         return
     for each in said.errors or ():
         yield f"{each.code}: {each.message}"
-    if said.error is not None:
-        yield said.error.message
+    if isinstance(said.error, str):
+        yield said.error
+    elif said.error is not None:
+        yield said.error.message or ": ".join(filter(None, (said.error.reason, said.error.details)))

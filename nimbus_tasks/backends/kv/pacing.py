@@ -108,7 +108,7 @@ class Pace:
         if started >= self._slowed:
             self._slots = self._ceiling = max(1.0, self._slots / 2)
             self._slowed = time.monotonic()
-            self._unanswered += 1
+            self._unanswered = 0 if error.progressed else self._unanswered + 1
         self._refuse_where_hopeless(error)
         if error.wait is not None:
             self._shut_gate(error, error.wait)

@@ -19,9 +19,11 @@ from nimbus_tasks.backends.blobs import Blob, Held, Location, read_back, s3_mult
 from nimbus_tasks.backends.blobs import pinata as pinata_module
 from nimbus_tasks.backends.blobs.folder import FolderStore
 from nimbus_tasks.backends.blobs.pinata import PinataStore, Places
+from nimbus_tasks.backends.blobs.retry import RetryBlobStore
 from nimbus_tasks.backends.blobs.s3 import S3Store
 from nimbus_tasks.backends.blobs.s3_requests import Bucket, S3Requests
 from nimbus_tasks.backends.http import Http, Timeouts
+from nimbus_tasks.backends.kv.pacing import Pace, Pacing
 from nimbus_tasks.model.errors import NimbusError, RefusedError, StoreError
 from nimbus_tasks.project.secrets import Secret
 
@@ -193,18 +195,24 @@ def test_parts_are_at_most_ten_thousand() -> None:
     assert len({part.size for part in parts[:-1]}) == 1
 
 
-def test_a_part_that_is_cut_off_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tries", [2, 9])
+def test_a_part_that_is_cut_off_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tries: int
+) -> None:
+    """Five parts, of which every second one is cut off: attempts count for each part."""
     monkeypatch.setattr(pinata_module, "LARGE", 1_000_000)
     monkeypatch.setattr(pinata_module, "PART", 700_000)
     blob = blob_of(tmp_path / "a.mp4", random.Random(2).randbytes(3_000_000), "video/mp4")
     with Pinata(fail_parts=2) as server:
 
         async def work(store: BlobStore) -> None:
-            location = await store.put(blob)
+            sent: list[int] = []
+            location = await store.put(blob, sent.append)
+            assert sum(sent) == blob.size
             assert location.verified == "cid v1-256k"
             assert await store.find(blob) == location
 
-        with_store(lambda: pinata_store(server), work)
+        with_store(lambda: RetryBlobStore(pinata_store(server), Pace(Pacing()), tries, 0.01), work)
 
 
 # --- Pinata ---------------------------------------------------------------------------------------------------
