@@ -101,7 +101,9 @@ def wrangler_settings(settings: Settings) -> str:
     named |= {binding: id_ for binding, id_ in sorted(target.namespaces.items()) if id_}
     bindings = [{"binding": binding, "id": id_} if id_ else {"binding": binding} for binding, id_ in named.items()]
     lines = ",\n".join(f"    {{ {json.dumps(binding)[1:-1]} }}" for binding in bindings)
-    return template.substitute(name=worker_name(settings), main=MAIN, kv_namespaces=f"[\n{lines}\n  ]")
+    return template.substitute(
+        name=worker_name(settings), main=MAIN, kv_namespaces=f"[\n{lines}\n  ]", project=settings.project.id
+    )
 
 
 def worker_name(settings: Settings) -> str:

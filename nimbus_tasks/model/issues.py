@@ -33,7 +33,7 @@ class Verdict(Struct, frozen=True):
     """The result of validating a map file.
 
     page_id: empty where the path is invalid. digest: empty where the page has errors.
-    size: upper bound of the page record's bytes.
+    size: upper bound of the page record's bytes. url: the page's path on its site; empty where the map has none.
     """
 
     file: str
@@ -42,6 +42,7 @@ class Verdict(Struct, frozen=True):
     digest: str
     size: int
     issues: tuple[Issue, ...]
+    url: str = ""
 
     @property
     def valid(self) -> bool:

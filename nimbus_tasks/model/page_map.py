@@ -197,7 +197,7 @@ class FullPage(PageMap):
     """A page map with all that our extraction knows of the page.
 
     extractor: version of our extraction that made the map.
-    url: path on the site: `/docs/` for `docs/index.html`.
+    url: path on the site: `/docs/` for `docs/index.html`, or that of the page's canonical address there.
     links: those around no text and no image, such as a drawn icon.
     assets: source paths of the local files that the page refers to.
     """

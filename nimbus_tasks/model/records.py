@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: Owner of all projects in an embedded store, which has no accounts.
 LOCAL_USER = "user_local"
 DEFAULT_PRIORITY = 5
+#: Bytes of a path that is part of a key. A key of KV takes 512, with `route:` and a project id before it.
+LONGEST_ROUTE = 480
 RETRY_PRIORITY = 8
 
 PageState = Literal["uploaded", "queued", "processing", "done", "failed", "cancelled", "inactive"]
@@ -63,6 +65,7 @@ NAMESPACES: dict[str, NamespaceName] = {
     "session": "NIMBUS_SESSIONS",
     "cache": "NIMBUS_CACHE",
     "page": "NIMBUS_PAGES",
+    "route": "NIMBUS_PAGES",
     "batch": "NIMBUS_BATCHES",
     "queue": "NIMBUS_QUEUE",
     "status": "NIMBUS_STATUS",
@@ -102,15 +105,26 @@ class PageRecord(Shape, omit_defaults=True):
                 raise ValueError(f"{name} is not an object")
 
 
-class PageMetadata(Struct):
+class PageMetadata(Struct, omit_defaults=True):
     """KV metadata of a `page:` key, so that a listing shows what the target holds.
 
     digest: of the page's content. Empty for an inactive page: if its source returns, the page is sent again.
+    url, title, description: of the page, for lists of the pages; texts are cut to fit.
     """
 
     batch_id: str
     uploaded: str
     digest: str
+    url: str = ""
+    title: str = ""
+    description: str = ""
+
+
+class RouteRecord(Shape):
+    """`route:{project_id}:{url path}`: the page at an address of the site."""
+
+    page_id: Name
+    updated: str
 
 
 class Processing(Shape):
@@ -225,6 +239,18 @@ class ProjectSettings(Shape):
     default_concurrency: int = 5
     ai_model: str = "rules"
     domain: str = ""
+    content_access: str | UnsetType = UNSET
+
+
+class Redirect(Shape, rename={"source": "from", "target": "to"}):
+    """An address of the site that leads to another one. source: with a `*` at its end, all that begin so.
+
+    target: a path of the site, or an address elsewhere; `:splat` stands for what `*` matched.
+    """
+
+    source: str
+    target: str
+    status: int = 301
 
 
 class ProjectUsage(Shape):
@@ -234,7 +260,7 @@ class ProjectUsage(Shape):
 
 
 class ProjectRecord(Shape):
-    """`project:{project_id}`."""
+    """`project:{project_id}`. redirects: the first one that matches an address counts."""
 
     project_id: Name
     user_id: str
@@ -242,6 +268,7 @@ class ProjectRecord(Shape):
     created: str
     settings: ProjectSettings
     usage: ProjectUsage
+    redirects: list[Redirect] | UnsetType = UNSET
 
 
 class UserRecord(Shape):
@@ -328,6 +355,19 @@ def page_key(project_id: str, page_id: str) -> str:
 
 def page_prefix(project_id: str) -> str:
     return f"page:{project_id}:"
+
+
+def route_key(project_id: str, name: str) -> str:
+    return f"route:{project_id}:{name}"
+
+
+def route_prefix(project_id: str) -> str:
+    return f"route:{project_id}:"
+
+
+def route_name(path: str) -> str:
+    """Return the last part of the key of an address: its path, or a hash of one that makes no key of KV."""
+    return path if len(path) <= LONGEST_ROUTE else f"sha256:{hashlib.sha256(path.encode()).hexdigest()}"
 
 
 def status_key(project_id: str, page_id: str) -> str:

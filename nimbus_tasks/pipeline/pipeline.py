@@ -20,6 +20,7 @@ from nimbus_tasks.backends.kv.open import known_identity
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.pipeline import extract as extracting
 from nimbus_tasks.pipeline import validate as validating
+from nimbus_tasks.pipeline.content import find_redirects, published_as
 from nimbus_tasks.pipeline.snapshot import Snapshot, look, look_at_maps
 from nimbus_tasks.project import settings
 from nimbus_tasks.project.lock import hold, last_held
@@ -112,7 +113,8 @@ class Pipeline:
         ledger = Ledger(Path(LEDGER_FILE), target.store)
         try:
             identity = f"{store_identity} {self.settings.project.id}"
-            return ledger.published == pages.site and ledger.identity == identity
+            published = published_as(self.settings, pages, find_redirects(self.settings, snapshot.skipped))
+            return ledger.published == published and ledger.identity == identity
         finally:
             ledger.close()
 
@@ -149,7 +151,10 @@ class Pipeline:
 
         with contextlib.ExitStack() as stack:
             uploader = uploader or stack.enter_context(self.uploader(request, observer.waiting, observer.retrying))
-            done = uploader.upload(snapshot.pages, request, observer, unreadable=snapshot.unreadable)
+            redirects = find_redirects(self.settings, snapshot.skipped)
+            done = uploader.upload(
+                snapshot.pages, request, observer, unreadable=snapshot.unreadable, redirects=redirects
+            )
         outcome = done.outcome
         outcome.pages.extend(summarizing.invalid_results(snapshot.pages))
         site = self.site_summary(outcome, snapshot, done)

@@ -16,7 +16,8 @@ from nimbus_tasks.backends.kv.dry_run import Cost, DryRunStore
 from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.html.validate import extraction_of
 from nimbus_tasks.model.clock import now
-from nimbus_tasks.model.errors import SourceError
+from nimbus_tasks.model.errors import SourceError, StateError, StoreError
+from nimbus_tasks.pipeline.content import addresses, published_as
 from nimbus_tasks.pipeline.validate import candidates
 from nimbus_tasks.project import files
 from nimbus_tasks.project.init import project_record
@@ -32,6 +33,7 @@ from nimbus_tasks.publishing.page_records import count_proposals
 from nimbus_tasks.publishing.plan import Plan, PlanOptions, make_plan, split_into_batches
 from nimbus_tasks.publishing.project_record import count_usage
 from nimbus_tasks.publishing.reconcile import reconcile
+from nimbus_tasks.publishing.routes import publish_routes
 from nimbus_tasks.publishing.upload import publish
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.backends.kv.retry import RetryStore
+    from nimbus_tasks.model.records import Redirect
     from nimbus_tasks.project.manifest import Pages
     from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.outbox import Sender
@@ -52,6 +55,15 @@ class Uploaded(Struct, frozen=True):
     plan: Plan
     outcome: Outcome
     cost: Cost | None = None
+
+
+class _Wanted(Struct, frozen=True):
+    """What is to be uploaded. redirects: None where they are not known."""
+
+    pages: Pages
+    request: Request
+    unreadable: int
+    redirects: Sequence[Redirect] | None
 
 
 class Uploader:
@@ -79,10 +91,23 @@ class Uploader:
         finally:
             self._runner.close()
 
-    def upload(self, pages: Pages, request: Request, observer: Observer, *, unreadable: int = 0) -> Uploaded:
+    def upload(
+        self,
+        pages: Pages,
+        request: Request,
+        observer: Observer,
+        *,
+        unreadable: int = 0,
+        redirects: Sequence[Redirect] | None = None,
+    ) -> Uploaded:
         """Bring the target up to date with the valid pages here; a dry run only plans and counts.
 
-        `unreadable` is how many source files could not be read: while there are any, no page counts as gone.
+        Args:
+            pages: what validation knows of them.
+            request: the user's.
+            observer: is called as the run goes on.
+            unreadable: how many source files could not be read: while there are any, no page counts as gone.
+            redirects: of the site; None where they are not known: those at the target stay.
 
         Raises:
             SourceError: the site, or the folder of maps, has no page.
@@ -96,14 +121,14 @@ class Uploader:
         done: list[Uploaded] = []
 
         async def run() -> None:
-            done.append(await self._upload(pages, request, observer, unreadable))
+            done.append(await self._upload(_Wanted(pages, request, unreadable, redirects), observer))
 
         # Not as its return value: asyncio takes the `repr` of a task's result, which here is the whole site.
         self._runner.run(run())
         return done[0]
 
-    async def _upload(self, pages: Pages, request: Request, observer: Observer, unreadable: int) -> Uploaded:
-        settings, keep = self._settings, False
+    async def _upload(self, wanted: _Wanted, observer: Observer) -> Uploaded:
+        settings, keep, request = self._settings, False, wanted.request
         async with open_outbox(settings, self._connection.record) as sender:
             self._store = store = self._store or await connect(settings, self._connection)
             try:
@@ -111,10 +136,10 @@ class Uploader:
                 with closing(ledger_of(dry_run=request.dry_run)) as ledger:
                     if request.dry_run:
                         dry_run = DryRunStore(store)
-                        done = await _publish(dry_run, ledger, settings, pages, request, observer, unreadable, None)
+                        done = await _publish(dry_run, ledger, settings, wanted, observer, None)
                         outcome = msgspec.structs.replace(done.outcome, batches=[], pages=[])  # nothing happened
                         return Uploaded(done.plan, outcome, dry_run.cost)
-                    done = await _publish(store, ledger, settings, pages, request, observer, unreadable, sender)
+                    done = await _publish(store, ledger, settings, wanted, observer, sender)
                 keep = settings.target.store != "sqlite" and not done.outcome.stopped
             finally:
                 if not keep:
@@ -131,12 +156,11 @@ async def _publish(
     store: Store,
     ledger: Ledger,
     settings: Settings,
-    pages: Pages,
-    request: Request,
+    wanted: _Wanted,
     observer: Observer,
-    unreadable: int,
     sender: Sender | None,
 ) -> Uploaded:
+    pages, request = wanted.pages, wanted.request
     formerly = await _reconcile_if_unknown(store, ledger, settings, pages)
     await close_moved_batches(store, ledger, settings.project.id, queues=settings.queues)
     chosen = await chosen_batch(store, ledger, settings.project.id, request, queues=settings.queues)
@@ -152,7 +176,7 @@ async def _publish(
         ledger.rows(),
         options,
         open_batches=open_batches,
-        failed=len(pages.invalid) + unreadable,
+        failed=len(pages.invalid) + wanted.unreadable,
         invalid={pages.entries[file].page_id for file in pages.invalid},
         formerly=formerly,
     )
@@ -160,11 +184,12 @@ async def _publish(
         forced = (planned.page.page_id for planned in plan.sends if planned.reason == "forced")
         plan = msgspec.structs.replace(plan, proposals=await count_proposals(store, settings.project.id, forced))
     observer.plan(plan)
-    context = _context(store, ledger, settings, pages, request)
+    context = _context(store, ledger, settings, wanted)
+    site = published_as(settings, pages, wanted.redirects or ())
     if plan.empty and not open_batches:
         outcome = Outcome(settings.target.store, now(), now(), unchanged=plan.unchanged, waiting=len(plan.waits))
         outcome.refusal = plan.refusal
-        if not ledger.published:
+        if not ledger.published or (request.whole_site and ledger.published != site):
             await count_usage(context, idle=True)
     else:
         sizes = {batch_id: ledger.count_in_batch(batch_id) for batch_id in open_batches}
@@ -173,11 +198,17 @@ async def _publish(
         work = split_into_batches(plan, sizes, chosen, settings.upload.max_pages_per_batch)
         ledger.begin(target_identity(store, settings))
         outcome = await publish(plan, work, context, observer)
+    if settings.routes and not outcome.stopped:
+        try:
+            for shared in await publish_routes(context, addresses(settings, pages), whole=request.whole_site):
+                store.warn(str(shared))
+        except (StoreError, StateError) as error:
+            outcome.stopped = str(error)
     if sender is not None and not outcome.stopped:
         # Other machines get messages only for pages whose batch has a record.
         outcome.stopped = await sender.attempt(store.traits.lag)
     if request.whole_site and not (outcome.stopped or outcome.failed or outcome.waiting or outcome.refusal):
-        ledger.finish(pages.site)
+        ledger.finish(site)
     return Uploaded(plan, outcome)
 
 
@@ -192,7 +223,12 @@ async def _reconcile_if_unknown(store: Store, ledger: Ledger, settings: Settings
     return formerly
 
 
-def _context(store: Store, ledger: Ledger, settings: Settings, pages: Pages, request: Request) -> Context:
+def _context(store: Store, ledger: Ledger, settings: Settings, wanted: _Wanted) -> Context:
+    pages, request = wanted.pages, wanted.request
+    project = project_record(settings, store.owner)
+    if wanted.redirects is not None:
+        project.redirects = list(wanted.redirects)
+
     async def name_batch() -> str:
         return await free_batch_id(store, ledger, settings.project.id)
 
@@ -200,7 +236,7 @@ def _context(store: Store, ledger: Ledger, settings: Settings, pages: Pages, req
         return _read_extraction(page, pages)
 
     return Context(
-        project=project_record(settings, store.owner),
+        project=project,
         store=store,
         ledger=ledger,
         clock=now,

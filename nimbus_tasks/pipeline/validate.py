@@ -129,7 +129,9 @@ def validate_file(path: str, stamp: Stamp, project_id: str) -> PageEntry:
         issue = Issue(path, "", f"cannot be read: {(error.strerror or '').lower()}")
         return PageEntry(NEVER, "", "", "", 0, (issue,))
     verdict = validate_map(path, data, project_id)
-    return PageEntry(stamp, verdict.source_path, verdict.page_id, verdict.digest, verdict.size, verdict.issues)
+    return PageEntry(
+        stamp, verdict.source_path, verdict.page_id, verdict.digest, verdict.size, verdict.issues, verdict.url
+    )
 
 
 def _make_again(settings: Settings, entries: dict[str, PageEntry], sources: SourceTable) -> list[str]:

@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from nimbus_tasks.model import records
 from nimbus_tasks.model.records import ProjectRecord, ProjectSettings, ProjectUsage
@@ -45,6 +46,9 @@ folder = {folder}  # the built HTML; "": another tool writes .nimbus/maps
 # location = ".address .city"
 # [dimensions.constants]
 # language = "en"
+
+[content]
+# access = "off"                        # who reads pages by address at the gateway: "off", "key" or "public"
 
 [upload]
 # concurrency = 5                       # maximum requests at a time
@@ -179,6 +183,7 @@ def project_record(settings: Settings, owner: str) -> ProjectRecord:
             max_pages_per_batch=settings.upload.max_pages_per_batch,
             default_concurrency=settings.upload.concurrency,
             domain=project.domain,
+            content_access=settings.content.access if settings.routes else UNSET,
         ),
         usage=ProjectUsage(),
     )

@@ -59,24 +59,30 @@ CREATE TABLE IF NOT EXISTS message(
     target TEXT, page_id TEXT, batch_id TEXT NOT NULL, PRIMARY KEY(target, page_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS page_by_batch ON page(target, batch_id);
+CREATE TABLE IF NOT EXISTS route(
+    target TEXT, name TEXT, page_id TEXT NOT NULL, PRIMARY KEY(target, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS routed(target TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID;
 """
 _SELECT_PAGES = "SELECT page_id, source_path, digest, batch_id, uploaded, step FROM page"
 _PUT_PAGE = "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?)"
 _PUT_MESSAGE = "INSERT OR REPLACE INTO message VALUES (?, ?, ?)"
+_PUT_ROUTE = "INSERT OR REPLACE INTO route VALUES (?, ?, ?)"
 _SET_IDENTITY = """
 INSERT INTO target(name, identity) VALUES (?, ?)
 ON CONFLICT(name) DO UPDATE SET identity = excluded.identity, published = ''
 """
 _RENEWED = "The target is asked what it holds."
-#: Version 0 called its last two steps as the contract calls statuses; version 1 read all pages to find a batch's.
-_VERSION = 2
+#: Version 0 called its last two steps as the contract calls statuses; version 1 read all pages to find a batch's;
+#: version 2 had no routes.
+_VERSION = 3
 _MIGRATION = (
     "BEGIN IMMEDIATE;"
     + _SCHEMA
     + """
 UPDATE page SET step = 'enqueued' WHERE step = 'queued';
 UPDATE page SET step = 'retired' WHERE step = 'inactive';
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 COMMIT;
 """
 )
@@ -174,6 +180,7 @@ class Ledger:
         with self._transaction():
             self._write("DELETE FROM page WHERE target = ?", [()])
             self._write("DELETE FROM batch WHERE target = ?", [()])
+            self._write("DELETE FROM routed WHERE target = ?", [()])
             self._write("INSERT INTO batch VALUES (?, ?, ?, ?)", batches)
             self._write(_PUT_PAGE, map(msgspec.structs.astuple, rows))
             self._write(_SET_IDENTITY, [(identity,)])
@@ -200,6 +207,31 @@ class Ledger:
         """Drop a batch without pages."""
         with self._transaction():
             self._write("DELETE FROM batch WHERE target = ? AND batch_id = ?", [(batch_id,)])
+
+    # --- routes -----------------------------------------------------------------------------------------
+
+    @property
+    def knows_routes(self) -> bool:
+        """Whether the routes are those of the target, as far as this machine knows."""
+        return self._value("SELECT identity FROM routed WHERE target = ?") == self.identity != ""
+
+    def routes(self) -> Iterator[tuple[str, str]]:
+        """Yield the last part of each route's key and the page that it leads to, in the order of the former."""
+        with self._errors():
+            query = "SELECT name, page_id FROM route WHERE target = ? ORDER BY name"
+            yield from self._connection.execute(query, (self._target,))
+
+    def replace_routes(self, routes: Iterable[tuple[str, str]]) -> None:
+        """Replace all routes by those that the target holds."""
+        with self._transaction():
+            self._write("DELETE FROM route WHERE target = ?", [()])
+            self._write(_PUT_ROUTE, routes)
+            self._write("INSERT OR REPLACE INTO routed VALUES (?, ?)", [(self.identity,)])
+
+    def confirm_routes(self, routes: Iterable[tuple[str, str]]) -> None:
+        """Write the routes that the store has just confirmed."""
+        with self._transaction():
+            self._write(_PUT_ROUTE, routes)
 
     # --- messages still to be sent to a shared queue ----------------------------------------------------
 

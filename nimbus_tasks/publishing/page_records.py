@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.backends.kv import Write
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Statuses that are read at once.
 AT_ONCE = 10_000
+#: Most bytes of a page's facts in its metadata, which takes 1,024.
+SHOWN_URL, SHOWN_TITLE, SHOWN_DESCRIPTION = 400, 150, 200
 
 
 def page_write(project_id: str, record: PageRecord, digest: str, before: bytes | None = None) -> Write:
@@ -41,9 +43,45 @@ def page_write(project_id: str, record: PageRecord, digest: str, before: bytes |
     digest: of its content; empty where the page does not count as held. before: the value that it replaces, of which
     unknown fields are kept.
     """
-    metadata = PageMetadata(record.batch_id, record.uploaded, digest)
+    metadata = PageMetadata(record.batch_id, record.uploaded, digest, *_shown(record))
     key = records.page_key(project_id, record.page_id)
     return Write(key, rewrite(key, before, record), encode(metadata))
+
+
+class _Head(Struct):
+    title: str = ""
+    description: str = msgspec.field(default="", name="metaDescription")
+
+
+class _Shown(Struct):
+    url: str = ""
+    head: _Head = msgspec.field(default_factory=_Head)
+
+
+_decode_shown = msgspec.json.Decoder(_Shown).decode
+
+
+def _shown(record: PageRecord) -> tuple[str, str, str]:
+    """Return the address, title and description of a page for its metadata."""
+    try:
+        page = _decode_shown(record.extraction)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return "", "", ""  # another tool's
+    url = page.url if len(page.url.encode()) <= SHOWN_URL else ""
+    return url, _cut(page.head.title, SHOWN_TITLE), _cut(page.head.description, SHOWN_DESCRIPTION)
+
+
+def _cut(text: str, limit: int) -> str:
+    """Return a text, cut where it takes more than so many bytes as JSON."""
+    if len(encode(text)) - 2 <= limit:
+        return text
+    kept, left = "", limit - len("…".encode())
+    for character in text:
+        left -= len(encode(character)) - 2
+        if left < 0:
+            break
+        kept += character
+    return f"{kept}…"
 
 
 def status_write(project_id: str, page_id: str, status: PageStatus, before: bytes | None = None) -> Write:

@@ -59,11 +59,19 @@ async def count_usage(context: Context, *, idle: bool = False, edit: bool = Fals
     record.settings.ai_model = chosen.ai_model if chosen.ai_model != default.ai_model else record.settings.ai_model
     record.name = context.project.name
     record.settings.domain = chosen.domain
+    record.settings.content_access = chosen.content_access
+    if context.project.redirects is not UNSET:
+        record.redirects = context.project.redirects or UNSET
     record.settings.max_pages_per_batch = chosen.max_pages_per_batch
     record.settings.default_concurrency = chosen.default_concurrency
     record.usage.total_pages = pages
     counted = record.usage.last_activity
-    if idle and before.usage.total_pages == pages and (not newest or (counted is not UNSET and counted >= newest)):
+    same_content = (record.redirects, record.settings.content_access) == (
+        before.redirects,
+        before.settings.content_access,
+    )
+    is_counted = before.usage.total_pages == pages and (not newest or (counted is not UNSET and counted >= newest))
+    if idle and same_content and is_counted:
         return
     if edit and record == before and counted is not UNSET and counted >= _before(FRESH):
         return

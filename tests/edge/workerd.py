@@ -140,10 +140,11 @@ class Workerd:
             base_url=self.url, headers=headers, timeout=SECONDS, trust_env=False, limits=limits, verify=_NO_TLS
         )
 
-    def new_key(self, user: str, *, active: bool = True) -> str:
-        """Make an API key for a user, as the admin does, and return it."""
+    def new_key(self, user: str, *, active: bool = True, **more: str) -> str:
+        """Make an API key for a user, as the admin does, and return it. more: fields of its record."""
         key = f"sk_live_{secrets.token_hex(16)}"
         record = {"user_id": user, "created": "2026-01-02T03:04:05.678Z", "active": active, "name": "test"}
+        record |= more
         with self.client() as admin:
             name = f"apikey:sha256:{hashlib.sha256(key.encode()).hexdigest()}"
             admin.put(f"/kv/{name.replace(':', '%3A')}", json={"value": json.dumps(record)}).raise_for_status()

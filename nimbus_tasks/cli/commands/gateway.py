@@ -78,7 +78,10 @@ class GatewayCommands:
         local_worker.check_port(port)
         node = miniflare.find_node()
         with local_worker.only_one() as lock:
-            environment = miniflare.without_credentials() | {"NIMBUS_ADMIN_SECRET": self._admin_secret().reveal()}
+            environment = miniflare.without_credentials() | {
+                "NIMBUS_ADMIN_SECRET": self._admin_secret().reveal(),
+                "NIMBUS_CONTENT_PROJECT": self.pipeline.settings.project.id,
+            }
             seen_from = miniflare.find_miniflare(Path(), Path(folder), Path(miniflare.NODE_FOLDER))
             seen_from = seen_from or miniflare.install_miniflare(lambda text: self.console.line(f"📦 {text}"))
             command = [node, str(files.SHIPPED / "dev.mjs"), "--port", str(port), "--worker", str(worker.absolute())]

@@ -19,7 +19,7 @@ import { parseArgs } from "node:util";
 const HERE = dirname(fileURLToPath(import.meta.url));
 
 /** The variables of the environment that the Worker gets. */
-const VARIABLES = /^NIMBUS_(ADMIN_SECRET|(CACHE|USAGE)_SECONDS|LIMIT_[A-Z]+)$/;
+const VARIABLES = /^NIMBUS_(ADMIN_SECRET|CONTENT_PROJECT|(CACHE|USAGE)_SECONDS|LIMIT_[A-Z]+)$/;
 
 /** Ends the first process that is started from here, workerd, if this process is killed. */
 let guard;

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, Struct
 
-from nimbus_tasks.html.extract.addresses import base_of, url_of
+from nimbus_tasks.html.extract.addresses import base_of, canonical_path, url_of
 from nimbus_tasks.html.extract.blocks import count_above_fold, find_places, read_blocks, selectors_above_mark
 from nimbus_tasks.html.extract.content import locate
 from nimbus_tasks.html.extract.head import read_dimensions, read_head
@@ -74,7 +74,8 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
     tag = document.select_one("base[href]")
     base = base_of(url, tag.attr("href") if tag is not None else None)
     head = read_head(document)
-    references = read_references(document, base, head.facts.get("canonical", ""), rules.folder)
+    canonical = head.facts.get("canonical", "")
+    references = read_references(document, base, canonical, rules.folder)
     selected = {name: document.select_one(selector) for name, selector in rules.selectors.items()}
     matched = {rules.selectors[name] for name, element in selected.items() if element is not None}
     dimensions = read_dimensions(source_path, selected, head.dimensions, rules)
@@ -115,7 +116,7 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
         rest_of_page_blocks=blocks[above:],
         selector_map=selector_map,
         extractor=EXTRACTOR_VERSION,
-        url=url,
+        url=(canonical_path(base.resolve(canonical), rules.domain) if canonical else "") or url,
         links=links or UNSET,
         media=[*_after_blocks(media, places, selector_map), *references.images] or UNSET,
         alternates=references.alternates,

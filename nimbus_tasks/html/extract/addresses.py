@@ -18,14 +18,52 @@ _NOT_BELOW = re.compile(r"//|\\|/\.{1,2}(?:/|$)")
 _DROPPED = str.maketrans("", "", "\t\n\r")
 #: Characters that an address may hold as they are.
 _SAFE = "!#$%&'()+*,-./:;=?@[\\]^_~"
+#: The same in the path of a page, which names a file.
+_SAFE_IN_PATH = "!$&'()+*,-./:;=@_~"
+#: Names that a server leaves out of an address.
+_INDEX = ("index.html", "index.htm")
+_NOT_IN_PATH = re.compile(r"%(?:2f|5c|00)", re.IGNORECASE)
 
 
 def url_of(source_path: str, folder: str) -> str:
     """Return the path of a page on its site: `/docs/` for `dist/docs/index.html`."""
     below = source_path.removeprefix(f"{folder}/") if folder not in ("", ".") else source_path
-    parent, _, name = below.rpartition("/")
-    path = f"{parent}/" if name in ("index.html", "index.htm") else below
-    return quote(f"/{path.removeprefix('/')}", safe="!$&'()+*,-./:;=@_~", errors="replace")
+    return quote(_folded(f"/{below.removeprefix('/')}"), safe=_SAFE_IN_PATH, errors="replace")
+
+
+def _folded(path: str) -> str:
+    parent, _, name = path.rpartition("/")
+    return f"{parent}/" if name in _INDEX else path
+
+
+def path_on_site(path: str) -> str:
+    """Return a path as `url_of` writes it, however it is percent-encoded; empty where it names no page."""
+    if not path.startswith("/") or _NOT_IN_PATH.search(path):
+        return ""
+    try:
+        plain = unquote(_without_dots(path) if "/." in path else path, errors="strict")
+        return quote(_folded(plain), safe=_SAFE_IN_PATH) if _is_path(plain) else ""
+    except UnicodeError:
+        return ""  # not UTF-8
+
+
+def _is_path(plain: str) -> bool:
+    return not _NOT_BELOW.search(plain) and not any(character < " " or character == "\x7f" for character in plain)
+
+
+def canonical_path(canonical: str, domain: str) -> str:
+    """Return the path of a resolved canonical address on the site's own domain; empty for any other address."""
+    if found := _ORIGIN.match(canonical):
+        if not domain or found[1].rpartition("//")[2].lower() != host_of(domain):
+            return ""
+        canonical = found[2] or "/"
+    # With a query it names something else than a file.
+    return path_on_site(canonical.partition("#")[0]) if "?" not in canonical else ""
+
+
+def host_of(domain: str) -> str:
+    """Return the host of a domain as people write it in settings: `https://example.com/` too."""
+    return domain.rpartition("//")[2].partition("/")[0].strip().lower()
 
 
 class Base(NamedTuple):

@@ -50,6 +50,8 @@ _LARGE = 131_072  # smaller files hold too few tags to matter; counting them wou
 
 #: A stub says little more than "this page has moved to ...". Pages with more text are extracted, redirect or not.
 MAX_STUB = 200  # characters
+#: Why such a page is skipped; the address follows, as the page has it.
+REDIRECTS_TO = "only redirects to "
 _REDIRECT = re.compile(r"[\d.\s]* [;,\s] \s* (?: url \s* = \s* )? ['\"]? ([^'\"]+)", re.IGNORECASE | re.VERBOSE)
 
 
@@ -84,12 +86,13 @@ def _is_xml(beginning: bytes, root: bytes) -> bool:
 
 def not_for_readers(head: Head, body: Element, rules: Rules) -> str | None:
     """Return why a page must not be published, or None. Scripts, styles and templates must be empty already."""
+    # First, because robots are often asked not to index a redirect.
+    if (target := _REDIRECT.match(head.refresh)) and len(collapsed_text(body)) <= MAX_STUB:
+        return f"{REDIRECTS_TO}{target[1].strip()}"
     if not rules.noindex and not {"noindex", "none"}.isdisjoint(
         re.split(r"[\s,]+", head.facts.get("robots", "").lower())
     ):
         return "robots are asked not to index it (noindex)"
-    if (target := _REDIRECT.match(head.refresh)) and len(collapsed_text(body)) <= MAX_STUB:
-        return f"only redirects to {target[1].strip()}"
     return None
 
 

@@ -29,6 +29,7 @@ class Rules(Struct, frozen=True):
     constants: dimension -> value, for every page.
     chrome: CSS selectors of what many pages of the site have in common (`html/chrome.py`); left out at a page's ends.
     folder: the source folder, from which on a path is an address on the site.
+    domain: of the site; canonical addresses on it are obeyed.
     """
 
     main: str = ""
@@ -40,6 +41,7 @@ class Rules(Struct, frozen=True):
     constants: dict[str, str] = {}
     chrome: tuple[str, ...] = ()
     folder: str = ""
+    domain: str = ""
 
     def named_selectors(self) -> list[tuple[str, str]]:
         """Return the CSS selectors of the rules, each with the name of its setting: `main`, `selectors.brand`."""

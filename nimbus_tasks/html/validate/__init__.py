@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 from msgspec import Raw
 
+from nimbus_tasks.html.extract.addresses import path_on_site
 from nimbus_tasks.html.validate import rules, syntax
 from nimbus_tasks.html.validate.rules import path_error
 from nimbus_tasks.model import records
@@ -62,7 +63,12 @@ def validate_map(file: str, data: bytes, project_id: str) -> Verdict:
     findings = [*syntax.duplicate_members(data, document), *rules.findings(document), *_limits(size, project_id)]
     valid = all(finding.severity != "error" for finding in findings)
     digest = content_digest(cast("dict[str, object]", document)) if valid else ""
-    return Verdict(file, path, page_id, digest, size, _issues(file, findings))
+    return Verdict(file, path, page_id, digest, size, _issues(file, findings), _url_of(document))
+
+
+def _url_of(document: object) -> str:
+    url = document.get("url") if isinstance(document, dict) else None
+    return path_on_site(url) if isinstance(url, str) else ""
 
 
 def extraction_of(data: bytes) -> Raw:

@@ -15,7 +15,7 @@ from nimbus_tasks.project.sqlite import errors_as, log_ahead, open_or_renew, tra
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = f"""
 PRAGMA user_version = {_VERSION};
 CREATE TABLE fact(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -29,7 +29,7 @@ CREATE INDEX skipped_source ON source(folder, name) WHERE skipped != '';
 CREATE TABLE map(
     folder TEXT, name TEXT, mtime INTEGER, size INTEGER, ctime INTEGER,
     source_path TEXT NOT NULL, page_id TEXT NOT NULL, digest TEXT NOT NULL, bytes INTEGER NOT NULL,
-    issues BLOB, conflict BLOB, invalid INTEGER NOT NULL,
+    issues BLOB, conflict BLOB, invalid INTEGER NOT NULL, url TEXT NOT NULL,
     PRIMARY KEY(folder, name)
 ) WITHOUT ROWID;
 CREATE INDEX map_by_page ON map(page_id);

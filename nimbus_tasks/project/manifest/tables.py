@@ -54,6 +54,7 @@ class PageEntry(Struct, array_like=True, gc=False):
     digest: str
     size: int
     issues: tuple[Issue, ...] = ()
+    url: str = ""
 
 
 def split(path: str) -> tuple[str, str]:
@@ -179,23 +180,22 @@ class PageTable(_Table[PageEntry]):
     """What validation knows of each map."""
 
     name = "map"
-    columns = "mtime, size, ctime, source_path, page_id, digest, bytes, issues"
+    columns = "mtime, size, ctime, source_path, page_id, digest, bytes, issues, url"
 
     def entry(self, row: Sequence[Any]) -> PageEntry:
-        mtime, size, ctime, source_path, page_id, digest, length, issues = row
-        return PageEntry(
-            (mtime, size, ctime), source_path, page_id, digest, length, _decode_issues(issues) if issues else ()
-        )
+        mtime, size, ctime, source_path, page_id, digest, length, encoded, url = row
+        issues = _decode_issues(encoded) if encoded else ()
+        return PageEntry((mtime, size, ctime), source_path, page_id, digest, length, issues, url)
 
     def put(self, entries: Iterable[tuple[str, PageEntry]]) -> None:
         def row(path: str, e: PageEntry) -> tuple[object, ...]:
             invalid = any(issue.severity == "error" for issue in e.issues)
             issues = _encode_issues(e.issues) if e.issues else None
-            return (*split(path), *e.stamp, e.source_path, e.page_id, e.digest, e.size, issues, None, invalid)
+            return (*split(path), *e.stamp, e.source_path, e.page_id, e.digest, e.size, issues, None, invalid, e.url)
 
         rows = [row(path, entry) for path, entry in entries]
         with self.manifest.transaction():
-            self.manifest.write("INSERT OR REPLACE INTO map VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self.manifest.write("INSERT OR REPLACE INTO map VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self.manifest.note_folders("map", {str(row[0]) for row in rows})
 
     def remove(self, paths: Iterable[str]) -> None:

@@ -19,6 +19,7 @@ from nimbus_tasks.project.settings.tables import (
     DEFAULT_INCLUDE,
     MOST_SLOTS,
     MOST_WORKERS,
+    Content,
     Dimensions,
     Log,
     LogLevelName,
@@ -37,7 +38,16 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_INCLUDE", "ENVIRONMENT", "GATEWAY_FOLDER", "LIKELY_SOURCES", "MAPS_FOLDER", "MOST_SLOTS"]
 __all__ += ["MOST_WORKERS", "PROJECT_FILE", "REPORTS_FOLDER", "STATE_FOLDER", "SUMMARY_REPORT", "UPLOAD_REPORT"]
-__all__ += ["VALIDATION_REPORT", "Dimensions", "Log", "LogLevelName", "OpenAISettings", "ProcessSettings", "Project"]
+__all__ += [
+    "VALIDATION_REPORT",
+    "Content",
+    "Dimensions",
+    "Log",
+    "LogLevelName",
+    "OpenAISettings",
+    "ProcessSettings",
+    "Project",
+]
 __all__ += ["Settings", "Source", "StoreName", "Target", "Upload", "load", "parse"]
 __all__ += ["project_above"]
 

@@ -75,6 +75,18 @@ class Dimensions(Struct, frozen=True):
     constants: Annotated[dict[str, str], _says("facts that are the same on all pages: name = text")] = {}
 
 
+class Content(Struct, frozen=True):
+    """`[content]`: reading pages by their address, from the gateway Worker."""
+
+    access: Annotated[
+        Literal["off", "key", "public"],
+        _says(
+            "who reads pages by their address at the gateway: off: nobody; key: whoever has an API key; public: "
+            "everybody. Each new address is one more write"
+        ),
+    ] = "off"
+
+
 class Upload(Struct, frozen=True):
     """`[upload]`: how pages are sent."""
 
@@ -185,6 +197,7 @@ class Settings(Struct, frozen=True):
     project: Project
     source: Source = Source()
     dimensions: Dimensions = Dimensions()
+    content: Content = Content()
     upload: Upload = Upload()
     target: Target = Target()
     process: ProcessSettings = ProcessSettings()
@@ -203,6 +216,7 @@ class Settings(Struct, frozen=True):
             selectors=self.dimensions.selectors,
             constants=self.dimensions.constants,
             folder=self.source.folder,
+            domain=self.project.domain,
         )
 
     @property
@@ -215,6 +229,11 @@ class Settings(Struct, frozen=True):
     def queues(self) -> bool:
         """Whether uploaded pages wait in a queue for optimisation, and have statuses that follow them there."""
         return self.process.queue != "none"
+
+    @property
+    def routes(self) -> bool:
+        """Whether pages are found by their address."""
+        return self.content.access != "off"
 
     @property
     def messages(self) -> bool:

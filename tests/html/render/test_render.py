@@ -43,92 +43,93 @@ def text_of_markdown(text: str) -> str:
     return text_of(_markdown.render(re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)))
 
 
-@pytest.mark.parametrize(
-    ("html", "page", "markdown"),
-    [
-        ("<h2>a</h2><p>b <em>c</em>", "<h2>a</h2>\n<p>b <em>c</em></p>", "## a\n\nb *c*"),
-        ("<p>a_b *c* [d] &lt;e>", "<p>a_b *c* [d] &lt;e&gt;</p>", r"a\_b \*c\* \[d\] \<e\>"),
-        ("<p># a<p>1. b<p>- c", "<p># a</p>\n<p>1. b</p>\n<p>- c</p>", "\\# a\n\n1\\. b\n\n\\- c"),
-        ("<p>a<br>b", "<p>a<br>\nb</p>", "a\\\nb"),
-        ("<h1>a<br>b", "<h1>a<br>\nb</h1>", "# a<br>b"),
-        ("<p><a href=x><b>a</b> b</a>", '<p><a href="/x"><strong>a</strong> b</a></p>', "[**a** b](/x)"),
-        ("<p><a href='javascript:x()' rel=me>a</a>", '<p><a href="" rel="me">a</a></p>', "[a]()"),
-        ("<p><a href='a(b)'>a</a>", '<p><a href="/a(b)">a</a></p>', "[a](</a(b)>)"),
-        ("<p>a <code>b`c</code> <kbd>d</kbd>", "<p>a <code>b`c</code> <kbd>d</kbd></p>", "a ``b`c`` <kbd>d</kbd>"),
-        ("<p><code>a <b>b</b></code>", "<p><code>a <strong>b</strong></code></p>", "<code>a **b**</code>"),
-        (
-            "<pre class=language-py>a\n```\n</pre>",
-            '<pre><code class="language-py">a\n```\n</code></pre>',
-            "````py\na\n```\n````",
-        ),
-        ("<pre>\n\na</pre>", "<pre>\n\na</pre>", "```\n\na\n```"),
-        ("<ul><li>a<li>b</ul>", "<ul><li>a</li>\n<li>b</li>\n</ul>", "- a\n- b"),
-        ("<ol start=3><li>a<p>b</ol>", '<ol start="3"><li>a<p>b</p>\n</li>\n</ol>', "3. a\n\n   b"),
-        (
-            "<ul><li>a</ul><p>x<ul><li>b</ul>",
-            "<ul><li>a</li>\n</ul>\n<p>x</p>\n<ul><li>b</li>\n</ul>",
-            "- a\n\nx\n\n- b",
-        ),
-        ("<ul><li>a</ul><ul><li>b</ul>", "<ul><li>a</li>\n</ul>\n<ul><li>b</li>\n</ul>", "- a\n\n- b"),
-        (
-            "<ul><li>a<ol><li>b</ol>c</ul>",
-            "<ul><li>a<ol><li>b</li>\n</ol>\n c</li>\n</ul>",
-            "- a\n\n  1. b\n\n  c",
-        ),
-        ("<ul><li><ul><li>a</ul></ul>", "<ul><li><ul><li>a</li>\n</ul>\n</li>\n</ul>", "- - a"),
-        ("<blockquote>a<p>b</blockquote>", "<blockquote><p>a</p>\n<p>b</p>\n</blockquote>", "> a\n>\n> b"),
-        (
-            "<dl><dt>a<dd>b<dd><p>c<dt>d<dd><ul><li>e</ul></dl>",
-            "<dl><dt>a</dt>\n<dd>b<p>c</p>\n</dd>\n<dt>d</dt>\n<dd><ul><li>e</li>\n</ul>\n</dd>\n</dl>",
-            "a\n\n:   b\n\n    c\n\nd\n\n:   - e",
-        ),
-        (
-            "<details><summary>a</summary>b</details>",
-            "<details><summary>a</summary>\nb</details>",
-            "a\n\nb",
-        ),
-        (
-            "<figure><a href=l><img src=s alt=a></a><figcaption>b</figure>",
-            '<figure><a href="/l"><img src="s" alt="a"></a><figcaption>b</figcaption>\n</figure>',
-            "[![a](s)](/l)\n\nb",
-        ),
-        (
-            "<table><tr><th>a<th>b|c<tr><td><td>d<p>e</table>",
-            "<table><tr><th>a</th>\n<th>b|c</th>\n</tr>\n<tr><td></td><td>d<p>e</p>\n</td>\n</tr>\n</table>",
-            "| a | b\\|c |\n| --- | --- |\n|  | d<br>e |",
-        ),
-        (
-            "<table><tr><td colspan=2>a<td>b<tr><td>c</table>",
-            '<table><tr><td colspan="2">a</td>\n<td>b</td>\n</tr>\n<tr><td>c</td>\n</tr>\n</table>',
-            "|  |  |  |\n| --- | --- | --- |\n| a |  | b |\n| c |  |  |",
-        ),
-        (
-            "<ul><li>a<table><tr><td>b</table></ul>",
-            "<ul><li>a<table><tr><td>b</td>\n</tr>\n</table>\n</li>\n</ul>",
-            "- a\n\n  |  |\n  | --- |\n  | b |",
-        ),
-        (
-            "<table><tr><td><pre>a\nb<img src=s alt=c></pre></table>",
-            '<table><tr><td><pre>\na\nb<img src="s" alt="c">\n</pre>\n</td>\n</tr>\n</table>',
-            "|  |\n| --- |\n| `a`<br>`b`<br>![c](s) |",
-        ),
-        (
-            "<pre>a<img src=s alt=b></pre>",
-            '<pre>\na<img src="s" alt="b">\n</pre>',
-            "```\na\n```\n\n![b](s)",
-        ),
-        (
-            "<p>a <picture><source srcset=w type=t><img src=s width=3></picture> b",
-            '<p>a<picture><source srcset="w" type="t"><img src="s" width="3" alt=""></picture> b</p>',
-            "a ![](s) b",
-        ),
-        (
-            "<h1>a</h1><video src=v title=t></video><iframe src=i></iframe>",
-            '<h1>a</h1>\n<video src="/v" title="t" controls></video>\n<iframe src="/i"></iframe>',
-            '# a\n\n<video src="/v" title="t" controls></video>\n<iframe src="/i"></iframe>',
-        ),
-    ],
-)
+#: Of a page: its HTML, and what is written of it as HTML and as Markdown.
+CASES = [
+    ("<h2>a</h2><p>b <em>c</em>", "<h2>a</h2>\n<p>b <em>c</em></p>", "## a\n\nb *c*"),
+    ("<p>a_b *c* [d] &lt;e>", "<p>a_b *c* [d] &lt;e&gt;</p>", r"a\_b \*c\* \[d\] \<e\>"),
+    ("<p># a<p>1. b<p>- c", "<p># a</p>\n<p>1. b</p>\n<p>- c</p>", "\\# a\n\n1\\. b\n\n\\- c"),
+    ("<p>a<br>b", "<p>a<br>\nb</p>", "a\\\nb"),
+    ("<h1>a<br>b", "<h1>a<br>\nb</h1>", "# a<br>b"),
+    ("<p><a href=x><b>a</b> b</a>", '<p><a href="/x"><strong>a</strong> b</a></p>', "[**a** b](/x)"),
+    ("<p><a href='javascript:x()' rel=me>a</a>", '<p><a href="" rel="me">a</a></p>', "[a]()"),
+    ("<p><a href='a(b)'>a</a>", '<p><a href="/a(b)">a</a></p>', "[a](</a(b)>)"),
+    ("<p>a <code>b`c</code> <kbd>d</kbd>", "<p>a <code>b`c</code> <kbd>d</kbd></p>", "a ``b`c`` <kbd>d</kbd>"),
+    ("<p><code>a <b>b</b></code>", "<p><code>a <strong>b</strong></code></p>", "<code>a **b**</code>"),
+    (
+        "<pre class=language-py>a\n```\n</pre>",
+        '<pre><code class="language-py">a\n```\n</code></pre>',
+        "````py\na\n```\n````",
+    ),
+    ("<pre>\n\na</pre>", "<pre>\n\na</pre>", "```\n\na\n```"),
+    ("<ul><li>a<li>b</ul>", "<ul><li>a</li>\n<li>b</li>\n</ul>", "- a\n- b"),
+    ("<ol start=3><li>a<p>b</ol>", '<ol start="3"><li>a<p>b</p>\n</li>\n</ol>', "3. a\n\n   b"),
+    (
+        "<ul><li>a</ul><p>x<ul><li>b</ul>",
+        "<ul><li>a</li>\n</ul>\n<p>x</p>\n<ul><li>b</li>\n</ul>",
+        "- a\n\nx\n\n- b",
+    ),
+    ("<ul><li>a</ul><ul><li>b</ul>", "<ul><li>a</li>\n</ul>\n<ul><li>b</li>\n</ul>", "- a\n\n- b"),
+    (
+        "<ul><li>a<ol><li>b</ol>c</ul>",
+        "<ul><li>a<ol><li>b</li>\n</ol>\n c</li>\n</ul>",
+        "- a\n\n  1. b\n\n  c",
+    ),
+    ("<ul><li><ul><li>a</ul></ul>", "<ul><li><ul><li>a</li>\n</ul>\n</li>\n</ul>", "- - a"),
+    ("<blockquote>a<p>b</blockquote>", "<blockquote><p>a</p>\n<p>b</p>\n</blockquote>", "> a\n>\n> b"),
+    (
+        "<dl><dt>a<dd>b<dd><p>c<dt>d<dd><ul><li>e</ul></dl>",
+        "<dl><dt>a</dt>\n<dd>b<p>c</p>\n</dd>\n<dt>d</dt>\n<dd><ul><li>e</li>\n</ul>\n</dd>\n</dl>",
+        "a\n\n:   b\n\n    c\n\nd\n\n:   - e",
+    ),
+    (
+        "<details><summary>a</summary>b</details>",
+        "<details><summary>a</summary>\nb</details>",
+        "a\n\nb",
+    ),
+    (
+        "<figure><a href=l><img src=s alt=a></a><figcaption>b</figure>",
+        '<figure><a href="/l"><img src="s" alt="a"></a><figcaption>b</figcaption>\n</figure>',
+        "[![a](s)](/l)\n\nb",
+    ),
+    (
+        "<table><tr><th>a<th>b|c<tr><td><td>d<p>e</table>",
+        "<table><tr><th>a</th>\n<th>b|c</th>\n</tr>\n<tr><td></td><td>d<p>e</p>\n</td>\n</tr>\n</table>",
+        "| a | b\\|c |\n| --- | --- |\n|  | d<br>e |",
+    ),
+    (
+        "<table><tr><td colspan=2>a<td>b<tr><td>c</table>",
+        '<table><tr><td colspan="2">a</td>\n<td>b</td>\n</tr>\n<tr><td>c</td>\n</tr>\n</table>',
+        "|  |  |  |\n| --- | --- | --- |\n| a |  | b |\n| c |  |  |",
+    ),
+    (
+        "<ul><li>a<table><tr><td>b</table></ul>",
+        "<ul><li>a<table><tr><td>b</td>\n</tr>\n</table>\n</li>\n</ul>",
+        "- a\n\n  |  |\n  | --- |\n  | b |",
+    ),
+    (
+        "<table><tr><td><pre>a\nb<img src=s alt=c></pre></table>",
+        '<table><tr><td><pre>\na\nb<img src="s" alt="c">\n</pre>\n</td>\n</tr>\n</table>',
+        "|  |\n| --- |\n| `a`<br>`b`<br>![c](s) |",
+    ),
+    (
+        "<pre>a<img src=s alt=b></pre>",
+        '<pre>\na<img src="s" alt="b">\n</pre>',
+        "```\na\n```\n\n![b](s)",
+    ),
+    (
+        "<p>a <picture><source srcset=w type=t><img src=s width=3></picture> b",
+        '<p>a<picture><source srcset="w" type="t"><img src="s" width="3" alt=""></picture> b</p>',
+        "a ![](s) b",
+    ),
+    (
+        "<h1>a</h1><video src=v title=t></video><iframe src=i></iframe>",
+        '<h1>a</h1>\n<video src="/v" title="t" controls></video>\n<iframe src="/i"></iframe>',
+        '# a\n\n<video src="/v" title="t" controls></video>\n<iframe src="/i"></iframe>',
+    ),
+]
+
+
+@pytest.mark.parametrize(("html", "page", "markdown"), CASES)
 def test_what_is_written(html: str, page: str, markdown: str) -> None:
     assert rendered(html) == (page, markdown)
 

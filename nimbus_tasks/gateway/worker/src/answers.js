@@ -9,6 +9,7 @@ const STATUS = {
   forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,
+  not_acceptable: 406,
   precondition_failed: 412,
   too_large: 413,
   rate_limited: 429,
@@ -18,7 +19,7 @@ const STATUS = {
 /** Seconds until a refused write may be retried: KV takes one write a second to a key. */
 const RETRY_SECONDS = "1";
 
-const HEADERS = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
+export const HEADERS = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
 
 export class Refusal extends Error {
   /**

@@ -14,6 +14,7 @@ import { bytesOf, parsed, sha256 } from "./utf8.js";
  * @property {string} user the user id, "" for the admin
  * @property {boolean} admin
  * @property {string} key of the record of the API key, "" for the admin
+ * @property {boolean} readsOnly whether it only reads pages by address
  */
 
 /** A shorter admin secret could be guessed, and counts as none. */
@@ -22,8 +23,13 @@ const SECRET_LENGTH = 16;
 /** One scheme, one space, at most 256 visible ASCII characters. */
 const BEARER = /^Bearer ([\x21-\x7e]{1,256})$/i;
 
-/** @type {Cache<string>} record of an API key -> its user */
-const users = new Cache();
+/** The `scope` of an API key that only reads pages by address. */
+const CONTENT = "content";
+
+/** @typedef {{user: string, readsOnly: boolean}} Holder */
+
+/** @type {Cache<Holder>} record of an API key -> who holds it */
+const holders = new Cache();
 
 /**
  * @param {Request} request
@@ -33,16 +39,16 @@ const users = new Cache();
 export async function authenticate(request, env) {
   const bearer = BEARER.exec(request.headers.get("Authorization") ?? "")?.[1];
   if (bearer !== undefined && (await isAdmin(bearer, env))) {
-    return { user: "", admin: true, key: "" };
+    return { user: "", admin: true, key: "", readsOnly: false };
   }
   const key = bearer === undefined ? "" : `apikey:sha256:${await sha256(bytesOf(bearer))}`;
-  const user = key && (await userOf(key, env));
-  if (!user) {
+  const holder = key ? await holderOf(key, env) : null;
+  if (!holder) {
     countFailure(request);
     // The same message for every cause: it must not tell which keys exist.
     throw new Refusal("unauthorized", "This needs a valid API key.", { "WWW-Authenticate": "Bearer" });
   }
-  return { user, admin: false, key };
+  return { ...holder, admin: false, key };
 }
 
 /**
@@ -62,17 +68,18 @@ async function isAdmin(bearer, env) {
 /** @param {string} text */
 const digest = (text) => crypto.subtle.digest("SHA-256", bytesOf(text));
 
-/** @param {string} key @param {Env} env @returns {Promise<string>} "" if the key is not valid */
-async function userOf(key, env) {
-  const known = users.get(key);
+/** @param {string} key @param {Env} env @returns {Promise<Holder | null>} null if the key is not valid */
+async function holderOf(key, env) {
+  const known = holders.get(key);
   if (known !== undefined) {
     return known;
   }
   const record = parsed(await namespaceOf(env, key).get(key));
   const user = record?.active === true ? record.user_id : undefined;
   if (typeof user !== "string" || user === "" || !isKey(`projects:${user}`)) {
-    return "";
+    return null;
   }
-  users.set(env, key, user);
-  return user;
+  const holder = { user, readsOnly: record.scope === CONTENT };
+  holders.set(env, key, holder);
+  return holder;
 }

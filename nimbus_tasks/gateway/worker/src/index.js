@@ -2,6 +2,7 @@
 
 import { json, Refusal, refusalFor, refused, text } from "./answers.js";
 import { authenticate } from "./auth.js";
+import { answerContent, isContent } from "./content.js";
 import { discardBody, readKeys, readPairs, readPut, readSwaps } from "./body.js";
 import { storeId } from "./identity.js";
 import { isSwappable, projectOf, refusal } from "./keys.js";
@@ -37,7 +38,14 @@ export default {
   /** @param {Request} request @param {Env} env @param {ExecutionContext} context */
   async fetch(request, env, context) {
     try {
+      const url = new URL(request.url);
+      if (isContent(url)) {
+        return await answerContent(request, env, context, url);
+      }
       const caller = await authenticate(request, env);
+      if (caller.readsOnly) {
+        throw new Refusal("forbidden", "This API key reads pages by their address, and nothing else.");
+      }
       const load = new Load(caller.key);
       const answered = answer(request, env, context, caller, load).finally(() => load.release());
       context.waitUntil(answered.catch(() => {})); // or a disconnected client would never release its load

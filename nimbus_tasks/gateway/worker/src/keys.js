@@ -10,7 +10,7 @@ import { fits } from "./utf8.js";
 const SWAPPABLE = new Set(["queue", "batch", "status"]);
 
 /** Kinds whose second part is a project, which has an owner. */
-const OWNED = new Set(["page", "status", "logs", "batch", "queue", "project"]);
+const OWNED = new Set(["page", "route", "status", "logs", "batch", "queue", "project"]);
 
 const PROJECT = /^proj_[0-9a-f]{12}$/;
 
@@ -27,6 +27,9 @@ export function kindOf(key) {
 export function secondPart(key) {
   return key.split(":", 2)[1] ?? "";
 }
+
+/** @param {string} text */
+export const isProject = (text) => PROJECT.test(text);
 
 /** @param {string} key */
 export const isSwappable = (key) => SWAPPABLE.has(kindOf(key));

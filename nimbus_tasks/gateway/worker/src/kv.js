@@ -25,6 +25,7 @@ const BINDINGS = new Map([
   ["session", "NIMBUS_SESSIONS"],
   ["cache", "NIMBUS_CACHE"],
   ["page", "NIMBUS_PAGES"],
+  ["route", "NIMBUS_PAGES"],
   ["batch", "NIMBUS_BATCHES"],
   ["queue", "NIMBUS_QUEUE"],
   ["status", "NIMBUS_STATUS"],

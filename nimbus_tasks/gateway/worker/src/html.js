@@ -1,0 +1,223 @@
+/**
+ * A record as an HTML page. The same as `nimbus_tasks/html/render/page_html.py`, and held to the same cases: change both.
+ */
+
+import { HEADINGS, piecesOf, PREFORMATTED, safe } from "./markup.js";
+import { buildTree, isLeaf } from "./tree.js";
+
+/** @typedef {import("./tree.js").Block} Block */
+/** @typedef {import("./tree.js").Leaf} Leaf */
+/** @typedef {import("./tree.js").Media} Media */
+/** @typedef {import("./tree.js").Node} Node */
+/** @typedef {import("./tree.js").Page} Page */
+
+/** Elements that a block keeps. Others are paragraphs; list items, cells and the like come from the tree. */
+const KEPT = new Set([...HEADINGS, "address", "caption", "dt", "figcaption", "p", "summary"]);
+/** The tree has an element for these already. */
+const BARE = new Set(["dd", "details", "li", "td", "th"]);
+const CONTAINERS = new Map([["quote", "blockquote"], ["item", "li"], ["row", "tr"], ["page", ""]]); // prettier-ignore
+const IMAGE = ["src", "srcset", "sizes", "width", "height", "title"];
+const MARKS = new Set(["code", "em", "kbd", "strong", "sub", "sup"]);
+
+const ESCAPES = new Map([["&", "&amp;"], ["<", "&lt;"], [">", "&gt;"], ['"', "&quot;"], ["'", "&#x27;"]]); // prettier-ignore
+
+/** @param {string} text */
+export const escaped = (text) => text.replace(/[&<>"']/g, (sign) => ESCAPES.get(sign) ?? "");
+/** @param {string} text */
+const escapedText = (text) => text.replace(/[&<>]/g, (sign) => ESCAPES.get(sign) ?? "");
+
+/**
+ * @param {Page} page
+ * @param {string} [base] the address of the page itself: relative addresses of images are resolved against it
+ */
+export function toHtml(page, base = "") {
+  const { head } = page;
+  const lang = head.lang === undefined ? "" : ` lang="${escaped(head.lang)}"`;
+  const parts = [`<!doctype html>\n<html${lang}>\n<head>\n<meta charset="utf-8">\n`];
+  if (base) {
+    parts.push(`<base href="${escaped(base)}">\n`);
+  }
+  parts.push(`<title>${escaped(head.title ?? "")}</title>\n`);
+  if (head.metaDescription) {
+    parts.push(`<meta name="description" content="${escaped(head.metaDescription)}">\n`);
+  }
+  const canonical = safe(head.canonical ?? "");
+  if (canonical) {
+    parts.push(`<link rel="canonical" href="${escaped(canonical)}">\n`);
+  }
+  const media = mediaByBlock(page);
+  parts.push("</head>\n<body>\n<main>\n", mediaHtml(media.get("") ?? []));
+  new Writer(media, parts).children(buildTree(page));
+  parts.push("</main>\n</body>\n</html>\n");
+  return parts.join("");
+}
+
+/** Media by the block that they stand after. @param {Page} page @returns {Map<string, Media[]>} */
+export function mediaByBlock(page) {
+  /** @type {Map<string, Media[]>} */
+  const media = new Map();
+  for (const each of page.media) {
+    media.set(each.after ?? "", [...(media.get(each.after ?? "") ?? []), each]);
+  }
+  return media;
+}
+
+class Writer {
+  /** What stands in a linked text is linked by that. */
+  #inLink = false;
+  #media;
+  #parts;
+
+  /** @param {Map<string, Media[]>} media @param {string[]} parts */
+  constructor(media, parts) {
+    this.#media = media;
+    this.#parts = parts;
+  }
+
+  /** @param {Node} node */
+  children(node) {
+    let column = 0;
+    for (const child of node.children) {
+      if (isLeaf(child)) {
+        this.#leaf(child);
+        this.#parts.push(mediaHtml(this.#media.get(child.block.id) ?? []));
+        continue;
+      }
+      if (child.step.kind === "cell") {
+        // Cells without text are no blocks. Those that others reach into look the same.
+        this.#parts.push("<td></td>".repeat(Math.min(Math.max(0, child.step.number - column), 100)));
+        column = child.step.number + spanOf(child);
+      }
+      this.#container(child);
+    }
+  }
+
+  /** @param {Node} node */
+  #container(node) {
+    const { kind, header } = node.step;
+    const tag = kind === "cell" ? (header ? "th" : "td") : (CONTAINERS.get(kind) ?? kind);
+    const first = firstNumber(node);
+    let attributes = kind === "ol" && first !== 1 ? ` start="${first}"` : "";
+    if (kind === "cell") {
+      attributes = attributesOf(ownBlock(node), ["colspan", "rowspan"]);
+    }
+    this.#parts.push(`<${tag}${attributes}>`);
+    this.children(node);
+    this.#parts.push(`</${tag}>\n`);
+  }
+
+  /** @param {Leaf} leaf */
+  #leaf(leaf) {
+    const { block } = leaf;
+    if (block.type === "img") {
+      const image = imageOf(block);
+      this.#parts.push(this.#inLink ? image : linked(block, image));
+      return;
+    }
+    let [begin, end] = ["", ""];
+    if (PREFORMATTED.has(block.type)) {
+      [begin, end] = ["<pre>\n", "</pre>\n"]; // the parser drops this line feed
+      if (block.language) {
+        [begin, end] = [`<pre><code class="language-${escaped(block.language)}">`, "</code></pre>\n"];
+      }
+    } else if (!BARE.has(block.type)) {
+      const holdsBlocks = [...leaf.inner.values()].some((node) => !isInline(node));
+      const tag = holdsBlocks ? "div" : KEPT.has(block.type) ? block.type : "p";
+      [begin, end] = [`<${tag}>`, `</${tag}>\n`];
+    }
+    this.#parts.push(begin);
+    this.#text(leaf);
+    this.#parts.push(end);
+  }
+
+  /** @param {Leaf} leaf */
+  #text(leaf) {
+    /** @type {string[]} */
+    const open = [];
+    for (const { kind, text, link, node } of piecesOf(leaf)) {
+      if (kind === "text") {
+        this.#parts.push(escapedText(text));
+      } else if (kind === "open") {
+        let tag = MARKS.has(text) ? text : "";
+        if (text === "a" && link && !this.#inLink) {
+          tag = "a";
+          const rel = link.rel ? ` rel="${escaped(link.rel)}"` : "";
+          this.#parts.push(`<a href="${escaped(safe(link.href))}"${rel}>`);
+        } else if (tag) {
+          this.#parts.push(`<${tag}>`);
+        }
+        open.push(tag);
+      } else if (kind === "close") {
+        const tag = open.pop();
+        this.#parts.push(tag ? `</${tag}>` : "");
+      } else if (!node) {
+        this.#parts.push("<br>\n");
+      } else {
+        const around = this.#inLink;
+        this.#inLink ||= open.includes("a");
+        this.children(node);
+        this.#inLink = around;
+      }
+    }
+  }
+}
+
+/** @param {Node} node */
+export const isInline = (node) => node.children.every((child) => isLeaf(child) && child.block.type === "img");
+
+/** @param {Node} node */
+function firstNumber(node) {
+  const [first] = node.children;
+  return first && !isLeaf(first) ? first.step.number : 1;
+}
+
+/** The block that a cell is, if it has text of its own. @param {Node} node */
+function ownBlock(node) {
+  const [first] = node.children;
+  return first && isLeaf(first) && (first.block.type === "td" || first.block.type === "th") ? first.block : undefined;
+}
+
+/** @param {Node} node */
+function spanOf(node) {
+  const written = ownBlock(node)?.attributes.colspan ?? "1";
+  return /^[0-9]{1,4}$/.test(written) ? Number(written) : 1;
+}
+
+/** @param {Block | undefined} block @param {string[]} names */
+function attributesOf(block, names) {
+  return names
+    .map((name) => {
+      const value = block?.attributes[name];
+      return value && safe(value) ? ` ${name}="${escaped(value)}"` : "";
+    })
+    .join("");
+}
+
+/** @param {Block} block */
+function imageOf(block) {
+  const sources = block.sources.map(({ src, type, media }) => {
+    const more = (type ? ` type="${escaped(type)}"` : "") + (media ? ` media="${escaped(media)}"` : "");
+    return `<source srcset="${escaped(safe(src))}"${more}>`;
+  });
+  const image = `<img${attributesOf(block, IMAGE)} alt="${escaped(block.content)}">`;
+  return sources.length ? `<picture>${sources.join("")}${image}</picture>` : image;
+}
+
+/** @param {Block} block @param {string} image */
+function linked({ links: [link] }, image) {
+  return link ? `<a href="${escaped(safe(link.href))}">${image}</a>` : image;
+}
+
+/** @param {Media[]} found */
+export function mediaHtml(found) {
+  return found
+    .map(({ type, src, title }) => {
+      const address = escaped(safe(src));
+      const named = title ? ` title="${escaped(title)}"` : "";
+      if (type === "iframe") {
+        return `<iframe src="${address}"${named}></iframe>\n`;
+      }
+      return type === "og:image" ? "" : `<${type} src="${address}"${named} controls></${type}>\n`;
+    })
+    .join("");
+}

@@ -1,0 +1,339 @@
+/**
+ * From the flat blocks of a record to a tree: what stands in which list, table, quotation or group. The same as
+ * `nimbus_tasks/html/render/tree.py`, and held to the same cases: change both.
+ */
+
+/** @typedef {{text: string, href: string, rel?: string}} Link */
+/** @typedef {{type: string, start: number, end: number}} Mark */
+/** @typedef {{src: string, type?: string, media?: string}} Picture */
+/** @typedef {{type: string, src: string, title?: string, after?: string}} Media */
+
+/**
+ * @typedef {object} Block
+ * @property {string} id
+ * @property {string} type
+ * @property {string} content
+ * @property {Record<string, string>} attributes
+ * @property {Link[]} links
+ * @property {Mark[]} marks
+ * @property {number[]} breaks
+ * @property {{id: string, at: number}[]} inner
+ * @property {{kind: string, level: number, item: number}} [list]
+ * @property {{id: string, row: number, column: number, header?: boolean}} [table]
+ * @property {number} quote
+ * @property {string} group
+ * @property {string} language
+ * @property {Picture[]} sources
+ */
+
+/** @typedef {{head: Record<string, string>, media: Media[], blocks: Block[]}} Page */
+
+/**
+ * A container of blocks.
+ * @typedef {object} Step
+ * @property {string} kind `quote`, `ul`, `ol`, `item`, `table`, `row`, `cell`, `dl`, `dd`, `details`, `figure`, or `page`
+ * @property {string} key tells it from its neighbours
+ * @property {number} number of an item, a row or a column
+ * @property {boolean} header of a cell
+ */
+
+/** @typedef {{block: Block, inner: Map<number, Node>}} Leaf */
+/** @typedef {{step: Step, children: (Node | Leaf)[]}} Node */
+
+/** Deeper levels, which other programs may claim, are drawn at this one. */
+const DEEPEST = 20;
+
+// --- reading --------------------------------------------------------------------------------------------
+
+/** @typedef {(value: any) => boolean} Check */
+
+/** @type {Check} */
+const text = (value) => typeof value === "string";
+/** @type {Check} */
+const whole = (value) => Number.isInteger(value);
+/** @type {Check} */
+const flag = (value) => typeof value === "boolean";
+/** @type {Check} */
+const object = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+/** @param {...string} words @returns {Check} */
+const oneOf =
+  (...words) =>
+  (value) =>
+    words.includes(value);
+/** @param {Check} check @returns {Check} */
+const listOf = (check) => (value) => Array.isArray(value) && value.every(check);
+/** @param {Check} check @returns {Check} */
+const mapOf = (check) => (value) => object(value) && Object.values(value).every(check);
+/** @param {Record<string, Check>} needed @param {Record<string, Check>} [optional] @returns {Check} */
+const shape =
+  (needed, optional = {}) =>
+  (value) =>
+    object(value) &&
+    Object.entries(needed).every(([name, check]) => check(value[name])) &&
+    Object.entries(optional).every(([name, check]) => !Object.hasOwn(value, name) || check(value[name]));
+
+const isPicture = shape({ src: text }, { type: text, media: text });
+const isMedia = shape(
+  { type: oneOf("iframe", "video", "audio", "og:image"), src: text },
+  { title: text, poster: text, after: text, sources: listOf(isPicture) },
+);
+const isBlock = shape({ id: text, type: text, content: text }, { attributes: mapOf(text), optimized_content: text });
+const isPage = shape(
+  {
+    engine: text,
+    main_selector: text,
+    head: mapOf(text),
+    dimensions: object,
+    above_fold_blocks: listOf(isBlock),
+    rest_of_page_blocks: listOf(isBlock),
+    selector_map: mapOf(text),
+  },
+  { path: text },
+);
+
+/** What our extraction adds to a block. @type {Record<string, {check: Check, otherwise: unknown}>} */
+const ADDED = {
+  links: { check: listOf(shape({ text, href: text }, { rel: text })), otherwise: [] },
+  marks: {
+    check: listOf(shape({ type: oneOf("a", "em", "strong", "code", "kbd", "sub", "sup"), start: whole, end: whole })),
+    otherwise: [],
+  },
+  breaks: { check: listOf(whole), otherwise: [] },
+  inner: { check: listOf(shape({ id: text, at: whole })), otherwise: [] },
+  list: { check: shape({ kind: oneOf("ul", "ol"), level: whole, item: whole }), otherwise: undefined },
+  table: { check: shape({ id: text, row: whole, column: whole }, { header: flag }), otherwise: undefined },
+  quote: { check: whole, otherwise: 0 },
+  group: { check: text, otherwise: "" },
+  language: { check: text, otherwise: "" },
+  sources: { check: listOf(isPicture), otherwise: [] },
+};
+
+/**
+ * @param {any} document the `extraction` of a record
+ * @returns {Page | null} null if it is no page; what has another shape than ours is left out
+ */
+export function readPage(document) {
+  if (!isPage(document)) {
+    return null;
+  }
+  const media = listOf(isMedia)(document.media) ? document.media : [];
+  return {
+    head: document.head,
+    media,
+    blocks: [...document.above_fold_blocks, ...document.rest_of_page_blocks].map(full),
+  };
+}
+
+/** @param {any} block @returns {Block} */
+function full(block) {
+  const { id, type, content, attributes = {} } = block;
+  const added = Object.entries(ADDED).map(([name, { check, otherwise }]) => [
+    name,
+    Object.hasOwn(block, name) && check(block[name]) ? block[name] : otherwise,
+  ]);
+  return { id, type, content, attributes, ...Object.fromEntries(added) };
+}
+
+// --- the tree -------------------------------------------------------------------------------------------
+
+/** @param {Node | Leaf} child @returns {child is Leaf} */
+export const isLeaf = (child) => "block" in child;
+
+/** What stands in a list, a table or a row, which hold no blocks themselves. @param {Node} node @returns {Node[]} */
+export const containersIn = (node) => node.children.flatMap((child) => (isLeaf(child) ? [] : [child]));
+
+/** @param {Page} page @returns {Node} */
+export const buildTree = (page) => new Builder(page.blocks).tree();
+
+/** @param {string} kind @returns {Step} */
+const step = (kind, key = "", number = 0, header = false) => ({ kind, key, number, header });
+
+class Builder {
+  /** The open list at each level. @type {{key: string, kind: string, number: number}[]} */
+  #lists = [];
+  #definition = { group: "", key: "" };
+  #count = 0;
+
+  /** @param {Block[]} blocks */
+  constructor(blocks) {
+    this.blocks = blocks;
+    this.byId = new Map(blocks.map(({ id }, number) => [id, number]));
+    this.kinds = kindsOfGroups(blocks);
+    this.inList = always(blocks, ({ group }) => group, ({ list }) => list !== undefined); // prettier-ignore
+    this.tablesInList = always(blocks, tableOf, ({ list }) => list !== undefined);
+    this.inTable = always(blocks, ({ group }) => group, ({ table }) => table !== undefined); // prettier-ignore
+    this.paths = blocks.map((block) => this.#path(block));
+  }
+
+  tree() {
+    // Only what comes later can stand in a text: so nothing stands in itself.
+    /** @type {Map<number, Map<number, number[]>>} */
+    const inner = new Map();
+    /** @type {Map<number, number>} */
+    const levels = new Map();
+    this.blocks.forEach((block, number) => {
+      for (const { id, at } of block.inner) {
+        const other = this.byId.get(id) ?? -1;
+        const level = levels.get(number) ?? 0;
+        if (other > number && !levels.has(other) && level < DEEPEST) {
+          levels.set(other, level + 1);
+          const places = inner.get(number) ?? new Map();
+          inner.set(number, places);
+          places.set(Math.max(0, at), [...(places.get(Math.max(0, at)) ?? []), other]);
+        }
+      }
+    });
+    // From the last to the first: what stands in a text is built before it.
+    /** @type {Leaf[]} */
+    const leaves = new Array(this.blocks.length);
+    for (let number = this.blocks.length - 1; number >= 0; number--) {
+      const places = [...(inner.get(number) ?? [])].map(([at, others]) => {
+        const node = this.#grown(others, leaves, this.paths[number] ?? []);
+        return /** @type {[number, Node]} */ ([at, node]);
+      });
+      leaves[number] = { block: /** @type {Block} */ (this.blocks[number]), inner: new Map(places) };
+    }
+    return this.#grown([...leaves.keys()].filter((number) => !levels.has(number)), leaves, []); // prettier-ignore
+  }
+
+  /**
+   * A tree of leaves, without the containers that are `around` all of them already.
+   * @param {number[]} numbers
+   * @param {Leaf[]} leaves
+   * @param {Step[]} around
+   */
+  #grown(numbers, leaves, around) {
+    /** @type {Node} */
+    const root = { step: step("page"), children: [] };
+    const open = [root];
+    for (const number of numbers) {
+      const whole = this.paths[number] ?? [];
+      const path = whole.slice(common(whole, around));
+      const same = common(open.slice(1).map((node) => node.step), path); // prettier-ignore
+      open.length = same + 1;
+      for (const each of path.slice(same)) {
+        /** @type {Node} */
+        const node = { step: each, children: [] };
+        open.at(-1)?.children.push(node);
+        open.push(node);
+      }
+      open.at(-1)?.children.push(/** @type {Leaf} */ (leaves[number]));
+    }
+    return root;
+  }
+
+  /** The containers of a block, the outermost first. @param {Block} block @returns {Step[]} */
+  #path(block) {
+    const depth = Math.max(0, Math.min(block.quote, DEEPEST));
+    const quotes = Array.from({ length: depth }, (_, level) => step("quote", String(level)));
+    const cells = block.table ? cellSteps(block.table) : [];
+    let lists = this.#listSteps(block);
+    let groups = this.#groupSteps(block);
+    if (groups.length && !this.inList.get(block.group)) {
+      [lists, groups] = [groups, lists]; // a list in a definition
+    }
+    if (cells.length && this.tablesInList.get(tableOf(block))) {
+      return [...quotes, ...lists, ...groups, ...cells];
+    }
+    return [...quotes, ...cells, ...lists, ...groups];
+  }
+
+  /** @param {Block} block @returns {Step[]} */
+  #listSteps(block) {
+    const item = block.list;
+    if (!item) {
+      if (!block.table && !block.group) {
+        this.#lists.length = 0;
+      }
+      return [];
+    }
+    const level = Math.max(1, Math.min(item.level, DEEPEST));
+    this.#lists.length = Math.min(this.#lists.length, level);
+    while (this.#lists.length < level) {
+      const number = this.#lists.length < level - 1 ? -1 : item.item - 1;
+      this.#lists.push({ key: `list-${++this.#count}`, kind: item.kind, number });
+    }
+    const last = /** @type {{key: string, kind: string, number: number}} */ (this.#lists.at(-1));
+    const isNext = block.type === "li" ? item.item > last.number : item.item >= last.number;
+    const key = last.kind === item.kind && isNext ? last.key : `list-${++this.#count}`;
+    this.#lists[this.#lists.length - 1] = { key, kind: item.kind, number: item.item };
+    return this.#lists.flatMap((list) => [
+      step(list.kind, list.key),
+      step("item", `${list.key}-${list.number}`, list.number),
+    ]);
+  }
+
+  /** @param {Block} block @returns {Step[]} */
+  #groupSteps(block) {
+    const kind = this.kinds.get(block.group) ?? "";
+    if (!kind) {
+      return [];
+    }
+    if (kind !== "dl") {
+      return [step(kind, block.group)];
+    }
+    if (block.type === "dt") {
+      return [step("dl")];
+    }
+    if (block.type === "dd") {
+      this.#definition = { group: block.group, key: `dd-${++this.#count}` };
+    } else if (this.#definition.group !== block.group) {
+      this.#definition = { group: block.group, key: `dd-${block.group}` };
+    }
+    return [step("dl"), step("dd", this.#definition.key)];
+  }
+}
+
+/** @param {Block} block */
+const tableOf = (block) => block.table?.id ?? "";
+
+/** @param {NonNullable<Block["table"]>} cell @returns {Step[]} */
+function cellSteps({ id, row, column, header = false }) {
+  const [at, across] = [Math.max(0, row), Math.max(0, column)];
+  return [step("table", id), step("row", String(at), at), step("cell", String(across), across, header)];
+}
+
+/** What each group is, as its blocks tell. @param {Block[]} blocks @returns {Map<string, string>} */
+function kindsOfGroups(blocks) {
+  const telling = new Map([["dt", "dl"], ["dd", "dl"], ["summary", "details"], ["details", "details"], ["figcaption", "figure"]]); // prettier-ignore
+  const kinds = new Map();
+  for (const { group, type } of blocks) {
+    if (group && telling.has(type) && !kinds.has(group)) {
+      kinds.set(group, telling.get(type));
+    }
+  }
+  return kinds;
+}
+
+/**
+ * For each name, whether all blocks with it hold.
+ * @param {Block[]} blocks
+ * @param {(block: Block) => string} nameOf
+ * @param {(block: Block) => boolean} holds
+ * @returns {Map<string, boolean>}
+ */
+function always(blocks, nameOf, holds) {
+  const found = new Map();
+  for (const block of blocks) {
+    const name = nameOf(block);
+    if (name) {
+      found.set(name, (found.get(name) ?? true) && holds(block));
+    }
+  }
+  return found;
+}
+
+/** How many steps two paths have in common. @param {Step[]} one @param {Step[]} other */
+function common(one, other) {
+  const end = one.findIndex((mine, at) => {
+    const theirs = other[at];
+    return !(
+      theirs &&
+      mine.kind === theirs.kind &&
+      mine.key === theirs.key &&
+      mine.number === theirs.number &&
+      mine.header === theirs.header
+    );
+  });
+  return end < 0 ? one.length : end;
+}
