@@ -191,6 +191,8 @@ export interface Commands {
         user?: string | undefined;
         /** the user's address */
         email?: string | undefined;
+        /** the key only reads pages by their address */
+        content?: boolean | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
         /** print problems only */

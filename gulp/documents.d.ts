@@ -166,6 +166,7 @@ export interface KnownKey {
   active: boolean;
   usage: ApiKeyUsage;
   last_used?: string | undefined;
+  scope?: string | undefined;
 }
 
 export interface LeftOut {

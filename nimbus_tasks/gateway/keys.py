@@ -40,11 +40,15 @@ _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class KeyOptions(Struct, frozen=True):
-    """The options of a new key. `user`: its owner if the project has none yet; empty: a new user."""
+    """The options of a new key.
+
+    user: its owner if the project has none yet; empty: a new user. content: it only reads pages by their address.
+    """
 
     name: str
     user: str = ""
     email: str = ""
+    content: bool = False
 
     def check(self) -> None:
         """Check the options before the target is asked.
@@ -108,6 +112,7 @@ class KnownKey(Struct, frozen=True):
     active: bool
     usage: ApiKeyUsage
     last_used: str | UnsetType = UNSET
+    scope: str | UnsetType = UNSET
 
     @property
     def short(self) -> str:
@@ -160,6 +165,8 @@ async def create(store: Store, settings: Settings, options: KeyOptions, key: Sec
     await _add(store, records.projects_key(user), [project])
     await _add(store, records.apikeys_key(user), [*(each.hash for each in known), hashed])
     record = ApiKeyRecord(user, moment, active=True, name=options.name, usage=ApiKeyUsage())
+    if options.content:
+        record.scope = "content"
     await _put(store, records.apikey_key(hashed), record)
     return NewKey(key, hashed, options.name, user, moment)
 
@@ -214,6 +221,7 @@ class _Known(Struct):
     name: str = ""
     usage: ApiKeyUsage = field(default_factory=ApiKeyUsage)
     last_used: str | UnsetType = UNSET
+    scope: str = ""
 
 
 async def _keys_of(store: Store, user: str) -> list[KnownKey]:
@@ -234,7 +242,8 @@ def _known(hashed: str, record: _Known) -> KnownKey:
     if not record.last_used or record.last_used[:10] != now()[:10]:
         # The counts of a day stay in the record until the next use.
         usage = ApiKeyUsage(0, usage.requests_total)
-    return KnownKey(record.name, hashed, record.created, bool(record.active), usage, record.last_used or UNSET)
+    last_used, scope = record.last_used or UNSET, record.scope or UNSET
+    return KnownKey(record.name, hashed, record.created, bool(record.active), usage, last_used, scope)
 
 
 def _by_name(known: ListedKeys, name: str) -> KnownKey:

@@ -292,7 +292,10 @@ class ApiKeyUsage(Shape):
 
 
 class ApiKeyRecord(Shape, omit_defaults=True):
-    """`apikey:{sha256:...}`. Written last, since it enables the key; the key itself is not stored."""
+    """`apikey:{sha256:...}`. Written last, since it enables the key; the key itself is not stored.
+
+    scope: `content` for a key that only reads pages by their address; left out for all others.
+    """
 
     user_id: str
     created: str
@@ -300,6 +303,7 @@ class ApiKeyRecord(Shape, omit_defaults=True):
     name: str
     usage: ApiKeyUsage
     last_used: str | UnsetType = UNSET
+    scope: Literal["content"] | UnsetType = UNSET
 
 
 class CacheRecord(Shape):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -37,8 +38,6 @@ from nimbus_tasks.publishing.routes import publish_routes
 from nimbus_tasks.publishing.upload import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.backends.kv.retry import RetryStore
     from nimbus_tasks.model.records import Redirect
@@ -47,14 +46,19 @@ if TYPE_CHECKING:
     from nimbus_tasks.publishing.outbox import Sender
     from nimbus_tasks.publishing.outcome import Observer
     from nimbus_tasks.publishing.plan import Candidate, Request
+    from nimbus_tasks.publishing.routes import Shared
 
 
 class Uploaded(Struct, frozen=True):
-    """The plan, and what was done. A dry run has no pages and no batches in its outcome, but a cost."""
+    """The plan, and what was done. A dry run has no pages and no batches in its outcome, but a cost.
+
+    shared: the addresses that several pages have.
+    """
 
     plan: Plan
     outcome: Outcome
     cost: Cost | None = None
+    shared: Sequence[Shared] = ()
 
 
 class _Wanted(Struct, frozen=True):
@@ -138,7 +142,7 @@ class Uploader:
                         dry_run = DryRunStore(store)
                         done = await _publish(dry_run, ledger, settings, wanted, observer, None)
                         outcome = msgspec.structs.replace(done.outcome, batches=[], pages=[])  # nothing happened
-                        return Uploaded(done.plan, outcome, dry_run.cost)
+                        return Uploaded(done.plan, outcome, dry_run.cost, done.shared)
                     done = await _publish(store, ledger, settings, wanted, observer, sender)
                 keep = settings.target.store != "sqlite" and not done.outcome.stopped
             finally:
@@ -198,10 +202,10 @@ async def _publish(
         work = split_into_batches(plan, sizes, chosen, settings.upload.max_pages_per_batch)
         ledger.begin(target_identity(store, settings))
         outcome = await publish(plan, work, context, observer)
+    shared: Sequence[Shared] = ()
     if settings.routes and not outcome.stopped:
         try:
-            for shared in await publish_routes(context, addresses(settings, pages), whole=request.whole_site):
-                store.warn(str(shared))
+            shared = await publish_routes(context, addresses(settings, pages), whole=request.whole_site)
         except (StoreError, StateError) as error:
             outcome.stopped = str(error)
     if sender is not None and not outcome.stopped:
@@ -209,7 +213,7 @@ async def _publish(
         outcome.stopped = await sender.attempt(store.traits.lag)
     if request.whole_site and not (outcome.stopped or outcome.failed or outcome.waiting or outcome.refusal):
         ledger.finish(site)
-    return Uploaded(plan, outcome)
+    return Uploaded(plan, outcome, shared=shared)
 
 
 async def _reconcile_if_unknown(store: Store, ledger: Ledger, settings: Settings, pages: Pages) -> Sequence[str]:

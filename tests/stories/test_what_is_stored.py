@@ -104,7 +104,7 @@ def test_the_page_record(eventful: Store) -> None:
 
 def test_the_metadata_of_a_page(eventful: Store) -> None:
     metadata = eventful.page_metadata(A)
-    assert list(metadata) == ["batch_id", "uploaded", "digest"]
+    assert list(metadata) == ["batch_id", "uploaded", "digest", "url", "title", "description"]
     assert metadata["batch_id"] == eventful.page(A)["batch_id"]
     assert metadata["uploaded"] == eventful.page(A)["uploaded"]
     assert re.fullmatch(r"[0-9a-f]{32}", metadata["digest"])

@@ -137,13 +137,13 @@ class GatewayCommands:
 
     # --- the keys -------------------------------------------------------------------------------------
 
-    def create_key(self, name: str, user: str, email: str, *, as_json: bool) -> int:
+    def create_key(self, name: str, user: str, email: str, *, content: bool, as_json: bool) -> int:
         """Make an API key, and show it once."""
         from nimbus_tasks.gateway import keys
         from nimbus_tasks.model.clock import now
         from nimbus_tasks.project.secrets import Secret
 
-        options = keys.KeyOptions(name, user, email)
+        options = keys.KeyOptions(name, user, email, content)
         options.check()
         settings = self.pipeline.settings
         secret = Secret(keys.new_key())
@@ -156,6 +156,9 @@ class GatewayCommands:
         self.console.line(f"✅ API key {made.name} of {made.user_id}, for {settings.project.id} at {self._where()}")
         # With --quiet too: it cannot be shown again.
         self.console.line(f"   {made.key.reveal()}", matters=True)
+        if content:
+            self.console.line("   It is shown only once. It reads pages by their address (/content/), and nothing else")
+            return OK
         self.console.line(
             "   It is shown only once. Set it as NIMBUS_API_KEY where uploads run: in a secret of the CI,"
         )
@@ -184,7 +187,9 @@ class GatewayCommands:
             if key.last_used:
                 requests = f"{key.usage.requests_today} today, {key.usage.requests_total} in total"
                 use = f"used {local(key.last_used)}, {requests}"
-            self.console.line(f"   {key.name:<{width}}  {key.short}  {local(key.created)}  {state:<7}  {use}", style)
+            reads = "  only reads content" if key.scope == "content" else ""
+            line = f"   {key.name:<{width}}  {key.short}  {local(key.created)}  {state:<7}  {use}{reads}"
+            self.console.line(line, style)
         return OK
 
     def revoke_key(self, name: str, hashed: str, *, as_json: bool = False) -> int:

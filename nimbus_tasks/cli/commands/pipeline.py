@@ -133,7 +133,14 @@ class Commands:
         return OK if reported and not report.invalid else SOME_FAILED
 
     def upload(self, request: Request, *, as_json: bool = False, validate_first: bool = False) -> int:
-        from nimbus_tasks.cli.messages.pipeline import DryRunNarrator, UploadNarrator, planned, summarized, uploaded
+        from nimbus_tasks.cli.messages.pipeline import (
+            DryRunNarrator,
+            UploadNarrator,
+            planned,
+            shared_addresses,
+            summarized,
+            uploaded,
+        )
         from nimbus_tasks.pipeline.summary import invalid_results, plan_document
 
         request.check()
@@ -153,6 +160,7 @@ class Commands:
             self._published = site
         if done.cost is not None:
             planned(self.console, done.plan, done.cost, self._where())
+            shared_addresses(self.console, done)
         else:
             uploaded(self.console, done)
         reported = self.ci.report(

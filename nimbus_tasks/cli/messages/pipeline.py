@@ -184,8 +184,17 @@ def uploaded(console: Console, done: Uploaded) -> None:
         pages = count(outcome.upgraded, "page")
         console.line(f"   {pages} of an earlier version sent again: proposals stay, none was queued")
     _left_alone(console, outcome.waiting, outcome.refusal)
+    shared_addresses(console, done)
     if outcome.stopped:
         console.fail(f"Stopped: {outcome.stopped} What was stored is safe; run doit upload to continue.")
+
+
+def shared_addresses(console: Console, done: Uploaded) -> None:
+    """Name the addresses that several pages have."""
+    for shared in done.shared[:FEW]:
+        console.warn(str(shared))
+    if len(done.shared) > FEW:
+        console.warn(f"{len(done.shared) - FEW} more addresses are those of several pages.")
 
 
 def _left_alone(console: Console, waiting: int, refusal: str) -> None:

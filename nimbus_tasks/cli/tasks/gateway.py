@@ -32,11 +32,14 @@ def gateway_tasks() -> Iterator[Task]:
     yield command(
         "nimbus:key:create",
         _KEY_CREATE_HELP,
-        lambda name, user, email, as_json: _gateway().create_key(name, user, email, as_json=as_json),
+        lambda name, user, email, content, as_json: _gateway().create_key(
+            name, user, email, content=content, as_json=as_json
+        ),
         params=[
             option("name", "", "where the key is used, such as ci"),
             option("user", "", "whose key, if the project has no owner yet (default: a new user's)"),
             option("email", "", "the user's address"),
+            option("content", False, "the key only reads pages by their address"),
         ],
     )
     yield command("nimbus:key:list", _KEY_LIST_HELP, lambda as_json: _gateway().list_keys(as_json=as_json))
@@ -81,6 +84,7 @@ Needs NIMBUS_ADMIN_SECRET for a gateway, CLOUDFLARE_API_TOKEN for Cloudflare. Th
 Examples:
   doit nimbus:key:create --name=ci
   doit nimbus:key:create --name=laptop --email=ann@example.com
+  doit nimbus:key:create --name=reader --content    for programs that show the pages: it cannot write
   doit nimbus:key:create --name=ci --json > key.json
 """
 _KEY_LIST_HELP = """List the API keys of this project's owner: name, hash, age, state, last use, requests
