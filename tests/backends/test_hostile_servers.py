@@ -11,6 +11,8 @@ import resource
 import time
 import tracemalloc
 import zlib
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +20,11 @@ from editing import block, page
 from loopback import Loopback, answer
 
 from nimbus_tasks.backends import http as http_module
+from nimbus_tasks.backends.blobs import Blob, Held, Location, read_back
+from nimbus_tasks.backends.blobs.pinata import PinataStore, Places
+from nimbus_tasks.backends.blobs.s3 import S3Store
+from nimbus_tasks.backends.blobs.s3_requests import Bucket, S3Requests
+from nimbus_tasks.backends.blobs.sigv4 import Credentials
 from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.backends.kv import MOST_EMPTY_PAGES, Limits, Listed, Names, Swap, Write, all_names
 from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
@@ -76,6 +83,10 @@ def _json(body: bytes, status: int = 200) -> Any:
     return _once(answer(status, body, content_type="application/json"))
 
 
+def _xml(body: bytes, status: int = 200) -> Any:
+    return _once(answer(status, body, content_type="application/xml"))
+
+
 def _nested(opening: bytes) -> list[Any]:
     return [
         _json(opening * DEEP),
@@ -123,6 +134,26 @@ HOSTILE: dict[str, Any] = {
         b'{"protocol": 9, "choices": [{"message": {"content": "{}"}}], "usage": {"prompt_tokens": N}, '
         b'"result": N, "limits": {"pairs": N, "bytes": N, "keys": N}}'.replace(b"N", b"9" * 401)
     ),
+    "entities in entities": _xml(
+        b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">'
+        + b"".join(b'<!ENTITY %c "%s">' % (98 + n, b"&%c;" % (97 + n) * 10) for n in range(9))
+        + b"]><ListBucketResult><Contents><Key>&j;</Key></Contents></ListBucketResult>"
+    ),
+    "an entity from a file": _xml(
+        b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><Error><Code>&a;</Code></Error>', 403
+    ),
+    "XML within XML": _xml(b"<a>" * DEEP),
+    "an error that is deep": _xml(b"<Error>" + b"<a>" * DEEP, 400),
+    "XML that is cut": _xml(b"<ListBucketResult><Contents><Key>"),
+    "XML of something else": _xml(b"<html><Error/><Code>\xe2\x80\xae</Code></html>"),
+    "an error in XML with 200": _xml(b"<Error><Code>InternalError</Code><Message>\xe2\x80\xae\nx</Message></Error>"),
+    "an error in XML": _xml(
+        f"<Error><Code>AccessDenied</Code><Message>{'x' * 9999} Bearer {TOKEN}</Message></Error>".encode(), 403
+    ),
+    "wrong numbers in XML": _xml(
+        b"<ListBucketResult><Contents><Key>" + b"0" * 64 + b"</Key><Size>-1e99</Size></Contents></ListBucketResult>"
+    ),
+    "a checksum of nothing": _once(answer(200, b"x", x_amz_checksum_sha256="-", etag='"', upload_offset="-1")),
     "not UTF-8": _json(b'{"result": "\xff", "choices": "\xc3"}'),
     "the key sent back": _once(answer(400, json.dumps({"error": {"message": f"Bearer {TOKEN}!"}}).encode())),
 } | {
@@ -191,13 +222,53 @@ async def _pull(url: str) -> object:
         await queue.close()
 
 
+BLOB = Blob(
+    Path(__file__), sha256(Path(__file__).read_bytes()).hexdigest(), Path(__file__).stat().st_size, "text/plain"
+)
+
+
+def _blob_store(kind: str, url: str) -> Any:
+    if kind == "pinata":
+        return PinataStore(
+            Places(_http(url), _http(url), Http(url, None, SHORT, hidden=(Secret(TOKEN),))), "group", 100_000
+        )
+    return S3Store(
+        S3Requests(Http(url, None, SHORT, hidden=(Secret(TOKEN),)), Credentials("an-id", TOKEN, "r"), Bucket("b"))
+    )
+
+
+async def _list(store: Any) -> object:
+    return [each async for each in store.list()]
+
+
+async def _put_in_parts(store: Any) -> object:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in ("s3.PART", "pinata.LARGE"):
+            monkeypatch.setattr(f"nimbus_tasks.backends.blobs.{name}", 1000)
+        return await store.put(BLOB)
+
+
+HELD = Held(BLOB.sha256, BLOB.size, Location("", "cid", id="id"))
+BLOB_CALLS: dict[str, Callable[[Any], Awaitable[object]]] = {
+    "open": lambda store: store.open(),
+    "put": lambda store: store.put(BLOB),
+    "put in parts": _put_in_parts,
+    "find": lambda store: store.find(BLOB),
+    "read": lambda store: read_back(store, BLOB, HELD.location),
+    "list": _list,
+    "remove": lambda store: store.remove(HELD),
+}
+
+
 def _calls() -> dict[str, Callable[[str], Awaitable[object]]]:
     calls: dict[str, Callable[[str], Awaitable[object]]] = {"model": _ask_model, "queue": _pull}
-    for kind in ("gateway", "rest"):
-        for name, call in STORE_CALLS.items():
+    every = [(kind, _store, STORE_CALLS) for kind in ("gateway", "rest")]
+    every += [(kind, _blob_store, BLOB_CALLS) for kind in ("s3", "pinata")]
+    for kind, make, named in every:
+        for name, call in named.items():
 
-            async def ask(url: str, kind: str = kind, call: Any = call) -> object:
-                store = _store(kind, url)
+            async def ask(url: str, kind: str = kind, make: Any = make, call: Any = call) -> object:
+                store = make(kind, url)
                 try:
                     return await call(store)
                 finally:
@@ -261,7 +332,7 @@ def check(name: str, caller: str, seconds: float) -> None:
 @pytest.fixture
 def _low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that are met at once: the mechanism is the same."""
-    monkeypatch.setattr(Http.__init__, "__defaults__", (Http.__init__.__defaults__[0], MEGABYTE))
+    monkeypatch.setattr(Http.__init__, "__defaults__", (Http.__init__.__defaults__[0], MEGABYTE, ()))
     monkeypatch.setattr(http_module, "LONGEST_REQUEST", 0.5)
     monkeypatch.setattr("nimbus_tasks.processing.optimise.openai.LONGEST_ANSWER", MEGABYTE)
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from typing import Any, Self
 
+import httpx
 from waiting import SECONDS
 
 
@@ -38,6 +39,12 @@ class Pinata:
             raise AssertionError(f"the fake ended with exit status {self._process.wait(SECONDS)}")
         self.url = json.loads(line)["url"]
         return self
+
+    def make_group(self, name: str) -> str:
+        """Make a group, and return its id."""
+        bearer = {"authorization": f"Bearer {self.token}"}
+        made = httpx.post(f"{self.url}/v3/groups/public", json={"name": name}, headers=bearer, timeout=SECONDS)
+        return str(made.raise_for_status().json()["data"]["id"])
 
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin

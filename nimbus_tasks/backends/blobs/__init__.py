@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from nimbus_tasks.model.errors import RefusedError
+from nimbus_tasks.model.errors import RefusedError, StoreError
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.http import Upload
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 READ_AT_ONCE = 256 * 1024
 #: Bytes that are read from a store at once.
 RANGE = 8 * 1024 * 1024
+#: Parts of a listing in a row without a file. Files of other programs can make some.
+MOST_EMPTY_PAGES = 1000
 #: Is called with the number of bytes that have been sent since the last call; negative where they are sent again.
 OnSent = Callable[[int], None]
 
@@ -129,15 +131,22 @@ class BlobStore(Protocol):
         ...
 
     async def list(self) -> AsyncIterator[Held]:
-        """Yield all files that are stored."""
-        cursor = ""
+        """Yield all files that are stored.
+
+        Raises:
+            StoreError: the listing would never end.
+        """
+        cursor, before, empty = "", Page(()), 0
         while True:
             page = await self.page(cursor)
+            empty = 0 if page.held else empty + 1
+            if empty > MOST_EMPTY_PAGES or (page.held and page.held == before.held):
+                raise StoreError("The listing of files does not end: the store repeats itself.", "Try again later.")
             for held in page.held:
                 yield held
-            if not page.cursor or page.cursor == cursor:
+            cursor, before = page.cursor, page
+            if not cursor:
                 return
-            cursor = page.cursor
 
     async def remove(self, held: Held) -> None:
         """Remove a file; it may be gone already."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv.open import Connection
+from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.environment import Environment
 from nimbus_tasks.project.settings import STATE_FOLDER
 
@@ -119,11 +120,10 @@ def _s3(target: BlobTarget, read: Environment, connection: Connection) -> BlobSt
         read.note("AWS_REGION is not set.")
     key, secret = read.secret("AWS_ACCESS_KEY_ID"), read.secret("AWS_SECRET_ACCESS_KEY")
     session = read.secret("AWS_SESSION_TOKEN", optional=True)
-    http = _http(
-        read, "AWS_ENDPOINT_URL_S3", endpoint or f"https://s3.{region}.amazonaws.com", None, target, connection
-    )
+    clients = _Clients(read, target, connection, (secret, session))
+    http = clients.http("AWS_ENDPOINT_URL_S3", endpoint or f"https://s3.{region}.amazonaws.com")
     if target.public_url:
-        _http(read, "The public address", target.public_url, None, target, connection)
+        clients.http("The public address", target.public_url)
     read.raise_mistakes()
     credentials = Credentials(key.reveal(), secret.reveal(), region, session.reveal())
     return S3Store(S3Requests(http, credentials, Bucket(target.bucket, target.prefix, target.public_url)))
@@ -143,28 +143,31 @@ def _pinata(target: BlobTarget, read: Environment, connection: Connection) -> Bl
     if plan not in PLANS:
         read.note(f"PINATA_PLAN must be one of: {', '.join(PLANS)}.")
     token = read.secret("PINATA_JWT")
-
-    def http(name: str, address: str, credential: Secret | None) -> Http:
-        return _http(read, name, read.text(name) or address, credential, target, connection)
-
-    uploads = http("PINATA_UPLOAD_URL", PINATA_UPLOADS, token)
-    api = http("PINATA_API_URL", PINATA_API, token)
-    gateway = http("PINATA_GATEWAY_URL", target.gateway_url or PINATA_GATEWAY, None)
+    clients = _Clients(read, target, connection, (token,))
+    places = Places(
+        clients.http("PINATA_UPLOAD_URL", read.text("PINATA_UPLOAD_URL") or PINATA_UPLOADS, token),
+        clients.http("PINATA_API_URL", read.text("PINATA_API_URL") or PINATA_API, token),
+        clients.http("PINATA_GATEWAY_URL", read.text("PINATA_GATEWAY_URL") or target.gateway_url or PINATA_GATEWAY),
+    )
     read.raise_mistakes()
-    group = read.text("PINATA_GROUP_ID")
-    return PinataStore(Places(uploads, api, gateway), group, PLANS[plan], connection.warn)
+    return PinataStore(places, read.text("PINATA_GROUP_ID"), PLANS[plan], connection.warn)
 
 
-def _http(
-    read: Environment, name: str, address: str, token: Secret | None, target: BlobTarget, connection: Connection
-) -> Http:
-    """Return the client of an address; another one, which is not used, where the address is a mistake."""
-    from nimbus_tasks.backends.http import Http, Timeouts
-    from nimbus_tasks.model.errors import SettingsError
+class _Clients(Struct):
+    """Makes the HTTP clients of a store. hidden: secrets that no message may show."""
 
-    timeouts = Timeouts(target.connect_timeout, target.read_timeout)
-    try:
-        return Http(address, token, timeouts, connection.record)
-    except SettingsError as error:
-        read.note(f"{name}: {error.message}")
-        return Http("https://localhost", None, timeouts)
+    read: Environment
+    target: BlobTarget
+    connection: Connection
+    hidden: tuple[Secret, ...]
+
+    def http(self, name: str, address: str, token: Secret | None = None) -> Http:
+        """Return the client of an address; of another one, which is not used, where the address is a mistake."""
+        from nimbus_tasks.backends.http import Http, Timeouts
+
+        timeouts = Timeouts(self.target.connect_timeout, self.target.read_timeout)
+        try:
+            return Http(address, token, timeouts, self.connection.record, hidden=self.hidden)
+        except SettingsError as error:
+            self.read.note(f"{name}: {error.message}")
+            return Http("https://localhost", None, timeouts)

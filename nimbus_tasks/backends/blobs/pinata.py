@@ -176,7 +176,7 @@ class PinataStore(BlobStore):
     # --- uploads -------------------------------------------------------------------------------------------
 
     async def _put_at_once(self, blob: Blob, labels: Mapping[str, str], sent: OnSent) -> _File:
-        fields = {"network": NETWORK, "name": blob.name, "keyvalues": json.dumps(labels)}
+        fields = {"network": NETWORK, "name": _unicode(blob.name), "keyvalues": json.dumps(labels)}
         if self._group:
             fields["group_id"] = self._group
         boundary = os.urandom(16).hex()
@@ -229,7 +229,7 @@ class PinataStore(BlobStore):
 
     async def _begin(self, blob: Blob, labels: Mapping[str, str]) -> str:
         """Begin an upload in parts, and return its path."""
-        told = {"filename": blob.name, "filetype": blob.content_type, "network": NETWORK}
+        told = {"filename": _unicode(blob.name), "filetype": blob.content_type, "network": NETWORK}
         told |= {"keyvalues": json.dumps(labels)} | ({"group_id": self._group} if self._group else {})
         metadata = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in told.items())
         headers = {"upload-length": str(blob.size), "upload-metadata": metadata}
@@ -308,6 +308,11 @@ def _cids_of(blob: Blob) -> dict[str, str]:
     return cids.by_profile()
 
 
+def _unicode(name: str) -> str:
+    """Return a file name without what is not Unicode in it: file systems have such names."""
+    return name.encode(errors="replace").decode()
+
+
 def _quoted(name: str) -> str:
     """Return a file name as a form has it (WHATWG HTML, multipart form data)."""
-    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    return _unicode(name).replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

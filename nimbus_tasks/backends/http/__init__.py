@@ -115,20 +115,30 @@ class Http:
         timeouts: Timeouts,
         record: Callable[[Recorded], None] = lambda _: None,
         longest_answer: int = LONGEST_ANSWER,
+        hidden: tuple[Secret, ...] = (),
     ) -> None:
-        """Check the address; nothing is sent. `longest_answer`: bytes after which an answer is given up.
+        """Check the address; nothing is sent.
+
+        Args:
+            base: the address.
+            token: is sent with each request.
+            timeouts: of connections and answers.
+            record: is called with each request.
+            longest_answer: bytes after which an answer is given up.
+            hidden: further secrets that no message may show.
 
         Raises:
             SettingsError: credentials may not be sent to this address, or are in it.
         """
         self.base, self._loopback = check_address(base)
         self.host = urlsplit(self.base).netloc
-        if token is not None and token.scrub(self.base) != self.base:
+        self._token = token
+        self._hidden = tuple(each for each in (token, *hidden) if each is not None and each.reveal())
+        if self._scrub(self.base) != self.base:
             raise SettingsError(
-                f"The address {token.scrub(self.base)} has the credential in it.",
+                f"The address {self._scrub(self.base)} has the credential in it.",
                 "Remove it, and replace the credential if others could see it: it is sent in a header.",
             )
-        self._token = token
         self._timeouts = timeouts
         self._record = record
         self._longest_answer = longest_answer
@@ -221,9 +231,13 @@ class Http:
     def plain(self, said: str) -> str:
         """Return a server's message as printable text on one line, without the token in any form."""
         said = said[: 100 * MOST_WORDS]
-        scrubbed = self._token.scrub(said) if self._token is not None else said
-        printable = "".join(each if each.isprintable() else " " for each in scrubbed)
+        printable = "".join(each if each.isprintable() else " " for each in self._scrub(said))
         return " ".join(printable.split())[:MOST_WORDS]
+
+    def _scrub(self, text: str) -> str:
+        for secret in self._hidden:
+            text = secret.scrub(text)
+        return text
 
     async def _body(self, response: httpx.Response) -> bytes:
         """Return the body, unpacked. It is read in parts, so that an endless or densely packed one takes no memory.
