@@ -13,7 +13,7 @@ from nimbus_tasks.cli.schemas import documents_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STAGES = ("extract", "validate", "upload", "summarize", "watch")
+STAGES = ("extract", "validate", "assets", "upload", "summarize", "watch")
 #: Every command takes these. The page about all commands explains them.
 _COMMON = ("json", "quiet", "verbose")
 

@@ -39,6 +39,22 @@ export interface Commands {
     },
     Documents.Applied
   >;
+  /** Upload the images and files that pages refer to and that changed */
+  readonly assets: Command<
+    {
+      /** print what would be sent; send nothing */
+      dryRun?: boolean | undefined;
+      /** send unchanged files too */
+      force?: boolean | undefined;
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    Documents.AssetSummary
+  >;
   readonly batch: {
     /** Cancel the pages of a batch that are not yet processed */
     readonly cancel: Command<

@@ -19,6 +19,42 @@ export interface AppliedPage {
   diff: string;
 }
 
+export interface AssetCost {
+  requests: number;
+  bytes: number;
+  writes: number;
+  minutes: number;
+}
+
+export interface AssetResult {
+  path: string;
+  result: "failed" | "recorded" | "uploaded";
+  sha256?: string | undefined;
+  size?: number | undefined;
+  paths?: string[] | undefined;
+  url?: string | undefined;
+  cid?: string | undefined;
+  verified?: string | undefined;
+  error?: string | undefined;
+  ms?: number | undefined;
+}
+
+export interface AssetSummary {
+  store: string;
+  files: number;
+  unchanged: number;
+  repeated: number;
+  uploaded: number;
+  recorded: number;
+  failed: number;
+  bytes: number;
+  results: AssetResult[];
+  problems: Problem[];
+  latency: Record<string, number>;
+  stopped: string;
+  cost: AssetCost | null;
+}
+
 export interface BatchPage {
   status: string;
   uploaded?: string | undefined;
@@ -269,6 +305,12 @@ export interface PlanDocument {
   refusal: string;
   cost: Cost;
   pages: PageResult[];
+}
+
+export interface Problem {
+  path: string;
+  reason: string;
+  failed: boolean;
 }
 
 export interface Processing {

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DOIT_CONFIG",
     "task__validate",
+    "task_assets",
     "task_extract",
     "task_nimbus",
     "task_summarize",

@@ -1,14 +1,20 @@
 """Files and images: uploads, and pointers to the latest ones. A public API for any program.
 
-config = UploadConfig.from_env()
-async with UploadManager(config) as manager:
-result = await manager.upload(Asset("plot.png", "temperature", "daily"))
+    config = UploadConfig.from_env()
+    async with UploadManager(config) as manager:
+        result = await manager.upload(Asset("plot.png", "temperature", "daily"))
+
+The names are looked up on demand: a run of the pipeline does not import what only programs use.
 """
 
-from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader
-from nimbus_tasks.assets.config import CloudflareKVConfig, PinataConfig, UploadConfig
-from nimbus_tasks.assets.manager import Asset, UploadManager, UploadResult
-from nimbus_tasks.model.assets import Pointer
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader
+    from nimbus_tasks.assets.config import CloudflareKVConfig, PinataConfig, UploadConfig
+    from nimbus_tasks.assets.manager import Asset, UploadManager, UploadResult
+    from nimbus_tasks.model.assets import Pointer
 
 __all__ = [
     "Asset",
@@ -21,3 +27,21 @@ __all__ = [
     "UploadManager",
     "UploadResult",
 ]
+
+_HOMES = {
+    "Asset": "nimbus_tasks.assets.manager",
+    "CloudflareKVClient": "nimbus_tasks.assets.clients",
+    "CloudflareKVConfig": "nimbus_tasks.assets.config",
+    "PinataConfig": "nimbus_tasks.assets.config",
+    "PinataUploader": "nimbus_tasks.assets.clients",
+    "Pointer": "nimbus_tasks.model.assets",
+    "UploadConfig": "nimbus_tasks.assets.config",
+    "UploadManager": "nimbus_tasks.assets.manager",
+    "UploadResult": "nimbus_tasks.assets.manager",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,13 +20,14 @@ RUNNER = "NIMBUS_RUNNER"
 GULP_STAGES = {
     "extract": "nimbus:extract",
     "validate": "nimbus:validate",
+    "assets": "nimbus:assets",
     "upload": "nimbus:publish",
     "summarize": "nimbus:summarize",
     "watch": "nimbus:watch",
 }
 _COMMAND = re.compile(
     r"(?<![\w./:-])doit "
-    r"(?P<name>nimbus(?::[a-z]+)+|extract|validate|upload|summarize|watch|list|help [\w:]+)(?![\w/:-]|\.\w)"
+    r"(?P<name>nimbus(?::[a-z]+)+|extract|validate|assets|upload|summarize|watch|list|help [\w:]+)(?![\w/:-]|\.\w)"
     r"|(?<=[Rr]un )doit(?=[,.;]|$)"
 )
 

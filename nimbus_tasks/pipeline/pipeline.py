@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.backends.http import Recorded
     from nimbus_tasks.model.progress import ShowProgress
+    from nimbus_tasks.pipeline.assets import AssetSummary
     from nimbus_tasks.pipeline.extract import Extraction
     from nimbus_tasks.pipeline.reconcile import Reconciled
     from nimbus_tasks.pipeline.upload import Uploaded, Uploader
@@ -222,6 +223,22 @@ class Pipeline:
 
     def log_request(self, recorded: Recorded) -> None:
         self.log.event("debug", "request", **msgspec.structs.asdict(recorded))
+
+    def log_assets(self, done: AssetSummary) -> None:
+        for problem in done.problems:
+            self.log.event("warning", "file", path=problem.path, reason=problem.reason)
+        for each in done.results:
+            level: LogLevelName = "warning" if each.result == "failed" else "debug"
+            self.log.event(level, "file", path=each.path, sha256=each.sha256, result=each.result, error=each.error)
+        self.log.event(
+            "error" if done.stopped else "info",
+            "files uploaded",
+            store=done.store,
+            uploaded=done.uploaded,
+            failed=done.failed,
+            bytes=done.bytes,
+            stopped=done.stopped,
+        )
 
     def log_upload(self, outcome: Outcome) -> None:
         for page in outcome.pages:

@@ -108,6 +108,17 @@ def read(at: int, name: str, limit: int = -1) -> tuple[bytes, os.stat_result]:
         NotPlainError: it is a folder, a pipe or a device.
         OSError: it cannot be read.
     """
+    with opened(at, name) as (descriptor, status):
+        return _read_all(descriptor, status.st_size, limit), status
+
+
+@contextlib.contextmanager
+def opened(at: int, name: str) -> Iterator[tuple[int, os.stat_result]]:
+    """Open a plain file in an open folder to read it; yield its descriptor and its status. Never waits for a pipe.
+
+    Raises:
+        LinkError, NotPlainError, OSError: as `read`.
+    """
     try:
         descriptor = os.open(name, _READ, dir_fd=at)
     except OSError as error:
@@ -119,7 +130,7 @@ def read(at: int, name: str, limit: int = -1) -> tuple[bytes, os.stat_result]:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise NotPlainError(errno.EINVAL, "it is not a plain file")
-        return _read_all(descriptor, status.st_size, limit), status
+        yield descriptor, status
     finally:
         os.close(descriptor)
 

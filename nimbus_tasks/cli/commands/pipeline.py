@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nimbus_tasks.backends.kv.open import KV_FILE
 from nimbus_tasks.cli.ci_output import CIOutput, check_reports
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
+from nimbus_tasks.cli.commands.assets import AssetCommands
 from nimbus_tasks.cli.json_output import Extracted, SkippedSource, give_document, is_wanted
 from nimbus_tasks.cli.messages import Retries, rate_limited, waiting
 from nimbus_tasks.model.errors import SettingsError
@@ -39,11 +40,12 @@ class Commands:
         self.ci = CIOutput(console)
         self._snapshot: Snapshot | None = None
         self._published: Summary | None = None
+        self.files = AssetCommands(self)
 
     # --- what doit asks before it runs a stage --------------------------------------------------------
 
     def is_extracted(self) -> bool:
-        snapshot = self._look(with_sources=True)
+        snapshot = self.look(with_sources=True)
         current = plan_extraction(self.pipeline.settings, snapshot).nothing_to_do
         if current and is_wanted() and snapshot.known is not None:
             pages = snapshot.source_files.manifest.sources.count_pages()
@@ -52,26 +54,26 @@ class Commands:
         return current
 
     def is_validated(self) -> bool:
-        return plan_validation(self.pipeline.settings, self._look()).nothing_to_do
+        return plan_validation(self.pipeline.settings, self.look()).nothing_to_do
 
     def is_published(self) -> bool:
-        snapshot = self._look()
+        snapshot = self.look()
         # Without its report, as after `doit clean`, an upload writes it again.
-        current = Path(UPLOAD_REPORT).exists() and self.pipeline.is_published(snapshot)
+        current = Path(UPLOAD_REPORT).exists() and self.pipeline.is_published(snapshot) and self.files.are_current()
         if current and is_wanted():
             give_document(self.pipeline.site(snapshot), as_json=False)
         return current
 
     def describe_extraction(self) -> str:
-        return str(plan_extraction(self.pipeline.settings, self._look(with_sources=True)))
+        return str(plan_extraction(self.pipeline.settings, self.look(with_sources=True)))
 
     def describe_validation(self) -> str:
-        return str(plan_validation(self.pipeline.settings, self._look()))
+        return str(plan_validation(self.pipeline.settings, self.look()))
 
     def describe_upload(self) -> str:
-        return self.pipeline.upload_needed(self._look())
+        return self.pipeline.upload_needed(self.look())
 
-    def _look(self, *, with_sources: bool = False) -> Snapshot:
+    def look(self, *, with_sources: bool = False) -> Snapshot:
         """Return the snapshot of this run; a new one if another process ran a stage (one of `doit -n 2`, say)."""
         snapshot = self._snapshot
         if snapshot is None or snapshot.lock != last_held(Path()) or (with_sources and snapshot.sources is None):
@@ -84,8 +86,8 @@ class Commands:
         from nimbus_tasks.cli.messages.pipeline import extracted
         from nimbus_tasks.pipeline.rules import CHROME_FILE
 
-        with self.pipeline.locked("extract", self._look(with_sources=True)) as before:
-            done, snapshot = self.pipeline.extract(before, self._progress("Extracting"), relearn=relearn)
+        with self.pipeline.locked("extract", self.look(with_sources=True)) as before:
+            done, snapshot = self.pipeline.extract(before, self.progress("Extracting"), relearn=relearn)
         self._snapshot = snapshot.without_sources()
         skipped = tuple(SkippedSource(*odd) for odd in done.skipped)
         document = Extracted(done.pages, done.read, tuple(done.written), tuple(done.removed), skipped)
@@ -113,16 +115,16 @@ class Commands:
 
     def check(self) -> int:
         """Validate as a step of a larger command, which reports invalid pages itself."""
-        with self.pipeline.locked("validate", self._look()) as before:
-            _, self._snapshot = self.pipeline.validate(before, self._progress("Validating"))
+        with self.pipeline.locked("validate", self.look()) as before:
+            _, self._snapshot = self.pipeline.validate(before, self.progress("Validating"))
         return OK
 
     def validate(self, *, code_quality: str = "", junit: str = "", as_json: bool = False) -> int:
         from nimbus_tasks.cli.messages.pipeline import validated
 
         check_reports(code_quality, junit)
-        with self.pipeline.locked("validate", self._look()) as before:
-            report, snapshot = self.pipeline.validate(before, self._progress("Validating"))
+        with self.pipeline.locked("validate", self.look()) as before:
+            report, snapshot = self.pipeline.validate(before, self.progress("Validating"))
         self._snapshot = snapshot
         give_document(report, as_json=as_json)
         if not as_json:
@@ -145,7 +147,8 @@ class Commands:
 
         request.check()
         check_reports(request.code_quality, request.junit)
-        snapshot = self._validated_folder(request.folder) if validate_first else self._look()
+        snapshot = self._validated_folder(request.folder) if validate_first else self.look()
+        files_done = self.files.upload_first(snapshot, dry_run=request.dry_run) if request.whole_site else True
         self._snapshot = None
         invalid = list(invalid_results(snapshot.pages))
         concurrency = request.concurrency or self.pipeline.settings.upload.concurrency
@@ -169,7 +172,8 @@ class Commands:
         if not request.dry_run:
             self.ci.show_site(site)
         outcome = done.outcome
-        failed = not reported or outcome.failed or outcome.stopped or outcome.refusal or site.counts.failed
+        failed = outcome.failed or outcome.stopped or outcome.refusal or site.counts.failed
+        failed = failed or not (reported and files_done)
         # After a failure doit runs nothing more: `summarize` has its line and its document from here.
         if failed and not request.dry_run:
             summarized(self.console, site, self._where())
@@ -184,7 +188,7 @@ class Commands:
         if folder != MAPS_FOLDER:
             check_folder(folder)
         with self.pipeline.locked("validate", look_at_maps(folder)) as before:
-            _, snapshot = self.pipeline.validate(before, self._progress("Validating"))
+            _, snapshot = self.pipeline.validate(before, self.progress("Validating"))
         return snapshot
 
     def reconcile(self, *, dry_run: bool, deep: bool, repair: bool, requeue: bool, as_json: bool) -> int:
@@ -198,7 +202,7 @@ class Commands:
                 dry_run=dry_run,
                 repair=repair,
                 requeue=requeue,
-                deep=self._progress("Reading") if deep else None,
+                deep=self.progress("Reading") if deep else None,
             )
         reconciled(self.console, done, self._where())
         give_document(done, as_json=as_json)
@@ -210,7 +214,7 @@ class Commands:
 
         site = self._published
         if site is None:
-            with self.pipeline.locked("summarize", self._look()) as snapshot:
+            with self.pipeline.locked("summarize", self.look()) as snapshot:
                 site = self.pipeline.summarize(snapshot)
         give_document(site, as_json=as_json)
         if not as_json:
@@ -239,7 +243,7 @@ class Commands:
         target = self.pipeline.settings.target
         return KV_FILE if target.store == "sqlite" else target.store
 
-    def _progress(self, label: str) -> ShowProgress:
+    def progress(self, label: str) -> ShowProgress:
         def show(total: int) -> contextlib.AbstractContextManager[Progress]:
             return self.console.progress(label, total) if total else silently(total)
 

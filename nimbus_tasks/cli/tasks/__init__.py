@@ -16,6 +16,7 @@ from nimbus_tasks.cli.tasks.gateway import gateway_tasks
 from nimbus_tasks.cli.tasks.pipeline import (
     maps_tasks,
     task__validate,
+    task_assets,
     task_extract,
     task_summarize,
     task_upload,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DOIT_CONFIG",
     "task__validate",
+    "task_assets",
     "task_extract",
     "task_nimbus",
     "task_summarize",
@@ -92,7 +94,8 @@ def prefixed(prefix: str) -> Iterator[Task]:
         # doit does not list a name that starts with an underscore.
         return f"_{prefix}:{name[1:]}" if name.startswith("_") else f"{prefix}:{name}"
 
-    for create in (task_extract, task__validate, task_validate, task_upload, task_summarize, task_watch):
+    stages = (task_extract, task__validate, task_validate, task_assets, task_upload, task_summarize)
+    for create in (*stages, task_watch):
         task = create()
         task.name = renamed(task.name)
         task.task_dep = [renamed(name) for name in task.task_dep]

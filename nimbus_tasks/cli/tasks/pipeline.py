@@ -98,6 +98,26 @@ def task_validate() -> Task:
     )
 
 
+def task_assets() -> Task:
+    """Upload the images and files that pages refer to and that changed
+
+    They go to the blob store of [assets] in .nimbus/project.toml: a folder, S3 or IPFS. Equal files are stored once,
+    and each has a record at the target that says where it is. Nothing is deleted. With [assets] store set, `doit`
+    and `doit upload` do this too.
+
+    Examples:
+      doit assets
+      doit assets --dry-run    print how many files, bytes and requests it would be
+      doit assets --force      send every file again
+      doit assets --json
+    """
+    dry_run = option("dry_run", False, "print what would be sent; send nothing")
+    force = option("force", False, "send unchanged files too")
+    return command(
+        "assets", task_assets.__doc__ or "", commands.files.upload, params=[dry_run, force], task_dep=["_validate"]
+    )
+
+
 def task_upload() -> Task:
     """Send the pages that changed to the store, and queue them for optimisation
 

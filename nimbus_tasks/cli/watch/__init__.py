@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.cli.watch.events import Changes
-    from nimbus_tasks.project.settings import Source
+    from nimbus_tasks.project.settings import Settings
 
 #: The longest debounce, in milliseconds.
 LONGEST_DEBOUNCE = 60_000
@@ -74,9 +74,8 @@ class _Watch:
         """Run until Ctrl-C."""
         self._cycle(Due(whole=True))
         while True:
-            source = self._session.settings.source
             try:
-                self._watch(source)
+                self._watch(self._session.settings)
             except FileNotFoundError:
                 continue  # the folder was removed while its watch was set up
             except OSError as error:
@@ -85,13 +84,14 @@ class _Watch:
                 self._polling = True
                 self._reporter.polls(error.strerror or str(error))
 
-    def _watch(self, source: Source) -> None:
+    def _watch(self, settings: Settings) -> None:
         """Run a cycle after each change, until the source folder is not the one that is watched."""
+        source = settings.source
         watched = folder_identity(source.folder)
         folders = [STATE_FOLDER, *([source.folder] if watched > 0 else [])]
         is_set_up = False
-        with Events(folders, _may_matter(source, self._here), polling=self._polling) as events:
-            while folder_identity(source.folder) == watched and self._session.settings.source == source:
+        with Events(folders, _may_matter(settings, self._here), polling=self._polling) as events:
+            while folder_identity(source.folder) == watched and self._session.settings == settings:
                 # All that was reported during a cycle belongs to one burst.
                 while changes := events.next():
                     if not is_set_up:
@@ -126,9 +126,12 @@ class _Watch:
             self._schedule.changed(time.monotonic())
 
 
-def _may_matter(source: Source, here: str) -> Callable[[str], bool]:
-    """Return a filter for paths that may concern the pipeline: pages, maps, settings, and folders that come or go."""
-    role = role_of(source)
+def _may_matter(settings: Settings, here: str) -> Callable[[str], bool]:
+    """Return a filter for paths that may concern the pipeline: pages, maps, settings, and folders that come or go.
+
+    Where the settings name a blob store, images and other files of the site are among them.
+    """
+    role, source = role_of(settings), settings.source
     roots = tuple(f"{root}{os.sep}" for root in (source.folder, MAPS_FOLDER) if root)
 
     def may_matter(path: str) -> bool:

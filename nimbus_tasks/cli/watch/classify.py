@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 MOST_REPORTED = 1000
 
 #: What a path is by its name.
-Role = Literal["page", "map", "settings", "other"]
+Role = Literal["page", "map", "file", "settings", "other"]
 
 
 class Look(Struct, frozen=True):
-    """What to scan: everything and the settings, or these pages and these maps."""
+    """What to scan: everything and the settings, or these pages, these maps, and images and other files or not."""
 
     whole: bool = False
     pages: tuple[str, ...] = ()
     maps: tuple[str, ...] = ()
+    files: bool = False
 
     @property
     def nothing(self) -> bool:
-        return not (self.whole or self.pages or self.maps)
+        return not (self.whole or self.pages or self.maps or self.files)
 
 
 class Seen(Struct, frozen=True):
@@ -68,6 +69,7 @@ def classify(reported: Mapping[str, Reported], seen: Seen) -> Look:
     return Look(
         pages=tuple(path for path, each in changed.items() if each.role == "page"),
         maps=tuple(path for path, each in changed.items() if each.role == "map"),
+        files=any(each.role == "file" for each in reported.values()),
     )
 
 

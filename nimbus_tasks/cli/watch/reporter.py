@@ -20,7 +20,7 @@ from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
 from nimbus_tasks.publishing.outcome import PageResult
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from nimbus_tasks.cli.console import Console
 
@@ -39,7 +39,7 @@ class Cycle(Struct, frozen=True, tag_field="event", tag="cycle"):
     """One run of the pipeline.
 
     at: when it ended. ms: how long it took.
-    sent, removed, reasons, pages: what it did at the target.
+    sent, removed, reasons, pages: what it did at the target. files: images and files that went up.
     problems: all current ones. next_try: seconds until the retry; 0 if nothing failed.
     """
 
@@ -52,6 +52,7 @@ class Cycle(Struct, frozen=True, tag_field="event", tag="cycle"):
     problems: tuple[Problem, ...]
     batch_id: str = ""
     next_try: float = 0
+    files: tuple[str, ...] = ()
 
 
 class Ended(Struct, frozen=True, tag_field="event", tag="ended"):
@@ -89,6 +90,7 @@ class Status(Struct, frozen=True):
 NAMED = 3
 #: Messages for problems that are not about a file.
 _FIXED = {
+    "files": "Files can be uploaded again",
     "source": "The source folder has pages again",
     "upload": "Uploads work again",
     "removals": "Removed pages can be marked again",
@@ -141,7 +143,7 @@ class Reporter:
         self._problems = cycle.problems
         if cycle.batch_id and cycle.batch_id not in self._batches:
             self._batches.append(cycle.batch_id)
-        did = cycle.sent + cycle.removed
+        did = cycle.sent + cycle.removed + len(cycle.files)
         is_first = not self._cycles and not cycle.next_try and all(each.about != "source" for each in cycle.problems)
         if did or is_first:
             self._cycles += 1
@@ -192,11 +194,15 @@ class Reporter:
 
 def _describe(cycle: Cycle) -> str:
     paths = [page.path for page in cycle.pages if page.result in ("stored", "queued", "removed")]
-    if not paths:
-        return "nothing to send"
     reasons = ", ".join(f"{number} {reason}" for reason, number in cycle.reasons.items())
+    said = [f"sent {len(paths)} ({reasons}): {_named(paths)}"] if paths else []
+    said += [f"uploaded {count(len(cycle.files), 'file')}: {_named(cycle.files)}"] if cycle.files else []
+    return f"→ {', '.join(said)}" if said else "nothing to send"
+
+
+def _named(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-    return f"→ sent {len(paths)} ({reasons}): {', '.join(paths[:NAMED])}{more}"
+    return f"{', '.join(paths[:NAMED])}{more}"
 
 
 def _summary(ended: Ended) -> str:

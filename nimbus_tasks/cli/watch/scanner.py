@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.cli.watch.classify import Role
     from nimbus_tasks.pipeline.snapshot import Snapshot
-    from nimbus_tasks.project.settings import Source
+    from nimbus_tasks.project.settings import Settings
 
 #: A file that has not changed for this many seconds is finished, even if it is empty.
 YOUNG = 2.0
@@ -53,13 +53,13 @@ class Scanner:
         """Scan all files in the next cycle."""
         self.snapshot = self._seen = None
 
-    def classify(self, paths: Iterable[str], source: Source) -> Look:
+    def classify(self, paths: Iterable[str], settings: Settings) -> Look:
         """Return what to scan after changes of these paths, which are relative to the project."""
         if self.snapshot is None:
             return Look(whole=True)
         if self._seen is None:
             self._seen = Seen.of(self.snapshot.sources or Scan({}), self.snapshot.maps)
-        role = role_of(source)
+        role = role_of(settings)
         return classify({path: Reported(role(path), _what_is_at(path)) for path in paths}, self._seen)
 
     def scan(self, snapshot: Snapshot, look: Look, *, removals: bool) -> Scanned:
@@ -93,8 +93,10 @@ class Scanner:
         self.snapshot, self._seen = snapshot, None
 
 
-def role_of(source: Source) -> Callable[[str], Role]:
+def role_of(settings: Settings) -> Callable[[str], Role]:
     """Return a function that says what a path (relative to the project) is by its name."""
+    source = settings.source
+    others: Role = "file" if settings.assets.store else "other"
     is_page = matcher(source.include, source.exclude)
     root = "" if source.folder == "." else f"{source.folder}{os.sep}"
     maps = f"{MAPS_FOLDER}{os.sep}"
@@ -106,7 +108,9 @@ def role_of(source: Source) -> Callable[[str], Role]:
             return "map" if path.endswith(".json") and not _is_hidden(path.removeprefix(maps)) else "other"
         below = path.removeprefix(root)
         in_source = source.folder and path.startswith(root) and not _is_hidden(below)
-        return "page" if in_source and is_page(below) else "other"
+        if in_source and is_page(below):
+            return "page"
+        return others if in_source and not below.rpartition("/")[2].startswith(".") else "other"
 
     return role
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
+from nimbus_tasks.backends.kv.open import Connection
 from nimbus_tasks.cli import messages as narration
 from nimbus_tasks.cli.watch.classify import Look
 from nimbus_tasks.cli.watch.reporter import Cycle, Problem
@@ -26,9 +27,13 @@ from nimbus_tasks.publishing.plan import Request
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from nimbus_tasks.assets.discovery import Discovery
+    from nimbus_tasks.assets.plan import AssetPlan
+    from nimbus_tasks.assets.upload import AssetResult
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.cli.watch.reporter import Reporter, State
     from nimbus_tasks.cli.watch.schedule import Due, Schedule
+    from nimbus_tasks.pipeline.assets import AssetSummary
     from nimbus_tasks.pipeline.snapshot import Snapshot
     from nimbus_tasks.pipeline.upload import Uploader
     from nimbus_tasks.project.settings import Settings
@@ -61,7 +66,7 @@ class Session:
 
     def has_changes(self, paths: Collection[str]) -> bool:
         """Return whether any of these files differs from the last scan: those that the pipeline wrote do not."""
-        return not self._scanner.classify(paths, self.settings.source).nothing
+        return not self._scanner.classify(paths, self.settings).nothing
 
     def forget(self) -> None:
         """Scan all files in the next cycle."""
@@ -73,7 +78,7 @@ class Session:
         Whatever goes wrong is reported, and retried: at the next change, and after a wait where that may help.
         """
         began = time.monotonic()
-        look = self._scanner.classify(paths, self.settings.source)
+        look = self._scanner.classify(paths, self.settings)
         if due.removals or due.whole:
             look = Look(whole=True)
         if look.nothing and due.nothing_else:
@@ -86,6 +91,7 @@ class Session:
             if look.whole:
                 self._read_settings()
                 self.forget()
+                look = Look(whole=True, files=True)
             with self._pipeline.locked("watch", self._scanner.snapshot) as snapshot:
                 scanned = self._scanner.scan(snapshot, look, removals=due.removals)
                 unfinished = scanned.unfinished
@@ -111,6 +117,8 @@ class Session:
         problems.pages = {page.map_file: page.error for page in invalid_results(snapshot.pages)}
         problems.pages |= {odd.path: odd.reason for odd in snapshot.skipped if odd.failed}
         problems.upload, problems.unsent = {}, False
+        if pipeline.settings.assets.store and (look.files or look.pages or look.maps):
+            self._upload_files(observer)
         if snapshot.pages.entries and not (self._first_is_over and pipeline.is_published(snapshot)):
             request = Request(batch=self._batch, insist=False)
             if self._uploader is None:
@@ -121,8 +129,26 @@ class Session:
                 )
             done, _ = pipeline.upload(snapshot, request, observer, self._uploader)
             self._batch = done.outcome.batches[-1] if done.outcome.batches else self._batch
-            problems.upload, problems.unsent = upload_problems(done.outcome)
+            wrong, unsent = upload_problems(done.outcome)
+            problems.upload, problems.unsent = wrong, problems.unsent or unsent
         self._first_is_over = True
+
+    def _upload_files(self, observer: _Observer) -> None:
+        """Upload images and files that changed. Their problems stop no page."""
+        from nimbus_tasks.pipeline.assets import AssetStage
+
+        problems, observer.files = self._problems, []
+        problems.files = {}
+        try:
+            with AssetStage(self.settings) as stage:
+                if not stage.is_current():
+                    done = stage.upload(Connection(record=self._pipeline.log_request), observer, silently)
+                    problems.files = asset_problems(done)
+                    problems.unsent = bool(done.stopped)
+        except StoreError as error:
+            problems.files, problems.unsent = {"files": f"{error} Files are sent when the store answers again."}, True
+        except NimbusError as error:
+            problems.files = {"files": str(error)}
 
     def _read_settings(self) -> None:
         """Read the settings again; if they are wrong, the old ones stay in force."""
@@ -172,6 +198,7 @@ class Session:
             removed=done.count("removed"),
             reasons=observer.reasons if done else {},
             pages=tuple(observer.pages),
+            files=tuple(each.path for each in observer.files if each.result == "uploaded"),
             problems=tuple(Problem(about, text) for about, text in problems.items()),
             batch_id=self._batch,
             next_try=round(next_try, 3),
@@ -189,10 +216,20 @@ class _Observer:
 
     def __init__(self) -> None:
         self.pages: list[PageResult] = []
+        self.files: list[AssetResult] = []
         self.reasons: dict[str, int] = {}
 
     def plan(self, plan: Plan) -> None:
         self.reasons = plan.reasons()
+
+    def files_planned(self, plan: AssetPlan, found: Discovery) -> None:
+        pass
+
+    def file(self, result: AssetResult) -> None:
+        self.files.append(result)
+
+    def sent(self, size: int) -> None:
+        pass
 
     def batch(self, batch_id: str) -> None:
         pass
@@ -211,7 +248,7 @@ class _Observer:
 
 
 class Problems(Struct):
-    """What is wrong with the settings, the source folder, single pages and the upload. Each stage replaces its part.
+    """What is wrong with the settings, the source folder, pages, files and the upload. Each stage replaces its part.
 
     unsent: something is not at the target yet and a retry may help.
     """
@@ -219,6 +256,7 @@ class Problems(Struct):
     settings: str = ""
     source: str = ""
     pages: dict[str, str] = {}
+    files: dict[str, str] = {}
     upload: dict[str, str] = {}
     unsent: bool = False
 
@@ -226,6 +264,7 @@ class Problems(Struct):
         """Return the messages by what they are about."""
         texts = {PROJECT_FILE: self.settings, "source": self.source}
         texts |= {path: f"{path} - {error}" for path, error in self.pages.items()}
+        texts |= self.files
         return {about: text for about, text in (texts | self.upload).items() if text}
 
 
@@ -240,6 +279,13 @@ def compare(before: Mapping[str, str], now: Mapping[str, str]) -> News:
     """Return what changed, so that a problem is reported once and not at every save."""
     wrong = {about: text for about, text in now.items() if before.get(about) != text}
     return News(wrong, tuple(about for about in before if about not in now))
+
+
+def asset_problems(done: AssetSummary) -> dict[str, str]:
+    """Return what is wrong after an upload of files, by what it is about."""
+    texts = {problem.path: f"{problem.path} {problem.reason}" for problem in done.problems}
+    texts |= {each.path: f"{each.path} - {each.error}" for each in done.results if each.error}
+    return texts | ({"files": f"Stopped: {done.stopped}"} if done.stopped else {})
 
 
 def upload_problems(outcome: Outcome) -> tuple[dict[str, str], bool]:

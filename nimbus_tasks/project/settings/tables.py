@@ -16,6 +16,7 @@ def _says(description: str) -> Meta:
 
 
 StoreName = Literal["sqlite", "gateway", "cloudflare"]
+BlobStoreName = Literal["", "folder", "s3", "pinata"]
 LogLevelName = Literal["debug", "info", "warning", "error"]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Delay = Annotated[float, Meta(gt=0)]
@@ -187,6 +188,35 @@ class OpenAISettings(Struct, frozen=True):
     ] = 90
 
 
+class Assets(Struct, frozen=True):
+    """`[assets]`: where images and files go."""
+
+    store: Annotated[
+        BlobStoreName,
+        _says(
+            "folder: .nimbus/blobs, no account; s3: any S3-compatible service, R2 among them; pinata: IPFS; "
+            '"": pages are published without their files'
+        ),
+    ] = ""
+    include: Annotated[
+        tuple[str, ...],
+        _says("files to upload besides those of pages: patterns as in .gitignore, relative to [source] folder"),
+    ] = ()
+    exclude: Annotated[tuple[str, ...], _says("files that are not uploaded; same patterns")] = ()
+    concurrency: Annotated[
+        int, Meta(ge=0, le=MOST_SLOTS), _says("maximum files uploaded at a time; 0: 3 for pinata, otherwise 16")
+    ] = 0
+    bucket: Annotated[str, _says("S3: name of the bucket")] = ""
+    prefix: Annotated[str, _says("S3: what each key begins with, such as site/")] = ""
+    endpoint: Annotated[str, _says("S3: address of the service; AWS_ENDPOINT_URL_S3 wins over it")] = ""
+    region: Annotated[str, _says("S3: region of the bucket; AWS_REGION wins over it")] = "auto"
+    public_url: Annotated[str, _says("address from which readers get the files, such as https://img.example.com")] = ""
+    plan: Annotated[
+        Literal["free", "picnic", "fiesta"], _says("Pinata: the plan, which limits the requests a minute")
+    ] = "free"
+    group_id: Annotated[str, _says("Pinata: id of the group that files join; PINATA_GROUP_ID wins over it")] = ""
+
+
 class Log(Struct, frozen=True):
     """`[log]`: the structured log."""
 
@@ -202,6 +232,7 @@ class Settings(Struct, frozen=True):
     target: Target = Target()
     process: ProcessSettings = ProcessSettings()
     openai: OpenAISettings = OpenAISettings()
+    assets: Assets = Assets()
     log: Log = Log()
 
     @property

@@ -21,7 +21,8 @@ from nimbus_tasks.pipeline.extract import extract, plan_extraction
 from nimbus_tasks.pipeline.snapshot import look
 from nimbus_tasks.pipeline.validate import plan_validation, validate
 from nimbus_tasks.project import manifest
-from nimbus_tasks.project.settings import PROJECT_FILE, Source, load
+from nimbus_tasks.project.settings import PROJECT_FILE, Settings, Source, load
+from nimbus_tasks.project.settings.tables import Assets, BlobStoreName, Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,7 +51,7 @@ class Watched:
         self.scanner = Scanner()
 
     def cycle(self, paths: Iterable[str] = (), *, removals: bool = True) -> Scanned:
-        what = self.scanner.classify(paths, self.settings.source)
+        what = self.scanner.classify(paths, self.settings)
         if what.whole:
             self.scanner.forget()
         scanned = self.scanner.scan(self.scanner.snapshot or look(self.settings), what, removals=removals)
@@ -170,6 +171,10 @@ def test_a_page_that_is_being_written_stays_as_it_was_and_is_looked_at_again(tmp
     assert plan_extraction(watched.settings, scanned.snapshot).nothing_to_do
 
 
+def settings_with(source: Source, store: BlobStoreName = "") -> Settings:
+    return Settings(Project("proj_0123456789ab"), source, assets=Assets(store=store))
+
+
 @pytest.mark.parametrize(
     ("path", "role"),
     [
@@ -188,16 +193,22 @@ def test_a_page_that_is_being_written_stays_as_it_was_and_is_looked_at_again(tmp
     ],
 )
 def test_a_path_says_what_it_is(path: str, role: str) -> None:
-    assert role_of(Source(folder="dist"))(path) == role
+    assert role_of(settings_with(Source(folder="dist")))(path) == role
+
+
+def test_other_files_of_the_site_matter_where_files_are_uploaded() -> None:
+    role = role_of(settings_with(Source(folder="dist"), "folder"))
+    paths = ("dist/a.html", "dist/a.png", "dist/.a.png", "dist/.git/a.png", "a.png", ".nimbus/blobs/aa/a")
+    assert [role(path) for path in paths] == ["page", "file", "other", "other", "other", "other"]
 
 
 def test_the_project_itself_can_be_the_source() -> None:
-    role = role_of(Source(folder="."))
+    role = role_of(settings_with(Source(folder=".")))
     assert [role(path) for path in ("a.html", "deep/a.html", ".git/a.html")] == ["page", "page", "other"]
 
 
 def test_without_a_source_folder_there_are_only_maps() -> None:
-    role = role_of(Source(folder=""))
+    role = role_of(settings_with(Source(folder="")))
     assert [role(path) for path in ("a.html", ".nimbus/maps/a.json")] == ["other", "map"]
 
 

@@ -1,0 +1,186 @@
+"""Which files belong to a site: those that its pages refer to, and those that the settings name. Their digests.
+
+Only maps that changed are read, and only files whose stamp changed are hashed, on all cores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from nimbus_tasks.assets.content_types import content_type_of, picture_size
+from nimbus_tasks.assets.ledger import AssetFile
+from nimbus_tasks.model import lenient
+from nimbus_tasks.project import beneath
+from nimbus_tasks.project.patterns import matcher
+from nimbus_tasks.project.scan import CLOCK_STEP_NS, cores, is_utf8, scan, stamp_of
+from nimbus_tasks.project.settings import STATE_FOLDER
+from nimbus_tasks.project.spool import runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from nimbus_tasks.assets.ledger import AssetLedger
+    from nimbus_tasks.project.scan import Stamp
+    from nimbus_tasks.project.settings import Settings
+
+#: Bytes of a file that are hashed at once.
+_AT_ONCE = 1024 * 1024
+#: Files that are written to the ledger at once.
+_NOTED_AT_ONCE = 1000
+#: Fewer files than this need no threads.
+FEW = 8
+
+
+class Problem(Struct, frozen=True):
+    """A file that cannot be uploaded, and why. failed: it should have been; otherwise it is only worth a warning."""
+
+    path: str
+    reason: str
+    failed: bool = True
+
+
+class Discovery(Struct):
+    """The files of a site, by path. hashed: how many were read."""
+
+    files: list[AssetFile] = []
+    problems: list[Problem] = []
+    hashed: int = 0
+
+
+class _Map(Struct):
+    """The part of a map that is read here."""
+
+    path: str = ""
+    assets: list[str] = []
+
+
+def note_uses(ledger: AssetLedger) -> None:
+    """Read the maps that changed, and note which files they refer to."""
+    changed, gone = ledger.stale_maps()
+    ledger.forget_maps(gone)
+    for map_file, stamp in changed:
+        try:
+            read = msgspec.json.decode(Path(map_file).read_bytes(), type=_Map)
+        except (OSError, *lenient.UNDECODABLE):
+            continue  # validation says so, and the next run reads it again
+        ledger.note_uses(map_file, stamp, read.path, read.assets)
+
+
+def discover(settings: Settings, ledger: AssetLedger, advance: Callable[[int], None] = lambda _: None) -> Discovery:
+    """Return the files of the site. `advance` is called with the number of files that were looked at."""
+    found = Discovery()
+    for some in runs(_stamped(settings, ledger, found), _NOTED_AT_ONCE):
+        known = {path: ledger.file(path, stamp) for path, stamp in some}
+        read = _read_all([path for path, file in known.items() if file is None])
+        ledger.note_files(each.file for each in read.values() if each.file and each.settled)
+        for path, file in known.items():
+            if file := file or read[path].file:
+                found.files.append(file)
+            else:
+                found.problems.append(Problem(path, read[path].reason))
+        found.hashed += len(read)
+        advance(len(some))
+    return found
+
+
+def _stamped(settings: Settings, ledger: AssetLedger, found: Discovery) -> Iterator[tuple[str, Stamp]]:
+    """Yield the files as they are now; what is no plain file goes to the problems."""
+    folder, assets = settings.source.folder, settings.assets
+    excluded = matcher(assets.exclude) if assets.exclude else lambda _: False
+    offset = len(folder) + 1 if folder else 0
+    named: dict[str, Stamp] = {}
+    if assets.include:
+        scanned = scan(folder or ".", matcher(assets.include, assets.exclude))
+        named = dict(scanned.files)
+        found.problems += [Problem(odd.path, odd.reason) for odd in scanned.odd]
+    for path in list(ledger.used()):
+        if path in named or excluded(path[offset:]):
+            continue
+        if reason := _why_not(path, folder):
+            found.problems.append(Problem(path, reason))
+            continue
+        try:
+            named[path] = stamp_of(os.stat(path, follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            pages = ledger.pages_of(path)
+            others = f" and {len(pages) - 1} other pages" if len(pages) > 1 else ""
+            found.problems.append(Problem(path, f"is not there; {pages[0]}{others} refers to it", failed=False))
+        except (OSError, ValueError) as error:
+            found.problems.append(Problem(path, _words(error)))
+    yield from sorted(named.items())
+
+
+def _why_not(path: str, folder: str) -> str:
+    """Say why a path that a map names is not to be read: a map may have been written by anyone."""
+    parts = path.split("/")
+    if path.startswith("/") or ".." in parts or "" in parts or "\0" in path or not is_utf8(path):
+        return "is no path inside the project"
+    if folder and not path.startswith(f"{folder}/"):
+        return f"is outside the source folder {folder}"
+    if STATE_FOLDER in parts or (not folder and any(part.startswith(".") for part in parts)):
+        return "is hidden, and so not published"
+    return ""
+
+
+# --- reading ------------------------------------------------------------------------------------------
+
+
+class _Read(NamedTuple):
+    """What reading a file gave: the file, or the reason why not.
+
+    settled: a later change of the file gives it another stamp.
+    """
+
+    file: AssetFile | None
+    reason: str = ""
+    settled: bool = False
+
+
+def _read_all(paths: Sequence[str]) -> dict[str, _Read]:
+    """Read files on all cores."""
+    if len(paths) < FEW:
+        return {path: read_file(path) for path in paths}
+    with ThreadPoolExecutor(cores()) as pool:
+        return dict(zip(paths, pool.map(read_file, paths), strict=True))
+
+
+def read_file(path: str) -> _Read:
+    """Read a plain file in the project, which no link leads to."""
+    *parents, name = path.split("/")
+    try:
+        with beneath.folder(".", parents) as at, beneath.opened(at, name) as (descriptor, before):
+            digest = hashlib.sha256()
+            beginning = chunk = os.read(descriptor, _AT_ONCE)
+            while chunk:
+                digest.update(chunk)
+                chunk = os.read(descriptor, _AT_ONCE)
+            content_type = content_type_of(PurePath(name), beginning)
+            width, height = _picture_size(descriptor) if content_type.startswith("image/") else (0, 0)
+            stamp = stamp_of(os.fstat(descriptor))
+    except beneath.LinkError:
+        return _Read(None, "is, or lies behind, a link: only files inside the project are read")
+    except OSError as error:
+        return _Read(None, _words(error))
+    if stamp != stamp_of(before):
+        return _Read(None, "changed while it was read: run the same command again")
+    file = AssetFile(path, stamp, digest.hexdigest(), content_type, width, height)
+    return _Read(file, settled=stamp[2] < time.time_ns() - CLOCK_STEP_NS)
+
+
+def _picture_size(descriptor: int) -> tuple[int, int]:
+    with open(descriptor, "rb", closefd=False) as file:
+        file.seek(0)
+        return picture_size(file)
+
+
+def _words(error: OSError | ValueError) -> str:
+    why = getattr(error, "strerror", None) or str(error)
+    return f"cannot be read: {why.lower()}"

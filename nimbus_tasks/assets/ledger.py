@@ -1,0 +1,236 @@
+"""What is known of images and files: the pages that use them, their digests, and where they are stored.
+
+It is `.nimbus/assets.db`. A file's digest is kept with its stamp, so a file without changes is not read. What a store
+holds is written when it is confirmed, never before; what is being sent is noted first, so that the next run looks for
+it at the store. A file that is lost or damaged is made again: maps and files are read, and the store is asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+from msgspec import Struct
+
+from nimbus_tasks.backends.blobs import Location
+from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.project.manifest import SITE, join, split
+from nimbus_tasks.project.settings import STATE_FOLDER
+from nimbus_tasks.project.sqlite import errors_as, log_ahead, open_or_renew, transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from nimbus_tasks.project.scan import Stamp
+
+
+class AssetFile(Struct, frozen=True, gc=False):
+    """A file that was read.
+
+    path: from the project, with `/`. sha256: of its bytes. width, height: pixels of a picture, otherwise 0.
+    """
+
+    path: str
+    stamp: Stamp
+    sha256: str
+    content_type: str
+    width: int = 0
+    height: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.stamp[1]
+
+
+ASSETS_FILE = f"{STATE_FOLDER}/assets.db"
+
+_VERSION = 1
+_SCHEMA = f"""
+PRAGMA user_version = {_VERSION};
+CREATE TABLE map(
+    folder TEXT, name TEXT, mtime INTEGER, size INTEGER, ctime INTEGER, PRIMARY KEY(folder, name)
+) WITHOUT ROWID;
+CREATE TABLE use(path TEXT, map_file TEXT, source_path TEXT NOT NULL, PRIMARY KEY(path, map_file)) WITHOUT ROWID;
+CREATE INDEX use_by_map ON use(map_file);
+CREATE TABLE file(
+    path TEXT PRIMARY KEY, mtime INTEGER, size INTEGER, ctime INTEGER,
+    sha256 TEXT NOT NULL, content_type TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE stored(
+    store TEXT, sha256 TEXT, location BLOB, at TEXT NOT NULL, recorded TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY(store, sha256)
+) WITHOUT ROWID;
+"""
+_RENEWED = "The maps and files are read again, and the store is asked what it holds."
+_CHANGED = """
+SELECT folder, name, mtime, size, ctime FROM site.map WHERE NOT invalid
+EXCEPT SELECT folder, name, mtime, size, ctime FROM main.map
+"""
+_GONE = "SELECT folder, name FROM main.map EXCEPT SELECT folder, name FROM site.map WHERE NOT invalid"
+_decode_location = msgspec.json.Decoder(Location).decode
+
+
+class AssetLedger:
+    """The database. Every method that writes commits before it returns."""
+
+    def __init__(self, path: Path = Path(ASSETS_FILE)) -> None:
+        """Open the file; make it anew where there is none, or a damaged one.
+
+        Raises:
+            StateError: it cannot be opened or made.
+        """
+        self._path = path
+        with self._errors():
+            self._connection = open_or_renew(path, _prepare, _RENEWED)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # --- which pages use which files ------------------------------------------------------------------
+
+    def stale_maps(self, manifest: Path = Path(SITE)) -> tuple[list[tuple[str, Stamp]], list[str]]:
+        """Return the valid maps that changed since their uses were noted, with stamps, and those that are gone."""
+        with self._errors():
+            self._connection.execute("ATTACH ? AS site", (str(manifest),))
+            try:
+                changed, gone = self._read(_CHANGED), self._read(_GONE)
+            finally:
+                self._connection.execute("DETACH site")
+        return [(join(*row[:2]), tuple(row[2:])) for row in changed], [join(*row) for row in gone]
+
+    def note_uses(self, map_file: str, stamp: Stamp, source_path: str, paths: Iterable[str]) -> None:
+        """Replace what is known of a map."""
+        with self._transaction():
+            self._forget(map_file)
+            self._write("INSERT INTO map VALUES (?, ?, ?, ?, ?)", [(*split(map_file), *stamp)])
+            uses = ((path, map_file, source_path) for path in paths)
+            self._write("INSERT OR IGNORE INTO use VALUES (?, ?, ?)", uses)
+
+    def forget_maps(self, map_files: Iterable[str]) -> None:
+        with self._transaction():
+            for map_file in map_files:
+                self._forget(map_file)
+
+    def used(self) -> Iterator[str]:
+        """Yield the paths that pages use, sorted. Write nothing meanwhile."""
+        with self._errors():
+            for (path,) in self._connection.execute("SELECT DISTINCT path FROM use ORDER BY path"):
+                yield path
+
+    def pages_of(self, path: str) -> list[str]:
+        """Return the source paths of the pages that use a file, sorted."""
+        return [row[0] for row in self._read("SELECT source_path FROM use WHERE path = ? ORDER BY 1", path)]
+
+    # --- digests --------------------------------------------------------------------------------------
+
+    def file(self, path: str, stamp: Stamp) -> AssetFile | None:
+        """Return a file that is as it was when it was read; None where it is not, or never was."""
+        query = "SELECT mtime, size, ctime, sha256, content_type, width, height FROM file WHERE path = ?"
+        rows = self._read(query, path)
+        return AssetFile(path, stamp, *rows[0][3:]) if rows and rows[0][:3] == stamp else None
+
+    def note_files(self, files: Iterable[AssetFile]) -> None:
+        with self._transaction():
+            values = (
+                (each.path, *each.stamp, each.sha256, each.content_type, each.width, each.height) for each in files
+            )
+            self._write("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    # --- what a store holds ---------------------------------------------------------------------------
+
+    def knows(self, store: str) -> bool:
+        """Return whether anything is known of a store."""
+        return bool(self._read("SELECT 1 FROM stored WHERE store = ? LIMIT 1", store))
+
+    def stored(self, store: str, sha256: str) -> tuple[Location | None, str, str] | None:
+        """Return where a store holds a file, since when, and the digest of its record at the target.
+
+        The location is None where it was sent and not confirmed; there is nothing at all where it was never sent.
+        """
+        rows = self._read("SELECT location, at, recorded FROM stored WHERE store = ? AND sha256 = ?", store, sha256)
+        if not rows:
+            return None
+        location, at, recorded = rows[0]
+        return _decode_location(location) if location else None, at, recorded
+
+    def begin(self, store: str, digests: Iterable[str]) -> None:
+        """Note what is about to be sent."""
+        with self._transaction():
+            self._write("INSERT OR IGNORE INTO stored VALUES (?, ?, NULL, '', '')", ((store, each) for each in digests))
+
+    def confirm(self, store: str, found: Iterable[tuple[str, Location, str]]) -> None:
+        """Write what the store has confirmed, and when."""
+        with self._transaction():
+            put = (
+                "INSERT INTO stored VALUES (?, ?, ?, ?, '') ON CONFLICT DO UPDATE "
+                "SET location = excluded.location, at = excluded.at"
+            )
+            self._write(put, ((store, sha256, msgspec.json.encode(location), at) for sha256, location, at in found))
+
+    def confirm_records(self, store: str, recorded: Iterable[tuple[str, str]]) -> None:
+        """Write the digests of the records that the target has confirmed, by the digest of the file."""
+        with self._transaction():
+            put = "UPDATE stored SET recorded = ? WHERE store = ? AND sha256 = ?"
+            self._write(put, ((record, store, sha256) for sha256, record in recorded))
+
+    def forget_store(self, store: str, digests: Iterable[str]) -> None:
+        """Forget that a store holds these files: they were not found there."""
+        with self._transaction():
+            self._write("DELETE FROM stored WHERE store = ? AND sha256 = ?", ((store, each) for each in digests))
+
+    def locations(self, store: str) -> Iterator[tuple[str, Location, str]]:
+        """Yield what a store holds, by digest, and since when. Write nothing meanwhile."""
+        query = "SELECT sha256, location, at FROM stored WHERE store = ? AND location IS NOT NULL ORDER BY sha256"
+        with self._errors():
+            for sha256, location, at in self._connection.execute(query, (store,)):
+                yield sha256, _decode_location(location), at
+
+    # --- the file -------------------------------------------------------------------------------------
+
+    def _forget(self, map_file: str) -> None:
+        self._write("DELETE FROM map WHERE folder = ? AND name = ?", [split(map_file)])
+        self._write("DELETE FROM use WHERE map_file = ?", [(map_file,)])
+
+    def _read(self, query: str, *parameters: object) -> list[Any]:
+        with self._errors():
+            return self._connection.execute(query, parameters).fetchall()
+
+    def _write(self, statement: str, rows: Iterable[Iterable[object]]) -> None:
+        self._connection.executemany(statement, map(tuple, rows))
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._errors(), transaction(self._connection):
+            yield
+
+    def _errors(self) -> contextlib.AbstractContextManager[None]:
+        return errors_as(
+            StateError,
+            self._path,
+            f"{self._path} cannot be used",
+            "Check the disk.",
+            "the store is asked what it holds.",
+        )
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    log_ahead(connection)
+    connection.execute("PRAGMA synchronous = FULL")  # otherwise a power cut could bring an older row back
+    if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+        with transaction(connection):
+            if connection.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
+                return
+            for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+                connection.execute(f'DROP TABLE "{name}"')
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)

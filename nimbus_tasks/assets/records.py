@@ -1,0 +1,94 @@
+"""`asset:` records at the target: one for each file, by digest, with the places where its bytes are."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from nimbus_tasks.backends.kv import Write
+from nimbus_tasks.backends.kv.records import decode_or_skip, put_many, read_values, rewrite
+from nimbus_tasks.model.assets import AssetLocation, AssetMetadata, AssetRecord, asset_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from msgspec import UnsetType
+
+    from nimbus_tasks.backends.blobs import Location
+    from nimbus_tasks.backends.kv import Store
+
+
+class Item(Struct, frozen=True):
+    """Equal files, which are stored once.
+
+    paths: from the project, sorted. size: bytes. width, height: pixels of a picture.
+    """
+
+    sha256: str
+    paths: tuple[str, ...]
+    size: int
+    content_type: str
+    width: int | UnsetType = UNSET
+    height: int | UnsetType = UNSET
+
+
+class Placed(NamedTuple):
+    """An item, where a store holds it, and since when."""
+
+    item: Item
+    location: Location
+    at: str
+
+
+def record_digest(target: str, placed: Placed) -> str:
+    """Return a digest of what the record of an item says about one store, at one target."""
+    said = (target, placed.item, placed.location)
+    return hashlib.blake2b(msgspec.json.encode(said), digest_size=12).hexdigest()
+
+
+async def put_records(store: Store, project_id: str, name: str, placed: Sequence[Placed]) -> dict[str, str]:
+    """Write the records of these items, and return why some failed, by digest of the file.
+
+    What a record says about other stores than `name`, and what other programs keep in it, stays.
+    """
+    keys = {asset_key(project_id, each.item.sha256): each for each in placed}
+    held = await read_values(store, list(keys))
+
+    def writes() -> Iterable[Write]:
+        for key, each in keys.items():
+            item = each.item
+            before = decode_or_skip(store, held, key, AssetRecord)
+            locations = dict(before.locations) if before else {}
+            locations[name] = _location(each)
+            record = AssetRecord(
+                sha256=item.sha256,
+                size=item.size,
+                content_type=item.content_type,
+                created=before.created if before else each.at,
+                source_paths=list(item.paths),
+                locations=locations,
+                width=item.width,
+                height=item.height,
+            )
+            metadata = msgspec.json.encode(AssetMetadata(item.size, item.content_type))
+            yield Write(key, rewrite(key, held.get(key), record), metadata)
+
+    failed = await put_many(store, writes())
+    return {keys[key].item.sha256: why for key, why in failed.items()}
+
+
+def _location(placed: Placed) -> AssetLocation:
+    where = placed.location
+    return AssetLocation(
+        url=where.url,
+        uploaded=placed.at,
+        verified=where.verified,
+        cid=where.cid or UNSET,
+        ipfs_url=where.ipfs_url or UNSET,
+        id=where.id or UNSET,
+        group_id=where.group_id or UNSET,
+        etag=where.etag or UNSET,
+    )

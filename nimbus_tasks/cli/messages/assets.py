@@ -1,0 +1,100 @@
+"""What `assets` and the commands about files print."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Self
+
+from nimbus_tasks.cli.console import FEW
+from nimbus_tasks.cli.messages import MAX_ERRORS, count, errors
+
+if TYPE_CHECKING:
+    from nimbus_tasks.assets.discovery import Discovery
+    from nimbus_tasks.assets.plan import AssetPlan
+    from nimbus_tasks.assets.upload import AssetResult
+    from nimbus_tasks.cli.console import Console
+    from nimbus_tasks.model.progress import Progress
+    from nimbus_tasks.pipeline.assets import AssetSummary
+
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def size(number: int) -> str:
+    """Return bytes as people read them: `3.4 MB`."""
+    amount, unit = float(number), 0
+    while amount >= 1000 and unit < len(_UNITS) - 1:
+        amount, unit = amount / 1000, unit + 1
+    return f"{number} {_UNITS[0]}" if not unit else f"{amount:.1f} {_UNITS[unit]}"
+
+
+class AssetNarrator:
+    """Prints an upload of files as it happens. Progress is in kilobytes, so that a large file shows it moves."""
+
+    def __init__(self, console: Console, where: str, *, dry_run: bool) -> None:
+        self._console, self._where, self._dry_run = console, where, dry_run
+        self._exit = contextlib.ExitStack()
+        self._progress: Progress | None = None
+        self._sent = self._shown = self._total = self._failures = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def files_planned(self, plan: AssetPlan, found: Discovery) -> None:
+        console = self._console
+        self._total = len(plan.uploads) + len(plan.records)
+        kinds = [f"{plan.unchanged} unchanged"] if plan.unchanged or plan.empty else []
+        kinds += [f"{plan.repeated} with the bytes of another"] if plan.repeated else []
+        told = f" ({', '.join(kinds)})" if kinds else ""
+        if plan.empty:
+            console.line(f"🖼️  No files to upload to {self._where}{told}")
+        elif plan.uploads:
+            files = count(len(plan.uploads), "file")
+            console.line(f"🖼️  Found {files} to upload to {self._where}, {size(plan.bytes)}{told}")
+        else:
+            console.line(f"🖼️  {count(len(plan.records), 'file')} to record, all are in {self._where}{told}")
+        failed = [problem for problem in found.problems if problem.failed]
+        errors(console, (f"{problem.path} {problem.reason}" for problem in failed), len(failed))
+        missing = [problem for problem in found.problems if not problem.failed]
+        for problem in missing if len(missing) <= FEW or console.verbose else missing[:FEW]:
+            console.warn(f"{problem.path} {problem.reason}.")
+        if len(missing) > FEW and not console.verbose:
+            console.line(f"   … and {len(missing) - FEW} more that are not there: --verbose names them", matters=True)
+        if not self._dry_run and plan.uploads:
+            label = "Uploading files (kB)"
+            self._progress = self._exit.enter_context(console.progress(label, max(1, plan.bytes // 1000)))
+
+    def sent(self, number: int) -> None:
+        before, self._sent = self._sent, self._sent + number
+        if self._progress is not None:
+            self._progress.advance(self._sent // 1000 - before // 1000)
+
+    def file(self, result: AssetResult) -> None:
+        self._shown += 1
+        place = f"[{self._shown}/{self._total}]"
+        if result.result == "failed":
+            self._failures += 1
+            if self._failures <= MAX_ERRORS or self._console.verbose:
+                self._console.fail(f"{place} Failed: {result.path} - {result.error}")
+            elif self._failures == MAX_ERRORS + 1:
+                self._console.line("   … more failures: --json lists all of them", matters=True)
+        elif self._console.verbose or self._total <= FEW:
+            verb = "Uploaded" if result.result == "uploaded" else "Recorded"
+            self._console.line(f"✅ {place} {verb}: {result.path} → {result.url}")
+
+
+def assets_uploaded(console: Console, done: AssetSummary, where: str) -> None:
+    if done.cost is not None:
+        cost = done.cost
+        said = f"   {count(cost.requests, 'request')} and {size(cost.bytes)} to {where}, {cost.writes} records"
+        said += f", at least {cost.minutes:g} min at the plan's rate" if cost.minutes else ""
+        console.line(f"{said}. Nothing was sent.")
+        return
+    if done.results or done.failed or done.stopped:
+        took = f", p95 {done.latency['p95']} ms a file" if done.latency else ""
+        console.line(f"   ✅ Successful: {done.uploaded + done.recorded} ({size(done.bytes)}{took})")
+        console.line(f"   ❌ Failed: {done.failed}")
+    if done.stopped:
+        console.fail(f"Stopped: {done.stopped} What was stored is safe; run doit assets to continue.")

@@ -1,0 +1,208 @@
+"""Images and files of a site: they go up with its pages, once, and stay at each store. S3 is SeaweedFS."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from edge.pinata import Pinata
+from edge.seaweed import Seaweed, needs_seaweed
+from watching import until_status, watching
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from kit import Run, Site
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (3).to_bytes(4) + (2).to_bytes(4) + b"\x08\0\0\0\0" + b"pixels"
+FOLDER = '[assets]\nstore = "folder"\n'
+
+
+class Place(NamedTuple):
+    """A blob store: what the settings say of it, and its credentials."""
+
+    settings: str
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    with Seaweed(tmp_path_factory.mktemp("seaweed")) as running:
+        yield running
+
+
+def folder(_: pytest.FixtureRequest, __: str) -> Iterator[Place]:
+    yield Place(FOLDER, {})
+
+
+def s3(request: pytest.FixtureRequest, prefix: str) -> Iterator[Place]:
+    server: Seaweed = request.getfixturevalue("seaweed")
+    settings = f'[assets]\nstore = "s3"\nbucket = "{server.bucket}"\nprefix = "{prefix}/"\nendpoint = "{server.url}"\n'
+    keys = server.credentials
+    yield Place(settings, {"AWS_ACCESS_KEY_ID": keys.access_key_id, "AWS_SECRET_ACCESS_KEY": keys.secret_access_key})
+
+
+def pinata(_: pytest.FixtureRequest, __: str) -> Iterator[Place]:
+    with Pinata(requests=100_000) as server:
+        addresses = dict.fromkeys(("PINATA_UPLOAD_URL", "PINATA_API_URL", "PINATA_GATEWAY_URL"), server.url)
+        yield Place('[assets]\nstore = "pinata"\nplan = "fiesta"\n', {"PINATA_JWT": server.token, **addresses})
+
+
+@pytest.fixture(params=[folder, pytest.param(s3, marks=needs_seaweed), pinata], ids=lambda make: make.__name__)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    yield from request.param(request, tmp_path.name)
+
+
+def picture(site: Site, name: str, content: bytes = PNG) -> str:
+    """Write `dist/{name}`; return its digest."""
+    (site / f"dist/{name}").parent.mkdir(parents=True, exist_ok=True)
+    (site / f"dist/{name}").write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def records(site: Site) -> dict[str, dict[str, object]]:
+    return {key.rpartition(":")[2]: value for key, value in site.store.values.items() if key.startswith("asset:")}
+
+
+def good(run: Run) -> Run:
+    assert run.status == 0, run.said
+    return run
+
+
+def test_the_life_of_a_picture(site: Site, place: Place) -> None:
+    site.settings(place.settings)
+    digest = picture(site, "w.jpg")
+    said = good(site.doit("upload", **place.environment)).said
+    assert "Found 1 file to upload" in said
+    record = records(site)[digest]
+    assert record["source_paths"] == ["dist/w.jpg"]
+    assert (record["content_type"], record["width"], record["height"]) == ("image/png", 3, 2)
+    (location,) = record["locations"].values()
+    assert location["verified"]
+    assert not any(secret in said for name, secret in place.environment.items() if "URL" not in name)
+
+    # Nothing changed: nothing is sent, with and without what this machine knows.
+    assert "upload" in good(site.doit("upload", **place.environment)).out
+    site.remove_database("assets.db")
+    again = good(site.doit("assets", "--json", **place.environment)).json
+    assert (again["uploaded"], again["unchanged"] + again["recorded"]) == (0, 1)
+
+    # A copy is not sent, a changed picture is; no page is sent for it.
+    picture(site, "copy.png")
+    site.settings('include = ["*.png"]')
+    assert good(site.doit("assets", "--json", **place.environment)).json["uploaded"] == 0
+    assert records(site)[digest]["source_paths"] == ["dist/copy.png", "dist/w.jpg"]
+    other = picture(site, "w.jpg", PNG + b"more")
+    good(site.doit("upload", **place.environment))
+    assert not site.sent()
+    assert records(site)[other]["source_paths"] == ["dist/w.jpg"]
+
+
+def test_a_dry_run_sends_nothing(site: Site) -> None:
+    site.settings(FOLDER)
+    picture(site, "w.jpg")
+    done = good(site.doit("assets", "--dry-run", "--json")).json
+    assert (done["uploaded"], done["cost"]) == (0, {"requests": 1, "bytes": len(PNG), "writes": 1, "minutes": 0.0})
+    good(site.doit("upload", "--dry-run"))
+    assert not (site / ".nimbus/blobs").exists()
+    assert not records(site)
+
+
+def make_unreadable(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def link_elsewhere(path: Path) -> None:
+    path.unlink()
+    (path.parent.parent / "secret.txt").write_text("secret")
+    path.symlink_to("../secret.txt")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (make_unreadable, "dist/w.jpg cannot be read: it is not a plain file"),
+        (link_elsewhere, "dist/w.jpg is, or lies behind, a link: only files inside the project are read"),
+    ],
+)
+def test_what_cannot_be_read_is_named_and_the_others_go_up(site: Site, spoil: Callable[[Path], None], why: str) -> None:
+    site.settings(f'{FOLDER}include = ["*.png"]\n')
+    picture(site, "w.jpg")
+    digest = picture(site, "good.png", PNG + b"good")
+    spoil(site / "dist/w.jpg")
+    for command in ("assets", "upload", "upload"):
+        run = site.doit(command)
+        assert run.status == 1
+        assert f"❌ {why}\n" in run.said
+    assert list(records(site)) == [digest]
+    assert site.store.active == {"dist/a.html", "dist/b.html", "dist/c.html"}
+
+
+def test_a_picture_that_is_not_there_is_a_warning(site: Site) -> None:
+    site.settings(FOLDER)
+    run = good(site.doit("assets"))
+    assert "dist/w.jpg is not there; dist/a.html and 2 other pages refers to it." in run.said
+
+
+def test_empty_files_and_names_in_any_script_go_up(site: Site) -> None:
+    site.settings(f'{FOLDER}include = ["downloads/**"]\n')
+    names = ["leer.txt", "图片.png", "ä b'%20.pdf", "x" * 200]
+    for number, name in enumerate(names):
+        picture(site, f"downloads/{name}", b"x" * number)
+    assert good(site.doit("assets", "--json")).json["uploaded"] == len(names)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ("", "[assets] store is not set"),
+        ('[assets]\nstore = "ftp"\n', "assets"),
+        ('[assets]\nstore = "s3"\nendpoint = "http://example.com"\n', "The bucket is not set."),
+        ('[assets]\nstore = "pinata"\n', "PINATA_JWT is not set."),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_sent(site: Site, settings: str, why: str) -> None:
+    site.settings(settings)
+    run = site.doit("assets")
+    assert run.status == 2
+    assert why in run.said
+    assert run.said.count("❌") == 1
+
+
+def test_a_store_that_does_not_answer_keeps_no_page_back(site: Site) -> None:
+    site.settings('[assets]\nstore = "s3"\nbucket = "b"\nendpoint = "http://127.0.0.1:9"\n[upload]\nretry_wait = 1\n')
+    picture(site, "w.jpg")
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "a-secret-of-some-length"}
+    run = site.doit("upload", **keys)
+    assert run.status == 1
+    assert "127.0.0.1:9 does not answer" in run.said
+    assert len(site.store.active) == 3
+
+
+def test_a_picture_that_changes_is_sent_by_the_watch(site: Site) -> None:
+    site.settings(FOLDER)
+    picture(site, "w.jpg")
+    with watching(site, "--status=.nimbus/watch.json") as watch:
+        digest = picture(site, "w.jpg", PNG + b"new")
+        watch.until("→ uploaded 1 file: dist/w.jpg in")
+        until_status(site, lambda status: status["state"] == "idle")
+        watch.interrupt()
+    assert digest in records(site)
+
+
+def test_a_killed_upload_is_resumed(site: Site, place: Place) -> None:
+    """Kill before, in the middle of, and after the uploads; the next run sends what is missing, and only that."""
+    site.settings(f'{place.settings}include = ["*.png"]\nconcurrency = 1\n')
+    good(site.doit("upload", **place.environment))
+    digests = {picture(site, f"{number:02}.png", PNG + bytes([number]) * 50_000) for number in range(12)}
+    with site.start("assets", "--verbose", **place.environment) as running:
+        running.until("[4/12]")
+        running.process.kill()
+    done = good(site.doit("assets", "--json", **place.environment)).json
+    assert digests <= set(records(site))
+    assert done["uploaded"] + done["recorded"] <= 9
+    assert good(site.doit("assets", "--json", **place.environment)).json["unchanged"] == 12
