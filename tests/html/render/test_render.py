@@ -122,6 +122,7 @@ CASES = [
         "a ![](s) b",
     ),
     (
+        "<meta property=og:image content=1><meta property=og:image content=2>"
         "<h1>a</h1><video src=v title=t></video><iframe src=i></iframe>",
         '<h1>a</h1>\n<video src="/v" title="t" controls></video>\n<iframe src="/i"></iframe>',
         '# a\n\n<video src="/v" title="t" controls></video>\n<iframe src="/i"></iframe>',
