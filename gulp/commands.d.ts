@@ -392,6 +392,20 @@ export interface Commands {
     },
     Documents.Summary
   >;
+  /** Send a small picture through the configured blob store and a pointer, and read both back */
+  readonly testUpload: Command<
+    {
+      /** blob store: folder, s3 or pinata (default: from the settings) */
+      store?: string | undefined;
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    Documents.UploadTest
+  >;
   /** Validate and upload an existing folder of maps, without any HTML */
   readonly upload: UploadCommand<{
     /** folder of map files (default: .nimbus/maps) */

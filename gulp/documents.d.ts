@@ -26,6 +26,28 @@ export interface AssetCost {
   minutes: number;
 }
 
+export interface AssetLocation {
+  url: string;
+  uploaded: string;
+  verified: string;
+  cid?: string | undefined;
+  ipfs_url?: string | undefined;
+  id?: string | undefined;
+  group_id?: string | undefined;
+  etag?: string | undefined;
+}
+
+export interface AssetRecord {
+  sha256: string;
+  size: number;
+  content_type: string;
+  created: string;
+  source_paths: string[];
+  locations: Record<string, AssetLocation>;
+  width?: number | undefined;
+  height?: number | undefined;
+}
+
 export interface AssetResult {
   path: string;
   result: "failed" | "recorded" | "uploaded";
@@ -50,9 +72,15 @@ export interface AssetSummary {
   bytes: number;
   results: AssetResult[];
   problems: Problem[];
+  pointer: string;
+  deleted: string[];
   latency: Record<string, number>;
   stopped: string;
   cost: AssetCost | null;
+}
+
+export interface Assets {
+  assets: AssetRecord[];
 }
 
 export interface BatchPage {
@@ -101,6 +129,13 @@ export interface Change {
   optimized_content: string;
   reason?: string | undefined;
   optimized_type?: string | undefined;
+}
+
+export interface Checked {
+  sha256: string;
+  url: string;
+  result: "damaged" | "failed" | "missing" | "verified";
+  error: string;
 }
 
 export interface CompletionScript {
@@ -442,6 +477,12 @@ export interface StatusError {
   timestamp: string;
 }
 
+export interface Step {
+  name: string;
+  ms: number;
+  error: string;
+}
+
 export interface Summary {
   project_id: string;
   target: string;
@@ -479,6 +520,13 @@ export interface Totals {
   failures: Failed[];
 }
 
+export interface UploadTest {
+  store: string;
+  passed: boolean;
+  url: string;
+  steps: Step[];
+}
+
 export interface ValidationReport {
   folder: string;
   maps: number;
@@ -486,6 +534,13 @@ export interface ValidationReport {
   invalid: number;
   warnings: number;
   issues: Issue[];
+}
+
+export interface Verification {
+  store: string;
+  verified: number;
+  wrong: number;
+  files: Checked[];
 }
 
 export interface Written {

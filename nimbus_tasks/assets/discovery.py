@@ -5,6 +5,7 @@ Only maps that changed are read, and only files whose stamp changed are hashed, 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -25,7 +26,7 @@ from nimbus_tasks.project.settings import STATE_FOLDER
 from nimbus_tasks.project.spool import runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from nimbus_tasks.assets.ledger import AssetLedger
     from nimbus_tasks.project.scan import Stamp
@@ -88,6 +89,31 @@ def discover(settings: Settings, ledger: AssetLedger, advance: Callable[[int], N
                 found.problems.append(Problem(path, read[path].reason))
         found.hashed += len(read)
         advance(len(some))
+    return found
+
+
+def find_named(patterns: Iterable[str]) -> Discovery:
+    """Return the files that these paths and patterns name, relative to the project; of a folder, all files below it.
+
+    A pattern that names nothing is a problem.
+    """
+    found, paths = Discovery(), set[str]()
+    for pattern in patterns:
+        if why := _why_not(pattern.rstrip("/"), ""):
+            found.problems.append(Problem(pattern, why))
+            continue
+        path = Path(pattern)
+        named = path.rglob("*") if path.is_dir() else [path] if os.path.lexists(path) else Path().glob(pattern)
+        files = [each.as_posix() for each in named if not each.is_dir()]
+        paths.update(each for each in files if not _why_not(each, ""))
+        if not files:
+            found.problems.append(Problem(pattern, "names no file"))
+    for path_, read in _read_all(sorted(paths)).items():
+        if read.file is None:
+            found.problems.append(Problem(path_, read.reason))
+        else:
+            found.files.append(read.file)
+    found.hashed = len(paths)
     return found
 
 
@@ -184,3 +210,13 @@ def _picture_size(descriptor: int) -> tuple[int, int]:
 def _words(error: OSError | ValueError) -> str:
     why = getattr(error, "strerror", None) or str(error)
     return f"cannot be read: {why.lower()}"
+
+
+def remove_if_unchanged(path: str, stamp: Stamp) -> bool:
+    """Remove a file that is still the one that was read; return whether it was removed."""
+    *parents, name = path.split("/")
+    with contextlib.suppress(OSError), beneath.folder(".", parents) as at:
+        if stamp_of(os.stat(name, dir_fd=at, follow_symlinks=False)) == stamp:
+            os.unlink(name, dir_fd=at)
+            return True
+    return False

@@ -25,6 +25,8 @@ from nimbus_tasks.html.extract.explain import Explanation
 from nimbus_tasks.model.json_schema import schema_of_document, schema_of_settings
 from nimbus_tasks.model.page_map import FullBlock, FullPage
 from nimbus_tasks.model.records import BatchRecord
+from nimbus_tasks.pipeline.asset_records import Assets, Verification
+from nimbus_tasks.pipeline.asset_test import UploadTest
 from nimbus_tasks.pipeline.assets import AssetSummary
 from nimbus_tasks.pipeline.reconcile import Reconciled
 from nimbus_tasks.pipeline.render import Rendered
@@ -80,7 +82,10 @@ DOCUMENTS = (
     Document("extract", Extracted, "The result of an extraction", ("extract",)),
     Document("explanation", Explanation, "What is in the map of a page, and what was left out", ("nimbus:explain",)),
     Document("validation", ValidationReport, "All issues of all maps", ("validate",), VALIDATION_REPORT),
-    Document("assets", AssetSummary, "The result of an upload of images and files", ("assets",)),
+    Document("assets", AssetSummary, "The result of an upload of images and files", ("assets", "nimbus:assets:upload")),
+    Document("asset_records", Assets, "The files that are stored, and where", ("nimbus:assets:list",)),
+    Document("asset_verification", Verification, "Stored files that were read back", ("nimbus:assets:verify",)),
+    Document("upload_test", UploadTest, "The steps of a test upload", ("nimbus:test-upload",)),
     Document("upload", Summary, "The result of an upload", (), UPLOAD_REPORT),
     Document("summary", Summary, "The whole site", ("upload", "summarize", "nimbus:upload"), SUMMARY_REPORT),
     Document("plan", PlanDocument, "What an upload would do (--dry-run)", ("upload", "nimbus:upload")),

@@ -6,25 +6,31 @@ It runs between validate and upload. No local file is ever deleted.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, get_args
 
+import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.assets.discovery import Problem, discover, note_uses
+from nimbus_tasks.assets.discovery import Problem, discover, note_uses, remove_if_unchanged
 from nimbus_tasks.assets.ledger import AssetLedger
 from nimbus_tasks.assets.plan import items_of, make_plan
+from nimbus_tasks.assets.pointers import set_pointer, time_of_upload
 from nimbus_tasks.assets.upload import AssetResult, Observer, Stores, adopt, percentiles, upload
 from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.blobs.open import BLOBS_FOLDER, BlobTarget, blob_store, open_blob_store
 from nimbus_tasks.backends.kv.open import Connection, connect, known_identity
+from nimbus_tasks.model.assets import Pointer, pointer_key
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.project.settings import PROJECT_FILE
+from nimbus_tasks.project.settings.tables import BlobStoreName
 from nimbus_tasks.publishing.ledger import target_identity
 
 if TYPE_CHECKING:
     from nimbus_tasks.assets.discovery import Discovery
+    from nimbus_tasks.assets.ledger import AssetFile
     from nimbus_tasks.assets.plan import AssetPlan
+    from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.progress import ShowProgress
     from nimbus_tasks.project.settings import Settings
 
@@ -47,14 +53,44 @@ class AssetCost(Struct, frozen=True):
     minutes: float = 0.0
 
 
+class AssetRequest(Struct, frozen=True):
+    """What an upload of files is asked for.
+
+    force: send unchanged files too. dry_run: only plan and count.
+    group, variant: of the pointer that names the file afterwards; empty: none. metadata: kept with the pointer.
+    delete_local: delete files that are stored and recorded, and named by the pointer where there is one.
+    """
+
+    force: bool = False
+    dry_run: bool = False
+    group: str = ""
+    variant: str = ""
+    metadata: dict[str, str] = {}
+    delete_local: bool = False
+
+    def check(self, found: Discovery) -> None:
+        """Check the pointer.
+
+        Raises:
+            SettingsError: its name is invalid, or several files would get it.
+        """
+        if not (self.group or self.variant):
+            return
+        pointer_key(self.group, self.variant)
+        if len(found.files) + sum(problem.failed for problem in found.problems) > 1:
+            raise SettingsError(
+                "A pointer names one file.", "Name one with --files, or leave out --group and --variant."
+            )
+
+
 class AssetSummary(Struct, frozen=True):
     """The result of the stage.
 
     store: name of the blob store. files: of the site. unchanged: files that the store and the target have.
     repeated: files with the bytes of another one. uploaded, recorded, failed: files, equal ones as one.
     bytes: that went up; of a dry run: that would. results: of what was not unchanged. problems: files that cannot be
-    read, or are not there. latency: milliseconds of an upload, p50, p95 and p99. stopped: why not all were tried.
-    cost: of a dry run.
+    read, or are not there. pointer: key of the pointer that names the file now. deleted: local files.
+    latency: milliseconds of an upload, p50, p95 and p99. stopped: why not all were tried. cost: of a dry run.
     """
 
     store: str
@@ -67,6 +103,8 @@ class AssetSummary(Struct, frozen=True):
     bytes: int
     results: tuple[AssetResult, ...] = ()
     problems: tuple[Problem, ...] = ()
+    pointer: str = ""
+    deleted: tuple[str, ...] = ()
     latency: dict[str, int] = {}
     stopped: str = ""
     cost: AssetCost | None = None
@@ -99,22 +137,24 @@ class _Results:
 class AssetStage:
     """The stage for one project. Close it."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Open the ledger.
+    def __init__(self, settings: Settings, store: str = "") -> None:
+        """Open the ledger. `store`: in place of the one that the settings name.
 
         Raises:
-            SettingsError: the settings name no blob store.
+            SettingsError: the settings name no blob store, or `store` is none.
             StateError: the ledger cannot be used.
         """
+        if store:
+            settings = msgspec.structs.replace(settings, assets=msgspec.structs.replace(settings.assets, store=store))
         self._settings = settings
         self.target = blob_target(settings)
-        self._ledger = AssetLedger()
+        self.ledger = AssetLedger()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ledger.close()
+        self.ledger.close()
 
     @property
     def where(self) -> str:
@@ -124,7 +164,7 @@ class AssetStage:
 
     def is_current(self) -> bool:
         """Return whether the store is known to hold every file as it is. Nothing is sent."""
-        found = self._discover(silently)
+        found = self.discover(silently)
         if any(problem.failed for problem in found.problems):
             return False
         try:
@@ -135,50 +175,78 @@ class AssetStage:
         return self._plan(found, identity, target).empty
 
     def upload(
-        self,
-        connection: Connection,
-        narrator: Narrator,
-        progress: ShowProgress,
-        *,
-        force: bool = False,
-        dry_run: bool = False,
+        self, found: Discovery, connection: Connection, narrator: Narrator, request: AssetRequest | None = None
     ) -> AssetSummary:
-        """Bring the store up to date; a dry run only plans and counts.
+        """Bring the store up to date.
 
         Raises:
-            SettingsError: settings or credentials are missing.
+            SettingsError: settings or credentials are missing, or the pointer cannot be.
             StoreError: the store or the target does not answer.
             StateError: the ledger cannot be used.
         """
-        found = self._discover(progress)
-        return concurrency.run(self._upload(found, connection, narrator, force=force, dry_run=dry_run))
+        request = request or AssetRequest()
+        request.check(found)
+        return concurrency.run(self._upload(found, connection, narrator, request))
 
-    def _discover(self, progress: ShowProgress) -> Discovery:
-        note_uses(self._ledger)
-        with progress(sum(1 for _ in self._ledger.used())) as shown:
-            return discover(self._settings, self._ledger, shown.advance)
+    def discover(self, progress: ShowProgress) -> Discovery:
+        """Return the files of the site, as they are now."""
+        note_uses(self.ledger)
+        with progress(sum(1 for _ in self.ledger.used())) as shown:
+            return discover(self._settings, self.ledger, shown.advance)
 
     def _plan(self, found: Discovery, identity: str, target: str, *, force: bool = False) -> AssetPlan:
-        return make_plan(found.files, lambda sha256: self._ledger.stored(identity, sha256), target, force=force)
+        return make_plan(found.files, lambda sha256: self.ledger.stored(identity, sha256), target, force=force)
 
     async def _upload(
-        self, found: Discovery, connection: Connection, narrator: Narrator, *, force: bool, dry_run: bool
+        self, found: Discovery, connection: Connection, narrator: Narrator, request: AssetRequest
     ) -> AssetSummary:
         settings, results = self._settings, _Results(narrator)
+        pointer, deleted = "", list[str]()
         slots = self.target.concurrency if connection.concurrency is None else connection.concurrency
         stopped, cost = "", None
         async with await open_blob_store(self.target, connection=connection) as blobs:
-            await adopt(blobs, self._ledger, items_of(found.files))
+            await adopt(blobs, self.ledger, items_of(found.files))
             async with await connect(settings, connection) as kv:
                 target = target_identity(kv, settings)
-                plan = self._plan(found, blobs.identity, target, force=force)
+                plan = self._plan(found, blobs.identity, target, force=request.force)
+                at = await time_of_upload(kv, request.group, request.variant) if request.group else 0
                 narrator.files_planned(plan, found)
-                stores = Stores(blobs, kv, self._ledger, settings.project.id, self.target.store, target, slots)
-                if dry_run:
+                stores = Stores(blobs, kv, self.ledger, settings.project.id, self.target.store, target, slots)
+                if request.dry_run:
                     cost = _cost(plan, settings)
                 elif not plan.empty:
                     stopped = await upload(plan, stores, results)
-        return _summary(self.target.store, found, plan, results.all, stopped, cost)
+                stored = [] if request.dry_run else self._stored(blobs.identity, found, results.all)
+                if request.group and stored:
+                    pointer = await self._point(kv, blobs.identity, stored[0], request, at)
+        if request.delete_local:
+            deleted = [each.path for each in stored if remove_if_unchanged(each.path, each.stamp)]
+        summary = _summary(self.target.store, found, plan, results.all, stopped, cost)
+        return msgspec.structs.replace(summary, pointer=pointer, deleted=tuple(deleted))
+
+    def _stored(self, identity: str, found: Discovery, results: list[AssetResult]) -> list[AssetFile]:
+        """Return the files that the store and the target are known to have."""
+        failed = {result.sha256 for result in results if result.result == "failed"}
+        held = ((each, self.ledger.stored(identity, each.sha256)) for each in found.files)
+        return [each for each, known in held if known and known[0] and known[2] and each.sha256 not in failed]
+
+    async def _point(self, kv: Store, identity: str, file: AssetFile, request: AssetRequest, at: int) -> str:
+        """Let a pointer name a file, and return its key; empty where a later upload has done so."""
+        held = self.ledger.stored(identity, file.sha256)
+        location = held[0] if held else None
+        assert location is not None
+        metadata = {
+            "filename": Path(file.path).name,
+            "group": request.group,
+            "variant": request.variant,
+            "sha256": file.sha256,
+            "size": file.size,
+            "content_type": file.content_type,
+            **request.metadata,
+        }
+        address = {"ipfs_url": location.ipfs_url} if location.ipfs_url else {"url": location.url}
+        is_latest = await set_pointer(kv, request.group, request.variant, Pointer(str(at), metadata, **address))
+        return pointer_key(request.group, request.variant) if is_latest else ""
 
 
 def blob_target(settings: Settings) -> BlobTarget:
@@ -188,6 +256,8 @@ def blob_target(settings: Settings) -> BlobTarget:
         SettingsError: they name none.
     """
     assets, upload_ = settings.assets, settings.upload
+    if assets.store not in get_args(BlobStoreName):
+        raise SettingsError(f"--store={assets.store} is no blob store.", "It is one of: folder, s3, pinata.")
     if not assets.store:
         raise SettingsError(
             f"{PROJECT_FILE}: [assets] store is not set, so images and files are not uploaded.",

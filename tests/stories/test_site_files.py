@@ -206,3 +206,82 @@ def test_a_killed_upload_is_resumed(site: Site, place: Place) -> None:
     assert digests <= set(records(site))
     assert done["uploaded"] + done["recorded"] <= 9
     assert good(site.doit("assets", "--json", **place.environment)).json["unchanged"] == 12
+
+
+# --- by name --------------------------------------------------------------------------------------------------
+
+
+def test_a_file_by_name_its_pointer_and_what_is_known_of_it(site: Site, place: Place) -> None:
+    site.settings(place.settings)
+    site.write("plots/today.svg", "<svg/>")
+    options = ("--files=plots/*.svg", "--group=temperature", "--variant=daily", "--metadata=unit=celsius,n=1")
+    for _ in range(2):
+        done = good(site.doit("nimbus:assets:upload", *options, "--json", **place.environment)).json
+        assert done["pointer"] == "temperature:daily:latest"
+    assert done["uploaded"] == 0
+    pointer = site.store.values["temperature:daily:latest"]
+    assert pointer.get("ipfs_url") or pointer["url"]
+    said = {"filename": "today.svg", "size": 6, "content_type": "image/svg+xml", "unit": "celsius", "n": "1"}
+    assert said.items() <= pointer["metadata"].items()
+    (listed,) = good(site.doit("nimbus:assets:list", "--json", **place.environment)).json["assets"]
+    assert listed["source_paths"] == ["plots/today.svg"]
+    assert good(site.doit("nimbus:assets:verify", "--json", **place.environment)).json["verified"] == 1
+    gone = good(site.doit("nimbus:assets:upload", "--files=plots", "--delete-local", "--json", **place.environment))
+    assert gone.json["deleted"] == ["plots/today.svg"]
+    assert not (site / "plots/today.svg").exists()
+
+
+def test_the_test_upload_tells_each_step_and_leaves_no_file(site: Site, place: Place) -> None:
+    site.settings(place.settings)
+    steps = good(site.doit("nimbus:test-upload", "--json", **place.environment)).json["steps"]
+    assert [step["name"] for step in steps][-1] == "clean up"
+    assert "test:upload:latest" in site.store.values
+    assert not records(site)
+    run = site.doit(
+        "nimbus:test-upload",
+        **place.environment,
+        NIMBUS_WORKER_URL="http://127.0.0.1:9",
+        NIMBUS_TARGET="gateway",
+        NIMBUS_API_KEY="nk_" + "0" * 40,
+    )
+    assert run.status == 1
+    assert "❌ open the target: 127.0.0.1:9 does not answer" in run.said
+
+
+def test_what_is_damaged_at_the_store_is_found_and_sent_again(site: Site) -> None:
+    site.settings(f'{FOLDER}include = ["*.png"]\n')
+    digests = [picture(site, f"{number}.png", PNG + bytes([number])) for number in range(3)]
+    good(site.doit("assets"))
+    (site / f".nimbus/blobs/{digests[0][:2]}/{digests[0]}").write_bytes(b"other")
+    (site / f".nimbus/blobs/{digests[1][:2]}/{digests[1]}").unlink()
+    run = site.doit("nimbus:assets:verify", "--json")
+    assert run.status == 1
+    assert sorted(each["result"] for each in run.json["files"]) == ["damaged", "missing", "verified"]
+    assert good(site.doit("assets", "--json")).json["uploaded"] == 2
+    good(site.doit("nimbus:assets:verify"))
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ((), "--files is missing"),
+        (("--files=dist", "--group=a"), "A pointer has a group and a variant"),
+        (("--files=dist", "--group=a", "--variant=b"), "A pointer names one file"),
+        (("--files=dist/a.html", "--group=page", "--variant=b"), "The group `page` is a kind of record"),
+        (("--files=dist", "--metadata=a"), "`a` has no value"),
+        (("--files=dist", "--store=ftp"), "--store=ftp is no blob store"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(site: Site, options: tuple[str, ...], why: str) -> None:
+    site.settings(FOLDER)
+    run = site.doit("nimbus:assets:upload", *options)
+    assert (run.status, why in run.said) == (2, True), run.said
+
+
+@pytest.mark.parametrize("files", ["nothing.png", "../outside.png", "/etc/passwd", ".nimbus/project.toml"])
+def test_a_name_that_is_no_file_to_publish_is_a_failure(site: Site, files: str) -> None:
+    site.settings(FOLDER)
+    run = site.doit("nimbus:assets:upload", f"--files={files}")
+    assert run.status == 1
+    assert f"❌ {files} " in run.said
+    assert not records(site)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
 from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.cli.messages import Retries, rate_limited
-from nimbus_tasks.model.errors import NimbusError
+from nimbus_tasks.model.errors import NimbusError, SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nimbus_tasks.assets.discovery import Discovery
+    from nimbus_tasks.backends.kv.open import Connection
     from nimbus_tasks.cli.commands.pipeline import Commands
-    from nimbus_tasks.pipeline.assets import AssetStage, AssetSummary
+    from nimbus_tasks.pipeline.assets import AssetRequest, AssetStage, AssetSummary
     from nimbus_tasks.pipeline.snapshot import Snapshot
 
 
@@ -31,46 +36,115 @@ class AssetCommands:
 
     def upload(self, *, dry_run: bool, force: bool, as_json: bool) -> int:
         """Upload the files of the site."""
-        with self._stage() as stage:
-            done = self._upload(stage, self._commands.look(), dry_run=dry_run, force=force)
-        give_document(done, as_json=as_json)
-        if done.stopped and not done.uploaded:
-            return NOTHING_DONE
-        return OK if done.complete else SOME_FAILED
+        from nimbus_tasks.pipeline.assets import AssetRequest
+
+        request = AssetRequest(force=force, dry_run=dry_run)
+        with self._stage() as stage, self._commands.pipeline.locked("assets", self._commands.look()):
+            done = self._upload(stage, self._site_files(stage), request)
+        return self._ended(done, as_json=as_json)
 
     def upload_first(self, snapshot: Snapshot, *, dry_run: bool) -> bool:
         """Upload the files of the site before its pages; return whether all are uploaded.
 
         Whatever is wrong with files is told, and pages are uploaded nevertheless.
         """
+        from nimbus_tasks.pipeline.assets import AssetRequest
+
         if not self._commands.pipeline.settings.assets.store:
             return True
         try:
-            with self._stage() as stage:
-                return self._upload(stage, snapshot, dry_run=dry_run, force=False).complete
+            with self._stage() as stage, self._commands.pipeline.locked("assets", snapshot):
+                return self._upload(stage, self._site_files(stage), AssetRequest(dry_run=dry_run)).complete
         except NimbusError as error:
             self._console.fail(str(error))
             return False
 
-    def _upload(self, stage: AssetStage, snapshot: Snapshot, *, dry_run: bool, force: bool) -> AssetSummary:
-        from nimbus_tasks.backends.kv.open import Connection
-        from nimbus_tasks.cli.messages.assets import AssetNarrator, assets_uploaded
+    def upload_named(self, request: AssetRequest, files: str, store: str, concurrency: int, *, as_json: bool) -> int:
+        """Upload files by path, pattern or folder."""
+        from nimbus_tasks.assets.discovery import find_named
 
-        console, pipeline = self._console, self._commands.pipeline
-        connection = Connection(
-            waiting=lambda seconds, why: rate_limited(console, seconds, why),
-            retrying=Retries(console),
+        patterns = [each.strip() for each in files.split(",") if each.strip()]
+        if not patterns:
+            raise SettingsError("Which files? --files is missing.", 'Name them: --files "plots/*.png,logo.svg"')
+        if bool(request.group) != bool(request.variant):
+            raise SettingsError("A pointer has a group and a variant.", "Set both, --group and --variant, or neither.")
+        with self._stage(store) as stage, self._commands.pipeline.locked("nimbus:assets:upload", self._commands.look()):
+            done = self._upload(stage, find_named(patterns), request, concurrency or None)
+        return self._ended(done, as_json=as_json)
+
+    def list(self, store: str, *, as_json: bool) -> int:
+        """Print what is stored where, as the records at the target say."""
+        from nimbus_tasks.cli.messages.assets import assets_listed
+        from nimbus_tasks.pipeline.asset_records import list_assets
+
+        found = list_assets(self._commands.pipeline.settings, self.connection(), store)
+        give_document(found, as_json=as_json)
+        if not as_json:
+            assets_listed(self._console, found, store)
+        return OK
+
+    def verify(self, store: str, *, as_json: bool) -> int:
+        """Read back what is stored, and compare."""
+        from nimbus_tasks.cli.messages.assets import assets_verified
+        from nimbus_tasks.pipeline.asset_records import verify_assets
+
+        pipeline = self._commands.pipeline
+        with self._stage(store) as stage, pipeline.locked("nimbus:assets:verify", self._commands.look()):
+            found = verify_assets(stage, self.connection(), self._commands.progress("Reading files"))
+            where = stage.where
+        give_document(found, as_json=as_json)
+        if not as_json:
+            assets_verified(self._console, found, where)
+        return SOME_FAILED if found.wrong else OK
+
+    def test_upload(self, store: str, *, as_json: bool) -> int:
+        """Send a small picture through the configured stores, step by step."""
+        from nimbus_tasks.cli.messages.assets import upload_tested
+        from nimbus_tasks.pipeline.asset_test import test_upload
+
+        with self._stage(store) as stage:
+            done = test_upload(stage, self._commands.pipeline.settings, self.connection())
+            where = stage.where
+        give_document(done, as_json=as_json)
+        if not as_json:
+            upload_tested(self._console, done, where)
+        return OK if done.passed else SOME_FAILED
+
+    def connection(self, concurrency: int | None = None) -> Connection:
+        from nimbus_tasks.backends.kv.open import Connection
+
+        pipeline = self._commands.pipeline
+        return Connection(
+            waiting=lambda seconds, why: rate_limited(self._console, seconds, why),
+            retrying=Retries(self._console),
             record=pipeline.log_request,
             warn=pipeline.warn,
+            concurrency=concurrency,
         )
-        with pipeline.locked("assets", snapshot), AssetNarrator(console, stage.where, dry_run=dry_run) as narrator:
-            progress = self._commands.progress("Reading files")
-            done = stage.upload(connection, narrator, progress, force=force, dry_run=dry_run)
-        pipeline.log_assets(done)
-        assets_uploaded(console, done, stage.where)
+
+    def _upload(
+        self, stage: AssetStage, found: Discovery, request: AssetRequest, concurrency: int | None = None
+    ) -> AssetSummary:
+        from nimbus_tasks.cli.messages.assets import AssetNarrator, assets_uploaded
+
+        with AssetNarrator(self._console, stage.where, dry_run=request.dry_run) as narrator:
+            done = stage.upload(found, self.connection(concurrency), narrator, request)
+        self._commands.pipeline.log_assets(done)
+        assets_uploaded(self._console, done, stage.where)
         return done
 
-    def _stage(self) -> AssetStage:
+    def _ended(self, done: AssetSummary, *, as_json: bool) -> int:
+        give_document(done, as_json=as_json)
+        if done.stopped and not done.uploaded:
+            return NOTHING_DONE
+        return OK if done.complete else SOME_FAILED
+
+    def _site_files(self, stage: AssetStage) -> Discovery:
+        return stage.discover(self._commands.progress("Reading files"))
+
+    @contextlib.contextmanager
+    def _stage(self, store: str = "") -> Iterator[AssetStage]:
         from nimbus_tasks.pipeline.assets import AssetStage
 
-        return AssetStage(self._commands.pipeline.settings)
+        with AssetStage(self._commands.pipeline.settings, store) as stage:
+            yield stage

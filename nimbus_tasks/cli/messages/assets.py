@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.assets.upload import AssetResult
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.model.progress import Progress
+    from nimbus_tasks.pipeline.asset_records import Assets, Verification
+    from nimbus_tasks.pipeline.asset_test import UploadTest
     from nimbus_tasks.pipeline.assets import AssetSummary
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -96,5 +98,43 @@ def assets_uploaded(console: Console, done: AssetSummary, where: str) -> None:
         took = f", p95 {done.latency['p95']} ms a file" if done.latency else ""
         console.line(f"   ✅ Successful: {done.uploaded + done.recorded} ({size(done.bytes)}{took})")
         console.line(f"   ❌ Failed: {done.failed}")
+    if done.pointer:
+        console.line(f"   🔗 {done.pointer} names it")
+    if done.deleted:
+        console.line(f"   Deleted here: {count(len(done.deleted), 'file')}")
     if done.stopped:
         console.fail(f"Stopped: {done.stopped} What was stored is safe; run doit assets to continue.")
+
+
+def assets_listed(console: Console, found: Assets, store: str) -> None:
+    if not found.assets:
+        console.line(f"No file is stored{f' in {store}' if store else ''} yet: doit assets")
+    for record in found.assets:
+        path = record.source_paths[0] if record.source_paths else record.sha256
+        more = f" and {len(record.source_paths) - 1} more" if len(record.source_paths) > 1 else ""
+        console.line(f"{path}{more}  {size(record.size)}  {record.content_type}")
+        for name, where in record.locations.items():
+            if not store or name == store:
+                console.line(
+                    f"   {name}: {where.ipfs_url or where.url} ({where.verified}, {where.uploaded[:10]})", "dim"
+                )
+    if found.assets:
+        console.line(f"{count(len(found.assets), 'file')}, {size(sum(each.size for each in found.assets))}")
+
+
+def assets_verified(console: Console, done: Verification, where: str) -> None:
+    console.line(f"🔎 Verified {count(done.verified, 'file')} in {where}, {done.wrong} wrong")
+    wrong = [each for each in done.files if each.error]
+    errors(console, (each.error for each in wrong), len(wrong))
+    if any(each.result in ("missing", "damaged") for each in wrong):
+        console.line("   The next doit assets sends them again.")
+
+
+def upload_tested(console: Console, done: UploadTest, where: str) -> None:
+    for step in done.steps:
+        if step.error:
+            console.fail(f"{step.name}: {step.error}")
+        else:
+            console.line(f"✅ {step.name}: {step.ms} ms")
+    if done.passed:
+        console.line(f"🎉 Uploads to {where} work, and so do pointers: {done.url} was there")

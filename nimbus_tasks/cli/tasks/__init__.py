@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.cli.doit import reporter_for
+from nimbus_tasks.cli.tasks.assets import asset_tasks
 from nimbus_tasks.cli.tasks.batches import batch_tasks
 from nimbus_tasks.cli.tasks.gateway import gateway_tasks
 from nimbus_tasks.cli.tasks.pipeline import (
@@ -71,6 +72,7 @@ def task_nimbus() -> Iterator[Task]:
     """The commands under the names that Gulp users type."""
     yield from project_tasks()
     yield from maps_tasks()
+    yield from asset_tasks()
     yield from batch_tasks()
     yield from process_tasks()
     yield from gateway_tasks()

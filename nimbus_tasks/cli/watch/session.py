@@ -142,7 +142,8 @@ class Session:
         try:
             with AssetStage(self.settings) as stage:
                 if not stage.is_current():
-                    done = stage.upload(Connection(record=self._pipeline.log_request), observer, silently)
+                    connection = Connection(record=self._pipeline.log_request)
+                    done = stage.upload(stage.discover(silently), connection, observer)
                     problems.files = asset_problems(done)
                     problems.unsent = bool(done.stopped)
         except StoreError as error:

@@ -1,0 +1,104 @@
+"""The commands about images and files: names, options, one call each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.cli.tasks.session import command, commands, option
+from nimbus_tasks.model.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from doit.task import Task
+
+
+def asset_tasks() -> Iterator[Task]:
+    store = option("store", "", "blob store: folder, s3 or pinata (default: from the settings)")
+    yield command(
+        "nimbus:assets:upload",
+        _UPLOAD_HELP,
+        _upload,
+        params=[
+            option("files", "", "paths, patterns and folders, separated by commas"),
+            store,
+            option("group", "", "first part of the pointer that names the file afterwards"),
+            option("variant", "", "second part of the pointer"),
+            option("metadata", "", "kept with the pointer: key=value, separated by commas"),
+            option("concurrency", 0, "files at a time (default: from the settings)"),
+            option("delete_local", False, "delete each local file once everything about it is confirmed"),
+            option("force", False, "send files that are stored already"),
+            option("dry_run", False, "print what would be sent; send nothing"),
+        ],
+    )
+    yield command("nimbus:assets:list", _LIST_HELP, commands.files.list, params=[store])
+    yield command("nimbus:assets:verify", _VERIFY_HELP, commands.files.verify, params=[store])
+    yield command("nimbus:test-upload", _TEST_HELP, commands.files.test_upload, params=[store])
+
+
+def _upload(
+    files: str,
+    store: str,
+    group: str,
+    variant: str,
+    metadata: str,
+    concurrency: int,
+    delete_local: bool,
+    force: bool,
+    dry_run: bool,
+    *,
+    as_json: bool,
+) -> int:
+    from nimbus_tasks.pipeline.assets import AssetRequest
+
+    request = AssetRequest(force, dry_run, group, variant, _pairs(metadata), delete_local)
+    return commands.files.upload_named(request, files, store, concurrency, as_json=as_json)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Return `a=1,b=2` as a dict.
+
+    Raises:
+        SettingsError: a part has no `=`.
+    """
+    parts = [part.partition("=") for part in text.split(",") if part.strip()]
+    if wrong := next((key for key, equals, _ in parts if not equals or not key.strip()), None):
+        raise SettingsError(f"--metadata: `{wrong.strip()}` has no value.", "The form is key=value,other=value.")
+    return {key.strip(): value.strip() for key, _, value in parts}
+
+
+_UPLOAD_HELP = """Upload images and files by path, pattern or folder, and point to the latest
+
+For files that no page refers to: charts, plots, thumbnails. With --group and --variant the pointer GROUP:VARIANT:latest
+names the file once its bytes are confirmed; an older upload never replaces a newer one.
+
+Examples:
+  doit nimbus:assets:upload --files "plots/*.png,logo.svg"
+  doit nimbus:assets:upload --files plots/today.png --group temperature --variant daily
+  doit nimbus:assets:upload --files plots/today.png --group temperature --variant daily --metadata "unit=celsius"
+  doit nimbus:assets:upload --files plots --store pinata --delete-local
+"""
+_LIST_HELP = """List the files that are stored, and where
+
+From the asset: records at the target, with the addresses in each blob store.
+
+Examples:
+  doit nimbus:assets:list
+  doit nimbus:assets:list --store pinata --json
+"""
+_VERIFY_HELP = """Read back every stored file, and compare its bytes
+
+What is missing or damaged is named, and sent again by the next doit assets. Ends with status 1 if anything is wrong.
+
+Examples:
+  doit nimbus:assets:verify
+  doit nimbus:assets:verify --store s3 --json
+"""
+_TEST_HELP = """Send a small picture through the configured blob store and a pointer, and read both back
+
+Each step is printed with its time. The picture is removed afterwards; the pointer test:upload:latest stays.
+
+Examples:
+  doit nimbus:test-upload
+  doit nimbus:test-upload --store pinata --json
+"""
