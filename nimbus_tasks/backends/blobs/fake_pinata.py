@@ -49,6 +49,7 @@ class Options(NamedTuple):
 
     requests: a minute. profile: how files are cut. lag: seconds until the gateway has a file.
     fail_parts: of every so many parts of a large file, the connection to one is cut in the middle; 0: of none.
+    duplicates: what an upload of known bytes gives: `old`, the file that is there, or `new`, another one.
     scopes: what the token may do, as Pinata's keys have it: `org:files:read`, `org:files:write`, `org:groups:read`, ...
     """
 
@@ -58,6 +59,7 @@ class Options(NamedTuple):
     lag: float
     fail_parts: int
     scopes: frozenset[str]
+    duplicates: str
 
 
 class File(NamedTuple):
@@ -167,7 +169,7 @@ class Pinata:
         cids.update(content)
         (cid,) = cids.by_profile().values()
         for file in self._files.values():
-            if (file.cid, file.network) == (cid, network):
+            if (file.cid, file.network, self._options.duplicates) == (cid, network, "old"):
                 return file, True
         name = told.get("name") or told.get("filename") or ""
         file = File(
@@ -328,12 +330,13 @@ def parse(arguments: list[str]) -> tuple[Options, argparse.Namespace]:
     parser.add_argument("--profile", choices=[profile.name for profile in PROFILES], default=PROFILES[0].name)
     parser.add_argument("--lag", type=float, default=0.0, help="seconds until the gateway has a file")
     parser.add_argument("--fail-parts", type=int, default=0, help="of so many parts of large files, one is cut off")
+    parser.add_argument("--duplicates", choices=["old", "new"], default="old", help="what known bytes give: the file")
     parser.add_argument("--scopes", default=",".join(SCOPES), help="what the token may do, with commas between")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with the program that started it")
     asked = parser.parse_args(arguments)
     token = os.environ.get("PINATA_JWT") or secrets.token_hex(20)
     scopes = frozenset(asked.scopes.split(","))
-    return Options(token, asked.requests, asked.profile, asked.lag, asked.fail_parts, scopes), asked
+    return Options(token, asked.requests, asked.profile, asked.lag, asked.fail_parts, scopes, asked.duplicates), asked
 
 
 def serve(options: Options, asked: argparse.Namespace) -> None:
