@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 #: In the order of the pipeline. Each has BENCHMARKS: name -> function that yields rows.
-MODULES = ("extract", "pipeline", "watch", "edge", "faults", "following", "processing", "kills", "applying")
+MODULES = ("extract", "pipeline", "watch", "edge", "faults", "following", "processing", "kills", "applying", "blobs")
 
 
 def main(arguments: list[str] | None = None) -> int:

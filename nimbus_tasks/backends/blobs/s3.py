@@ -53,7 +53,8 @@ class S3Store(BlobStore):
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
         try:
             if blob.size > PART:
-                return await self._stored(blob, await put_in_parts(self._requests, blob, sent))
+                composite = await put_in_parts(self._requests, blob, sent)
+                return self._must(blob, await self._find(blob, composite))
             return await self._put(blob, sent)
         except TransientError:
             # A file that has changed is refused for its checksum, and would be again.
@@ -61,11 +62,7 @@ class S3Store(BlobStore):
             raise
 
     async def find(self, blob: Blob) -> Location | None:
-        answer = await self._requests.send("HEAD", blob.sha256, None, {"x-amz-checksum-mode": "ENABLED"})
-        if answer.status == 404:
-            return None
-        self._requests.expect(answer, 200)
-        return await self._verified(blob, answer)
+        return await self._find(blob)
 
     async def read_at(self, held: Held, start: int) -> bytes:
         headers = {"range": f"bytes={start}-{start + RANGE - 1}", "accept-encoding": "identity"}
@@ -115,26 +112,37 @@ class S3Store(BlobStore):
     def _headers(blob: Blob) -> dict[str, str]:
         return {"content-type": blob.content_type, CHECKSUM: as_base64(blob.sha256)}
 
+    async def _find(self, blob: Blob, composite: str = "") -> Location | None:
+        """Return where a file is. composite: its checksum in parts; empty: to be computed where it is needed."""
+        answer = await self._requests.send("HEAD", blob.sha256, None, {"x-amz-checksum-mode": "ENABLED"})
+        if answer.status == 404:
+            return None
+        self._requests.expect(answer, 200)
+        return await self._verified(blob, answer, composite)
+
     async def _stored(self, blob: Blob, answer: Answer) -> Location:
+        told = answer.headers.get(CHECKSUM)
+        return self._must(blob, await self._verified(blob, answer) if told else await self._find(blob))
+
+    def _must(self, blob: Blob, held: Location | None) -> Location:
         """Return the location of a file that was just stored.
 
         Raises:
             TransientError: the store holds other bytes.
         """
-        told = answer.headers.get(CHECKSUM)
-        held = await self._verified(blob, answer) if told else await self.find(blob)
         if held is None:
             raise TransientError(f"{self._requests.http.host} holds other bytes than {blob.file} has.")
         return held
 
-    async def _verified(self, blob: Blob, answer: Answer) -> Location | None:
+    async def _verified(self, blob: Blob, answer: Answer, composite: str = "") -> Location | None:
         checksum = answer.headers.get(CHECKSUM, "")
         etag = answer.headers.get("etag", "").strip('"')
         location = Location(
             self._requests.url(blob.sha256), etag=etag, verified="checksum" if checksum else "read back"
         )
         if "-" in checksum:
-            return location if checksum == await asyncio.to_thread(composite_checksum, blob) else None
+            composite = composite or await asyncio.to_thread(composite_checksum, blob)
+            return location if checksum == composite else None
         if checksum:
             return location if checksum == as_base64(blob.sha256) else None
         return location if await read_back(self, blob, location) else None

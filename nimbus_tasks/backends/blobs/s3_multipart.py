@@ -15,7 +15,6 @@ from nimbus_tasks.model.errors import StoreError, TransientError
 if TYPE_CHECKING:
     from nimbus_tasks.backends.blobs import Blob, OnSent
     from nimbus_tasks.backends.blobs.s3_requests import S3Requests
-    from nimbus_tasks.backends.http import Answer
 
 #: Bytes of a part, and of the largest file in one request. S3 takes at least 5 MiB and at most 10,000 parts.
 PART = 16 * 1024 * 1024
@@ -40,21 +39,20 @@ def parts_of(size: int) -> list[Part]:
 
 def composite_checksum(blob: Blob) -> str:
     """Return the checksum that S3 gives a file in parts: of the parts' digests, with their count."""
-    digests = [_digests(blob, part)[0] for part in parts_of(blob.size)]
-    return f"{_base64(hashlib.sha256(b''.join(digests)).digest())}-{len(digests)}"
+    return _composite([_digest(blob, part, "sha256") for part in parts_of(blob.size)])
 
 
-async def put_in_parts(requests: S3Requests, blob: Blob, sent: OnSent) -> Answer:
-    """Store a file in parts, and return the answer that ends it."""
+async def put_in_parts(requests: S3Requests, blob: Blob, sent: OnSent) -> str:
+    """Store a file in parts, and return the checksum that S3 gives it."""
     upload = await _interrupted(requests, blob)
     held = await _held(requests, blob, upload) if upload else {}
     upload = upload or await _begin(requests, blob)
-    listed, stored = "", 0
+    listed, stored, digests = "", 0, list[bytes]()
     for part in parts_of(blob.size):
-        digest, md5 = await asyncio.to_thread(_digests, blob, part)
-        size, checksum, etag = held.get(part.number, (0, "", ""))
-        # Not every service keeps the checksum. The ETag of a part is its MD5, which is good enough for our own parts.
-        if size == part.size and (checksum or etag.strip('"')) == (_base64(digest) if checksum else md5):
+        digest = await asyncio.to_thread(_digest, blob, part, "sha256")
+        digests.append(digest)
+        size, checksum, etag = held.get(part.number, (-1, "", ""))
+        if size == part.size and await _is_held(blob, part, digest, checksum, etag):
             sent(part.size)
         else:
             try:
@@ -71,7 +69,14 @@ async def put_in_parts(requests: S3Requests, blob: Blob, sent: OnSent) -> Answer
         "POST", blob.sha256, {"uploadId": upload}, headers, body, hashlib.sha256(body).hexdigest()
     )
     requests.document(answer)
-    return answer
+    return _composite(digests)
+
+
+async def _is_held(blob: Blob, part: Part, digest: bytes, checksum: str, etag: str) -> bool:
+    """Return whether the store has a part. Not every service keeps checksums; an ETag is the MD5 of a part."""
+    if checksum:
+        return checksum == _base64(digest)
+    return etag.strip('"') == (await asyncio.to_thread(_digest, blob, part, "md5")).hex()
 
 
 async def _begin(requests: S3Requests, blob: Blob) -> str:
@@ -124,13 +129,15 @@ async def _held(requests: S3Requests, blob: Blob, upload: str) -> dict[int, tupl
         marker = following
 
 
-def _digests(blob: Blob, part: Part) -> tuple[bytes, str]:
-    """Return the SHA-256 and the MD5 of a part."""
-    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+def _digest(blob: Blob, part: Part, algorithm: str) -> bytes:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     for chunk in chunks_of(blob, part.start, part.size):
-        sha256.update(chunk)
-        md5.update(chunk)
-    return sha256.digest(), md5.hexdigest()
+        digest.update(chunk)
+    return digest.digest()
+
+
+def _composite(digests: list[bytes]) -> str:
+    return f"{_base64(hashlib.sha256(b''.join(digests)).digest())}-{len(digests)}"
 
 
 def _base64(digest: bytes) -> str:

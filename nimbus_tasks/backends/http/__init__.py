@@ -160,11 +160,11 @@ class Http:
         started = time.monotonic()
         status, answered = 0, b""
         content: bytes | AsyncIterator[bytes] | None = body.read() if isinstance(body, Upload) else body or None
-        told = dict(_HEADERS)
+        asked = dict(_HEADERS)
         if self._token is not None:
-            told["authorization"] = f"Bearer {self._token.reveal()}"
+            asked["authorization"] = f"Bearer {self._token.reveal()}"
         if isinstance(body, Upload):
-            told["content-length"] = str(body.size)
+            asked["content-length"] = str(body.size)
         try:
             with self._honest_errors():
                 async with asyncio.timeout(LONGEST_REQUEST + len(body) / SLOWEST_UPLOAD):
@@ -172,7 +172,7 @@ class Http:
                         method,
                         self.base + path,
                         content=content,
-                        headers=told | dict(headers or {}),
+                        headers=asked | dict(headers or {}),
                         extensions=self._extensions,
                     )
                     response = await transport.handle_async_request(request)
@@ -185,7 +185,9 @@ class Http:
             ms = round((time.monotonic() - started) * 1000)
             self._record(Recorded(method, _without_signature(path), status, ms, len(body), len(answered)))
             self._idle.append((started, transport))
-        return Answer(status, dict(response.headers), answered)
+        # The mapping of httpx looks each name up in all of them.
+        told = {name.decode("latin-1").lower(): said.decode("latin-1") for name, said in response.headers.raw}
+        return Answer(status, told, answered)
 
     @property
     def has_token(self) -> bool:
