@@ -30,6 +30,8 @@ export interface Commands {
       output?: string | undefined;
       /** show the differences and change nothing */
       dryRun?: boolean | undefined;
+      /** write the public addresses of uploaded files instead of proposed changes */
+      assets?: boolean | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
       /** print problems only */

@@ -20,6 +20,7 @@ from msgspec import UNSET
 from nimbus_tasks import html
 from nimbus_tasks.html.apply import apply_changes
 from nimbus_tasks.html.apply.diff import diff
+from nimbus_tasks.html.apply.file_addresses import PublicFile, address_files
 from nimbus_tasks.html.extract import Rules, extract
 from nimbus_tasks.html.extract.noise import without_signs
 from nimbus_tasks.html.extract.rules import compile_pattern
@@ -50,12 +51,11 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 TAKES_TEXT = re.compile(r"\b(str|bytes|Page|PageMap|MarkedTree|Block)\b")
-#: They take one tag, one record that is decoded already, the words of one file name, and pages: what takes the time of
+#: They take one record that is decoded already, the words of one file name, and pages: what takes the time of
 #: these is extraction, which is measured.
 UNMEASURED = {
     "html.chrome.learn",
     "html.extract.explain.explain",
-    "html.apply.markup.quote_of",
     "processing.optimise.attempt.page_of",
     "processing.optimise.rules.file_names.spelled",
 }
@@ -229,6 +229,15 @@ FUNCTIONS: dict[str, tuple[Callable[[str], object], dict[str, str]]] = {
     "apply to head and attributes": (
         applied_to_all,
         {name: TEXTS[name] for name in ("sentences", "letters", "references")},
+    ),
+    "addresses of files": (
+        lambda text: address_files(text.encode(), "a.html", "", lambda _: PublicFile("https://cdn/x", 1, 1)),
+        {
+            "images": "<img src=a.png>",
+            "srcset": "<img srcset='a 1x, b 2x'>",
+            "attributes": "<img src=a ",
+            "bases": "<base href=x><link rel=canonical>",
+        },
     ),
     "style sheet": (
         styled,

@@ -22,14 +22,16 @@ from nimbus_tasks.backends.kv.open import Connection, connect, known_identity
 from nimbus_tasks.model.assets import Pointer, pointer_key
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.progress import silently
-from nimbus_tasks.project.settings import PROJECT_FILE
-from nimbus_tasks.project.settings.tables import BlobStoreName
+from nimbus_tasks.project.settings import PROJECT_FILE, BlobStoreName
 from nimbus_tasks.publishing.ledger import target_identity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nimbus_tasks.assets.discovery import Discovery
     from nimbus_tasks.assets.ledger import AssetFile
     from nimbus_tasks.assets.plan import AssetPlan
+    from nimbus_tasks.backends.blobs import Location
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.progress import ShowProgress
     from nimbus_tasks.project.settings import Settings
@@ -223,6 +225,18 @@ class AssetStage:
             deleted = [each.path for each in stored if remove_if_unchanged(each.path, each.stamp)]
         summary = _summary(self.target.store, found, plan, results.all, stopped, cost)
         return msgspec.structs.replace(summary, pointer=pointer, deleted=tuple(deleted))
+
+    def stored_files(self) -> Iterator[tuple[AssetFile, Location]]:
+        """Yield the files of the site that are stored as they are now, and where. Nothing is sent.
+
+        Raises:
+            SettingsError: settings or credentials are missing.
+        """
+        identity = blob_store(self.target).identity
+        for file in self.discover(silently).files:
+            held = self.ledger.stored(identity, file.sha256)
+            if held and held[0]:
+                yield file, held[0]
 
     def _stored(self, identity: str, found: Discovery, results: list[AssetResult]) -> list[AssetFile]:
         """Return the files that the store and the target are known to have."""

@@ -285,3 +285,35 @@ def test_a_name_that_is_no_file_to_publish_is_a_failure(site: Site, files: str) 
     assert run.status == 1
     assert f"❌ {files} " in run.said
     assert not records(site)
+
+
+# --- in the built HTML ----------------------------------------------------------------------------------------
+
+
+def test_public_addresses_go_into_the_html(site: Site, place: Place) -> None:
+    site.settings(f'{place.settings}public_url = "https://img.example"\n')
+    picture(site, "w.jpg")
+    before = (site / "dist/a.html").read_bytes()
+    run = good(site.doit("nimbus:apply", "--assets", **place.environment))
+    assert "0 files of the site are uploaded" in run.said
+    good(site.doit("upload", **place.environment))
+    shown = good(site.doit("nimbus:apply", "--assets", "--dry-run", **place.environment)).said
+    assert "📊 Would change 3 pages; 1 file of the site is uploaded" in shown
+    good(site.doit("nimbus:apply", "--assets", "--output=deploy", **place.environment))
+    assert (site / "dist/a.html").read_bytes() == before
+    after = (site / "deploy/a.html").read_bytes()
+    start, end = before.split(b'src="w.jpg"')
+    assert after.startswith(start + b'src="http')
+    assert after.endswith(b'" width="3" height="2"' + end)
+    good(site.doit("nimbus:apply", "--assets", **place.environment))
+    assert (site / "dist/a.html").read_bytes() == after
+    (backup,) = (site / ".nimbus/backup").glob("*/dist/a.html")
+    assert backup.read_bytes() == before
+
+
+def test_a_folder_without_a_public_address_is_said(site: Site) -> None:
+    site.settings(FOLDER)
+    picture(site, "w.jpg")
+    good(site.doit("assets"))
+    run = site.doit("nimbus:apply", "--assets")
+    assert (run.status, "[assets] public_url is not set" in run.said) == (2, True)

@@ -218,6 +218,34 @@ class BatchCommands:
             applied(self.console, done)
         return SOME_FAILED if any(page.refused for page in pages) else OK
 
+    def apply_addresses(self, output: str | None, *, dry_run: bool, as_json: bool) -> int:
+        """Write the public addresses of uploaded files into the HTML, in place or below `output`."""
+        from nimbus_tasks.cli.messages.apply import Applied, addressed
+        from nimbus_tasks.pipeline.apply import Request
+        from nimbus_tasks.pipeline.apply_addresses import apply_addresses, public_files
+        from nimbus_tasks.pipeline.assets import AssetStage
+        from nimbus_tasks.pipeline.rules import read_rules
+        from nimbus_tasks.pipeline.site_files import open_site
+        from nimbus_tasks.pipeline.validate import candidates
+        from nimbus_tasks.project.manifest import Manifest
+
+        settings, where = self.pipeline.settings, output or ""
+        if not settings.source.folder:
+            raise SettingsError("[source] folder is not set.", "apply needs the built HTML.")
+        _is_given("--output", output)
+        site = open_site(Path(), settings.source.folder, where)
+        request = Request(site, read_rules(settings, Manifest()), now().replace(":", ""), dry_run)
+        paths = [page.source_path for page in candidates(self.pipeline.pages)]
+        with AssetStage(settings) as stage:
+            public = public_files(stage, settings.assets)
+        with self.console.progress("Applying", len(paths)) as progress:
+            pages = sorted(apply_addresses(request, paths, public, progress), key=lambda page: page.path)
+        done = Applied(dry_run, where, pages)
+        give_document(done, as_json=as_json)
+        if not as_json:
+            addressed(self.console, done, len(public))
+        return SOME_FAILED if any(page.refused for page in pages) else OK
+
     def _page(self, path: str) -> PageDetail:
         from nimbus_tasks.batches.page_detail import read_page
         from nimbus_tasks.project.manifest import Manifest, read_pages

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from nimbus_tasks.cli.console import FEW
+from nimbus_tasks.cli.messages import count
 from nimbus_tasks.pipeline.apply import AppliedPage, RefusedChange
 
 if TYPE_CHECKING:
@@ -41,6 +43,29 @@ def applied(console: Console, done: Applied) -> None:
     if now and not done.dry_run:
         # doit does not read another folder, so there is no next step.
         console.line(f"   Written to {done.output}" if done.output else "   Originals: .nimbus/backup/. Next: doit")
+
+
+def addressed(console: Console, done: Applied, known: int) -> None:
+    """Print which pages name files by their public addresses now."""
+    for page in done.pages:
+        for line in page.diff.splitlines():
+            console.line(line, {"+": "green", "-": "red"}.get(line[:1], ""))
+        if page.applied and (console.verbose or len(done.pages) <= FEW):
+            verb = "Would change" if done.dry_run else "Changed"
+            console.line(f"✅ {verb} {page.path}: {count(len(page.applied), 'file')}")
+        for each in page.refused:
+            console.fail(f"{page.path}: {each.change} - {each.reason}")
+    changed = sum(bool(page.applied) for page in done.pages)
+    verb = "Would change" if done.dry_run else "Changed"
+    console.line(f"📊 {verb} {count(changed, 'page')}; {count(known, 'file')} of the site {_are(known)} uploaded")
+    if not known:
+        console.line("   Upload them first: doit assets")
+    if changed and not done.dry_run:
+        console.line(f"   Written to {done.output}" if done.output else "   Originals: .nimbus/backup/")
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _by_reason(refused: tuple[RefusedChange, ...]) -> dict[str, list[str]]:

@@ -52,10 +52,11 @@ def batch_tasks() -> Iterator[Task]:
     yield command(
         "nimbus:apply",
         _APPLY_HELP,
-        lambda output, dry_run, as_json: _commands().apply(output, dry_run=dry_run, as_json=as_json),
+        _apply,
         params=[
             _optional(option("output", "", "write changed pages to this folder (default: in place, with a backup)")),
             option("dry_run", False, "show the differences and change nothing"),
+            option("assets", False, "write the public addresses of uploaded files instead of proposed changes"),
         ],
     )
     yield command(
@@ -76,6 +77,11 @@ def batch_tasks() -> Iterator[Task]:
         lambda path, as_json: _commands().page_log(path, as_json=as_json),
         params=[path],
     )
+
+
+def _apply(output: str | None, dry_run: bool, assets: bool, *, as_json: bool) -> int:
+    apply = _commands().apply_addresses if assets else _commands().apply
+    return apply(output, dry_run=dry_run, as_json=as_json)
 
 
 def _optional(made: dict[str, Any]) -> dict[str, Any]:
@@ -148,6 +154,7 @@ Examples:
   doit nimbus:apply --dry-run
   doit nimbus:apply                  in place; the originals go to .nimbus/backup/
   doit nimbus:apply --output=edited
+  doit nimbus:apply --assets --output=deploy    public addresses of uploaded images and files
 """
 _PAGE_STATUS_HELP = """Show one page: its upload, content here and at the target, batch, status, recent log
 

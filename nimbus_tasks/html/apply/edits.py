@@ -54,19 +54,23 @@ def set_attribute(tree: MarkedTree, element: Element, name: str, value: str, *, 
     Raises:
         UnsafeChangeError: the element has no tag in the page.
     """
-    start, end = tree.start_tag(element)
-    tag = _TAG_NAME.match(tree.text, start)
+    return set_value(tree.text, *tree.start_tag(element), name, value, after=after)
+
+
+def set_value(text: str, start: int, end: int, name: str, value: str, *, after: str = "") -> Edit:
+    """Return the edit that sets an attribute in the tag from `start` to `end`, as `set_attribute` does."""
+    tag = _TAG_NAME.match(text, start)
     begin = tag.end() if tag else start
-    attributes = list(_ATTRIBUTE.finditer(tree.text, begin, end))
+    attributes = list(_ATTRIBUTE.finditer(text, begin, end))
     found = next((each for each in attributes if each["name"].lower() == name), None)
     if found is not None and found["value"]:
         old = found["value"]
         return Edit(found.start("value"), found.end("value"), quoted(value, old[0] if old[0] in "\"'" else ""))
-    quote = quote_of(tree.text, start, end)
+    quote = quote_of(text, start, end)
     if found is not None:  # `alt` alone or `alt=` without a value
         return Edit(found.start("name"), found.end(), f"{found['name']}={quoted(value, quote)}")
     place = next((each.end() for each in attributes if each["name"].lower() == after), begin)
-    upper = tree.text[start + 1 : begin].isupper()
+    upper = text[start + 1 : begin].isupper()
     return Edit(place, place, f" {name.upper() if upper else name}={quoted(value, quote)}")
 
 

@@ -25,8 +25,8 @@ _WANTED = (
     ":is(img, link, meta, source, video, audio, iframe, input, a[download], "
     'script[type="application/ld+json" i], [itemscope])'
 )
-_ICONS = frozenset({"apple-touch-icon", "apple-touch-icon-precomposed", "icon", "mask-icon"})
-_IMAGES = frozenset({"og:image", "og:image:secure_url", "og:image:url", "twitter:image"})
+ICONS = frozenset({"apple-touch-icon", "apple-touch-icon-precomposed", "icon", "mask-icon"})
+IMAGE_NAMES = frozenset({"og:image", "og:image:secure_url", "og:image:url", "twitter:image"})
 _OG_IMAGES = frozenset({"og:image", "og:image:url"})
 _NEIGHBOURS = {"next": "next", "prev": "prev", "previous": "prev"}
 
@@ -59,11 +59,11 @@ def read_references(document: Document, base: Base, canonical: str, folder: str)
         tag = element.tag
         if tag == "link":
             alternates += _alternates(element, base)
-            if not _ICONS.isdisjoint(_words(element, "rel")):
+            if not ICONS.isdisjoint(_words(element, "rel")):
                 addresses.append(element.attr("href") or "")
         elif tag == "meta":
             name = (element.attr("property") or element.attr("name") or "").strip().lower()
-            if name in _IMAGES and (address := collapse(element.attr("content") or "")):
+            if name in IMAGE_NAMES and (address := collapse(element.attr("content") or "")):
                 addresses.append(address)
                 if name in _OG_IMAGES:
                     images.append(base.resolve(address))
@@ -195,7 +195,7 @@ _FILES: dict[str, tuple[str, ...]] = {
     "video": ("src", "poster"),
 }
 #: What follows an address in a `srcset`: `2x`, `640w,`.
-_DESCRIPTOR = re.compile(r"[\d.]+[wxh](?:,|$)")
+SRCSET_DESCRIPTOR = re.compile(r"[\d.]+[wxh](?:,|$)")
 
 
 def _files(element: Element, tag: str) -> Iterator[str]:
@@ -208,7 +208,7 @@ def _files(element: Element, tag: str) -> Iterator[str]:
 def _candidates(srcset: str) -> Iterator[str]:
     """Yield the addresses in a `srcset`. An address may hold commas, but not begin or end with one."""
     for word in srcset.split():
-        descriptor = _DESCRIPTOR.match(word)
+        descriptor = SRCSET_DESCRIPTOR.match(word)
         if address := word[descriptor.end() if descriptor else 0 :].strip(","):
             yield address
 

@@ -19,6 +19,8 @@ from nimbus_tasks.project.settings.tables import (
     DEFAULT_INCLUDE,
     MOST_SLOTS,
     MOST_WORKERS,
+    Assets,
+    BlobStoreName,
     Content,
     Dimensions,
     Log,
@@ -40,6 +42,8 @@ __all__ = ["DEFAULT_INCLUDE", "ENVIRONMENT", "GATEWAY_FOLDER", "LIKELY_SOURCES",
 __all__ += ["MOST_WORKERS", "PROJECT_FILE", "REPORTS_FOLDER", "STATE_FOLDER", "SUMMARY_REPORT", "UPLOAD_REPORT"]
 __all__ += [
     "VALIDATION_REPORT",
+    "Assets",
+    "BlobStoreName",
     "Content",
     "Dimensions",
     "Log",

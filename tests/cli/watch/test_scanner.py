@@ -21,8 +21,7 @@ from nimbus_tasks.pipeline.extract import extract, plan_extraction
 from nimbus_tasks.pipeline.snapshot import look
 from nimbus_tasks.pipeline.validate import plan_validation, validate
 from nimbus_tasks.project import manifest
-from nimbus_tasks.project.settings import PROJECT_FILE, Settings, Source, load
-from nimbus_tasks.project.settings.tables import Assets, BlobStoreName, Project
+from nimbus_tasks.project.settings import PROJECT_FILE, Assets, BlobStoreName, Project, Settings, Source, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
