@@ -58,7 +58,8 @@ def test_addresses_of_known_files_become_public(before: str, after: str) -> None
         "<script src=/w.jpg></script><iframe src=/w.jpg></iframe>",
         "<img src=https://other.example/w.jpg><img src=w.jpg><img src><img src=' '><img alt=/w.jpg>",
         "<link rel=next href=/w.jpg><meta name=other content=/w.jpg><link>",
-        "<svg><image href=/w.jpg /><video poster=/w.jpg /></svg><!-- <img src=/w.jpg> --><textarea><img src=/w.jpg></textarea>",
+        "<svg><image href=/w.jpg /><video poster=/w.jpg /></svg>",
+        "<!-- <img src=/w.jpg> --><textarea><img src=/w.jpg></textarea>",
         "<img srcset='2x, ,'>",
     ],
 )
