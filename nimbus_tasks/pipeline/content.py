@@ -33,7 +33,7 @@ def addresses(settings: Settings, pages: Pages) -> Iterator[Address]:
     invalid = frozenset(pages.invalid)
     for file, entry in pages.by("page_id"):
         if file not in invalid:
-            place = url_of(entry.source_path, settings.source.folder)
+            place = url_of(entry.source_path, settings.source.name)
             yield Address(entry.url or place, place, entry.page_id, entry.source_path)
 
 
@@ -59,5 +59,5 @@ def published_as(settings: Settings, pages: Pages, redirects: Iterable[Redirect]
     more = [*redirects]
     if not (more or settings.routes):
         return pages.site
-    told = msgspec.json.encode((settings.content.access, settings.project.domain, settings.source.folder, more))
+    told = msgspec.json.encode((settings.content.access, settings.project.domain, settings.source.name, more))
     return f"{pages.site} {hashlib.blake2b(told, digest_size=8).hexdigest()}"

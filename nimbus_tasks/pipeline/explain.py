@@ -31,5 +31,6 @@ def explain_page(settings: Settings, manifest: Manifest, path: str) -> Explanati
     inside = f"{site.folder}/{path}"
     if site.folder != "." and Path(inside).is_file():
         path = inside
-    html = read_page(open_site(Path(), site.folder), path)
+    path = site.source_path(path)
+    html = read_page(open_site(Path(), site.folder, named=site.rules.folder), path)
     return explain(path, html, site.rules, sheets_of(site).styles)

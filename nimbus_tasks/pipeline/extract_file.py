@@ -59,7 +59,7 @@ def extract_html(path: str, html: bytes, site: SiteRules) -> Extracted:
     if len(html) > LARGEST_PAGE:
         return too_large(path)
     sheets = sheets_of(site)
-    result = extract_page(path, html, site.rules, sheets.styles)
+    result = extract_page(site.source_path(path), html, site.rules, sheets.styles)
     page, matched, digest, read = result.page, tuple(result.matched), _digest(html), sheets.take()
     if isinstance(page, Skipped):
         return Extracted(path, "", skipped=page.reason, digest=digest, matched=matched, sheets=read)

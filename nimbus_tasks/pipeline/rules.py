@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.html.extract.rules import EXTRACTOR_VERSION, Rules
+from nimbus_tasks.html.extract.rules import EXTRACTOR_VERSION, Rules, renamed
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project import beneath, files
 from nimbus_tasks.project.manifest import NEVER
@@ -62,6 +62,10 @@ class SiteRules(Struct, frozen=True):
     rules_digest: str
     sheets_digest: str
 
+    def source_path(self, file: str) -> str:
+        """Return the source path of a file in the folder."""
+        return renamed(file, self.folder, self.rules.folder) if self.folder != self.rules.folder else file
+
     @property
     def digest(self) -> str:
         return f"{self.rules_digest}-{self.sheets_digest}"
@@ -96,7 +100,7 @@ def learn_chrome(site: SiteRules, paths: Iterable[str], least: int) -> bool:
     """Learn from these pages what they have in common; with fewer than `least` of them, nothing. Tell if it changed."""
     from nimbus_tasks.html.chrome import learn
 
-    pages = [(path, html) for path in paths if (html := _source(site.folder, path)) is not None]
+    pages = [(site.source_path(path), html) for path in paths if (html := _source(site.folder, path)) is not None]
     if len(pages) < least:
         return False
     plain = msgspec.structs.replace(site.rules, chrome=())
@@ -127,7 +131,7 @@ class Sheets:
     def __init__(self, site: SiteRules) -> None:
         from nimbus_tasks.html.styles import Styles
 
-        self.styles: Styles = Styles(self._text, site.folder)
+        self.styles: Styles = Styles(self._text, site.rules.folder)
         self._folder = site.folder
         self._run = site.run
         self._read: dict[str, Sheet] = {}

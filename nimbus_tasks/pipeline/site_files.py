@@ -31,7 +31,7 @@ class Site(Struct, frozen=True):
     """The folder of the pages as it was at the start.
 
     root: the project. folder: relative to it. real, state, output: real paths of the folder, of `.nimbus` and of
-    another folder to write to (empty: in place).
+    another folder to write to (empty: in place). named: the folder as source paths name it.
     """
 
     root: str
@@ -39,10 +39,11 @@ class Site(Struct, frozen=True):
     real: str
     state: str
     output: str = ""
+    named: str = ""
 
 
-def open_site(root: Path, folder: str, output: str = "") -> Site:
-    """Resolve the folders of a run.
+def open_site(root: Path, folder: str, output: str = "", *, named: str = "") -> Site:
+    """Resolve the folders of a run. named: the folder as source paths name it; empty: by its own name.
 
     Raises:
         SourceError: the other folder is, or lies in, the folder of the site.
@@ -51,7 +52,7 @@ def open_site(root: Path, folder: str, output: str = "") -> Site:
     if other and Path(other).is_relative_to(real):
         where = "is" if other == real else f"lies in {folder},"
         raise SourceError(f"{output} {where} the folder of the pages.", "Name a folder outside of it.")
-    return Site(str(root), folder, real, os.path.realpath(root / STATE_FOLDER), other)
+    return Site(str(root), folder, real, os.path.realpath(root / STATE_FOLDER), other, named or folder)
 
 
 def read_page(site: Site, path: str) -> bytes:
@@ -139,9 +140,9 @@ def _parts_of(site: Site, path: str) -> tuple[str, ...]:
     parts = PurePosixPath(path).parts
     if not parts or str(PurePosixPath(path)) != path or path.startswith("/") or ".." in parts or "\0" in path:
         raise SourceError(f"{path!r} is not the path of a page.")
-    folder = PurePosixPath(site.folder).parts
+    folder = PurePosixPath(site.named or site.folder).parts
     if parts[: len(folder)] != folder:
-        raise SourceError(f"{path} is not in {site.folder}, the folder of the pages.")
+        raise SourceError(f"{path} is not in {site.named or site.folder}, the folder of the pages.")
     if parts == folder:
         raise SourceError(f"{path} is not a plain file.")
     return parts[len(folder) :]

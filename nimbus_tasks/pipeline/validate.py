@@ -145,7 +145,7 @@ def _make_again(settings: Settings, entries: dict[str, PageEntry], sources: Sour
         if entry.source_path and map_file_of(entry.source_path) == file:
             continue
         for source, _ in list(sources.made(file)):
-            if entry.source_path != source and extract_file(source, site).written:
+            if entry.source_path != site.source_path(source) and extract_file(source, site).written:
                 why = entry.issues[0].message.partition(":")[0] if entry.issues else "it names another page"
                 heal.warn(Path(file), why, "It was made again from its page.")
                 healed.append(file)

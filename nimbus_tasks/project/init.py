@@ -33,6 +33,7 @@ created = {created}
 
 [source]
 folder = {folder}  # the built HTML; "": another tool writes .nimbus/maps
+# known_as = "dist"                     # earlier name of the folder, if the build has moved: pages keep their ids
 # include = ["**/*.html", "**/*.htm"]   # patterns as in .gitignore
 # exclude = ["drafts/"]
 # main = "#content"                     # CSS selector of the main content; unset: detected on each page

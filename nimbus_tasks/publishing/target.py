@@ -83,7 +83,7 @@ class OpenTarget:
             return name
         with contextlib.suppress(ValueError):
             name = Path(name).relative_to(Path.cwd()).as_posix()
-        return records.page_id(self.project_id, name.removeprefix("./"))
+        return records.page_id(self.project_id, self.settings.source.source_path(name.removeprefix("./")))
 
     # --- what this machine knows ----------------------------------------------------------------------
 

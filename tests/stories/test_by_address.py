@@ -136,3 +136,32 @@ def test_the_worker_serves_what_was_published(published: tuple[Site, LocalWorker
     assert worker.status(key, "/content/a.html") == 200
     assert worker.status(key, "/") == 403
     assert "only reads content" in site.doit("nimbus:key:list", **worker.settings()).out
+
+
+def test_another_output_folder_keeps_the_pages(tmp_path: Path) -> None:
+    """The build writes to `build` now, and says so in one setting: nothing is sent again."""
+    site = Site.with_pages(
+        tmp_path, "a", "docs/index", settings=f'[dimensions]\npatterns = ["dist/{{name}}.html"]\n{PUBLIC}'
+    )
+    site.write("dist/style.css", ".hidden { display: none }")
+    site.write("dist/b.html", html(head='<link rel=stylesheet href="style.css"><p class=hidden>Not shown.</p>'))
+    site.write("dist/old.html", stub("a.html"))
+    assert site.doit().status == 0
+    assert site.doit("nimbus:process", "--once").status == 0
+    before = site.store
+    (site / "dist").rename(site / "build")
+    settings = (site / ".nimbus/project.toml").read_text(encoding="utf-8")
+    moved = settings.replace('folder = "dist"', 'folder = "build"\nknown_as = "dist"')
+    (site / ".nimbus/project.toml").write_text(moved, encoding="utf-8")
+    run = site.doit()
+    assert run.status == 0, run.said
+    assert "Nothing to upload" in run.said or "-- upload" in run.said
+    assert site.store == before
+    assert site.doit("nimbus:explain", "--path=build/a.html").status == 0
+    assert "All about a." in site.doit("nimbus:render", "--path=build/a.html").out
+    site.page("a", "Edited.")
+    (site / "dist/a.html").replace(site / "build/a.html")
+    assert site.doit().status == 0
+    assert site.store.text("dist/a.html") != before.text("dist/a.html")
+    applied = site.doit("nimbus:apply", "--dry-run", "--json")
+    assert all(not page["refused"] for page in applied.json["pages"])

@@ -182,7 +182,8 @@ class BatchCommands:
         from nimbus_tasks.pipeline.render import Rendered, check_format, find_map, read_extraction, render
 
         check_format(name)
-        found = find_map(self.pipeline.settings.project.id, path)
+        project_id, source = self.pipeline.settings.project.id, self.pipeline.settings.source
+        found = find_map(project_id, source.source_path(path)) or find_map(project_id, path)
         if found is None:
             page = self._page(path)  # says which paths are near, where there is none
             found = self._at_target(lambda target: read_extraction(target, page.page_id, path))
@@ -207,8 +208,9 @@ class BatchCommands:
         page_ids = [page.page_id for page in candidates(self.pipeline.pages)]
         proposals = self._at_target(lambda target: find_proposals(target, page_ids))
         manifest = Manifest()
-        sources, rules = frozenset(manifest.sources), read_rules(settings, manifest)
-        site = open_site(Path(), settings.source.folder, where if settings.source.folder else "")
+        sources, rules = frozenset(map(settings.source.source_path, manifest.sources)), read_rules(settings, manifest)
+        output = where if settings.source.folder else ""
+        site = open_site(Path(), settings.source.folder, output, named=settings.source.name)
         request = Request(site, rules, now().replace(":", ""), dry_run, sources)
         with self.console.progress("Applying", len(proposals)) as progress:
             pages = list(apply_proposals(request, proposals, progress)) if proposals else []

@@ -97,7 +97,8 @@ def answers(
         if each.failed or not each.map_file:
             yield Answer(each.path, "failed" if each.failed else "skipped", each.skipped)
             continue
-        page_id = records.page_id(project_id, each.path)
+        entry = pages.entries.get(each.map_file)
+        page_id = entry.page_id if entry and entry.page_id else records.page_id(project_id, each.path)
         result = results.get(page_id)
         if each.map_file in invalid:
             yield Answer(each.path, "invalid", invalid[each.map_file], page_id)

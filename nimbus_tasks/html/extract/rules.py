@@ -28,7 +28,7 @@ class Rules(Struct, frozen=True):
     selectors: dimension -> CSS selector; the text of the first match is the value.
     constants: dimension -> value, for every page.
     chrome: CSS selectors of what many pages of the site have in common (`html/chrome.py`); left out at a page's ends.
-    folder: the source folder, from which on a path is an address on the site.
+    folder: the source folder as source paths name it, from which on a path is an address on the site.
     domain: of the site; canonical addresses on it are obeyed.
     """
 
@@ -48,6 +48,16 @@ class Rules(Struct, frozen=True):
         main = [("main", self.main)] if self.main else []
         ignore = [("ignore", selector) for selector in self.ignore]
         return main + ignore + [(f"selectors.{name}", selector) for name, selector in self.selectors.items()]
+
+
+def renamed(path: str, folder: str, other: str) -> str:
+    """Return a path below a folder as it would be below another one; any other path as it is. `.` is the project."""
+    below = path
+    if folder not in ("", "."):
+        if not path.startswith(f"{folder}/"):
+            return path
+        below = path.removeprefix(f"{folder}/")
+    return below if other in ("", ".") else f"{other}/{below}"
 
 
 class RulesError(ValueError):

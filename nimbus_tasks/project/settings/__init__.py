@@ -131,14 +131,15 @@ def parse(text: str, environment: Mapping[str, str]) -> Settings:
         # The only variable whose value may be invalid: the others are any text.
         where = "NIMBUS_TARGET" if "$.target.store" in said and environment.get("NIMBUS_TARGET") else PROJECT_FILE
         raise mistakes.wrong_value(where, said, tables) from None
-    _refuse_climbing(settings.source.folder)
+    _refuse_climbing("folder", settings.source.folder)
+    _refuse_climbing("known_as", settings.source.known_as)
     return settings
 
 
-def _refuse_climbing(folder: str) -> None:
+def _refuse_climbing(name: str, folder: str) -> None:
     if folder and (folder.startswith("/") or "\\" in folder or ".." in folder.split("/")):
         raise SettingsError(
-            f"{PROJECT_FILE}: [source] folder `{folder}` must be a folder inside the project, such as `dist`."
+            f"{PROJECT_FILE}: [source] {name} `{folder}` must be a folder inside the project, such as `dist`."
         )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from nimbus_tasks.html.extract.rules import DEFAULT_FOLD, Rules
+from nimbus_tasks.html.extract.rules import DEFAULT_FOLD, Rules, renamed
 from nimbus_tasks.model.records import NamespaceName
 
 
@@ -53,6 +53,12 @@ class Source(Struct, frozen=True):
         str,
         _says('folder with the built HTML, inside the project; "": another tool writes .nimbus/maps'),
     ] = ""
+    known_as: Annotated[
+        str,
+        _says(
+            "earlier name of the folder, where the build has moved to another one: pages keep their ids"
+        ),
+    ] = ""
     include: Annotated[
         tuple[str, ...], _says("files that are pages: patterns as in .gitignore, relative to the folder")
     ] = DEFAULT_INCLUDE
@@ -61,6 +67,15 @@ class Source(Struct, frozen=True):
     ignore: Annotated[tuple[str, ...], _says("CSS selectors of elements to leave out")] = ()
     fold: Annotated[Natural, _says("height in pixels of the part above the fold; 0: no such part")] = DEFAULT_FOLD
     noindex: Annotated[Literal["skip", "keep"], _says("whether to skip or keep pages with a robots noindex")] = "skip"
+
+    @property
+    def name(self) -> str:
+        """The folder as the source paths of pages name it."""
+        return self.known_as or self.folder
+
+    def source_path(self, file: str) -> str:
+        """Return the source path of a file in the folder: what its id is made of."""
+        return renamed(file, self.folder, self.name) if self.known_as else file
 
 
 class Dimensions(Struct, frozen=True):
@@ -246,7 +261,7 @@ class Settings(Struct, frozen=True):
             patterns=self.dimensions.patterns,
             selectors=self.dimensions.selectors,
             constants=self.dimensions.constants,
-            folder=self.source.folder,
+            folder=self.source.name,
             domain=self.project.domain,
         )
 
