@@ -111,7 +111,15 @@ def plan_document(plan: Plan, cost: Cost) -> PlanDocument:
     pages: Spool[PageResult] = Spool(
         PageResult,
         (
-            PageResult(p.page.source_path, p.page.page_id, p.reason, "waiting", "", p.page.size, 0, p.page.map_file)
+            PageResult(
+                p.page.source_path,
+                p.page.page_id,
+                "moved" if (former := plan.moves.get(p.page.page_id)) else p.reason,
+                "waiting",
+                bytes=p.page.size,
+                map_file=p.page.map_file,
+                moved_from=former.source_path if former else "",
+            )
             for p in plan.sends
         ),
     )

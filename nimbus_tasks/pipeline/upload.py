@@ -28,6 +28,7 @@ from nimbus_tasks.project.spool import Spool
 from nimbus_tasks.publishing.batch_records import chosen_batch, close_moved_batches, free_batch_id
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
+from nimbus_tasks.publishing.moves import find_moves
 from nimbus_tasks.publishing.outbox import open_outbox
 from nimbus_tasks.publishing.outcome import Outcome
 from nimbus_tasks.publishing.page_records import count_proposals
@@ -187,8 +188,9 @@ async def _publish(
     if request.force:
         forced = (planned.page.page_id for planned in plan.sends if planned.reason == "forced")
         plan = msgspec.structs.replace(plan, proposals=await count_proposals(store, settings.project.id, forced))
-    observer.plan(plan)
     context = _context(store, ledger, settings, wanted)
+    plan = msgspec.structs.replace(plan, moves=await find_moves(store, settings.project.id, plan, context.extraction))
+    observer.plan(plan)
     site = published_as(settings, pages, wanted.redirects or ())
     if plan.empty and not open_batches:
         outcome = Outcome(settings.target.store, now(), now(), unchanged=plan.unchanged, waiting=len(plan.waits))

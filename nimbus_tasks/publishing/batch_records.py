@@ -201,8 +201,8 @@ class UploadingBatches:
 # --- the end of an upload -------------------------------------------------------------------------------
 
 
-async def close_batches(context: Context, outcome: Outcome) -> None:
-    """Write the records of the run's batches: from then on they are complete."""
+async def close_batches(context: Context, outcome: Outcome, kept: Mapping[str, BatchPage]) -> None:
+    """Write the records of the run's batches: from then on they are complete. kept: pages that wait for nothing."""
     closed: set[str] = set()
     failed: dict[str, dict[str, BatchPage]] = {batch_id: {} for batch_id in outcome.batches}
     for page in outcome.pages:
@@ -210,18 +210,20 @@ async def close_batches(context: Context, outcome: Outcome) -> None:
             failed[page.batch_id][page.page_id] = BatchPage(status="failed", error=page.error)
 
     async def close(batch_id: str) -> None:
-        if await _close_batch(context, batch_id, failed[batch_id]):
+        if await _close_batch(context, batch_id, failed[batch_id], kept):
             closed.add(batch_id)
 
     await in_parallel(SLOTS, list(outcome.batches), close)
     outcome.batches = [batch_id for batch_id in outcome.batches if batch_id in closed]
 
 
-async def _close_batch(context: Context, batch_id: str, failed: dict[str, BatchPage]) -> bool:
+async def _close_batch(
+    context: Context, batch_id: str, failed: dict[str, BatchPage], kept: Mapping[str, BatchPage]
+) -> bool:
     """Write the record of a batch and return whether it got a page. Without one it has no record, unless announced."""
     key = records.batch_key(context.project.project_id, batch_id)
     came = {
-        row.page_id: BatchPage(status="uploaded", uploaded=row.uploaded)
+        row.page_id: kept.get(row.page_id) or BatchPage(status="uploaded", uploaded=row.uploaded)
         for row in context.ledger.in_batch(batch_id)
         if row.step == "enqueued" and row.page_id not in failed
     }
@@ -256,12 +258,15 @@ def _batch_record(
         # A page that the record already has from this upload may have been processed since.
         if page_id not in pages or page.uploaded is UNSET or pages[page_id].uploaded != page.uploaded:
             pages[page_id] = page
+    status = after_upload(known.status if known else "uploading", pages.values(), queues=context.queues)
+    if any(page.status == "done" for page in sent.values()):
+        status = batch_state(status, pages.values())
     return BatchRecord(
         batch_id=batch_id,
         project_id=context.project.project_id,
         created=known.created if known else created,
         page_count=len(pages),
-        status=after_upload(known.status if known else "uploading", pages.values(), queues=context.queues),
+        status=status,
         pages=pages,
         summary=summary_of(pages.values(), known.summary.average_time_ms if known else 0, queues=context.queues),
     )

@@ -22,6 +22,7 @@ class PageResult(Struct, frozen=True, gc=False):
     path: the source path, or the map file where that is not known.
     reason: why it was sent, or why it was not.
     result: `queued`: stored by an interrupted run, added to the queue by this one.
+    moved_from: its former source path, where it was renamed.
     """
 
     path: str
@@ -33,6 +34,7 @@ class PageResult(Struct, frozen=True, gc=False):
     ms: float = 0.0
     map_file: str = ""
     batch_id: str = ""
+    moved_from: str = ""
 
 
 def path_of(result: PageResult) -> str:

@@ -154,7 +154,7 @@ async def put_uploaded(
     """Write the status `uploaded` of pages, each with its batch; return why some could not be written, by page id."""
     updated = context.clock()
     statuses = {page_id: PageStatus("uploaded", batch_id, updated) for page_id, batch_id in pages}
-    return await _put_statuses(statuses, context, before) if statuses else {}
+    return await put_statuses(statuses, context, before) if statuses else {}
 
 
 async def retire(rows: Sequence[Held], context: Context) -> dict[str, str]:
@@ -181,15 +181,18 @@ async def retire(rows: Sequence[Held], context: Context) -> dict[str, str]:
         refused = await put_many(context.store, writes, 1)
         failed.update({by_key[key].page_id: error for key, error in refused.items()})
         statuses = {row.page_id: PageStatus("inactive", row.batch_id, updated) for row in some}
-        failed.update(await _put_statuses(statuses, context))
+        failed.update(await put_statuses(statuses, context))
 
     await in_parallel(context.slots, runs(rows, context.store.limits.keys), retire_some)
     return failed
 
 
-async def _put_statuses(
+async def put_statuses(
     statuses: dict[str, PageStatus], context: Context, before: Mapping[str, bytes] | None = None
 ) -> dict[str, str]:
+    """Write the statuses of pages, and return why some could not be written, by page id."""
+    if not statuses:
+        return {}
     keys = {page_id: records.status_key(context.project.project_id, page_id) for page_id in statuses}
     if before is None:
         before = await read_foreign(context.store, dict.fromkeys(keys.values(), PageStatus), 1)

@@ -22,8 +22,8 @@ MAX_EDITED = 3
 #: How far the ledger knows a page to be: stored (its record), marked (its status too), enqueued (in the queue too: the
 #: target holds it); retired: its source is gone and the target marks it inactive.
 Step = Literal["stored", "marked", "enqueued", "retired"]
-Reason = Literal["new", "changed", "forced", "missing", "unfinished", "removed", "unchanged", "upgraded"]
-_COUNTED: tuple[Reason, ...] = ("changed", "new", "forced", "missing", "unfinished", "removed")
+Reason = Literal["new", "changed", "forced", "missing", "unfinished", "removed", "unchanged", "upgraded", "moved"]
+_COUNTED: tuple[Reason, ...] = ("changed", "new", "moved", "forced", "missing", "unfinished", "removed")
 
 
 class _OfPage(Protocol):
@@ -121,6 +121,7 @@ class Plan(Struct, frozen=True):
     waits: changed pages that `--limit` leaves for later.
     refusal: why pages whose source is gone are not marked inactive; empty where they are, or there are none.
     proposals: pages whose pending proposals `--force` discards.
+    moves: page id of a page that was renamed -> its row under its former name, which is among the removals.
     """
 
     sends: Sequence[Planned]
@@ -130,6 +131,7 @@ class Plan(Struct, frozen=True):
     waits: Sequence[Planned] = ()
     refusal: str = ""
     proposals: int = 0
+    moves: Mapping[str, Held] = {}
 
     @property
     def empty(self) -> bool:
@@ -146,9 +148,9 @@ class Plan(Struct, frozen=True):
         """Count the pages by reason, in a fixed order."""
         counted = dict.fromkeys(_COUNTED, 0)
         for planned in self.sends:
-            counted[planned.reason] += 1
+            counted["moved" if planned.page.page_id in self.moves else planned.reason] += 1
         counted["unfinished"] += len(self.finish)
-        counted["removed"] += len(self.removals)
+        counted["removed"] += len(self.removals) - counted["moved"]
         return {reason: number for reason, number in counted.items() if number}
 
 

@@ -28,12 +28,16 @@ def keep_proposals(before: PageRecord, extraction: Raw) -> Raw | None:
 
     None: the record was made by this version, or has no proposals whose texts are still there.
     """
+    old, new = msgspec.json.decode(before.extraction), msgspec.json.decode(extraction)
+    return move_proposals(before, extraction) if _version(old) < _version(new) else None
+
+
+def move_proposals(before: PageRecord, extraction: Raw) -> Raw | None:
+    """Return the `optimization` of a record for another extraction; None without proposals whose texts are there."""
     optimization = read_optimization(before.optimization)
     if optimization is None or before.optimization is UNSET:
         return None
     old, new = msgspec.json.decode(before.extraction), msgspec.json.decode(extraction)
-    if not _version(old) < _version(new):
-        return None
     places = _Places(old, new)
     kept = [found for change in optimization.optimized_blocks if (found := places.moved(change)) is not None]
     if optimization.optimized_blocks and not kept:

@@ -22,18 +22,28 @@ from nimbus_tasks.model.records import PageRecord, page_key
 from nimbus_tasks.project.spool import Spool, runs
 from nimbus_tasks.publishing.batch_records import UploadingBatches, close_batches
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
+from nimbus_tasks.publishing.moves import done_page, read_moved
 from nimbus_tasks.publishing.outcome import Outcome, PageResult, ResultName, path_of
 from nimbus_tasks.publishing.page_logs import log_upload
-from nimbus_tasks.publishing.page_records import mark_uploaded, page_write, put_uploaded, read_replaced, retire
+from nimbus_tasks.publishing.page_records import (
+    mark_uploaded,
+    page_write,
+    put_statuses,
+    put_uploaded,
+    read_replaced,
+    retire,
+)
 from nimbus_tasks.publishing.plan import Held
 from nimbus_tasks.publishing.project_record import count_usage
 from nimbus_tasks.publishing.queued_pages import check_queue, update_queue
 from nimbus_tasks.publishing.upgrades import keep_proposals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from nimbus_tasks.backends.kv import Write
+    from nimbus_tasks.model.records import BatchPage, PageStatus
+    from nimbus_tasks.publishing.moves import Moved
     from nimbus_tasks.publishing.outcome import Observer
     from nimbus_tasks.publishing.plan import BatchWork, Candidate, Plan, Planned, Step
 
@@ -56,6 +66,7 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
         outcome.upgraded += result.reason == "upgraded" and result.result == "stored"
         observer.page(result)
 
+    kept: dict[str, BatchPage] = {}
     try:
         for part in work:
             batch_id = part.batch_id or await context.name_batch()
@@ -63,7 +74,7 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
             outcome.batches.append(batch_id)
             observer.batch(batch_id)
         await _finish(plan.finish, context, note)
-        await _send(plan.sends, list(zip(outcome.batches, work, strict=True)), context, note)
+        await _send(plan, list(zip(outcome.batches, work, strict=True)), context, note, kept)
         removals = plan.removals
         if removals and outcome.failed:
             # A failed page may be one of those whose source is gone, under a new name.
@@ -73,7 +84,7 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
         _note_removals(removals, unretired, context, note)
         if context.audit_log:
             await log_upload(context, outcome)
-        await close_batches(context, outcome)
+        await close_batches(context, outcome, kept)
         resumes = any(part.batch_id for part in work)
         await count_usage(context, edit=plan.is_edit and not resumes)
         if context.queues and not context.store.traits.atomic:
@@ -122,12 +133,14 @@ async def _queue(
 
 
 async def _send(
-    sends: Iterable[Planned],
+    plan: Plan,
     batches: Sequence[tuple[str, BatchWork]],
     context: Context,
     note: Callable[[PageResult], None],
+    kept: dict[str, BatchPage],
 ) -> None:
-    left = iter(sends)
+    """Send pages. `kept` receives those that were renamed, and stay optimised."""
+    left = iter(plan.sends)
     requests = (
         (batch_id, request)
         for batch_id, part in batches
@@ -138,7 +151,7 @@ async def _send(
 
     async def send(each: tuple[str, Sequence[Planned]]) -> None:
         batch_id, request = each
-        await _send_request(request, batch_id, context, note)
+        await _send_request(request, batch_id, context, note, await read_moved(plan.moves, request, context), kept)
         await uploading.note(batch_id)
 
     # All batches in one stream: a request may carry a whole batch, and no slot waits for the others.
@@ -146,13 +159,19 @@ async def _send(
 
 
 async def _send_request(
-    request: Sequence[Planned], batch_id: str, context: Context, note: Callable[[PageResult], None]
+    request: Sequence[Planned],
+    batch_id: str,
+    context: Context,
+    note: Callable[[PageResult], None],
+    moved: Mapping[str, Moved],
+    kept: dict[str, BatchPage],
 ) -> None:
     started = time.monotonic()
     uploaded = context.clock()
     writes: dict[str, Write] = {}
     errors: dict[str, str] = {}
     upgraded: dict[str, str] = {}
+    statuses: dict[str, PageStatus] = {}
     replaced = [planned.page.page_id for planned in request if planned.reason != "new"]
     before, done = await read_replaced(context.store, context.project.project_id, replaced)
     if not context.queues:
@@ -165,21 +184,28 @@ async def _send_request(
             record = _record(planned.page, batch_id, uploaded, context)
             key = page_key(record.project_id, record.page_id)
             former = done.get(key) if planned.reason == "changed" else None
-            if former is not None and (kept := keep_proposals(former, record.extraction)) is not None:
-                record.batch_id, record.optimization = former.batch_id, kept
+            if former is not None and (proposals := keep_proposals(former, record.extraction)) is not None:
+                record.batch_id, record.optimization = former.batch_id, proposals
                 upgraded[record.page_id] = former.batch_id
+            move = moved.get(record.page_id)
+            if move is not None and (proposals := move.proposals(record.extraction)) is not None:
+                record.optimization = proposals
+                statuses[record.page_id] = move.status(batch_id, uploaded)
             writes[planned.page.page_id] = page_write(record.project_id, record, planned.page.digest, before.get(key))
         except UnreadableMapError as error:
             errors[planned.page.page_id] = str(error)
     stored = await context.store.put(list(writes.values()))
     rows = {
-        p.page.page_id: _held(p.page, upgraded.get(p.page.page_id, ""), batch_id, uploaded)
+        p.page.page_id: _held(p.page, upgraded.get(p.page.page_id, ""), batch_id, uploaded, statuses)
         for p in request
         if p.page.page_id in writes and writes[p.page.page_id].key not in stored.failed
     }
     context.ledger.confirm(rows.values())
     errors |= {page_id: stored.failed[w.key] for page_id, w in writes.items() if w.key in stored.failed}
-    errors |= await mark_uploaded([row for row in rows.values() if row.page_id not in upgraded], context, before)
+    left = [row for row in rows.values() if row.page_id not in upgraded and row.page_id not in statuses]
+    errors |= await mark_uploaded(left, context, before)
+    errors |= await put_statuses({each: statuses[each] for each in statuses if each in rows}, context, before)
+    kept.update((each, done_page(uploaded)) for each in statuses if each in rows and each not in errors)
     ms = round((time.monotonic() - started) * 1000 / len(request), 3)
     for planned in request:
         page = planned.page
@@ -187,14 +213,17 @@ async def _send_request(
         size = 0 if fault else len(writes[page.page_id].value)
         result: ResultName = "failed" if fault else "stored"
         is_kept = page.page_id in upgraded
-        reason = "upgraded" if is_kept else planned.reason
+        former_row = moved[page.page_id].row if page.page_id in moved else None
+        reason = "upgraded" if is_kept else "moved" if former_row else planned.reason
         batch = upgraded[page.page_id] if is_kept else batch_id
-        note(PageResult(page.source_path, page.page_id, reason, result, fault, size, ms, page.map_file, batch))
+        moved_from = former_row.source_path if former_row else ""
+        path, page_id = page.source_path, page.page_id
+        note(PageResult(path, page_id, reason, result, fault, size, ms, page.map_file, batch, moved_from))
 
 
-def _held(page: Candidate, kept_in: str, batch_id: str, uploaded: str) -> Held:
+def _held(page: Candidate, kept_in: str, batch_id: str, uploaded: str, done: Collection[str]) -> Held:
     """Return the row of a stored page. One that keeps its proposals stays in its batch and waits for nothing."""
-    step: Step = "enqueued" if kept_in else "stored"
+    step: Step = "enqueued" if kept_in or page.page_id in done else "stored"
     return Held(page.page_id, page.source_path, page.digest, kept_in or batch_id, uploaded, step)
 
 

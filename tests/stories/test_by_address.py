@@ -165,3 +165,30 @@ def test_another_output_folder_keeps_the_pages(tmp_path: Path) -> None:
     assert site.store.text("dist/a.html") != before.text("dist/a.html")
     applied = site.doit("nimbus:apply", "--dry-run", "--json")
     assert all(not page["refused"] for page in applied.json["pages"])
+
+
+def test_a_renamed_page_keeps_what_was_proposed(tmp_path: Path) -> None:
+    site = Site.with_pages(tmp_path, "a", "b", "c", settings=PUBLIC)
+    site.write("dist/b.html", html("It is  the the best   watch.", title="watch"))
+    assert site.doit().status == 0
+    assert site.doit("nimbus:process", "--once").status == 0
+    before = site.store
+    (site / "dist/b.html").rename(site / "dist/moved.html")
+    site.page("d")
+    site.doit("validate")
+    told = site.doit("upload", "--dry-run", "--json")
+    assert told.json["reasons"] == {"new": 1, "moved": 1}
+    assert "moved      " in told.err
+    run = site.doit()
+    assert run.status == 0
+    assert f"Moved: {page_id('dist/moved.html')}  dist/moved.html (was dist/b.html)" in run.said
+    assert "1 page moved" in run.said
+    after = site.store
+    assert after.page("dist/moved.html")["optimization"] == before.page("dist/b.html")["optimization"]
+    assert after.status("dist/moved.html") == "done"
+    assert after.status("dist/b.html") == "inactive"
+    assert after.queue == ["dist/d.html"]
+    batch = after.batches[max(after.batches)]
+    assert (batch["status"], batch["summary"]["completed"], batch["summary"]["pending"]) == ("processing", 1, 1)
+    assert routes(site)["/moved.html"] == page_id("dist/moved.html")
+    assert site.doit("nimbus:reconcile", "--json").json["differences"] == []

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.pipeline.validate import ValidationReport
     from nimbus_tasks.project.scan import Odd
     from nimbus_tasks.publishing.outcome import PageResult, Summary
-    from nimbus_tasks.publishing.plan import Plan
+    from nimbus_tasks.publishing.plan import Plan, Planned
 
 #: A long run makes many batches: these are named, the report lists all of them.
 NAMED_BATCHES = 3
@@ -163,7 +163,9 @@ class UploadNarrator(_Narrator):
                 self._console.line(f"   … more failures: all of them are in {SUMMARY_REPORT}", matters=True)
         elif self._console.verbose or self._total <= FEW:
             verb = {"stored": "Uploaded", "queued": "Queued", "removed": "Marked inactive"}[result.result]
-            self._console.line(f"✅ {place} {verb}: {result.page_id}  {result.path}")
+            verb = "Moved" if result.moved_from else verb
+            former = f" (was {result.moved_from})" if result.moved_from else ""
+            self._console.line(f"✅ {place} {verb}: {result.page_id}  {result.path}{former}")
 
     def _show_invalid(self) -> None:
         for result in self._invalid:
@@ -180,6 +182,8 @@ def uploaded(console: Console, done: Uploaded) -> None:
             console.line(f"   📦 Batch ID: {batch_id}")
         if len(outcome.batches) > NAMED_BATCHES:
             console.line(f"   📦 … and {len(outcome.batches) - NAMED_BATCHES} more batches")
+    if moved := sum(page.moved_from != "" for page in outcome.pages):
+        console.line(f"   {count(moved, 'page')} moved: proposals stay, what was optimised is not queued again")
     if outcome.upgraded:
         pages = count(outcome.upgraded, "page")
         console.line(f"   {pages} of an earlier version sent again: proposals stay, none was queued")
@@ -229,10 +233,12 @@ def planned(console: Console, plan: Plan, cost: Cost, target: str) -> None:
 
     Removals are always listed: a page that would go away must not hide among pages that would be sent.
     """
-    pages = [(str(each.reason), each.page.page_id, each.page.source_path) for each in plan.sends]
+    moved = {row.page_id for row in plan.moves.values()}
+    pages = [_planned(plan, each) for each in plan.sends]
     pages += [("unfinished", row.page_id, row.source_path) for row in plan.finish]
+    removed = (("removed", row.page_id, row.source_path) for row in plan.removals if row.page_id not in moved)
     shown = pages if console.verbose else pages[:FEW]
-    for reason, page_id, path in [*shown, *(("removed", row.page_id, row.source_path) for row in plan.removals)]:
+    for reason, page_id, path in [*shown, *removed]:
         console.line(f"   {reason:<10} {page_id}  {path}")
     if hidden := Counter(reason for reason, *_ in pages[len(shown) :]):
         kinds = ", ".join(f"{number} {reason}" for reason, number in hidden.items())
@@ -240,6 +246,14 @@ def planned(console: Console, plan: Plan, cost: Cost, target: str) -> None:
     _left_alone(console, len(plan.waits), plan.refusal)
     console.line(f"   Dry run: nothing was sent to {target}. It would take:")
     _cost(console, cost)
+
+
+def _planned(plan: Plan, planned: Planned) -> tuple[str, str, str]:
+    """Return why a page is sent, its id, and its path with the former one."""
+    page = planned.page
+    if (former := plan.moves.get(page.page_id)) is not None:
+        return "moved", page.page_id, f"{page.source_path} (was {former.source_path})"
+    return planned.reason, page.page_id, page.source_path
 
 
 def _cost(console: Console, cost: Cost) -> None:

@@ -55,9 +55,7 @@ class Source(Struct, frozen=True):
     ] = ""
     known_as: Annotated[
         str,
-        _says(
-            "earlier name of the folder, where the build has moved to another one: pages keep their ids"
-        ),
+        _says("earlier name of the folder, where the build has moved to another one: pages keep their ids"),
     ] = ""
     include: Annotated[
         tuple[str, ...], _says("files that are pages: patterns as in .gitignore, relative to the folder")
