@@ -305,13 +305,14 @@ export interface PageLog {
 export interface PageResult {
   path: string;
   page_id: string;
-  reason: "changed" | "forced" | "missing" | "new" | "removed" | "unchanged" | "unfinished" | "upgraded" | "";
+  reason: "changed" | "forced" | "missing" | "moved" | "new" | "removed" | "unchanged" | "unfinished" | "upgraded" | "";
   result: "failed" | "invalid" | "queued" | "removed" | "skipped" | "stored" | "unchanged" | "waiting";
   error: string;
   bytes: number;
   ms: number;
   map_file: string;
   batch_id: string;
+  moved_from: string;
 }
 
 export interface PageStatus {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from worker_kit import give_miniflare, local_worker
 if TYPE_CHECKING:
     from worker_kit import LocalWorker
 
+EXAMPLE = Path(__file__).parents[2] / "examples/reader/read.py"
 PUBLIC = '[content]\naccess = "public"'
 
 
@@ -110,6 +113,12 @@ def get(worker: LocalWorker, path: str, **headers: str) -> httpx.Response:
         return client.get(path)
 
 
+def read(site: Site, worker: LocalWorker) -> str:
+    """Run the example that makes a site from what it reads."""
+    command = [sys.executable, str(EXAMPLE), worker.url, "mirror"]
+    return subprocess.run(command, cwd=site.folder, capture_output=True, text=True, check=True).stdout
+
+
 @needs_workerd
 def test_the_worker_serves_what_was_published(published: tuple[Site, LocalWorker, dict[str, str]]) -> None:
     site, worker, environment = published
@@ -122,9 +131,13 @@ def test_the_worker_serves_what_was_published(published: tuple[Site, LocalWorker
     assert (moved.status_code, moved.headers["Location"]) == (301, "/content/a.html")
     assert "https://example.com/docs/" in get(worker, "/sitemap.xml").text
     assert "[Page a](" in get(worker, "/llms.txt").text
+    assert read(site, worker) == "3 pages, 3 changed\n"
+    assert read(site, worker) == "3 pages, 0 changed\n"
+    assert "<h1>Page docs/index</h1>" in (site / "mirror/docs/index.html").read_text()
     site.page("a", "Edited.")
     site.remove("dist/b.html")
     assert site.doit(**environment).status == 0
+    assert read(site, worker) == "2 pages, 1 changed\n"
     changed = get(worker, "/content/a.html", **{"If-None-Match": told.headers["ETag"]})
     assert changed.status_code == 200
     assert "Edited." in changed.text

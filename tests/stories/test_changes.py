@@ -64,10 +64,10 @@ def test_an_added_page_is_sent_alone(published: Site) -> None:
     assert published.store.queue[-1] == D
 
 
-def test_a_renamed_page_is_a_new_one_and_the_old_one_inactive(published: Site) -> None:
+def test_a_renamed_page_has_moved_and_the_old_one_is_inactive(published: Site) -> None:
     (published / C).rename(published / D)
     published.publish()
-    assert published.sent() == {D: "new", C: "removed"}
+    assert published.sent() == {D: "moved", C: "removed"}
     assert published.store.active == {A, B, D}
     assert sorted(published.store.queue) == [A, B, D]
 
