@@ -163,6 +163,9 @@ export interface Counts {
   failed: number;
   invalid: number;
   skipped: number;
+  moved: number;
+  redirects: number;
+  generated: number;
 }
 
 export interface Diagnosis {

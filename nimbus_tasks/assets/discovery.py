@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.assets.ledger import AssetLedger
     from nimbus_tasks.project.scan import Stamp
-    from nimbus_tasks.project.settings import Settings
+    from nimbus_tasks.project.settings import Settings, Source
 
 #: Bytes of a file that are hashed at once.
 _AT_ONCE = 1024 * 1024
@@ -63,8 +63,8 @@ class _Map(Struct):
     assets: list[str] = []
 
 
-def note_uses(ledger: AssetLedger) -> None:
-    """Read the maps that changed, and note which files they refer to."""
+def note_uses(ledger: AssetLedger, source: Source | None = None) -> None:
+    """Read the maps that changed, and note which files they refer to. source: where their source paths lie."""
     changed, gone = ledger.stale_maps()
     ledger.forget_maps(gone)
     for map_file, stamp in changed:
@@ -72,7 +72,8 @@ def note_uses(ledger: AssetLedger) -> None:
             read = msgspec.json.decode(Path(map_file).read_bytes(), type=_Map)
         except (OSError, *lenient.UNDECODABLE):
             continue  # validation says so, and the next run reads it again
-        ledger.note_uses(map_file, stamp, read.path, read.assets)
+        files = read.assets if source is None else [source.file_of(each) for each in read.assets]
+        ledger.note_uses(map_file, stamp, read.path, files)
 
 
 def discover(settings: Settings, ledger: AssetLedger, advance: Callable[[int], None] = lambda _: None) -> Discovery:

@@ -192,7 +192,7 @@ class AssetStage:
 
     def discover(self, progress: ShowProgress) -> Discovery:
         """Return the files of the site, as they are now."""
-        note_uses(self.ledger)
+        note_uses(self.ledger, self._settings.source)
         with progress(sum(1 for _ in self.ledger.used())) as shown:
             return discover(self._settings, self.ledger, shown.advance)
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv.dry_run import Cost
+from nimbus_tasks.html.extract.parse import REDIRECTS_TO
+from nimbus_tasks.html.extract.presets import MADE
 from nimbus_tasks.project import files
 from nimbus_tasks.project.settings import SUMMARY_REPORT, UPLOAD_REPORT
 from nimbus_tasks.project.spool import Spool, among
@@ -69,6 +71,7 @@ def _unchanged(pages: Pages, told: Spool[PageResult]) -> Iterator[PageResult]:
 
 def _summary(project_id: str, outcome: Outcome, pages: Sequence[PageResult]) -> Summary:
     by_result = Counter(page.result for page in pages)
+    why_skipped = Counter(_kind(page.error) for page in pages if page.result == "skipped")
     counts = Counts(
         pages=len(pages),
         stored=by_result["stored"] + by_result["queued"],
@@ -78,6 +81,9 @@ def _summary(project_id: str, outcome: Outcome, pages: Sequence[PageResult]) -> 
         failed=by_result["failed"],
         invalid=by_result["invalid"],
         skipped=by_result["skipped"],
+        moved=sum(page.moved_from != "" and page.result == "stored" for page in pages),
+        redirects=why_skipped["redirect"],
+        generated=why_skipped["generated"],
     )
     return Summary(
         project_id=project_id,
@@ -91,6 +97,11 @@ def _summary(project_id: str, outcome: Outcome, pages: Sequence[PageResult]) -> 
         refusal=outcome.refusal,
         pages=pages,
     )
+
+
+def _kind(reason: str) -> str:
+    """Return what sort of page was skipped for this reason."""
+    return "redirect" if reason.startswith(REDIRECTS_TO) else "generated" if reason.endswith(MADE) else ""
 
 
 class PlanDocument(Struct, frozen=True):

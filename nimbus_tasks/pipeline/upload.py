@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from nimbus_tasks.publishing.routes import Shared
 
 
+_OLDER_WORKER = "A Worker of an earlier version has no routes: doit nimbus:worker:init, and deploy it."
+
+
 class Uploaded(Struct, frozen=True):
     """The plan, and what was done. A dry run has no pages and no batches in its outcome, but a cost.
 
@@ -210,6 +213,8 @@ async def _publish(
             shared = await publish_routes(context, addresses(settings, pages), whole=request.whole_site)
         except (StoreError, StateError) as error:
             outcome.stopped = str(error)
+            if " answered 403 " in outcome.stopped:
+                outcome.stopped += f" {_OLDER_WORKER}"
     if sender is not None and not outcome.stopped:
         # Other machines get messages only for pages whose batch has a record.
         outcome.stopped = await sender.attempt(store.traits.lag)

@@ -77,7 +77,11 @@ class Outcome(Struct):
 
 
 class Counts(Struct, frozen=True):
-    """Number of pages with each result."""
+    """Number of pages with each result.
+
+    moved: those of the stored ones that were renamed. redirects, generated: those of the skipped ones that only lead to
+    another page, and that a site generator makes by itself.
+    """
 
     pages: int
     stored: int
@@ -87,6 +91,9 @@ class Counts(Struct, frozen=True):
     failed: int
     invalid: int
     skipped: int
+    moved: int = 0
+    redirects: int = 0
+    generated: int = 0
 
 
 class Summary(Struct, frozen=True):

@@ -85,7 +85,12 @@ def test_redirects_are_data(tmp_path: Path) -> None:
     site = Site.with_pages(tmp_path, "a", settings=PUBLIC)
     site.write("dist/old/index.html", stub("../a.html"))
     site.write("dist/_redirects", "/before /a.html 302\n")
+    site.write("dist/404.html", html(head='<meta name="generator" content="Hugo 0.120">'))
     assert site.doit().status == 0
+    counts = site.doit("summarize", "--json").json["counts"]
+    assert (counts["skipped"], counts["redirects"], counts["generated"]) == (2, 1, 1)
+    assert "has no map: Hugo makes it" in site.doit("nimbus:explain", "--path=dist/404.html").out
+    assert "has no map: only redirects to ../a.html" in site.doit("nimbus:explain", "--path=dist/old/index.html").out
     assert site.store.project["redirects"] == [
         {"from": "/old/", "to": "/a.html", "status": 301},
         {"from": "/before", "to": "/a.html", "status": 302},

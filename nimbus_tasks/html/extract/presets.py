@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from turbohtml import Document, Element
 
 
+#: Why a page that a generator makes by itself is skipped, after its name.
+MADE = "makes it: an index, a search or an error page"
+
+
 class Preset(Struct, frozen=True):
     """A generator, or a theme of one.
 
@@ -30,7 +34,7 @@ class Preset(Struct, frozen=True):
     def why_skipped(self, source_path: str) -> str:
         """Return why a page has no content of its own: the generator makes it. Empty for the others."""
         made = any(fnmatchcase(f"/{source_path}", f"*/{end}") for end in self.skip)
-        return f"{self.name} makes it: an index, a search or an error page" if made else ""
+        return f"{self.name} {MADE}" if made else ""
 
 
 _ERROR = ("404.html", "404/index.html")

@@ -75,6 +75,10 @@ class Source(Struct, frozen=True):
         """Return the source path of a file in the folder: what its id is made of."""
         return renamed(file, self.folder, self.name) if self.known_as else file
 
+    def file_of(self, source_path: str) -> str:
+        """Return the file that a source path names."""
+        return renamed(source_path, self.name, self.folder) if self.known_as else source_path
+
 
 class Dimensions(Struct, frozen=True):
     """`[dimensions]`: facts about a page, from its path, from selectors, or the same for all."""

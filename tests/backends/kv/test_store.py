@@ -12,7 +12,8 @@ import contextlib
 import functools
 import json
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from backends.kv.memory import MemoryStore
@@ -30,15 +31,19 @@ from nimbus_tasks.backends.kv import (
 from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
 from nimbus_tasks.backends.kv.gateway import GatewayStore
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
-from nimbus_tasks.backends.kv.records import read_values, swap_many
+from nimbus_tasks.backends.kv.records import read_many, read_values, swap_many
 from nimbus_tasks.backends.kv.retry import RetryStore
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.records import ProjectRecord, ProjectSettings, ProjectUsage, RouteRecord, route_key
 from nimbus_tasks.project.secrets import Secret
+from nimbus_tasks.publishing.context import Context
+from nimbus_tasks.publishing.ledger import Ledger
+from nimbus_tasks.publishing.plan import Held
+from nimbus_tasks.publishing.routes import Address, publish_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
     from edge.fake import Fake
     from edge.workerd import Workerd
@@ -235,6 +240,7 @@ def test_any_text_is_a_value(open_store: Open, page: Callable[[str], str], text:
 KEYS = {
     "words": "größe",
     "symbols": "修理:🕰",
+    "an address": "/docs/%C3%A4%2520b.html",
     "a url": "a b/c?d=e&f#g%20+%2F;..",
     "dots": "../..",
     "control": "\x01\n\x7f",
@@ -452,5 +458,35 @@ def test_one_store_has_one_identity_and_one_owner(open_store: Open) -> None:
             assert store.identity == same.identity != ""
             assert store.owner == same.owner
             assert store.owner.startswith("user_")
+
+    asyncio.run(scenario())
+
+
+# --- routes -------------------------------------------------------------------------------------------
+
+
+def test_routes_are_written_once_and_found_again_without_a_ledger(open_store: Open, page: Callable[[str], str]) -> None:
+    project_id = page("").split(":")[1]
+    addresses = [Address(f"/{name}/", f"/{name}/", f"page_{name}", f"dist/{name}/index.html") for name in "abcd"]
+
+    async def publish(clock: str, *more: Address) -> dict[str, tuple[str, str]]:
+        ledger = Ledger(Path("unused"), "any", dry_run=True)
+        ledger.begin("here")
+        ledger.confirm(Held(each.page_id, each.source_path, "d", "b", "", "enqueued") for each in addresses)
+        project = ProjectRecord(project_id, "u", "n", "", ProjectSettings(), ProjectUsage())
+        unused: Any = None
+        async with open_store() as store:
+            context = Context(project, "any", store, ledger, lambda: clock, unused, unused)
+            await publish_routes(context, [*addresses[len(more) :], *more], whole=True)
+            keys = [route_key(project_id, each.path) for each in addresses]
+            found = await read_many(store, keys, RouteRecord)
+        return {key.rpartition("/")[0][-1]: (record.page_id, record.updated) for key, record in found.items()}
+
+    async def scenario() -> None:
+        first = {name: (f"page_{name}", "first") for name in "abcd"}
+        assert await publish("first") == first
+        assert await publish("second") == first
+        moved = Address("/a/", "/a/", "page_b", "dist/a/index.html")
+        assert await publish("third", moved) == first | {"a": ("page_b", "third")}
 
     asyncio.run(scenario())
