@@ -368,6 +368,14 @@ export interface ProjectMade {
   generator: string;
 }
 
+export interface Pruned {
+  store: string;
+  dry_run: boolean;
+  days: number;
+  files: Record<string, string>;
+  kept: number;
+}
+
 export interface Reconciled {
   target: string;
   pages: number;

@@ -48,7 +48,7 @@ class AssetFile(Struct, frozen=True, gc=False):
 
 ASSETS_FILE = f"{STATE_FOLDER}/assets.db"
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = f"""
 PRAGMA user_version = {_VERSION};
 CREATE TABLE map(
@@ -62,6 +62,7 @@ CREATE TABLE file(
 ) WITHOUT ROWID;
 CREATE TABLE stored(
     store TEXT, sha256 TEXT, location BLOB, at TEXT NOT NULL, recorded TEXT NOT NULL DEFAULT '',
+    used TEXT NOT NULL DEFAULT '',
     PRIMARY KEY(store, sha256)
 ) WITHOUT ROWID;
 """
@@ -139,6 +140,10 @@ class AssetLedger:
         rows = self._read(query, path)
         return AssetFile(path, stamp, *rows[0][3:]) if rows and rows[0][:3] == stamp else None
 
+    def digests_of_used(self) -> frozenset[str]:
+        """Return the digests that files of pages had when they were last read, whether they are there now or not."""
+        return frozenset(row[0] for row in self._read("SELECT sha256 FROM file WHERE path IN (SELECT path FROM use)"))
+
     def note_files(self, files: Iterable[AssetFile]) -> None:
         with self._transaction():
             values = (
@@ -166,13 +171,15 @@ class AssetLedger:
     def begin(self, store: str, digests: Iterable[str]) -> None:
         """Note what is about to be sent."""
         with self._transaction():
-            self._write("INSERT OR IGNORE INTO stored VALUES (?, ?, NULL, '', '')", ((store, each) for each in digests))
+            self._write(
+                "INSERT OR IGNORE INTO stored VALUES (?, ?, NULL, '', '', '')", ((store, each) for each in digests)
+            )
 
     def confirm(self, store: str, found: Iterable[tuple[str, Location, str]]) -> None:
         """Write what the store has confirmed, and when."""
         with self._transaction():
             put = (
-                "INSERT INTO stored VALUES (?, ?, ?, ?, '') ON CONFLICT DO UPDATE "
+                "INSERT INTO stored VALUES (?, ?, ?, ?, '', '') ON CONFLICT DO UPDATE "
                 "SET location = excluded.location, at = excluded.at"
             )
             self._write(put, ((store, sha256, msgspec.json.encode(location), at) for sha256, location, at in found))
@@ -182,6 +189,20 @@ class AssetLedger:
         with self._transaction():
             put = "UPDATE stored SET recorded = ? WHERE store = ? AND sha256 = ?"
             self._write(put, ((record, store, sha256) for sha256, record in recorded))
+
+    def note_used(self, store: str, digests: Iterable[str], at: str) -> None:
+        """Note that the site has these files. `at`: now."""
+        with self._transaction():
+            update = "UPDATE stored SET used = ? WHERE store = ? AND sha256 = ?"
+            self._write(update, ((at, store, sha256) for sha256 in digests))
+
+    def unused(self, store: str, since: str) -> list[tuple[str, Location]]:
+        """Return what a store holds and what the site has not had since then."""
+        query = (
+            "SELECT sha256, location FROM stored WHERE store = ? AND location IS NOT NULL "
+            "AND max(at, used) < ? ORDER BY sha256"
+        )
+        return [(sha256, _decode_location(location)) for sha256, location in self._read(query, store, since)]
 
     def forget_store(self, store: str, digests: Iterable[str]) -> None:
         """Forget that a store holds these files: they were not found there."""

@@ -25,6 +25,7 @@ from nimbus_tasks.html.extract.explain import Explanation
 from nimbus_tasks.model.json_schema import schema_of_document, schema_of_settings
 from nimbus_tasks.model.page_map import FullBlock, FullPage
 from nimbus_tasks.model.records import BatchRecord
+from nimbus_tasks.pipeline.asset_prune import Pruned
 from nimbus_tasks.pipeline.asset_records import Assets, Verification
 from nimbus_tasks.pipeline.asset_test import UploadTest
 from nimbus_tasks.pipeline.assets import AssetSummary
@@ -85,6 +86,7 @@ DOCUMENTS = (
     Document("assets", AssetSummary, "The result of an upload of images and files", ("assets", "nimbus:assets:upload")),
     Document("asset_records", Assets, "The files that are stored, and where", ("nimbus:assets:list",)),
     Document("asset_verification", Verification, "Stored files that were read back", ("nimbus:assets:verify",)),
+    Document("asset_prune", Pruned, "Stored files that nothing used", ("nimbus:assets:prune",)),
     Document("upload_test", UploadTest, "The steps of a test upload", ("nimbus:test-upload",)),
     Document("upload", Summary, "The result of an upload", (), UPLOAD_REPORT),
     Document("summary", Summary, "The whole site", ("upload", "summarize", "nimbus:upload"), SUMMARY_REPORT),

@@ -17,9 +17,10 @@ from nimbus_tasks.assets.plan import items_of, make_plan
 from nimbus_tasks.assets.pointers import set_pointer, time_of_upload
 from nimbus_tasks.assets.upload import AssetResult, Observer, Stores, adopt, percentiles, upload
 from nimbus_tasks.backends import concurrency
-from nimbus_tasks.backends.blobs.open import BLOBS_FOLDER, BlobTarget, blob_store, open_blob_store
+from nimbus_tasks.backends.blobs.open import BlobTarget, blob_store, open_blob_store
 from nimbus_tasks.backends.kv.open import Connection, connect, known_identity
 from nimbus_tasks.model.assets import Pointer, pointer_key
+from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.project.settings import PROJECT_FILE, BlobStoreName
@@ -161,8 +162,7 @@ class AssetStage:
     @property
     def where(self) -> str:
         """The blob store, for people."""
-        names = {"folder": BLOBS_FOLDER, "s3": f"the bucket {self.target.bucket}"}
-        return names.get(self.target.store, "Pinata")
+        return name_of(self.target)
 
     def is_current(self) -> bool:
         """Return whether the store is known to hold every file as it is. Nothing is sent."""
@@ -219,6 +219,7 @@ class AssetStage:
                 elif not plan.empty:
                     stopped = await upload(plan, stores, results)
                 stored = [] if request.dry_run else self._stored(blobs.identity, found, results.all)
+                self.ledger.note_used(blobs.identity, {each.sha256 for each in stored}, now())
                 if request.group and stored:
                     pointer = await self._point(kv, blobs.identity, stored[0], request, at)
         if request.delete_local:
@@ -261,6 +262,11 @@ class AssetStage:
         address = {"ipfs_url": location.ipfs_url} if location.ipfs_url else {"url": location.url}
         is_latest = await set_pointer(kv, request.group, request.variant, Pointer(str(at), metadata, **address))
         return pointer_key(request.group, request.variant) if is_latest else ""
+
+
+def name_of(target: BlobTarget) -> str:
+    """Return what people call a blob store."""
+    return {"folder": target.path, "s3": f"the bucket {target.bucket}"}.get(target.store, "Pinata")
 
 
 def blob_target(settings: Settings) -> BlobTarget:

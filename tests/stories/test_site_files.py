@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import sqlite3
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -208,6 +210,19 @@ def test_a_killed_upload_is_resumed(site: Site, place: Place) -> None:
     assert good(site.doit("assets", "--json", **place.environment)).json["unchanged"] == 12
 
 
+def test_the_doctor_asks_the_store(site: Site, place: Place) -> None:
+    site.settings(place.settings)
+    picture(site, "w.jpg")
+    good(site.doit("upload", **place.environment))
+    checks = good(site.doit("nimbus:doctor", "--json", **place.environment)).json["checks"]
+    assert [each["level"] for each in checks if each["check"] == "files"] == ["ok"]
+    wrong = {name: "wrong-credential" if "URL" not in name else value for name, value in place.environment.items()}
+    if wrong:
+        (found,) = (c for c in site.doit("nimbus:doctor", "--json", **wrong).json["checks"] if c["check"] == "files")
+        assert found["level"] == "problem"
+        assert found["next_step"]
+
+
 # --- by name --------------------------------------------------------------------------------------------------
 
 
@@ -285,6 +300,28 @@ def test_a_name_that_is_no_file_to_publish_is_a_failure(site: Site, files: str) 
     assert run.status == 1
     assert f"❌ {files} " in run.said
     assert not records(site)
+
+
+def test_what_nothing_uses_is_removed_after_a_while(site: Site, place: Place) -> None:
+    site.settings(f'{place.settings}include = ["*.png"]\n')
+    picture(site, "w.jpg")
+    old, named = (picture(site, f"{number}.png", PNG + bytes([number])) for number in range(2))
+    good(site.doit("upload", **place.environment))
+    pointer = ("--files=dist/1.png", "--group=a", "--variant=b")
+    good(site.doit("nimbus:assets:upload", *pointer, **place.environment))
+    site.remove("dist/0.png", "dist/1.png", "dist/w.jpg")
+    prune = ("nimbus:assets:prune", "--days=1", "--json")
+    assert good(site.doit(*prune, **place.environment)).json["files"] == {}
+    with contextlib.closing(sqlite3.connect(site / ".nimbus/assets.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE stored SET at = '2020-01-01', used = '2020-01-01'")
+    for option in ("--dry-run", "--verbose"):
+        done = good(site.doit(*prune, option, **place.environment)).json
+        assert (list(done["files"]), done["kept"]) == ([old], 1)
+    assert records(site)[old]["locations"] == {}
+    assert records(site)[named]["locations"]
+    assert good(site.doit(*prune, **place.environment)).json["files"] == {}
+    assert good(site.doit("nimbus:assets:verify", "--json", **place.environment)).json["verified"] == 2
+    assert site.doit("nimbus:assets:prune", "--days=0", **place.environment).status == 2
 
 
 # --- in the built HTML ----------------------------------------------------------------------------------------

@@ -97,6 +97,20 @@ class AssetCommands:
             assets_verified(self._console, found, where)
         return SOME_FAILED if found.wrong else OK
 
+    def prune(self, store: str, days: int, *, dry_run: bool, as_json: bool) -> int:
+        """Remove stored files that nothing uses."""
+        from nimbus_tasks.cli.messages.assets import assets_pruned
+        from nimbus_tasks.pipeline.asset_prune import prune_assets
+
+        pipeline = self._commands.pipeline
+        with self._stage(store) as stage, pipeline.locked("nimbus:assets:prune", self._commands.look()):
+            done = prune_assets(stage, pipeline.settings, self.connection(), days, dry_run=dry_run)
+            where = stage.where
+        give_document(done, as_json=as_json)
+        if not as_json:
+            assets_pruned(self._console, done, where)
+        return OK
+
     def test_upload(self, store: str, *, as_json: bool) -> int:
         """Send a small picture through the configured stores, step by step."""
         from nimbus_tasks.cli.messages.assets import upload_tested

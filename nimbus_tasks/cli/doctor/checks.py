@@ -54,6 +54,7 @@ def diagnose(root: Path) -> Diagnosis:
 
 def _of_settings(root: Path, chosen: Settings) -> dict[str, Check]:
     # Imported only with settings to check: it brings the stores with it.
+    from nimbus_tasks.cli.doctor.files import check_files
     from nimbus_tasks.cli.doctor.target import check_target
 
     return {
@@ -61,6 +62,7 @@ def _of_settings(root: Path, chosen: Settings) -> dict[str, Check]:
         "source": partial(local.check_source, chosen),
         "credentials": partial(local.check_credentials, root, chosen),
         "store": partial(check_target, root, chosen),
+        "files": partial(check_files, root, chosen),
     }
 
 

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nimbus_tasks.assets.ledger import ASSETS_FILE
 from nimbus_tasks.backends.kv.open import KV_FILE
 from nimbus_tasks.cli.doctor.databases import check_database, select
 from nimbus_tasks.cli.doctor.findings import (
@@ -158,6 +159,7 @@ def check_databases(root: Path, *, embedded: bool) -> Iterator[Finding]:
         yield from check_database("store", root / KV_FILE, remove)
     ask = "Move it away: the next doit upload asks the target what it holds."
     yield from check_database("ledger", root / LEDGER_FILE, ask)
+    yield from check_database("files", root / ASSETS_FILE, "Move it away: the next doit assets asks the store.")
     ended = "Stop every doit nimbus:process on this machine, and move it away."
     yield from check_database("leases", root / CLAIMS_FILE, ended)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.assets.upload import AssetResult
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.model.progress import Progress
+    from nimbus_tasks.pipeline.asset_prune import Pruned
     from nimbus_tasks.pipeline.asset_records import Assets, Verification
     from nimbus_tasks.pipeline.asset_test import UploadTest
     from nimbus_tasks.pipeline.assets import AssetSummary
@@ -128,6 +129,16 @@ def assets_verified(console: Console, done: Verification, where: str) -> None:
     errors(console, (each.error for each in wrong), len(wrong))
     if any(each.result in ("missing", "damaged") for each in wrong):
         console.line("   The next doit assets sends them again.")
+
+
+def assets_pruned(console: Console, done: Pruned, where: str) -> None:
+    verb = "Would remove" if done.dry_run else "Removed"
+    shown = list(done.files.values())
+    for address in shown if len(shown) <= FEW or console.verbose else shown[:FEW]:
+        console.line(f"{verb} {address}")
+    unused = f"{count(len(shown), 'file')} in {where} that nothing has used for {count(done.days, 'day')}"
+    kept = f"; {done.kept} more are named by pointers" if done.kept else ""
+    console.line(f"🗑️  {verb} {unused}{kept}")
 
 
 def upload_tested(console: Console, done: UploadTest, where: str) -> None:

@@ -33,6 +33,9 @@ def asset_tasks() -> Iterator[Task]:
     )
     yield command("nimbus:assets:list", _LIST_HELP, commands.files.list, params=[store])
     yield command("nimbus:assets:verify", _VERIFY_HELP, commands.files.verify, params=[store])
+    days = option("days", 90, "days for which nothing has used a file (default: 90)")
+    dry_run = option("dry_run", False, "print what would be removed; remove nothing")
+    yield command("nimbus:assets:prune", _PRUNE_HELP, commands.files.prune, params=[store, days, dry_run])
     yield command("nimbus:test-upload", _TEST_HELP, commands.files.test_upload, params=[store])
 
 
@@ -93,6 +96,15 @@ What is missing or damaged is named, and sent again by the next doit assets. End
 Examples:
   doit nimbus:assets:verify
   doit nimbus:assets:verify --store s3 --json
+"""
+_PRUNE_HELP = """Remove stored files that no page and no pointer has used for a while
+
+What the site has now, what its pages refer to, and what a pointer names is kept. Look first, with --dry-run. Projects
+that share a bucket need a prefix each, as equal files are stored once.
+
+Examples:
+  doit nimbus:assets:prune --dry-run
+  doit nimbus:assets:prune --days 365
 """
 _TEST_HELP = """Send a small picture through the configured blob store and a pointer, and read both back
 
