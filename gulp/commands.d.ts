@@ -26,6 +26,8 @@ export interface Commands {
   /** Write the proposed changes into the HTML, and change no other byte */
   readonly apply: Command<
     {
+      /** only pages whose source paths match this pattern, as in .gitignore */
+      path?: string | undefined;
       /** write changed pages to this folder (default: in place, with a backup) */
       output?: string | undefined;
       /** show the differences and change nothing */
@@ -290,6 +292,8 @@ export interface Commands {
       workers?: number | undefined;
       /** maximum number of pages (0: no limit) */
       maxPages?: number | undefined;
+      /** only pages whose source paths match this pattern, as in .gitignore */
+      path?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
       /** print problems only */
@@ -333,6 +337,10 @@ export interface Commands {
     delay?: number | undefined;
     /** print what would be sent, and why; send nothing */
     dryRun?: boolean | undefined;
+    /** with --dry-run: show how changed pages differ from what the store holds */
+    diff?: boolean | undefined;
+    /** only pages whose source paths match this pattern, as in .gitignore: dist/blog/, about.html */
+    path?: string | undefined;
     /** send unchanged pages too */
     force?: boolean | undefined;
     /** write the issues to this file, as GitLab's code quality report */
@@ -422,6 +430,10 @@ export interface Commands {
     delay?: number | undefined;
     /** print what would be sent, and why; send nothing */
     dryRun?: boolean | undefined;
+    /** with --dry-run: show how changed pages differ from what the store holds */
+    diff?: boolean | undefined;
+    /** only pages whose source paths match this pattern, as in .gitignore: dist/blog/, about.html */
+    path?: string | undefined;
     /** send unchanged pages too */
     force?: boolean | undefined;
     /** write the issues to this file, as GitLab's code quality report */

@@ -299,6 +299,14 @@ export interface PageDetail {
   log_entries: LogEntry[];
 }
 
+export interface PageDiff {
+  path: string;
+  page_id: string;
+  differences?: Difference[] | undefined;
+  more?: number | undefined;
+  note?: string | undefined;
+}
+
 export interface PageLog {
   page_id: string;
   source_path?: string | undefined;
@@ -344,6 +352,8 @@ export interface PlanDocument {
   refusal: string;
   cost: Cost;
   pages: PageResult[];
+  volatile?: Volatile | undefined;
+  diffs?: PageDiff[] | undefined;
 }
 
 export interface Problem {
@@ -506,6 +516,7 @@ export interface Summary {
   stopped: string;
   refusal: string;
   pages: PageResult[];
+  volatile?: Volatile | undefined;
 }
 
 export interface Totals {

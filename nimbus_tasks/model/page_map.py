@@ -216,14 +216,19 @@ class FullPage(PageMap):
 _canonical = msgspec.json.Encoder(order="sorted")
 
 
+def lasting_fields(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the digest of a decoded map is made of."""
+    # Our own maps only: other tools may mean something else by these names.
+    volatile = VOLATILE_FIELDS | OWN_VOLATILE_FIELDS if "extractor" in content else VOLATILE_FIELDS
+    return {name: value for name, value in content.items() if name not in volatile}
+
+
 def content_digest(content: Mapping[str, Any]) -> str:
     """Return the digest of a decoded map: 32 hex digits.
 
     It does not depend on the order of keys, the white space of the file or its time stamps, nor on which version made
     it and which files the page refers to; any other difference, such as another `href`, gives another digest.
     """
-    # Our own maps only: other tools may mean something else by these names.
-    volatile = VOLATILE_FIELDS | OWN_VOLATILE_FIELDS if "extractor" in content else VOLATILE_FIELDS
-    lasting = {name: value for name, value in content.items() if name not in volatile}
+    lasting = lasting_fields(content)
     # SHA-256, for which processors have an instruction: half the time of BLAKE2. 128 bits are enough.
     return hashlib.sha256(b"%d:" % RECORD_VERSION + _canonical.encode(lasting)).hexdigest()[:32]

@@ -123,7 +123,7 @@ class Extraction(Struct, frozen=True):
     pages: how many source files have a map now; read: how many were read.
     written, removed: the map files that changed, or are gone.
     skipped: the source files that are not pages to publish.
-    unmatched: the settings' selectors that match on no page; told by the first run with these settings alone.
+    unmatched: the settings' selectors and patterns that match on no page; told by the first run with these alone.
     outdated_chrome: hardly any page has what the pages had in common when that was learnt.
     upgraded: an earlier version of the program had extracted the site.
     """
@@ -204,7 +204,7 @@ def extract(
     pages = entries.count_pages()
     skipped = skipped_sources(sources)
     # New rules read every page.
-    named = settings.rules.named_selectors() if pages and plan.rules.digest != plan.known.rules else ()
+    named = settings.rules.named_matchers() if pages and plan.rules.digest != plan.known.rules else ()
     unmatched = tuple(f"{name} = {selector}" for name, selector in named if selector not in matched)
     outdated = bool(site.rules.chrome) and with_map >= ENOUGH_TO_TELL and with_chrome < _FEW * with_map
     extraction = Extraction(pages, len(plan.changed), written, removed, skipped, unmatched, outdated, upgraded)

@@ -8,7 +8,7 @@ from heapq import merge
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from nimbus_tasks.backends.kv.dry_run import Cost
 from nimbus_tasks.html.extract.parse import REDIRECTS_TO
@@ -16,7 +16,9 @@ from nimbus_tasks.html.extract.presets import MADE
 from nimbus_tasks.project import files
 from nimbus_tasks.project.settings import SUMMARY_REPORT, UPLOAD_REPORT
 from nimbus_tasks.project.spool import Spool, among
+from nimbus_tasks.publishing.compared import PageDiff
 from nimbus_tasks.publishing.outcome import Counts, Outcome, PageResult, Summary, path_of
+from nimbus_tasks.publishing.volatile import Volatile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -96,6 +98,7 @@ def _summary(project_id: str, outcome: Outcome, pages: Sequence[PageResult]) -> 
         stopped=outcome.stopped,
         refusal=outcome.refusal,
         pages=pages,
+        volatile=outcome.volatile,
     )
 
 
@@ -105,7 +108,10 @@ def _kind(reason: str) -> str:
 
 
 class PlanDocument(Struct, frozen=True):
-    """`--dry-run --json`: what would be sent, and why."""
+    """`--dry-run --json`: what would be sent, and why.
+
+    volatile: what seems to change with each build. diffs: with `--diff`, how the first changed pages differ.
+    """
 
     dry_run: bool
     reasons: dict[str, int]
@@ -115,9 +121,16 @@ class PlanDocument(Struct, frozen=True):
     refusal: str
     cost: Cost
     pages: Sequence[PageResult]
+    volatile: Volatile | UnsetType = UNSET
+    diffs: Sequence[PageDiff] | UnsetType = UNSET
 
 
-def plan_document(plan: Plan, cost: Cost) -> PlanDocument:
+def plan_document(
+    plan: Plan,
+    cost: Cost,
+    volatile: Volatile | UnsetType = UNSET,
+    diffs: Sequence[PageDiff] | UnsetType = UNSET,
+) -> PlanDocument:
     """Return a plan as a document; the result of each page is `waiting`."""
     pages: Spool[PageResult] = Spool(
         PageResult,
@@ -137,7 +150,8 @@ def plan_document(plan: Plan, cost: Cost) -> PlanDocument:
     pages.extend(PageResult(row.source_path, row.page_id, "unfinished", "waiting") for row in plan.finish)
     pages.extend(PageResult(row.source_path, row.page_id, "removed", "waiting") for row in plan.removals)
     size = sum(p.page.size for p in plan.sends)
-    return PlanDocument(True, plan.reasons(), plan.unchanged, len(plan.waits), size, plan.refusal, cost, pages)
+    reasons, waiting = plan.reasons(), len(plan.waits)
+    return PlanDocument(True, reasons, plan.unchanged, waiting, size, plan.refusal, cost, pages, volatile, diffs)
 
 
 def write_reports(upload: Summary | None, site: Summary) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.kv.dry_run import Cost, DryRunStore
@@ -18,6 +18,7 @@ from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.html.validate import extraction_of
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SourceError, StateError, StoreError
+from nimbus_tasks.pipeline.chosen import choose
 from nimbus_tasks.pipeline.content import addresses, published_as
 from nimbus_tasks.pipeline.validate import candidates
 from nimbus_tasks.project import files
@@ -26,6 +27,7 @@ from nimbus_tasks.project.scan import stamp_of
 from nimbus_tasks.project.settings import MAPS_FOLDER
 from nimbus_tasks.project.spool import Spool
 from nimbus_tasks.publishing.batch_records import chosen_batch, close_moved_batches, free_batch_id
+from nimbus_tasks.publishing.compared import PageDiff, diff_pages, find_stamps
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
 from nimbus_tasks.publishing.moves import find_moves
@@ -57,12 +59,16 @@ class Uploaded(Struct, frozen=True):
     """The plan, and what was done. A dry run has no pages and no batches in its outcome, but a cost.
 
     shared: the addresses that several pages have.
+    diffs: how changed pages differ from what the target holds, where that was asked for. some: whether only some pages
+    were to be sent.
     """
 
     plan: Plan
     outcome: Outcome
     cost: Cost | None = None
     shared: Sequence[Shared] = ()
+    diffs: Sequence[PageDiff] | UnsetType = UNSET
+    some: bool = False
 
 
 class _Wanted(Struct, frozen=True):
@@ -146,7 +152,7 @@ class Uploader:
                         dry_run = DryRunStore(store)
                         done = await _publish(dry_run, ledger, settings, wanted, observer, None)
                         outcome = msgspec.structs.replace(done.outcome, batches=[], pages=[])  # nothing happened
-                        return Uploaded(done.plan, outcome, dry_run.cost, done.shared)
+                        return Uploaded(done.plan, outcome, dry_run.cost, done.shared, done.diffs, done.some)
                     done = await _publish(store, ledger, settings, wanted, observer, sender)
                 keep = settings.target.store != "sqlite" and not done.outcome.stopped
             finally:
@@ -187,6 +193,7 @@ async def _publish(
         failed=len(pages.invalid) + wanted.unreadable,
         invalid={pages.entries[file].page_id for file in pages.invalid},
         formerly=formerly,
+        chosen=choose(pages, request.path, settings.source.name),
     )
     if request.force:
         forced = (planned.page.page_id for planned in plan.sends if planned.reason == "forced")
@@ -195,6 +202,9 @@ async def _publish(
     plan = msgspec.structs.replace(plan, moves=await find_moves(store, settings.project.id, plan, context.extraction))
     observer.plan(plan)
     site = published_as(settings, pages, wanted.redirects or ())
+    # Before the records at the target are replaced. With some of the pages one cannot tell.
+    volatile = UNSET if request.some or request.path else await find_stamps(plan, context, settings)
+    diffs = await diff_pages(plan, context) if request.diff else UNSET
     if plan.empty and not open_batches:
         outcome = Outcome(settings.target.store, now(), now(), unchanged=plan.unchanged, waiting=len(plan.waits))
         outcome.refusal = plan.refusal
@@ -220,7 +230,8 @@ async def _publish(
         outcome.stopped = await sender.attempt(store.traits.lag)
     if request.whole_site and not (outcome.stopped or outcome.failed or outcome.waiting or outcome.refusal):
         ledger.finish(site)
-    return Uploaded(plan, outcome, shared=shared)
+    outcome.volatile = volatile
+    return Uploaded(plan, outcome, shared=shared, diffs=diffs, some=bool(request.path))
 
 
 async def _reconcile_if_unknown(store: Store, ledger: Ledger, settings: Settings, pages: Pages) -> Sequence[str]:

@@ -11,7 +11,7 @@ from nimbus_tasks.processing.schedule import line_up
 from nimbus_tasks.publishing.queue_record import read_places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from contextlib import AbstractContextManager
 
     from nimbus_tasks.backends.kv import Store
@@ -29,6 +29,7 @@ class KvQueue:
     """The pages in the queue record, claimed through this machine's leases.
 
     until: skip entries that were queued later than this (epoch seconds); None takes all.
+    only: ids of the pages that are taken; None takes all.
     """
 
     exact = True
@@ -41,12 +42,13 @@ class KvQueue:
         delays: Sequence[float],
         *,
         until: float | None = None,
+        only: Collection[str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store, self._leases, self._delays, self._clock = store, leases, delays, clock
         self._project_id = project_id
         self.lease = leases.seconds
-        self._until = until
+        self._until, self._only = until, only
         self._items: list[QueueEntry] = []
         #: page id -> the part of the queue record that holds it.
         self._parts: dict[str, int] = {}
@@ -120,7 +122,8 @@ class KvQueue:
     async def _look(self) -> None:
         began = time.monotonic()
         found = await read_places(self._store, self._project_id)
-        self._items = [each.entry for each in found.values()]
+        only = self._only
+        self._items = [each.entry for page_id, each in found.items() if only is None or page_id in only]
         self._parts = {page_id: each.part for page_id, each in found.items()}
         self._looked = began
         self._fresh = max(FRESH_SECONDS, SHARE * (time.monotonic() - began))

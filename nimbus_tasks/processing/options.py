@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 class RunOptions(Struct, frozen=True):
     """How far a run goes. once: what may be tried now; until_empty: until nothing waits; neither: until told to stop.
 
-    max_pages: 0 sets no limit.
+    max_pages: 0 sets no limit. pages: ids of the only pages that are taken; None: all.
     """
 
     once: bool = False
     until_empty: bool = False
     max_pages: int = 0
+    pages: frozenset[str] | None = None
 
     @property
     def endless(self) -> bool:

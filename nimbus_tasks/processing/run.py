@@ -165,7 +165,9 @@ class Run:
             return open_queue(store, self._settings, self._record)
         until = time.time() if self._options.once else None
         leases = Leases(Path(CLAIMS_FILE), place, chosen.lease, lag=store.traits.lag)
-        return KvQueue(store, self._settings.project.id, leases, chosen.retry_delays, until=until)
+        return KvQueue(
+            store, self._settings.project.id, leases, chosen.retry_delays, until=until, only=self._options.pages
+        )
 
     async def _send_messages(self, lag: int) -> None:
         """Send messages that an interrupted upload or retry of this machine has left unsent."""

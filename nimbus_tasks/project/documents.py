@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from nimbus_tasks.project.secrets import hide_json
 
@@ -31,6 +31,8 @@ def encoded(document: object, *, indent: int = 0) -> Iterator[bytes]:
     line, colon = (b"\n" + b" " * indent, b": ") if indent else (b"", b":")
     before = b"{"
     for name, value in values.items():
+        if value is UNSET:
+            continue
         yield before + line + msgspec.json.encode(name) + colon
         before = b","
         if not _is_long(value) or not value:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from nimbus_tasks.project.spool import Spool
 from nimbus_tasks.publishing.plan import Reason
+from nimbus_tasks.publishing.volatile import Volatile
 
 if TYPE_CHECKING:
     from nimbus_tasks.publishing.plan import Plan
@@ -45,7 +46,7 @@ class Outcome(Struct):
     """What a run did at the target.
 
     upgraded: number of pages that were sent again with their proposals. stopped: why it ended early; empty where it did
-    not.
+    not. volatile: what seems to change with each build.
     """
 
     target: str
@@ -58,6 +59,7 @@ class Outcome(Struct):
     waiting: int = 0
     refusal: str = ""
     stopped: str = ""
+    volatile: Volatile | UnsetType = UNSET
 
     def count(self, *results: ResultName) -> int:
         return sum(page.result in results for page in self.pages)
@@ -109,6 +111,7 @@ class Summary(Struct, frozen=True):
     stopped: str
     refusal: str
     pages: Sequence[PageResult]
+    volatile: Volatile | UnsetType = UNSET
 
 
 class Observer(Protocol):

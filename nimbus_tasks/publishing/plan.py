@@ -14,7 +14,7 @@ from nimbus_tasks.project.settings import MAPS_FOLDER, MOST_SLOTS
 from nimbus_tasks.project.spool import Spool, among
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 #: A run that changes the content of at most this many pages is an edit.
 MAX_EDITED = 3
@@ -44,6 +44,7 @@ class Request(Struct, frozen=True):
     concurrency, delay: requests at a time, and milliseconds between the starts of two in a slot; None: the settings'.
     folder: where the maps are.
     some: the maps are some pages of the site; the others stay as they are.
+    path: a pattern of the pages to send; empty: all. diff: say how changed pages differ from what the target holds.
     code_quality, junit: files for a CI to read; empty: none.
     """
 
@@ -56,13 +57,15 @@ class Request(Struct, frozen=True):
     force: bool = False
     folder: str = MAPS_FOLDER
     some: bool = False
+    path: str = ""
+    diff: bool = False
     code_quality: str = ""
     junit: str = ""
 
     @property
     def whole_site(self) -> bool:
         """Whether a page that is not among these is gone."""
-        return self.folder == MAPS_FOLDER and not self.some
+        return self.folder == MAPS_FOLDER and not self.some and not self.path
 
     def check(self) -> None:
         """Check the ranges of the options.
@@ -76,6 +79,8 @@ class Request(Struct, frozen=True):
             raise SettingsError(f"--concurrency={self.concurrency} must be 1 to {MOST_SLOTS}.")
         if self.delay is not None and self.delay < 0:
             raise SettingsError(f"--delay={self.delay} must be 0 or more.")
+        if self.diff and not self.dry_run:
+            raise SettingsError("--diff needs --dry-run.", "It shows what an upload would change.")
 
 
 class Held(Struct, frozen=True, gc=False):
@@ -118,7 +123,7 @@ class Plan(Struct, frozen=True):
     finish: pages that an interrupted run stored but did not enqueue, in batches that are still open.
     removals: pages whose source is gone, to be marked inactive.
     unchanged: number of pages that the target holds as they are.
-    waits: changed pages that `--limit` leaves for later.
+    waits: changed pages that `--limit` and `--path` leave for later.
     refusal: why pages whose source is gone are not marked inactive; empty where they are, or there are none.
     proposals: pages whose pending proposals `--force` discards.
     moves: page id of a page that was renamed -> its row under its former name, which is among the removals.
@@ -172,6 +177,7 @@ def make_plan(
     failed: int = 0,
     invalid: Collection[str] = (),
     formerly: Iterable[str] = (),
+    chosen: Callable[[str], bool] = lambda _: True,
 ) -> Plan:
     """Compare the pages here with what the target holds. Both are read once, and need not fit into memory.
 
@@ -183,6 +189,7 @@ def make_plan(
         failed: number of pages here that are invalid or unreadable.
         invalid: ids of the invalid ones, where they are known: their sources are not gone.
         formerly: page ids that the ledger had before the target turned out not to hold them, in the same order.
+        chosen: whether a page with this path is to be sent.
     """
     wanted: Spool[_Wanted] = Spool(_Wanted, rank=lambda each: each[0].page.source_path)
     gone: Spool[Held] = Spool(Held, rank=lambda row: row.source_path)
@@ -201,7 +208,7 @@ def make_plan(
             continue
         here += 1
         reason = _reason(page, row, open_batches, was_known(page.page_id))
-        if reason == "unchanged" and options.force:
+        if reason == "unchanged" and options.force and chosen(page.source_path):
             reason = "forced"
         if reason != "unchanged":
             wanted.append((Planned(page, reason, row is not None and not row.digest), unfinished))
@@ -214,7 +221,7 @@ def make_plan(
     sends: Spool[Planned] = Spool(Planned)
     waits: Spool[Planned] = Spool(Planned)
     for planned, unfinished in wanted.in_order():
-        if not options.limit or len(sends) < options.limit:
+        if chosen(planned.page.source_path) and (not options.limit or len(sends) < options.limit):
             sends.append(planned)
             continue
         waits.append(planned)

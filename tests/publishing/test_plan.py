@@ -108,6 +108,8 @@ def test_force_sends_what_is_unchanged_and_leaves_the_other_reasons() -> None:
 
 
 def test_a_limit_leaves_the_rest_for_later() -> None:
+    plan = make_plan(map(candidate, "xabyc"), {}, PlanOptions(limit=2), chosen=lambda path: path[5] in "abc")
+    assert sorted(planned.page.source_path[5] for planned in plan.waits) == ["c", "x", "y"]
     plan = make_plan(map(candidate, "abc"), {}, PlanOptions(limit=2))
     assert list(reasons(plan)) == ["a", "b"]
     assert [planned.page.page_id for planned in plan.waits] == ["page_c"]

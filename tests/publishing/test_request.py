@@ -16,20 +16,26 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(
     ("request_", "option"),
-    [(Request(limit=-1), "--limit=-1"), (Request(concurrency=0), "--concurrency=0"), (Request(delay=-7), "--delay=-7")],
+    [
+        (Request(limit=-1), "--limit=-1"),
+        (Request(concurrency=0), "--concurrency=0"),
+        (Request(delay=-7), "--delay=-7"),
+        (Request(diff=True), "--diff needs --dry-run"),
+    ],
 )
-def test_numbers_out_of_range_are_refused(request_: Request, option: str) -> None:
+def test_what_cannot_be_meant_is_refused(request_: Request, option: str) -> None:
     with pytest.raises(SettingsError, match=option):
         request_.check()
 
 
 def test_what_is_left_to_the_settings_is_no_number() -> None:
     Request(concurrency=None, delay=None).check()
-    Request(delay=0, concurrency=100).check()
+    Request(delay=0, concurrency=100, diff=True, dry_run=True).check()
 
 
 @pytest.mark.parametrize(
-    ("request_", "whole"), [(Request(), True), (Request(some=True), False), (Request(folder="other/maps"), False)]
+    ("request_", "whole"),
+    [(Request(), True), (Request(some=True), False), (Request(path="a"), False), (Request(folder="other/maps"), False)],
 )
 def test_only_all_the_maps_of_the_project_are_the_whole_site(request_: Request, whole: bool) -> None:
     assert request_.whole_site == whole

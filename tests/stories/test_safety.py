@@ -83,13 +83,15 @@ def test_a_site_that_never_had_a_page_cannot_be_uploaded(empty: Site) -> None:
 
 
 def test_a_selector_of_the_settings_that_matches_nothing_is_a_warning(site: Site) -> None:
-    site.settings('[dimensions.selectors]\nbrand = ".brand"\nheading = "h1"\n', ignore='["main p", ".nowhere"]')
+    facts = '[dimensions.selectors]\nbrand = ".brand"\nheading = "h1"\n'
+    site.settings(facts, ignore='["main p", ".nowhere"]', ignore_head='["no-such", "description"]')
     run = site.doit("upload")
     assert run.status == 0, run.said
     warned = [line for line in run.said.splitlines() if "matches no element on any page" in line]
     assert [line.partition("project.toml: ")[2] for line in warned] == [
         "ignore = .nowhere matches no element on any page.",
         "selectors.brand = .brand matches no element on any page.",
+        "ignore_head = no-such matches no element on any page.",
     ]
     site.page("a", "Edited.")
     assert "matches no element" not in site.doit("upload").said, "a run over some pages cannot tell"

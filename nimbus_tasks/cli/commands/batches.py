@@ -193,10 +193,11 @@ class BatchCommands:
             give_text(text)
         return OK
 
-    def apply(self, output: str | None, *, dry_run: bool, as_json: bool) -> int:
+    def apply(self, output: str | None, path: str = "", *, dry_run: bool, as_json: bool) -> int:
         """Write the proposed changes into the HTML, in place or below `output`."""
         from nimbus_tasks.cli.messages.apply import Applied, applied
         from nimbus_tasks.pipeline.apply import Request, apply_proposals, find_proposals
+        from nimbus_tasks.pipeline.chosen import choose
         from nimbus_tasks.pipeline.rules import read_rules
         from nimbus_tasks.pipeline.site_files import open_site
         from nimbus_tasks.pipeline.validate import candidates
@@ -205,7 +206,8 @@ class BatchCommands:
         settings, where = self.pipeline.settings, output or ""
         if _is_given("--output", output) and settings.source.folder:
             open_site(Path(), settings.source.folder, where)
-        page_ids = [page.page_id for page in candidates(self.pipeline.pages)]
+        wanted = choose(self.pipeline.pages, path, settings.source.name)
+        page_ids = [page.page_id for page in candidates(self.pipeline.pages) if wanted(page.source_path)]
         proposals = self._at_target(lambda target: find_proposals(target, page_ids))
         manifest = Manifest()
         sources, rules = frozenset(map(settings.source.source_path, manifest.sources)), read_rules(settings, manifest)
@@ -220,12 +222,13 @@ class BatchCommands:
             applied(self.console, done)
         return SOME_FAILED if any(page.refused for page in pages) else OK
 
-    def apply_addresses(self, output: str | None, *, dry_run: bool, as_json: bool) -> int:
+    def apply_addresses(self, output: str | None, path: str = "", *, dry_run: bool, as_json: bool) -> int:
         """Write the public addresses of uploaded files into the HTML, in place or below `output`."""
         from nimbus_tasks.cli.messages.apply import Applied, addressed
         from nimbus_tasks.pipeline.apply import Request
         from nimbus_tasks.pipeline.apply_addresses import apply_addresses, public_files
         from nimbus_tasks.pipeline.assets import AssetStage
+        from nimbus_tasks.pipeline.chosen import choose
         from nimbus_tasks.pipeline.rules import read_rules
         from nimbus_tasks.pipeline.site_files import open_site
         from nimbus_tasks.pipeline.validate import candidates
@@ -237,7 +240,8 @@ class BatchCommands:
         _is_given("--output", output)
         site = open_site(Path(), settings.source.folder, where)
         request = Request(site, read_rules(settings, Manifest()), now().replace(":", ""), dry_run)
-        paths = [page.source_path for page in candidates(self.pipeline.pages)]
+        wanted = choose(self.pipeline.pages, path, settings.source.name)
+        paths = [page.source_path for page in candidates(self.pipeline.pages) if wanted(page.source_path)]
         with AssetStage(settings) as stage:
             public = public_files(stage, settings.assets)
         with self.console.progress("Applying", len(paths)) as progress:

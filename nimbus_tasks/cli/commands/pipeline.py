@@ -142,6 +142,7 @@ class Commands:
             shared_addresses,
             summarized,
             uploaded,
+            volatile,
         )
         from nimbus_tasks.pipeline.summary import invalid_results, plan_document
 
@@ -162,10 +163,11 @@ class Commands:
         if request.folder == MAPS_FOLDER:
             self._published = site
         if done.cost is not None:
-            planned(self.console, done.plan, done.cost, self._where())
+            planned(self.console, done, done.cost, self._where())
             shared_addresses(self.console, done)
         else:
             uploaded(self.console, done)
+        volatile(self.console, done.outcome.volatile)
         reported = self.ci.report(
             lambda: list(all_issues(snapshot.pages)), lambda: site, request.code_quality, request.junit
         )
@@ -177,7 +179,9 @@ class Commands:
         # After a failure doit runs nothing more: `summarize` has its line and its document from here.
         if failed and not request.dry_run:
             summarized(self.console, site, self._where())
-        document = plan_document(done.plan, done.cost) if done.cost is not None else site
+        document: object = site
+        if done.cost is not None:
+            document = plan_document(done.plan, done.cost, outcome.volatile, done.diffs)
         give_document(document, as_json=bool(as_json or (failed and self.console.document)))
         if outcome.stopped and not outcome.sent:
             return NOTHING_DONE

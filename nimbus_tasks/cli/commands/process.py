@@ -42,7 +42,9 @@ class ProcessCommands:
         self._make_optimiser = make_optimiser
         self._chosen = chosen or ProcessSettings()
 
-    def process(self, *, once: bool, until_empty: bool, workers: int, max_pages: int, as_json: bool) -> int:
+    def process(
+        self, *, once: bool, until_empty: bool, workers: int, max_pages: int, as_json: bool, path: str = ""
+    ) -> int:
         """Take pages from the queue, have them optimised, and return the exit status.
 
         Raises:
@@ -65,12 +67,13 @@ class ProcessCommands:
             raise SettingsError(f"--workers={workers} must be 1 to {MOST_WORKERS}.")
         if max_pages < 0:
             raise SettingsError(f"--max-pages={max_pages} must be 0 or more.", "0 sets no limit.")
+        pages = self._chosen_pages(path) if path else None
         chosen = msgspec.structs.replace(self._chosen, workers=workers or self._chosen.workers)
         settings = msgspec.structs.replace(self.pipeline.settings, process=chosen)
         totals = Totals(settings.project.id, now())
         with ProcessObserver(self.console, totals) as observer:
             factory = OptimiserFactory(settings, observer.slowed, self.pipeline.log_request)
-            options = RunOptions(once, until_empty, max_pages)
+            options = RunOptions(once, until_empty, max_pages, pages)
             optimiser, pipeline = self._make_optimiser or factory, self.pipeline
             run = Run(settings, options, optimiser, observer, totals, pipeline.log_request, pipeline.warn)
             concurrency.run(run.run())
@@ -82,6 +85,17 @@ class ProcessCommands:
         if totals.interrupted:
             raise KeyboardInterrupt(run.stop.signal)
         return status_of(totals, emptied=until_empty and not max_pages)
+
+    def _chosen_pages(self, path: str) -> frozenset[str]:
+        from nimbus_tasks.pipeline.chosen import chosen_ids
+
+        settings = self.pipeline.settings
+        if settings.process.queue == "cloudflare-queues":
+            raise SettingsError(
+                "--path needs the queue record: a Cloudflare Queue hands out pages in its own order.",
+                "Leave out --path.",
+            )
+        return frozenset(chosen_ids(self.pipeline.pages, path, settings.source.name))
 
 
 def status_of(totals: Totals, *, emptied: bool) -> int:

@@ -6,9 +6,11 @@ import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING, Self
 
+from msgspec import UNSET, UnsetType
+
 from nimbus_tasks.cli.console import FEW
 from nimbus_tasks.cli.messages import MAX_ERRORS, Retries, count, errors, found, rate_limited
-from nimbus_tasks.project.settings import SUMMARY_REPORT, VALIDATION_REPORT
+from nimbus_tasks.project.settings import PROJECT_FILE, SUMMARY_REPORT, VALIDATION_REPORT
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.kv.dry_run import Cost
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from nimbus_tasks.pipeline.upload import Uploaded
     from nimbus_tasks.pipeline.validate import ValidationReport
     from nimbus_tasks.project.scan import Odd
+    from nimbus_tasks.publishing.compared import PageDiff
     from nimbus_tasks.publishing.outcome import PageResult, Summary
     from nimbus_tasks.publishing.plan import Plan, Planned
+    from nimbus_tasks.publishing.volatile import Volatile
 
 #: A long run makes many batches: these are named, the report lists all of them.
 NAMED_BATCHES = 3
@@ -187,7 +191,7 @@ def uploaded(console: Console, done: Uploaded) -> None:
     if outcome.upgraded:
         pages = count(outcome.upgraded, "page")
         console.line(f"   {pages} of an earlier version sent again: proposals stay, none was queued")
-    _left_alone(console, outcome.waiting, outcome.refusal)
+    _left_alone(console, done, outcome.waiting, outcome.refusal)
     shared_addresses(console, done)
     if outcome.stopped:
         console.fail(f"Stopped: {outcome.stopped} What was stored is safe; run doit upload to continue.")
@@ -201,9 +205,10 @@ def shared_addresses(console: Console, done: Uploaded) -> None:
         console.warn(f"{len(done.shared) - FEW} more addresses are those of several pages.")
 
 
-def _left_alone(console: Console, waiting: int, refusal: str) -> None:
+def _left_alone(console: Console, done: Uploaded, waiting: int, refusal: str) -> None:
     if waiting:
-        console.line(f"   {count(waiting, 'changed page')} left for later by --limit")
+        by = "--path or --limit" if done.some else "--limit"
+        console.line(f"   {count(waiting, 'changed page')} left for later by {by}")
     if refusal:
         console.warn(f"Pages whose source is gone stay as they are: {refusal}.")
 
@@ -228,11 +233,13 @@ class DryRunNarrator(_Narrator):
         self._advance()
 
 
-def planned(console: Console, plan: Plan, cost: Cost, target: str) -> None:
+def planned(console: Console, done: Uploaded, cost: Cost, target: str) -> None:
     """Print a plan that was not performed, and what it would cost.
 
     Removals are always listed: a page that would go away must not hide among pages that would be sent.
     """
+    plan = done.plan
+    diffs = {} if done.diffs is UNSET else {diff.page_id: diff for diff in done.diffs}
     moved = {row.page_id for row in plan.moves.values()}
     pages = [_planned(plan, each) for each in plan.sends]
     pages += [("unfinished", row.page_id, row.source_path) for row in plan.finish]
@@ -240,10 +247,15 @@ def planned(console: Console, plan: Plan, cost: Cost, target: str) -> None:
     shown = pages if console.verbose else pages[:FEW]
     for reason, page_id, path in [*shown, *removed]:
         console.line(f"   {reason:<10} {page_id}  {path}")
+        if page_id in diffs:
+            _differences(console, diffs[page_id])
+    changed = sum(reason == "changed" for reason, *_ in pages) if done.diffs is not UNSET else 0
+    if changed > len(diffs):
+        console.line(f"   … the differences of {changed - len(diffs)} more pages are not shown: --path selects some")
     if hidden := Counter(reason for reason, *_ in pages[len(shown) :]):
         kinds = ", ".join(f"{number} {reason}" for reason, number in hidden.items())
         console.line(f"   … and {hidden.total()} more to send ({kinds}): --verbose lists them")
-    _left_alone(console, len(plan.waits), plan.refusal)
+    _left_alone(console, done, len(plan.waits), plan.refusal)
     console.line(f"   Dry run: nothing was sent to {target}. It would take:")
     _cost(console, cost)
 
@@ -254,6 +266,34 @@ def _planned(plan: Plan, planned: Planned) -> tuple[str, str, str]:
     if (former := plan.moves.get(page.page_id)) is not None:
         return "moved", page.page_id, f"{page.source_path} (was {former.source_path})"
     return planned.reason, page.page_id, page.source_path
+
+
+def _differences(console: Console, page: PageDiff) -> None:
+    for each in page.differences:
+        before, after = ("" if value is UNSET else f'"{value}"' for value in (each.before, each.after))
+        if before and after:
+            console.line(f"      {each.pointer}: {before} → {after}")
+        else:
+            console.line(f"      {each.pointer}: {f'new: {after}' if after else f'gone: {before}'}")
+    if page.more:
+        console.line(f"      … and {count(page.more, 'more difference')}")
+    if page.note:
+        console.line(f"      {page.note}")
+
+
+def volatile(console: Console, found: Volatile | UnsetType) -> None:
+    """Print what seems to change with each build, and the setting that leaves it out."""
+    if found is UNSET:
+        return
+    named = [f"`{name}` in the head" for name in found.values] + [f"the block {name}" for name in found.blocks]
+    compared = f"{found.pages} of the {found.compared} changed pages that were compared"
+    console.line(f"💡 {compared} differ in nothing but {' and '.join(named)}.")
+    if found.setting:
+        console.line(f"   If each build changes that, leave it out: in {PROJECT_FILE}, under [source], set")
+        for line in found.setting.splitlines():
+            console.line(f"   {line}")
+    if any(name.startswith('"') for name in found.blocks):
+        console.line("   If each build changes a block without a class, put data-nimbus-ignore on its element.")
 
 
 def _cost(console: Console, cost: Cost) -> None:

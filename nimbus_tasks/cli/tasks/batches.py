@@ -54,6 +54,7 @@ def batch_tasks() -> Iterator[Task]:
         _APPLY_HELP,
         _apply,
         params=[
+            option("path", "", "only pages whose source paths match this pattern, as in .gitignore"),
             _optional(option("output", "", "write changed pages to this folder (default: in place, with a backup)")),
             option("dry_run", False, "show the differences and change nothing"),
             option("assets", False, "write the public addresses of uploaded files instead of proposed changes"),
@@ -79,9 +80,9 @@ def batch_tasks() -> Iterator[Task]:
     )
 
 
-def _apply(output: str | None, dry_run: bool, assets: bool, *, as_json: bool) -> int:
+def _apply(output: str | None, path: str, dry_run: bool, assets: bool, *, as_json: bool) -> int:
     apply = _commands().apply_addresses if assets else _commands().apply
-    return apply(output, dry_run=dry_run, as_json=as_json)
+    return apply(output, path, dry_run=dry_run, as_json=as_json)
 
 
 def _optional(made: dict[str, Any]) -> dict[str, Any]:
@@ -155,6 +156,7 @@ Examples:
   doit nimbus:apply                  in place; the originals go to .nimbus/backup/
   doit nimbus:apply --output=edited
   doit nimbus:apply --assets --output=deploy    public addresses of uploaded images and files
+  doit nimbus:apply --path=dist/blog/
 """
 _PAGE_STATUS_HELP = """Show one page: its upload, content here and at the target, batch, status, recent log
 

@@ -25,6 +25,8 @@ UPLOAD = [
     option("concurrency", 0, "requests at a time (default: from the settings)"),
     option("delay", -1, "minimum ms between the starts of two requests in one slot (default: from the settings)"),
     option("dry_run", False, "print what would be sent, and why; send nothing"),
+    option("diff", False, "with --dry-run: show how changed pages differ from what the store holds"),
+    option("path", "", "only pages whose source paths match this pattern, as in .gitignore: dist/blog/, about.html"),
     option("force", False, "send unchanged pages too"),
     *_CI_REPORTS,
 ]
@@ -39,6 +41,8 @@ def request_of(options: dict[str, Any], *, folder: str = MAPS_FOLDER) -> Request
         dry_run=options["dry_run"],
         force=options["force"],
         folder=folder,
+        path=options["path"],
+        diff=options["diff"],
         code_quality=options["code_quality"],
         junit=options["junit"],
     )
@@ -127,6 +131,8 @@ def task_upload() -> Task:
     Examples:
       doit upload
       doit upload --dry-run            print what would be sent, and why
+      doit upload --dry-run --diff     show what changed on each page
+      doit upload --path dist/blog/    send only pages that match a pattern
       doit upload --limit 100          send at most 100 of the changed pages
       doit upload --force              send every page again
       doit upload --batch batch_20240902_134500    add pages to a batch

@@ -24,6 +24,7 @@ def process_tasks() -> Iterator[Task]:
             option("until_empty", False, "process until the queue is empty, retries included"),
             option("workers", 0, "pages at a time (0: [process] workers, 5 by default)"),
             option("max_pages", 0, "maximum number of pages (0: no limit)"),
+            option("path", "", "only pages whose source paths match this pattern, as in .gitignore"),
         ],
     )
 
@@ -47,4 +48,5 @@ Examples:
   doit nimbus:process
   doit nimbus:process --once
   doit nimbus:process --until-empty --workers=16
+  doit nimbus:process --once --path=dist/blog/
 """

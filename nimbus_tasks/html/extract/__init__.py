@@ -1,8 +1,9 @@
 """Extract a page: HTML bytes in, page map out. Pure: the same page and rules always give the same map.
 
-In the order of the work: `parse.py` (bytes to tree, or the reason to skip the file), `head.py` (title, metadata,
-dimensions), `references.py` with `addresses.py` (media, other forms of the page, local files), `content.py` with
-`surroundings.py`, `presets.py` and `noise.py` (hidden parts, main content), `structure.py` (lists, tables, groups),
+In the order of the work: `parse.py` (bytes to tree, or the reason to skip the file), `head.py` with `head_filter.py`
+(title, metadata, dimensions), `references.py` with `addresses.py` (media, other forms of the page, local files),
+`content.py` with `surroundings.py`, `presets.py` and `noise.py` (hidden parts, main content), `structure.py` (lists,
+tables, groups),
 `blocks.py` with `selectors.py` (text blocks, their selectors, the fold), `inline.py` (links and markup in a text).
 `rules.py` holds the settings, `text.py` what HTML's elements and white space mean.
 """
@@ -18,6 +19,7 @@ from nimbus_tasks.html.extract.addresses import base_of, canonical_path, url_of
 from nimbus_tasks.html.extract.blocks import count_above_fold, find_places, read_blocks, selectors_above_mark
 from nimbus_tasks.html.extract.content import locate
 from nimbus_tasks.html.extract.head import read_dimensions, read_head
+from nimbus_tasks.html.extract.head_filter import HeadFilter
 from nimbus_tasks.html.extract.inline import Signs, find_apart
 from nimbus_tasks.html.extract.parse import not_a_page, not_for_readers, parse_page
 from nimbus_tasks.html.extract.presets import find_preset
@@ -48,7 +50,7 @@ class Extraction(Struct, frozen=True):
     """The result for one file.
 
     page: its map, or why it has none.
-    matched: the CSS selectors of the rules (`Rules.named_selectors`) that match an element of the page.
+    matched: the selectors and patterns of the rules (`Rules.named_matchers`) that match something on the page.
     has_chrome: whether one of `Rules.chrome` does.
     """
 
@@ -73,11 +75,14 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
     url = url_of(source_path, rules.folder)
     tag = document.select_one("base[href]")
     base = base_of(url, tag.attr("href") if tag is not None else None)
-    head = read_head(document)
+    ignored = HeadFilter(document, rules)
+    head = read_head(document, ignored)
     canonical = head.facts.get("canonical", "")
-    references = read_references(document, base, canonical, rules.folder)
+    references = read_references(document, base, canonical, rules.folder, ignored)
     selected = {name: document.select_one(selector) for name, selector in rules.selectors.items()}
     matched = {rules.selectors[name] for name, element in selected.items() if element is not None}
+    facts = {name: value for name, value in head.facts.items() if not ignored.names(name)}
+    matched |= ignored.matched
     dimensions = read_dimensions(source_path, selected, head.dimensions, rules)
     preset = find_preset(document)
     hidden, content = locate(document, body, source_path, rules, styles, preset)
@@ -110,7 +115,7 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
         path=source_path,
         engine="html",
         main_selector=content.selector,
-        head=head.facts,
+        head=facts,
         dimensions=dimensions,
         above_fold_blocks=blocks[:above],
         rest_of_page_blocks=blocks[above:],

@@ -11,6 +11,7 @@ from turbohtml import Element
 
 from nimbus_tasks.html.extract.noise import find_noise
 from nimbus_tasks.html.extract.presets import find_preset
+from nimbus_tasks.html.extract.rules import IGNORED
 from nimbus_tasks.html.extract.surroundings import (
     Surrounding,
     ends_of,
@@ -41,8 +42,8 @@ _HIDDEN_TAGS = (
 )
 # Selectors are compared one name after the other: the first `:not` spares most elements the long list.
 _HIDDEN = (
-    ':is([hidden]:not([hidden="until-found" i]), [popover], [data-nimbus-ignore], '
-    f":not(span, a, li, code, p, td, div, tr, dt, dd, em):is({', '.join(_HIDDEN_TAGS)}))"
+    ':is([hidden]:not([hidden="until-found" i]), [popover], '
+    f"{IGNORED}, :not(span, a, li, code, p, td, div, tr, dt, dd, em):is({', '.join(_HIDDEN_TAGS)}))"
 )
 _MAYBE_HIDDEN_BY_STYLE = ':is([style*="none" i], [style*="hidden" i], [style*="collapse" i])'
 _HIDING_STYLE = re.compile(

@@ -12,6 +12,7 @@ from nimbus_tasks.html.extract.text import collapse
 if TYPE_CHECKING:
     from turbohtml import Document, Element
 
+    from nimbus_tasks.html.extract.head_filter import HeadFilter
     from nimbus_tasks.html.extract.rules import Rules
 
 #: Names of our own, which a `<meta name="title">` must not set.
@@ -29,51 +30,57 @@ class Head(Struct, frozen=True):
     facts: name -> value, the map's `head`. The first occurrence wins; empty values are left out.
     dimensions: name -> value of each `<meta name="nimbus:NAME">`.
     refresh: content of the first `<meta http-equiv="refresh">`; empty without one.
+    robots: what robots are asked, whether the settings leave that out or not; in lower case.
     """
 
     facts: dict[str, str]
     dimensions: dict[str, str]
     refresh: str
+    robots: str
 
 
-def read_head(document: Document) -> Head:
+def read_head(document: Document, ignored: HeadFilter) -> Head:
     """Read the head of a page, and head elements that a stray tag moved into the body."""
-    head = Head({}, {}, "")
-    refresh = ""
+    facts: dict[str, str] = {}
+    dimensions: dict[str, str] = {}
+    refresh = robots = ""
     icons: dict[str, str] = {}
     root = document.root
-    _set_first(head.facts, "lang", root.attr("lang") or root.attr("xml:lang") if root else None)
+    _set_first(facts, "lang", root.attr("lang") or root.attr("xml:lang") if root else None)
     for element in document.iter_elements(("title", "meta", "link")):
         if element.tag == "meta":
-            if name := element.attr("property") or element.attr("name"):
-                _read_named(head, name.strip().lower(), element.attr("content"))
+            name = (element.attr("property") or element.attr("name") or "").strip().lower()
+            content = element.attr("content")
+            if name == "robots":
+                robots = robots or collapse(content or "").lower()
+            if name.startswith(_DIMENSION):
+                if not ignored.covers(element, name):
+                    _set_first(dimensions, name.removeprefix(_DIMENSION), content)
+            elif name:
+                if name not in _RESERVED and element not in ignored.elements:
+                    _set_first(facts, _RENAMED.get(name, name), content)
             elif (element.attr("http-equiv") or "").strip().lower() == "refresh":
-                refresh = refresh or collapse(element.attr("content") or "")
+                refresh = refresh or collapse(content or "")
+        elif element in ignored.elements:
+            continue
         elif element.tag == "link":
-            _read_link(head, icons, element)
+            _read_link(facts, icons, element)
         elif element.namespace.value == "html":  # the <title> of an SVG is its tooltip
-            _set_first(head.facts, "title", element.text)
-    _set_first(head.facts, "favicon", next((icons[kind] for kind in _ICONS if kind in icons), None))
-    return Head(head.facts, head.dimensions, refresh)
+            _set_first(facts, "title", element.text)
+    _set_first(facts, "favicon", next((icons[kind] for kind in _ICONS if kind in icons), None))
+    return Head(facts, dimensions, refresh, robots)
 
 
-def _read_named(head: Head, name: str, content: str | None) -> None:
-    if name.startswith(_DIMENSION):
-        _set_first(head.dimensions, name.removeprefix(_DIMENSION), content)
-    elif name not in _RESERVED:
-        _set_first(head.facts, _RENAMED.get(name, name), content)
-
-
-def _read_link(head: Head, icons: dict[str, str], link: Element) -> None:
+def _read_link(facts: dict[str, str], icons: dict[str, str], link: Element) -> None:
     href = link.attr("href")
     kinds = (link.attr("rel") or "").lower().split()
     if "canonical" in kinds:
-        _set_first(head.facts, "canonical", href)
+        _set_first(facts, "canonical", href)
     for kind in _ICONS:
         if kind in kinds:
             _set_first(icons, kind, href)
     if "alternate" in kinds and (language := link.attr("hreflang")):
-        _set_first(head.facts, f"hreflang:{language.strip()}", href)
+        _set_first(facts, f"hreflang:{language.strip()}", href)
 
 
 def _set_first(facts: dict[str, str], name: str, value: str | None) -> None:

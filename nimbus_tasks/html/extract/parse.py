@@ -89,9 +89,7 @@ def not_for_readers(head: Head, body: Element, rules: Rules) -> str | None:
     # First, because robots are often asked not to index a redirect.
     if (target := _REDIRECT.match(head.refresh)) and len(collapsed_text(body)) <= MAX_STUB:
         return f"{REDIRECTS_TO}{target[1].strip()}"
-    if not rules.noindex and not {"noindex", "none"}.isdisjoint(
-        re.split(r"[\s,]+", head.facts.get("robots", "").lower())
-    ):
+    if not rules.noindex and not {"noindex", "none"}.isdisjoint(re.split(r"[\s,]+", head.robots)):
         return "robots are asked not to index it (noindex)"
     return None
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from turbohtml import Document
 
     from nimbus_tasks.html.extract.addresses import Base
+    from nimbus_tasks.html.extract.head_filter import HeadFilter
 
 #: One query for all that the tree must be complete for.
 _WANTED = (
@@ -47,7 +48,7 @@ class References(Struct, frozen=True):
     images: Sequence[Media]
 
 
-def read_references(document: Document, base: Base, canonical: str, folder: str) -> References:
+def read_references(document: Document, base: Base, canonical: str, folder: str, ignored: HeadFilter) -> References:
     """Return what a page refers to. The tree must be complete."""
     alternates: list[Alternate] = []
     json_ld: list[Any] = []
@@ -57,18 +58,20 @@ def read_references(document: Document, base: Base, canonical: str, folder: str)
     has_items = False
     for element in document.select(_WANTED):
         tag = element.tag
+        if element in ignored.elements:
+            continue
         if tag == "link":
-            alternates += _alternates(element, base)
+            alternates += (each for each in _alternates(element, base) if not ignored.names(_name_of(each)))
             if not ICONS.isdisjoint(_words(element, "rel")):
                 addresses.append(element.attr("href") or "")
         elif tag == "meta":
             name = (element.attr("property") or element.attr("name") or "").strip().lower()
             if name in IMAGE_NAMES and (address := collapse(element.attr("content") or "")):
                 addresses.append(address)
-                if name in _OG_IMAGES:
+                if name in _OG_IMAGES and not ignored.names(name):
                     images.append(base.resolve(address))
         elif tag == "script":
-            json_ld += _json(element.text)
+            json_ld += [] if ignored.names("json-ld") else _json(element.text)
         elif tag in ("iframe", "video", "audio"):
             if found := _media(element, base):
                 media.append((element, found))
@@ -103,7 +106,13 @@ def _alternates(link: Element, base: Base) -> Iterator[Alternate]:
         yield Alternate("alternate", base.resolve(href), type_, language, title)
     for kind in kinds:
         if kind in _NEIGHBOURS:
-            yield Alternate("prev" if kind != "next" else "next", base.resolve(href), title=title)
+            # Without its title: that is content of the other page, which would change this one too.
+            yield Alternate("prev" if kind != "next" else "next", base.resolve(href))
+
+
+def _name_of(alternate: Alternate) -> str:
+    """Return the name by which the settings call it, which is that in the head."""
+    return f"hreflang:{alternate.hreflang}" if alternate.hreflang else alternate.rel
 
 
 # --- media --------------------------------------------------------------------------------------------

@@ -14,6 +14,9 @@ EXTRACTOR_VERSION = 2
 #: Height of the first screen in CSS pixels. A common laptop shows 1366 x 768; phones scroll more.
 DEFAULT_FOLD = 800
 
+#: An attribute with which a page leaves an element out.
+IGNORED = "[data-nimbus-ignore]"
+
 _NAME = re.compile(r"\{([^{}]*)\}")
 
 
@@ -22,6 +25,7 @@ class Rules(Struct, frozen=True):
 
     main: CSS selector of the main content; empty: detected for each page.
     ignore: CSS selectors of elements to leave out.
+    ignore_head: names of head values to leave out, with wildcards: `build`, `og:*` (`head_filter.py`).
     fold: height in CSS pixels of the first screen; 0: nothing is above the fold.
     noindex: whether to extract pages that ask robots not to index them.
     patterns: source paths with names in braces, `dist/local/{brand}-{service}.html`.
@@ -34,6 +38,7 @@ class Rules(Struct, frozen=True):
 
     main: str = ""
     ignore: tuple[str, ...] = ()
+    ignore_head: tuple[str, ...] = ()
     fold: int = DEFAULT_FOLD
     noindex: bool = False
     patterns: tuple[str, ...] = ()
@@ -48,6 +53,10 @@ class Rules(Struct, frozen=True):
         main = [("main", self.main)] if self.main else []
         ignore = [("ignore", selector) for selector in self.ignore]
         return main + ignore + [(f"selectors.{name}", selector) for name, selector in self.selectors.items()]
+
+    def named_matchers(self) -> list[tuple[str, str]]:
+        """Return what should match something on a page, each with the name of its setting."""
+        return self.named_selectors() + [("ignore_head", pattern) for pattern in self.ignore_head]
 
 
 def renamed(path: str, folder: str, other: str) -> str:

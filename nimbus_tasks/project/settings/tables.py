@@ -63,6 +63,10 @@ class Source(Struct, frozen=True):
     exclude: Annotated[tuple[str, ...], _says("files among them that are not pages; same patterns")] = ()
     main: Annotated[str, _says("CSS selector of the main content; unset: detected on each page")] = ""
     ignore: Annotated[tuple[str, ...], _says("CSS selectors of elements to leave out")] = ()
+    ignore_head: Annotated[
+        tuple[str, ...],
+        _says('names of values in the head to leave out, such as "build" or "og:*"'),
+    ] = ()
     fold: Annotated[Natural, _says("height in pixels of the part above the fold; 0: no such part")] = DEFAULT_FOLD
     noindex: Annotated[Literal["skip", "keep"], _says("whether to skip or keep pages with a robots noindex")] = "skip"
 
@@ -258,6 +262,7 @@ class Settings(Struct, frozen=True):
         return Rules(
             main=self.source.main,
             ignore=self.source.ignore,
+            ignore_head=self.source.ignore_head,
             fold=self.source.fold,
             noindex=self.source.noindex == "keep",
             patterns=self.dimensions.patterns,

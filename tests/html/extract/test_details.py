@@ -278,7 +278,7 @@ def test_media_have_their_place_among_the_blocks() -> None:
 def test_other_forms_and_neighbours_of_a_page() -> None:
     html = (
         "<link rel=alternate type=application/rss+xml href=feed.xml title=News><link rel='alternate stylesheet' href=x>"
-        "<link rel=alternate hreflang=de href=/de/><link rel=next href=2.html><link rel=previous href=0.html>"
+        "<link rel=alternate hreflang=de href=/de/><link rel=next title=T href=2.html><link rel=previous href=0.html>"
         "<link rel=next><p>a"
     )
     assert mapped(html)["alternates"] == [

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from reading import read
+import pytest
+from msgspec import UNSET
+from reading import PATH, read, skipped
+
+from nimbus_tasks.html.extract import Rules, extract_page
+from nimbus_tasks.model.page_map import FullPage, PageMap
 
 
 def head(html: str) -> dict[str, str]:
@@ -63,3 +68,57 @@ def test_head_elements_in_the_body_are_read() -> None:
 
 def test_lang_may_be_written_as_xml() -> None:
     assert head("<html xml:lang=en>") == {"lang": "en"}
+
+
+HEAD = """<html lang=en><title>a</title><meta name=build content=1><meta name=description content=b>
+    <meta property=og:title content=c><meta property=og:image content=/a.png><meta property=og:image content=/b.png>
+    <meta name=nimbus:stamp content=2><meta name=nimbus:brand content=rolex><link rel=canonical href=/a>
+    <link rel=alternate hreflang=de href=/de><link rel=next href=/next><link rel=icon href=/i.png>
+    <script type="application/ld+json">{"dateModified": 1}</script><body><p>text"""
+
+
+@pytest.mark.parametrize(
+    ("patterns", "gone"),
+    [
+        (["build"], {"build"}),
+        ([" Build "], {"build"}),
+        (["no*"], set()),
+        (["description"], {"metaDescription"}),
+        (["metaDescription", "title", "lang"], {"metaDescription", "title", "lang"}),
+        (["og:*"], {"og:title", "og:image", "media"}),
+        (["canonical", "favicon", "hreflang:*"], {"canonical", "favicon", "hreflang:de", "alternate de"}),
+        (["next", "json-ld"], {"alternate next", "structured_data"}),
+        (["nimbus:s*"], {"stamp"}),
+    ],
+)
+def test_values_of_the_head_are_left_out_by_their_names(patterns: list[str], gone: set[str]) -> None:
+    def values(page: PageMap) -> set[str]:
+        """Return the names of all that comes from the head."""
+        assert isinstance(page, FullPage)
+        others = {name for name in ("media", "structured_data") if getattr(page, name) is not UNSET}
+        if page.alternates is not UNSET:
+            others |= {f"alternate {each.hreflang or each.rel}" for each in page.alternates}
+        return set(page.head) | set(page.dimensions) | others
+
+    assert values(read(HEAD)) - values(read(HEAD, ignore_head=patterns)) == gone
+    page = extract_page(PATH, HEAD.encode(), Rules(ignore_head=tuple(patterns)))
+    assert page.matched == (set() if patterns == ["no*"] else set(patterns))
+
+
+def test_elements_of_the_head_are_left_out_by_attribute_and_by_selector() -> None:
+    ignored = HEAD.replace("<meta", "<meta data-nimbus-ignore").replace("<link", "<link data-nimbus-ignore")
+    page = read(ignored.replace("<script", "<script data-nimbus-ignore"))
+    assert isinstance(page, FullPage)
+    assert (page.head, page.dimensions) == ({"lang": "en", "title": "a"}, {})
+    assert (page.alternates, page.structured_data, page.media, page.assets) == (UNSET, UNSET, UNSET, UNSET)
+    selectors = ("title", 'head > meta[name="build"]')
+    by_selector = extract_page(PATH, HEAD.encode(), Rules(ignore=(*selectors, ".nowhere")))
+    assert isinstance(by_selector.page, PageMap)
+    assert read(HEAD).head.keys() - by_selector.page.head.keys() == {"title", "build"}
+    assert by_selector.matched == set(selectors)
+
+
+@pytest.mark.parametrize("rules", [{"ignore_head": ("robots",)}, {"ignore": ("meta",)}])
+def test_what_robots_are_asked_holds_although_it_is_left_out(rules: dict[str, tuple[str]]) -> None:
+    assert "noindex" in skipped("<meta name=robots content=NoIndex><p>a", **rules)
+    assert read("<meta name=robots content=follow><p>a", **rules).head == {}
