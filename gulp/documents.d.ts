@@ -566,6 +566,14 @@ export interface Verification {
   files: Checked[];
 }
 
+export interface Volatile {
+  values: string[];
+  blocks: string[];
+  pages: number;
+  compared: number;
+  setting: string;
+}
+
 export interface Written {
   folder: string;
   fates: Record<string, "changed" | "foreign" | "made" | "replaced" | "unchanged" | "updated" | "yours">;

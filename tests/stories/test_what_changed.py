@@ -48,22 +48,15 @@ def test_a_new_build_stamp_is_named_with_the_setting_that_then_silences_it(stamp
     assert "6 pages published\n" in stamped.doit().out
 
 
-@pytest.mark.parametrize(
-    ("block", "line"),
-    [
-        ('<p class="stamp">Built {}</p>', 'ignore = [".ad", "p.stamp"]'),
-        ('<p id="stamp">Built {}</p>', 'ignore = [".ad", "#stamp"]'),
-        ("<p>Built {}</p>", "put data-nimbus-ignore on its element"),
-    ],
-)
-def test_a_stamp_in_a_block_is_named_too(stamped: Site, block: str, line: str) -> None:
+def test_a_stamp_in_a_block_is_named_too(stamped: Site) -> None:
     stamped.settings(ignore='[".ad"]')
-    build(stamped, "1", block=block.format(1))
+    build(stamped, "1", block='<p class="stamp">Built 1</p><p>On 1</p>')
     stamped.publish()
-    build(stamped, "1", block=block.format(2))
+    build(stamped, "1", block='<p class="stamp">Built 2</p><p>On 2</p>')
     out = stamped.publish("--dry-run").out
-    assert "differ in nothing but the block" in out
-    assert line in out
+    assert 'differ in nothing but the block "On 2" and the block p.stamp.' in out
+    assert '   ignore = [".ad", "p.stamp"]\n' in out
+    assert "put data-nimbus-ignore on its element" in out
 
 
 def test_other_changes_are_no_stamps(stamped: Site) -> None:
@@ -104,27 +97,24 @@ def test_diff_is_for_dry_runs(stamped: Site) -> None:
 # --- --path -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pattern", ["a.html", "dist/a.html", "./dist/a.*", "/a.html"])
-def test_a_pattern_sends_these_pages_and_leaves_the_others_for_later(stamped: Site, pattern: str) -> None:
+def test_a_pattern_sends_these_pages_and_leaves_the_others_for_later(stamped: Site) -> None:
     build(stamped, "2")
     stamped.remove("dist/f.html")
-    out = stamped.publish(f"--path={pattern}").out
+    out = stamped.publish("--path=a.html").out
     assert "4 changed pages left for later by --path" in out
     assert stamped.sent() == {A: "changed"}
     assert stamped.summary()[B] == "waiting"
-    stamped.publish("--path", pattern, "--force")
+    stamped.publish("--path", "dist/a.*", "--force")
     assert stamped.sent() == {A: "forced"}
     stamped.publish()
     assert stamped.sent() == dict.fromkeys((f"dist/{n}.html" for n in "bcde"), "changed") | {"dist/f.html": "removed"}
 
 
-@pytest.mark.parametrize("command", ["upload", "nimbus:upload", "nimbus:process --once", "nimbus:apply"])
-def test_a_pattern_that_matches_no_page_is_an_error(stamped: Site, command: str) -> None:
-    run = stamped.doit(*command.split(), "--path=nowhere/")
-    assert run.status == 2, run.said
-    assert "--path=nowhere/ matches none of the 6 pages. Patterns are as in .gitignore" in run.said
-    run = stamped.doit(*command.split(), "--path=!a")
-    assert (run.status, "--path=!a" in run.said) == (2, True)
+def test_a_pattern_that_matches_no_page_is_an_error(stamped: Site) -> None:
+    for command in ("upload", "nimbus:upload", "nimbus:process --once", "nimbus:apply"):
+        run = stamped.doit(*command.split(), "--path=nowhere/")
+        assert run.status == 2, run.said
+        assert "--path=nowhere/ matches none of the 6 pages. Patterns are as in .gitignore" in run.said
 
 
 def test_processing_and_applying_take_the_pages_of_a_pattern(stamped: Site) -> None:
