@@ -18,11 +18,12 @@ from nimbus_tasks.backends.http import PASSING
 from nimbus_tasks.backends.kv import Limits, Names, Stored, Swap, Traits, Write
 from nimbus_tasks.backends.kv.wire import Name, bulk_body, encode, listed, quote
 from nimbus_tasks.model import lenient
+from nimbus_tasks.model.assets import names_of_pointer, namespace_of_names
 from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
 from nimbus_tasks.model.records import user_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nimbus_tasks.backends.http import Answer, Http
 
@@ -32,6 +33,8 @@ PROTOCOL = 1
 LAG_SECONDS = 60
 #: A key that no classic gateway holds.
 _PROBED_KEY = "store:identity"
+#: The header that names the project of a pointer.
+_PROJECT = "nimbus-project"
 _CLASSIC_LIMITS = Limits(pairs=1, bytes=1, keys=1)
 _CLASSIC = Traits(atomic=False, lists=False, lag=LAG_SECONDS, billed=True, swap_requests=3)
 _EXTENDED = Traits(lag=LAG_SECONDS, billed=True)
@@ -45,9 +48,17 @@ class GatewayStore:
     `open` asks the gateway who it is once. A store that is opened again after `close` does not ask again.
     """
 
-    def __init__(self, http: Http, credential: str = "NIMBUS_API_KEY") -> None:
-        """`credential` names the setting of the bearer token, for error messages."""
+    def __init__(self, http: Http, credential: str = "NIMBUS_API_KEY", project: str = "") -> None:
+        """Nothing is sent.
+
+        Args:
+            http: speaks to the gateway.
+            credential: names the setting of the bearer token, for error messages.
+            project: the project that pointers are written and listed for.
+        """
         self._http = http
+        self._project = project
+        self._pointers = False
         self._hint = f"Check {credential} and [target] worker_url; doit nimbus:key:create makes API keys."
         self._known = False
         #: The version that the gateway speaks; 0: the classic part only.
@@ -84,18 +95,20 @@ class GatewayStore:
         self.traits = _EXTENDED
         self.identity = f"gateway:{self._http.base}:{greeting.store}"
         self.owner = greeting.user or self.owner
+        self._pointers = greeting.pointers
 
     async def put(self, writes: Sequence[Write]) -> Stored:
         if len(writes) == 1:
             # A single put takes a value as large as KV does; the body of a bulk put has a lower limit.
             return await self._put_one(writes[0])
-        answer = await self._send("PUT", "/bulk", bulk_body(writes))
+        answer = await self._send("PUT", "/bulk", bulk_body(writes), self._named(write.key for write in writes))
         result = self._http.decode(answer, _Put)
         failed = {key: self._http.plain(failure.message) for key, failure in result.failed.items()}
         again = frozenset(key for key, failure in result.failed.items() if failure.code in _TRANSIENT)
         return Stored(result.confirmed, failed, again)
 
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        self._named(keys)
         if len(keys) == 1:
             value = await self._get_one(keys[0])
             return {} if value is None else {keys[0]: value}
@@ -108,7 +121,9 @@ class GatewayStore:
             raise StoreError(
                 f"The gateway at {self._http.host} cannot list what it holds.", "Deploy ours: doit nimbus:worker:init"
             )
-        answer = await self._send("GET", f"/keys?prefix={quote(prefix)}&cursor={quote(cursor)}")
+        of_pointers = namespace_of_names(prefix) == "NIMBUS_POINTERS"
+        headers = {_PROJECT: self._project} if of_pointers and self._project else {}
+        answer = await self._send("GET", f"/keys?prefix={quote(prefix)}&cursor={quote(cursor)}", headers=headers)
         page = self._http.decode(answer, _Keys)
         return Names(listed(page.keys), page.cursor)
 
@@ -127,7 +142,8 @@ class GatewayStore:
 
     async def _swap_many(self, swaps: Sequence[Swap]) -> frozenset[str]:
         body = [{"key": swap.key, "expected": _digest(swap.expected), "value": swap.value.decode()} for swap in swaps]
-        answer = await self._send("POST", "/bulk/swap", encode({"swaps": body}))
+        headers = self._named(swap.key for swap in swaps)
+        answer = await self._send("POST", "/bulk/swap", encode({"swaps": body}), headers)
         result = self._http.decode(answer, _Swapped)
         if result.failed and not result.swapped:
             # What failed beside a success counts as a lost race, so that the success is not lost. The caller reads
@@ -142,7 +158,7 @@ class GatewayStore:
         digest = _digest(swap.expected)
         condition = {"if-none-match": "*"} if digest is None else {"if-match": f'"{digest}"'}
         body = encode({"value": swap.value.decode()})
-        answer = await self._http.send("PUT", _path(swap.key), body, condition)
+        answer = await self._http.send("PUT", _path(swap.key), body, condition | self._named([swap.key]))
         if answer.status == 412:
             return False
         self._check_put(answer)
@@ -160,7 +176,7 @@ class GatewayStore:
         content: dict[str, object] = {"value": write.value.decode()}
         if write.metadata:
             content["options"] = {"metadata": Raw(write.metadata)}
-        self._check_put(await self._http.send("PUT", _path(write.key), encode(content)))
+        self._check_put(await self._http.send("PUT", _path(write.key), encode(content), self._named([write.key])))
         return Stored((write.key,))
 
     async def _get_one(self, key: str) -> bytes | None:
@@ -172,11 +188,28 @@ class GatewayStore:
             raise self._failure(answer)
         return answer.body
 
-    async def _send(self, method: str, path: str, body: bytes = b"") -> Answer:
-        answer = await self._http.send(method, path, body)
+    async def _send(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        answer = await self._http.send(method, path, body, headers)
         if answer.status != 200:
             raise self._failure(answer)
         return answer
+
+    def _named(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return the header that names the project, where one of these keys is a pointer's.
+
+        Raises:
+            StoreError: this gateway is an older one of ours, which takes no pointers.
+        """
+        if not self.protocol or not any(map(names_of_pointer, keys)):
+            return {}
+        if not self._pointers:
+            raise StoreError(
+                f"The Worker at {self._http.host} is of an earlier release, without pointers.",
+                "Deploy this one: doit nimbus:worker:init, then npx wrangler deploy.",
+            )
+        return {_PROJECT: self._project} if self._project else {}
 
     def _check_put(self, answer: Answer) -> None:
         if not 200 <= answer.status < 300:
@@ -199,6 +232,7 @@ class _Greeting(Struct):
     store: str
     user: str
     limits: Limits
+    pointers: bool = False
 
 
 class _Failure(Struct):

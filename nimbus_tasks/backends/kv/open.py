@@ -83,7 +83,7 @@ async def connect(settings: Settings, connection: Connection, root: Path | None 
     delay = settings.upload.delay if connection.delay is None else connection.delay
     pacing = Pacing(connection.slots(settings), delay / 1000, settings.upload.give_up_after)
     store = RetryStore(
-        open_store(root or Path(), settings.target, connection),
+        open_store(root or Path(), settings.target, connection, settings.project.id),
         Pace(pacing, connection.waiting),
         settings.upload.tries,
         settings.upload.retry_wait / 1000,
@@ -98,8 +98,8 @@ async def connect(settings: Settings, connection: Connection, root: Path | None 
     return store
 
 
-def open_store(root: Path, target: Target, connection: Connection = _DEFAULTS) -> Store:
-    """Return the store that the settings name. Nothing is sent.
+def open_store(root: Path, target: Target, connection: Connection = _DEFAULTS, project: str = "") -> Store:
+    """Return the store that the settings name. Nothing is sent. `project`: whose pointers are written and listed.
 
     Raises:
         SettingsError: settings or credentials are missing.
@@ -113,7 +113,7 @@ def open_store(root: Path, target: Target, connection: Connection = _DEFAULTS) -
     if target.store == "gateway":
         from nimbus_tasks.backends.kv.gateway import GatewayStore
 
-        return GatewayStore(http, _gateway_credential(connection))
+        return GatewayStore(http, _gateway_credential(connection), project)
     from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
 
     return CloudflareStore(http, _cloudflare_identity(target), target.account_id, target.namespace_id, _own(target))

@@ -81,7 +81,7 @@ export async function readSwaps(request, limits, load, check) {
     const place = `swaps[${at}]`;
     const pair = pairOf(entry, place);
     if (!isSwappable(pair.key)) {
-      throw new Refusal("bad_request", `${place}.key is not a queue:, batch: or status: key.`);
+      throw new Refusal("bad_request", `${place}.key is not a queue:, batch: or status: key, nor a pointer.`);
     }
     if (swaps.has(pair.key)) {
       throw new Refusal("bad_request", `${place}.key is the key of another swap in this request.`);

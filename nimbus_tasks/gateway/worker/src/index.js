@@ -5,12 +5,12 @@ import { authenticate } from "./auth.js";
 import { answerContent, isContent } from "./content.js";
 import { discardBody, readKeys, readPairs, readPut, readSwaps } from "./body.js";
 import { storeId } from "./identity.js";
-import { isSwappable, projectOf, refusal } from "./keys.js";
+import { isSwappable, refusal } from "./keys.js";
 import { KEY_BYTES, limitsOf, VALUE_BYTES } from "./limits.js";
 import { list } from "./listing.js";
 import { Load } from "./load.js";
 import { checkEach, checkList, checkRead, checkWrite } from "./ownership.js";
-import { expectedBy, keyIn, queryIn } from "./request.js";
+import { expectedBy, keyIn, projectIn, queryIn } from "./request.js";
 import { get, getMany, put, putMany, swapMany, swapOne } from "./store.js";
 import { countRequest } from "./usage.js";
 import { fits } from "./utf8.js";
@@ -79,12 +79,12 @@ async function answer(request, env, context, caller, load) {
     const Allow = [...methods.keys()].join(", ");
     throw new Refusal("method_not_allowed", `This path takes ${Allow}.`, { Allow });
   }
-  return handler({ env, caller, store, load }, request, url);
+  return handler({ env, caller, store, load, project: projectIn(request.headers) }, request, url);
 }
 
 /** @type {Handler} */
 async function greet({ env, caller: { user, admin }, store }) {
-  return json({ name: "nimbus-gateway", protocol: 1, store, user, admin, limits: limitsOf(env) });
+  return json({ name: "nimbus-gateway", protocol: 1, store, user, admin, limits: limitsOf(env), pointers: true });
 }
 
 /** @type {Handler} */
@@ -103,7 +103,7 @@ async function putOne(visit, request, url) {
   const key = keyIn(url);
   const expected = expectedBy(request.headers);
   if (expected !== undefined && !isSwappable(key)) {
-    throw new Refusal("bad_request", "Only queue:, batch: and status: keys can be compared and set.");
+    throw new Refusal("bad_request", "Only queue:, batch: and status: keys and pointers can be compared and set.");
   }
   await checkRead(visit, [key]); // before a large body is read
   const pair = await readPut(request, key, visit.load);
@@ -136,7 +136,7 @@ async function bulkPut(visit, request) {
 async function bulkGet(visit, request) {
   const keys = await readKeys(request, limitsOf(visit.env), visit.load);
   const unowned = await checkRead(visit, keys);
-  const readable = keys.filter((key) => !unowned.has(projectOf(key)));
+  const readable = keys.filter((key) => !unowned.has(key));
   const values = await getMany(visit, readable);
   return json({ values: Object.fromEntries(keys.map((key) => [key, values.get(key) ?? null])) });
 }

@@ -1,7 +1,7 @@
 /** KV itself: which namespace holds a key, and parallel operations within Cloudflare's limit. */
 
 import { Refusal } from "./answers.js";
-import { IDENTITY, kindOf } from "./keys.js";
+import { IDENTITY, isOfKind, isPointer, kindOf, NAMESPACES, POINTERS } from "./keys.js";
 import { CONNECTIONS } from "./limits.js";
 
 /**
@@ -14,32 +14,15 @@ import { CONNECTIONS } from "./limits.js";
  * }} Env
  */
 
-/** The namespace of each kind. Several kinds may share one, and NIMBUS_KV serves those that have none of their own. */
-const BINDINGS = new Map([
-  ["user", "NIMBUS_USERS"],
-  ["projects", "NIMBUS_USERS"],
-  ["apikeys", "NIMBUS_USERS"],
-  ["email", "NIMBUS_EMAILS"],
-  ["project", "NIMBUS_PROJECTS"],
-  ["apikey", "NIMBUS_KEYS"],
-  ["session", "NIMBUS_SESSIONS"],
-  ["cache", "NIMBUS_CACHE"],
-  ["page", "NIMBUS_PAGES"],
-  ["route", "NIMBUS_PAGES"],
-  ["batch", "NIMBUS_BATCHES"],
-  ["queue", "NIMBUS_QUEUE"],
-  ["status", "NIMBUS_STATUS"],
-  ["logs", "NIMBUS_LOGS"],
-]);
-
 const SHARED = "NIMBUS_KV";
 
-/** @param {Env} env @param {string} kind @returns {string} the binding for keys of this kind, "" if there is none */
-export function bindingOf(env, kind) {
+/** @param {Env} env @param {string} key @returns {string} the binding for keys of this kind, "" if there is none */
+export function bindingOf(env, key) {
+  const kind = kindOf(key);
   if (kind === kindOf(IDENTITY)) {
     return homeOf(env);
   }
-  const own = BINDINGS.get(kind);
+  const own = isPointer(key) ? POINTERS : NAMESPACES.get(kind);
   if (own && env[own]) {
     return own;
   }
@@ -53,16 +36,17 @@ export function homeOf(env) {
 
 /** @param {Env} env @param {string} prefix @returns {string[]} the bindings that can hold a key with this prefix */
 export function bindingsOf(env, prefix) {
-  if (prefix.includes(":")) {
-    return [bindingOf(env, kindOf(prefix))].filter(Boolean);
+  if (prefix.includes(":") && isOfKind(prefix)) {
+    return [bindingOf(env, prefix)].filter(Boolean);
   }
-  const kinds = [...BINDINGS.keys()].filter((kind) => kind.startsWith(prefix));
-  return [...new Set([...kinds.map((kind) => bindingOf(env, kind)), env[SHARED] ? SHARED : ""])].filter(Boolean);
+  const kinds = prefix.includes(":") ? [] : [...NAMESPACES.keys()].filter((kind) => kind.startsWith(prefix));
+  const others = [POINTERS, SHARED].filter((binding) => env[binding]);
+  return [...new Set([...kinds.map((kind) => bindingOf(env, kind)), ...others])].filter(Boolean);
 }
 
 /** @param {Env} env @param {string} key @returns {KVNamespace} */
 export function namespaceOf(env, key) {
-  const binding = bindingOf(env, kindOf(key));
+  const binding = bindingOf(env, key);
   if (!binding) {
     throw new Refusal("store_unavailable", "This Worker has no namespace bound for keys of that kind.");
   }

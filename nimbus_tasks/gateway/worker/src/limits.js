@@ -4,6 +4,9 @@ export const KEY_BYTES = 512;
 export const VALUE_BYTES = 25 * 1024 * 1024;
 export const METADATA_BYTES = 1024;
 
+/** Bytes of a pointer: it names a file, and does not hold one. */
+export const POINTER_BYTES = 64 * 1024;
+
 /** Bytes of the values in a bulk answer, as in KV's own bulk read. */
 export const ANSWER_BYTES = 25 * 1024 * 1024;
 

@@ -1,12 +1,12 @@
 /**
  * Pages of names, in the order of their UTF-8 bytes.
  *
- * Keys of one project, of a kind that its Durable Object holds, are listed there and include the latest writes. All
- * others are listed in KV, where one prefix may lie in several namespaces: their pages are merged.
+ * Keys of one project, of a kind that its Durable Object holds, and its pointers are listed there and include the latest
+ * writes. All others are listed in KV, where one prefix may lie in several namespaces: their pages are merged.
  */
 
 import { Refusal } from "./answers.js";
-import { IDENTITY, isSwappable, isWithinOne, kindOf, secondPart } from "./keys.js";
+import { IDENTITY, isOfKind, isSwappable, isWithinOne, secondPart } from "./keys.js";
 import { bindingOf, bindingsOf } from "./kv.js";
 import { projectObject } from "./project.js";
 import { byBytes, bytesOf } from "./utf8.js";
@@ -42,15 +42,24 @@ import { byBytes, bytesOf } from "./utf8.js";
  * @param {string} cursor
  * @returns {Promise<Page>}
  */
-export async function list({ env, store }, prefix, limit, cursor) {
+export async function list({ env, store, project }, prefix, limit, cursor) {
   const position = decode(cursor);
-  if (isSwappable(prefix) && isWithinOne(prefix)) {
-    const project = projectObject(env, store, secondPart(prefix));
-    const { names, more } = await project.list(prefix, position.after, limit);
-    const keys = names.map(({ name, metadata }) => (metadata ? { name, metadata: JSON.parse(metadata) } : { name }));
-    return { keys, cursor: more ? encode({ after: names.at(-1)?.name ?? "", pages: {} }) : "" };
+  if (project && !isOfKind(prefix)) {
+    return pageOf(await projectObject(env, store, project).listPointers(prefix, position.after, limit));
+  }
+  if (isOfKind(prefix) && isSwappable(prefix) && isWithinOne(prefix)) {
+    return pageOf(await projectObject(env, store, secondPart(prefix)).list(prefix, position.after, limit));
   }
   return merge(env, prefix, limit, position);
+}
+
+/**
+ * @param {{names: {name: string, metadata: string}[], more: boolean}} listed by a Durable Object
+ * @returns {Page}
+ */
+function pageOf({ names, more }) {
+  const keys = names.map(({ name, metadata }) => (metadata ? { name, metadata: JSON.parse(metadata) } : { name }));
+  return { keys, cursor: more ? encode({ after: names.at(-1)?.name ?? "", pages: {} }) : "" };
 }
 
 /**
@@ -102,7 +111,7 @@ async function read(env, binding, prefix, limit, position) {
 
 /** @param {Env} env @param {string} binding @param {string} name */
 function isListed(env, binding, name) {
-  return name !== IDENTITY && bindingOf(env, kindOf(name)) === binding;
+  return name !== IDENTITY && bindingOf(env, name) === binding;
 }
 
 /**

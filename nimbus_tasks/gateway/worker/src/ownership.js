@@ -1,11 +1,12 @@
 /**
  * What an API key reaches: its own user's projects, and three records about that user. The owner of a project is the
- * `user_id` of its record; if there is none, the first user who writes claims it in the project's Durable Object.
+ * `user_id` of its record; if there is none, the first user who writes claims it in the project's Durable Object. A
+ * pointer belongs to the project for which it was written first.
  */
 
 import { Refusal } from "./answers.js";
 import { Cache } from "./cache.js";
-import { IDENTITY, isKey, isWithinOne, kindOf, projectOf } from "./keys.js";
+import { IDENTITY, isKey, isOfKind, isPointer, isWithinOne, kindOf, projectOf } from "./keys.js";
 import { inParallel, namespaceOf } from "./kv.js";
 import { projectObject } from "./project.js";
 import { parsed } from "./utf8.js";
@@ -17,6 +18,7 @@ import { parsed } from "./utf8.js";
  * @property {import("./auth.js").Caller} caller
  * @property {string} store
  * @property {import("./load.js").Load} load
+ * @property {string} project the project that pointers are written and listed for, "" if none is named
  */
 
 /** @typedef {import("./body.js").Pair} Pair */
@@ -27,11 +29,14 @@ const NO_USER = "";
 /** @type {Cache<string>} project -> its owner */
 const owners = new Cache();
 
+/** @type {Cache<string>} pointer -> the project that it belongs to */
+const holders = new Cache();
+
 /**
  * Check that the caller may read these keys.
  * @param {Visit} visit
  * @param {string[]} keys
- * @returns {Promise<Set<string>>} the projects among them without an owner, of which a user is shown nothing
+ * @returns {Promise<Set<string>>} those without an owner, which no user is shown
  */
 export async function checkRead(visit, keys) {
   const { caller } = visit;
@@ -39,10 +44,24 @@ export async function checkRead(visit, keys) {
     return new Set();
   }
   const own = new Set(["user", "projects", "apikeys"].map((kind) => `${kind}:${caller.user}`));
-  return unownedOf(
-    visit,
+  /** @type {Map<string, string>} the keys of projects */
+  const projects = new Map();
+  /** @type {Set<string>} */
+  const unowned = new Set();
+  await inParallel(
     keys.filter((key) => !own.has(key)),
+    async (key) => {
+      const project = isPointer(key) ? await holderOf(visit, key) : projectOf(key);
+      if (isPointer(key) && project === "") {
+        unowned.add(key);
+      } else {
+        projects.set(key, project);
+      }
+    },
   );
+  const without = await unownedOf(visit, projects.values());
+  projects.forEach((project, key) => without.has(project) && unowned.add(key));
+  return unowned;
 }
 
 /**
@@ -54,32 +73,37 @@ export function checkEach(visit) {
   /** @type {Set<string>} */
   const checked = new Set();
   return async (key) => {
-    const project = projectOf(key);
-    if (isKey(key) && !checked.has(project)) {
+    const name = isPointer(key) ? key : projectOf(key);
+    if (isKey(key) && !checked.has(name)) {
       await checkRead(visit, [key]);
-      checked.add(project);
+      checked.add(name);
     }
   };
 }
 
 /**
- * Check that the caller may write all of these, and claim the projects without an owner.
+ * Check that the caller may write all of these, and claim the projects without an owner and the pointers without a project.
  * @param {Visit} visit
  * @param {Pair[]} pairs that KV would accept
  */
 export async function checkWrite(visit, pairs) {
   const { caller, store, env } = visit;
+  const pointers = pairs.map(({ key }) => key).filter(isPointer);
   if (pairs.some(({ key }) => key === IDENTITY)) {
     throw new Refusal("forbidden", `Only the Worker itself writes ${IDENTITY}.`);
   }
   const records = pairs.filter(({ key }) => kindOf(key) === "project" && projectOf(key));
   if (caller.admin) {
     await inParallel(records, (record) => assign(visit, record));
+    await claimPointers(visit, pointers);
     return;
+  }
+  if (pointers.length && !visit.project) {
+    throw new Refusal("bad_request", "A pointer is written for a project: send its id as Nimbus-Project.");
   }
   const unowned = await unownedOf(
     visit,
-    pairs.map(({ key }) => key),
+    pairs.map(({ key }) => (isPointer(key) ? visit.project : projectOf(key))),
   );
   if (records.some(({ value }) => parsed(value)?.user_id !== caller.user)) {
     throw new Refusal("forbidden", "A project's record must name the user of this API key as its user_id.");
@@ -91,6 +115,7 @@ export async function checkWrite(visit, pairs) {
     }
     owners.set(env, project, owner);
   });
+  await claimPointers(visit, pointers);
 }
 
 /**
@@ -100,15 +125,22 @@ export async function checkWrite(visit, pairs) {
  * @returns {Promise<boolean>} whether the project has an owner
  */
 export async function checkList(visit, prefix) {
+  if (!visit.caller.admin && visit.project && !isOfKind(prefix)) {
+    return (await unownedOf(visit, [visit.project])).size === 0;
+  }
   if (!visit.caller.admin && !isWithinOne(prefix)) {
     throw new Refusal("forbidden", "An API key lists one project's keys: a prefix such as page:proj_0123456789ab:.");
   }
   return (await checkRead(visit, [prefix])).size === 0;
 }
 
-/** @param {Visit} visit @param {string[]} keys @returns {Promise<Set<string>>} */
-async function unownedOf(visit, keys) {
-  const projects = new Set(keys.map(projectOf));
+/**
+ * @param {Visit} visit
+ * @param {Iterable<string>} all projects, "" for what belongs to none
+ * @returns {Promise<Set<string>>} those without an owner
+ */
+async function unownedOf(visit, all) {
+  const projects = new Set(all);
   if (projects.has("")) {
     throw new Refusal("forbidden", "An API key reaches the keys of its own user's projects only.");
   }
@@ -139,6 +171,28 @@ async function ownerOf({ env, store }, project) {
   }
   owners.set(env, project, owner);
   return owner;
+}
+
+/** @param {Visit} visit @param {string} pointer @returns {Promise<string>} its project, "" if there is none */
+async function holderOf({ env, store }, pointer) {
+  const holder = holders.get(pointer) ?? (await projectObject(env, store, pointer).holder());
+  if (holder !== "") {
+    holders.set(env, pointer, holder);
+  }
+  return holder;
+}
+
+/**
+ * Claim pointers for the project of this request. The admin may write them for none.
+ * @param {Visit} visit
+ * @param {string[]} pointers
+ */
+async function claimPointers({ env, store, project }, pointers) {
+  await inParallel(project ? pointers : [], async (pointer) => {
+    if ((await projectObject(env, store, pointer).claimPointer(store, pointer, project)) !== project) {
+      throw new Refusal("forbidden", `The pointer ${pointer} belongs to another project.`);
+    }
+  });
 }
 
 /**

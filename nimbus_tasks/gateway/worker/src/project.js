@@ -1,6 +1,7 @@
 /**
  * A project's Durable Object: one for each project, one writer at a time. It is the authority for the project's
- * `queue:`, `batch:` and `status:` records, and for the owner of a project that has no record yet.
+ * `queue:`, `batch:` and `status:` records, for the names of its pointers, and for the owner of a project that has no
+ * record yet. A pointer has an object of its own, named by its key: its record, and the project that it belongs to.
  *
  * A record that it does not hold yet is adopted from KV, where another program wrote it before. From then on its own
  * copy is the answer, and KV follows.
@@ -74,6 +75,33 @@ export class Project extends DurableObject {
     }
   }
 
+  /** @returns {Promise<string>} the project that this pointer belongs to, "" if there is none */
+  async holder() {
+    return this.#table.fact("project") ?? "";
+  }
+
+  /**
+   * Give this pointer to the project, unless another project wrote it first.
+   * @param {string} store
+   * @param {string} key of this pointer
+   * @param {string} project
+   * @returns {Promise<string>} the project that it belongs to
+   */
+  async claimPointer(store, key, project) {
+    const holder = this.#table.fact("project") ?? project;
+    this.#table.setFact("project", holder);
+    if (holder === project && this.#table.fact("announced") === undefined) {
+      await projectObject(this.env, store, project).addPointer(key);
+      this.#table.setFact("announced", project);
+    }
+    return holder;
+  }
+
+  /** @param {string} key of a pointer that belongs to this project */
+  async addPointer(key) {
+    this.#table.addPointer(key);
+  }
+
   /** @param {string} key @returns {Promise<{value: Uint8Array, digest: string} | null>} */
   async read(key) {
     await this.#hold(key);
@@ -130,6 +158,18 @@ export class Project extends DurableObject {
   async list(prefix, after, most) {
     await this.#adoptNames(prefix.split(":", 2).join(":") + ":");
     const names = this.#table.names(prefix, after, most + 1);
+    return { names: names.slice(0, most), more: names.length > most };
+  }
+
+  /**
+   * The names of this project's pointers, as `list` gives others.
+   * @param {string} prefix
+   * @param {string} after
+   * @param {number} most
+   * @returns {Promise<{names: {name: string, metadata: string}[], more: boolean}>}
+   */
+  async listPointers(prefix, after, most) {
+    const names = this.#table.pointers(prefix, after, most + 1);
     return { names: names.slice(0, most), more: names.length > most };
   }
 

@@ -1,7 +1,7 @@
 /** What a request's URL and headers ask for, read strictly: a badly encoded key must not become another key. */
 
 import { Refusal } from "./answers.js";
-import { isKey } from "./keys.js";
+import { isKey, isProject } from "./keys.js";
 import { KEY_BYTES } from "./limits.js";
 
 const ETAG = /^"([0-9a-f]{64})"$/;
@@ -57,6 +57,19 @@ export function expectedBy(headers) {
     throw new Refusal("bad_request", rule);
   }
   return digest;
+}
+
+/**
+ * The project that pointers are written and listed for.
+ * @param {Headers} headers
+ * @returns {string} "" if none is named
+ */
+export function projectIn(headers) {
+  const project = headers.get("Nimbus-Project") ?? "";
+  if (project !== "" && !isProject(project)) {
+    throw new Refusal("bad_request", "Nimbus-Project takes the id of a project, such as proj_0123456789ab.");
+  }
+  return project;
 }
 
 /** @param {string} encoded */

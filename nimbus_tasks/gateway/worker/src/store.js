@@ -1,7 +1,7 @@
 /** Gets and puts: a project's Durable Object for keys that can be compared and set, KV for all others. */
 
 import { Refusal, refusalFor } from "./answers.js";
-import { isSwappable, kindOf, refusal, secondPart } from "./keys.js";
+import { isSwappable, kindOf, objectNameOf, refusal } from "./keys.js";
 import { bindingOf, inParallel, namespaceOf, optionsOf } from "./kv.js";
 import { ANSWER_BYTES } from "./limits.js";
 import { checkWrite } from "./ownership.js";
@@ -24,7 +24,7 @@ const KV_KEYS = 100;
  */
 export async function get(visit, key) {
   if (isSwappable(key)) {
-    return objectOf(visit, secondPart(key)).read(key);
+    return objectOf(visit, objectNameOf(key)).read(key);
   }
   const value = await namespaceOf(visit.env, key).get(key, "stream");
   return value === null ? null : { value, digest: "" };
@@ -47,14 +47,14 @@ export async function getMany(visit, keys) {
     }
   };
   const direct = keys.filter((key) => !isSwappable(key));
-  for (const some of grouped(direct, (key) => bindingOf(env, kindOf(key))).values()) {
+  for (const some of grouped(direct, (key) => bindingOf(env, key)).values()) {
     for (let at = 0; at < some.length; at += KV_KEYS) {
       const found = await namespaceOf(env, some[0] ?? "").get(some.slice(at, at + KV_KEYS), "text");
       found.forEach((value, key) => take(key, value === null ? null : bytesOf(value)));
     }
   }
-  for (const [second, some] of grouped(keys.filter(isSwappable), secondPart)) {
-    const found = left < 0 ? null : await objectOf(visit, second).readMany(some, left);
+  for (const [name, some] of grouped(keys.filter(isSwappable), objectNameOf)) {
+    const found = left < 0 ? null : await objectOf(visit, name).readMany(some, left);
     if (found === null) {
       throw tooMuch();
     }
@@ -122,8 +122,8 @@ export async function putMany(visit, pairs) {
   await checkWrite(visit, accepted);
   const direct = accepted.filter(({ key }) => !isSwappable(key));
   await inParallel(direct, (pair) => failures.attempt([pair], () => putDirect(visit, pair)));
-  await inParallel(byProject(accepted.filter(({ key }) => isSwappable(key))), ([second, some]) =>
-    failures.attempt(some, async () => objectOf(visit, second).write(visit.store, await encoded(some))),
+  await inParallel(byObject(accepted.filter(({ key }) => isSwappable(key))), ([name, some]) =>
+    failures.attempt(some, async () => objectOf(visit, name).write(visit.store, await encoded(some))),
   );
   const { failed } = failures;
   return { confirmed: accepted.map(({ key }) => key).filter((key) => !failed.has(key)), failed };
@@ -140,9 +140,9 @@ export async function swapMany(visit, swaps) {
   const accepted = failures.accept(swaps);
   await checkWrite(visit, accepted);
   const swapped = new Set();
-  await inParallel(byProject(accepted), ([second, some]) =>
+  await inParallel(byObject(accepted), ([name, some]) =>
     failures.attempt(some, async () => {
-      const keys = await objectOf(visit, second).swap(visit.store, await encoded(some));
+      const keys = await objectOf(visit, name).swap(visit.store, await encoded(some));
       keys.forEach((key) => swapped.add(key));
     }),
   );
@@ -152,7 +152,7 @@ export async function swapMany(visit, swaps) {
 /** Put one pair that was checked. @param {Visit} visit @param {Pair} pair */
 export async function put(visit, pair) {
   if (isSwappable(pair.key)) {
-    await objectOf(visit, secondPart(pair.key)).write(visit.store, await encoded([pair]));
+    await objectOf(visit, objectNameOf(pair.key)).write(visit.store, await encoded([pair]));
   } else {
     await putDirect(visit, pair);
   }
@@ -166,12 +166,12 @@ export async function put(visit, pair) {
  */
 export async function swapOne(visit, swap) {
   const writes = await encoded([swap]);
-  const swapped = await objectOf(visit, secondPart(swap.key)).swap(visit.store, writes);
+  const swapped = await objectOf(visit, objectNameOf(swap.key)).swap(visit.store, writes);
   return swapped.length && writes[0] ? writes[0].digest : "";
 }
 
-/** @param {Visit} visit @param {string} second */
-const objectOf = ({ env, store }, second) => projectObject(env, store, second);
+/** @param {Visit} visit @param {string} name */
+const objectOf = ({ env, store }, name) => projectObject(env, store, name);
 
 /**
  * Writes as a Durable Object takes them. As bytes, a value of 25 MiB stays under the 32 MiB that a call may carry.
@@ -195,7 +195,7 @@ async function putDirect({ env, store }, { key, value, metadata }) {
 }
 
 /** @template {Pair} Each @param {Each[]} pairs */
-const byProject = (pairs) => [...grouped(pairs, ({ key }) => secondPart(key))];
+const byObject = (pairs) => [...grouped(pairs, ({ key }) => objectNameOf(key))];
 
 /**
  * @template Member

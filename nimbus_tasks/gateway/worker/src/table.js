@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS record(
 );
 CREATE INDEX IF NOT EXISTS waiting ON record(due) WHERE version > mirrored;
 CREATE TABLE IF NOT EXISTS part(key TEXT, number INTEGER, bytes BLOB NOT NULL, PRIMARY KEY(key, number));
+CREATE TABLE IF NOT EXISTS pointer(key TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS fact(name TEXT PRIMARY KEY, value TEXT NOT NULL);
 `;
 
@@ -149,6 +150,24 @@ export class Table {
       most,
     );
     return rows.toArray().filter(({ name }) => name.startsWith(prefix));
+  }
+
+  /** Add the key of a pointer that belongs to this project. @param {string} key */
+  addPointer(key) {
+    this.#sql.exec("INSERT OR IGNORE INTO pointer VALUES (?)", key);
+  }
+
+  /**
+   * @param {string} prefix
+   * @param {string} after a name
+   * @param {number} most
+   * @returns {{name: string, metadata: string}[]}
+   */
+  pointers(prefix, after, most) {
+    const query = "SELECT key AS name FROM pointer WHERE key >= ? AND key > ? ORDER BY key LIMIT ?";
+    /** @type {SqlStorageCursor<{name: string}>} */
+    const rows = this.#sql.exec(query, prefix, after, most);
+    return rows.toArray().flatMap(({ name }) => (name.startsWith(prefix) ? { name, metadata: "" } : []));
   }
 
   /**
