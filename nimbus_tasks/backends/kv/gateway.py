@@ -161,7 +161,7 @@ class GatewayStore:
         answer = await self._http.send("PUT", _path(swap.key), body, condition | self._named([swap.key]))
         if answer.status == 412:
             return False
-        self._check_put(answer)
+        self._check_put(answer, swap.key)
         return True
 
     async def _swap_and_check(self, swap: Swap) -> bool:
@@ -176,7 +176,8 @@ class GatewayStore:
         content: dict[str, object] = {"value": write.value.decode()}
         if write.metadata:
             content["options"] = {"metadata": Raw(write.metadata)}
-        self._check_put(await self._http.send("PUT", _path(write.key), encode(content), self._named([write.key])))
+        answer = await self._http.send("PUT", _path(write.key), encode(content), self._named([write.key]))
+        self._check_put(answer, write.key)
         return Stored((write.key,))
 
     async def _get_one(self, key: str) -> bytes | None:
@@ -211,7 +212,11 @@ class GatewayStore:
             )
         return {_PROJECT: self._project} if self._project else {}
 
-    def _check_put(self, answer: Answer) -> None:
+    def _check_put(self, answer: Answer, key: str) -> None:
+        if answer.status == 403 and names_of_pointer(key) and self.protocol:
+            # The API key is good: the pointer, or its project, is another's.
+            message = self._http.decode(answer, _Refused).error.message
+            raise RefusedError(f"{key} cannot be written: {self._http.plain(message)} Choose another group or variant.")
         if not 200 <= answer.status < 300:
             raise self._failure(answer)
         self._refuse_web_page(answer)
@@ -238,6 +243,10 @@ class _Greeting(Struct):
 class _Failure(Struct):
     code: str
     message: str
+
+
+class _Refused(Struct):
+    error: _Failure
 
 
 class _Put(Struct):

@@ -100,6 +100,7 @@ def test_the_greeting_says_who_asks_and_what_fits(admin: httpx.Client, user: Use
         "user": "",
         "admin": True,
         "limits": {"pairs": 500, "bytes": 8_388_608, "keys": 100, "names": 1000, "swaps": 500},
+        "pointers": True,
     }
     assert len(bytes.fromhex(said["store"])) == 16
     assert user.client.get("/").json() == {**said, "user": user.id, "admin": False}
