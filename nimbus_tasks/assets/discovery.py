@@ -82,7 +82,7 @@ def discover(settings: Settings, ledger: AssetLedger, advance: Callable[[int], N
     for some in runs(_stamped(settings, ledger, found), _NOTED_AT_ONCE):
         known = {path: ledger.file(path, stamp) for path, stamp in some}
         read = _read_all([path for path, file in known.items() if file is None])
-        ledger.note_files(each.file for each in read.values() if each.file and each.settled)
+        ledger.note_files(each.file for each in read.values() if each.file and each.stable)
         for path, file in known.items():
             if file := file or read[path].file:
                 found.files.append(file)
@@ -163,12 +163,12 @@ def _why_not(path: str, folder: str) -> str:
 class _Read(NamedTuple):
     """What reading a file gave: the file, or the reason why not.
 
-    settled: a later change of the file gives it another stamp.
+    stable: a later change of the file gives it another stamp.
     """
 
     file: AssetFile | None
     reason: str = ""
-    settled: bool = False
+    stable: bool = False
 
 
 def _read_all(paths: Sequence[str]) -> dict[str, _Read]:
@@ -199,7 +199,7 @@ def read_file(path: str) -> _Read:
     if stamp != stamp_of(before):
         return _Read(None, "changed while it was read: run the same command again")
     file = AssetFile(path, stamp, digest.hexdigest(), content_type, width, height)
-    return _Read(file, settled=stamp[2] < time.time_ns() - CLOCK_STEP_NS)
+    return _Read(file, stable=stamp[2] < time.time_ns() - CLOCK_STEP_NS)
 
 
 def _picture_size(descriptor: int) -> tuple[int, int]:

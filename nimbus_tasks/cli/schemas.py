@@ -27,8 +27,8 @@ from nimbus_tasks.model.page_map import FullBlock, FullPage
 from nimbus_tasks.model.records import BatchRecord
 from nimbus_tasks.pipeline.asset_prune import Pruned
 from nimbus_tasks.pipeline.asset_records import Assets, Verification
+from nimbus_tasks.pipeline.asset_summary import AssetSummary
 from nimbus_tasks.pipeline.asset_test import UploadTest
-from nimbus_tasks.pipeline.assets import AssetSummary
 from nimbus_tasks.pipeline.reconcile import Reconciled
 from nimbus_tasks.pipeline.render import Rendered
 from nimbus_tasks.pipeline.summary import PlanDocument

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Protocol, Self, get_args
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.assets.discovery import Problem, discover, note_uses, remove_if_unchanged
+from nimbus_tasks.assets.discovery import discover, note_uses, remove_if_unchanged
 from nimbus_tasks.assets.ledger import AssetLedger
 from nimbus_tasks.assets.plan import items_of, make_plan
 from nimbus_tasks.assets.pointers import set_pointer, time_of_upload
-from nimbus_tasks.assets.upload import AssetResult, Observer, Stores, adopt, percentiles, upload
+from nimbus_tasks.assets.upload import AssetResult, Observer, Stores, adopt, upload
 from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.blobs.open import BlobTarget, blob_store, open_blob_store
 from nimbus_tasks.backends.kv.open import Connection, connect, known_identity
@@ -23,6 +23,7 @@ from nimbus_tasks.model.assets import Pointer, pointer_key
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.progress import silently
+from nimbus_tasks.pipeline.asset_summary import AssetSummary, cost_of, summarize
 from nimbus_tasks.project.settings import PROJECT_FILE, BlobStoreName
 from nimbus_tasks.publishing.ledger import target_identity
 
@@ -39,21 +40,6 @@ if TYPE_CHECKING:
 
 #: Files at a time where the settings do not say: Pinata limits the requests a minute.
 SLOTS, PINATA_SLOTS = 16, 3
-#: Requests a minute of Pinata's plans (docs.pinata.cloud/account-management/limits).
-PINATA_RATES = {"free": 60, "picnic": 250, "fiesta": 500}
-
-
-class AssetCost(Struct, frozen=True):
-    """What an upload costs.
-
-    requests: to the blob store, at least. bytes: sent there. writes: of records at the target.
-    minutes: at least, under the requests a minute of Pinata's plan; 0 where nothing limits them.
-    """
-
-    requests: int
-    bytes: int
-    writes: int
-    minutes: float = 0.0
 
 
 class AssetRequest(Struct, frozen=True):
@@ -84,38 +70,6 @@ class AssetRequest(Struct, frozen=True):
             raise SettingsError(
                 "A pointer names one file.", "Name one with --files, or leave out --group and --variant."
             )
-
-
-class AssetSummary(Struct, frozen=True):
-    """The result of the stage.
-
-    store: name of the blob store. files: of the site. unchanged: files that the store and the target have.
-    repeated: files with the bytes of another one. uploaded, recorded, failed: files, equal ones as one.
-    bytes: that went up; of a dry run: that would. results: of what was not unchanged. problems: files that cannot be
-    read, or are not there. pointer: key of the pointer that names the file now. deleted: local files.
-    latency: milliseconds of an upload, p50, p95 and p99. stopped: why not all were tried. cost: of a dry run.
-    """
-
-    store: str
-    files: int
-    unchanged: int
-    repeated: int
-    uploaded: int
-    recorded: int
-    failed: int
-    bytes: int
-    results: tuple[AssetResult, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    pointer: str = ""
-    deleted: tuple[str, ...] = ()
-    latency: dict[str, int] = {}
-    stopped: str = ""
-    cost: AssetCost | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether the store has all that it should."""
-        return not (self.failed or self.stopped)
 
 
 class Narrator(Observer, Protocol):
@@ -215,7 +169,7 @@ class AssetStage:
                 narrator.files_planned(plan, found)
                 stores = Stores(blobs, kv, self.ledger, settings.project.id, self.target.store, target, slots)
                 if request.dry_run:
-                    cost = _cost(plan, settings)
+                    cost = cost_of(plan, settings)
                 elif not plan.empty:
                     stopped = await upload(plan, stores, results)
                 stored = [] if request.dry_run else self._stored(blobs.identity, found, results.all)
@@ -224,7 +178,7 @@ class AssetStage:
                     pointer = await self._point(kv, blobs.identity, stored[0], request, at)
         if request.delete_local:
             deleted = [each.path for each in stored if remove_if_unchanged(each.path, each.stamp)]
-        summary = _summary(self.target.store, found, plan, results.all, stopped, cost)
+        summary = summarize(self.target.store, found, plan, results.all, stopped, cost)
         return msgspec.structs.replace(summary, pointer=pointer, deleted=tuple(deleted))
 
     def stored_files(self) -> Iterator[tuple[AssetFile, Location]]:
@@ -297,38 +251,4 @@ def blob_target(settings: Settings) -> BlobTarget:
         give_up_after=upload_.give_up_after,
         connect_timeout=settings.target.connect_timeout,
         read_timeout=settings.target.read_timeout,
-    )
-
-
-def _cost(plan: AssetPlan, settings: Settings) -> AssetCost:
-    requests = len(plan.uploads) + len(plan.unconfirmed)
-    rate = PINATA_RATES[settings.assets.plan] if settings.assets.store == "pinata" else 0
-    minutes = round(requests / rate, 1) if rate else 0.0
-    return AssetCost(requests, plan.bytes, len(plan.uploads) + len(plan.records), minutes)
-
-
-def _summary(
-    store: str,
-    found: Discovery,
-    plan: AssetPlan,
-    results: list[AssetResult],
-    stopped: str,
-    cost: AssetCost | None,
-) -> AssetSummary:
-    unreadable = sum(problem.failed for problem in found.problems)
-    uploaded = [result for result in results if result.result == "uploaded"]
-    return AssetSummary(
-        store=store,
-        files=len(found.files) + unreadable,
-        unchanged=plan.unchanged,
-        repeated=plan.repeated,
-        uploaded=len(uploaded),
-        recorded=sum(result.result == "recorded" for result in results),
-        failed=unreadable + sum(result.result == "failed" for result in results),
-        bytes=plan.bytes if cost is not None else sum(result.size for result in uploaded),
-        results=tuple(results),
-        problems=tuple(found.problems),
-        latency=percentiles(result.ms for result in uploaded),
-        stopped=stopped,
-        cost=cost,
     )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.backends.http import Recorded
     from nimbus_tasks.model.progress import ShowProgress
-    from nimbus_tasks.pipeline.assets import AssetSummary
+    from nimbus_tasks.pipeline.asset_summary import AssetSummary
     from nimbus_tasks.pipeline.extract import Extraction
     from nimbus_tasks.pipeline.reconcile import Reconciled
     from nimbus_tasks.pipeline.upload import Uploaded, Uploader

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.assets.discovery import Discovery
     from nimbus_tasks.backends.kv.open import Connection
     from nimbus_tasks.cli.commands.pipeline import Commands
-    from nimbus_tasks.pipeline.assets import AssetRequest, AssetStage, AssetSummary
+    from nimbus_tasks.pipeline.asset_summary import AssetSummary
+    from nimbus_tasks.pipeline.assets import AssetRequest, AssetStage
     from nimbus_tasks.pipeline.snapshot import Snapshot
 
 

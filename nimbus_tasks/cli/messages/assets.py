@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.progress import Progress
     from nimbus_tasks.pipeline.asset_prune import Pruned
     from nimbus_tasks.pipeline.asset_records import Assets, Verification
+    from nimbus_tasks.pipeline.asset_summary import AssetSummary
     from nimbus_tasks.pipeline.asset_test import UploadTest
-    from nimbus_tasks.pipeline.assets import AssetSummary
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 

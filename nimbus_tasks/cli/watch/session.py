@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.cli.watch.reporter import Reporter, State
     from nimbus_tasks.cli.watch.schedule import Due, Schedule
-    from nimbus_tasks.pipeline.assets import AssetSummary
+    from nimbus_tasks.pipeline.asset_summary import AssetSummary
     from nimbus_tasks.pipeline.snapshot import Snapshot
     from nimbus_tasks.pipeline.upload import Uploader
     from nimbus_tasks.project.settings import Settings
