@@ -1,7 +1,8 @@
 """A test server with Pinata's API as its documents describe it, on 127.0.0.1.
 
 `python -m nimbus_tasks.backends.blobs.fake_pinata` runs it, with the extra `nimbus-tasks[fake]`, and prints
-`{"url": ...}`: uploads, API and gateway are all there. The token is PINATA_JWT. Files are kept in memory. No other
+`{"url": ...}`: uploads, API and gateway are all there. The token is PINATA_JWT; several, with commas between, are of an
+account each. Files are kept in memory. No other
 module imports it, and it imports only `cids`, which an independent library checks.
 
 Source: docs.pinata.cloud/api-reference; for resumable uploads PinataCloud/pinata and tus.io.
@@ -35,6 +36,8 @@ from starlette.routing import Route
 from nimbus_tasks.backends.blobs.cids import PROFILES, Cids
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
 
 #: Seconds that a window of the rate limit takes.
@@ -53,7 +56,7 @@ class Options(NamedTuple):
     scopes: what the token may do, as Pinata's keys have it: `org:files:read`, `org:files:write`, `org:groups:read`, ...
     """
 
-    token: str
+    tokens: tuple[str, ...]
     requests: int
     profile: str
     lag: float
@@ -77,29 +80,57 @@ class File(NamedTuple):
 
 
 class Pinata:
-    """One account."""
+    """All accounts, by their tokens."""
 
     def __init__(self, options: Options) -> None:
-        self._options = options
-        self._files: dict[str, File] = {}
-        self._groups: dict[str, dict[str, Any]] = {}
-        self._resumable: dict[str, tuple[bytearray, int, dict[str, str]]] = {}
-        self._window, self._requests, self._parts = 0, 0, 0
+        self._accounts = {token: Account(options, token) for token in options.tokens}
 
     def app(self) -> Starlette:
         return Starlette(
             routes=[
-                Route("/v3/files", self.upload, methods=["POST"]),
-                Route("/v3/files/sign", self.sign, methods=["POST"]),
-                Route("/v3/files/upload/{upload}", self.part, methods=["HEAD", "PATCH"]),
-                Route("/v3/files/{network}", self.listing, methods=["GET"]),
-                Route("/v3/files/{network}/{id}", self.one, methods=["GET", "DELETE"]),
-                Route("/v3/groups/{network}", self.groups, methods=["GET", "POST"]),
-                Route("/v3/groups/{network}/{id}", self.group, methods=["GET", "DELETE"]),
+                self._route("/v3/files", Account.upload, "POST"),
+                self._route("/v3/files/sign", Account.sign, "POST"),
+                self._route("/v3/files/upload/{upload}", Account.part, "HEAD", "PATCH"),
+                self._route("/v3/files/{network}", Account.listing, "GET"),
+                self._route("/v3/files/{network}/{id}", Account.one, "GET", "DELETE"),
+                self._route("/v3/groups/{network}", Account.groups, "GET", "POST"),
+                self._route("/v3/groups/{network}/{id}", Account.group, "GET", "DELETE"),
                 Route("/ipfs/{cid}", self.gateway, methods=["GET", "HEAD"]),
             ],
             exception_handlers={HTTPException: _failed},
         )
+
+    def _route(self, path: str, do: Callable[[Account, Request], Awaitable[Response]], *methods: str) -> Route:
+        async def asked(request: Request) -> Response:
+            return await do(self._account(request), request)
+
+        return Route(path, asked, methods=methods)
+
+    def _account(self, request: Request) -> Account:
+        """Return whose token, or signed URL, a request has."""
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        for token, account in self._accounts.items():
+            if hmac.compare_digest(given.encode(), token.encode()) or account.signed(request):
+                return account
+        raise HTTPException(403 if "X-Grant" in request.query_params else 401, "Not authorized")
+
+    async def gateway(self, request: Request) -> Response:
+        for account in self._accounts.values():
+            if file := account.public(request.path_params["cid"]):
+                return _ranged(file, request.headers.get("range", ""))
+        raise HTTPException(404, "no such file")
+
+
+class Account:
+    """One account and its files."""
+
+    def __init__(self, options: Options, token: str) -> None:
+        self._options = options
+        self._token = token
+        self._files: dict[str, File] = {}
+        self._groups: dict[str, dict[str, Any]] = {}
+        self._resumable: dict[str, tuple[bytearray, int, dict[str, str]]] = {}
+        self._window, self._requests, self._parts = 0, 0, 0
 
     # --- uploads -----------------------------------------------------------------------------------------
 
@@ -190,12 +221,15 @@ class Pinata:
         encoded = base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
         return JSONResponse({"data": f"{request.base_url}v3/files?X-Grant={encoded}&X-Signature={self._mac(encoded)}"})
 
+    def signed(self, request: Request) -> bool:
+        """Return whether a URL was signed for this account."""
+        grant = request.query_params.get("X-Grant", "")
+        return bool(grant) and hmac.compare_digest(self._mac(grant), request.query_params.get("X-Signature", ""))
+
     def _presigned(self, request: Request) -> dict[str, str] | None:
         grant = request.query_params.get("X-Grant")
         if grant is None:
             return None
-        if not hmac.compare_digest(self._mac(grant), request.query_params.get("X-Signature", "")):
-            raise HTTPException(403, "the signature does not match")
         told = json.loads(base64.urlsafe_b64decode(grant))
         if told["until"] < time.time():
             raise HTTPException(403, "the URL has expired")
@@ -207,7 +241,7 @@ class Pinata:
         return {"keyvalues": labels, "name": told.get("filename", ""), "group_id": "", "network": "private"} | named
 
     def _mac(self, text: str) -> str:
-        return hmac.digest(self._options.token.encode(), text.encode(), hashlib.sha256).hex()
+        return hmac.digest(self._token.encode(), text.encode(), hashlib.sha256).hex()
 
     # --- everything else ------------------------------------------------------------------------------------
 
@@ -265,18 +299,16 @@ class Pinata:
             return JSONResponse({"data": None})
         return JSONResponse({"data": group})
 
-    async def gateway(self, request: Request) -> Response:
+    def public(self, cid: str) -> File | None:
+        """Return a file that the gateway has."""
         for file in self._files.values():
-            if file.cid == request.path_params["cid"] and file.network == "public":
-                if time.time() < file.created + self._options.lag:
-                    break
-                return _ranged(file, request.headers.get("range", ""))
-        raise HTTPException(404, "no such file")
+            if file.cid == cid and file.network == "public" and time.time() >= file.created + self._options.lag:
+                return file
+        return None
 
     def _check(self, request: Request, scope: str = "org:files:write") -> None:
-        """Refuse a request without the token or its scope, and those beyond the rate limit."""
-        given = request.headers.get("authorization", "")
-        if not hmac.compare_digest(given, f"Bearer {self._options.token}"):
+        """Refuse a request without the scope of the token, and those beyond the rate limit."""
+        if "authorization" not in request.headers:
             raise HTTPException(401, "Not authorized")
         window = int(time.time() // WINDOW)
         if window != self._window:
@@ -334,9 +366,9 @@ def parse(arguments: list[str]) -> tuple[Options, argparse.Namespace]:
     parser.add_argument("--scopes", default=",".join(SCOPES), help="what the token may do, with commas between")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with the program that started it")
     asked = parser.parse_args(arguments)
-    token = os.environ.get("PINATA_JWT") or secrets.token_hex(20)
+    tokens = tuple((os.environ.get("PINATA_JWT") or secrets.token_hex(20)).split(","))
     scopes = frozenset(asked.scopes.split(","))
-    return Options(token, asked.requests, asked.profile, asked.lag, asked.fail_parts, scopes, asked.duplicates), asked
+    return Options(tokens, asked.requests, asked.profile, asked.lag, asked.fail_parts, scopes, asked.duplicates), asked
 
 
 def serve(options: Options, asked: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from edge.pinata import Pinata
+from edge.pinata import Account, Pinata
 from edge.seaweed import Seaweed
 
 if TYPE_CHECKING:
@@ -18,8 +18,13 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
         yield running
 
 
-@pytest.fixture
-def pinata() -> Iterator[Pinata]:
-    """Files of one account are found by their digests, so each test has an account of its own."""
-    with Pinata(requests=100_000) as running:
+@pytest.fixture(scope="session")
+def _pinata_server() -> Iterator[Pinata]:
+    with Pinata(accounts=100, requests=100_000) as running:
         yield running
+
+
+@pytest.fixture
+def pinata(_pinata_server: Pinata) -> Account:
+    """Files of one account are found by their digests, so each test has an account of its own."""
+    return _pinata_server.account()

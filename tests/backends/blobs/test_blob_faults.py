@@ -9,13 +9,16 @@ import hashlib
 import os
 import re
 import resource
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from edge.pinata import Pinata
+from edge.pinata import Account, Pinata
+from edge.seaweed import needs_seaweed
 from loopback import Asked, Loopback, answer
 
 from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, s3_multipart
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from edge.seaweed import Seaweed
+
 WAIT = Timeouts(connect=5, read=60)
 SECRET = "a-5ecre7-that-is-long-enough"
 MEGABYTE = 1024 * 1024
@@ -47,7 +52,7 @@ def s3_at(url: str, record: Callable[[Recorded], None] = lambda _: None) -> S3St
     return S3Store(S3Requests(http, Credentials("an-id", SECRET, "eu-west-1"), Bucket("files", "p/")))
 
 
-def pinata_at(server: Pinata, **options: Any) -> PinataStore:
+def pinata_at(server: Account, **options: Any) -> PinataStore:
     token = Secret(server.token)
     places = Places(Http(server.url, token, WAIT), Http(server.url, token, WAIT), Http(server.url, None, WAIT))
     return PinataStore(places, **{"requests_a_minute": 100_000, **options})
@@ -307,6 +312,53 @@ def test_a_folder_that_is_a_file_is_an_error_of_the_store(tmp_path: Path) -> Non
     assert type(raised.value) is StoreError
 
 
+SENDER = """
+import asyncio, hashlib, resource, sys
+from pathlib import Path
+from nimbus_tasks.backends.blobs import Blob
+from nimbus_tasks.backends.blobs.open import BlobTarget, open_blob_store
+
+file, store, prefix = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+with file.open("rb") as opened:
+    blob = Blob(file, hashlib.file_digest(opened, "sha256").hexdigest(), file.stat().st_size, "video/mp4", file.name)
+
+async def main():
+    async with await open_blob_store(BlobTarget(store=store, bucket="files", prefix=prefix), file.parent) as opened:
+        assert await opened.find(blob) is None
+        location = await opened.put(blob)
+        assert await opened.find(blob) == location
+
+asyncio.run(main())
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("store", "size"),
+    [("folder", 2 << 30), pytest.param("s3", 2 << 30, marks=needs_seaweed), ("pinata", 200 << 20)],
+)
+def test_large_files_are_streamed(request: pytest.FixtureRequest, tmp_path: Path, store: str, size: int) -> None:
+    """A sparse file, so that only the store's copy takes room; Pinata's test server keeps files in memory."""
+    file = tmp_path / "large.mp4"
+    with file.open("wb") as opened:
+        opened.truncate(size)
+    with Pinata(requests=1000) as pinata:
+        told = {"PINATA_JWT": pinata.token, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+        told |= dict.fromkeys(("PINATA_UPLOAD_URL", "PINATA_API_URL", "PINATA_GATEWAY_URL"), pinata.url)
+        if store == "s3":
+            seaweed: Seaweed = request.getfixturevalue("seaweed")
+            told |= {
+                "AWS_ENDPOINT_URL_S3": seaweed.url,
+                "AWS_ACCESS_KEY_ID": seaweed.credentials.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": seaweed.credentials.secret_access_key,
+            }
+        command = [sys.executable, "-c", SENDER, str(file), store, f"{tmp_path.name}/"]
+        ran = subprocess.run(command, env=os.environ | told, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert int(ran.stdout) < 150, "megabytes"
+
+
 # --- Pinata ---------------------------------------------------------------------------------------------------
 
 
@@ -321,7 +373,7 @@ NAMES = [
 ]
 
 
-def test_names_in_any_script_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_in_any_script_are_kept(pinata: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blobs = [blob_of(tmp_path / name, name.encode(errors="surrogateescape") * 99) for name in NAMES]
 
     async def work(store: BlobStore) -> list[str]:
@@ -331,25 +383,23 @@ def test_names_in_any_script_are_kept(tmp_path: Path, monkeypatch: pytest.Monkey
             assert (await store.put(blob)).verified.startswith("cid")
         return [held.sha256 async for held in store.list()]
 
-    with Pinata(requests=1000) as server:
-        listed = use(pinata_at(server), work)
+    listed = use(pinata_at(pinata), work)
     assert sorted(listed) == sorted(blob.sha256 for blob in blobs)
 
 
-def test_a_group_must_exist_and_files_join_it(tmp_path: Path) -> None:
+def test_a_group_must_exist_and_files_join_it(pinata: Account, tmp_path: Path) -> None:
     blob = blob_of(tmp_path / "a.png", b"bytes")
-    with Pinata(requests=1000) as server:
-        with pytest.raises(StoreError, match=r"Pinata has no group `nobody`\. Check PINATA_GROUP_ID"):
-            use(pinata_at(server, group_id="nobody"), lambda store: store.open())
-        with pytest.raises(RefusedError, match="no such group"):
-            use(pinata_at(server, group_id="nobody"), lambda store: store.put(blob))
-        group = server.make_group("plots")
+    with pytest.raises(StoreError, match=r"Pinata has no group `nobody`\. Check PINATA_GROUP_ID"):
+        use(pinata_at(pinata, group_id="nobody"), lambda store: store.open())
+    with pytest.raises(RefusedError, match="no such group"):
+        use(pinata_at(pinata, group_id="nobody"), lambda store: store.put(blob))
+    group = pinata.make_group("plots")
 
-        async def work(store: BlobStore) -> Location:
-            await store.open()
-            return await store.put(blob)
+    async def work(store: BlobStore) -> Location:
+        await store.open()
+        return await store.put(blob)
 
-        assert use(pinata_at(server, group_id=group), work).group_id == group
+    assert use(pinata_at(pinata, group_id=group), work).group_id == group
 
 
 @pytest.mark.parametrize(
@@ -390,7 +440,7 @@ def test_the_requests_of_a_plan_are_shared_by_all_files(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_upload_in_parts_goes_on_where_the_server_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pinata: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata.LARGE", 1000)
     monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata.PART", 1_000_000)
@@ -413,8 +463,7 @@ def test_an_interrupted_upload_in_parts_goes_on_where_the_server_is(
         assert await store.find(blob) == location
         assert [each async for each in store.list()] == [Held(blob.sha256, blob.size, each_location(location))]
 
-    with Pinata(requests=1000) as server:
-        use(pinata_at(server), work)
+    use(pinata_at(pinata), work)
 
 
 def each_location(location: Location) -> Location:

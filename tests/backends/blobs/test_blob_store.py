@@ -12,7 +12,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from edge.pinata import Pinata
+from edge.pinata import Account, Pinata
 from edge.seaweed import needs_seaweed
 
 from nimbus_tasks.backends.blobs import Blob, Held, Location, read_back, s3_multipart
@@ -56,7 +56,7 @@ def pinata(request: pytest.FixtureRequest, _: Path) -> BlobStore:
     return pinata_store(request.getfixturevalue("pinata"))
 
 
-def pinata_store(server: Pinata, **options: Any) -> PinataStore:
+def pinata_store(server: Account, **options: Any) -> PinataStore:
     token = Secret(server.token)
     places = Places(Http(server.url, token, WAIT), Http(server.url, token, WAIT), Http(server.url, None, WAIT))
     return PinataStore(places, **{"requests_a_minute": 100_000, **options})
@@ -230,31 +230,30 @@ def test_cids_of_every_profile_are_known(tmp_path: Path, profile: str) -> None:
 
 
 def test_a_cid_of_an_unknown_layout_is_a_warning_and_a_read_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blob = blob_of(tmp_path / "a.png", random.Random(3).randbytes(300_000))
     monkeypatch.setattr(pinata_module, "_cids_of", lambda _: {"v1-256k": "bafkreiother"})
     warnings: list[str] = []
-    with Pinata() as server:
 
-        async def work(store: BlobStore) -> None:
-            assert (await store.put(blob)).verified == "read back"
+    async def work(store: BlobStore) -> None:
+        assert (await store.put(blob)).verified == "read back"
 
-        with_store(lambda: pinata_store(server, warn=warnings.append), work)
+    account = request.getfixturevalue("pinata")
+    with_store(lambda: pinata_store(account, warn=warnings.append), work)
     assert len(warnings) == 1
     assert "a.png" in warnings[0]
 
 
-def test_a_wrong_token_is_said_and_not_shown(tmp_path: Path) -> None:
-    with Pinata() as server:
-        server.token = "another-token-that-is-wrong"
-        with pytest.raises(StoreError, match=r"401.*does not accept the credentials") as raised:
-            with_store(lambda: pinata_store(server), lambda _: asyncio.sleep(0))
-        assert "another-token" not in str(raised.value)
+def test_a_wrong_token_is_said_and_not_shown(request: pytest.FixtureRequest) -> None:
+    account: Account = request.getfixturevalue("pinata")
+    account.token = "another-token-that-is-wrong"
+    with pytest.raises(StoreError, match=r"401.*does not accept the credentials") as raised:
+        with_store(lambda: pinata_store(account), lambda _: asyncio.sleep(0))
+    assert "another-token" not in str(raised.value)
 
 
 def test_an_upload_elsewhere_is_refused() -> None:
-    with Pinata() as server:
-        store = pinata_store(server)
-        with pytest.raises(StoreError, match="another server"):
-            store._path_of("https://evil.example/files/1")
+    store = pinata_store(Account("http://127.0.0.1:9", "a-token"))
+    with pytest.raises(StoreError, match="another server"):
+        store._path_of("https://evil.example/files/1")
