@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from edge.seaweed import needs_seaweed
 
 from nimbus_tasks.backends.blobs import Blob, Held
 from nimbus_tasks.backends.blobs.open import BlobTarget, blob_store, open_blob_store
-from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.model.errors import SettingsError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,6 +136,41 @@ def test_an_opened_store_is_ready(
         )
         asyncio.run(use(BlobTarget(store="pinata")))
     assert (tmp_path / ".nimbus/blobs/e3").is_dir()
+
+
+@needs_seaweed
+@pytest.mark.parametrize(
+    ("bucket", "changed", "late", "words"),
+    [
+        ("nowhere", {}, 0, "NoSuchBucket: .* bucket `nowhere`. Make the bucket, or correct its name"),
+        ("files", {"AWS_SECRET_ACCESS_KEY": SECRET}, 0, "SignatureDoesNotMatch: .* Check AWS_SECRET_ACCESS_KEY"),
+        ("files", {"AWS_ACCESS_KEY_ID": "nobody"}, 0, "InvalidAccessKeyId: .* Check AWS_ACCESS_KEY_ID"),
+        ("files", {}, 2, "RequestTimeTooSkewed: .* this machine's clock is wrong. Set the clock of this machine"),
+    ],
+    ids=["bucket", "secret", "key", "clock"],
+)
+def test_what_a_server_refuses_is_said_before_a_file_is_sent(
+    seaweed: Seaweed,
+    monkeypatch: pytest.MonkeyPatch,
+    bucket: str,
+    changed: Mapping[str, str],
+    late: int,
+    words: str,
+) -> None:
+    keys = seaweed.credentials
+    given = {"AWS_ACCESS_KEY_ID": keys.access_key_id, "AWS_SECRET_ACCESS_KEY": keys.secret_access_key, **changed}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    class Late(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Late:
+            return super().now(tz) - timedelta(hours=late)
+
+    monkeypatch.setattr("nimbus_tasks.backends.blobs.s3_requests.datetime", Late)
+    with pytest.raises(StoreError, match=words) as raised:
+        asyncio.run(open_blob_store(BlobTarget(store="s3", endpoint=seaweed.url, bucket=bucket)))
+    assert SECRET not in str(raised.value)
 
 
 def test_naming_a_store_loads_no_http_client() -> None:
