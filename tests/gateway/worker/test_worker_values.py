@@ -232,7 +232,11 @@ def test_a_body_that_is_not_json_in_utf8_is_refused(admin: httpx.Client, method:
         ("/bulk/swap", {}, "swaps is not an array."),
         ("/bulk/swap", {"swaps": [1]}, "swaps[0] is not an object."),
         ("/bulk/swap", {"swaps": [{**SWAP, "key": None}]}, "swaps[0].key is not a string."),
-        ("/bulk/swap", {"swaps": [{**SWAP, "key": "page:1"}]}, "swaps[0].key is not a queue:, batch: or status: key, nor a pointer."),
+        (
+            "/bulk/swap",
+            {"swaps": [{**SWAP, "key": "page:1"}]},
+            "swaps[0].key is not a queue:, batch: or status: key, nor a pointer.",
+        ),
         ("/bulk/swap", {"swaps": [{**SWAP, "value": 1}]}, "swaps[0].value is not a string."),
         ("/bulk/swap", {"swaps": [{"key": "queue:1", "value": "1"}]}, NO_DIGEST),
         ("/bulk/swap", {"swaps": [{**SWAP, "expected": ""}]}, NO_DIGEST),
