@@ -1,6 +1,6 @@
 """assets: the images and files of the site, to the blob store that the settings name, with a record each.
 
-It runs between validate and upload. No local file is ever deleted.
+It runs between validate and upload. Only `nimbus:assets:upload --delete-local` deletes local files.
 """
 
 from __future__ import annotations

@@ -85,7 +85,9 @@ class AssetNarrator:
                 self._console.line("   … more failures: --json lists all of them", matters=True)
         elif self._console.verbose or self._total <= FEW:
             verb = "Uploaded" if result.result == "uploaded" else "Recorded"
-            self._console.line(f"✅ {place} {verb}: {result.path} → {result.url}")
+            # Below .nimbus nobody looks for it.
+            where = f" → {result.url}" if "://" in result.url else ""
+            self._console.line(f"✅ {place} {verb}: {result.path}{where}")
 
 
 def assets_uploaded(console: Console, done: AssetSummary, where: str) -> None:
