@@ -426,6 +426,8 @@ def test_an_error_names_the_server_its_message_and_the_next_step(status: int, to
         ({"error": {"message": f"Bearer {TOKEN}{TOKEN}"}}, "Bearer ******"),
         ({"error": {"message": "two\nlines\r\n\tand \x1b[31mred\x00\u202e"}}, "two lines and [31mred"),
         ({"error": {"message": "x" * 999}}, "x" * MOST_WORDS),
+        ({"error": f"not {TOKEN}"}, "not ***"),
+        ({"error": {"reason": "KEYS_MUST_BE_STRINGS", "details": "keyvalues"}}, "KEYS_MUST_BE_STRINGS: keyvalues"),
         ({"error": {"message": "x" * (MOST_WORDS - 9) + TOKEN}}, "x" * (MOST_WORDS - 9) + "***"),
     ],
 )
@@ -435,7 +437,7 @@ def test_a_servers_message_is_part_of_the_error(body: object, said: str) -> None
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>no</html>", b"{}", b"[]", b"null", b'{"errors":null}', b'{"errors":[]}', b'"\xff"', b'{"error":"x"}'],
+    [b"", b"<html>no</html>", b"{}", b"[]", b"null", b'{"errors":null}', b'{"errors":[]}', b'"\xff"', b'{"error":7}'],
 )
 def test_a_body_in_another_form_is_not_quoted(body: bytes) -> None:
     assert failure(400, body).message == "127.0.0.1:9 answered 400."
