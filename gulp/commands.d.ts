@@ -281,6 +281,38 @@ export interface Commands {
       Documents.PageDetail
     >;
   };
+  readonly pointer: {
+    /** Show which file is the latest of a group and a variant */
+    readonly get: Command<
+      {
+        /** first part of the pointer */
+        group?: string | undefined;
+        /** second part of the pointer */
+        variant?: string | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.ShownPointer
+    >;
+    /** List the pointers of the target, or of one group */
+    readonly list: Command<
+      {
+        /** only pointers of this group */
+        group?: string | undefined;
+        /** print one JSON document on standard output */
+        json?: boolean | undefined;
+        /** print problems only */
+        quiet?: boolean | undefined;
+        /** print a line for each page and each warning */
+        verbose?: boolean | undefined;
+      },
+      Documents.ShownPointers
+    >;
+  };
   /** Take pages from the queue and optimise them, until Ctrl-C */
   readonly process: Command<
     {

@@ -487,6 +487,19 @@ export interface ShownKey {
   created: string;
 }
 
+export interface ShownPointer {
+  key: string;
+  group: string;
+  variant: string;
+  url: string;
+  updated: string;
+  metadata: Record<string, unknown>;
+}
+
+export interface ShownPointers {
+  pointers: ShownPointer[];
+}
+
 export interface SkippedSource {
   path: string;
   reason: string;

@@ -9,19 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from nimbus_tasks.assets.pointers import plain_metadata, read_pointer, set_pointer, time_of_upload
+from nimbus_tasks.assets.records import put_records
 from nimbus_tasks.backends.blobs import Blob, Location, chunks_of
 from nimbus_tasks.backends.blobs.pinata import PLANS, PinataStore, Places
+from nimbus_tasks.backends.blobs.retry import RetryBlobStore
 from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
 from nimbus_tasks.backends.kv.retry import RetryStore
 from nimbus_tasks.model.assets import Pointer
-from nimbus_tasks.model.errors import RefusedError
+from nimbus_tasks.model.errors import RefusedError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nimbus_tasks.assets.config import CloudflareKVConfig, PinataConfig
+    from nimbus_tasks.assets.records import Placed
+    from nimbus_tasks.backends.attempts import OnRetry
     from nimbus_tasks.backends.blobs import OnSent
 
 #: Attempts for each request to KV, and seconds before the second one at most.
@@ -59,14 +63,20 @@ def _digest_of(blob: Blob) -> str:
 class PinataUploader:
     """Uploads files to IPFS: `async with PinataUploader(PinataConfig.from_env()) as pinata:`."""
 
-    def __init__(self, config: PinataConfig, warn: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        config: PinataConfig,
+        warn: Callable[[str], None] = lambda _: None,
+        retrying: OnRetry = lambda *_: None,
+    ) -> None:
         timeouts = Timeouts()
         places = Places(
             Http(config.upload_url, config.jwt, timeouts),
             Http(config.api_url, config.jwt, timeouts),
             Http(config.gateway_url, None, timeouts),
         )
-        self._store = PinataStore(places, config.group_id, PLANS[config.plan], warn)
+        store = PinataStore(places, config.group_id, PLANS[config.plan], warn)
+        self._store = RetryBlobStore(store, Pace(Pacing()), TRIES, RETRY_WAIT, retrying)
 
     async def __aenter__(self) -> Self:
         return self
@@ -77,13 +87,17 @@ class PinataUploader:
     async def upload_file(
         self, file: Path | str, labels: Mapping[str, str] | None = None, sent: OnSent = lambda _: None
     ) -> Location:
-        """Upload a file, and return its CID and addresses once it is verified.
+        """Upload a file, and return its CID and addresses once it is verified. Bytes that are there are not sent.
 
         Raises:
             RefusedError: the file cannot be read, or Pinata refuses it.
             StoreError: Pinata does not answer.
         """
-        return await self._store.put(await blob_of(Path(file), labels), sent)
+        return await self.upload_blob(await blob_of(Path(file), labels), sent)
+
+    async def upload_blob(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
+        """Upload a file whose digest is known, as `upload_file` does."""
+        return await self._store.find(blob) or await self._store.put(blob, sent)
 
     async def close(self) -> None:
         await self._store.close()
@@ -92,11 +106,16 @@ class PinataUploader:
 class CloudflareKVClient:
     """Reads and writes pointers: `async with CloudflareKVClient(CloudflareKVConfig.from_env()) as kv:`."""
 
-    def __init__(self, config: CloudflareKVConfig) -> None:
+    def __init__(
+        self,
+        config: CloudflareKVConfig,
+        warn: Callable[[str], None] = lambda _: None,
+        retrying: OnRetry = lambda *_: None,
+    ) -> None:
         identity = f"cloudflare:{config.account_id}:{config.namespace_id}"
         http = Http(config.api_url, config.api_token, Timeouts())
         store = CloudflareStore(http, identity, config.account_id, config.namespace_id, {})
-        self._store = RetryStore(store, Pace(Pacing()), TRIES, RETRY_WAIT)
+        self._store = RetryStore(store, Pace(Pacing()), TRIES, RETRY_WAIT, retrying, warn)
 
     async def __aenter__(self) -> Self:
         return self
@@ -129,6 +148,15 @@ class CloudflareKVClient:
     async def get_latest_image(self, group: str, variant: str) -> Pointer | None:
         """Return a pointer; None where there is none."""
         return await read_pointer(self._store, str(group), str(variant))
+
+    async def save_record(self, project_id: str, placed: Placed) -> None:
+        """Write the `asset:` record of a file in Pinata, with what is known of it from elsewhere.
+
+        Raises:
+            StoreError: KV does not take it.
+        """
+        for why in (await put_records(self._store, project_id, "pinata", [placed])).values():
+            raise StoreError(f"The record of {placed.item.paths[0]} was not stored: {why}", "Upload it again.")
 
     async def time_of_upload(self, group: str, variant: str) -> int:
         """Return the time of an upload that begins now, later than the pointer's: seconds since 1970."""

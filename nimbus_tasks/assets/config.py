@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_PROJECT = re.compile(r"proj_[0-9a-f]{12}")
 _YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -89,11 +90,15 @@ class CloudflareKVConfig(Struct, frozen=True, kw_only=True):
 
 
 class UploadConfig(Struct, frozen=True, kw_only=True):
-    """Where files go, where pointers are, and whether local files are deleted once both are confirmed."""
+    """Where files go, where pointers are, and whether local files are deleted once both are confirmed.
+
+    project_id: the project whose `asset:` records name the files; empty: no such records are written.
+    """
 
     pinata: PinataConfig | None = None
     kv: CloudflareKVConfig | None = None
     delete_local: bool = True
+    project_id: str = ""
 
     @property
     def enabled(self) -> bool:
@@ -109,11 +114,19 @@ class UploadConfig(Struct, frozen=True, kw_only=True):
         """
         reader = _Reader(environment)
         delete_local = reader.flag("DELETE_LOCAL_FILES", default=True)
+        project_id = reader.text("NIMBUS_PROJECT_ID")
+        if project_id:
+            reader.matching("NIMBUS_PROJECT_ID", _PROJECT, "proj_ and 12 hex digits")
         needed = ("PINATA_JWT", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "KV_NAMESPACE_ID")
         if not any(map(reader.is_set, needed)):
             reader.raise_mistakes()
-            return cls(delete_local=delete_local)
-        config = cls(pinata=PinataConfig._read(reader), kv=CloudflareKVConfig._read(reader), delete_local=delete_local)
+            return cls(delete_local=delete_local, project_id=project_id)
+        config = cls(
+            pinata=PinataConfig._read(reader),
+            kv=CloudflareKVConfig._read(reader),
+            delete_local=delete_local,
+            project_id=project_id,
+        )
         reader.raise_mistakes()
         return config
 

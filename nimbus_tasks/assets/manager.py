@@ -1,7 +1,7 @@
 """Uploads files from any program, and points to the latest of each group and variant.
 
-The order is: bytes, verification, pointer, and only then the local file is deleted, if that is asked for. A failure
-leaves the local file, and never ends the uploads of others.
+The order is: bytes, verification, `asset:` record, pointer, and only then the local file is deleted, if that is asked
+for. A failure leaves the local file, and never ends the uploads of others; bytes that are confirmed are not sent again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader, content_type_of
-from nimbus_tasks.model.assets import pointer_key
+from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader, blob_of
+from nimbus_tasks.assets.pointers import plain_metadata
+from nimbus_tasks.assets.records import Item, Placed
+from nimbus_tasks.model.assets import asset_key, pointer_key
+from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import NimbusError, SettingsError
 from nimbus_tasks.project.secrets import hide
 
@@ -86,8 +89,9 @@ class UploadManager:
                 "Set PINATA_JWT, CLOUDFLARE_API_TOKEN, CLOUDFLARE_ACCOUNT_ID and KV_NAMESPACE_ID.",
             )
         self._delete_local = config.delete_local
-        self._pinata = PinataUploader(config.pinata, lambda message: log.warning(hide(message)))
-        self._kv = CloudflareKVClient(config.kv)
+        self._project = config.project_id
+        self._pinata = PinataUploader(config.pinata, _warn, _retrying)
+        self._kv = CloudflareKVClient(config.kv, retrying=_retrying)
 
     async def __aenter__(self) -> Self:
         return self
@@ -105,8 +109,8 @@ class UploadManager:
         path = Path(asset.path)
         try:
             result = await self._upload(path, asset)
-        except NimbusError as error:
-            log.warning("upload failed", path=str(path), error=type(error).__name__)
+        except (NimbusError, OSError, ValueError) as error:
+            log.error("upload failed", path=str(path), error=type(error).__name__)  # noqa: TRY400 - no traceback
             return UploadResult(path, success=False, error=hide(str(error)), ms=_ms_since(began))
         log.info("uploaded", cid=result.cid, key=result.kv_key, bytes=result.size, ms=_ms_since(began))
         return msgspec.structs.replace(result, ms=_ms_since(began))
@@ -127,16 +131,40 @@ class UploadManager:
     async def _upload(self, path: Path, asset: Uploadable) -> UploadResult:
         group, variant = _plain(asset.group), _plain(asset.variant)
         key = pointer_key(group, variant)
+        given = plain_metadata(asset.metadata)
         before = _identity(path)
         at = await self._kv.time_of_upload(group, variant)
-        location = await self._pinata.upload_file(path, {"group": group, "variant": variant})
-        size = before[1] if before else 0
-        metadata = {"filename": path.name, "size": size, "content_type": content_type_of(path), **asset.metadata}
+        blob = await blob_of(path, {"group": group, "variant": variant})
+        log.debug("hashed", path=str(path), sha256=blob.sha256, bytes=blob.size)
+        location = await self._pinata.upload_blob(blob)
+        log.debug("verified", path=str(path), cid=location.cid, verified=location.verified)
+        if self._project:
+            item = Item(blob.sha256, (path.as_posix(),), blob.size, blob.content_type)
+            await self._kv.save_record(self._project, Placed(item, location, now()))
+            log.debug("recorded", path=str(path), key=asset_key(self._project, blob.sha256))
+        size = blob.size
+        metadata = {
+            "filename": path.name,
+            "group": group,
+            "variant": variant,
+            "content_type": blob.content_type,
+            **given,
+            "sha256": blob.sha256,
+            "size": size,
+        }
         is_latest = await self._kv.set_latest_image(group, variant, location.ipfs_url, metadata, updated_at=at)
         deleted = self._delete_local and _delete_unchanged(path, before)
         return UploadResult(
             path, True, location.ipfs_url, location.cid, key, is_latest, local_deleted=deleted, size=size
         )
+
+
+def _warn(message: str) -> None:
+    log.warning(hide(message))
+
+
+def _retrying(attempt: int, attempts: int, why: str) -> None:
+    log.warning("retrying", attempt=attempt, attempts=attempts, why=hide(why))
 
 
 def _plain(name: object) -> str:

@@ -29,6 +29,7 @@ from nimbus_tasks.pipeline.asset_prune import Pruned
 from nimbus_tasks.pipeline.asset_records import Assets, Verification
 from nimbus_tasks.pipeline.asset_summary import AssetSummary
 from nimbus_tasks.pipeline.asset_test import UploadTest
+from nimbus_tasks.pipeline.pointers import ShownPointer, ShownPointers
 from nimbus_tasks.pipeline.reconcile import Reconciled
 from nimbus_tasks.pipeline.render import Rendered
 from nimbus_tasks.pipeline.summary import PlanDocument
@@ -86,6 +87,8 @@ DOCUMENTS = (
     Document("assets", AssetSummary, "The result of an upload of images and files", ("assets", "nimbus:assets:upload")),
     Document("asset_records", Assets, "The files that are stored, and where", ("nimbus:assets:list",)),
     Document("asset_verification", Verification, "Stored files that were read back", ("nimbus:assets:verify",)),
+    Document("pointer", ShownPointer, "The latest file of a group and a variant", ("nimbus:pointer:get",)),
+    Document("pointers", ShownPointers, "The pointers of a target", ("nimbus:pointer:list",)),
     Document("asset_prune", Pruned, "Stored files that nothing used", ("nimbus:assets:prune",)),
     Document("upload_test", UploadTest, "The steps of a test upload", ("nimbus:test-upload",)),
     Document("upload", Summary, "The result of an upload", (), UPLOAD_REPORT),

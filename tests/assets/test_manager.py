@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +16,8 @@ from edge.pinata import Pinata
 
 from nimbus_tasks.assets import Asset, CloudflareKVClient, UploadConfig, UploadManager
 from nimbus_tasks.assets import manager as managing
-from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.backends.blobs.pinata import PinataStore
+from nimbus_tasks.model.errors import SettingsError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -117,18 +121,18 @@ def test_an_older_upload_does_not_replace_a_newer_pointer(
 ) -> None:
     newer = tmp_path / "newer.png"
     newer.write_bytes(b"newer")
-    uploading = managing.PinataUploader.upload_file
+    uploading = managing.PinataUploader.upload_blob
 
     async def race(manager: UploadManager) -> list[Any]:
         begun, may_end = asyncio.Event(), asyncio.Event()
 
-        async def slow(self: Any, file: Any, labels: Any = None) -> Any:
-            if Path(file) == plot:
+        async def slow(self: Any, blob: Any) -> Any:
+            if blob.file == plot:
                 begun.set()
                 await may_end.wait()
-            return await uploading(self, file, labels)
+            return await uploading(self, blob)
 
-        monkeypatch.setattr(managing.PinataUploader, "upload_file", slow)
+        monkeypatch.setattr(managing.PinataUploader, "upload_blob", slow)
         older = asyncio.create_task(manager.upload(Asset(plot, "race", "a")))
         await begun.wait()
         # Its clock is behind, and yet it began later.
@@ -150,6 +154,54 @@ def test_a_failed_pointer_leaves_the_file(environment: dict[str, str], plot: Pat
     assert not result.success
     assert plot.exists()
     assert "another-token" not in result.error
+
+
+def test_after_a_failed_pointer_the_next_upload_sends_no_bytes_again(
+    environment: dict[str, str], servers: tuple[Pinata, Fake], plot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, digest = "proj_0123456789ab", hashlib.sha256(plot.read_bytes()).hexdigest()
+    config = UploadConfig.from_env({**environment, "NIMBUS_PROJECT_ID": project})
+    asset = Asset(plot, "wind", "hourly", {"data_points": 60, "start_time": datetime(2026, 11, 29, tzinfo=UTC)})
+
+    async def fail(*_: Any, **__: Any) -> bool:
+        raise StoreError("KV does not answer.", "Try again.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CloudflareKVClient, "set_latest_image", fail)
+        failed = with_manager(config, lambda manager: manager.upload(asset))
+    assert (failed.success, failed.error, plot.exists()) == (False, "KV does not answer. Try again.", True)
+    held = servers[1].state(f"asset:{project}:")[f"asset:{project}:{digest}"]
+    record = json.loads(held["value"])
+    assert held["metadata"] == {"size": record["size"], "content_type": "image/png"}
+    assert record["locations"]["pinata"]["verified"].startswith("cid ")
+
+    async def sent_again(*_: Any) -> None:
+        raise AssertionError("the bytes were sent again")
+
+    monkeypatch.setattr(PinataStore, "put", sent_again)
+    done = with_manager(config, lambda manager: manager.upload(asset))
+    assert (done.success, done.local_deleted) == (True, True)
+    assert latest(config, "wind", "hourly").metadata == {
+        "filename": "plot.png",
+        "group": "wind",
+        "variant": "hourly",
+        "content_type": "image/png",
+        "data_points": 60,
+        "start_time": "2026-11-29T00:00:00Z",
+        "sha256": digest,
+        "size": record["size"],
+    }
+
+
+def test_without_a_project_no_record_is_written_and_bad_metadata_sends_nothing(
+    config: UploadConfig, servers: tuple[Pinata, Fake], plot: Path
+) -> None:
+    digest = hashlib.sha256(plot.read_bytes()).hexdigest()
+    bad = with_manager(config, lambda manager: manager.upload(Asset(plot, "rain", "a", {"x": object()})))
+    assert (bad.success, plot.exists()) == (False, True)
+    assert "cannot be written as JSON" in bad.error
+    assert with_manager(config, lambda manager: manager.upload(Asset(plot, "rain", "a"))).success
+    assert not [key for key in servers[1].state("asset:") if key.endswith(digest)]
 
 
 def test_all_mistakes_of_the_environment_are_told_at_once() -> None:

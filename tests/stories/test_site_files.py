@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import sqlite3
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from edge.pinata import Pinata
@@ -238,12 +238,34 @@ def test_a_file_by_name_its_pointer_and_what_is_known_of_it(site: Site, place: P
     assert pointer.get("ipfs_url") or pointer["url"]
     said = {"filename": "today.svg", "size": 6, "content_type": "image/svg+xml", "unit": "celsius", "n": "1"}
     assert said.items() <= pointer["metadata"].items()
+    assert_shown(site, pointer)
     (listed,) = good(site.doit("nimbus:assets:list", "--json", **place.environment)).json["assets"]
     assert listed["source_paths"] == ["plots/today.svg"]
     assert good(site.doit("nimbus:assets:verify", "--json", **place.environment)).json["verified"] == 1
     gone = good(site.doit("nimbus:assets:upload", "--files=plots", "--delete-local", "--json", **place.environment))
     assert gone.json["deleted"] == ["plots/today.svg"]
     assert not (site / "plots/today.svg").exists()
+
+
+def assert_shown(site: Site, pointer: dict[str, Any]) -> None:
+    """The commands about pointers show this one, and say where there is none."""
+    url = pointer.get("ipfs_url") or pointer["url"]
+    names = ("--group=temperature", "--variant=daily")
+    run = good(site.doit("nimbus:pointer:get", *names))
+    assert f"temperature:daily:latest  {url}" in run.out
+    assert all(f"   {name}: {value}\n" in run.out for name, value in pointer["metadata"].items())
+    shown = good(site.doit("nimbus:pointer:get", *names, "--json")).json
+    assert (shown["url"], shown["metadata"]) == (url, pointer["metadata"])
+    assert good(site.doit("nimbus:pointer:list", "--json")).json == {"pointers": [shown]}
+    assert "1 pointer" in good(site.doit("nimbus:pointer:list", "--group=temperature")).out
+    assert "There is no pointer in the group wind yet" in good(site.doit("nimbus:pointer:list", "--group=wind")).out
+    for arguments, status, message in (
+        (("--group=temperature", "--variant=hourly"), 1, "There is no pointer temperature:hourly:latest"),
+        (("--group=page", "--variant=daily"), 2, "The group `page` is a kind of record"),
+        (("--group=temperature",), 2, "--group or --variant is missing"),
+    ):
+        run = site.doit("nimbus:pointer:get", *arguments)
+        assert (run.status, message in run.out + run.err) == (status, True)
 
 
 def test_the_test_upload_tells_each_step_and_leaves_no_file(site: Site, place: Place) -> None:

@@ -112,6 +112,35 @@ class AssetCommands:
             assets_pruned(self._console, done, where)
         return OK
 
+    def get_pointer(self, group: str, variant: str, *, as_json: bool) -> int:
+        """Print one pointer."""
+        from nimbus_tasks.cli.messages.assets import pointer_shown
+        from nimbus_tasks.pipeline.pointers import get_pointer
+
+        if not group or not variant:
+            raise SettingsError(
+                "Which pointer? --group or --variant is missing.", "doit nimbus:pointer:list shows all."
+            )
+        found = get_pointer(self._commands.pipeline.settings, self.connection(), group, variant)
+        if found is None:
+            self._console.fail(f"There is no pointer {group}:{variant}:latest. All of them: doit nimbus:pointer:list")
+            return SOME_FAILED
+        give_document(found, as_json=as_json)
+        if not as_json:
+            pointer_shown(self._console, found)
+        return OK
+
+    def list_pointers(self, group: str, *, as_json: bool) -> int:
+        """Print all pointers, or those of a group."""
+        from nimbus_tasks.cli.messages.assets import pointers_listed
+        from nimbus_tasks.pipeline.pointers import list_pointers
+
+        found = list_pointers(self._commands.pipeline.settings, self.connection(), group)
+        give_document(found, as_json=as_json)
+        if not as_json:
+            pointers_listed(self._console, found, group)
+        return OK
+
     def test_upload(self, store: str, *, as_json: bool) -> int:
         """Send a small picture through the configured stores, step by step."""
         from nimbus_tasks.cli.messages.assets import upload_tested

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Self
 
+import msgspec
+
+from nimbus_tasks.batches.times import local
 from nimbus_tasks.cli.console import FEW
 from nimbus_tasks.cli.messages import MAX_ERRORS, count, errors
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.pipeline.asset_records import Assets, Verification
     from nimbus_tasks.pipeline.asset_summary import AssetSummary
     from nimbus_tasks.pipeline.asset_test import UploadTest
+    from nimbus_tasks.pipeline.pointers import ShownPointer, ShownPointers
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -141,6 +145,23 @@ def assets_pruned(console: Console, done: Pruned, where: str) -> None:
     unused = f"{count(len(shown), 'file')} in {where} that nothing has used for {count(done.days, 'day')}"
     kept = f"; {done.kept} more are named by pointers" if done.kept else ""
     console.line(f"🗑️  {verb} {unused}{kept}")
+
+
+def pointer_shown(console: Console, found: ShownPointer) -> None:
+    console.line(f"🔗 {found.key}  {found.url}")
+    console.line(f"   updated: {local(found.updated) if found.updated else 'unknown'}")
+    for name, value in found.metadata.items():
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        console.line(f"   {name}: {text}")
+
+
+def pointers_listed(console: Console, found: ShownPointers, group: str) -> None:
+    if not found.pointers:
+        console.line(f"There is no pointer{f' in the group {group}' if group else ''} yet: doit nimbus:assets:upload")
+        return
+    for each in found.pointers:
+        console.line(f"{each.key}  {each.url}  {local(each.updated) if each.updated else ''}".rstrip())
+    console.line(count(len(found.pointers), "pointer"))
 
 
 def upload_tested(console: Console, done: UploadTest, where: str) -> None:

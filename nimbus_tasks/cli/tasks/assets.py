@@ -36,6 +36,11 @@ def asset_tasks() -> Iterator[Task]:
     days = option("days", 90, "days for which nothing has used a file (default: 90)")
     dry_run = option("dry_run", False, "print what would be removed; remove nothing")
     yield command("nimbus:assets:prune", _PRUNE_HELP, commands.files.prune, params=[store, days, dry_run])
+    group = option("group", "", "first part of the pointer")
+    variant = option("variant", "", "second part of the pointer")
+    yield command("nimbus:pointer:get", _GET_HELP, commands.files.get_pointer, params=[group, variant])
+    all_groups = option("group", "", "only pointers of this group")
+    yield command("nimbus:pointer:list", _POINTERS_HELP, commands.files.list_pointers, params=[all_groups])
     yield command("nimbus:test-upload", _TEST_HELP, commands.files.test_upload, params=[store])
 
 
@@ -105,6 +110,23 @@ that share a bucket need a prefix each, as equal files are stored once.
 Examples:
   doit nimbus:assets:prune --dry-run
   doit nimbus:assets:prune --days 365
+"""
+_GET_HELP = """Show which file is the latest of a group and a variant
+
+Its address, when its upload began, and what was kept with it. Ends with status 1 if there is no such pointer.
+
+Examples:
+  doit nimbus:pointer:get --group temperature --variant daily
+  doit nimbus:pointer:get --group temperature --variant daily --json
+"""
+_POINTERS_HELP = """List the pointers of the target, or of one group
+
+In a KV namespace that holds pages too, all keys are listed to find them: name a group, or give pointers a namespace of
+their own (NIMBUS_POINTERS). Through the gateway, those of this project are listed.
+
+Examples:
+  doit nimbus:pointer:list
+  doit nimbus:pointer:list --group temperature --json
 """
 _TEST_HELP = """Send a small picture through the configured blob store and a pointer, and read both back
 

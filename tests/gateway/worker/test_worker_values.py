@@ -193,6 +193,7 @@ NOT_JSON = [
     b'{"value": "\\x"}',
 ]
 SWAP = {"key": "queue:1", "expected": None, "value": "1"}
+NO_SWAP = "swaps[0].key is not a queue:, batch: or status: key, nor a pointer."
 NO_DIGEST = "swaps[0].expected is neither null nor the SHA-256 of a value in hex."
 NOT_UTF8 = [b'{"value": "\xff"}', b'{"value": "\xed\xa0\x80"}', b'{"value": "\xc3', '{"value": "é"}'.encode("utf-16")]
 
@@ -232,11 +233,7 @@ def test_a_body_that_is_not_json_in_utf8_is_refused(admin: httpx.Client, method:
         ("/bulk/swap", {}, "swaps is not an array."),
         ("/bulk/swap", {"swaps": [1]}, "swaps[0] is not an object."),
         ("/bulk/swap", {"swaps": [{**SWAP, "key": None}]}, "swaps[0].key is not a string."),
-        (
-            "/bulk/swap",
-            {"swaps": [{**SWAP, "key": "page:1"}]},
-            "swaps[0].key is not a queue:, batch: or status: key, nor a pointer.",
-        ),
+        ("/bulk/swap", {"swaps": [{**SWAP, "key": "page:1"}]}, NO_SWAP),
         ("/bulk/swap", {"swaps": [{**SWAP, "value": 1}]}, "swaps[0].value is not a string."),
         ("/bulk/swap", {"swaps": [{"key": "queue:1", "value": "1"}]}, NO_DIGEST),
         ("/bulk/swap", {"swaps": [{**SWAP, "expected": ""}]}, NO_DIGEST),
