@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from nimbus_tasks.html.extract.rules import FoldName
     from nimbus_tasks.model.page_map import PageMap
 
-#: The height of each window of the judge, as the settings name it.
-FOLDS = (800, 844)
+#: The windows of the judge, as the settings name them.
+FOLDS: tuple[FoldName, ...] = ("desktop", "phone")
 
 
 class Kept(Struct, frozen=True):
@@ -42,12 +43,11 @@ def ours(root: Path, pages: Sequence[Path]) -> Iterator[Kept]:
     )
     for path in pages:
         name = str(path.relative_to(root))
-        page = extract_page(name, path.read_bytes(), rules, styles).page
-        if isinstance(page, Skipped):
-            yield Kept("", ("",) * len(FOLDS), page)
-            continue
-        above = _words(page.above_fold_blocks)
-        yield Kept(above + "\n" + _words(page.rest_of_page_blocks), (above,) * len(FOLDS), page)
+        html = path.read_bytes()
+        found = [extract_page(name, html, replace(rules, fold=fold), styles).page for fold in FOLDS]
+        above = tuple("" if isinstance(page, Skipped) else _words(page.above_fold_blocks) for page in found)
+        rest = "" if isinstance(found[0], Skipped) else _words(found[0].rest_of_page_blocks)
+        yield Kept(f"{above[0]}\n{rest}", above, found[0])
 
 
 def _read(root: Path, address: str) -> str | None:

@@ -39,7 +39,7 @@ folder = {folder}  # the built HTML; "": another tool writes .nimbus/maps
 # main = "#content"                     # CSS selector of the main content; unset: detected on each page
 # ignore = [".cookie-banner"]           # CSS selectors of elements to leave out
 # ignore_head = ["build"]               # names of values in the head to leave out
-# fold = 800                            # height in pixels of the part above the fold; 0: no such part
+# fold = "desktop"                      # whose first screen is above the fold: "desktop", "phone", "flow" (estimated)
 # noindex = "skip"                      # pages with robots noindex: "skip" or "keep"
 
 [dimensions]                            # facts about a page

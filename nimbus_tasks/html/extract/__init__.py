@@ -3,9 +3,9 @@
 In the order of the work: `parse.py` (bytes to tree, or the reason to skip the file), `head.py` with `head_filter.py`
 (title, metadata, dimensions), `references.py` with `addresses.py` (media, other forms of the page, local files),
 `content.py` with `surroundings.py`, `presets.py` and `noise.py` (hidden parts, main content), `structure.py` (lists,
-tables, groups),
-`blocks.py` with `selectors.py` (text blocks, their selectors, the fold), `inline.py` (links and markup in a text).
-`rules.py` holds the settings, `text.py` what HTML's elements and white space mean.
+tables, groups), `blocks.py` with `selectors.py` (text blocks, their selectors), `fold.py` (which of them come first),
+`inline.py` (links and markup in a text). `rules.py` holds the settings, `text.py` what HTML's elements and white space
+mean.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from nimbus_tasks.html.extract.addresses import base_of, canonical_path, url_of
-from nimbus_tasks.html.extract.blocks import count_above_fold, find_places, read_blocks, selectors_above_mark
+from nimbus_tasks.html.extract.blocks import find_places, read_blocks
 from nimbus_tasks.html.extract.content import locate
+from nimbus_tasks.html.extract.fold import find_fold
 from nimbus_tasks.html.extract.head import read_dimensions, read_head
 from nimbus_tasks.html.extract.head_filter import HeadFilter
 from nimbus_tasks.html.extract.inline import Signs, find_apart
@@ -95,7 +96,7 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
     places = find_places(content.main, content.unseen)
     if isinstance(places, str):
         return Extraction(Skipped(source_path, places))
-    above_mark = selectors_above_mark(body, places)
+    count_above = find_fold(document, body, places, source_path, rules, styles)
     positions, holding = find_positions(places)
     signs = Signs(content.main, base)
     apart = find_apart(content.main)
@@ -107,10 +108,7 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
     signs.set_apart(apart)
     signs.put(content.main, content.unseen, holding)
     blocks, selector_map, links = read_blocks(places, positions, signs)
-    if above_mark is None or rules.fold == 0:
-        above = count_above_fold(blocks, rules.fold)
-    else:
-        above = len(above_mark.intersection(selector_map.values()))
+    above = count_above(blocks, selector_map)
     page_map = FullPage(
         path=source_path,
         engine="html",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 #: Part of the manifest: a new version extracts every page again.
-EXTRACTOR_VERSION = 2
+EXTRACTOR_VERSION = 3
 
-#: Height of the first screen in CSS pixels. A common laptop shows 1366 x 768; phones scroll more.
-DEFAULT_FOLD = 800
+#: The first screen is laid out for a window of 1280 x 800 or 390 x 844 pixels, or estimated without style sheets.
+FoldName = Literal["desktop", "phone", "flow"]
+DEFAULT_FOLD: FoldName = "desktop"
 
 #: An attribute with which a page leaves an element out.
 IGNORED = "[data-nimbus-ignore]"
@@ -26,7 +27,7 @@ class Rules(Struct, frozen=True):
     main: CSS selector of the main content; empty: detected for each page.
     ignore: CSS selectors of elements to leave out.
     ignore_head: names of head values to leave out, with wildcards: `build`, `og:*` (`head_filter.py`).
-    fold: height in CSS pixels of the first screen; 0: nothing is above the fold.
+    fold: the first screen: a window, or the height of one as wide as a desktop's; 0: nothing is above the fold.
     noindex: whether to extract pages that ask robots not to index them.
     patterns: source paths with names in braces, `dist/local/{brand}-{service}.html`.
     selectors: dimension -> CSS selector; the text of the first match is the value.
@@ -39,7 +40,7 @@ class Rules(Struct, frozen=True):
     main: str = ""
     ignore: tuple[str, ...] = ()
     ignore_head: tuple[str, ...] = ()
-    fold: int = DEFAULT_FOLD
+    fold: int | FoldName = DEFAULT_FOLD
     noindex: bool = False
     patterns: tuple[str, ...] = ()
     selectors: dict[str, str] = {}
@@ -84,7 +85,7 @@ def check_rules(rules: Rules) -> None:
     """Raise RulesError for the first invalid rule."""
     from turbohtml import parse
 
-    if rules.fold < 0:
+    if isinstance(rules.fold, int) and rules.fold < 0:
         raise RulesError(f"fold is {rules.fold}, and must be a height in pixels: 0 or more")
     for pattern in rules.patterns:
         compile_pattern(pattern)

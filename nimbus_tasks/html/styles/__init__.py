@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
 from nimbus_tasks.html.styles.cascade import Cascade
+from nimbus_tasks.html.styles.computed import Computed
 from nimbus_tasks.html.styles.sheets import MAX_IMPORTS, Sheet, Window, media_matches, read_sheet
 
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
     from turbohtml import Document, Element
 
-__all__ = ["DESKTOP", "MAX_REMEMBERED", "Styles", "Window"]
+__all__ = ["DESKTOP", "MAX_REMEMBERED", "PHONE", "Computed", "Styles", "Window"]
 
 DESKTOP = Window(1280, 800)
+PHONE = Window(390, 844)
 
 _SITE = "http://site.invalid"
 _SHEETS = 'link[rel~="stylesheet" i][href]:not([rel~="alternate" i], [disabled]), style'
@@ -40,6 +42,8 @@ class Styles:
         self._window = window
         self._sheets: dict[str, list[Sheet]] = {}
         self._hiding: dict[tuple[str, ...], _Hiding | None] = {}
+        self._computed: dict[tuple[str, ...], Computed] = {}
+        self._others: dict[Window, Styles] = {}
 
     @property
     def remembered(self) -> int:
@@ -50,9 +54,7 @@ class Styles:
         """Return the elements of the body that the sheets hide."""
         sources = self._sources_of(document, source_path)
         if sources not in self._hiding:
-            if len(self._hiding) >= MAX_REMEMBERED:
-                self._hiding.clear()
-                self._sheets.clear()
+            self._forget_many()
             self._hiding[sources] = _hiding([sheet for source in sources for sheet in self._parsed(source)], body)
         hiding = self._hiding[sources]
         return hiding.hidden(body) if hiding else []
@@ -69,6 +71,25 @@ class Styles:
         rule, source = max(hiding, key=lambda each: each[0].specificity)
         where = source.removeprefix(f"{_SITE}/") if source.startswith(_SITE) else "<style>"
         return f"{where}: {rule.selector}"
+
+    def computed(self, document: Document, source_path: str, window: Window) -> Computed:
+        """Return the styles of a page's elements in a window."""
+        if window != self._window:
+            if window not in self._others:
+                self._others[window] = Styles(self._read, self._folder.removesuffix("/"), window)
+            return self._others[window].computed(document, source_path, window)
+        sources = self._sources_of(document, source_path)
+        if sources not in self._computed:
+            self._forget_many()
+            sheets = [sheet for source in sources for sheet in self._parsed(source)]
+            self._computed[sources] = Computed(sheets, window)
+        return self._computed[sources]
+
+    def _forget_many(self) -> None:
+        if max(len(self._hiding), len(self._computed)) >= MAX_REMEMBERED:
+            self._hiding.clear()
+            self._computed.clear()
+            self._sheets.clear()
 
     def _sources_of(self, document: Document, source_path: str) -> tuple[str, ...]:
         return tuple(self._sources(document, source_path.removeprefix(self._folder)))

@@ -25,6 +25,8 @@ _TAG = re.compile(r"^([a-z][\w-]*)", re.IGNORECASE)
 _BRACKETS = re.compile(r"\[[^\]]*\]|\([^()]*\)")
 _LAST_COMPOUND = re.compile(r"[^\s>+~]*$")
 _ESCAPE = re.compile(r"\\(.)")
+#: A name written with the number of a character.
+HARD_NAME = re.compile(r"\\[0-9a-fA-F]")
 
 _INLINE_STYLE = ((1_000_000, 0, 0), 0)
 
@@ -43,6 +45,8 @@ class Cascade:
             self._list_for(rule.selector).append(((rule.specificity, order), rule))
 
     def _list_for(self, selector: str) -> list[Ranked]:
+        if HARD_NAME.search(selector):
+            return self._others
         compound = _LAST_COMPOUND.findall(_BRACKETS.sub("", selector))[0]
         if found := _ID.search(compound):
             return self._by_id[_ESCAPE.sub(r"\1", found[1])]
@@ -54,18 +58,10 @@ class Cascade:
 
     def declared(self, element: Element) -> dict[str, str]:
         """Return the winning declarations: the important ones, then by specificity, then the later ones."""
-        matching = [(rank, rule.declarations) for rank, rule in self._candidates(element) if _matches(element, rule)]
-        if style := element.attr("style"):
-            matching.append((_INLINE_STYLE, read_declarations(style)))
-        matching.sort(key=lambda ranked: ranked[0])
-        plain: dict[str, str] = {}
-        winning: dict[str, str] = {}
-        for _, declarations in matching:
-            for name, (value, important) in declarations.items():
-                (winning if important else plain)[name] = value
-        return plain | winning
+        matching = [ranked for ranked in self.candidates(element) if matches(element, ranked[1].selector)]
+        return winning(matching, element.attr("style") or "")
 
-    def _candidates(self, element: Element) -> Iterator[Ranked]:
+    def candidates(self, element: Element) -> Iterator[Ranked]:
         yield from self._others
         yield from self._by_tag.get(element.tag, ())
         yield from self._by_id.get(element.attr("id") or "", ())
@@ -73,8 +69,22 @@ class Cascade:
             yield from self._by_class.get(name, ())
 
 
-def _matches(element: Element, rule: Rule) -> bool:
+def winning(matching: Sequence[Ranked], style: str) -> dict[str, str]:
+    """Return what these rules and a `style` attribute declare together."""
+    declared = [(rank, rule.declarations) for rank, rule in matching]
+    if style:
+        declared.append((_INLINE_STYLE, read_declarations(style)))
+    declared.sort(key=lambda ranked: ranked[0])
+    plain: dict[str, str] = {}
+    important: dict[str, str] = {}
+    for _, declarations in declared:
+        for name, (value, is_important) in declarations.items():
+            (important if is_important else plain)[name] = value
+    return plain | important
+
+
+def matches(element: Element, selector: str) -> bool:
     try:
-        return element.matches(rule.selector)
+        return element.matches(selector)
     except ValueError:  # not a selector, or one that the parser does not know: browsers skip the former too
         return False

@@ -1,7 +1,7 @@
-"""Read style sheets: which rules they have, as far as they decide what is shown.
+"""Read style sheets: which rules they have, as far as they decide what is shown and where.
 
 Parsing is tinycss2's (CSS Syntax Module Level 3). What is left out: states that only a reader's hand brings about
-(`:hover`), pseudo-elements, and all other properties.
+(`:hover`), pseudo-elements (but the ones that clear floats), and all other properties.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
+from nimbus_tasks.html.styles.shorthands import PROPERTIES, expand
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tinycss2.ast import Node
 
-#: Properties that decide what is shown.
-PROPERTIES = frozenset({"display", "visibility"})
+#: Our own property: the element ends below its floats, as its `::after` clears them.
+CLEARED = "-nimbus-cleared"
 
 #: Sheets that import each other end somewhere.
 MAX_IMPORTS = 20
@@ -49,10 +51,14 @@ class Rule(Struct, frozen=True):
 
 
 class Sheet(Struct, frozen=True):
-    """The rules of a sheet that hold in a window. imports: the addresses it imports, as written."""
+    """The rules of a sheet that hold in a window.
+
+    imports: the addresses it imports, as written. names: the classes and ids in its selectors, in lower case.
+    """
 
     rules: tuple[Rule, ...] = ()
     imports: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()
 
 
 def read_sheet(css: str, window: Window) -> Sheet:
@@ -62,7 +68,8 @@ def read_sheet(css: str, window: Window) -> Sheet:
     rules: list[Rule] = []
     imports: list[str] = []
     _collect(tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True), window, rules, imports)
-    return Sheet(tuple(rules), tuple(imports))
+    names = {name for rule in rules for name in _NAME.findall(rule.selector)}
+    return Sheet(tuple(rules), tuple(imports), frozenset(_ESCAPE.sub(r"\1", name).lower() for name in names))
 
 
 def read_declarations(css: str) -> dict[str, tuple[str, bool]]:
@@ -79,8 +86,8 @@ def _collect(nodes: Sequence[Node], window: Window, rules: list[Rule], imports: 
         if node.type == "qualified-rule":
             content = tinycss2.parse_blocks_contents(node.content, skip_comments=True, skip_whitespace=True)
             if declarations := _declarations(content):
-                found = map(without_states, split_selectors(tinycss2.serialize(node.prelude)))
-                rules += [Rule(selector, specificity(selector), declarations) for selector in found if selector]
+                for written in split_selectors(tinycss2.serialize(node.prelude)):
+                    rules += _rule(written, declarations)
         elif node.type == "at-rule":
             prelude = tinycss2.serialize(node.prelude).strip()
             if node.lower_at_keyword == "import":
@@ -95,14 +102,25 @@ def _collect(nodes: Sequence[Node], window: Window, rules: list[Rule], imports: 
                 _collect(inner, window, rules, imports)
 
 
+def _rule(written: str, declarations: dict[str, tuple[str, bool]]) -> Iterator[Rule]:
+    if "clear" in declarations and (found := _AFTER.search(written)):
+        written, declarations = written[: found.start()] or "*", {CLEARED: declarations["clear"]}
+    if selector := without_states(written):
+        yield Rule(selector, specificity(selector), declarations)
+
+
 def _declarations(nodes: Sequence[Node]) -> dict[str, tuple[str, bool]]:
     import tinycss2
 
-    return {
-        node.lower_name: (tinycss2.serialize(node.value).strip().lower(), node.important)
-        for node in nodes
-        if node.type == "declaration" and node.lower_name in PROPERTIES
-    }
+    found: dict[str, tuple[str, bool]] = {}
+    for node in nodes:
+        if node.type == "declaration" and (node.lower_name in PROPERTIES or node.name.startswith("--")):
+            value = tinycss2.serialize(node.value).strip().lower()
+            for name, each in expand(node.lower_name, value):
+                # Within a rule, too, what is important stays.
+                if node.important or not found.get(name, ("", False))[1]:
+                    found[name] = (each, node.important)
+    return found
 
 
 _IMPORT = re.compile(r"""(?:url\(\s*)?["']?([^"')\s]+)["']?\s*\)?\s*(.*)""", re.DOTALL)
@@ -115,7 +133,10 @@ def _import(prelude: str) -> tuple[str, str]:
 
 # --- selectors ----------------------------------------------------------------------------------------
 
+_NAME = re.compile(r"[.#]((?:[\w-]|[^\x00-\x7f]|\\.)+)")
+_ESCAPE = re.compile(r"\\(.)")
 _PSEUDO_ELEMENT = re.compile(r"::[\w-]|:(?:before|after|first-line|first-letter)\b", re.IGNORECASE)
+_AFTER = re.compile(r"::?after$", re.IGNORECASE)
 _STATE = re.compile(
     r":(?:hover|focus|focus-within|focus-visible|active|target|visited|fullscreen|popover-open|modal|autofill"
     r"|placeholder-shown|user-invalid|invalid|valid|in-range|out-of-range|defined|host|-[a-z-]+)\b",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from nimbus_tasks.html.extract.rules import DEFAULT_FOLD, Rules, renamed
+from nimbus_tasks.html.extract.rules import DEFAULT_FOLD, FoldName, Rules, renamed
 from nimbus_tasks.model.records import NamespaceName
 
 
@@ -67,7 +67,13 @@ class Source(Struct, frozen=True):
         tuple[str, ...],
         _says('names of values in the head to leave out, such as "build" or "og:*"'),
     ] = ()
-    fold: Annotated[Natural, _says("height in pixels of the part above the fold; 0: no such part")] = DEFAULT_FOLD
+    fold: Annotated[
+        Natural | FoldName,
+        _says(
+            "the window whose first screen is above the fold. desktop: 1280 x 800; phone: 390 x 844; a number: 1280 "
+            "wide and this high, 0: no such part; flow: estimated without style sheets"
+        ),
+    ] = DEFAULT_FOLD
     noindex: Annotated[Literal["skip", "keep"], _says("whether to skip or keep pages with a robots noindex")] = "skip"
 
     @property
