@@ -26,7 +26,8 @@ def read_first_screen(
     """
     flow = Flow(computed, {element: number for number, (element, _, _) in enumerate(places)})
     is_full = flow.run(root)
-    return {places[number][2]: size for number, size in flow.seen.items()} if flow.seen or is_full else None
+    seen = flow.lines.seen
+    return {places[number][2]: size for number, size in seen.items()} if seen or is_full else None
 
 
 def count_above(blocks: Sequence[Block], selector_map: Mapping[str, str], seen: Mapping[str, int]) -> int:

@@ -26,6 +26,9 @@ CLEARED = "-nimbus-cleared"
 MAX_IMPORTS = 20
 #: A selector is tried against elements: longer ones are not written by people.
 _MAX_SELECTOR = 1000
+_MAX_VALUE = 10_000
+#: Blocks in blocks.
+_MAX_DEPTH = 50
 
 
 class Window(NamedTuple):
@@ -79,17 +82,17 @@ def read_declarations(css: str) -> dict[str, tuple[str, bool]]:
     return _declarations(tinycss2.parse_blocks_contents(css, skip_comments=True, skip_whitespace=True))
 
 
-def _collect(nodes: Sequence[Node], window: Window, rules: list[Rule], imports: list[str]) -> None:
+def _collect(nodes: Sequence[Node], window: Window, rules: list[Rule], imports: list[str], depth: int = 0) -> None:
     import tinycss2
 
-    for node in nodes:
+    for node in nodes if depth < _MAX_DEPTH else ():
         if node.type == "qualified-rule":
             content = tinycss2.parse_blocks_contents(node.content, skip_comments=True, skip_whitespace=True)
             if declarations := _declarations(content):
-                for written in split_selectors(tinycss2.serialize(node.prelude)):
+                for written in split_selectors(_written(node.prelude) or ""):
                     rules += _rule(written, declarations)
         elif node.type == "at-rule":
-            prelude = tinycss2.serialize(node.prelude).strip()
+            prelude = _written(node.prelude) or ""
             if node.lower_at_keyword == "import":
                 address, media = _import(prelude)
                 if address and media_matches(media, window):
@@ -99,7 +102,18 @@ def _collect(nodes: Sequence[Node], window: Window, rules: list[Rule], imports: 
                 or (node.lower_at_keyword == "media" and media_matches(prelude, window))
             ):
                 inner = tinycss2.parse_rule_list(node.content, skip_comments=True, skip_whitespace=True)
-                _collect(inner, window, rules, imports)
+                _collect(inner, window, rules, imports, depth + 1)
+
+
+def _written(nodes: Sequence[Node]) -> str | None:
+    """Return the text of a selector or a value; None: its brackets are nested too deep to be a person's."""
+    import tinycss2
+
+    try:
+        written: str = tinycss2.serialize(nodes)
+    except RecursionError:
+        return None
+    return written.strip()
 
 
 def _rule(written: str, declarations: dict[str, tuple[str, bool]]) -> Iterator[Rule]:
@@ -110,13 +124,13 @@ def _rule(written: str, declarations: dict[str, tuple[str, bool]]) -> Iterator[R
 
 
 def _declarations(nodes: Sequence[Node]) -> dict[str, tuple[str, bool]]:
-    import tinycss2
-
     found: dict[str, tuple[str, bool]] = {}
     for node in nodes:
         if node.type == "declaration" and (node.lower_name in PROPERTIES or node.name.startswith("--")):
-            value = tinycss2.serialize(node.value).strip().lower()
-            for name, each in expand(node.lower_name, value):
+            value = _written(node.value)
+            if value is None or len(value) > _MAX_VALUE:
+                continue
+            for name, each in expand(node.lower_name, value.lower()):
                 # Within a rule, too, what is important stays.
                 if node.important or not found.get(name, ("", False))[1]:
                     found[name] = (each, node.important)
@@ -142,7 +156,7 @@ _STATE = re.compile(
     r"|placeholder-shown|user-invalid|invalid|valid|in-range|out-of-range|defined|host|-[a-z-]+)\b",
     re.IGNORECASE,
 )
-_NOT_A_STATE = re.compile(rf":not\(\s*(?:[\w.#*-]*{_STATE.pattern}[^(),]*,?\s*)+\)", re.IGNORECASE)
+_NOT = re.compile(r":not\(([^()]*)\)", re.IGNORECASE)
 _WRITTEN_STATES = (
     (re.compile(r":checked\b", re.IGNORECASE), "[checked]"),
     (re.compile(r":disabled\b", re.IGNORECASE), "[disabled]"),
@@ -160,12 +174,18 @@ def without_states(selector: str) -> str | None:
         return None
     if ":" not in selector:
         return selector
-    selector = _NOT_A_STATE.sub("", selector)
+    selector = _NOT.sub(_not_a_state, selector)
     if _STATE.search(selector):
         return None
     for state, written in _WRITTEN_STATES:
         selector = state.sub(written, selector)
     return selector.strip() or "*"
+
+
+def _not_a_state(found: re.Match[str]) -> str:
+    """Return what is left of a `:not()` where no state holds; empty: it is always true."""
+    others = [part.strip() for part in found[1].split(",") if not _STATE.search(part)]
+    return f":not({', '.join(others)})" if others else ""
 
 
 _SEPARATORS = re.compile(r"""[(\[]|[)\]]|"[^"]*"|'[^']*'|,|\\.""")

@@ -30,8 +30,8 @@ class Units(NamedTuple):
     window: Window
 
 
-_SIMPLE = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)([a-z]+|%)?")
-_TOKEN = re.compile(r"\s*(?:([+-]?(?:\d+\.?\d*|\.\d+)(?:[a-z]+|%)?)|([a-z-]*\()|([-+*/),]))")
+_SIMPLE = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)([a-z]+|%)?", re.ASCII)
+_TOKEN = re.compile(r"\s*(?:([+-]?(?:\d+\.?\d*|\.\d+)(?:[a-z]+|%)?)|([a-z-]*\()|([-+*/),]))", re.ASCII)
 _FIXED = {"px": 1.0, "pt": 4 / 3, "pc": 16.0, "in": 96.0, "cm": 96 / 2.54, "mm": 9.6 / 2.54}
 _OF_WIDTH = frozenset({"vw", "svw", "lvw", "dvw", "vi"})
 _OF_HEIGHT = frozenset({"vh", "svh", "lvh", "dvh", "vb"})
@@ -61,6 +61,12 @@ def _closing(value: str, start: int) -> int:
         if not depth:
             return place
     return len(value)
+
+
+def number(value: str) -> float | None:
+    """Return a number without a unit; None for all else."""
+    found = _SIMPLE.fullmatch(value)
+    return max(-MOST, min(float(found[1]), MOST)) if found and not found[2] else None
 
 
 def length(value: str, units: Units) -> Length | None:
@@ -104,8 +110,10 @@ class _Sum:
             found = self._factor()
         except (ValueError, ZeroDivisionError):
             return None
-        number, share, is_length = found
-        return (number, share) if is_length and self._place >= len(self._value.rstrip()) else None
+        pixels, share, is_length = found
+        if not is_length or self._place < len(self._value.rstrip()):
+            return None
+        return max(-MOST, min(pixels, MOST)), max(-MOST, min(share, MOST))
 
     def _next(self) -> re.Match[str]:
         if not (found := _TOKEN.match(self._value, self._place)):
@@ -123,7 +131,7 @@ class _Sum:
             found = _SIMPLE.fullmatch(token[1])
             assert found
             if not found[2]:
-                return float(found[1]), 0.0, False
+                return max(-MOST, min(float(found[1]), MOST)), 0.0, False
             measured = _measured(float(found[1]), found[2], self._units)
             if measured is None:
                 raise ValueError(token[1])

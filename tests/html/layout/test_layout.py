@@ -10,6 +10,7 @@ from turbohtml import parse
 from nimbus_tasks.html.extract import Rules, extract_page
 from nimbus_tasks.html.layout import count_above
 from nimbus_tasks.html.layout.flow import Flow
+from nimbus_tasks.html.layout.lines import Lines
 from nimbus_tasks.html.styles import Styles, Window, computed
 from nimbus_tasks.html.styles.values import substitute
 from nimbus_tasks.model.page_map import Block, PageMap
@@ -21,14 +22,16 @@ LETTERS = 4.25
 LONG = "x" * 39 + " " + "y" * 30
 
 
-class Tops(Flow):
+class Tops(Lines):
     """Notes where places begin."""
 
-    tops: dict[int, float]
+    def __init__(self, window: Window) -> None:
+        super().__init__(window.height)
+        self.tops: dict[int, float] = {}
 
-    def _note(self, owner: int, y: float, size: int = 1) -> None:
+    def note(self, owner: int, y: float, size: int = 1) -> None:
         self.tops.setdefault(owner, y)
-        super()._note(owner, y, size)
+        super().note(owner, y, size)
 
 
 SMALL = Window(200, 400)
@@ -38,10 +41,10 @@ def flow(body: str, css: str, window: Window = SMALL) -> dict[str, float]:
     """Return the top of the line or image that each element with an id begins with."""
     document = parse(f"<!doctype html><style>{PLAIN}{css}</style>{body}".encode(), scripting=True)
     places = document.select("[id]")
-    laid_out = Tops(Styles(lambda _: None).computed(document, "a.html", window), {e: n for n, e in enumerate(places)})
-    laid_out.tops = {}
+    laid_out = Tops(window)
+    styles = Styles(lambda _: None).computed(document, "a.html", window)
     assert document.root
-    laid_out.run(document.root)
+    Flow(styles, {element: number for number, element in enumerate(places)}, laid_out).run(document.root)
     return {
         str(places[number].attr("id")): round(y if places[number].tag in {"img", "video"} else y - LETTERS, 2)
         for number, y in laid_out.tops.items()
@@ -378,14 +381,12 @@ def test_a_page_is_laid_out_alike_whatever_was_before(pages: list[list[str]], qu
 
     def tops(html: str, styles: Styles) -> dict[int, float]:
         document = parse(html.replace("<p", head + "<p", 1).encode(), scripting=True)
-        flow = Tops(
-            styles.computed(document, "a.html", Window(500, 5000)),
-            dict(zip(document.select("p"), range(999), strict=False)),
-        )
-        flow.tops = {}
+        window = Window(500, 5000)
+        found = Tops(window)
+        places = dict(zip(document.select("p"), range(999), strict=False))
         assert document.root
-        flow.run(document.root)
-        return flow.tops
+        Flow(styles.computed(document, "a.html", window), places, found).run(document.root)
+        return found.tops
 
     assert [tops(page, one) for page in html] == [tops(page, Styles(lambda _: None)) for page in html]
 

@@ -1,0 +1,73 @@
+"""A block under way, and how the heights and margins of blocks add up (CSS 2.2, chapter 8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nimbus_tasks.html.styles.values import MOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from turbohtml import Node
+
+    from nimbus_tasks.html.layout.floats import Floats
+    from nimbus_tasks.html.layout.widths import Item
+    from nimbus_tasks.html.styles.style import Style
+
+#: Flow, float, part of a line, item of a row, out of the flow: what a box is to the one around it.
+FLOW, FLOAT, INLINE, ITEM, OUT = range(5)
+
+
+class Box:
+    """A block under way, or an inline element in one.
+
+    block: itself, or the block whose lines it is in. owner: the place that its texts belong to.
+    x, width: of its content. y: where the next thing in it comes. top: where its content began.
+    margin: what is to be kept free before that, of margins that collapse. used: of the line that is open.
+    """
+
+    block: Box
+    style: Style
+    owner: int
+    children: Iterator[Node]
+    items: Iterator[Item] | None
+    role: int
+    floats: Floats
+    x: float
+    width: float
+    y: float
+    top: float
+    margin: float
+    used: float
+    line: float
+    height: float | None
+    is_open: bool
+    margin_bottom: float
+    padding_bottom: float
+    relative: tuple[float, float, float]
+    row: int
+    row_bottom: float
+    bottom: float
+
+    __slots__ = tuple(__annotations__)
+
+
+def collapsed(one: float, other: float) -> float:
+    """Return the margin that two margins make together (CSS 2.2, section 8.3.1)."""
+    if one >= 0 and other >= 0:
+        return max(one, other)
+    return min(one, other) if one < 0 and other < 0 else one + other
+
+
+def height_of(style: Style, value: tuple[float, float] | None, parent: Box | None, padding: float) -> float | None:
+    """Return a height of content; a share counts only of a height that is known."""
+    if value is None:
+        return None
+    height = value[0]
+    if value[1]:
+        if parent is None or parent.height is None:
+            return None
+        height += value[1] * parent.height
+    height = height - padding if style.is_border_box else height
+    return min(max(height, 0.0), MOST)
