@@ -26,7 +26,11 @@ from nimbus_tasks.html.extract.noise import without_signs
 from nimbus_tasks.html.extract.rules import compile_pattern
 from nimbus_tasks.html.extract.text import collapse
 from nimbus_tasks.html.render import to_html, to_markdown
+from nimbus_tasks.html.styles import Styles
 from nimbus_tasks.html.styles.sheets import Window, read_declarations, read_sheet
+from nimbus_tasks.html.styles.shorthands import parts_of
+from nimbus_tasks.html.styles.style import compute, initial_style
+from nimbus_tasks.html.styles.values import Units, length, number, substitute
 from nimbus_tasks.html.validate import extraction_of, validate_map
 from nimbus_tasks.model import lenient
 from nimbus_tasks.model.changes import DESCRIPTION, TITLE, Change
@@ -191,6 +195,24 @@ def styled(text: str) -> object:
     return read_sheet(text, Window(1280, 800)), read_declarations(text), without_signs(text)
 
 
+#: What moves things in a layout, and rules that ask for more than the path of an element.
+LAYOUT = """<!doctype html><style>:root { --a: calc(1px + 2px) } p { margin: var(--a) 0 } .f { float: left; width: 9% }
+.x { display: flex; flex-wrap: wrap } .g { display: grid; grid-template-columns: 1fr 20px repeat(auto-fill, auto) }
+.i { display: inline-block } .a { position: absolute; top: 1px } p + p { clear: left } b:first-child { margin: 1px }
+i[title] ~ i { font: bold 9px/2 serif } .x > p { flex: 1 1 auto }</style>"""
+
+
+def laid_out(text: str) -> object:
+    return extract("a.html", (LAYOUT + text).encode(), Rules(fold=200_000), Styles(lambda _: None))
+
+
+def measured(text: str) -> object:
+    units = Units(16.0, 16.0, Window(1280, 800))
+    declared = {"width": text, "grid-template-columns": text, "--a": text, "height": "var(--a)"}
+    compute(declared, initial_style(), units.window)
+    return length(text, units), number(text), parts_of(text), substitute(f"calc({text})", {"--a": text})
+
+
 def differing(text: str) -> object:
     lines = text.replace(" ", "\n")
     return diff("a.html", lines.encode(), f"new\n{lines[: len(lines) // 2]}{lines[1 + len(lines) // 2 :]}".encode())
@@ -250,6 +272,29 @@ FUNCTIONS: dict[str, tuple[Callable[[str], object], dict[str, str]]] = {
             "strings": "'",
         },
     ),
+    "layout": (
+        laid_out,
+        {
+            "floats": "<b class=f>a</b> b c",
+            "rows": "<div class=x><p>a<p>b</div>",
+            "rows in rows": "<div class=x>" * 40 + "<p>a" + "</div>" * 40,
+            "items of one row": "<div class=x><i>a</i>",
+            "grids": "<div class=g><p>a<p>b</div>",
+            "grids in grids": "<div class=g>" * 40 + "<p>a" + "</div>" * 40,
+            "in lines": "<b class=i>a<i class=i>b</i></b>",
+            "out of the flow": "<div class=a><p>a</div>",
+            "tables": PAGES["tables"],
+            "long rows": "<td colspan=9>a",
+            "images": "<img width=5 height=5>",
+            "siblings": "<i title=%d>a</i>",
+            "styles": "<p style='width: %dpx'>a",
+            "texts": "word ",
+        },
+    ),
+    "values": (
+        measured,
+        {"sums": "1px + ", "brackets": "(", "calls": "calc(", "digits": "9", "variables": "var(--a)", "parts": "1px "},
+    ),
     "valid map": (valid, TEXTS),
     "image names": (pictured, {"hyphens": "word-", "spaces": "word "}),
     "invalid map": (invalid, TEXTS),
@@ -299,7 +344,7 @@ def test_time_grows_no_faster_than_the_text(name: str) -> None:
     function, shapes = FUNCTIONS[name]
     # On pages of many elements, selectors are made in another way than on small ones.
     least = 80_000 if name in {"extract markup", "extract attributes"} else 4_000
-    if name in {"extract markup", "apply"}:  # the slowest: `make soak` has all of their shapes
+    if name in {"extract markup", "apply", "layout"}:  # the slowest: `make soak` has all of their shapes
         shapes = dict(list(shapes.items())[::3])
     found = {shape: growth(function, unit, least, 4 * least) for shape, unit in shapes.items()}
     assert {shape: ratio for shape, ratio in found.items() if ratio > MOST} == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.html.styles.style import NORMAL
@@ -83,7 +84,7 @@ class Lines:
         while block.used + width > room and block.y < self.fold:
             self._left -= bool(block.floats)
             if not block.floats or self._left < 0:  # all lines are alike
-                count = int((block.used + width) / room)
+                count = ceil((block.used + width) / room) - 1
                 block.used = block.used + width - count * room
                 block.y += block.line + (count - 1) * style.line
                 block.line = style.line
@@ -112,7 +113,7 @@ class Lines:
                 block.used += len(line) * style.character
                 room = max(block.width, style.character)
                 if style.wraps and block.used > room:
-                    count = int(block.used / room)
+                    count = ceil(block.used / room) - 1
                     block.y += count * style.line
                     block.used -= count * room
             if block.y >= self.fold:

@@ -167,6 +167,8 @@ def test_a_list_of_selectors_is_split_at_its_commas(prelude: str, selectors: lis
         ("input:disabled", "input[disabled]"),
         ("p:not(:hover, :focus)", "p"),
         (":not(:hover)", "*"),
+        ("p:not(.x, :hover)", "p:not(.x)"),
+        (f"p:not({':hover' * 100}:is(a))", None),
         ("p:not(.x:target)", "p"),
         ("a:visited", None),
         ("p::after", None),
@@ -174,6 +176,12 @@ def test_a_list_of_selectors_is_split_at_its_commas(prelude: str, selectors: lis
 )
 def test_selectors_hold_as_nobody_has_touched_the_page(selector: str, untouched: str | None) -> None:
     assert without_states(selector) == untouched
+
+
+@pytest.mark.parametrize("opened", ["@media screen {", "@supports (a: b) {", "b:is(", "b { width: calc("])
+def test_brackets_in_brackets_do_not_hide_the_other_rules(opened: str) -> None:
+    sheet = read_sheet(f"a {{ display: none }} {opened * 3000}", Window(1280, 800))
+    assert [rule.selector for rule in sheet.rules if rule.hides] == ["a"]
 
 
 def test_a_sheet_lists_only_rules_that_decide_what_is_shown() -> None:

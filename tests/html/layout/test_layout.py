@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from turbohtml import parse
 
 from nimbus_tasks.html.extract import Rules, extract_page
-from nimbus_tasks.html.layout import count_above
+from nimbus_tasks.html.layout import count_above, lines
 from nimbus_tasks.html.layout.flow import Flow
 from nimbus_tasks.html.layout.lines import Lines
 from nimbus_tasks.html.styles import Styles, Window, computed
@@ -185,7 +185,7 @@ def flow(body: str, css: str, window: Window = SMALL) -> dict[str, float]:
         ),
         ("div { display: grid; grid-template-columns: 1fr 1fr }", "<div><p>a<p>b<p id=x>c</div>", 20),
         ("div { display: grid; grid-template-columns: repeat(2, 1fr); gap: 5px }", "<div><p>a<p>b<p id=x>c</div>", 25),
-        ("div { display: grid; grid-template-columns: 50px }", f"<div><p>{LONG}<p id=x>c</div>", 160),
+        ("div { display: grid; grid-template-columns: 50px }", f"<div><p>{'a b ' * 18}<p id=x>c</div>", 160),
         (
             "div { display: grid; grid-template-columns: repeat(auto-fill, minmax(100px, 1fr)) }",
             "<div><p>a<p>b<p id=x>c</div>",
@@ -213,7 +213,7 @@ def flow(body: str, css: str, window: Window = SMALL) -> dict[str, float]:
         ("div { display: grid; grid-template-columns: 1fr 1fr } p { grid-column: 2 }", "<div><p>a<p id=x>c</div>", 20),
         (
             "div { display: grid; grid-template-columns: 9fr 1fr } p { width: 50px }",
-            f"<div><p>{LONG}</div><p id=x>c",
+            f"<div><p>{'a b ' * 18}</div><p id=x>c",
             160,
         ),
         (
@@ -335,6 +335,36 @@ def test_media_are_those_of_the_window() -> None:
 )
 def test_deep_pages_end(css: str) -> None:
     assert flow(f"{'<div>' * 600}<p id=x>a", f"div {{ display: {css} }}") in ({"x": 0}, {})
+
+
+NINES = "9" * 400
+
+
+@pytest.mark.parametrize(
+    "css",
+    [
+        f"div, p {{ width: calc({NINES} * 1px); height: calc({NINES} * 0px) }}",
+        "div { font-size: 1000000em } p { font-size: larger }",
+        "div { width: 1000000%; height: 1000000%; padding: 1000000% }",
+        f"p {{ line-height: infinity }} div {{ line-height: {NINES} }}",
+        f"p {{ width: 1px; aspect-ratio: {NINES} / 1 }} div {{ width: 1px; aspect-ratio: 1 / {NINES} }}",
+        "body { display: flex } p { flex: nan; order: nan; flex-shrink: inf }",
+        f"body {{ display: grid; grid-template-columns: {NINES}fr .fr 1..fr repeat(999, 1px) }}",
+        "div { margin: -1000000px } p { margin: 1000000px }",
+        "p { grid-column: span \uff13; order: \uff13; width: \uff13px; flex-grow: \u00b3 }",
+    ],
+)
+def test_absurd_numbers_end_with_a_map(css: str) -> None:
+    body = f"{'<div>' * 250}<p>a b c<table><tr><td colspan=999 width=999%>a<td>b</table><img width=9999 height=0>"
+    assert len(above(f"<!doctype html><style>{css}</style><p>a{body}", 100_000)) >= 0
+
+
+def test_lines_beside_floats_are_counted_where_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    css = "i { float: left; width: 100px; height: 100px }"
+    html = f"<i>a</i><p>{'a b ' * 60}</p><p id=x>c"
+    assert flow(html, css) == {"x": 180}
+    monkeypatch.setattr(lines, "_MOST_LINES", 0)
+    assert flow(html, css) == {"x": 240}
 
 
 def test_many_floats_end() -> None:
