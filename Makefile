@@ -16,7 +16,7 @@ SITE_PACKAGES := python3.11-doc apache2-doc sqlite3-doc libgtk-3-doc debian-hand
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check audit docs soak bench lock sbom quality sites servers shells peers format clean
+.PHONY: help run test check audit docs soak bench lock sbom quality sites servers shells generators peers format clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -28,7 +28,7 @@ run: $(VENV)/installed  ## Publish the example site into the embedded store, and
 	@echo "Change a page:            edit examples/site/about.html, then run: .venv/bin/doit"
 	@echo "All commands:             .venv/bin/doit list"
 
-test: $(VENV)/tested sites servers shells docsite/node_modules  ## All tests but the long ones; the branches of pure rooms must be covered
+test: $(VENV)/tested sites servers shells docsite/node_modules examples/eleventy/node_modules  ## All tests but the long ones; the branches of pure rooms must be covered
 	pytest -n $(WORKERS) --dist worksteal -m "not soak" --cov --cov-report=
 	coverage report --fail-under=100 --include='$(PURE)'
 
@@ -47,7 +47,7 @@ audit: $(VENV)/checked  ## Known vulnerabilities of all that the lock files name
 docs: $(VENV)/checked docsite/node_modules  ## The documentation as a site, in .cache/docs/site; every link is checked
 	python -m docsite
 
-soak: $(VENV)/tested sites servers  ## The long tests: kills, full disks, clocks, faults, real sites; SEED=123 ONLY=kill repeats a part
+soak: $(VENV)/tested sites servers generators  ## The long tests: kills, full disks, clocks, faults, real sites; SEED=123 ONLY=kill repeats a part
 	@echo "Seed $(SEED). The same again: make soak SEED=$(SEED); a part of it: ONLY=words of its tests' names"
 	NIMBUS_SOAK_SEED=$(SEED) pytest -n $(WORKERS) --dist worksteal -m soak -k "$(ONLY)" --timeout 3600
 ifndef ONLY
@@ -67,7 +67,7 @@ quality: $(VENV)/tested peers  ## Judge the extraction of real sites in a browse
 	python -m benchmarks.quality $(ARGS)
 
 lock: $(VENV)/supply  ## Lock all Python packages at their newest versions, with hashes, for CI (.ci/requirements.txt)
-	uv export --quiet --upgrade --no-default-groups $(addprefix --group ,test check docs supply) --no-emit-project --no-header --output-file $(LOCK)
+	uv export --quiet --upgrade --no-default-groups $(addprefix --group ,test check docs generators supply) --no-emit-project --no-header --output-file $(LOCK)
 	@rm -f uv.lock
 
 sbom: $(VENV)/supply  ## The parts list of the wheel, as CycloneDX (.cache/sbom/nimbus-tasks.cdx.json)
@@ -79,7 +79,7 @@ format: $(VENV)/checked tests/node/node_modules  ## Put the code in its usual fo
 	npm --prefix tests/node run --silent format
 
 clean:  ## Remove all that was made here
-	rm -rf $(VENV) .cache .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/peers/node_modules docsite/node_modules tests/node/node_modules tests/gulp/node_modules
+	rm -rf $(VENV) .cache .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/peers/node_modules docsite/node_modules examples/*/node_modules tests/node/node_modules tests/gulp/node_modules
 
 # --- what the above need ---------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 $(VENV)/tested: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --group test --group docs
+	$(BIN)/python -m pip install --quiet --group test --group docs --group generators
 	@touch $@
 
 $(VENV)/checked: $(VENV)/installed
@@ -155,6 +155,13 @@ tests/gulp/node_modules: tests/gulp/package.json
 # What draws the documentation's diagrams.
 docsite/node_modules: docsite/package.json
 	npm --prefix docsite ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# What builds examples/mkdocs and examples/sphinx comes from PyPI (group generators).
+generators: examples/eleventy/node_modules examples/vitepress/node_modules
+
+examples/%/node_modules: examples/%/package.json
+	npm --prefix examples/$* ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 peers: benchmarks/peers/node_modules

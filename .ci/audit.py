@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PYTHON_LOCK = Path(".ci/requirements.txt")
-NODE_FOLDERS = ("tests/node", "tests/gulp", "docsite", "benchmarks/peers")
+NODE_FOLDERS = ("tests/node", "tests/gulp", "docsite", "benchmarks/peers", "examples/eleventy", "examples/vitepress")
 ACCEPTED = Path(".ci/accepted.toml")
 #: Holds the digest of the locks whose audit found nothing that fails.
 STAMP = Path(".cache/audited")

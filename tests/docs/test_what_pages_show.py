@@ -31,6 +31,7 @@ REASONS = {
     "installs from PyPI",
     "installs from npm and PyPI",
     "tests/gulp runs these with the real Gulp 4 and 5",
+    "tests/examples runs these with the real generators",
 }
 PAGES_WITH_COMMANDS = sorted({block.page for block in BLOCKS if block.language == "console" and not block.not_run})
 

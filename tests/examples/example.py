@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 #: Files that runs of an example create, ignored by git.
-_MADE = {"dist", "feed.txt", "__pycache__", ".doit.db", ".venv"}
+_MADE = {"dist", "feed.txt", "__pycache__", ".doit.db", ".venv", "node_modules", "_site", "_build", "cache"}
 _COMMITTED_STATE = {"project.toml", ".gitignore"}
 
 

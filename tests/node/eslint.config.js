@@ -4,7 +4,15 @@ import js from "@eslint/js";
 import globals from "globals";
 
 export default [
-  { ignores: ["**/node_modules/", "**/.cache/", "**/.venv/"] },
+  {
+    ignores: [
+      "**/node_modules/",
+      "**/.cache/",
+      "**/.venv/",
+      "examples/*/{_build,_site,site}/",
+      "**/.vitepress/{cache,dist}/",
+    ],
+  },
   js.configs.recommended,
   {
     languageOptions: { ecmaVersion: 2024, sourceType: "module", globals: globals.node },

@@ -1,0 +1,16 @@
+"""Build with Material for MkDocs, then publish what changed."""
+
+import nimbus_tasks
+from nimbus_tasks import *
+
+
+def task_build():
+    """Build the site -> site"""
+    return {"actions": ["mkdocs build --quiet"]}
+
+
+def task_extract():
+    """Run `extract` after `build`; upload, validate and summarize follow"""
+    task = nimbus_tasks.task_extract()
+    task.task_dep.append("build")
+    return task
