@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nimbus_tasks.html.extract import Rules, extract
 from nimbus_tasks.html.extract.addresses import path_on_site, url_of
+from nimbus_tasks.html.extract.rules import renamed
 from nimbus_tasks.model.page_map import FullPage
 
 RULES = Rules(folder="dist", domain="https://Example.com/")
@@ -65,3 +66,16 @@ def test_what_names_no_page(path: str) -> None:
 
 def test_dots_are_resolved() -> None:
     assert path_on_site("/a/./b/../c.html") == "/a/c.html"
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "other", "named"),
+    [
+        ("build/a/b.html", "build", "dist", "dist/a/b.html"),
+        ("build/a.html", "build", ".", "a.html"),
+        ("a.html", ".", "site/html", "site/html/a.html"),
+        ("builds/a.html", "build", "dist", "builds/a.html"),
+    ],
+)
+def test_a_folder_may_have_another_name(path: str, folder: str, other: str, named: str) -> None:
+    assert renamed(path, folder, other) == named
