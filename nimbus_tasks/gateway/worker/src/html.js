@@ -57,7 +57,9 @@ export function mediaByBlock(page) {
   /** @type {Map<string, Media[]>} */
   const media = new Map();
   for (const each of page.media) {
-    media.set(each.after ?? "", [...(media.get(each.after ?? "") ?? []), each]);
+    const others = media.get(each.after ?? "") ?? [];
+    media.set(each.after ?? "", others);
+    others.push(each);
   }
   return media;
 }

@@ -19,10 +19,10 @@ const AT_START = /^(?:[#+=-]|[0-9]{1,9}(?=[.)]))/;
 const CODE = "</code>";
 const TAGS = new Set(["kbd", "sub", "sup"]);
 /** White space as Python has it. */
-const SPACE = "\\t-\\r\\x1c- \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
-const NEEDS_BRACKETS = new RegExp(`[${SPACE}()<>]`);
-const BEGIN = new RegExp(`^[${SPACE}]+`);
-const END = new RegExp(`[${SPACE}]+$`);
+const SPACE = /[\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/; // eslint-disable-line no-control-regex
+const NEEDS_BRACKETS = /[()<>]/;
+const LINE_FEED = /\n/;
+const BLANK = / /;
 /** Columns that a record claims beyond this one are drawn in it. */
 const LAST_COLUMN = 1000;
 /** The facts of the head that editors know. */
@@ -32,7 +32,7 @@ const FACTS = new Map([["title", "title"], ["metaDescription", "description"], [
 export function toMarkdown(page) {
   const media = mediaByBlock(page);
   const parts = [mediaHtml(media.get("") ?? []), ...new Writer(media).children(buildTree(page))];
-  const body = parts.filter(hasText).map((part) => part.replace(/\n+$/, ""));
+  const body = parts.filter(hasText).map((part) => cut(part, LINE_FEED, false));
   return `${frontMatter(page)}${body.join("\n\n")}\n`;
 }
 
@@ -85,7 +85,7 @@ class Writer {
       return this.#list(node);
     }
     const parts = this.children(node).filter(hasText);
-    const body = parts.map((part) => part.replace(/^\n+|\n+$/g, "")).join("\n\n");
+    const body = parts.map((part) => cut(part, LINE_FEED)).join("\n\n");
     if (kind === "quote") {
       return indented(body, "> ", "> ");
     }
@@ -195,13 +195,29 @@ class Writer {
 /** The greatest of some numbers, 0 if there is none: there may be more than a call takes. @param {number[]} numbers */
 const most = (numbers) => numbers.reduce((one, other) => Math.max(one, other), 0);
 /** @param {string} text */
-const stripped = (text) => text.replace(BEGIN, "").replace(END, "");
+const stripped = (text) => cut(text, SPACE);
 /** @param {string} text */
 const hasText = (text) => stripped(text) !== "";
 
+/**
+ * A text without some signs at its ends. A pattern for its end would take time with the square of a run of them.
+ * @param {string} text
+ * @param {RegExp} sign
+ */
+function cut(text, sign, atStart = true) {
+  let [begin, end] = [0, text.length];
+  while (end > 0 && sign.test(text[end - 1] ?? "")) {
+    end--;
+  }
+  while (atStart && begin < end && sign.test(text[begin] ?? "")) {
+    begin++;
+  }
+  return text.slice(begin, end);
+}
+
 /** @param {string} prefix @param {string[]} written */
 function lineOf(prefix, written) {
-  const text = written.join("").replace(/^ +| +$/g, "");
+  const text = cut(written.join(""), BLANK);
   return text ? prefix + text : "";
 }
 
@@ -235,7 +251,7 @@ function codeOf(text) {
 /** @param {string} href */
 function addressOf(href) {
   const address = safe(href);
-  return NEEDS_BRACKETS.test(address) ? `<${address.replace(/[<>\n\\]/g, "")}>` : address;
+  return NEEDS_BRACKETS.test(address) || SPACE.test(address) ? `<${address.replace(/[<>\n\\]/g, "")}>` : address;
 }
 
 /** @param {string} text @param {boolean} atStart */
@@ -258,7 +274,7 @@ function imageOf(block, mayLink) {
 /** @param {string} text @param {string} first @param {string} others */
 function indented(text, first, others) {
   const [line = "", ...more] = text.split("\n");
-  return [first + line, ...more.map((each) => (others + each).replace(END, ""))].join("\n");
+  return [first + line, ...more.map((each) => cut(others + each, SPACE, false))].join("\n");
 }
 
 /** @param {string} text */

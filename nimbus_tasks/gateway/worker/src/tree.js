@@ -65,12 +65,13 @@ const listOf = (check) => (value) => Array.isArray(value) && value.every(check);
 /** @param {Check} check @returns {Check} */
 const mapOf = (check) => (value) => object(value) && Object.values(value).every(check);
 /** @param {Record<string, Check>} needed @param {Record<string, Check>} [optional] @returns {Check} */
-const shape =
-  (needed, optional = {}) =>
-  (value) =>
+function shape(needed, optional = {}) {
+  const [must, may] = [Object.entries(needed), Object.entries(optional)];
+  return (value) =>
     object(value) &&
-    Object.entries(needed).every(([name, check]) => check(value[name])) &&
-    Object.entries(optional).every(([name, check]) => !Object.hasOwn(value, name) || check(value[name]));
+    must.every(([name, check]) => check(value[name])) &&
+    may.every(([name, check]) => !Object.hasOwn(value, name) || check(value[name]));
+}
 
 const isPicture = shape({ src: text }, { type: text, media: text });
 const isMedia = shape(
@@ -124,14 +125,17 @@ export function readPage(document) {
   };
 }
 
+const FIELDS = Object.entries(ADDED);
+
 /** @param {any} block @returns {Block} */
 function full(block) {
   const { id, type, content, attributes = {} } = block;
-  const added = Object.entries(ADDED).map(([name, { check, otherwise }]) => [
-    name,
-    Object.hasOwn(block, name) && check(block[name]) ? block[name] : otherwise,
-  ]);
-  return { id, type, content, attributes, ...Object.fromEntries(added) };
+  /** @type {Record<string, unknown>} */
+  const read = { id, type, content, attributes };
+  for (const [name, { check, otherwise }] of FIELDS) {
+    read[name] = Object.hasOwn(block, name) && check(block[name]) ? block[name] : otherwise;
+  }
+  return /** @type {any} */ (read);
 }
 
 // --- the tree -------------------------------------------------------------------------------------------
@@ -179,7 +183,9 @@ class Builder {
           levels.set(other, level + 1);
           const places = inner.get(number) ?? new Map();
           inner.set(number, places);
-          places.set(Math.max(0, at), [...(places.get(Math.max(0, at)) ?? []), other]);
+          const others = places.get(Math.max(0, at)) ?? [];
+          places.set(Math.max(0, at), others);
+          others.push(other);
         }
       }
     });
