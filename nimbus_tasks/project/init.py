@@ -96,6 +96,19 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 # delay = 0                             # minimum seconds between the starts of two requests in one slot
 # keep_days = 90                        # days for which answers are reused for the same content
 
+[assets]                                # images and files that pages refer to
+# store = ""                            # "folder": .nimbus/blobs; "s3": Cloudflare R2, AWS and others; "pinata": IPFS
+# include = ["downloads/**"]            # files besides those of pages; patterns as above
+# exclude = []
+# concurrency = 0                       # maximum files uploaded at a time; 0: 3 for pinata, otherwise 16
+# bucket = ""                           # S3; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY come from the environment
+# prefix = ""
+# endpoint = ""                         # such as "https://ACCOUNT.r2.cloudflarestorage.com"
+# region = "auto"
+# public_url = ""                       # from where readers get the files, such as "https://img.example.com"
+# plan = "free"                         # Pinata: "free", "picnic", "fiesta"; PINATA_JWT comes from the environment
+# group_id = ""
+
 [log]
 # level = "info"                        # debug, info, warning, error: minimum level of .nimbus/log.jsonl
 """
