@@ -6,6 +6,7 @@ local sheets are read, in a window of 1280 x 800 pixels on a screen, as the page
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -96,7 +97,7 @@ class Styles:
 
     def _sources(self, document: Document, page: str) -> Iterator[str]:
         """Return the sheets of a page in order: the address of a file, or the text of a `<style>`."""
-        base = urljoin(f"{_SITE}/{page}", _base(document))
+        base = urljoin(f"{_SITE}/{page}", _base(document)).rpartition("/")[0] + "/"  # the same for many pages
         for element in document.select(_SHEETS):
             if not media_matches(element.attr("media") or "", self._window):
                 continue
@@ -133,6 +134,7 @@ def _base(document: Document) -> str:
     return element.attr("href") or "" if element is not None else ""
 
 
+@lru_cache(maxsize=4096)
 def _local(base: str, address: str) -> str | None:
     """Return the whole address of a file of the site, without query and fragment; None for other sites'."""
     try:
