@@ -434,7 +434,7 @@ export interface Commands {
     },
     Documents.Summary
   >;
-  /** Send a small picture through the configured blob store and a pointer, and read both back */
+  /** Send a small picture and a pointer through the configured stores, and read both back */
   readonly testUpload: Command<
     {
       /** blob store: folder, s3 or pinata (default: from the settings) */

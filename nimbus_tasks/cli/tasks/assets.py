@@ -128,7 +128,7 @@ Examples:
   doit nimbus:pointer:list
   doit nimbus:pointer:list --group temperature --json
 """
-_TEST_HELP = """Send a small picture through the configured blob store and a pointer, and read both back
+_TEST_HELP = """Send a small picture and a pointer through the configured stores, and read both back
 
 Each step is printed with its time. The picture is removed afterwards; the pointer test:upload:latest stays.
 
