@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -12,6 +11,7 @@ from msgspec import Struct
 from nimbus_tasks.backends.blobs.pinata import PLANS
 from nimbus_tasks.backends.http.addresses import check_address
 from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.project.environment import Environment
 from nimbus_tasks.project.secrets import Secret, find_secret
 
 if TYPE_CHECKING:
@@ -131,47 +131,22 @@ class UploadConfig(Struct, frozen=True, kw_only=True):
         return config
 
 
-class _Reader:
-    """Reads variables and collects mistakes."""
-
-    def __init__(self, environment: Mapping[str, str] | None) -> None:
-        self._given = environment
-        self._mistakes: list[str] = []
+class _Reader(Environment):
+    """Reads choices, flags and addresses too."""
 
     def is_set(self, name: str) -> bool:
-        return bool(self.text(name)) or find_secret(name, Path(), self._given) is not None
-
-    def text(self, name: str) -> str:
-        return (os.environ if self._given is None else self._given).get(name, "").strip()
-
-    def secret(self, name: str) -> Secret:
-        try:
-            found = find_secret(name, Path(), self._given)
-        except SettingsError as error:
-            self._mistakes.append(error.message)
-            return Secret("")
-        if found is None:
-            self._mistakes.append(f"{name} is not set.")
-        return found or Secret("")
-
-    def matching(self, name: str, pattern: re.Pattern[str], form: str) -> str:
-        text = self.text(name)
-        if not text:
-            self._mistakes.append(f"{name} is not set.")
-        elif not pattern.fullmatch(text):
-            self._mistakes.append(f"{name} must be {form}.")
-        return text
+        return bool(self.text(name)) or find_secret(name, Path(), self.given) is not None
 
     def choice(self, name: str, values: tuple[str, ...], default: str) -> str:
         text = self.text(name).lower() or default
         if text not in values:
-            self._mistakes.append(f"{name} must be one of: {', '.join(values)}.")
+            self.note(f"{name} must be one of: {', '.join(values)}.")
         return text
 
     def flag(self, name: str, *, default: bool) -> bool:
         text = self.text(name).lower()
         if text and text not in _YES | _NO:
-            self._mistakes.append(f"{name} must be true or false.")
+            self.note(f"{name} must be true or false.")
         return text in _YES if text else default
 
     def address(self, name: str, default: str) -> str:
@@ -179,9 +154,5 @@ class _Reader:
         try:
             return check_address(text, default)[0]
         except SettingsError as error:
-            self._mistakes.append(f"{name}: {error.message}")
+            self.note(f"{name}: {error.message}")
             return default
-
-    def raise_mistakes(self) -> None:
-        if self._mistakes:
-            raise SettingsError(" ".join(self._mistakes), "Correct the environment. Nothing was sent.")

@@ -18,18 +18,18 @@ class Environment:
     """The variables of this process, or those given. root: of the project, whose credentials file is read as well."""
 
     def __init__(self, given: Mapping[str, str] | None = None, root: Path | None = None) -> None:
-        self._given = given
+        self.given = given
         self._root = root or Path()
         self._mistakes: list[str] = []
 
     def text(self, name: str) -> str:
         """Return a variable without white space around it; empty where it is not set."""
-        return (os.environ if self._given is None else self._given).get(name, "").strip()
+        return (os.environ if self.given is None else self.given).get(name, "").strip()
 
     def secret(self, name: str, *, optional: bool = False) -> Secret:
         """Return a secret; an empty one where it is not set."""
         try:
-            found = find_secret(name, self._root, self._given)
+            found = find_secret(name, self._root, self.given)
         except SettingsError as error:
             self.note(error.message)
             return Secret("")
