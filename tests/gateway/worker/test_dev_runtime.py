@@ -100,6 +100,7 @@ def test_wrangler_takes_the_configuration_and_builds_the_worker(tmp_path: Path) 
         "name": "my-site",
         "main": str(DEV.parent / "src" / "index.js"),
         "kv_namespaces": json.dumps(namespaces),
+        "project": "proj_0123456789ab",
     }
     (tmp_path / "wrangler.jsonc").write_text(string.Template(TEMPLATE.read_text()).substitute(fields))
     offline = {"WRANGLER_SEND_METRICS": "false", "CLOUDFLARE_CF_FETCH_ENABLED": "false", "CI": "1"}
