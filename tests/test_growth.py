@@ -22,9 +22,12 @@ from nimbus_tasks.html.apply import apply_changes
 from nimbus_tasks.html.apply.diff import diff
 from nimbus_tasks.html.apply.file_addresses import PublicFile, address_files
 from nimbus_tasks.html.extract import Rules, extract
+from nimbus_tasks.html.extract.addresses import canonical_path, host_of
 from nimbus_tasks.html.extract.noise import without_signs
-from nimbus_tasks.html.extract.rules import compile_pattern
+from nimbus_tasks.html.extract.parse import REDIRECTS_TO
+from nimbus_tasks.html.extract.rules import compile_pattern, renamed
 from nimbus_tasks.html.extract.text import collapse
+from nimbus_tasks.html.redirects import page_redirect, read_redirects
 from nimbus_tasks.html.render import to_html, to_markdown
 from nimbus_tasks.html.styles import Styles
 from nimbus_tasks.html.styles.sheets import Window, read_declarations, read_sheet
@@ -227,6 +230,13 @@ def read_foreign(text: str) -> object:
         return error
 
 
+def redirected(text: str) -> None:
+    list(read_redirects(text, "site.example"))
+    page_redirect("/a", REDIRECTS_TO + text, "site.example")
+    canonical_path(f"https://site.example/{text}", host_of(f"//site.example/{text}"))
+    renamed(f"dist/{text}", "dist", "build")
+
+
 FUNCTIONS: dict[str, tuple[Callable[[str], object], dict[str, str]]] = {
     "extract markup": (lambda text: extracted(HEAD + text), PAGES),
     "extract text": (lambda text: extracted(f"{HEAD}<p>{text}"), TEXTS),
@@ -251,6 +261,10 @@ FUNCTIONS: dict[str, tuple[Callable[[str], object], dict[str, str]]] = {
     "apply to head and attributes": (
         applied_to_all,
         {name: TEXTS[name] for name in ("sentences", "letters", "references")},
+    ),
+    "redirects": (
+        redirected,
+        {"lines": "/a /b 301\n", "stars": "/*/", "colons": "/:a", "dots": "/..", "signs": "#?", "spaces": " /a "},
     ),
     "addresses of files": (
         lambda text: address_files(text.encode(), "a.html", "", lambda _: PublicFile("https://cdn/x", 1, 1)),

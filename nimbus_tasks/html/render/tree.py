@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -19,6 +18,10 @@ _EXTRA = tuple(name for name in FullBlock.__struct_encode_fields__ if name not i
 _EXTRA_OF_PAGE = tuple(
     name for name in FullPage.__struct_encode_fields__ if name not in PageMap.__struct_encode_fields__
 )
+#: The types of the fields of our own shapes, by name.
+_TYPES: dict[type[Struct], dict[str, Any]] = {
+    shape: {field.encode_name: field.type for field in msgspec.structs.fields(shape)} for shape in (FullBlock, FullPage)
+}
 
 
 def read_page(document: Mapping[str, Any]) -> FullPage:
@@ -42,14 +45,9 @@ def _full(block: Mapping[str, Any]) -> FullBlock:
     return msgspec.convert(core | _fitting(FullBlock, block, _EXTRA), FullBlock)
 
 
-@functools.cache
-def _types_of(shape: type[Struct]) -> dict[str, Any]:
-    return {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
-
-
 def _fitting(shape: type[Struct], document: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Return those of the named fields that have the type of our own."""
-    types = _types_of(shape)
+    types = _TYPES[shape]
     found = {}
     for name in names:
         if name in document:
