@@ -159,7 +159,7 @@ def check_databases(root: Path, *, embedded: bool) -> Iterator[Finding]:
         yield from check_database("store", root / KV_FILE, remove)
     ask = "Move it away: the next doit upload asks the target what it holds."
     yield from check_database("ledger", root / LEDGER_FILE, ask)
-    yield from check_database("files", root / ASSETS_FILE, "Move it away: the next doit assets asks the store.")
+    yield from check_database("file ledger", root / ASSETS_FILE, "Move it away: the next doit assets asks the store.")
     ended = "Stop every doit nimbus:process on this machine, and move it away."
     yield from check_database("leases", root / CLAIMS_FILE, ended)
 
