@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 1024 * 1024
 #: Files that are written to the ledger at once.
 _NOTED_AT_ONCE = 1000
-#: Fewer files than this need no threads.
-FEW = 8
+#: Bytes from which on a file is worth a thread (20,000 files of 20 kB: 2.0 s in one, 4.9 s in two).
+LARGE = 1024 * 1024
 
 
 class Problem(Struct, frozen=True):
@@ -80,7 +80,7 @@ def discover(settings: Settings, ledger: AssetLedger, advance: Callable[[int], N
     """Return the files of the site. `advance` is called with the number of files that were looked at."""
     found = Discovery()
     for some in runs(_stamped(settings, ledger, found), _NOTED_AT_ONCE):
-        known = {path: ledger.file(path, stamp) for path, stamp in some}
+        known = ledger.files(some)
         read = _read_all([path for path, file in known.items() if file is None])
         ledger.note_files(each.file for each in read.values() if each.file and each.stable)
         for path, file in known.items():
@@ -172,11 +172,17 @@ class _Read(NamedTuple):
 
 
 def _read_all(paths: Sequence[str]) -> dict[str, _Read]:
-    """Read files on all cores."""
-    if len(paths) < FEW:
-        return {path: read_file(path) for path in paths}
+    """Read files, large ones on all cores. Threads that hash small files wait for each other most of the time."""
+    large = [path for path in paths if _size_of(path) >= LARGE]
     with ThreadPoolExecutor(cores()) as pool:
-        return dict(zip(paths, pool.map(read_file, paths), strict=True))
+        reading = dict(zip(large, pool.map(read_file, large), strict=True)) if len(large) > 1 else {}
+    return {path: reading.get(path) or read_file(path) for path in paths}
+
+
+def _size_of(path: str) -> int:
+    with contextlib.suppress(OSError):
+        return os.lstat(path).st_size
+    return 0
 
 
 def read_file(path: str) -> _Read:
@@ -184,11 +190,12 @@ def read_file(path: str) -> _Read:
     *parents, name = path.split("/")
     try:
         with beneath.folder(".", parents) as at, beneath.opened(at, name) as (descriptor, before):
-            digest = hashlib.sha256()
-            beginning = chunk = os.read(descriptor, _AT_ONCE)
-            while chunk:
-                digest.update(chunk)
+            # No more than is there: memory for a whole megabyte would take longer than hashing a small file.
+            beginning = chunk = os.read(descriptor, min(before.st_size + 1, _AT_ONCE))
+            digest = hashlib.sha256(chunk)
+            while len(chunk) == _AT_ONCE or (chunk and before.st_size >= _AT_ONCE):
                 chunk = os.read(descriptor, _AT_ONCE)
+                digest.update(chunk)
             content_type = content_type_of(PurePath(name), beginning)
             width, height = _picture_size(descriptor) if content_type.startswith("image/") else (0, 0)
             stamp = stamp_of(os.fstat(descriptor))

@@ -22,7 +22,7 @@ from nimbus_tasks.project.settings import STATE_FOLDER
 from nimbus_tasks.project.sqlite import errors_as, log_ahead, open_or_renew, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from nimbus_tasks.project.scan import Stamp
 
@@ -134,11 +134,17 @@ class AssetLedger:
 
     # --- digests --------------------------------------------------------------------------------------
 
-    def file(self, path: str, stamp: Stamp) -> AssetFile | None:
-        """Return a file that is as it was when it was read; None where it is not, or never was."""
-        query = "SELECT mtime, size, ctime, sha256, content_type, width, height FROM file WHERE path = ?"
-        rows = self._read(query, path)
-        return AssetFile(path, stamp, *rows[0][3:]) if rows and rows[0][:3] == stamp else None
+    def files(self, stamped: Sequence[tuple[str, Stamp]]) -> dict[str, AssetFile | None]:
+        """Return these files, which are sorted by path; None for each that is not as it was when it was read."""
+        query = (
+            "SELECT path, mtime, size, ctime, sha256, content_type, width, height FROM file WHERE path BETWEEN ? AND ?"
+        )
+        rows = {path: rest for path, *rest in self._read(query, stamped[0][0], stamped[-1][0])} if stamped else {}
+        found: dict[str, AssetFile | None] = {}
+        for path, stamp in stamped:
+            row = rows.get(path)
+            found[path] = AssetFile(path, stamp, *row[3:]) if row and tuple(row[:3]) == stamp else None
+        return found
 
     def digests_of_used(self) -> frozenset[str]:
         """Return the digests that files of pages had when they were last read, whether they are there now or not."""
