@@ -19,7 +19,7 @@ def test_digests_of_files_of_any_size_are_right(tmp_path: Path) -> None:
     contents = [os.urandom(size) for size in (0, 1, MEBIBYTE - 1, MEBIBYTE, MEBIBYTE + 1, 3 * MEBIBYTE)]
     for number, content in enumerate(contents):
         (tmp_path / f"{number}.bin").write_bytes(content)
-    found = find_named(["*.bin", "0.bin", "."])
+    found = find_named(["*.bin", "0.bin"])
     assert not found.problems
     wanted = [(f"{number}.bin", hashlib.sha256(content).hexdigest()) for number, content in enumerate(contents)]
     assert [(file.path, file.sha256) for file in found.files] == wanted
