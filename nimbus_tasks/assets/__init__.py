@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader
     from nimbus_tasks.assets.config import CloudflareKVConfig, PinataConfig, UploadConfig
-    from nimbus_tasks.assets.manager import Asset, UploadManager, UploadResult
+    from nimbus_tasks.assets.upload_manager import Asset, UploadManager, UploadResult
     from nimbus_tasks.model.assets import Pointer
 
 __all__ = [
@@ -29,15 +29,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Asset": "nimbus_tasks.assets.manager",
+    "Asset": "nimbus_tasks.assets.upload_manager",
     "CloudflareKVClient": "nimbus_tasks.assets.clients",
     "CloudflareKVConfig": "nimbus_tasks.assets.config",
     "PinataConfig": "nimbus_tasks.assets.config",
     "PinataUploader": "nimbus_tasks.assets.clients",
     "Pointer": "nimbus_tasks.model.assets",
     "UploadConfig": "nimbus_tasks.assets.config",
-    "UploadManager": "nimbus_tasks.assets.manager",
-    "UploadResult": "nimbus_tasks.assets.manager",
+    "UploadManager": "nimbus_tasks.assets.upload_manager",
+    "UploadResult": "nimbus_tasks.assets.upload_manager",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from msgspec import Struct
 
@@ -15,7 +15,9 @@ from nimbus_tasks.project.environment import Environment
 from nimbus_tasks.project.secrets import Secret, find_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _PROJECT = re.compile(r"proj_[0-9a-f]{12}")
@@ -42,10 +44,7 @@ class PinataConfig(Struct, frozen=True, kw_only=True):
         Raises:
             SettingsError: something is missing or malformed; the message names everything.
         """
-        reader = _Reader(environment)
-        config = cls._read(reader)
-        reader.raise_mistakes()
-        return config
+        return _checked(cls._read, environment)
 
     @classmethod
     def _read(cls, reader: _Reader) -> Self:
@@ -74,10 +73,7 @@ class CloudflareKVConfig(Struct, frozen=True, kw_only=True):
         Raises:
             SettingsError: something is missing or malformed; the message names everything.
         """
-        reader = _Reader(environment)
-        config = cls._read(reader)
-        reader.raise_mistakes()
-        return config
+        return _checked(cls._read, environment)
 
     @classmethod
     def _read(cls, reader: _Reader) -> Self:
@@ -129,6 +125,14 @@ class UploadConfig(Struct, frozen=True, kw_only=True):
         )
         reader.raise_mistakes()
         return config
+
+
+def _checked(read: Callable[[_Reader], T], environment: Mapping[str, str] | None) -> T:
+    """Return what is read from the environment, or raise one error for all mistakes in it."""
+    reader = _Reader(environment)
+    config = read(reader)
+    reader.raise_mistakes()
+    return config
 
 
 class _Reader(Environment):

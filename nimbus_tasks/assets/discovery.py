@@ -138,15 +138,15 @@ def _stamped(settings: Settings, ledger: AssetLedger, found: Discovery) -> Itera
             named[path] = stamp_of(os.stat(path, follow_symlinks=False))
         except (FileNotFoundError, NotADirectoryError):
             pages = ledger.pages_of(path)
-            others = f" and {len(pages) - 1} other pages" if len(pages) > 1 else ""
-            found.problems.append(Problem(path, f"is not there; {pages[0]}{others} refers to it", failed=False))
+            more = f" and {len(pages) - 1} more refer" if len(pages) > 1 else " refers"
+            found.problems.append(Problem(path, f"was not found; {pages[0]}{more} to it", failed=False))
         except (OSError, ValueError) as error:
             found.problems.append(Problem(path, _words(error)))
     yield from sorted(named.items())
 
 
 def _why_not(path: str, folder: str) -> str:
-    """Say why a path that a map names is not to be read: a map may have been written by anyone."""
+    """Return why a path must not be read; empty if it may be. Maps are untrusted: other programs write them too."""
     parts = path.split("/")
     if path.startswith("/") or ".." in parts or "" in parts or "\0" in path or not is_utf8(path):
         return "is no path inside the project"

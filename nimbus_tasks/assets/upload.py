@@ -33,7 +33,7 @@ AT_ONCE = 100
 
 
 class AssetResult(Struct, frozen=True, omit_defaults=True):
-    """What became of one file.
+    """The result of one file.
 
     uploaded: its bytes went up. recorded: they were there, and the record now says so. failed: see `error`.
     paths: of all files with these bytes. url: where readers get it. ms: of the upload, with its verification.

@@ -15,7 +15,7 @@ from edge.fake import Fake
 from edge.pinata import Pinata
 
 from nimbus_tasks.assets import Asset, CloudflareKVClient, UploadConfig, UploadManager
-from nimbus_tasks.assets import manager as managing
+from nimbus_tasks.assets import upload_manager as managing
 from nimbus_tasks.backends.blobs.pinata import PinataStore
 from nimbus_tasks.model.errors import SettingsError, StoreError
 

@@ -147,7 +147,7 @@ def test_what_cannot_be_read_is_named_and_the_others_go_up(site: Site, spoil: Ca
 def test_a_picture_that_is_not_there_is_a_warning(site: Site) -> None:
     site.settings(FOLDER)
     run = good(site.doit("assets"))
-    assert "dist/w.jpg is not there; dist/a.html and 2 other pages refers to it." in run.said
+    assert "dist/w.jpg was not found; dist/a.html and 2 more refer to it." in run.said
 
 
 def test_empty_files_and_names_in_any_script_go_up(site: Site) -> None:
