@@ -7,24 +7,22 @@ it at the store. A file that is lost or damaged is made again: maps and files ar
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.backends.blobs import Location
-from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.project.manifest import SITE, join, split
 from nimbus_tasks.project.settings import STATE_FOLDER
-from nimbus_tasks.project.sqlite import errors_as, log_ahead, open_or_renew, transaction
+from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from nimbus_tasks.project.scan import Stamp
+    from nimbus_tasks.project.sqlite import Connection
 
 
 class AssetFile(Struct, frozen=True, gc=False):
@@ -75,8 +73,10 @@ _GONE = "SELECT folder, name FROM main.map EXCEPT SELECT folder, name FROM site.
 _decode_location = msgspec.json.Decoder(Location).decode
 
 
-class AssetLedger:
+class AssetLedger(DatabaseFile):
     """The database. Every method that writes commits before it returns."""
+
+    again = "the store is asked what it holds."
 
     def __init__(self, path: Path = Path(ASSETS_FILE)) -> None:
         """Open the file; make it anew where there is none, or a damaged one.
@@ -84,18 +84,13 @@ class AssetLedger:
         Raises:
             StateError: it cannot be opened or made.
         """
-        self._path = path
-        with self._errors():
-            self._connection = open_or_renew(path, _prepare, _RENEWED)
+        super().__init__(path, lambda: open_or_renew(path, _prepare, _RENEWED))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def close(self) -> None:
-        self._connection.close()
 
     # --- which pages use which files ------------------------------------------------------------------
 
@@ -104,33 +99,31 @@ class AssetLedger:
         with self._errors():
             self._connection.execute("ATTACH ? AS site", (str(manifest),))
             try:
-                changed, gone = self._read(_CHANGED), self._read(_GONE)
+                changed, gone = self.rows(_CHANGED), self.rows(_GONE)
             finally:
                 self._connection.execute("DETACH site")
         return [(join(*row[:2]), tuple(row[2:])) for row in changed], [join(*row) for row in gone]
 
     def note_uses(self, map_file: str, stamp: Stamp, source_path: str, paths: Iterable[str]) -> None:
         """Replace what is known of a map."""
-        with self._transaction():
+        with self.transaction():
             self._forget(map_file)
-            self._write("INSERT INTO map VALUES (?, ?, ?, ?, ?)", [(*split(map_file), *stamp)])
+            self.write("INSERT INTO map VALUES (?, ?, ?, ?, ?)", [(*split(map_file), *stamp)])
             uses = ((path, map_file, source_path) for path in paths)
-            self._write("INSERT OR IGNORE INTO use VALUES (?, ?, ?)", uses)
+            self.write("INSERT OR IGNORE INTO use VALUES (?, ?, ?)", uses)
 
     def forget_maps(self, map_files: Iterable[str]) -> None:
-        with self._transaction():
+        with self.transaction():
             for map_file in map_files:
                 self._forget(map_file)
 
     def used(self) -> Iterator[str]:
         """Yield the paths that pages use, sorted. Write nothing meanwhile."""
-        with self._errors():
-            for (path,) in self._connection.execute("SELECT DISTINCT path FROM use ORDER BY path"):
-                yield path
+        return (path for (path,) in self.each("SELECT DISTINCT path FROM use ORDER BY path"))
 
     def pages_of(self, path: str) -> list[str]:
         """Return the source paths of the pages that use a file, sorted."""
-        return [row[0] for row in self._read("SELECT source_path FROM use WHERE path = ? ORDER BY 1", path)]
+        return [row[0] for row in self.rows("SELECT source_path FROM use WHERE path = ? ORDER BY 1", path)]
 
     # --- digests --------------------------------------------------------------------------------------
 
@@ -139,7 +132,7 @@ class AssetLedger:
         query = (
             "SELECT path, mtime, size, ctime, sha256, content_type, width, height FROM file WHERE path BETWEEN ? AND ?"
         )
-        rows = {path: rest for path, *rest in self._read(query, stamped[0][0], stamped[-1][0])} if stamped else {}
+        rows = {path: rest for path, *rest in self.rows(query, stamped[0][0], stamped[-1][0])} if stamped else {}
         found: dict[str, AssetFile | None] = {}
         for path, stamp in stamped:
             row = rows.get(path)
@@ -148,27 +141,27 @@ class AssetLedger:
 
     def digests_of_used(self) -> frozenset[str]:
         """Return the digests that files of pages had when they were last read, whether they are there now or not."""
-        return frozenset(row[0] for row in self._read("SELECT sha256 FROM file WHERE path IN (SELECT path FROM use)"))
+        return frozenset(row[0] for row in self.rows("SELECT sha256 FROM file WHERE path IN (SELECT path FROM use)"))
 
     def note_files(self, files: Iterable[AssetFile]) -> None:
-        with self._transaction():
+        with self.transaction():
             values = (
                 (each.path, *each.stamp, each.sha256, each.content_type, each.width, each.height) for each in files
             )
-            self._write("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+            self.write("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     # --- what a store holds ---------------------------------------------------------------------------
 
     def knows(self, store: str) -> bool:
         """Return whether anything is known of a store."""
-        return bool(self._read("SELECT 1 FROM stored WHERE store = ? LIMIT 1", store))
+        return bool(self.rows("SELECT 1 FROM stored WHERE store = ? LIMIT 1", store))
 
     def stored(self, store: str, sha256: str) -> tuple[Location | None, str, str] | None:
         """Return where a store holds a file, since when, and the digest of its record at the target.
 
         The location is None where it was sent and not confirmed; there is nothing at all where it was never sent.
         """
-        rows = self._read("SELECT location, at, recorded FROM stored WHERE store = ? AND sha256 = ?", store, sha256)
+        rows = self.rows("SELECT location, at, recorded FROM stored WHERE store = ? AND sha256 = ?", store, sha256)
         if not rows:
             return None
         location, at, recorded = rows[0]
@@ -176,31 +169,31 @@ class AssetLedger:
 
     def begin(self, store: str, digests: Iterable[str]) -> None:
         """Note what is about to be sent."""
-        with self._transaction():
-            self._write(
+        with self.transaction():
+            self.write(
                 "INSERT OR IGNORE INTO stored VALUES (?, ?, NULL, '', '', '')", ((store, each) for each in digests)
             )
 
     def confirm(self, store: str, found: Iterable[tuple[str, Location, str]]) -> None:
         """Write what the store has confirmed, and when."""
-        with self._transaction():
+        with self.transaction():
             put = (
                 "INSERT INTO stored VALUES (?, ?, ?, ?, '', '') ON CONFLICT DO UPDATE "
                 "SET location = excluded.location, at = excluded.at"
             )
-            self._write(put, ((store, sha256, msgspec.json.encode(location), at) for sha256, location, at in found))
+            self.write(put, ((store, sha256, msgspec.json.encode(location), at) for sha256, location, at in found))
 
     def confirm_records(self, store: str, recorded: Iterable[tuple[str, str]]) -> None:
         """Write the digests of the records that the target has confirmed, by the digest of the file."""
-        with self._transaction():
+        with self.transaction():
             put = "UPDATE stored SET recorded = ? WHERE store = ? AND sha256 = ?"
-            self._write(put, ((record, store, sha256) for sha256, record in recorded))
+            self.write(put, ((record, store, sha256) for sha256, record in recorded))
 
     def note_used(self, store: str, digests: Iterable[str], at: str) -> None:
         """Note that the site has these files. `at`: now."""
-        with self._transaction():
+        with self.transaction():
             update = "UPDATE stored SET used = ? WHERE store = ? AND sha256 = ?"
-            self._write(update, ((at, store, sha256) for sha256 in digests))
+            self.write(update, ((at, store, sha256) for sha256 in digests))
 
     def unused(self, store: str, since: str) -> list[tuple[str, Location]]:
         """Return what a store holds and what the site has not had since then."""
@@ -208,49 +201,27 @@ class AssetLedger:
             "SELECT sha256, location FROM stored WHERE store = ? AND location IS NOT NULL "
             "AND max(at, used) < ? ORDER BY sha256"
         )
-        return [(sha256, _decode_location(location)) for sha256, location in self._read(query, store, since)]
+        return [(sha256, _decode_location(location)) for sha256, location in self.rows(query, store, since)]
 
     def forget_store(self, store: str, digests: Iterable[str]) -> None:
         """Forget that a store holds these files: they were not found there."""
-        with self._transaction():
-            self._write("DELETE FROM stored WHERE store = ? AND sha256 = ?", ((store, each) for each in digests))
+        with self.transaction():
+            self.write("DELETE FROM stored WHERE store = ? AND sha256 = ?", ((store, each) for each in digests))
 
     def locations(self, store: str) -> Iterator[tuple[str, Location, str]]:
         """Yield what a store holds, by digest, and since when. Write nothing meanwhile."""
         query = "SELECT sha256, location, at FROM stored WHERE store = ? AND location IS NOT NULL ORDER BY sha256"
-        with self._errors():
-            for sha256, location, at in self._connection.execute(query, (store,)):
-                yield sha256, _decode_location(location), at
+        for sha256, location, at in self.each(query, store):
+            yield sha256, _decode_location(location), at
 
     # --- the file -------------------------------------------------------------------------------------
 
     def _forget(self, map_file: str) -> None:
-        self._write("DELETE FROM map WHERE folder = ? AND name = ?", [split(map_file)])
-        self._write("DELETE FROM use WHERE map_file = ?", [(map_file,)])
-
-    def _read(self, query: str, *parameters: object) -> list[Any]:
-        with self._errors():
-            return self._connection.execute(query, parameters).fetchall()
-
-    def _write(self, statement: str, rows: Iterable[Iterable[object]]) -> None:
-        self._connection.executemany(statement, map(tuple, rows))
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._errors(), transaction(self._connection):
-            yield
-
-    def _errors(self) -> contextlib.AbstractContextManager[None]:
-        return errors_as(
-            StateError,
-            self._path,
-            f"{self._path} cannot be used",
-            "Check the disk.",
-            "the store is asked what it holds.",
-        )
+        self.write("DELETE FROM map WHERE folder = ? AND name = ?", [split(map_file)])
+        self.write("DELETE FROM use WHERE map_file = ?", [(map_file,)])
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _prepare(connection: Connection) -> None:
     log_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")  # otherwise a power cut could bring an older row back
     if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:

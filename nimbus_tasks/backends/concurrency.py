@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import threading
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -52,11 +53,25 @@ def run(work: Coroutine[object, object, T]) -> T:
 
 @contextlib.contextmanager
 def _signals_waiting() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    """Let Ctrl-C and SIGTERM wait for the end of the block.
+
+    A signal mask would not do: another thread may receive the signal, and Python's handler runs in the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    known = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in known.items() if handler is not None}  # None: not set by Python
+    for number in before:
+        signal.signal(number, lambda came, _: received.append(came))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if received:
+            signal.raise_signal(received[0])
 
 
 def pack(things: Iterable[T], size: Callable[[T], int], limits: Limits) -> Iterator[list[T]]:

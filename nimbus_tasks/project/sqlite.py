@@ -9,12 +9,13 @@ import contextlib
 import os
 import sqlite3
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.project import files, heal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from nimbus_tasks.model.errors import NimbusError
@@ -165,3 +166,42 @@ def transaction(connection: sqlite3.Connection, *, at_once: bool = True) -> Iter
         connection.rollback()
         raise
     connection.commit()
+
+
+class DatabaseFile:
+    """A database that can be made again, and how it is read and written. Its errors are `StateError`s.
+
+    again: what happens when the same command runs again after the file was found damaged.
+    """
+
+    again = ""
+
+    def __init__(self, path: Path, open_: Callable[[], sqlite3.Connection]) -> None:
+        self.path = path
+        with self._errors():
+            self._connection = open_()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def rows(self, query: str, *parameters: object) -> list[Any]:
+        with self._errors():
+            return self._connection.execute(query, parameters).fetchall()
+
+    def each(self, query: str, *parameters: object) -> Iterator[Any]:
+        """Yield rows as they are read. Write nothing to the same tables meanwhile."""
+        with self._errors():
+            yield from self._connection.execute(query, parameters)
+
+    def write(self, statement: str, rows: Iterable[Iterable[object]] = ((),)) -> None:
+        """Execute a statement for each of the rows, within a `transaction`."""
+        self._connection.executemany(statement, map(tuple, rows))
+
+    @contextlib.contextmanager
+    def transaction(self, *, temporary: bool = False) -> Iterator[None]:
+        """Commit at the end, or roll back. `temporary`: only tables of this process are written, without the lock."""
+        with self._errors(), transaction(self._connection, at_once=not temporary):
+            yield
+
+    def _errors(self) -> contextlib.AbstractContextManager[None]:
+        return errors_as(StateError, self.path, f"{self.path} cannot be used", "Check the disk.", self.again)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
+import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -202,13 +204,35 @@ def test_nothing_needs_no_request() -> None:
     assert packed([], 5, 5) == []
 
 
-def test_a_signal_waits_while_a_loop_is_made_or_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def other_thread() -> Iterator[threading.Thread]:
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    yield thread
+    end.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("receiver", ["this thread", "another thread"])
+def test_a_signal_waits_while_a_loop_is_made_or_closed(
+    monkeypatch: pytest.MonkeyPatch, other_thread: threading.Thread, receiver: str
+) -> None:
     """Ctrl-C in the middle of either leaves half a loop behind, and a traceback."""
     came: list[str] = []
+    arrived, wakeup = socket.socketpair()
+    wakeup.setblocking(False)
+
+    def send() -> None:
+        chosen = threading.get_ident() if receiver == "this thread" else other_thread.ident
+        assert chosen
+        signal.pthread_kill(chosen, signal.SIGTERM)
+        arrived.recv(1)  # Python's handler runs now, unless it has to wait
+
     make = asyncio.events.new_event_loop
 
     def making() -> asyncio.AbstractEventLoop:
-        signal.raise_signal(signal.SIGTERM)
+        send()
         assert came == [], "not while it is made"
         return make()
 
@@ -216,6 +240,7 @@ def test_a_signal_waits_while_a_loop_is_made_or_closed(monkeypatch: pytest.Monke
         return asyncio.get_running_loop()
 
     before = signal.signal(signal.SIGTERM, lambda *_: came.append("closed" if came else "made"))
+    wakeup_before = signal.set_wakeup_fd(wakeup.fileno())
     try:
         monkeypatch.setattr(asyncio.events, "new_event_loop", making)
         runner = Runner()
@@ -224,7 +249,7 @@ def test_a_signal_waits_while_a_loop_is_made_or_closed(monkeypatch: pytest.Monke
         close = loop.close
 
         def closing() -> None:
-            signal.raise_signal(signal.SIGTERM)
+            send()
             assert came == ["made"], "not while it is closed"
             close()
 
@@ -233,4 +258,7 @@ def test_a_signal_waits_while_a_loop_is_made_or_closed(monkeypatch: pytest.Monke
         assert came == ["made", "closed"]
         assert loop.is_closed()
     finally:
+        signal.set_wakeup_fd(wakeup_before)
         signal.signal(signal.SIGTERM, before)
+        arrived.close()
+        wakeup.close()

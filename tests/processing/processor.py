@@ -53,7 +53,10 @@ def fork(folder: Path, name: str, fatal: int = 0) -> int:
     note_claims()
     if fatal:
         die_before(fatal)
-    status = DoitMain(ModuleTaskLoader({"task_nimbus": scripted_pages.task_nimbus})).run(COMMAND)
+    # Its own state is of no interest here, and two processes that make the default file at once may fail.
+    config = {"backend": "sqlite3", "dep_file": ":memory:"}
+    loader = ModuleTaskLoader({"task_nimbus": scripted_pages.task_nimbus, "DOIT_CONFIG": config})
+    status = DoitMain(loader).run(COMMAND)
     sys.stdout.flush()
     os._exit(status)
 

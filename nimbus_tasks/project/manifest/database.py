@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
-from nimbus_tasks.model.errors import StateError
-from nimbus_tasks.project.sqlite import errors_as, log_ahead, open_or_renew, transaction
+from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 _VERSION = 2
 _SCHEMA = f"""
@@ -46,8 +44,10 @@ CREATE TEMP TABLE again(folder TEXT, name TEXT, PRIMARY KEY(folder, name)) WITHO
 """
 
 
-class Database:
+class Database(DatabaseFile):
     """Rows, and facts by name. Every method that writes commits before it returns."""
+
+    again = "every page is read again."
 
     def __init__(self, path: Path) -> None:
         """Open the file; make it anew where it is missing, damaged, or of another version.
@@ -55,25 +55,15 @@ class Database:
         Raises:
             StateError: it cannot be opened or made.
         """
-        self.path = path
-        with self._errors():
-            if not os.access(path.parent.parent, os.W_OK):
-                # There is no project, or nothing can be done in it; the stages say so, and why.
-                self._connection = sqlite3.connect(":memory:", isolation_level=None)
-                _prepare(self._connection)
-            else:
-                self._connection = open_or_renew(path, _prepare, "Every page is read again.")
+        super().__init__(path, lambda: _open(path))
 
     @classmethod
     def to_read(cls, path: Path) -> Self:
         """Open an existing file, and change nothing in it."""
         database = cls.__new__(cls)
-        database.path = path
-        database._connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
+        uri = f"file:{quote(str(path))}?mode=ro"
+        DatabaseFile.__init__(database, path, lambda: sqlite3.connect(uri, uri=True, isolation_level=None))
         return database
-
-    def close(self) -> None:
-        self._connection.close()
 
     # --- facts ----------------------------------------------------------------------------------------
 
@@ -88,21 +78,8 @@ class Database:
 
     # --- rows -----------------------------------------------------------------------------------------
 
-    def rows(self, query: str, *parameters: object) -> list[Any]:
-        with self._errors():
-            return self._connection.execute(query, parameters).fetchall()
-
     def count(self, query: str, *parameters: object) -> int:
         return int(self.rows(query, *parameters)[0][0])
-
-    def each(self, query: str, *parameters: object) -> Iterator[Any]:
-        """Yield rows as they are read. Write nothing to the same tables meanwhile."""
-        with self._errors():
-            yield from self._connection.execute(query, parameters)
-
-    def write(self, statement: str, rows: Iterable[Iterable[object]] = ((),)) -> None:
-        """Execute a statement for each of the rows, within a `transaction`."""
-        self._connection.executemany(statement, map(tuple, rows))
 
     def note_folders(self, kind: str, folders: Iterable[str]) -> None:
         """Note folders whose files are known, within a `transaction`: that one of them is gone is seen by this."""
@@ -114,16 +91,14 @@ class Database:
             statement = "UPDATE folder SET digest = x'' WHERE kind = ? AND path = ?"
             self.write(statement, ((kind, folder) for folder in set(folders)))
 
-    @contextlib.contextmanager
-    def transaction(self, *, temporary: bool = False) -> Iterator[None]:
-        """Commit at the end, or roll back. `temporary`: only tables of this process are written, without the lock."""
-        with self._errors(), transaction(self._connection, at_once=not temporary):
-            yield
 
-    def _errors(self) -> contextlib.AbstractContextManager[None]:
-        return errors_as(
-            StateError, self.path, f"{self.path} cannot be used", "Check the disk.", "every page is read again."
-        )
+def _open(path: Path) -> sqlite3.Connection:
+    if os.access(path.parent.parent, os.W_OK):
+        return open_or_renew(path, _prepare, "Every page is read again.")
+    # There is no project, or nothing can be done in it; the stages say so, and why.
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _prepare(connection)
+    return connection
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
