@@ -1,4 +1,4 @@
-"""A small picture through the configured stores: every step of an upload, with its time, and nothing left behind."""
+"""A small picture through the configured stores: every step of an upload, with its time. Only its pointer stays."""
 
 from __future__ import annotations
 
