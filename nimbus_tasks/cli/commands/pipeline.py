@@ -135,12 +135,12 @@ class Commands:
         return OK if reported and not report.invalid else SOME_FAILED
 
     def upload(self, request: Request, *, as_json: bool = False, validate_first: bool = False) -> int:
-        from nimbus_tasks.cli.messages.pipeline import (
+        from nimbus_tasks.cli.messages.pipeline import summarized
+        from nimbus_tasks.cli.messages.upload import (
             DryRunNarrator,
             UploadNarrator,
             planned,
             shared_addresses,
-            summarized,
             uploaded,
             volatile,
         )
@@ -196,7 +196,7 @@ class Commands:
         return snapshot
 
     def reconcile(self, *, dry_run: bool, deep: bool, repair: bool, requeue: bool, as_json: bool) -> int:
-        from nimbus_tasks.cli.messages.pipeline import reconciled
+        from nimbus_tasks.cli.messages.reconcile import reconciled
 
         with self.pipeline.locked("nimbus:reconcile", look_at_maps()) as snapshot:
             done = self.pipeline.reconcile(
