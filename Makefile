@@ -7,6 +7,8 @@ BIN    := $(VENV)/bin
 LOCK   := .ci/requirements.txt
 SITES  := .cache/sites
 SHELLS := .cache/shells
+POSTGRES := .cache/postgresql
+POSTGRES_PACKAGES := postgresql-15 postgresql-client-15 libpq5 libllvm14
 # Half again as many as there are cores: tests wait for processes much of their time.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(-(-3 * (os.cpu_count() or 1) // 2))')
 SHELL_PACKAGES := zsh zsh-common fish fish-common libpcre2-32-0
@@ -141,7 +143,20 @@ $(SHELLS)/.unpacked:
 	done && touch .unpacked
 
 # Cloudflare's runtime for the tests of the gateway, wrangler for the REST API's fake; and the checks of JavaScript.
-servers: tests/node/node_modules tests/gulp/node_modules
+servers: tests/node/node_modules tests/gulp/node_modules $(POSTGRES)/.unpacked
+
+# PostgreSQL, where it is not installed: unpacked, and started by the tests as an unprivileged user.
+$(POSTGRES)/.unpacked:
+	@mkdir -p $(POSTGRES)
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then touch $@; exit 0; fi; \
+	if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then \
+	  echo "No apt-get and dpkg here: the tests on PostgreSQL will be skipped"; exit 0; fi; \
+	ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq; \
+	cd $(POSTGRES) && for package in $(POSTGRES_PACKAGES); do \
+	  apt-get -qq -o APT::Sandbox::User=root download $$package && dpkg -x $${package}_*.deb . \
+	    || { echo "$$package cannot be had: the tests on PostgreSQL will be skipped"; exit 0; }; \
+	  rm -f $${package}_*.deb; \
+	done && touch .unpacked
 
 tests/node/node_modules: tests/node/package.json
 	npm --prefix tests/node ci --no-audit --no-fund --loglevel=error
