@@ -109,6 +109,13 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 # plan = "free"                         # Pinata: "free", "picnic", "fiesta"; PINATA_JWT comes from the environment
 # group_id = ""
 
+[images]                                # the service (doit nimbus:serve): what it makes of pictures
+# max_side = 2048                       # maximum width and height of the main picture
+# svg = "sanitise"                      # or "refuse"
+
+[embeddings]                            # the service: how it finds similar pictures
+# provider = "descriptor"               # or "onnx", "replicate", "openai"
+
 [log]
 # level = "info"                        # debug, info, warning, error: minimum level of .nimbus/log.jsonl
 """

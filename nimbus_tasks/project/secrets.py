@@ -28,7 +28,7 @@ MOST_CHARACTERS = 4096
 #: The names of all credentials, without those that other programs read.
 NAMES = (
     *("NIMBUS_API_KEY", "NIMBUS_ADMIN_SECRET", "NIMBUS_AI_KEY", "CLOUDFLARE_API_TOKEN"),
-    *("PINATA_JWT", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    *("PINATA_JWT", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "REPLICATE_API_TOKEN"),
 )
 
 

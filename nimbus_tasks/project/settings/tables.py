@@ -244,6 +244,69 @@ class Assets(Struct, frozen=True):
     group_id: Annotated[str, _says("Pinata: id of the group that files join; PINATA_GROUP_ID wins over it")] = ""
 
 
+class Images(Struct, frozen=True):
+    """`[images]`: what the service makes of a picture, and what it may take."""
+
+    max_side: Annotated[int, Meta(ge=16, le=16_384), _says("maximum width and height of the main picture")] = 2048
+    thumbnail: Annotated[int, Meta(ge=16, le=1024), _says("maximum width and height of the thumbnail")] = 256
+    quality: Annotated[int, Meta(ge=1, le=100), _says("quality of JPEG and WebP")] = 82
+    svg: Annotated[
+        Literal["sanitise", "refuse"],
+        _says("sanitise: SVG loses scripts, handlers and references to other files; refuse: SVG is an error"),
+    ] = "sanitise"
+    max_megapixels: Annotated[
+        Positive, _says("maximum millions of pixels, of all frames together; larger pictures are an error")
+    ] = 200
+    max_megabytes: Annotated[Positive, _says("maximum size of a file; larger ones are an error")] = 256
+    memory: Annotated[
+        int, Meta(ge=512), _says("MiB of address space of each process; pictures that take more are an error")
+    ] = 1536
+    cpu_seconds: Annotated[Seconds, _says("processor time for one picture; pictures that take more are an error")] = (
+        60.0
+    )
+    timeout: Annotated[Seconds, _says("seconds for one picture; it is tried again later")] = 300.0
+    processes: Annotated[
+        int, Meta(ge=0, le=MOST_WORKERS), _says("pictures at a time, each in a process; 0: one for each core")
+    ] = 0
+
+
+class Embeddings(Struct, frozen=True):
+    """`[embeddings]`: the vectors by which the service finds similar pictures."""
+
+    provider: Annotated[
+        Literal["descriptor", "onnx", "replicate", "openai"],
+        _says(
+            "descriptor: colours and shapes, no model; onnx: a model file; replicate: a model there; "
+            "openai: texts about the picture, not the picture"
+        ),
+    ] = "descriptor"
+    model: Annotated[
+        str,
+        _says("onnx: path of the model file; replicate: owner/name or owner/name:version; openai: name of the model"),
+    ] = ""
+    base_url: Annotated[str, _says("URL of the API; unset: the provider's own")] = ""
+    dimensions: Annotated[
+        Natural, _says("openai: length of the vectors, where the model lets one choose; 0: its own")
+    ] = 0
+    input: Annotated[str, _says("replicate: name of the model's input for the picture")] = "image"
+    mean: Annotated[
+        tuple[float, ...],
+        Meta(min_length=3, max_length=3),
+        _says("onnx: mean of red, green and blue that the model was trained with"),
+    ] = (0.485, 0.456, 0.406)
+    deviation: Annotated[
+        tuple[float, ...],
+        Meta(min_length=3, max_length=3),
+        _says("onnx: standard deviation of red, green and blue, as mean"),
+    ] = (0.229, 0.224, 0.225)
+    rate: Annotated[Positive, _says("embeddings a minute, of all workers together; not for descriptor and onnx")] = 5
+    timeout: Annotated[Seconds, _says("seconds for one embedding; it is tried again later")] = 120.0
+    index: Annotated[
+        Literal["scan", "usearch"],
+        _says("scan: exact, compares with all vectors; usearch: approximate, for millions (pip install usearch)"),
+    ] = "scan"
+
+
 class Log(Struct, frozen=True):
     """`[log]`: the structured log."""
 
@@ -260,6 +323,8 @@ class Settings(Struct, frozen=True):
     process: ProcessSettings = ProcessSettings()
     openai: OpenAISettings = OpenAISettings()
     assets: Assets = Assets()
+    images: Images = Images()
+    embeddings: Embeddings = Embeddings()
     log: Log = Log()
 
     @property
