@@ -14,11 +14,11 @@ from msgspec import Struct
 from nimbus_tasks.html.extract.rules import EXTRACTOR_VERSION
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.pipeline.extract_file import Extracted, extract_file, has_digest, map_file_of
+from nimbus_tasks.pipeline.learn_chrome import learn_chrome
 from nimbus_tasks.pipeline.processes import map_pages
 from nimbus_tasks.pipeline.rules import (
     Sheet,
     SiteRules,
-    learn_chrome,
     note_sheets,
     read_chrome,
     read_rules,

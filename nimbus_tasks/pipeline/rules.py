@@ -22,7 +22,7 @@ from nimbus_tasks.project.scan import Stamp, stamp_of
 from nimbus_tasks.project.settings import PROJECT_FILE, STATE_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from nimbus_tasks.html.styles import Styles
     from nimbus_tasks.project.manifest.database import Database
@@ -94,21 +94,6 @@ def read_rules(settings: Settings, manifest: Database) -> SiteRules:
 def read_chrome() -> Chrome | None:
     """Return what was learnt of the site; None where nothing was yet."""
     return files.read_json(Path(CHROME_FILE), Chrome, "It is learnt again from the pages.")
-
-
-def learn_chrome(site: SiteRules, paths: Iterable[str], least: int) -> bool:
-    """Learn from these pages what they have in common; with fewer than `least` of them, nothing. Tell if it changed."""
-    from nimbus_tasks.html.chrome import learn
-
-    pages = [(site.source_path(path), html) for path in paths if (html := _source(site.folder, path)) is not None]
-    if len(pages) < least:
-        return False
-    plain = msgspec.structs.replace(site.rules, chrome=())
-    selectors = learn(pages, plain, sheets_of(site).styles)
-    before = read_chrome()
-    document = msgspec.json.encode(Chrome(len(pages), selectors))
-    files.replace(Path(CHROME_FILE), msgspec.json.format(document, indent=2) + b"\n")
-    return before is None or before.selectors != selectors
 
 
 def refuse_bad_rules(rules: Rules) -> None:
@@ -193,13 +178,3 @@ def _read_sheet(folder: str, address: str) -> tuple[bytes | None, Sheet]:
     if len(content) > _LARGEST_SHEET:
         return None, Sheet(stamp_of(status), "too large")
     return content, Sheet(stamp_of(status), hashlib.blake2b(content, digest_size=16).hexdigest())
-
-
-def _source(folder: str, path: str) -> bytes | None:
-    from nimbus_tasks.pipeline.extract_file import LARGEST_PAGE, read_source
-
-    try:
-        html = read_source(path, folder)
-    except OSError:
-        return None
-    return html if len(html) <= LARGEST_PAGE else None

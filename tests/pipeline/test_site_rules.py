@@ -10,7 +10,8 @@ from nimbus_tasks.model.errors import SettingsError, SourceError
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline import extract as extracting
 from nimbus_tasks.pipeline.explain import explain_page
-from nimbus_tasks.pipeline.rules import CHROME_FILE, learn_chrome, read_chrome, read_rules
+from nimbus_tasks.pipeline.learn_chrome import learn_chrome
+from nimbus_tasks.pipeline.rules import CHROME_FILE, read_chrome, read_rules
 from nimbus_tasks.pipeline.snapshot import look
 from nimbus_tasks.project import settings
 from nimbus_tasks.project.manifest import Manifest

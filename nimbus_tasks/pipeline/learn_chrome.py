@@ -1,0 +1,40 @@
+"""What a site's pages have in common, learnt from them and kept in `.nimbus/chrome.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nimbus_tasks.pipeline.extract_file import LARGEST_PAGE, read_source
+from nimbus_tasks.pipeline.rules import CHROME_FILE, Chrome, read_chrome, sheets_of
+from nimbus_tasks.project import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nimbus_tasks.pipeline.rules import SiteRules
+
+
+def learn_chrome(site: SiteRules, paths: Iterable[str], least: int) -> bool:
+    """Learn from these pages what they have in common; with fewer than `least` of them, nothing. Tell if it changed."""
+    from nimbus_tasks.html.chrome import learn
+
+    pages = [(site.source_path(path), html) for path in paths if (html := _source(site.folder, path)) is not None]
+    if len(pages) < least:
+        return False
+    plain = msgspec.structs.replace(site.rules, chrome=())
+    selectors = learn(pages, plain, sheets_of(site).styles)
+    before = read_chrome()
+    document = msgspec.json.encode(Chrome(len(pages), selectors))
+    files.replace(Path(CHROME_FILE), msgspec.json.format(document, indent=2) + b"\n")
+    return before is None or before.selectors != selectors
+
+
+def _source(folder: str, path: str) -> bytes | None:
+    try:
+        html = read_source(path, folder)
+    except OSError:
+        return None
+    return html if len(html) <= LARGEST_PAGE else None
