@@ -116,6 +116,40 @@ def _put(
         _flush_folder(at)
 
 
+class Pending:
+    """A file that is written in pieces, and then takes its place or leaves nothing.
+
+    folder: a real path, on the same file system as that place; `sweep` of it removes what a killed process left.
+    """
+
+    def __init__(self, folder: str) -> None:
+        sweep(folder)
+        with beneath.real_folder(folder, create=True) as at:
+            self._name = f".{os.getpid()}-{next(_numbers)}.tmp"
+            self._descriptor = os.open(self._name, _CREATE, 0o666, dir_fd=at)
+        self._folder = folder
+
+    def write(self, part: bytes) -> None:
+        left = memoryview(part)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+
+    def keep(self, at: int, name: str) -> None:
+        """Put the file in its place, in an open folder. Returns when it is on the disk, with its name."""
+        os.fsync(self._descriptor)
+        with beneath.real_folder(self._folder) as here:
+            os.replace(self._name, name, src_dir_fd=here, dst_dir_fd=at)
+        self._name = ""
+        _flush_folder(at)
+
+    def discard(self) -> None:
+        """Close the file; remove it where it has not taken its place."""
+        os.close(self._descriptor)
+        if self._name:
+            with contextlib.suppress(OSError), beneath.real_folder(self._folder) as at:
+                os.unlink(self._name, dir_fd=at)
+
+
 def _fill(at: int, name: str, content: bytes | Iterable[bytes], mode: int | None, *, durable: bool) -> None:
     # 0600 until the mode is set: never readable for others if the file is not.
     descriptor = os.open(name, _CREATE, 0o666 if mode is None else 0o600, dir_fd=at)

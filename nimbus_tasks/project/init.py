@@ -116,6 +116,14 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 [embeddings]                            # the service: how it finds similar pictures
 # provider = "descriptor"               # or "onnx", "replicate", "openai"
 
+[server]                                # the service, `doit nimbus:serve`; NIMBUS_SERVER_PORT and so on win over it
+# host = "127.0.0.1"
+# port = 8788
+# storage = "folder"                    # "folder": .nimbus/uploads; "s3": the bucket of [assets]
+# types = ["image/*"]
+# rate_tokens = 100                     # requests for uploads that a user may make at once
+# rate_per_minute = 10
+
 [log]
 # level = "info"                        # debug, info, warning, error: minimum level of .nimbus/log.jsonl
 """

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.backends.blobs import BlobStore
     from nimbus_tasks.backends.blobs.retry import RetryBlobStore
+    from nimbus_tasks.backends.blobs.s3_requests import S3Requests
     from nimbus_tasks.backends.http import Http
     from nimbus_tasks.project.secrets import Secret
 
@@ -107,8 +108,22 @@ def blob_store(
     return FolderStore(root / target.path)
 
 
+def s3_requests(target: BlobTarget, root: Path, connection: Connection | None = None) -> S3Requests:
+    """Return what sends and signs requests to a bucket. Nothing is sent.
+
+    Raises:
+        SettingsError: values or credentials are missing or malformed. The message names all of them.
+    """
+    return _s3_requests(target, Environment(None, root), connection or Connection())
+
+
 def _s3(target: BlobTarget, read: Environment, connection: Connection) -> BlobStore:
     from nimbus_tasks.backends.blobs.s3 import S3Store
+
+    return S3Store(_s3_requests(target, read, connection))
+
+
+def _s3_requests(target: BlobTarget, read: Environment, connection: Connection) -> S3Requests:
     from nimbus_tasks.backends.blobs.s3_requests import Bucket, S3Requests
     from nimbus_tasks.backends.blobs.sigv4 import Credentials
 
@@ -126,7 +141,7 @@ def _s3(target: BlobTarget, read: Environment, connection: Connection) -> BlobSt
         clients.http("The public address", target.public_url)
     read.raise_mistakes()
     credentials = Credentials(key.reveal(), secret.reveal(), region, session.reveal())
-    return S3Store(S3Requests(http, credentials, Bucket(target.bucket, target.prefix, target.public_url)))
+    return S3Requests(http, credentials, Bucket(target.bucket, target.prefix, target.public_url))
 
 
 def _region_of(endpoint: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
@@ -87,9 +87,11 @@ class S3Requests:
         signed = sign(self._credentials, method, self.http.base + path, headers, sha256, datetime.now(UTC))
         return await self.http.send(method, path, body, signed)
 
-    def presign(self, method: str, key: str, headers: Mapping[str, str], seconds: int) -> Secret:
+    def presign(
+        self, method: str, key: str, headers: Mapping[str, str], seconds: int, query: Mapping[str, str] | None = None
+    ) -> Secret:
         """Return an address for one kind of request."""
-        url = self.http.base + self.path(key)
+        url = self.http.base + self.path(key) + (f"?{urlencode(query)}" if query else "")
         return Secret(presign(self._credentials, method, url, headers, seconds, datetime.now(UTC)))
 
     def takes(self, header: str) -> bool:

@@ -15,10 +15,9 @@ import msgspec
 
 from nimbus_tasks.model.errors import NoProjectError, SettingsError
 from nimbus_tasks.project.settings import mistakes
+from nimbus_tasks.project.settings.server import Server
 from nimbus_tasks.project.settings.tables import (
     DEFAULT_INCLUDE,
-    MOST_SLOTS,
-    MOST_WORKERS,
     Assets,
     BlobStoreName,
     Content,
@@ -36,6 +35,7 @@ from nimbus_tasks.project.settings.tables import (
     Target,
     Upload,
 )
+from nimbus_tasks.project.settings.values import MOST_SLOTS, MOST_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,7 @@ __all__ += [
     "OpenAISettings",
     "ProcessSettings",
     "Project",
+    "Server",
 ]
 __all__ += ["Settings", "Source", "StoreName", "Target", "Upload", "load", "parse"]
 __all__ += ["project_above"]
@@ -88,6 +89,9 @@ ENVIRONMENT = {
     "CLOUDFLARE_ACCOUNT_ID": ("target", "account_id"),
     "KV_NAMESPACE_ID": ("target", "namespace_id"),
 }
+
+#: Begins the variables that override `[server]`.
+SERVER_VARIABLE = "NIMBUS_SERVER_"
 
 
 def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -128,6 +132,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Settings:
     for variable, (table, key) in ENVIRONMENT.items():
         if value := environment.get(variable):
             tables.setdefault(table, {})[key] = value
+    _read_server_variables(tables, environment)
     try:
         settings = msgspec.convert(tables, Settings)
     except msgspec.ValidationError as error:
@@ -138,6 +143,21 @@ def parse(text: str, environment: Mapping[str, str]) -> Settings:
     _refuse_climbing("folder", settings.source.folder)
     _refuse_climbing("known_as", settings.source.known_as)
     return settings
+
+
+def _read_server_variables(tables: dict[str, dict[str, object]], environment: Mapping[str, str]) -> None:
+    """Let variables such as NIMBUS_SERVER_PORT override `[server]`. Lists have commas between their items."""
+    for field in msgspec.structs.fields(Server):
+        name = f"{SERVER_VARIABLE}{field.name.upper()}"
+        text = environment.get(name, "").strip()
+        if not text:
+            continue
+        given = [part.strip() for part in text.split(",")] if isinstance(field.default, tuple) else text
+        try:
+            value = msgspec.convert(given, field.type, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{name} is not valid: {str(error)[:1].lower()}{str(error)[1:]}.") from None
+        tables.setdefault("server", {})[field.name] = msgspec.to_builtins(value)
 
 
 def _refuse_climbing(name: str, folder: str) -> None:

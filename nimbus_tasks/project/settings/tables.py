@@ -8,27 +8,23 @@ from msgspec import Meta, Struct
 
 from nimbus_tasks.html.extract.rules import DEFAULT_FOLD, FoldName, Rules, renamed
 from nimbus_tasks.model.records import NamespaceName
-
-
-def _says(description: str) -> Meta:
-    """Return the description that editors (`.nimbus/project.schema.json`) and the docs show."""
-    return Meta(description=description)
-
+from nimbus_tasks.project.settings.server import Server
+from nimbus_tasks.project.settings.values import (
+    MOST_SLOTS,
+    MOST_WORKERS,
+    Delay,
+    Dollars,
+    Natural,
+    Positive,
+    Seconds,
+    Slots,
+    Workers,
+    says,
+)
 
 StoreName = Literal["sqlite", "gateway", "cloudflare"]
 BlobStoreName = Literal["", "folder", "s3", "pinata"]
 LogLevelName = Literal["debug", "info", "warning", "error"]
-Seconds = Annotated[float, Meta(gt=0, le=3600)]
-Delay = Annotated[float, Meta(gt=0)]
-Dollars = Annotated[float, Meta(ge=0, le=100_000)]
-#: No store gets faster with more requests at a time.
-MOST_SLOTS = 100
-#: No process gets faster with more pages at a time.
-MOST_WORKERS = 100
-Workers = Annotated[int, Meta(ge=1, le=MOST_WORKERS)]
-Slots = Annotated[int, Meta(ge=1, le=MOST_SLOTS)]
-Natural = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
 
 DEFAULT_INCLUDE = ("**/*.html", "**/*.htm")
 
@@ -39,11 +35,11 @@ class Project(Struct, frozen=True):
     id: Annotated[
         str,
         Meta(pattern=r"^proj_[0-9a-f]{12}$"),
-        _says("part of every key in the store; never change it"),
+        says("part of every key in the store; never change it"),
     ]
-    name: Annotated[str, _says("the site's name in messages and reports")] = ""
-    domain: Annotated[str, _says("the domain on which the site is published, such as example.com")] = ""
-    created: Annotated[str, _says("when the project was created, ISO 8601 in UTC")] = ""
+    name: Annotated[str, says("the site's name in messages and reports")] = ""
+    domain: Annotated[str, says("the domain on which the site is published, such as example.com")] = ""
+    created: Annotated[str, says("when the project was created, ISO 8601 in UTC")] = ""
 
 
 class Source(Struct, frozen=True):
@@ -51,30 +47,30 @@ class Source(Struct, frozen=True):
 
     folder: Annotated[
         str,
-        _says('folder with the built HTML, inside the project; "": another tool writes .nimbus/maps'),
+        says('folder with the built HTML, inside the project; "": another tool writes .nimbus/maps'),
     ] = ""
     known_as: Annotated[
         str,
-        _says("earlier name of the folder, where the build has moved to another one: pages keep their ids"),
+        says("earlier name of the folder, where the build has moved to another one: pages keep their ids"),
     ] = ""
     include: Annotated[
-        tuple[str, ...], _says("files that are pages: patterns as in .gitignore, relative to the folder")
+        tuple[str, ...], says("files that are pages: patterns as in .gitignore, relative to the folder")
     ] = DEFAULT_INCLUDE
-    exclude: Annotated[tuple[str, ...], _says("files among them that are not pages; same patterns")] = ()
-    main: Annotated[str, _says("CSS selector of the main content; unset: detected on each page")] = ""
-    ignore: Annotated[tuple[str, ...], _says("CSS selectors of elements to leave out")] = ()
+    exclude: Annotated[tuple[str, ...], says("files among them that are not pages; same patterns")] = ()
+    main: Annotated[str, says("CSS selector of the main content; unset: detected on each page")] = ""
+    ignore: Annotated[tuple[str, ...], says("CSS selectors of elements to leave out")] = ()
     ignore_head: Annotated[
         tuple[str, ...],
-        _says('names of values in the head to leave out, such as "build" or "og:*"'),
+        says('names of values in the head to leave out, such as "build" or "og:*"'),
     ] = ()
     fold: Annotated[
         Natural | FoldName,
-        _says(
+        says(
             "the window whose first screen is above the fold. desktop: 1280 x 800; phone: 390 x 844; a number: 1280 "
             "wide and this high, 0: no such part; flow: estimated without style sheets"
         ),
     ] = DEFAULT_FOLD
-    noindex: Annotated[Literal["skip", "keep"], _says("whether to skip or keep pages with a robots noindex")] = "skip"
+    noindex: Annotated[Literal["skip", "keep"], says("whether to skip or keep pages with a robots noindex")] = "skip"
 
     @property
     def name(self) -> str:
@@ -95,12 +91,12 @@ class Dimensions(Struct, frozen=True):
 
     patterns: Annotated[
         tuple[str, ...],
-        _says("path patterns whose names in braces become facts, such as dist/local/{brand}-{service}.html"),
+        says("path patterns whose names in braces become facts, such as dist/local/{brand}-{service}.html"),
     ] = ()
     selectors: Annotated[
-        dict[str, str], _says("facts from the page: name = CSS selector of the element with the text")
+        dict[str, str], says("facts from the page: name = CSS selector of the element with the text")
     ] = {}
-    constants: Annotated[dict[str, str], _says("facts that are the same on all pages: name = text")] = {}
+    constants: Annotated[dict[str, str], says("facts that are the same on all pages: name = text")] = {}
 
 
 class Content(Struct, frozen=True):
@@ -108,7 +104,7 @@ class Content(Struct, frozen=True):
 
     access: Annotated[
         Literal["off", "key", "public"],
-        _says(
+        says(
             "who reads pages by their address at the gateway: off: nobody; key: whoever has an API key; public: "
             "everybody. Each new address is one more write"
         ),
@@ -118,19 +114,19 @@ class Content(Struct, frozen=True):
 class Upload(Struct, frozen=True):
     """`[upload]`: how pages are sent."""
 
-    concurrency: Annotated[Slots, _says("maximum requests at a time")] = 5
-    delay: Annotated[Natural, _says("minimum milliseconds between two requests of the same connection")] = 0
-    max_removals: Annotated[Natural, _says("maximum pages to mark inactive in one upload without --force")] = 256
-    max_pages_per_batch: Annotated[Positive, _says("maximum pages in a batch; larger uploads are split")] = 1000
+    concurrency: Annotated[Slots, says("maximum requests at a time")] = 5
+    delay: Annotated[Natural, says("minimum milliseconds between two requests of the same connection")] = 0
+    max_removals: Annotated[Natural, says("maximum pages to mark inactive in one upload without --force")] = 256
+    max_pages_per_batch: Annotated[Positive, says("maximum pages in a batch; larger uploads are split")] = 1000
     audit_log: Annotated[
         bool | None,
-        _says("whether uploads log each page (one more write); unset: only in the embedded store, if there is a queue"),
+        says("whether uploads log each page (one more write); unset: only in the embedded store, if there is a queue"),
     ] = None
-    tries: Annotated[Positive, _says("maximum attempts for each request")] = 3
+    tries: Annotated[Positive, says("maximum attempts for each request")] = 3
     retry_wait: Annotated[
-        Positive, _says("maximum milliseconds before the second attempt, doubled for each further one")
+        Positive, says("maximum milliseconds before the second attempt, doubled for each further one")
     ] = 500
-    give_up_after: Annotated[Positive, _says("abort after this many consecutive failed requests")] = 10
+    give_up_after: Annotated[Positive, says("abort after this many consecutive failed requests")] = 10
 
 
 class Target(Struct, frozen=True):
@@ -138,39 +134,37 @@ class Target(Struct, frozen=True):
 
     store: Annotated[
         StoreName,
-        _says(
-            "sqlite: the file .nimbus/kv.db, no account; gateway: a Worker in front of KV; cloudflare: KV's REST API"
-        ),
+        says("sqlite: the file .nimbus/kv.db, no account; gateway: a Worker in front of KV; cloudflare: KV's REST API"),
     ] = "sqlite"
-    worker_url: Annotated[str, _says("URL of the gateway Worker; the API key is read from NIMBUS_API_KEY")] = ""
-    account_id: Annotated[str, _says("id of the Cloudflare account; the token is read from CLOUDFLARE_API_TOKEN")] = ""
+    worker_url: Annotated[str, says("URL of the gateway Worker; the API key is read from NIMBUS_API_KEY")] = ""
+    account_id: Annotated[str, says("id of the Cloudflare account; the token is read from CLOUDFLARE_API_TOKEN")] = ""
     namespace_id: Annotated[
-        str, _says("id of the KV namespace for all records that [target.namespaces] does not name")
+        str, says("id of the KV namespace for all records that [target.namespaces] does not name")
     ] = ""
     namespaces: Annotated[
-        dict[NamespaceName, str], _says("KV namespace ids for single kinds of records, such as NIMBUS_PAGES")
+        dict[NamespaceName, str], says("KV namespace ids for single kinds of records, such as NIMBUS_PAGES")
     ] = {}
-    connect_timeout: Annotated[Seconds, _says("seconds to wait for a connection")] = 10.0
-    read_timeout: Annotated[Seconds, _says("seconds to wait for each part of an answer")] = 100.0
+    connect_timeout: Annotated[Seconds, says("seconds to wait for a connection")] = 10.0
+    read_timeout: Annotated[Seconds, says("seconds to wait for each part of an answer")] = 100.0
 
 
 class ProcessSettings(Struct, frozen=True):
     """`[process]`: how pages are taken from the queue and optimised."""
 
     optimiser: Annotated[
-        Literal["rules", "openai"], _says("rules: embedded, no network; openai: the chat endpoint of [openai]")
+        Literal["rules", "openai"], says("rules: embedded, no network; openai: the chat endpoint of [openai]")
     ] = "rules"
-    workers: Annotated[Workers, _says("maximum pages processed at a time")] = 5
+    workers: Annotated[Workers, says("maximum pages processed at a time")] = 5
     lease: Annotated[
-        Seconds, _says("seconds after which a page is free again whose worker has stopped, or is another program")
+        Seconds, says("seconds after which a page is free again whose worker has stopped, or is another program")
     ] = 60.0
-    look: Annotated[Seconds, _says("seconds between two polls of an idle queue")] = 2.0
+    look: Annotated[Seconds, says("seconds between two polls of an idle queue")] = 2.0
     flush: Annotated[
         Seconds,
-        _says("minimum seconds between writes of the queue or a batch; several machines on one KV: their number"),
+        says("minimum seconds between writes of the queue or a batch; several machines on one KV: their number"),
     ] = 1.0
-    grace: Annotated[Seconds, _says("seconds that Ctrl-C waits for pages under way")] = 10.0
-    retry_delays: Annotated[tuple[Delay, ...], _says("seconds before the second, third, ... attempt at a page")] = (
+    grace: Annotated[Seconds, says("seconds that Ctrl-C waits for pages under way")] = 10.0
+    retry_delays: Annotated[tuple[Delay, ...], says("seconds before the second, third, ... attempt at a page")] = (
         60,
         300,
         900,
@@ -179,40 +173,40 @@ class ProcessSettings(Struct, frozen=True):
     )
     queue: Annotated[
         Literal["record", "cloudflare-queues", "none"],
-        _says(
+        says(
             "record: the queue record alone, for one machine; cloudflare-queues: shared by several machines; "
             "none: uploads queue nothing and write no statuses, for sites that are not optimised"
         ),
     ] = "record"
-    queue_id: Annotated[str, _says("id of the Cloudflare Queue, in the account of [target] account_id")] = ""
+    queue_id: Annotated[str, says("id of the Cloudflare Queue, in the account of [target] account_id")] = ""
     visibility: Annotated[
         float,
         Meta(ge=1, le=43_200),
-        _says("seconds for which a pulled message is hidden from other machines; a page must be finished within them"),
+        says("seconds for which a pulled message is hidden from other machines; a page must be finished within them"),
     ] = 300.0
 
 
 class OpenAISettings(Struct, frozen=True):
     """`[openai]`: the chat endpoint, its model and its costs."""
 
-    base_url: Annotated[str, _says("URL before /chat/completions; the key is read from NIMBUS_AI_KEY")] = (
+    base_url: Annotated[str, says("URL before /chat/completions; the key is read from NIMBUS_AI_KEY")] = (
         "https://api.openai.com/v1"
     )
-    model: Annotated[str, _says("name of the model; unset: ai_model of the project record")] = ""
-    tone: Annotated[str, _says("tone of the texts; unset: the tone of the project record")] = ""
-    input_price: Annotated[Dollars, _says("dollars for a million prompt tokens")] = 0.0
-    output_price: Annotated[Dollars, _says("dollars for a million answer tokens")] = 0.0
-    spend_cap: Annotated[Dollars, _says("maximum dollars for one run, needs both prices; 0: no limit")] = 0.0
-    max_prompt_tokens: Annotated[int, Meta(ge=2000), _says("maximum tokens of a prompt; longer pages are split")] = 8000
-    max_tokens: Annotated[int, Meta(ge=500), _says("maximum tokens of an answer")] = 4000
-    timeout: Annotated[float, Meta(gt=0, le=600), _says("seconds to wait for an answer")] = 120.0
-    tries: Annotated[Positive, _says("maximum attempts for each request")] = 3
-    retry_wait: Annotated[Delay, _says("maximum seconds before the second attempt; doubled for each further one")] = 1.0
-    slots: Annotated[Slots, _says("maximum requests at a time")] = 4
-    delay: Annotated[float, Meta(ge=0), _says("minimum seconds between the starts of two requests in one slot")] = 0.0
-    keep_days: Annotated[
-        int, Meta(ge=1, le=36_500), _says("days for which answers are reused for the same content")
-    ] = 90
+    model: Annotated[str, says("name of the model; unset: ai_model of the project record")] = ""
+    tone: Annotated[str, says("tone of the texts; unset: the tone of the project record")] = ""
+    input_price: Annotated[Dollars, says("dollars for a million prompt tokens")] = 0.0
+    output_price: Annotated[Dollars, says("dollars for a million answer tokens")] = 0.0
+    spend_cap: Annotated[Dollars, says("maximum dollars for one run, needs both prices; 0: no limit")] = 0.0
+    max_prompt_tokens: Annotated[int, Meta(ge=2000), says("maximum tokens of a prompt; longer pages are split")] = 8000
+    max_tokens: Annotated[int, Meta(ge=500), says("maximum tokens of an answer")] = 4000
+    timeout: Annotated[float, Meta(gt=0, le=600), says("seconds to wait for an answer")] = 120.0
+    tries: Annotated[Positive, says("maximum attempts for each request")] = 3
+    retry_wait: Annotated[Delay, says("maximum seconds before the second attempt; doubled for each further one")] = 1.0
+    slots: Annotated[Slots, says("maximum requests at a time")] = 4
+    delay: Annotated[float, Meta(ge=0), says("minimum seconds between the starts of two requests in one slot")] = 0.0
+    keep_days: Annotated[int, Meta(ge=1, le=36_500), says("days for which answers are reused for the same content")] = (
+        90
+    )
 
 
 class Assets(Struct, frozen=True):
@@ -220,53 +214,51 @@ class Assets(Struct, frozen=True):
 
     store: Annotated[
         BlobStoreName,
-        _says(
+        says(
             "folder: .nimbus/blobs, no account; s3: any S3-compatible service, R2 among them; pinata: IPFS; "
             '"": pages are published without their files'
         ),
     ] = ""
     include: Annotated[
         tuple[str, ...],
-        _says("files to upload besides those of pages: patterns as in .gitignore, relative to [source] folder"),
+        says("files to upload besides those of pages: patterns as in .gitignore, relative to [source] folder"),
     ] = ()
-    exclude: Annotated[tuple[str, ...], _says("files that are not uploaded; same patterns")] = ()
+    exclude: Annotated[tuple[str, ...], says("files that are not uploaded; same patterns")] = ()
     concurrency: Annotated[
-        int, Meta(ge=0, le=MOST_SLOTS), _says("maximum files uploaded at a time; 0: 3 for pinata, otherwise 16")
+        int, Meta(ge=0, le=MOST_SLOTS), says("maximum files uploaded at a time; 0: 3 for pinata, otherwise 16")
     ] = 0
-    bucket: Annotated[str, _says("S3: name of the bucket")] = ""
-    prefix: Annotated[str, _says("S3: what each key begins with, such as site/")] = ""
-    endpoint: Annotated[str, _says("S3: address of the service; AWS_ENDPOINT_URL_S3 wins over it")] = ""
-    region: Annotated[str, _says("S3: region of the bucket; AWS_REGION wins over it")] = "auto"
-    public_url: Annotated[str, _says("address from which readers get the files, such as https://img.example.com")] = ""
+    bucket: Annotated[str, says("S3: name of the bucket")] = ""
+    prefix: Annotated[str, says("S3: what each key begins with, such as site/")] = ""
+    endpoint: Annotated[str, says("S3: address of the service; AWS_ENDPOINT_URL_S3 wins over it")] = ""
+    region: Annotated[str, says("S3: region of the bucket; AWS_REGION wins over it")] = "auto"
+    public_url: Annotated[str, says("address from which readers get the files, such as https://img.example.com")] = ""
     plan: Annotated[
-        Literal["free", "picnic", "fiesta"], _says("Pinata: the plan, which limits the requests a minute")
+        Literal["free", "picnic", "fiesta"], says("Pinata: the plan, which limits the requests a minute")
     ] = "free"
-    group_id: Annotated[str, _says("Pinata: id of the group that files join; PINATA_GROUP_ID wins over it")] = ""
+    group_id: Annotated[str, says("Pinata: id of the group that files join; PINATA_GROUP_ID wins over it")] = ""
 
 
 class Images(Struct, frozen=True):
     """`[images]`: what the service makes of a picture, and what it may take."""
 
-    max_side: Annotated[int, Meta(ge=16, le=16_384), _says("maximum width and height of the main picture")] = 2048
-    thumbnail: Annotated[int, Meta(ge=16, le=1024), _says("maximum width and height of the thumbnail")] = 256
-    quality: Annotated[int, Meta(ge=1, le=100), _says("quality of JPEG and WebP")] = 82
+    max_side: Annotated[int, Meta(ge=16, le=16_384), says("maximum width and height of the main picture")] = 2048
+    thumbnail: Annotated[int, Meta(ge=16, le=1024), says("maximum width and height of the thumbnail")] = 256
+    quality: Annotated[int, Meta(ge=1, le=100), says("quality of JPEG and WebP")] = 82
     svg: Annotated[
         Literal["sanitise", "refuse"],
-        _says("sanitise: SVG loses scripts, handlers and references to other files; refuse: SVG is an error"),
+        says("sanitise: SVG loses scripts, handlers and references to other files; refuse: SVG is an error"),
     ] = "sanitise"
     max_megapixels: Annotated[
-        Positive, _says("maximum millions of pixels, of all frames together; larger pictures are an error")
+        Positive, says("maximum millions of pixels, of all frames together; larger pictures are an error")
     ] = 200
-    max_megabytes: Annotated[Positive, _says("maximum size of a file; larger ones are an error")] = 256
+    max_megabytes: Annotated[Positive, says("maximum size of a file; larger ones are an error")] = 256
     memory: Annotated[
-        int, Meta(ge=512), _says("MiB of address space of each process; pictures that take more are an error")
+        int, Meta(ge=512), says("MiB of address space of each process; pictures that take more are an error")
     ] = 1536
-    cpu_seconds: Annotated[Seconds, _says("processor time for one picture; pictures that take more are an error")] = (
-        60.0
-    )
-    timeout: Annotated[Seconds, _says("seconds for one picture; it is tried again later")] = 300.0
+    cpu_seconds: Annotated[Seconds, says("processor time for one picture; pictures that take more are an error")] = 60.0
+    timeout: Annotated[Seconds, says("seconds for one picture; it is tried again later")] = 300.0
     processes: Annotated[
-        int, Meta(ge=0, le=MOST_WORKERS), _says("pictures at a time, each in a process; 0: one for each core")
+        int, Meta(ge=0, le=MOST_WORKERS), says("pictures at a time, each in a process; 0: one for each core")
     ] = 0
 
 
@@ -275,42 +267,42 @@ class Embeddings(Struct, frozen=True):
 
     provider: Annotated[
         Literal["descriptor", "onnx", "replicate", "openai"],
-        _says(
+        says(
             "descriptor: colours and shapes, no model; onnx: a model file; replicate: a model there; "
             "openai: texts about the picture, not the picture"
         ),
     ] = "descriptor"
     model: Annotated[
         str,
-        _says("onnx: path of the model file; replicate: owner/name or owner/name:version; openai: name of the model"),
+        says("onnx: path of the model file; replicate: owner/name or owner/name:version; openai: name of the model"),
     ] = ""
-    base_url: Annotated[str, _says("URL of the API; unset: the provider's own")] = ""
+    base_url: Annotated[str, says("URL of the API; unset: the provider's own")] = ""
     dimensions: Annotated[
-        Natural, _says("openai: length of the vectors, where the model lets one choose; 0: its own")
+        Natural, says("openai: length of the vectors, where the model lets one choose; 0: its own")
     ] = 0
-    input: Annotated[str, _says("replicate: name of the model's input for the picture")] = "image"
+    input: Annotated[str, says("replicate: name of the model's input for the picture")] = "image"
     mean: Annotated[
         tuple[float, ...],
         Meta(min_length=3, max_length=3),
-        _says("onnx: mean of red, green and blue that the model was trained with"),
+        says("onnx: mean of red, green and blue that the model was trained with"),
     ] = (0.485, 0.456, 0.406)
     deviation: Annotated[
         tuple[float, ...],
         Meta(min_length=3, max_length=3),
-        _says("onnx: standard deviation of red, green and blue, as mean"),
+        says("onnx: standard deviation of red, green and blue, as mean"),
     ] = (0.229, 0.224, 0.225)
-    rate: Annotated[Positive, _says("embeddings a minute, of all workers together; not for descriptor and onnx")] = 5
-    timeout: Annotated[Seconds, _says("seconds for one embedding; it is tried again later")] = 120.0
+    rate: Annotated[Positive, says("embeddings a minute, of all workers together; not for descriptor and onnx")] = 5
+    timeout: Annotated[Seconds, says("seconds for one embedding; it is tried again later")] = 120.0
     index: Annotated[
         Literal["scan", "usearch"],
-        _says("scan: exact, compares with all vectors; usearch: approximate, for millions (pip install usearch)"),
+        says("scan: exact, compares with all vectors; usearch: approximate, for millions (pip install usearch)"),
     ] = "scan"
 
 
 class Log(Struct, frozen=True):
     """`[log]`: the structured log."""
 
-    level: Annotated[LogLevelName, _says("minimum level of events written to .nimbus/log.jsonl")] = "info"
+    level: Annotated[LogLevelName, says("minimum level of events written to .nimbus/log.jsonl")] = "info"
 
 
 class Settings(Struct, frozen=True):
@@ -325,6 +317,7 @@ class Settings(Struct, frozen=True):
     assets: Assets = Assets()
     images: Images = Images()
     embeddings: Embeddings = Embeddings()
+    server: Server = Server()
     log: Log = Log()
 
     @property

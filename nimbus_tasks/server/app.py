@@ -1,0 +1,88 @@
+"""The application: routes, who may use them, what surrounds a request. Each module brings its own routes.
+
+`create_app(service, routes, lifespan)`: handlers get `service` and `user` by name. A route is for signed-in users
+unless it says `opt={"public": True}`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from litestar import Litestar, Request, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from sqlalchemy import text
+
+import nimbus_tasks
+from nimbus_tasks.server import accounts, assets, errors, folder_uploads, uploads
+from nimbus_tasks.server.auth import User, check_access
+from nimbus_tasks.server.requests import RequestLayer
+from nimbus_tasks.server.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+#: Bytes of a body, where a route does not say otherwise.
+MOST_BODY = 1024 * 1024
+PUBLIC = {"public": True}
+
+
+@get("/healthz", opt=PUBLIC, sync_to_thread=False)
+def healthz() -> dict[str, str]:
+    """Say that the process answers."""
+    return {"status": "ok"}
+
+
+@get("/readyz", opt=PUBLIC)
+async def readyz(service: Service) -> dict[str, str]:
+    """Say that the database and the blob store answer; 503 where one does not."""
+    await service.database.read(lambda connection: connection.execute(text("SELECT 1")).scalar_one())
+    await service.storage.check()
+    return {"status": "ready"}
+
+
+OWN_ROUTES: list[Any] = [
+    healthz, readyz, *accounts.ROUTES, *uploads.ROUTES, *folder_uploads.ROUTES, *assets.ROUTES
+]  # fmt: skip
+
+
+def create_app(
+    service: Service,
+    routes: Sequence[Any] = (),
+    lifespan: Sequence[Callable[[Litestar], AbstractAsyncContextManager[None]]] = (),
+) -> Litestar:
+    """Return the application with further routes. lifespan: opened at start, closed at a stop, such as jobs."""
+    app = Litestar(
+        route_handlers=[*OWN_ROUTES, *routes],
+        lifespan=list(lifespan),
+        dependencies={
+            "service": Provide(_service, sync_to_thread=False),
+            "user": Provide(_user, sync_to_thread=False),
+        },
+        guards=[check_access],
+        exception_handlers=errors.HANDLERS,  # type: ignore[arg-type]  # each handles its own kind
+        state=State({"service": service}),
+        request_max_body_size=MOST_BODY,
+        openapi_config=OpenAPIConfig(
+            title="Nimbus Tasks",
+            version=nimbus_tasks.__version__,
+            path="/schema",
+            render_plugins=[JsonRenderPlugin(path="/")],
+        ),
+        logging_config=None,
+    )
+    # Around everything, unknown paths too.
+    app.asgi_handler = RequestLayer(app.asgi_handler, service)
+    return app
+
+
+def _service(state: State) -> Service:
+    found: Service = state.service
+    return found
+
+
+def _user(request: Request[User, Any, State]) -> User:
+    return request.user

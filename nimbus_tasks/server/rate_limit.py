@@ -1,0 +1,188 @@
+"""Token buckets: one for each user and purpose, in memory, in the database or in Redis.
+
+A bucket starts full. Each request takes a token, and tokens come back at a steady rate. All three places compute the
+same, in millionths of a token, so that the wait they name is exact.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+from sqlalchemy import Connection, case, select
+
+from nimbus_tasks.model.errors import SettingsError, TransientError
+from nimbus_tasks.server.errors import ApiError
+from nimbus_tasks.server.tables import buckets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nimbus_tasks.project.secrets import Secret
+    from nimbus_tasks.project.settings import Server
+    from nimbus_tasks.server.database import Database
+
+_TOKEN = 1_000_000
+#: Buckets in memory before full ones are forgotten.
+_MOST_KNOWN = 10_000
+
+
+class Rate(Struct, frozen=True):
+    """How many tokens a bucket holds, and how many come back in a minute."""
+
+    tokens: int
+    per_minute: int
+
+    def refilled(self, tokens: int, milliseconds: int) -> int:
+        """Return the millionths of tokens of a bucket that had `tokens` of them some time ago."""
+        return min(self.tokens * _TOKEN, tokens + max(milliseconds, 0) * self.per_minute * _TOKEN // 60_000)
+
+    def wait(self, tokens: int) -> float:
+        """Return the seconds until a bucket with this many millionths has a whole token."""
+        return max(0, _TOKEN - tokens) * 60 / (self.per_minute * _TOKEN)
+
+
+#: Failed logins from one address, and calls of the cron endpoints.
+LOGIN = Rate(10, 10)
+CRON = Rate(10, 10)
+
+
+class Buckets(Protocol):
+    """A place for buckets."""
+
+    async def take(self, name: str, rate: Rate) -> float:
+        """Take a token. Return 0 where there was one, else the seconds until there is."""
+        ...
+
+
+async def limit(places: Buckets, name: str, rate: Rate, what: str) -> None:
+    """Take a token.
+
+    Raises:
+        ApiError: 429, where there is none.
+    """
+    wait = await places.take(name, rate)
+    if wait > 0:
+        seconds = max(1, math.ceil(round(wait, 3)))
+        error = ApiError(
+            429, "rate_limit", f"Too many {what}. Please wait {seconds}s and try again", retryAfter=seconds
+        )
+        error.headers = {"retry-after": str(seconds)}
+        raise error
+
+
+class MemoryBuckets:
+    """Buckets of one process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: dict[str, tuple[int, int]] = {}
+
+    async def take(self, name: str, rate: Rate) -> float:
+        now = int(self._clock() * 1000)
+        if len(self._known) > _MOST_KNOWN:
+            self._forget_full(rate, now)
+        tokens, updated = self._known.get(name, (rate.tokens * _TOKEN, now))
+        tokens = rate.refilled(tokens, now - updated)
+        allowed = tokens >= _TOKEN
+        self._known[name] = (tokens - _TOKEN if allowed else tokens, now)
+        return 0 if allowed else rate.wait(tokens)
+
+    def _forget_full(self, rate: Rate, now: int) -> None:
+        full = rate.tokens * _TOKEN
+        self._known = {
+            name: (tokens, updated)
+            for name, (tokens, updated) in self._known.items()
+            if rate.refilled(tokens, now - updated) < full
+        }
+
+
+class DatabaseBuckets:
+    """Buckets that the processes on one database share."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def take(self, name: str, rate: Rate) -> float:
+        now = int(self._clock() * 1000)
+        full = rate.tokens * _TOKEN
+        # Clocks of several machines differ: a bucket's time never goes back.
+        passed = case((buckets.c.updated < now, now - buckets.c.updated), else_=0)
+        refilled = buckets.c.tokens + passed * (rate.per_minute * _TOKEN // 60_000)
+        refilled = case((refilled > full, full), else_=refilled)
+        later = case((buckets.c.updated < now, now), else_=buckets.c.updated)
+        insert = self._database.insert(buckets).values(name=name, tokens=full - _TOKEN, updated=now)
+        take = insert.on_conflict_do_update(
+            index_elements=[buckets.c.name],
+            set_={"tokens": refilled - _TOKEN, "updated": later},
+            where=refilled >= _TOKEN,
+        ).returning(buckets.c.tokens)
+
+        def act(connection: Connection) -> float:
+            if connection.execute(take).first() is not None:
+                return 0
+            known = select(buckets.c.tokens, buckets.c.updated).where(buckets.c.name == name)
+            tokens, updated = connection.execute(known).one()
+            return rate.wait(rate.refilled(tokens, now - updated))
+
+        return await self._database.write(act)
+
+
+#: In Redis the script runs as a whole, by Redis' own clock. It answers the millionths that were there.
+_SCRIPT = """
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+local known = redis.call('HMGET', KEYS[1], 'tokens', 'updated')
+local full, each = tonumber(ARGV[1]), tonumber(ARGV[2])
+local tokens = math.min(full, (tonumber(known[1]) or full) + math.max(0, now - (tonumber(known[2]) or now)) * each)
+local left = tokens
+if tokens >= 1000000 then left = tokens - 1000000 end
+redis.call('HSET', KEYS[1], 'tokens', left, 'updated', now)
+redis.call('PEXPIRE', KEYS[1], math.ceil((full - left) / each) + 1000)
+return tokens
+"""
+
+
+class RedisBuckets:
+    """Buckets in Redis or Valkey, which all processes share."""
+
+    def __init__(self, url: Secret) -> None:
+        try:
+            from redis.asyncio import Redis
+        except ImportError:
+            raise SettingsError("REDIS_URL needs a package: pip install redis") from None
+        try:
+            self._redis = Redis.from_url(url.reveal())
+        except ValueError:
+            raise SettingsError("REDIS_URL is no address of Redis.", "Such as redis://127.0.0.1:6379/0") from None
+        self._script = self._redis.register_script(_SCRIPT)
+
+    async def take(self, name: str, rate: Rate) -> float:
+        from redis.exceptions import RedisError
+
+        each = rate.per_minute * _TOKEN // 60_000
+        try:
+            tokens = int(await self._script(keys=[f"nimbus:bucket:{name}"], args=[rate.tokens * _TOKEN, each]))
+        except RedisError as error:
+            raise TransientError(f"Redis does not answer: {type(error).__name__}.") from None
+        return 0 if tokens >= _TOKEN else rate.wait(tokens)
+
+
+def open_buckets(settings: Server, database: Database, redis_url: Secret | None, processes: int) -> Buckets:
+    """Return the buckets that the settings name.
+
+    Raises:
+        SettingsError: Redis is named and cannot be used.
+    """
+    store = settings.rate_store
+    if store == "auto":
+        alone = database.is_sqlite and processes == 1
+        store = "redis" if redis_url else "memory" if alone else "database"
+    if store == "redis":
+        if redis_url is None:
+            raise SettingsError('[server] rate_store = "redis" needs REDIS_URL.', "Such as redis://127.0.0.1:6379/0")
+        return RedisBuckets(redis_url)
+    return MemoryBuckets() if store == "memory" else DatabaseBuckets(database)

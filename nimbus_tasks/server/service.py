@@ -1,0 +1,95 @@
+"""What one process of the service holds: settings, database, blob storage, limits. Handlers and jobs get it.
+
+Handlers ask for it by name: `async def stats(service: Service, user: User)`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from nimbus_tasks.project.log import LOG_FILE, Log
+from nimbus_tasks.project.secrets import find_secret
+from nimbus_tasks.server.auth import Lookups
+from nimbus_tasks.server.database import Database
+from nimbus_tasks.server.records_store import RecordsStore
+from nimbus_tasks.server.tables import records
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from nimbus_tasks.project.settings import Settings
+    from nimbus_tasks.server.rate_limit import Buckets
+    from nimbus_tasks.server.storage import Storage
+
+#: The record with the key that signs addresses and CSRF tokens: all processes share it.
+SIGNING_KEY = "server:signing_key"
+
+
+async def _nothing(asset_id: str) -> None:
+    """Do no work on an asset: a process without jobs."""
+
+
+class Service:
+    """The parts of one process. enqueue: queues the work on a new asset; `jobs.py` sets it at start."""
+
+    # No dataclass: the framework would check each of its fields for each request.
+    def __init__(
+        self, settings: Settings, root: Path, database: Database, storage: Storage, buckets: Buckets, signing_key: bytes
+    ) -> None:
+        self.settings = settings
+        self.root = root
+        self.database = database
+        self.records = RecordsStore(database)
+        self.storage = storage
+        self.buckets = buckets
+        self.signing_key = signing_key
+        self.log = Log(settings.log.level, root / LOG_FILE)
+        self.lookups = Lookups()
+        self.enqueue: Callable[[str], Awaitable[None]] = _nothing
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def open_database(root: Path) -> Database:
+    """Return the database that DATABASE_URL names, else the file in the project, with all its tables.
+
+    Raises:
+        SettingsError: the address is malformed.
+        StoreError: the database does not answer.
+    """
+    url = find_secret("DATABASE_URL", root)
+    database = Database(url.reveal() if url else "", root)
+    database.migrate()
+    return database
+
+
+def open_service(settings: Settings, root: Path, *, processes: int = 1) -> Service:
+    """Return the service of this process. processes: that serve requests; with several, rate limits are shared.
+
+    Raises:
+        SettingsError: a setting or a credential is missing or malformed.
+        StoreError: the database does not answer.
+    """
+    from nimbus_tasks.server.rate_limit import open_buckets
+    from nimbus_tasks.server.storage import open_storage
+
+    database = open_database(root)
+    key = _signing_key(database)
+    storage = open_storage(settings, root, key)
+    buckets = open_buckets(settings.server, database, find_secret("REDIS_URL", root), processes)
+    return Service(settings, root, database, storage, buckets, key)
+
+
+def _signing_key(database: Database) -> bytes:
+    """Return the signing key, made at the first start of any process."""
+    known = select(records.c.value).where(records.c.key == SIGNING_KEY)
+    with database.writing() as connection:
+        made = database.insert(records).values(key=SIGNING_KEY, value=secrets.token_hex(32).encode())
+        connection.execute(made.on_conflict_do_nothing())
+        key: bytes = connection.execute(known).scalar_one()
+    return key

@@ -1,0 +1,294 @@
+"""Uploads: check what is there, sign addresses, complete. The service records and verifies; bytes go to the storage.
+
+An upload is a row of the table `uploads` from the moment its address is signed. Completing it makes it an asset. What
+is not completed in time is removed by the sweep (`sweep.py`), with its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+from msgspec import Meta, Struct, structs
+from sqlalchemy import Connection, select
+
+from nimbus_tasks.server import assets
+from nimbus_tasks.server.assets import MOST_CHECKSUMS, Asset, now_ms
+from nimbus_tasks.server.auth import User
+from nimbus_tasks.server.errors import invalid, not_found
+from nimbus_tasks.server.rate_limit import Rate, limit
+from nimbus_tasks.server.service import Service
+from nimbus_tasks.server.storage import PartUrl, Upload, pathname_of
+from nimbus_tasks.server.tables import uploads
+
+Checksum = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+#: Files that one request asks addresses for.
+MOST_FILES = 100
+_MIME_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+_-]{0,80}")
+#: The path separators, and what ends a line or moves the cursor.
+_NOT_IN_NAMES = re.compile(r"[/\\\x00-\x1f\x7f\u2028\u2029]")
+
+
+class CheckRequest(Struct):
+    checksums: Annotated[list[Checksum], Meta(max_length=MOST_CHECKSUMS)]
+
+
+class CheckAnswer(Struct):
+    """The user's assets by checksum; what is missing is to be uploaded."""
+
+    existing: dict[str, Asset]
+    missing: list[str]
+
+
+class NewFile(Struct, rename="camel"):
+    filename: Annotated[str, Meta(min_length=1, max_length=255)]
+    size: Annotated[int, Meta(ge=1)]
+    mime_type: Annotated[str, Meta(max_length=100)]
+    checksum: Checksum
+
+
+class UrlsRequest(Struct):
+    files: Annotated[list[NewFile], Meta(min_length=1, max_length=MOST_FILES)]
+
+
+class UploadUrl(Struct, rename="camel", omit_defaults=True):
+    """Where a file goes, and how. expires_at: epoch milliseconds. parts: of a large file, in place of upload_url.
+
+    A file that the user has is told as `asset`, with is_duplicate, and needs no upload.
+    """
+
+    upload_url: str = ""
+    asset_id: str = ""
+    pathname: str = ""
+    blob_url: str = ""
+    method: Literal["PUT", "POST", ""] = ""
+    headers: dict[str, str] = {}
+    expires_at: int = 0
+    parts: tuple[PartUrl, ...] = ()
+    asset: Asset | None = None
+    is_duplicate: bool = False
+
+
+class UrlsAnswer(Struct):
+    """One answer for each file, in order. A file that is refused has `error` and `code` in place of an address."""
+
+    files: list[UploadUrl]
+
+
+class CompleteRequest(Struct, rename="camel"):
+    asset_id: Annotated[str, Meta(max_length=64)]
+    blob_url: str
+    filename: str
+    size: int
+    mime_type: str
+    checksum: Checksum
+
+
+class CompletedAsset(Struct, rename="camel"):
+    id: str
+    blob_url: str
+    is_duplicate: bool
+    needs_processing: bool
+
+
+class Completed(Struct):
+    success: bool
+    asset: CompletedAsset
+
+
+@post("/api/upload-check", status_code=200)
+async def upload_check(service: Service, user: User, data: CheckRequest) -> CheckAnswer:
+    """Say which files the user already has, by SHA-256, so that they are not sent again."""
+    found = await service.database.read(lambda connection: assets.by_checksums(connection, user.id, data.checksums))
+    return CheckAnswer(found, [checksum for checksum in dict.fromkeys(data.checksums) if checksum not in found])
+
+
+@get("/api/upload-url")
+async def upload_url(
+    request: Request[User, Any, State],
+    service: Service,
+    user: User,
+    filename: Annotated[str, Parameter(min_length=1, max_length=255)],
+    size: Annotated[int, Parameter(ge=1)],
+    mime_type: Annotated[str, Parameter(query="mimeType", max_length=100)],
+    checksum: Annotated[str, Parameter(pattern="^[0-9a-f]{64}$")],
+) -> UploadUrl:
+    """Return a signed address for one file."""
+    file = NewFile(filename, size, mime_type, checksum)
+    check_file(service, file)
+    await take_token(service, user)
+    return (await _urls(service, user, [file], base_of(request, service)))[0]
+
+
+@post("/api/upload-urls", status_code=200)
+async def upload_urls(
+    request: Request[User, Any, State], service: Service, user: User, data: UrlsRequest
+) -> UrlsAnswer:
+    """Return signed addresses for several files, at the price of one request."""
+    for file in data.files:
+        check_file(service, file)
+    await take_token(service, user)
+    return UrlsAnswer(await _urls(service, user, data.files, base_of(request, service)))
+
+
+@post("/api/upload-complete", status_code=200)
+async def upload_complete(service: Service, user: User, data: CompleteRequest) -> Completed:
+    """Make an asset of an upload whose bytes have arrived. The same request again gives the same answer."""
+
+    def look(connection: Connection) -> tuple[Upload | None, Asset | None]:
+        asset = assets.by_id(connection, user.id, data.asset_id)
+        if asset is not None:
+            return None, asset
+        row = connection.execute(select(uploads).where(uploads.c.asset_id == data.asset_id)).first()
+        if row is not None:
+            return Upload(*row), None
+        # It was completed, and turned out to be a file that was there.
+        return None, assets.by_checksum(connection, user.id, data.checksum)
+
+    upload, asset = await service.database.read(look)
+    if asset is not None:
+        return _completed(asset, is_duplicate=asset.id != data.asset_id)
+    if upload is None or upload.user_id != user.id:
+        raise not_found("upload: ask for a new address")
+    _check_same(upload, data)
+    held = await service.storage.finish(upload)
+    if held is None:
+        raise invalid("The bytes have not arrived: send them to the signed address first", 409)
+    if held.size != upload.size or held.sha256 != upload.checksum:
+        await give_up(service, upload)
+        raise invalid("The bytes that arrived are not those that were signed; they were removed", 422)
+    return await complete(service, upload)
+
+
+async def complete(service: Service, upload: Upload) -> Completed:
+    """Make an asset of an upload whose bytes are verified, and queue the work on it."""
+    blob_url = service.storage.url(upload.pathname)
+    asset, is_new = await service.database.write(
+        lambda connection: assets.add(service.database, connection, upload, blob_url)
+    )
+    if asset.id != upload.asset_id:
+        await give_up(service, upload)
+    elif is_new:
+        await service.enqueue(asset.id)
+    return _completed(asset, is_duplicate=asset.id != upload.asset_id)
+
+
+async def give_up(service: Service, upload: Upload) -> None:
+    """Remove an upload with its bytes: the row last, so that the sweep finds what an interruption leaves."""
+    await service.storage.abandon(upload)
+    await service.database.write(lambda connection: assets.close_upload(connection, upload.asset_id))
+
+
+def check_file(service: Service, file: NewFile) -> None:
+    """Check what a client says of a file.
+
+    Raises:
+        ApiError: we would not take it.
+    """
+    settings = service.settings.server
+    if _NOT_IN_NAMES.search(file.filename) or file.filename in (".", ".."):
+        raise invalid("filename must be a name without a path", filename=file.filename[:100])
+    if file.size > settings.max_file_size:
+        raise invalid(f"A file has at most {settings.max_file_size:,} bytes", 413, filename=file.filename)
+    if not _MIME_TYPE.fullmatch(file.mime_type) or not _matches(file.mime_type, settings.types):
+        raise invalid(f"Files are of these types: {', '.join(settings.types)}", 415, filename=file.filename)
+
+
+async def take_token(service: Service, user: User) -> None:
+    """Count a request against the user's rate limit."""
+    settings = service.settings.server
+    rate = Rate(settings.rate_tokens, settings.rate_per_minute)
+    await limit(service.buckets, f"upload:{user.id}", rate, "uploads")
+
+
+def is_direct(service: Service, user_id: str) -> bool:
+    """Return whether a user's bytes go straight to the storage: always the same for one user and setting."""
+    share = int.from_bytes(hashlib.sha256(user_id.encode()).digest()[:4]) % 100
+    return share < service.settings.server.direct_upload_percent
+
+
+def new_upload(service: Service, user_id: str, file: NewFile, method: str) -> Upload:
+    asset_id, moment = str(uuid.uuid4()), now_ms()
+    return Upload(
+        asset_id,
+        user_id,
+        pathname_of(user_id, asset_id, file.filename),
+        file.filename,
+        file.size,
+        file.mime_type,
+        file.checksum,
+        method,
+        None,
+        moment,
+        # Whole seconds, since that is what is signed.
+        (moment // 1000 + service.settings.server.url_seconds) * 1000,
+    )
+
+
+def base_of(request: Request[Any, Any, State], service: Service) -> str:
+    """Return the address under which the client knows us, without a slash at its end."""
+    return (service.settings.server.public_url or str(request.base_url)).rstrip("/")
+
+
+async def _urls(service: Service, user: User, files: list[NewFile], base: str) -> list[UploadUrl]:
+    checksums = [file.checksum for file in files]
+    known = await service.database.read(lambda connection: assets.by_checksums(connection, user.id, checksums))
+    direct = is_direct(service, user.id)
+    answers, opened = [], []
+    for file in files:
+        if asset := known.get(file.checksum):
+            answers.append(UploadUrl(asset=asset, is_duplicate=True))
+            continue
+        upload = new_upload(service, user.id, file, "PUT" if direct else "POST")
+        if direct:
+            signed = await service.storage.sign(upload, base)
+            upload = structs.replace(upload, upload_id=signed.upload_id)
+            url, headers, parts = signed.url, signed.headers, signed.parts
+        else:
+            url, headers, parts = f"{base}/api/upload?assetId={upload.asset_id}", {}, ()
+        opened.append(structs.asdict(upload))
+        answers.append(
+            UploadUrl(
+                url,
+                upload.asset_id,
+                upload.pathname,
+                service.storage.url(upload.pathname),
+                "PUT" if direct else "POST",
+                headers,
+                upload.expires_at,
+                parts,
+            )
+        )
+    if opened:
+        await service.database.write(lambda connection: connection.execute(uploads.insert(), opened))
+    return answers
+
+
+def _check_same(upload: Upload, data: CompleteRequest) -> None:
+    """Check that a request tells of the file that was signed."""
+    for name in ("filename", "size", "mime_type", "checksum"):
+        if getattr(upload, name) != getattr(data, name):
+            raise invalid(f"{name} is not what the address was signed for", 409)
+    if not urlsplit(data.blob_url).path.endswith(f"/{upload.pathname}"):
+        raise invalid("blobUrl is not the file that was signed", 409)
+
+
+def _completed(asset: Asset, *, is_duplicate: bool) -> Completed:
+    return Completed(
+        success=True,
+        asset=CompletedAsset(asset.id, asset.blob_url, is_duplicate, needs_processing=not asset.processed),
+    )
+
+
+def _matches(mime_type: str, patterns: tuple[str, ...]) -> bool:
+    kind = mime_type.partition("/")[0]
+    return any(pattern in (mime_type, f"{kind}/*", "*/*") for pattern in patterns)
+
+
+ROUTES: list[Any] = [upload_check, upload_url, upload_urls, upload_complete]
