@@ -5,10 +5,13 @@ Times are epoch milliseconds. A column that may be NULL is NULL where there is n
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     LargeBinary,
@@ -16,6 +19,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    and_,
     false,
 )
 from sqlalchemy.dialects import postgresql
@@ -34,7 +38,7 @@ records = Table(
     Column("metadata", LargeBinary),
 )
 
-#: One row for each uploaded file; only `assets.py` writes it.
+#: One row for each uploaded file. `assets.py` writes it; the steps of jobs: `claims.py`; failures: `dead_letters.py`.
 assets = Table(
     "assets",
     metadata,
@@ -60,11 +64,43 @@ assets = Table(
     Column("embedding_next_retry", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("deleted_at", BigInteger),
+    # Added in 0002. image_url: the main picture, without what a camera says. error_class: of the newest error.
+    Column("image_url", Text),
+    Column("error_class", Text),
+    # failed_at: a dead letter; its step is not tried again unless someone asks. dismissed_at: not to be listed.
+    Column("failed_at", BigInteger),
+    Column("dismissed_at", BigInteger),
+    # urgent: a user asked for another try. interruptions: runs of its steps that ended with their worker.
+    Column("urgent", Boolean, nullable=False, server_default=false()),
+    Column("interruptions", Integer, nullable=False, server_default="0"),
+    # Who works on its next step, and until when nobody else does: `claims.py`.
+    Column("lease_owner", Text),
+    Column("lease_until", BigInteger, nullable=False, server_default="0"),
+    # Milliseconds from the signed URL to the stored file, and of the runs that made the rest.
+    Column("upload_ms", Integer),
+    Column("image_ms", Integer),
+    Column("embedding_ms", Integer),
 )
+Index("assets_newest", assets.c.created_at)
 Index("assets_state", assets.c.processed, assets.c.embedded, assets.c.created_at)
 Index("assets_page", assets.c.user_id, assets.c.created_at, assets.c.id)
 _LIVE = assets.c.deleted_at.is_(None)
 Index("assets_checksum", assets.c.user_id, assets.c.checksum, unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE)
+_OPEN = and_(assets.c.failed_at.is_(None), _LIVE)
+
+
+def _assets_index(name: str, *columns: ColumnElement[Any] | Column[Any], where: ColumnElement[bool]) -> None:
+    Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+#: The assets whose next step is an image job, and an embedding job, in the order of the queue.
+image_waits = and_(~assets.c.processed, _OPEN)
+embedding_waits = and_(assets.c.processed, ~assets.c.embedded, _OPEN)
+_assets_index("assets_image_jobs", assets.c.urgent.desc(), assets.c.created_at, where=image_waits)
+_assets_index("assets_embedding_jobs", assets.c.urgent.desc(), assets.c.created_at, where=embedding_waits)
+_assets_index("assets_counts", assets.c.user_id, assets.c.processed, assets.c.embedded, assets.c.failed_at, where=_LIVE)
+_assets_index("assets_failed", assets.c.user_id, assets.c.failed_at, where=and_(assets.c.failed_at.is_not(None), _LIVE))
+_assets_index("assets_leases", assets.c.lease_owner, where=assets.c.lease_owner.is_not(None))
 
 #: Uploads that were signed and are not completed. method: `PUT` or `multipart`. upload_id: the store's, of parts.
 uploads = Table(
@@ -101,4 +137,24 @@ buckets = Table(
     Column("name", Text, primary_key=True),
     Column("tokens", BigInteger, nullable=False),  # thousandths
     Column("updated", BigInteger, nullable=False),
+)
+
+#: When something that is limited in a period was done last, by any process. taken: a JSON list of epoch milliseconds.
+turns = Table(
+    "turns",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("taken", Text, nullable=False),
+)
+
+#: What assets are found by. context: alt texts and titles of pages, JSON. words: those and the file name, folded.
+#: The full-text indexes over `words`, named search_text, are the migration's: each database has its own kind.
+search_words = Table(
+    "search_words",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("asset_id", Text, nullable=False, unique=True),
+    Column("user_id", Text, nullable=False),
+    Column("context", Text, nullable=False),
+    Column("words", Text, nullable=False),
 )

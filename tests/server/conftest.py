@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,10 +31,33 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def with_tables() -> dict[str, str]:
+    """Kind -> an address of a database with all tables, to copy: migrations take a second."""
+    return {}
+
+
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest, database_url: str, with_tables: dict[str, str]) -> Iterator[Database]:
     """A database with all tables."""
-    opened = Database(database_url)
-    opened.migrate()
+    opened = Database(_copied(request, database_url, with_tables))
     yield opened
     opened.close()
+
+
+def _copied(request: pytest.FixtureRequest, url: str, with_tables: dict[str, str]) -> str:
+    kind = "sqlite" if url.startswith("sqlite") else "postgresql"
+    if kind not in with_tables:
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("tables")
+        made = (
+            f"sqlite:///{folder}/server.db" if kind == "sqlite" else request.getfixturevalue("postgres").new_database()
+        )
+        first = Database(made)
+        first.migrate()
+        first.close()
+        with_tables[kind] = made
+    if kind == "sqlite":
+        shutil.copy(with_tables[kind].removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
+        return url
+    copied: str = request.getfixturevalue("postgres").new_database(with_tables[kind])
+    return copied

@@ -85,10 +85,12 @@ class Postgres:
             self._process.wait(SECONDS)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def new_database(self) -> str:
+    def new_database(self, like: str = "") -> str:
+        """Return the address of a new database: empty, or a copy of another one that nobody uses."""
         name = f"test_{uuid4().hex}"
+        template = like.rpartition("/")[2] or "template1"
         with self._admin() as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return f"postgresql://nimbus@127.0.0.1:{self.port}/{name}"
 
     def _admin(self) -> psycopg.Connection:

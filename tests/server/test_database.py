@@ -17,7 +17,8 @@ from nimbus_tasks.server.tables import buckets, metadata
 
 def test_migrations_make_the_tables_that_the_program_uses(database: Database) -> None:
     with database.reading() as connection:
-        different = compare_metadata(MigrationContext.configure(connection), metadata)
+        options = {"include_name": lambda name, *_: not str(name).startswith("search_text")}  # each has its own kind
+        different = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
 
     assert different == []
 
