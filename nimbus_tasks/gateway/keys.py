@@ -133,6 +133,10 @@ class Revoked(Struct, frozen=True):
     already: bool
 
 
+def new_user() -> str:
+    return f"user_{secrets.token_hex(6)}"
+
+
 def new_key() -> str:
     return f"{PREFIX}{secrets.token_hex(16)}"
 
@@ -148,7 +152,31 @@ async def create(store: Store, settings: Settings, options: KeyOptions, key: Sec
     owner = await find_owner(store, project)
     if owner and options.user and options.user != owner:
         raise SettingsError(f"{project} belongs to {owner}, not to {options.user}.", "Leave out --user.")
-    user = owner or options.user or f"user_{secrets.token_hex(6)}"
+    user = owner or options.user or new_user()
+    known = await _check_new(store, user, options)
+    # All checks are done before the first write.
+    if not owner:
+        # Written first: if a later write fails, the next attempt finds this owner and creates no second one.
+        await _put(store, project_key(settings), project_record(settings, user))
+    await _put_user(store, user, options.email, moment)
+    await _add(store, records.projects_key(user), [project])
+    return await _put_key(store, user, known, options, key, moment)
+
+
+async def create_for(store: Store, user: str, options: KeyOptions, key: Secret, moment: str) -> NewKey:
+    """Store a new key of a user, who is made where the store does not know them. There are no projects.
+
+    Raises:
+        SettingsError: the options contradict what the store holds.
+        StoreError: the store does not take it; then the key does not work.
+    """
+    known = await _check_new(store, user, options)
+    await _put_user(store, user, options.email, moment)
+    return await _put_key(store, user, known, options, key, moment)
+
+
+async def _check_new(store: Store, user: str, options: KeyOptions) -> list[KnownKey]:
+    """Return the user's keys, none of which is active under the new one's name."""
     known = await _keys_of(store, user)
     if any(each.active and each.name == options.name for each in known):
         raise SettingsError(
@@ -156,19 +184,29 @@ async def create(store: Store, settings: Settings, options: KeyOptions, key: Sec
             f"Choose another name, or first: doit nimbus:key:revoke --name={options.name}",
         )
     await _check_email(store, options.email, user)
-    # All checks are done before the first write.
-    if not owner:
-        # Written first: if a later write fails, the next attempt finds this owner and creates no second one.
-        await _put(store, project_key(settings), project_record(settings, user))
-    await _put_user(store, user, options.email, moment)
+    return known
+
+
+async def _put_key(
+    store: Store, user: str, known: list[KnownKey], options: KeyOptions, key: Secret, moment: str
+) -> NewKey:
     hashed = records.apikey_hash(key.reveal())
-    await _add(store, records.projects_key(user), [project])
     await _add(store, records.apikeys_key(user), [*(each.hash for each in known), hashed])
     record = ApiKeyRecord(user, moment, active=True, name=options.name, usage=ApiKeyUsage())
     if options.content:
         record.scope = "content"
     await _put(store, records.apikey_key(hashed), record)
     return NewKey(key, hashed, options.name, user, moment)
+
+
+async def user_of_email(store: Store, email: str) -> str:
+    """Return the user with this address; empty where there is none."""
+    holder = await read_one(store, records.email_key(email), _Owned)
+    return str(holder.user_id) if holder else ""
+
+
+async def keys_of_user(store: Store, user: str) -> ListedKeys:
+    return ListedKeys(user, await _keys_of(store, user))
 
 
 async def keys_of_owner(store: Store, project: str) -> ListedKeys:
@@ -183,7 +221,11 @@ async def revoke(store: Store, project: str, name: str, hashed: str) -> Revoked:
         SettingsError: no key matches, or more than one.
         StoreError: the target does not store the change; then the key still works.
     """
-    found = await keys_of_owner(store, project)
+    return await revoke_among(store, await keys_of_owner(store, project), name, hashed)
+
+
+async def revoke_among(store: Store, found: ListedKeys, name: str, hashed: str) -> Revoked:
+    """Revoke one of these keys, as `revoke` does."""
     key = _by_name(found, name) if name else _by_hash(found, hashed)
     if not key.active:
         return Revoked(key, already=True)

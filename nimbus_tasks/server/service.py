@@ -5,6 +5,7 @@ Handlers ask for it by name: `async def stats(service: Service, user: User)`.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ class Service:
         self.signing_key = signing_key
         self.log = Log(settings.log.level, root / LOG_FILE)
         self.lookups = Lookups()
+        #: Is set when the process is told to stop: requests that would go on for long end.
+        self.stopping = asyncio.Event()
         self.enqueue: Callable[[str], Awaitable[None]] = _nothing
 
     def close(self) -> None:

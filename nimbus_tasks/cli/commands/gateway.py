@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_tasks.backends import concurrency
+from nimbus_tasks.cli.commands import server
 from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.cli.messages import Retries, count, rate_limited
 from nimbus_tasks.gateway import worker_files as files
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OK = 0
+_SERVICE = "the service"
 
 
 class GatewayCommands:
@@ -137,7 +139,9 @@ class GatewayCommands:
 
     # --- the keys -------------------------------------------------------------------------------------
 
-    def create_key(self, name: str, user: str, email: str, *, content: bool, as_json: bool) -> int:
+    def create_key(
+        self, name: str, user: str, email: str, *, content: bool, service: bool = False, as_json: bool
+    ) -> int:
         """Make an API key, and show it once."""
         from nimbus_tasks.gateway import keys
         from nimbus_tasks.model.clock import now
@@ -146,14 +150,20 @@ class GatewayCommands:
         options = keys.KeyOptions(name, user, email, content)
         options.check()
         settings = self.pipeline.settings
-        secret = Secret(keys.new_key())
-        made = self._at_target(lambda store: keys.create(store, settings, options, secret, now()))
+        if service:
+            if content:
+                raise SettingsError("--content and --service are mutually exclusive.")
+            made = server.create_key(options)
+        else:
+            secret = Secret(keys.new_key())
+            made = self._at_target(lambda store: keys.create(store, settings, options, secret, now()))
         self.pipeline.log.event("info", "api key created", key_name=made.name, hash=made.hash, user_id=made.user_id)
         shown = keys.ShownKey(made.key.reveal(), made.hash, made.name, made.user_id, made.created)
         give_document(shown, as_json=as_json)
         if as_json:
             return OK
-        self.console.line(f"✅ API key {made.name} of {made.user_id}, for {settings.project.id} at {self._where()}")
+        where = _SERVICE if service else f"{settings.project.id} at {self._where()}"
+        self.console.line(f"✅ API key {made.name} of {made.user_id}, for {where}")
         # With --quiet too: it cannot be shown again.
         self.console.line(f"   {made.key.reveal()}", matters=True)
         if content:
@@ -165,21 +175,21 @@ class GatewayCommands:
         self.console.line("   the environment, or .nimbus/credentials.toml (mode 0600)")
         return OK
 
-    def list_keys(self, *, as_json: bool) -> int:
-        """Show the keys of the project's owner."""
+    def list_keys(self, *, service: bool = False, user: str = "", as_json: bool) -> int:
+        """Show the keys of the project's owner, or of a user of the service."""
         from nimbus_tasks.batches.times import local
         from nimbus_tasks.gateway import keys
 
         project = self.pipeline.settings.project.id
-        found = self._at_target(lambda store: keys.keys_of_owner(store, project))
+        found = server.list_keys(user) if service else self._at_target(lambda store: keys.keys_of_owner(store, project))
         give_document(found, as_json=as_json)
         if as_json:
             return OK
-        owner, known = found.user_id, found.keys
+        owner, known, where = found.user_id, found.keys, _SERVICE if service else self._where()
         if not known:
-            self.console.line(f"{owner or project} has no API key at {self._where()} yet: doit nimbus:key:create")
+            self.console.line(f"{owner or project} has no API key at {where} yet: doit nimbus:key:create")
             return OK
-        self.console.line(f"{count(len(known), 'API key')} of {owner} at {self._where()}")
+        self.console.line(f"{count(len(known), 'API key')} of {owner} at {where}")
         width = max(len(key.name) for key in known)
         for key in known:
             state, style = ("active", "") if key.active else ("revoked", "dim")
@@ -192,13 +202,18 @@ class GatewayCommands:
             self.console.line(line, style)
         return OK
 
-    def revoke_key(self, name: str, hashed: str, *, as_json: bool = False) -> int:
+    def revoke_key(
+        self, name: str, hashed: str, *, service: bool = False, user: str = "", as_json: bool = False
+    ) -> int:
         """Revoke an API key."""
         from nimbus_tasks.gateway import keys
 
         keys.check_choice(name, hashed)
         project = self.pipeline.settings.project.id
-        done = self._at_target(lambda store: keys.revoke(store, project, name, hashed))
+        if service:
+            done = server.revoke_key(user, name, hashed)
+        else:
+            done = self._at_target(lambda store: keys.revoke(store, project, name, hashed))
         if not done.already:
             self.pipeline.log.event("info", "api key revoked", key_name=done.key.name, hash=done.key.hash)
         give_document(done, as_json=as_json)
@@ -209,7 +224,8 @@ class GatewayCommands:
             self.console.line(f"{which} is revoked already: nothing changed")
             return OK
         self.console.line(f"✅ {which} is revoked")
-        self.console.line("   It can take a minute until every location refuses it.")
+        lag = "a few seconds until every process" if service else "a minute until every location"
+        self.console.line(f"   It can take {lag} refuses it.")
         return OK
 
     def _at_target(self, ask: Callable[[Store], Awaitable[T]]) -> T:

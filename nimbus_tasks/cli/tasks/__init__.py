@@ -26,6 +26,7 @@ from nimbus_tasks.cli.tasks.pipeline import (
 )
 from nimbus_tasks.cli.tasks.process import process_tasks
 from nimbus_tasks.cli.tasks.project import project_tasks
+from nimbus_tasks.cli.tasks.server import server_tasks
 from nimbus_tasks.cli.tasks.session import console
 from nimbus_tasks.cli.tasks.stream import streaming_tasks
 from nimbus_tasks.project.settings import STATE_FOLDER
@@ -76,6 +77,7 @@ def task_nimbus() -> Iterator[Task]:
     yield from batch_tasks()
     yield from process_tasks()
     yield from gateway_tasks()
+    yield from server_tasks()
     yield from streaming_tasks()
 
 

@@ -29,25 +29,40 @@ def gateway_tasks() -> Iterator[Task]:
         lambda port, folder, as_json: _gateway().dev(port, folder, as_json=as_json),
         params=[option("port", 8787, "on 127.0.0.1; 0: any free one (8787)"), folder],
     )
+    service = option("service", False, "the keys of doit nimbus:serve, in place of the gateway's")
     yield command(
         "nimbus:key:create",
         _KEY_CREATE_HELP,
-        lambda name, user, email, content, as_json: _gateway().create_key(
-            name, user, email, content=content, as_json=as_json
+        lambda name, user, email, content, service, as_json: _gateway().create_key(
+            name, user, email, content=content, service=service, as_json=as_json
         ),
         params=[
             option("name", "", "where the key is used, such as ci"),
             option("user", "", "whose key, if the project has no owner yet (default: a new user's)"),
             option("email", "", "the user's address"),
             option("content", False, "the key only reads pages by their address"),
+            service,
         ],
     )
-    yield command("nimbus:key:list", _KEY_LIST_HELP, lambda as_json: _gateway().list_keys(as_json=as_json))
+    user = option("user", "", "whose keys, with --service (default: its first user's)")
+    yield command(
+        "nimbus:key:list",
+        _KEY_LIST_HELP,
+        lambda service, user, as_json: _gateway().list_keys(service=service, user=user, as_json=as_json),
+        params=[service, user],
+    )
     yield command(
         "nimbus:key:revoke",
         _KEY_REVOKE_HELP,
-        lambda name, key, as_json: _gateway().revoke_key(name, key, as_json=as_json),
-        params=[option("name", "", "the key's name"), option("key", "", "its hash, or 8 or more digits of it")],
+        lambda name, key, service, user, as_json: _gateway().revoke_key(
+            name, key, service=service, user=user, as_json=as_json
+        ),
+        params=[
+            option("name", "", "the key's name"),
+            option("key", "", "its hash, or 8 or more digits of it"),
+            service,
+            user,
+        ],
     )
 
 
@@ -86,6 +101,7 @@ Examples:
   doit nimbus:key:create --name=laptop --email=ann@example.com
   doit nimbus:key:create --name=reader --content    for programs that show the pages: it cannot write
   doit nimbus:key:create --name=ci --json > key.json
+  doit nimbus:key:create --service --name=ci    a key to the service, doit nimbus:serve
 """
 _KEY_LIST_HELP = """List the API keys of this project's owner: name, hash, age, state, last use, requests
 

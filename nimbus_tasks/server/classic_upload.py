@@ -1,0 +1,110 @@
+"""Classic uploads: the bytes come through the service, in a form. For users whose uploads are not direct."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from litestar import Request, post
+from litestar.datastructures import State, UploadFile
+from litestar.params import Parameter
+from msgspec import structs
+from sqlalchemy import select
+
+from nimbus_tasks.server import assets
+from nimbus_tasks.server.auth import User
+from nimbus_tasks.server.errors import invalid, not_found
+from nimbus_tasks.server.service import Service
+from nimbus_tasks.server.storage import Upload
+from nimbus_tasks.server.tables import uploads
+from nimbus_tasks.server.uploads import (
+    Completed,
+    CompletedAsset,
+    NewFile,
+    check_file,
+    complete,
+    give_up,
+    new_upload,
+    take_token,
+)
+
+_CHUNK = 256 * 1024
+#: What a form has besides its file.
+_FORM_BYTES = 64 * 1024
+
+
+@post("/api/upload", status_code=200, request_max_body_size=None)
+async def classic_upload(
+    request: Request[User, Any, State],
+    service: Service,
+    user: User,
+    asset_id: Annotated[str, Parameter(query="assetId", max_length=64)] = "",
+) -> Completed:
+    """Take a file in a form, field `file`. assetId: of an address from upload-url; without it, one token is taken."""
+    length = request.headers.get("content-length", "")
+    most = service.settings.server.max_file_size + _FORM_BYTES
+    if not length.isdecimal():
+        raise invalid("The request needs a content-length", 411)
+    if int(length) > most:
+        raise invalid(f"A file has at most {service.settings.server.max_file_size:,} bytes", 413)
+    signed = await _signed(service, user, asset_id) if asset_id else None
+    if signed is None:
+        await take_token(service, user)
+    form = await request.form()
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise invalid("The form needs a file in the field `file`")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "file")
+        size, checksum = await _copy(file, copy)
+        new = NewFile(file.filename, size, file.content_type or "application/octet-stream", checksum)
+        upload = signed or await _open(service, user, new)
+        if isinstance(upload, Completed):
+            return upload
+        if (size, checksum) != (upload.size, upload.checksum):
+            raise invalid("The file is not the one that the address was signed for", 422)
+        try:
+            await service.storage.put(upload.pathname, copy, upload.mime_type, checksum)
+        except BaseException:
+            await give_up(service, upload)
+            raise
+    return await complete(service, upload)
+
+
+async def _copy(file: UploadFile, copy: Path) -> tuple[int, str]:
+    """Copy what has arrived into a file; return its size and SHA-256."""
+    digest, size = hashlib.sha256(), 0
+    with copy.open("wb") as to:
+        while chunk := await file.read(_CHUNK):
+            to.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()
+
+
+async def _signed(service: Service, user: User, asset_id: str) -> Upload:
+    query = select(uploads).where(uploads.c.asset_id == asset_id, uploads.c.user_id == user.id)
+    row = await service.database.read(lambda connection: connection.execute(query).first())
+    if row is None:
+        raise not_found("upload: ask for a new address")
+    return Upload(*row)
+
+
+async def _open(service: Service, user: User, file: NewFile) -> Upload | Completed:
+    """Begin an upload without an address; the answer of a completed one where the user has this file."""
+    if not file.size:
+        raise invalid("The file is empty")
+    check_file(service, file)
+    known = await service.database.read(lambda connection: assets.by_checksum(connection, user.id, file.checksum))
+    if known is not None:
+        told = CompletedAsset(known.id, known.blob_url, is_duplicate=True, needs_processing=not known.processed)
+        return Completed(success=True, asset=told)
+    upload = new_upload(service, user.id, file, "POST")
+    row = structs.asdict(upload)
+    await service.database.write(lambda connection: connection.execute(uploads.insert(), row))
+    return upload
+
+
+ROUTES: list[Any] = [classic_upload]
