@@ -213,6 +213,8 @@ export interface Commands {
         email?: string | undefined;
         /** the key only reads pages by their address */
         content?: boolean | undefined;
+        /** the keys of doit nimbus:serve, in place of the gateway's */
+        service?: boolean | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
         /** print problems only */
@@ -225,6 +227,10 @@ export interface Commands {
     /** List the API keys of this project's owner: name, hash, age, state, last use, requests */
     readonly list: Command<
       {
+        /** the keys of doit nimbus:serve, in place of the gateway's */
+        service?: boolean | undefined;
+        /** whose keys, with --service (default: its first user's) */
+        user?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
         /** print problems only */
@@ -241,6 +247,10 @@ export interface Commands {
         name?: string | undefined;
         /** its hash, or 8 or more digits of it */
         key?: string | undefined;
+        /** the keys of doit nimbus:serve, in place of the gateway's */
+        service?: boolean | undefined;
+        /** whose keys, with --service (default: its first user's) */
+        user?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
         /** print problems only */
@@ -421,6 +431,26 @@ export interface Commands {
       verbose?: boolean | undefined;
     },
     Documents.Rendered
+  >;
+  /** Run the service that takes uploads of images, until Ctrl-C */
+  readonly serve: Command<
+    {
+      /** address to listen on (default: from the settings, 127.0.0.1) */
+      host?: string | undefined;
+      /** port to listen on; 0: a free one (default: from the settings, 8788) */
+      port?: number | undefined;
+      /** web: answers requests; worker: works on jobs; all: both (all) */
+      role?: string | undefined;
+      /** processes (1) */
+      workers?: number | undefined;
+      /** print one JSON document on standard output */
+      json?: boolean | undefined;
+      /** print problems only */
+      quiet?: boolean | undefined;
+      /** print a line for each page and each warning */
+      verbose?: boolean | undefined;
+    },
+    undefined
   >;
   /** Print what is published and what is not, and write .nimbus/reports/summary.json */
   readonly summarize: Command<
