@@ -41,6 +41,5 @@ def load_heic(data: bytes, check_size: Callable[[int, int], None]) -> Any:
     image = pyvips.Image.new_from_memory(pixels, wide, height, bands, "ushort" if ";16" in mode else "uchar")
     image = image.crop(0, 0, width, height).copy(interpretation="rgb16" if ";16" in mode else "srgb")
     if profile := picture.info.get("icc_profile"):
-        with image.mutate() as mutable:
-            mutable.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     return image

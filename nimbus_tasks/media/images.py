@@ -34,7 +34,7 @@ START_SECONDS = 60.0
 #: What processes see of the environment: no credentials.
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 #: One thread for each process, since there is a process for each core; no files for large pictures.
-_VIPS = {"VIPS_CONCURRENCY": "1", "VIPS_DISC_THRESHOLD": "1t", "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
+_VIPS = {"VIPS_CONCURRENCY": "1", "VIPS_DISC_THRESHOLD": "64g", "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
 #: How a process ends of a picture, and not of what others do to it.
 _CRASHES = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP})
 

@@ -36,7 +36,7 @@ _LOADERS = {
 }
 _CLASSES = ("Jpeg", "Png", "Webp", "Nsgif", "Heif", "Tiff", "Svg")
 _ANIMATED = frozenset({"image/gif", "image/webp"})
-#: What a main picture of a format becomes; the others become JPEG, or WebP where they are transparent.
+#: What a main picture keeps as its format. AVIF is not among them, since it takes ten times as long to write.
 _KEPT = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
 #: Of EXIF, the owner's name stays with the picture. Place, camera, time and the rest do not.
 _OWNER = ("exif-ifd0-Copyright", "exif-ifd0-Artist")
@@ -129,10 +129,11 @@ def process(data: bytes, declared: str, limits: Images) -> Processed:
         elif opened.frames > 1:
             pixels = opened.animation_at(limits.max_side).copy_memory()
             main = encode(pixels, opened.content_type, limits.quality)
+            # Its first frame.
             pixels = pixels.crop(0, 0, pixels.width, pixels.get_page_height())
         else:
             pixels = opened.at(limits.max_side).copy_memory()
-            main = encode(pixels, opened.content_type, limits.quality)
+            main = encode(pixels, opened.content_type if opened.content_type in _KEPT else "", limits.quality)
         small = _shrunk(pixels, limits.thumbnail).copy_memory()
         thumbnail = encode(small, "image/webp", limits.quality, owner=False)
         return Processed(
@@ -173,8 +174,7 @@ def rgb(data: bytes, side: int, limits: Images) -> bytes:
     opened = open_picture(data, "", limits)
     with honest_errors():
         pixels = _without_alpha(opened.at(max(side, limits.thumbnail)).colourspace("srgb"))
-        square: bytes = pixels.thumbnail_image(side, height=side, size="force").write_to_memory()
-        return square
+        return bytes(pixels.thumbnail_image(side, height=side, size="force").write_to_memory())
 
 
 def encode(image: Any, content_type: str, quality: int, *, owner: bool = True) -> Encoded:
@@ -271,8 +271,7 @@ def _with_owner(image: Any) -> tuple[Any, str]:
     if not any(image.get_typeof(name) for name in _OWNER):
         return image, "none"
     image = image.copy()
-    with image.mutate() as mutable:
-        for name in mutable.get_fields():
-            if name.startswith("exif-") and name not in _OWNER:
-                mutable.remove(name)
+    for name in image.get_fields():
+        if name.startswith("exif-") and name not in _OWNER:
+            image.remove(name)
     return image, "exif"

@@ -19,8 +19,11 @@ _XLINK = "http://www.w3.org/1999/xlink"
 _HREFS = ("href", f"{{{_XLINK}}}href")
 #: Pictures inside a picture.
 _DATA = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
-#: References of CSS that do not stay in the file. A backslash could write any of them differently.
-_OUTSIDE = re.compile(r"""url\(\s*["']?\s*(?!#)[^)]*\)?|@import[^;]*;?|image-set|\\""", re.IGNORECASE)
+#: References of CSS that do not stay in the file, and addresses that svg-hush has left of some. A backslash could write
+#: any of them differently.
+_OUTSIDE = re.compile(
+    r"""url\(\s*["']?\s*(?!#)[^)]*\)?|@import[^;]*;?|image-set|\\|(?:\w+:)?//[^;}"']*""", re.IGNORECASE
+)
 _EMBEDDED = {"image": ["png", "jpeg", "gif", "webp"]}
 
 
