@@ -10,6 +10,7 @@ from litestar.params import Parameter
 from msgspec import Struct
 from sqlalchemy import Connection, Row, func, select, tuple_
 
+from nimbus_tasks.server import search
 from nimbus_tasks.server.auth import User
 from nimbus_tasks.server.errors import invalid, not_found
 from nimbus_tasks.server.service import Service
@@ -39,6 +40,7 @@ class Asset(Struct, rename="camel", kw_only=True):
     width: int | None
     height: int | None
     placeholder: str | None
+    image_url: str | None
     processed: bool
     embedded: bool
     processing_error: str | None
@@ -47,6 +49,8 @@ class Asset(Struct, rename="camel", kw_only=True):
     embedding_retry_count: int
     processing_next_retry: int | None
     embedding_next_retry: int | None
+    error_class: str | None
+    failed_at: int | None
     created_at: int
 
 
@@ -71,6 +75,13 @@ def now_ms() -> int:
 def by_id(connection: Connection, user_id: str, asset_id: str) -> Asset | None:
     query = select(*_COLUMNS).where(assets.c.id == asset_id, assets.c.user_id == user_id, _LIVE)
     return _asset(connection.execute(query).first())
+
+
+def by_ids(connection: Connection, user_id: str, ids: Sequence[str]) -> list[Asset]:
+    """Return the user's assets with these ids, in this order."""
+    query = select(*_COLUMNS).where(assets.c.user_id == user_id, assets.c.id.in_(ids), _LIVE)
+    found = {asset.id: asset for asset in (_asset_of(row) for row in connection.execute(query))}
+    return [found[id_] for id_ in ids if id_ in found]
 
 
 def by_checksum(connection: Connection, user_id: str, checksum: str) -> Asset | None:
@@ -134,8 +145,16 @@ def add(database: Database, connection: Connection, upload: Upload, blob_url: st
     values = {
         name: getattr(upload, name) for name in ("user_id", "pathname", "filename", "size", "mime_type", "checksum")
     }
-    insert = database.insert(assets).values(id=upload.asset_id, blob_url=blob_url, created_at=now_ms(), **values)
+    insert = database.insert(assets).values(
+        id=upload.asset_id,
+        blob_url=blob_url,
+        created_at=(moment := now_ms()),
+        upload_ms=max(0, moment - upload.created_at),
+        **values,
+    )
     added = connection.execute(insert.on_conflict_do_nothing()).rowcount == 1
+    if added:
+        search.index(database, connection, upload.asset_id, upload.user_id, upload.filename)
     held = by_checksum(connection, upload.user_id, upload.checksum)
     assert held is not None  # just added, or the reason why not
     if held.id == upload.asset_id:

@@ -221,6 +221,11 @@ def next_due(connection: Connection, moment: int) -> float | None:
     return max(0.0, (min(known) - moment) / 1000) if known else None
 
 
+def waiting(connection: Connection, step: Step) -> int:
+    """Return how many jobs of one kind are left, due or not."""
+    return connection.execute(select(func.count()).where(WAITING[step])).scalar_one()
+
+
 def take_turn(database: Database, connection: Connection, name: str, limit: Limit, *, moment: int) -> bool:
     """Return True `limit.count` times in any `limit.seconds`, of all processes together."""
     if len(_taken(database, connection, name, limit, moment)) >= limit.count:

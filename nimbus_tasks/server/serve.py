@@ -23,7 +23,7 @@ from msgspec import Struct, structs
 from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.model.errors import NimbusError, SettingsError, StateError
 from nimbus_tasks.project.settings import load
-from nimbus_tasks.server import accounts, sweep
+from nimbus_tasks.server import accounts, live, live_routes, sweep
 from nimbus_tasks.server.app import create_app
 from nimbus_tasks.server.service import Service, open_service
 
@@ -133,7 +133,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _run(service: Service, role: Role, listening: socket.socket | None, ready: Callable[[], None]) -> None:
     """Run this process until a signal."""
-    routes, lifespans = _parts(service, role)
+    routes, lifespans = _parts(role)
     app = create_app(service, routes, [_upkeep, *lifespans])
     with _signals_remembered() as stop:
         if listening is None:
@@ -142,9 +142,9 @@ def _run(service: Service, role: Role, listening: socket.socket | None, ready: C
             _serve_http(app, service, listening, stop, ready)
 
 
-def _parts(service: Service, role: Role) -> tuple[list[Any], list[Any]]:  # noqa: ARG001 - jobs depend on the role
+def _parts(role: Role) -> tuple[list[Any], list[Any]]:
     """Return the routes and the lifespan hooks of the other modules."""
-    return [], []
+    return [live_routes.ROUTER], [live.lifespan(work=role != "web")]
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from nimbus_tasks.project.settings.values import Percent, Positive, Seconds, says
+from nimbus_tasks.project.settings.values import Delay, Percent, Positive, Seconds, says
 
 
 class Server(Struct, frozen=True):
@@ -47,3 +47,10 @@ class Server(Struct, frozen=True):
     sweep_after: Annotated[
         int, Meta(ge=60), says("seconds after its address expired, until an upload that was not completed is removed")
     ] = 3600
+    lease: Annotated[
+        float, Meta(ge=1, le=3600), says("seconds after which the job of a worker that died is another worker's")
+    ] = 60.0
+    retry_delays: Annotated[
+        tuple[Delay, ...], says("seconds before the second, third, ... try of a failed job; then it is a dead letter")
+    ] = (60, 300, 900, 3600, 21600)
+    embedding_jobs: Annotated[Positive, says("embeddings that one process makes at a time")] = 2

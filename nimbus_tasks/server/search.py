@@ -1,0 +1,106 @@
+"""Search by words: file names, alt texts and titles of the pages that use an asset. FTS5 or tsvector, one table.
+
+Words are folded here, so both databases find the same: lower case, no accents, no punctuation. A search finds assets
+that have all of its words, or words that begin with them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, select, text
+
+from nimbus_tasks.server.tables import assets, search_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from nimbus_tasks.server.database import Database
+
+#: Words of a search that count, and characters of what is indexed.
+MOST_WORDS = 12
+LONGEST_TEXT = 20_000
+_BREAKS = re.compile(r"[\W_]+")
+_SQLITE = text(
+    "SELECT search_words.asset_id FROM search_text JOIN search_words ON search_words.number = search_text.rowid "
+    "JOIN assets ON assets.id = search_words.asset_id AND assets.deleted_at IS NULL "
+    "WHERE search_text MATCH :query AND search_words.user_id = :user "
+    "ORDER BY search_text.rank, assets.created_at DESC LIMIT :most"
+)
+_POSTGRESQL = text(
+    "SELECT search_words.asset_id FROM search_words "
+    "JOIN assets ON assets.id = search_words.asset_id AND assets.deleted_at IS NULL "
+    "WHERE to_tsvector('simple', words) @@ to_tsquery('simple', :query) AND search_words.user_id = :user "
+    "ORDER BY ts_rank(to_tsvector('simple', words), to_tsquery('simple', :query)) DESC, assets.created_at DESC "
+    "LIMIT :most"
+)
+
+
+def fold(words: str) -> str:
+    """Return words as they are indexed and searched."""
+    plain = unicodedata.normalize("NFKD", words.casefold())
+    return _BREAKS.sub(" ", "".join(each for each in plain if not unicodedata.combining(each))).strip()
+
+
+def index(
+    database: Database,
+    connection: Connection,
+    asset_id: str,
+    user_id: str,
+    filename: str,
+    alt: Sequence[str] = (),
+    titles: Sequence[str] = (),
+) -> None:
+    """Make an asset findable by its words, in place of those it had."""
+    values = {
+        "user_id": user_id,
+        "context": json.dumps({"alt": list(alt), "titles": list(titles)}, ensure_ascii=False),
+        "words": fold(" ".join((filename, *alt, *titles)))[:LONGEST_TEXT],
+    }
+    insert = database.insert(search_words).values(asset_id=asset_id, **values)
+    connection.execute(insert.on_conflict_do_update(index_elements=["asset_id"], set_=values))
+
+
+def set_context(
+    database: Database,
+    connection: Connection,
+    user_id: str,
+    asset_id: str,
+    alt: Sequence[str],
+    titles: Sequence[str],
+) -> bool:
+    """Say what pages say of an asset; False where the user has no such asset."""
+    mine = (assets.c.id == asset_id, assets.c.user_id == user_id, assets.c.deleted_at.is_(None))
+    filename = connection.execute(select(assets.c.filename).where(*mine)).scalar()
+    if filename is None:
+        return False
+    index(database, connection, asset_id, user_id, filename, alt, titles)
+    return True
+
+
+def context_of(connection: Connection, asset_id: str) -> tuple[list[str], list[str]]:
+    """Return the alt texts and page titles of an asset."""
+    known = connection.execute(select(search_words.c.context).where(search_words.c.asset_id == asset_id)).scalar()
+    context = json.loads(known) if known else {}
+    return context.get("alt", []), context.get("titles", [])
+
+
+def by_words(connection: Connection, user_id: str, query: str, most: int) -> list[str]:
+    """Return the ids of the user's assets that have these words, the best first."""
+    words = fold(query).split()[:MOST_WORDS]
+    if not words:
+        return []
+    if connection.dialect.name == "sqlite":
+        statement, asked = _SQLITE, " AND ".join(f'"{word}"*' for word in words)
+    else:
+        statement, asked = _POSTGRESQL, " & ".join(f"{word}:*" for word in words)
+    found = connection.execute(
+        statement.bindparams(bindparam("query"), bindparam("user"), bindparam("most")),
+        {"query": asked, "user": user_id, "most": most},
+    )
+    return list(found.scalars())
