@@ -1,0 +1,87 @@
+/** Requests to the service. Each failure is an `ApiError` with a class, so that a page can say what to do about it. */
+
+/** @typedef {"rate_limit" | "network" | "server" | "invalid" | "auth" | "quota" | "unknown"} ErrorClass */
+
+/** Milliseconds without an answer before a request is given up. */
+const TIMEOUT = 30_000;
+const CLASSES = new Set(["rate_limit", "network", "server", "invalid", "auth", "quota", "unknown"]);
+
+export class ApiError extends Error {
+  /**
+   * @param {ErrorClass} kind
+   * @param {string} message as the server words it; "" if it said nothing
+   * @param {{status?: number, retryAfter?: number}} details retryAfter: seconds
+   */
+  constructor(kind, message, { status = 0, retryAfter = 0 } = {}) {
+    super(message);
+    this.kind = kind;
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+
+  /** Whether the same request may succeed later. */
+  get isTransient() {
+    return this.kind === "network" || this.kind === "server" || this.kind === "rate_limit";
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {{method?: string, body?: unknown, signal?: AbortSignal}} options body: sent as JSON
+ * @returns {Promise<any>} the answer's JSON; null where it has none
+ * @throws {ApiError}
+ */
+export async function api(path, { method = "GET", body, signal } = {}) {
+  /** @type {Record<string, string>} */
+  const headers = { accept: "application/json" };
+  if (method !== "GET") headers["x-csrf-token"] = csrfToken();
+  if (body !== undefined) headers["content-type"] = "application/json";
+  const timeout = AbortSignal.timeout(TIMEOUT);
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      credentials: "same-origin",
+    });
+  } catch {
+    throw new ApiError("network", "");
+  }
+  const answer = await response.json().catch(() => null);
+  if (response.ok) return answer;
+  if (response.status === 401 && !path.startsWith("/api/session")) location.assign(loginAddress());
+  throw errorOf(response.status, answer, Number(response.headers.get("retry-after")));
+}
+
+/**
+ * @param {number} status
+ * @param {any} answer
+ * @param {number} retryAfter seconds; 0 or NaN: not said
+ */
+export function errorOf(status, answer, retryAfter) {
+  const kind = CLASSES.has(answer?.code) ? answer.code : classOf(status);
+  const message = typeof answer?.error === "string" ? answer.error : "";
+  return new ApiError(kind, message, { status, retryAfter: retryAfter || Number(answer?.retryAfter) || 0 });
+}
+
+/**
+ * @param {number} status
+ * @returns {ErrorClass}
+ */
+export function classOf(status) {
+  if (status === 429) return "rate_limit";
+  if (status === 401 || status === 403) return "auth";
+  if (status === 507) return "quota";
+  if (status === 0 || status === 408) return "network";
+  return status >= 500 ? "server" : "invalid";
+}
+
+function csrfToken() {
+  return /(?:^|; )nimbus_csrf=([^;]*)/.exec(document.cookie)?.[1] ?? "";
+}
+
+function loginAddress() {
+  return `/login?next=${encodeURIComponent(location.pathname)}`;
+}

@@ -1,0 +1,57 @@
+/** Batches of pages at the project's target: what `doit nimbus:batch:list`, `:status` and `:retry` show and do. */
+
+import { announce } from "./announce.js";
+import { api, ApiError } from "./api.js";
+import { el } from "./dom.js";
+import { text } from "./texts.js";
+
+/**
+ * @typedef {object} Batch
+ * @property {string} batch_id
+ * @property {string} created
+ * @property {string} status
+ * @property {number} page_count
+ * @property {{completed: number, failed: number, pending: number}} summary
+ */
+
+/** @param {HTMLElement} root */
+export async function show(root) {
+  try {
+    /** @type {{batches: Batch[]}} */
+    const { batches } = await api("/api/batches");
+    const list = batches.length ? table(batches, root) : el("p", { class: "quiet" }, text("noBatches"));
+    root.replaceChildren(el("h1", {}, text("batches")), list);
+  } catch (error) {
+    const said = error instanceof ApiError && error.message ? error.message : text("unknown");
+    root.replaceChildren(el("h1", {}, text("batches")), el("p", { role: "alert" }, said));
+  }
+}
+
+/**
+ * @param {Batch[]} batches
+ * @param {HTMLElement} root
+ */
+function table(batches, root) {
+  const names = /** @type {const} */ (["batch", "state", "pagesCount", "progress"]);
+  const head = el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, text(name))), el("td", {}));
+  const rows = batches.map((batch) => {
+    const { completed, failed, pending } = batch.summary;
+    const path = `/api/batches/${encodeURIComponent(batch.batch_id)}`;
+    const retry = async () => {
+      await api(`${path}/retry`, { method: "POST" });
+      announce(text("queuedAgain"));
+      await show(root);
+    };
+    const bar = el("progress", { max: batch.page_count || 1, value: completed, "aria-label": batch.batch_id });
+    return el(
+      "tr",
+      {},
+      el("td", {}, el("a", { href: `${path}/report` }, batch.batch_id), el("br"), el("span", { class: "quiet" }, batch.created)), // prettier-ignore
+      el("td", {}, batch.status),
+      el("td", {}, String(batch.page_count)),
+      el("td", {}, bar, text("batchCounts", { completed, failed, pending })),
+      el("td", {}, failed ? el("button", { type: "button", class: "small", onclick: retry }, text("retry")) : null),
+    );
+  });
+  return el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
+}

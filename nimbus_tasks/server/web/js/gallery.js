@@ -1,0 +1,99 @@
+/** All pictures and files, newest first; search by words, and by a similar picture. */
+
+import { announce } from "./announce.js";
+import { api } from "./api.js";
+import { el, setText } from "./dom.js";
+import { text } from "./texts.js";
+
+/**
+ * @typedef {object} Asset
+ * @property {string} id
+ * @property {string} filename
+ * @property {string} blobUrl
+ * @property {string | null} thumbnailUrl
+ * @property {number} size
+ * @property {string} mimeType
+ * @property {string} checksum
+ * @property {number | null} width
+ * @property {number | null} height
+ * @property {boolean} processed
+ * @property {boolean} embedded
+ * @property {string | null} processingError
+ * @property {string | null} embeddingError
+ * @property {number} createdAt epoch milliseconds
+ */
+
+/** Milliseconds after the last key before a search starts. */
+const TYPING = 250;
+const STATES = /** @type {const} */ (["anyState", "readyState", "workingState", "failedState"]);
+
+/** @param {HTMLElement} root */
+export function show(root) {
+  const query = new URLSearchParams(location.search);
+  const gallery = new Gallery(query.get("like") ?? "");
+  root.replaceChildren(...gallery.build(query.get("q") ?? ""));
+  void gallery.load();
+}
+
+class Gallery {
+  /** @param {string} like an asset whose like are searched; "" for none */
+  constructor(like) {
+    this._like = like;
+    this._cursor = "";
+    this._timer = 0;
+    /** Counts searches: an answer to an earlier one is not shown. */
+    this._search = 0;
+    this._cards = el("ul", { class: "cards" });
+    this._said = el("p", { class: "quiet" });
+    this._words = el("input", { type: "search", name: "q", "aria-label": text("searchWords"), placeholder: text("searchWords") }); // prettier-ignore
+    this._state = el("select", { "aria-label": text("state") }, ...STATES.map((name) => el("option", { value: name }, text(name)))); // prettier-ignore
+    this._more = el("button", { type: "button", hidden: true, onclick: () => void this.load(true) }, text("more"));
+  }
+
+  /** @param {string} words */
+  build(words) {
+    this._words.value = words;
+    this._words.addEventListener("input", () => {
+      this._like = "";
+      clearTimeout(this._timer);
+      this._timer = setTimeout(() => void this.load(), TYPING);
+    });
+    this._state.addEventListener("change", () => void this.load());
+    const controls = el("form", { class: "actions", role: "search", onsubmit: (/** @type {Event} */ event) => event.preventDefault() }, this._words, this._state); // prettier-ignore
+    return [el("h1", {}, text(this._like ? "similar" : "gallery")), controls, this._said, this._cards, this._more];
+  }
+
+  /** @param {boolean} isMore add the next ones to those that are shown */
+  async load(isMore = false) {
+    const search = (this._search += 1);
+    const found = await api(this._address(isMore)).catch((error) => ({ assets: [], problem: error.kind }));
+    if (search !== this._search) return;
+    if (!isMore) this._cards.replaceChildren();
+    this._cards.append(...found.assets.map(card));
+    this._cursor = found.nextCursor ?? "";
+    this._more.hidden = !this._cursor;
+    const number = this._cards.childElementCount;
+    const said = found.problem ? text(found.problem) : number ? text("found", { count: number }) : text("nothingFound");
+    setText(this._said, said);
+    announce(said);
+  }
+
+  /** @param {boolean} isMore */
+  _address(isMore) {
+    const words = this._words.value.trim();
+    const query = new URLSearchParams(isMore ? { cursor: this._cursor } : {});
+    if (this._state.value !== "anyState") query.set("state", this._state.value.replace("State", ""));
+    if (this._like) query.set("like", this._like);
+    else if (words) query.set("q", words);
+    return `/api/${this._like || words ? "search" : "assets"}?${query}`;
+  }
+}
+
+/** @param {Asset} asset */
+function card(asset) {
+  const picture = asset.thumbnailUrl
+    ? el("img", { src: asset.thumbnailUrl, alt: "", loading: "lazy", decoding: "async" })
+    : el("span", { class: "no-picture quiet" }, asset.processingError ? text("failed") : text("noPicture"));
+  const href = `/asset?id=${encodeURIComponent(asset.id)}`;
+  return el("li", {}, el("a", { class: "card", href }, picture, el("span", {}, asset.filename)));
+}

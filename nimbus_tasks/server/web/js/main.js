@@ -1,0 +1,49 @@
+/** Shows the page that the address names. */
+
+import { api } from "./api.js";
+import { el, find } from "./dom.js";
+import { text } from "./texts.js";
+
+/** @typedef {(root: HTMLElement) => void | Promise<void>} Show */
+
+/** @type {Record<string, () => Promise<{show: Show}>>} */
+const PAGES = {
+  "/": () => import("./upload/page.js"),
+  "/gallery": () => import("./gallery.js"),
+  "/asset": () => import("./asset.js"),
+  "/failed-jobs": () => import("./failed-jobs.js"),
+  "/status": () => import("./status.js"),
+  "/batches": () => import("./batches.js"),
+  "/login": () => import("./login.js"),
+};
+
+/** @type {[string, import("./texts.js").TextName][]} */
+const LINKS = [
+  ["/", "upload"],
+  ["/gallery", "gallery"],
+  ["/failed-jobs", "failedJobs"],
+  ["/status", "status"],
+  ["/batches", "batches"],
+];
+
+function showHeader() {
+  const here = location.pathname;
+  const links = LINKS.map(([path, name]) =>
+    el("a", { href: path, "aria-current": path === here && "page" }, text(name)),
+  );
+  const logout = el("button", { type: "button", class: "small", onclick: logOut }, text("logout"));
+  find(document, "#top", HTMLElement).replaceChildren(
+    el("a", { class: "skip", href: "#page" }, text("skip")),
+    el("strong", {}, "Nimbus Tasks"),
+    ...(here === "/login" ? [] : [el("nav", { "aria-label": text("pages") }, ...links), logout]),
+  );
+}
+
+async function logOut() {
+  await api("/api/session", { method: "DELETE" });
+  location.assign("/login");
+}
+
+showHeader();
+const page = await (PAGES[location.pathname] ?? PAGES["/"])?.();
+await page?.show(find(document, "#page", HTMLElement));

@@ -1,0 +1,82 @@
+/** How the service is doing: counts now, latencies, and small charts of the last minutes. */
+
+import { api } from "./api.js";
+import { el, setText } from "./dom.js";
+import { followStats } from "./events.js";
+import { text } from "./texts.js";
+
+/** Values that a chart shows, one in each interval. */
+const SHOWN = 60;
+const EVERY = 5000;
+const COUNTS = /** @type {const} */ (["total", "ready", "processing", "embedding", "uploading", "failed"]);
+const LATENCIES = /** @type {const} */ (["p50", "p95", "p99"]);
+
+/** @param {HTMLElement} root */
+export function show(root) {
+  const counts = new Map(COUNTS.map((name) => [name, el("dd", {}, "–")]));
+  const latencies = new Map(LATENCIES.map((name) => [name, el("dd", {}, "–")]));
+  const queue = chart();
+  const speed = chart();
+  const numbers = (/** @type {Map<string, HTMLElement>} */ values, /** @type {(name: string) => string} */ label) =>
+    el("dl", { class: "numbers" }, ...[...values].map(([name, dd]) => el("div", {}, el("dt", {}, label(name)), dd)));
+  root.replaceChildren(
+    el("h1", {}, text("status")),
+    numbers(counts, (name) => text(/** @type {any} */ (`count_${name}`))),
+    el("h2", {}, text("waitingJobs")),
+    queue.element,
+    el("h2", {}, text("donePerMinute")),
+    speed.element,
+    el("h2", {}, text("uploadLatency")),
+    numbers(latencies, (name) => name),
+  );
+  /** @type {import("./events.js").Stats | null} */
+  let now = null;
+  let readyBefore = -1;
+  followStats((stats) => {
+    now = stats;
+    for (const name of COUNTS) setText(/** @type {HTMLElement} */ (counts.get(name)), stats[name].toLocaleString("en"));
+  });
+  const sample = async () => {
+    if (now) {
+      queue.add(now.processing + now.embedding);
+      if (readyBefore >= 0) speed.add(Math.max(0, now.ready - readyBefore) * (60_000 / EVERY));
+      readyBefore = now.ready;
+    }
+    const telemetry = await api("/api/telemetry").catch(() => null);
+    for (const name of LATENCIES) {
+      const value = telemetry?.uploadLatency?.[name];
+      setText(
+        /** @type {HTMLElement} */ (latencies.get(name)),
+        typeof value === "number" ? `${Math.round(value)} ms` : "–",
+      );
+    }
+    setTimeout(() => void sample(), EVERY);
+  };
+  void sample();
+}
+
+/** A line of the last values, and the newest one as a number. */
+function chart() {
+  const SVG = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", `0 0 ${SHOWN - 1} 1`);
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("class", "spark");
+  svg.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS(SVG, "polyline");
+  svg.append(line);
+  const said = el("p", { class: "quiet" }, "–");
+  /** @type {number[]} */
+  const values = [];
+  return {
+    element: el("div", {}, svg, said),
+    /** @param {number} value */
+    add(value) {
+      values.push(value);
+      if (values.length > SHOWN) values.shift();
+      const most = Math.max(1, ...values);
+      line.setAttribute("points", values.map((each, index) => `${index},${1 - each / most}`).join(" "));
+      setText(said, text("nowAndMost", { now: Math.round(value), most: Math.round(most) }));
+    },
+  };
+}

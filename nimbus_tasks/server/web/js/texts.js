@@ -1,0 +1,165 @@
+/** All texts of the pages, in one place for translation. `{name}` is replaced by a value. */
+
+export const TEXTS = {
+  // Navigation
+  upload: "Upload",
+  gallery: "Gallery",
+  failedJobs: "Failed jobs",
+  status: "Status",
+  batches: "Page batches",
+  logout: "Log out",
+  skip: "Skip to the page",
+  pages: "Pages",
+
+  // Login
+  login: "Log in",
+  apiKey: "API key",
+  loginHelp: "doit nimbus:key:create --service makes a key. The first start of the service prints a link that logs in.",
+  loginWrong: "This key is not known, or it was revoked.",
+  loginTooOften: "Too many attempts. Try again in {time}.",
+
+  // Upload
+  dropHere: "Drop files or a folder here",
+  orChoose: "or choose them. You can also paste pictures.",
+  chooseFiles: "Choose files",
+  chooseFolder: "Choose a folder",
+  pause: "Pause",
+  resume: "Resume",
+  cancelAll: "Cancel all",
+  cancel: "Cancel",
+  retry: "Retry",
+  retryAll: "Retry {count} failed",
+  clear: "Remove finished from the list",
+  filter: "Show",
+  all: "All ({count})",
+  open: "Open ({count})",
+  failedOnly: "Failed ({count})",
+  duplicatesOnly: "Duplicates ({count})",
+  phaseUploading: "Uploading",
+  phaseProcessing: "Processing",
+  phaseSearchable: "Searchable",
+  phases: "Uploading {stored}/{total} · Processing {processed}/{total} · Searchable {searchable}/{total}",
+  rate: "{rate}/s, {left} left",
+  emptyList: "Nothing chosen yet.",
+  ignored: "{count} empty files and folders were left out.",
+  addedTwice: "{count} files are in the list already.",
+  missing: "{count} files must be chosen again to continue: the browser does not keep files over a reload.",
+  continued: "Continued after a reload.",
+  tooMany: "The server asks to wait: going on in {seconds} s.",
+  offline: "No connection. The upload continues when it is back.",
+  paused: "Paused.",
+  allDone: "All {total} files are uploaded and searchable.",
+  doneWithFailures: "Done: {stored} of {total} stored, {failed} failed.",
+  leave: "Files are still being uploaded.",
+
+  // States of a file
+  waiting: "Waiting",
+  hashing: "Computing checksum",
+  hashed: "Checking",
+  queued: "Queued",
+  uploading: "Uploading",
+  uploaded: "Processing",
+  ready: "Ready to search",
+  duplicate: "Already there",
+  failed: "Failed",
+  cancelled: "Cancelled",
+  missingState: "Choose again",
+
+  // Gallery and asset
+  searchWords: "Search by words",
+  similar: "Similar pictures",
+  state: "State",
+  anyState: "All states",
+  readyState: "Ready to search",
+  workingState: "In progress",
+  failedState: "Failed",
+  more: "Show more",
+  found: "{count} shown",
+  nothingFound: "Nothing found.",
+  noPicture: "No preview",
+  size: "Size",
+  type: "Type",
+  uploadedAt: "Uploaded",
+  checksum: "SHA-256",
+  address: "Address",
+  usedBy: "Used by",
+  lastError: "Last error",
+  findSimilar: "Find similar pictures",
+  delete: "Delete",
+  deleteAsk: "Delete {name}?",
+  copy: "Copy",
+  copied: "Copied.",
+  assetGone: "There is no such file, or it was deleted.",
+
+  // Failed jobs
+  noFailedJobs: "No job has failed for good.",
+  file: "File",
+  step: "Step",
+  imageStep: "Picture",
+  embeddingStep: "Search",
+  attempts: "Attempts",
+  when: "When",
+  dismiss: "Dismiss",
+  queuedAgain: "Queued again.",
+
+  // Status
+  count_total: "Files",
+  count_ready: "Searchable",
+  count_processing: "Waiting for the picture job",
+  count_embedding: "Waiting for search",
+  count_uploading: "Uploading",
+  count_failed: "Failed",
+  waitingJobs: "Waiting jobs",
+  donePerMinute: "Done in a minute",
+  uploadLatency: "Time to complete an upload",
+  nowAndMost: "now {now}, most {most}",
+
+  // Batches of pages
+  noBatches: "No batch of pages yet: doit upload makes one.",
+  batch: "Batch",
+  pagesCount: "Pages",
+  progress: "Progress",
+  batchCounts: "{completed} completed, {failed} failed, {pending} pending",
+
+  // What went wrong, and what to do
+  rate_limit: "Too many requests. It is tried again by itself.",
+  network: "The connection failed. Check the network, then retry.",
+  server: "The server had an error. Retry; if it stays, ask who runs it.",
+  invalid: "The server refuses this file.",
+  auth: "Not allowed. Log in again.",
+  quota: "No space is left on the server. Ask who runs it.",
+  unknown: "Something unexpected failed. Retry.",
+  unreadable: "The file cannot be read any more. Choose it again.",
+};
+
+/** @typedef {keyof typeof TEXTS} TextName */
+
+/**
+ * @param {TextName} name
+ * @param {Record<string, string | number>} values
+ */
+export function text(name, values = {}) {
+  return TEXTS[name].replace(/\{(\w+)\}/g, (whole, key) => {
+    const value = values[key];
+    return value === undefined ? whole : typeof value === "number" ? value.toLocaleString("en") : value;
+  });
+}
+
+/** @param {number} bytes */
+export function bytesText(bytes) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** @param {number} seconds */
+export function durationText(seconds) {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}

@@ -1,0 +1,112 @@
+/**
+ * What of an upload survives a reload: IndexedDB keeps the list of files, their digests and states. A file's bytes are
+ * not kept. Where the browser gives a handle, the file is read again by it; else it must be chosen again.
+ *
+ * Each tab has a session of its own and holds a lock with its name: a session whose lock is free was left by a tab that
+ * is gone, and the next one takes it over.
+ */
+
+/** @typedef {import("./items.js").Item} Item */
+/** @typedef {Omit<Item, "file" | "id" | "sent"> & {key: string, session: string}} Saved */
+
+const DATABASE = "nimbus-uploads";
+const STORE = "items";
+/** Milliseconds between two writes: thousands of changes become a few transactions. */
+const WRITE_EVERY = 500;
+
+/**
+ * @template T
+ * @param {IDBRequest<T>} request
+ * @returns {Promise<T>}
+ */
+function done(request) {
+  return new Promise((resolve, reject) => {
+    request.addEventListener("success", () => resolve(request.result));
+    request.addEventListener("error", () => reject(request.error));
+  });
+}
+
+export class Journal {
+  /**
+   * @param {IDBDatabase} database
+   * @param {string} session
+   */
+  constructor(database, session) {
+    this._database = database;
+    this._session = session;
+    /** @type {Map<string, Saved>} */
+    this._changed = new Map();
+    /** @type {Promise<void>} */
+    this._writing = Promise.resolve();
+    this._timer = 0;
+  }
+
+  /** @returns {Promise<Journal>} */
+  static async open() {
+    const request = indexedDB.open(DATABASE, 1);
+    request.addEventListener("upgradeneeded", () => {
+      const store = request.result.createObjectStore(STORE, { keyPath: ["session", "key"] });
+      store.createIndex("session", "session");
+    });
+    const session = crypto.randomUUID();
+    // Held until this tab is gone.
+    void navigator.locks.request(lockName(session), () => new Promise(() => {}));
+    return new Journal(await done(request), session);
+  }
+
+  /** @returns {Promise<Saved[]>} files of tabs that are gone; they belong to this one now */
+  async takeOver() {
+    const held = new Set((await navigator.locks.query()).held?.map((lock) => lock.name));
+    const store = this._database.transaction(STORE, "readwrite").objectStore(STORE);
+    /** @type {Saved[]} */
+    const all = await done(store.getAll());
+    const left = all.filter((saved) => !held.has(lockName(saved.session)));
+    for (const saved of left) {
+      store.delete([saved.session, saved.key]);
+      store.put({ ...saved, session: this._session });
+    }
+    return left;
+  }
+
+  /**
+   * @param {string} key of the file
+   * @param {Item} item
+   */
+  save(key, item) {
+    const { path, name, size, type, modified, state, handle, sha256, assetId, failure, detail } = item;
+    const session = this._session;
+    this._changed.set(key, { key, session, path, name, size, type, modified, state, handle, sha256, assetId, failure, detail }); // prettier-ignore
+    if (!this._timer) this._timer = setTimeout(() => void this.flush(), WRITE_EVERY);
+  }
+
+  /** Write what has changed. */
+  flush() {
+    clearTimeout(this._timer);
+    this._timer = 0;
+    const changed = [...this._changed.values()];
+    this._changed.clear();
+    if (!changed.length) return this._writing;
+    this._writing = new Promise((resolve) => {
+      const writing = this._database.transaction(STORE, "readwrite");
+      const store = writing.objectStore(STORE);
+      for (const saved of changed) store.put(saved);
+      // A full disk or a private window: the upload goes on, only a reload would lose its list.
+      for (const ended of ["complete", "abort"]) writing.addEventListener(ended, () => resolve());
+    });
+    return this._writing;
+  }
+
+  /** @param {string[]} keys of files that are no longer shown */
+  async forget(keys) {
+    const store = this._database.transaction(STORE, "readwrite").objectStore(STORE);
+    for (const key of keys) {
+      this._changed.delete(key);
+      store.delete([this._session, key]);
+    }
+  }
+}
+
+/** @param {string} session */
+function lockName(session) {
+  return `nimbus-upload:${session}`;
+}

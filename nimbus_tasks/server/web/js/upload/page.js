@@ -1,0 +1,347 @@
+/** The upload page: drop zone, phases, list of files. */
+
+import { announce } from "../announce.js";
+import { el, setText } from "../dom.js";
+import { bytesText, durationText, text } from "../texts.js";
+import { VirtualList } from "../virtual-list.js";
+import { FollowAssets } from "./follow.js";
+import { Hasher } from "./hashing.js";
+import { fileKey, Items, phasesOf } from "./items.js";
+import { Journal } from "./journal.js";
+import { pickedByInput, pickedFrom } from "./picking.js";
+import { ROW_HEIGHT, rowKind } from "./row.js";
+import { Uploader } from "./uploader.js";
+import { waitOf } from "./pace.js";
+
+/** @typedef {import("./items.js").Item} Item */
+/** @typedef {"all" | "open" | "failed" | "duplicate"} Filter */
+
+/** Files of a folder that are added before the page is drawn again. */
+const ADDED_AT_ONCE = 200;
+
+/** @type {Record<Filter, (item: Item) => boolean>} */
+const FILTERS = {
+  all: () => true,
+  open: (item) => !["ready", "duplicate", "failed", "cancelled"].includes(item.state),
+  failed: (item) => item.state === "failed" || item.state === "missing",
+  duplicate: (item) => item.state === "duplicate",
+};
+
+/** @param {HTMLElement} root */
+export async function show(root) {
+  new UploadPage(root, await Journal.open().catch(() => null)).start();
+}
+
+class UploadPage {
+  /**
+   * @param {HTMLElement} root
+   * @param {Journal | null} journal null where the browser keeps nothing, as in some private windows
+   */
+  constructor(root, journal) {
+    this._root = root;
+    this._journal = journal;
+    this._items = new Items();
+    this._uploader = new Uploader(this._items, new Hasher(), settings());
+    this._follow = new FollowAssets(this._items);
+    /** @type {Filter} */
+    this._filter = "all";
+    this._frame = 0;
+    this._ignored = 0;
+    this._again = 0;
+    /** @type {{time: number, bytes: number}[]} of the last seconds, for the rate */
+    this._samples = [];
+  }
+
+  start() {
+    this._build();
+    this._items.watch((item) => {
+      this._journal?.save(fileKey(item), item);
+      this._refresh();
+    });
+    this._listen();
+    void this._continue();
+    this._refresh();
+    setInterval(() => this._refresh(), 1000);
+  }
+
+  /** Show the files of an upload that a reload has interrupted, and continue. */
+  async _continue() {
+    const left = (await this._journal?.takeOver()) ?? [];
+    for (const { path, name, size, type, modified, handle, sha256, state, assetId, failure, detail } of left) {
+      const mayRead = handle && (await mayReadBy(handle));
+      const again = sha256 ? "hashed" : "waiting";
+      const isOpen = ["waiting", "hashing", "hashed", "queued", "uploading", "missing"].includes(state);
+      const now = !isOpen ? state : mayRead ? again : "missing";
+      this._items.add({ path, name, size, type, modified, handle, sha256, assetId, failure, detail, state: now });
+    }
+    if (left.length) announce(text("continued"));
+    this._uploader.start();
+  }
+
+  _build() {
+    const files = el("input", { type: "file", multiple: true, class: "visually-hidden", id: "files", tabindex: -1 });
+    const folder = el("input", {
+      type: "file",
+      webkitdirectory: true,
+      class: "visually-hidden",
+      id: "folder",
+      tabindex: -1,
+    });
+    for (const input of [files, folder]) {
+      input.addEventListener("change", () => {
+        if (input.files) void this._add(pickedByInput(input.files));
+        input.value = "";
+      });
+    }
+    this._drop = el(
+      "section",
+      { class: "drop", "aria-labelledby": "drop-title" },
+      el("h1", { id: "drop-title" }, text("dropHere")),
+      el("p", {}, text("orChoose")),
+      el(
+        "p",
+        { class: "actions" },
+        el("button", { type: "button", class: "primary", onclick: () => files.click() }, text("chooseFiles")),
+        el("button", { type: "button", onclick: () => folder.click() }, text("chooseFolder")),
+      ),
+      files,
+      folder,
+    );
+    this._phases = ["phaseUploading", "phaseProcessing", "phaseSearchable"].map((name) =>
+      phase(/** @type {any} */ (name)),
+    );
+    this._line = el("p", { class: "phases-line", "data-test": "phases" });
+    this._rate = el("p", { class: "quiet" });
+    this._note = el("p", { class: "note", hidden: true });
+    this._pause = el("button", { type: "button", onclick: () => this._togglePause() }, text("pause"));
+    this._cancel = el("button", { type: "button", onclick: () => this._uploader.cancelAll() }, text("cancelAll"));
+    this._retry = el("button", { type: "button", onclick: () => this._uploader.retryAll() });
+    this._clear = el("button", { type: "button", onclick: () => this._clearEnded() }, text("clear"));
+    this._tabs = /** @type {Filter[]} */ (Object.keys(FILTERS)).map((name) => {
+      const button = el("button", { type: "button", class: "tab", onclick: () => this._show(name) });
+      return { name, button };
+    });
+    const list = el("div", { class: "files", tabindex: 0, role: "region", "aria-label": text("upload") });
+    this._list = new VirtualList(list, ROW_HEIGHT, rowKind(this._uploader));
+    this._progress = el(
+      "section",
+      { class: "progress-panel", hidden: true },
+      this._line,
+      el("div", { class: "phases" }, ...this._phases.map((each) => each.element)),
+      this._rate,
+      this._note,
+      el("p", { class: "actions" }, this._pause, this._retry, this._cancel, this._clear),
+      el(
+        "div",
+        { class: "tabs", role: "group", "aria-label": text("filter") },
+        ...this._tabs.map((each) => each.button),
+      ),
+      list,
+    );
+    this._root.replaceChildren(this._drop, this._progress);
+  }
+
+  _listen() {
+    addEventListener("dragover", (event) => {
+      event.preventDefault();
+      this._drop?.classList.add("over");
+    });
+    for (const name of ["dragleave", "drop"]) addEventListener(name, () => this._drop?.classList.remove("over"));
+    addEventListener("drop", (event) => {
+      event.preventDefault();
+      if (event.dataTransfer) void this._add(pickedFrom(event.dataTransfer));
+    });
+    addEventListener("paste", (event) => {
+      if (event.clipboardData?.files.length) void this._add(pickedFrom(event.clipboardData));
+    });
+    addEventListener("beforeunload", (event) => {
+      void this._journal?.flush();
+      if (this._items.open) event.preventDefault();
+    });
+    for (const name of ["online", "offline"]) addEventListener(name, () => this._refresh());
+  }
+
+  /** @param {AsyncIterable<import("./picking.js").Picked> | Iterable<import("./picking.js").Picked>} picked */
+  async _add(picked) {
+    let added = 0;
+    this._ignored = this._again = 0;
+    for await (const { file, path, handle } of picked) {
+      if (!file.size) {
+        this._ignored += 1;
+        continue;
+      }
+      const { name, size, lastModified: modified } = file;
+      const type = file.type || "application/octet-stream";
+      if (!this._items.add({ path, name, size, type, modified, file, handle })) this._again += 1;
+      added += 1;
+      if (added % ADDED_AT_ONCE === 0) await new Promise((resolve) => setTimeout(resolve));
+    }
+    this._uploader.start();
+    this._refresh();
+  }
+
+  _togglePause() {
+    if (this._uploader.isPaused) this._uploader.resume();
+    else this._uploader.pause();
+    this._refresh();
+  }
+
+  /** @param {Filter} filter */
+  _show(filter) {
+    this._filter = filter;
+    this._refresh();
+  }
+
+  _clearEnded() {
+    const ended = this._items.all.filter((item) => ["ready", "duplicate", "cancelled"].includes(item.state));
+    this._items.remove(ended);
+    void this._journal?.forget(ended.map(fileKey));
+    this._refresh();
+  }
+
+  /** Draw before the next frame, however many files have changed. */
+  _refresh() {
+    this._frame ||= requestAnimationFrame(() => {
+      this._frame = 0;
+      this._draw();
+    });
+  }
+
+  _draw() {
+    const { counts, all } = this._items;
+    const { total, stored, processing, searchable } = phasesOf(this._items);
+    if (!this._progress || !this._list || !this._line) return;
+    this._progress.hidden = !all.length;
+    this._drop?.classList.toggle("small", all.length > 0);
+    const processed = stored - processing;
+    setText(this._line, text("phases", { total, stored, processed, searchable }));
+    const shares = [
+      this._items.bytes ? this._items.bytesSent / this._items.bytes : 0,
+      part(processed, total),
+      part(searchable, total),
+    ];
+    const details = [`${stored}/${total}`, `${processed}/${total}`, `${searchable}/${total}`];
+    this._phases?.forEach((each, index) => each.set(shares[index] ?? 0, details[index] ?? ""));
+    this._drawControls(counts, all.length);
+    const shown = this._filter === "all" ? all : all.filter(FILTERS[this._filter]);
+    this._list.items = shown;
+    const note = this._noteNow(counts);
+    if (this._note) {
+      this._note.hidden = !note;
+      setText(this._note, note);
+    }
+    this._drawRate();
+    this._announce(total, stored, counts);
+  }
+
+  /**
+   * @param {import("./items.js").Counts} counts
+   * @param {number} all
+   */
+  _drawControls(counts, all) {
+    const { open } = this._items;
+    if (!this._pause || !this._cancel || !this._retry || !this._clear) return;
+    setText(this._pause, text(this._uploader.isPaused ? "resume" : "pause"));
+    this._pause.hidden = !open;
+    this._cancel.hidden = !open && !counts.missing;
+    this._retry.hidden = !counts.failed;
+    setText(this._retry, text("retryAll", { count: counts.failed }));
+    this._clear.hidden = !(counts.ready + counts.duplicate + counts.cancelled);
+    const numbers = {
+      all,
+      open: open + counts.uploaded,
+      failed: counts.failed + counts.missing,
+      duplicate: counts.duplicate,
+    };
+    const names = /** @type {const} */ ({
+      all: "all",
+      open: "open",
+      failed: "failedOnly",
+      duplicate: "duplicatesOnly",
+    });
+    for (const { name, button } of this._tabs ?? []) {
+      setText(button, text(names[name], { count: numbers[name] }));
+      button.setAttribute("aria-pressed", String(name === this._filter));
+    }
+  }
+
+  /**
+   * @param {import("./items.js").Counts} counts
+   * @returns {string} what holds the upload up, or what people must do
+   */
+  _noteNow(counts) {
+    const wait = waitOf(this._uploader.pace, Date.now());
+    if (!navigator.onLine) return text("offline");
+    if (this._uploader.isPaused) return text("paused");
+    if (wait > 1500 && this._items.open) return text("tooMany", { seconds: Math.ceil(wait / 1000) });
+    if (counts.missing) return text("missing", { count: counts.missing });
+    if (this._ignored) return text("ignored", { count: this._ignored });
+    if (this._again) return text("addedTwice", { count: this._again });
+    return "";
+  }
+
+  _drawRate() {
+    const now = Date.now();
+    this._samples.push({ time: now, bytes: this._items.bytesSent });
+    while ((this._samples[0]?.time ?? now) < now - 10_000) this._samples.shift();
+    const first = this._samples[0];
+    const seconds = first ? (now - first.time) / 1000 : 0;
+    const rate = first && seconds > 1 ? (this._items.bytesSent - first.bytes) / seconds : 0;
+    const left = this._items.bytes - this._items.bytesSent;
+    const said =
+      rate > 0 && this._items.open ? text("rate", { rate: bytesText(rate), left: durationText(left / rate) }) : "";
+    if (this._rate) setText(this._rate, said);
+  }
+
+  /**
+   * @param {number} total
+   * @param {number} stored
+   * @param {import("./items.js").Counts} counts
+   */
+  _announce(total, stored, counts) {
+    if (!total) return;
+    const { failed } = counts;
+    if (this._items.open || counts.uploaded) announce(this._line?.textContent ?? "");
+    else if (failed) announce(text("doneWithFailures", { total, stored, failed }));
+    else if (!counts.missing) announce(text("allDone", { total }));
+  }
+}
+
+/** @param {"phaseUploading" | "phaseProcessing" | "phaseSearchable"} name */
+function phase(name) {
+  const bar = el("progress", { max: 1, value: 0, "aria-label": text(name) });
+  const detail = el("span", { class: "quiet" });
+  const element = el("div", { class: "phase" }, el("span", {}, text(name)), detail, bar);
+  return {
+    element,
+    /**
+     * @param {number} share
+     * @param {string} said
+     */
+    set(share, said) {
+      bar.value = share;
+      setText(detail, said);
+    },
+  };
+}
+
+/**
+ * @param {number} some
+ * @param {number} all
+ */
+function part(some, all) {
+  return all ? some / all : 0;
+}
+
+/** @param {FileSystemFileHandle} handle */
+async function mayReadBy(handle) {
+  // Chromium only; the type is not in TypeScript's library.
+  const query = /** @type {any} */ (handle).queryPermission;
+  return query ? (await query.call(handle, { mode: "read" }).catch(() => "denied")) === "granted" : false;
+}
+
+/** @returns {{start: number, most: number}} files at once, as the server's settings say */
+function settings() {
+  const { uploadStart, uploadMost } = document.documentElement.dataset;
+  return { start: Number(uploadStart) || 2, most: Number(uploadMost) || 3 };
+}
