@@ -6,6 +6,20 @@
 const TIMEOUT = 30_000;
 const CLASSES = new Set(["rate_limit", "network", "server", "invalid", "auth", "quota", "unknown"]);
 
+const SESSION = "/api/session";
+
+/** @typedef {{userId: string, email: string, csrfToken: string, uploadConcurrency: number}} Session */
+
+/** @type {Promise<Session> | null} */
+let known = null;
+
+/** @returns {Promise<Session>} who is logged in, asked once */
+export function session() {
+  known ??= api(SESSION);
+  known.catch(() => (known = null));
+  return known;
+}
+
 export class ApiError extends Error {
   /**
    * @param {ErrorClass} kind
@@ -32,9 +46,10 @@ export class ApiError extends Error {
  * @throws {ApiError}
  */
 export async function api(path, { method = "GET", body, signal } = {}) {
+  const isLogin = path === SESSION && method === "POST";
   /** @type {Record<string, string>} */
   const headers = { accept: "application/json" };
-  if (method !== "GET") headers["x-csrf-token"] = csrfToken();
+  if (method !== "GET" && !isLogin) headers["x-csrf-token"] = (await session()).csrfToken;
   if (body !== undefined) headers["content-type"] = "application/json";
   const timeout = AbortSignal.timeout(TIMEOUT);
   let response;
@@ -51,7 +66,7 @@ export async function api(path, { method = "GET", body, signal } = {}) {
   }
   const answer = await response.json().catch(() => null);
   if (response.ok) return answer;
-  if (response.status === 401 && !path.startsWith("/api/session")) location.assign(loginAddress());
+  if (response.status === 401 && !isLogin) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
   throw errorOf(response.status, answer, Number(response.headers.get("retry-after")));
 }
 
@@ -76,12 +91,4 @@ export function classOf(status) {
   if (status === 507) return "quota";
   if (status === 0 || status === 408) return "network";
   return status >= 500 ? "server" : "invalid";
-}
-
-function csrfToken() {
-  return /(?:^|; )nimbus_csrf=([^;]*)/.exec(document.cookie)?.[1] ?? "";
-}
-
-function loginAddress() {
-  return `/login?next=${encodeURIComponent(location.pathname)}`;
 }

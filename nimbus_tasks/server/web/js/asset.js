@@ -46,8 +46,8 @@ function view(asset) {
 
 /** @param {Asset} asset */
 function stateOf(asset) {
-  if (asset.processingError || asset.embeddingError) return "failed";
-  return asset.processed && asset.embedded ? "ready" : "uploaded";
+  if (asset.failedAt) return "failed";
+  return asset.embedded ? "ready" : "uploaded";
 }
 
 /** @param {string} value */

@@ -10,7 +10,7 @@ import { text } from "./texts.js";
  * @property {string} id
  * @property {string} assetId
  * @property {string} filename
- * @property {string} step `processing` or `embedding`
+ * @property {string} step `image` or `embedding`
  * @property {string} errorClass
  * @property {string} error
  * @property {number} attempts

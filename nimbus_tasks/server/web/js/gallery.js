@@ -18,6 +18,7 @@ import { text } from "./texts.js";
  * @property {number | null} height
  * @property {boolean} processed
  * @property {boolean} embedded
+ * @property {number | null} failedAt epoch milliseconds
  * @property {string | null} processingError
  * @property {string | null} embeddingError
  * @property {number} createdAt epoch milliseconds
@@ -93,7 +94,7 @@ class Gallery {
 function card(asset) {
   const picture = asset.thumbnailUrl
     ? el("img", { src: asset.thumbnailUrl, alt: "", loading: "lazy", decoding: "async" })
-    : el("span", { class: "no-picture quiet" }, asset.processingError ? text("failed") : text("noPicture"));
+    : el("span", { class: "no-picture quiet" }, asset.failedAt ? text("failed") : text("noPicture"));
   const href = `/asset?id=${encodeURIComponent(asset.id)}`;
   return el("li", {}, el("a", { class: "card", href }, picture, el("span", {}, asset.filename)));
 }

@@ -47,8 +47,8 @@ export class FollowAssets {
         const item = this._items.ofAsset(asset.id);
         if (item?.state !== "uploaded") continue;
         const detail = asset.processingError ?? asset.embeddingError ?? "";
-        if (asset.isReady) this._items.change(item, "ready");
-        else if (asset.isDead) this._items.change(item, "failed", { failure: "invalid", detail });
+        if (asset.embedded) this._items.change(item, "ready");
+        else if (asset.failedAt) this._items.change(item, "failed", { failure: asset.errorClass ?? "unknown", detail });
         else continue;
         moved += 1;
       }

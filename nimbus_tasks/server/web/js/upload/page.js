@@ -1,6 +1,7 @@
 /** The upload page: drop zone, phases, list of files. */
 
 import { announce } from "../announce.js";
+import { session } from "../api.js";
 import { el, setText } from "../dom.js";
 import { bytesText, durationText, text } from "../texts.js";
 import { VirtualList } from "../virtual-list.js";
@@ -16,6 +17,8 @@ import { waitOf } from "./pace.js";
 /** @typedef {import("./items.js").Item} Item */
 /** @typedef {"all" | "open" | "failed" | "duplicate"} Filter */
 
+/** Files at once in the beginning. */
+const START = 2;
 /** Files of a folder that are added before the page is drawn again. */
 const ADDED_AT_ONCE = 200;
 
@@ -29,19 +32,21 @@ const FILTERS = {
 
 /** @param {HTMLElement} root */
 export async function show(root) {
-  new UploadPage(root, await Journal.open().catch(() => null)).start();
+  const { uploadConcurrency } = await session();
+  new UploadPage(root, await Journal.open().catch(() => null), uploadConcurrency).start();
 }
 
 class UploadPage {
   /**
    * @param {HTMLElement} root
    * @param {Journal | null} journal null where the browser keeps nothing, as in some private windows
+   * @param {number} most files at once
    */
-  constructor(root, journal) {
+  constructor(root, journal, most) {
     this._root = root;
     this._journal = journal;
     this._items = new Items();
-    this._uploader = new Uploader(this._items, new Hasher(), settings());
+    this._uploader = new Uploader(this._items, new Hasher(), { start: START, most });
     this._follow = new FollowAssets(this._items);
     /** @type {Filter} */
     this._filter = "all";
@@ -338,10 +343,4 @@ async function mayReadBy(handle) {
   // Chromium only; the type is not in TypeScript's library.
   const query = /** @type {any} */ (handle).queryPermission;
   return query ? (await query.call(handle, { mode: "read" }).catch(() => "denied")) === "granted" : false;
-}
-
-/** @returns {{start: number, most: number}} files at once, as the server's settings say */
-function settings() {
-  const { uploadStart, uploadMost } = document.documentElement.dataset;
-  return { start: Number(uploadStart) || 2, most: Number(uploadMost) || 3 };
 }

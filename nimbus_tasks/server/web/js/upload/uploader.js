@@ -8,17 +8,19 @@
 import { api, ApiError } from "../api.js";
 import { isCancellable } from "./items.js";
 import { afterFailure, afterSuccess, afterTooMany, newPace, retryDelay, waitOf } from "./pace.js";
-import { put } from "./put.js";
-import { putInParts } from "./parts.js";
+import { sendInParts } from "./parts.js";
+import { send, sendThrough } from "./send.js";
 
 /** @typedef {import("./items.js").Item} Item */
 /** @typedef {import("./items.js").Items} Items */
 /** @typedef {import("./hashing.js").Hasher} Hasher */
 
 /**
- * What the server answers for a file to upload; `isDuplicate` where it has the file.
- * @typedef {{uploadUrl: string, assetId: string, pathname: string, method: string, headers: Record<string, string>,
- *   expiresAt: string, parts?: import("./parts.js").Parts, isDuplicate?: boolean, asset?: {id: string}}} Grant
+ * What the server answers for a file to upload; `isDuplicate` where it has the file, `error` where it refuses it.
+ * expiresAt: epoch milliseconds. method: POST where the server takes the bytes itself.
+ * @typedef {{uploadUrl: string, assetId: string, blobUrl: string, method: string, headers?: Record<string, string>,
+ *   expiresAt: number, parts?: import("./parts.js").Part[], isDuplicate?: boolean, asset?: {id: string},
+ *   error?: string, code?: import("../api.js").ErrorClass}} Grant
  */
 
 /** Files that are hashed before the server is asked which it has: at most so far ahead of the upload. */
@@ -159,12 +161,12 @@ export class Uploader {
   /** @param {Item[]} items */
   async _checkSome(items) {
     const checksums = [...new Set(items.map((item) => item.sha256))];
-    /** @type {{existing: Record<string, string>}} asset ids by checksum */
+    /** @type {{existing: Record<string, {id: string}>}} assets by checksum */
     const answer = await this._ask(() => api("/api/upload-check", { method: "POST", body: { checksums } }), items);
     for (const item of answer ? items : []) {
       if (item.state !== "hashed") continue;
-      const assetId = answer.existing[item.sha256];
-      if (assetId) this._items.change(item, "duplicate", { assetId });
+      const asset = answer.existing[item.sha256];
+      if (asset) this._items.change(item, "duplicate", { assetId: asset.id });
       else if (this._items.twinOf(item)) this._items.change(item, "duplicate");
       else this._items.change(item, "queued");
     }
@@ -189,17 +191,17 @@ export class Uploader {
   /** @param {Item[]} items */
   async _signSome(items) {
     const files = items.map(describe);
-    /** @type {{uploads: Grant[]}} in the order of the files */
+    /** @type {{files: Grant[]}} in the order of the files */
     const answer = await this._ask(() => api("/api/upload-urls", { method: "POST", body: { files } }), items);
     for (const [index, item] of (answer ? items : []).entries()) {
-      const grant = answer.uploads[index];
+      const grant = answer.files[index];
       if (grant && item.state === "queued") this._grant(item, grant);
     }
   }
 
   /**
    * @param {Item} item
-   * @param {Grant & {error?: string, code?: import("../api.js").ErrorClass}} grant
+   * @param {Grant} grant
    */
   _grant(item, grant) {
     if (grant.error) this._items.change(item, "failed", { failure: grant.code ?? "invalid", detail: grant.error });
@@ -245,7 +247,7 @@ export class Uploader {
     for (const [item, grant] of this._granted) {
       if (this._sending.size >= this.pace.slots) return;
       this._granted.delete(item);
-      if (Date.parse(grant.expiresAt) < Date.now()) continue; // `_sign` asks for another one
+      if (grant.expiresAt < Date.now()) continue; // `_sign` asks for another one
       const controller = new AbortController();
       this._sending.set(item, controller);
       this._items.change(item, "uploading");
@@ -295,7 +297,7 @@ export class Uploader {
           [item],
         );
         if (!renewed) return item.state === "uploading" ? this._items.change(item, "queued") : undefined;
-        grant = /** @type {Grant} */ (renewed.uploads[0]);
+        grant = /** @type {Grant} */ (renewed.files[0]);
       }
     }
   }
@@ -328,9 +330,10 @@ export class Uploader {
  */
 async function transfer(item, grant, onSent, signal) {
   const file = await fileOf(item);
-  if (grant.parts) await putInParts(grant.parts, file, onSent, signal);
-  else await put({ url: grant.uploadUrl, method: grant.method, headers: grant.headers }, file, onSent, signal);
-  const body = { ...describe(item), assetId: grant.assetId, blobUrl: grant.uploadUrl.split("?")[0] };
+  if (grant.method === "POST") return (await sendThrough(grant.uploadUrl, file, onSent, signal)).asset;
+  if (grant.parts) await sendInParts(grant.parts, file, onSent, signal);
+  else await send({ url: grant.uploadUrl, method: "PUT", headers: grant.headers ?? {} }, file, onSent, signal);
+  const body = { ...describe(item), assetId: grant.assetId, blobUrl: grant.blobUrl };
   const answer = await api("/api/upload-complete", { method: "POST", body, signal });
   return answer.asset;
 }

@@ -1,6 +1,6 @@
-/** Sends the bytes of a file to the address that the server has signed. */
+/** Sends the bytes of a file: to an address that the server has signed, or through the server. */
 
-import { ApiError, classOf, errorOf } from "../api.js";
+import { ApiError, classOf, errorOf, session } from "../api.js";
 
 /** Milliseconds without progress before a request is given up. */
 const STALLED = 30_000;
@@ -14,13 +14,13 @@ const STALLED = 30_000;
 
 /**
  * @param {Signed} signed
- * @param {Blob} body
+ * @param {Blob | FormData} body
  * @param {(sent: number) => void} onSent
  * @param {AbortSignal} signal
- * @returns {Promise<string>} the ETag, which multipart uploads need; "" if the store gives none
+ * @returns {Promise<string>} what is answered
  * @throws {ApiError} `auth`: the address has expired
  */
-export function put(signed, body, onSent, signal) {
+export function send(signed, body, onSent, signal) {
   // fetch cannot tell how much of a body has been sent.
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -42,7 +42,7 @@ export function put(signed, body, onSent, signal) {
     });
     request.addEventListener("load", () => {
       end();
-      if (request.status >= 200 && request.status < 300) return resolve(request.getResponseHeader("etag") ?? "");
+      if (request.status >= 200 && request.status < 300) return resolve(request.responseText);
       reject(refusalOf(request));
     });
     for (const failed of ["error", "abort"]) {
@@ -66,4 +66,19 @@ function refusalOf(request) {
     // Object stores answer in XML.
     return new ApiError(classOf(request.status), "", { status: request.status, retryAfter });
   }
+}
+
+/**
+ * Send a file through the server, which completes the upload itself.
+ * @param {string} url
+ * @param {File} file
+ * @param {(sent: number) => void} onSent
+ * @param {AbortSignal} signal
+ * @returns {Promise<{asset: {id: string, isDuplicate: boolean, needsProcessing: boolean}}>}
+ */
+export async function sendThrough(url, file, onSent, signal) {
+  const form = new FormData();
+  form.append("file", file);
+  const headers = { "x-csrf-token": (await session()).csrfToken };
+  return JSON.parse(await send({ url, method: "POST", headers }, form, onSent, signal));
 }
