@@ -6,12 +6,12 @@ import hashlib
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from litestar import Request, Response, delete, get
+from litestar import Request, Response, delete, get, post
 from litestar.datastructures import State
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from nimbus_tasks.backends.kv import Swap, Write
 from nimbus_tasks.backends.kv.records import read_one
@@ -20,6 +20,7 @@ from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.records import LOCAL_USER, UserRecord
 from nimbus_tasks.server.auth import COOKIE, SessionRecord, User, csrf_token, session_id, session_key
 from nimbus_tasks.server.errors import ApiError
+from nimbus_tasks.server.pages import document
 from nimbus_tasks.server.rate_limit import LOGIN, limit
 from nimbus_tasks.server.service import Service
 
@@ -38,11 +39,19 @@ class _Link(Struct):
 
 
 class SessionAnswer(Struct, rename="camel"):
-    """Who is logged in. csrf_token: for the header of writes; empty with an API key, which needs none."""
+    """Who is logged in. csrf_token: for the header of writes; empty with an API key, which needs none.
+
+    upload_concurrency: files that the page sends at once, at most.
+    """
 
     user_id: str
     email: str
     csrf_token: str
+    upload_concurrency: int
+
+
+class KeyLogin(Struct):
+    key: Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 async def make_login_link(service: Service, user_id: str = LOCAL_USER) -> str:
@@ -55,26 +64,32 @@ async def make_login_link(service: Service, user_id: str = LOCAL_USER) -> str:
     return f"/login?token={token}"
 
 
-@get("/login", opt=_PUBLIC)
-async def login(request: Request[Any, Any, State], service: Service, token: str = "") -> Response[None]:
-    """Log in by a one-time link: sets the session's cookie, and goes on to the page."""
-    client = request.client.host if request.client else ""
-    await limit(service.buckets, f"login:{client}", LOGIN, "attempts to log in")
-    found = await service.records.take(_link_key(token)) if token else None
+@get("/login", opt=_PUBLIC, include_in_schema=False)
+async def login(request: Request[Any, Any, State], service: Service, token: str = "") -> Response[Any]:
+    """Log in by a one-time link, and go on to the page; without one, show the form that takes an API key."""
+    if not token:
+        return document()
+    client = await _count_attempt(request, service)
+    found = await service.records.take(_link_key(token))
     link = msgspec.json.decode(found, type=_Link) if found else None
     if link is None or link.expires < time.time():
+        if "text/html" in request.headers.get("accept", ""):
+            return Response(None, status_code=303, headers={"location": "/login?link=used"})
         raise ApiError(403, "auth", "This link has been used or has expired: restart the service for a new one")
-    cookie = await _open_session(service, link.user_id, client, request.headers.get("user-agent", ""))
-    answer: Response[None] = Response(None, status_code=303, headers={"location": "/"})
-    answer.set_cookie(
-        COOKIE,
-        cookie,
-        max_age=service.settings.server.session_days * 86_400,
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https",
-        path="/",
-    )
+    answer: Response[Any] = Response(None, status_code=303, headers={"location": "/"})
+    await _open_session(request, service, link.user_id, client, answer)
+    return answer
+
+
+@post("/api/session", opt=_PUBLIC, status_code=204)
+async def login_by_key(request: Request[Any, Any, State], service: Service, data: KeyLogin) -> Response[None]:
+    """Log in with an API key: a browser gets a session in its place."""
+    client = await _count_attempt(request, service)
+    user = await service.lookups.key(service, data.key.strip())
+    if user is None:
+        raise ApiError(401, "auth", "This API key is not known, or it was revoked")
+    answer: Response[None] = Response(None, status_code=204)
+    await _open_session(request, service, user.id, client, answer)
     return answer
 
 
@@ -82,7 +97,7 @@ async def login(request: Request[Any, Any, State], service: Service, token: str 
 async def session(service: Service, user: User) -> SessionAnswer:
     """Say who is logged in, with the token that writes need."""
     token = csrf_token(service.signing_key, user.session) if user.session else ""
-    return SessionAnswer(user.id, user.email, token)
+    return SessionAnswer(user.id, user.email, token, service.settings.server.upload_concurrency)
 
 
 @delete("/api/session", status_code=204)
@@ -114,17 +129,34 @@ async def write_key_use(service: Service) -> None:
         await service.records.swap([Swap(key, before, msgspec.json.encode(record))])
 
 
-async def _open_session(service: Service, user_id: str, ip: str, user_agent: str) -> str:
-    """Return the cookie of a new session."""
+async def _count_attempt(request: Request[Any, Any, State], service: Service) -> str:
+    """Count an attempt to log in against the limit of the client's address; return the address."""
+    client = request.client.host if request.client else ""
+    await limit(service.buckets, f"login:{client}", LOGIN, "attempts to log in")
+    return client
+
+
+async def _open_session(
+    request: Request[Any, Any, State], service: Service, user_id: str, ip: str, answer: Response[Any]
+) -> None:
+    """Open a session, and have the answer set its cookie."""
     user = await read_one(service.records, records.user_key(user_id), dict[str, Any]) or {}
     cookie = secrets.token_urlsafe(32)
     began = datetime.now(UTC)
-    ends = began + timedelta(days=service.settings.server.session_days)
-    record = SessionRecord(
-        user_id, user.get("email", ""), records.timestamp(began), records.timestamp(ends), ip, user_agent[:200]
-    )
+    days = service.settings.server.session_days
+    agent = request.headers.get("user-agent", "")[:200]
+    times = (records.timestamp(began), records.timestamp(began + timedelta(days=days)))
+    record = SessionRecord(user_id, user.get("email", ""), *times, ip, agent)
     await _put(service.records, session_key(session_id(cookie)), record)
-    return cookie
+    answer.set_cookie(
+        COOKIE,
+        cookie,
+        max_age=days * 86_400,
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+        path="/",
+    )
 
 
 async def _put(store: RecordsStore, key: str, record: object) -> None:
@@ -135,4 +167,4 @@ def _link_key(token: str) -> str:
     return _LOGIN + hashlib.sha256(token.encode()).hexdigest()
 
 
-ROUTES = [login, session, logout]
+ROUTES = [login, login_by_key, session, logout]

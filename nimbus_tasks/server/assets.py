@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from litestar import delete, get
 from litestar.params import Parameter
 from msgspec import Struct
-from sqlalchemy import Connection, Row, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
 from nimbus_tasks.server import search
 from nimbus_tasks.server.auth import User
@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 
 #: Checksums in one query: SQLite takes 32,766 values.
 MOST_CHECKSUMS = 1000
+#: Ids in one question.
+MOST_IDS = 100
 
 
 class Asset(Struct, rename="camel", kw_only=True):
-    """A stored file as answers have it: the columns of its row. Times: epoch milliseconds."""
+    """A stored file as answers have it: the columns of its row. Times: epoch milliseconds.
+
+    failed_at: when a step failed for good. It is ready to be searched once it is embedded.
+    """
 
     id: str
     pathname: str
@@ -63,6 +68,13 @@ class AssetPage(Struct, rename="camel"):
 
 _COLUMNS = [assets.c[name] for name in Asset.__struct_fields__]
 _LIVE = assets.c.deleted_at.is_(None)
+AssetState = Literal["any", "ready", "working", "failed"]
+_IN_STATE: dict[AssetState, tuple[ColumnElement[bool], ...]] = {
+    "any": (),
+    "ready": (assets.c.embedded,),
+    "working": (assets.c.embedded.is_(False), assets.c.failed_at.is_(None)),
+    "failed": (assets.c.failed_at.is_not(None),),
+}
 
 
 def now_ms() -> int:
@@ -107,10 +119,17 @@ async def by_pathname(database: Database, user_id: str, pathname: str) -> Asset 
 
 @get("/api/assets")
 async def list_assets(
-    service: Service, user: User, cursor: str = "", limit: Annotated[int, Parameter(ge=1, le=500)] = 100
+    service: Service,
+    user: User,
+    cursor: str = "",
+    limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
+    in_state: Annotated[AssetState, Parameter(query="state")] = "any",
+    ids: Annotated[str, Parameter(max_length=40 * MOST_IDS)] = "",
 ) -> AssetPage:
-    """List the user's assets, newest first."""
-    query = select(*_COLUMNS).where(assets.c.user_id == user.id, _LIVE)
+    """List the user's assets, newest first. ids: separated by commas, only these."""
+    query = select(*_COLUMNS).where(assets.c.user_id == user.id, _LIVE, *_IN_STATE[in_state])
+    if ids:
+        query = query.where(assets.c.id.in_(ids.split(",")))
     order = (assets.c.created_at.desc(), assets.c.id.desc())
     if cursor:
         created, _, asset_id = cursor.partition(".")

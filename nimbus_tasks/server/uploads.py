@@ -21,7 +21,7 @@ from sqlalchemy import Connection, select
 from nimbus_tasks.server import assets
 from nimbus_tasks.server.assets import MOST_CHECKSUMS, Asset, now_ms
 from nimbus_tasks.server.auth import User
-from nimbus_tasks.server.errors import invalid, not_found
+from nimbus_tasks.server.errors import ApiError, Code, invalid, not_found
 from nimbus_tasks.server.rate_limit import Rate, limit
 from nimbus_tasks.server.service import Service
 from nimbus_tasks.server.storage import PartUrl, Upload, pathname_of
@@ -60,7 +60,8 @@ class UrlsRequest(Struct):
 class UploadUrl(Struct, rename="camel", omit_defaults=True):
     """Where a file goes, and how. expires_at: epoch milliseconds. parts: of a large file, in place of upload_url.
 
-    A file that the user has is told as `asset`, with is_duplicate, and needs no upload.
+    A file that the user has is told as `asset`, with is_duplicate, and needs no upload. One that is refused has
+    `error` and `code`.
     """
 
     upload_url: str = ""
@@ -73,10 +74,12 @@ class UploadUrl(Struct, rename="camel", omit_defaults=True):
     parts: tuple[PartUrl, ...] = ()
     asset: Asset | None = None
     is_duplicate: bool = False
+    error: str = ""
+    code: Code | Literal[""] = ""
 
 
 class UrlsAnswer(Struct):
-    """One answer for each file, in order. A file that is refused has `error` and `code` in place of an address."""
+    """One answer for each file, in order."""
 
     files: list[UploadUrl]
 
@@ -131,10 +134,11 @@ async def upload_urls(
     request: Request[User, Any, State], service: Service, user: User, data: UrlsRequest
 ) -> UrlsAnswer:
     """Return signed addresses for several files, at the price of one request."""
-    for file in data.files:
-        check_file(service, file)
     await take_token(service, user)
-    return UrlsAnswer(await _urls(service, user, data.files, base_of(request, service)))
+    refused = [_refusal(service, file) for file in data.files]
+    accepted = [file for file, refusal in zip(data.files, refused, strict=True) if refusal is None]
+    signed = iter(await _urls(service, user, accepted, base_of(request, service)))
+    return UrlsAnswer([refusal or next(signed) for refusal in refused])
 
 
 @post("/api/upload-complete", status_code=200)
@@ -198,6 +202,14 @@ def check_file(service: Service, file: NewFile) -> None:
         raise invalid(f"A file has at most {settings.max_file_size:,} bytes", 413, filename=file.filename)
     if not _MIME_TYPE.fullmatch(file.mime_type) or not _matches(file.mime_type, settings.types):
         raise invalid(f"Files are of these types: {', '.join(settings.types)}", 415, filename=file.filename)
+
+
+def _refusal(service: Service, file: NewFile) -> UploadUrl | None:
+    try:
+        check_file(service, file)
+    except ApiError as error:
+        return UploadUrl(error=error.message, code=error.code)
+    return None
 
 
 async def take_token(service: Service, user: User) -> None:

@@ -32,6 +32,9 @@ class Server(Struct, frozen=True):
     direct_upload_percent: Annotated[
         Percent, says("users whose uploads go straight to the blob store; the others' go through the service")
     ] = 100
+    upload_concurrency: Annotated[
+        int, Meta(ge=1, le=8), says("files that the page and the command-line client send at once, at most")
+    ] = 3
     rate_tokens: Annotated[Positive, says("requests for uploads that a user may make at once")] = 100
     rate_per_minute: Annotated[Positive, says("requests for uploads that a user gets back in a minute")] = 10
     rate_store: Annotated[

@@ -7,7 +7,7 @@ import { durationText, text } from "./texts.js";
 /** @param {HTMLElement} root */
 export function show(root) {
   const key = el("input", { type: "password", name: "key", autocomplete: "current-password", required: true });
-  const problem = el("p", { role: "alert" });
+  const problem = el("p", { role: "alert" }, query().has("link") && text("linkUsed"));
   const form = el(
     "form",
     { class: "login" },
@@ -40,6 +40,10 @@ function problemText(error) {
 
 /** @returns {string} the page that asked for the login; never one of another site */
 function nextPage() {
-  const next = new URL(new URLSearchParams(location.search).get("next") ?? "/", location.origin);
+  const next = new URL(query().get("next") ?? "/", location.origin);
   return next.origin === location.origin ? next.pathname : "/";
+}
+
+function query() {
+  return new URLSearchParams(location.search);
 }

@@ -15,6 +15,7 @@ export const TEXTS = {
   login: "Log in",
   apiKey: "API key",
   loginHelp: "doit nimbus:key:create --service makes a key. The first start of the service prints a link that logs in.",
+  linkUsed: "That link has been used or has expired. Log in with an API key, or restart the service for a new link.",
   loginWrong: "This key is not known, or it was revoked.",
   loginTooOften: "Too many attempts. Try again in {time}.",
 

@@ -59,7 +59,9 @@ export class VirtualList {
 
   _draw() {
     const { scrollTop, clientHeight } = this._element;
-    this._body.style.height = `${this._items.length * this._height}px`;
+    const content = `${this._items.length * this._height}px`;
+    this._body.style.height = content;
+    this._element.style.setProperty("--content", content);
     const first = Math.max(0, Math.floor(scrollTop / this._height) - SPARE);
     const last = Math.min(this._items.length, Math.ceil((scrollTop + clientHeight) / this._height) + SPARE);
     while (this._rows.length < last - first) this._rows.push(this._newRow());

@@ -22,11 +22,11 @@ export async function* pickedFrom(transfer) {
 }
 
 /**
- * @param {FileList} files of an `<input type=file>`
- * @returns {Generator<Picked>}
+ * @param {FileList} files of an `<input type=file>`; it is emptied when the input is
+ * @returns {Picked[]}
  */
-export function* pickedByInput(files) {
-  for (const file of files) yield { file, path: file.webkitRelativePath || pathOf(file), handle: null };
+export function pickedByInput(files) {
+  return [...files].map((file) => ({ file, path: file.webkitRelativePath || pathOf(file), handle: null }));
 }
 
 /**

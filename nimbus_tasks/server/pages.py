@@ -1,0 +1,44 @@
+"""The web pages: one document, whose scripts show what its address names. They are files of the package, in `web/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from litestar import MediaType, Response, get
+from litestar.static_files import create_static_files_router
+
+WEB = Path(__file__).with_name("web")
+PUBLIC = {"public": True}
+#: Browsers ask whether a file has changed: a new version of the program shows at once.
+_ASK_AGAIN = "no-cache"
+
+
+def document() -> Response[bytes]:
+    """Return the document of all pages. It holds nothing of a user; its scripts ask the API."""
+    html = (WEB / "index.html").read_bytes()
+    return Response(html, media_type=MediaType.HTML, headers={"cache-control": _ASK_AGAIN})
+
+
+@get(
+    ["/", "/gallery", "/asset", "/failed-jobs", "/status", "/batches"],
+    opt=PUBLIC,
+    sync_to_thread=False,
+    include_in_schema=False,
+)
+def page() -> Response[bytes]:
+    """Return the document: `/login` is a route of `accounts.py`, since links that log in are there."""
+    return document()
+
+
+def _ask_again(response: Response[Any]) -> Response[Any]:
+    response.headers["cache-control"] = _ASK_AGAIN
+    return response
+
+
+ROUTES: list[Any] = [
+    page,
+    create_static_files_router(
+        path="/static", directories=[WEB], opt=PUBLIC, after_request=_ask_again, include_in_schema=False
+    ),
+]
