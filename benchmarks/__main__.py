@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 #: In the order of the pipeline. Each has BENCHMARKS: name -> function that yields rows.
-MODULES = ("extract", "pipeline", "watch", "edge", "faults", "following", "processing", "kills", "applying", "blobs")
+MODULES = (
+    "extract",
+    "pipeline",
+    "watch",
+    "edge",
+    "faults",
+    "following",
+    "processing",
+    "kills",
+    "applying",
+    "blobs",
+    "images",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -85,16 +85,16 @@ def _histogram(rgb: Numbers) -> Numbers:
     at[0] = np.where(saturation < 0.1, 0, at[0])
     places = (at[0] * _SATURATIONS + at[1]) * _VALUES + at[2]
     counts = np.bincount(places.ravel(), minlength=_HUES * _SATURATIONS * _VALUES)
-    return np.sqrt(counts).astype(np.float32)
+    roots: Numbers = np.sqrt(counts)
+    return roots
 
 
 def _layout(rgb: Numbers) -> Numbers:
     """Return the mean colour of each part of a grid, without the mean of the picture."""
-    import numpy as np
-
     cells = 2 * _GRID
     means = rgb.reshape(cells, SIDE // cells, cells, SIDE // cells, 3).mean((1, 3))
-    return (means - means.mean((0, 1))).ravel().astype(np.float32)
+    found: Numbers = (means - means.mean((0, 1))).ravel()
+    return found
 
 
 def _edges(grey: Numbers) -> Numbers:
