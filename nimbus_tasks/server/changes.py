@@ -97,22 +97,23 @@ class Changes:
             except Exception as error:  # psycopg's own, below SQLAlchemy
                 if type(error).__module__.partition(".")[0] not in ("psycopg", "sqlite3"):
                     raise
-            if not self._over.wait(PAUSE):
-                self._tell({EVERYONE})  # what happened without a connection is not known
+            self._over.wait(PAUSE)
 
     def _poll(self) -> None:
         with self._database.engine.connect() as connection:
             driver = connection.connection.cursor()  # no transaction: each look sees the newest state
-            seen = None
-            while not self._over.wait(POLL_SECONDS):
+            seen = None  # what happened without a connection is not known
+            while not self._over.is_set():
                 version = driver.execute("PRAGMA data_version").fetchone()
-                if seen is not None and version != seen:
+                if version != seen:
                     self._tell({EVERYONE})
                 seen = version
+                self._over.wait(POLL_SECONDS)
 
     def _notified(self) -> None:
         with self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text(f"LISTEN {CHANNEL}"))
+            self._tell({EVERYONE})  # what happened without a connection is not known
             driver = connection.connection.dbapi_connection
             assert driver is not None
             try:

@@ -59,6 +59,7 @@ class _Feed:
         self.events: deque[Event] = deque(maxlen=REMEMBERED)
         self.stats: Stats | None = None
         self.readers = 0
+        self.begin = asyncio.Lock()
         self.changed = self.sent = self.left = clock()
         self.next: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -124,9 +125,9 @@ class Progress:
         feed.readers += 1
         began = self._clock()
         try:
-            stats = await self._stats.get(user_id, at_most=self._pace.between)
-            if stats != feed.stats:
-                feed.publish(stats, self._clock())
+            async with feed.begin:
+                if feed.stats is None:  # from here on, changes are followed
+                    feed.publish(await self._stats.get(user_id, at_most=0), self._clock())
             while not self._closed:
                 following = feed.next
                 for event in feed.after(last):
@@ -159,7 +160,7 @@ class Progress:
         if not (changed or due):
             return
         try:
-            stats = await self._stats.get(user_id, at_most=self._pace.between)
+            stats = await self._stats.get(user_id, at_most=0)  # a change was told: what is cached is older
         except Exception:  # the database is away: clients keep what they have, heartbeats go on
             return
         if due or stats != feed.stats:
