@@ -100,14 +100,17 @@ def test_imports_without_end_end() -> None:
 
     def read(path: str) -> str:
         asked.append(path)
-        return f"@import 'x{path}';"
+        return f"@import 'x{len(asked)}.css';"
 
     html = b"<link rel=stylesheet href=a.css><p>a"
     assert isinstance(extract_page("dist/p.html", html, Rules(), Styles(read)).page, PageMap)
     assert len(asked) == MAX_IMPORTS
 
 
-def test_sheets_are_read_once_and_memory_is_bounded() -> None:
+def test_sheets_are_read_once_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 50
+    assert most < MAX_REMEMBERED
+    monkeypatch.setattr("nimbus_tasks.html.styles.MAX_REMEMBERED", most)
     asked: list[str] = []
 
     def read(path: str) -> str:
@@ -118,10 +121,10 @@ def test_sheets_are_read_once_and_memory_is_bounded() -> None:
     for number in range(2):
         extract_page(f"{number}.html", b"<link rel=stylesheet href=a.css><p>a", Rules(), styles)
     assert asked == ["a.css"]
-    for number in range(2 * MAX_REMEMBERED):
+    for number in range(2 * most):
         html = f"<style>.x{number} {{ display: none }}</style><p>a"
         extract_page("p.html", html.encode(), Rules(), styles)
-    assert styles.remembered <= MAX_REMEMBERED
+    assert styles.remembered <= most
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.no_cover
 
 SITES = Path(os.environ.get("NIMBUS_REAL_SITES") or Path(__file__).parents[3] / ".cache" / "sites")
 # Lexbor walks the whole page for each selector, so large pages are for the soak.
-SAMPLE = 400
+SAMPLE = 150
 SMALL = 60_000
 MOST_SELECTORS = 400
 TURNS = 40
