@@ -12,13 +12,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started by nohup or in the background of a script: every program that a test starts would ignore Ctrl-C too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# `make soak` explores new examples.
-settings.register_profile("repeat", deadline=None, derandomize=True)
+# `make test` repeats few examples, `make soak` explores many new ones.
+settings.register_profile("repeat", deadline=None, derandomize=True, max_examples=30)
 settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("repeat")
 
 HERE = Path(__file__).parent
-#: Their tests alone cover the pure rooms (`PURE` in the Makefile). Coverage would slow the others down by half.
+#: Their tests alone cover the pure rooms (`source` in pyproject.toml). Coverage would slow the others down by half.
 MEASURED = {"batches", "cli", "html", "model", "pipeline", "processing", "publishing"}
 
 

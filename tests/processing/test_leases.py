@@ -256,7 +256,7 @@ class TwoWorkers(RuleBasedStateMachine):
         return page not in self.finished or self.finished[page][1] <= now
 
 
-TwoWorkers.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TwoWorkers.TestCase.settings = settings(stateful_step_count=30, deadline=None)
 test_two_workers_and_a_clock = TwoWorkers.TestCase
 
 

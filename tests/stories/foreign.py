@@ -1,8 +1,8 @@
 """Every command against records as other programs write them.
 
-    python foreign.py PLACE WORK SHARE KIND
+    python foreign.py PLACE WORK SHARE KIND...
 
-For each variant of a record of this kind, a project is published to PLACE (`sqlite`, or `gateway`: our Worker on
+For each variant of a record of these kinds, a project is published to PLACE (`sqlite`, or `gateway`: our Worker on
 workerd), the record is changed as another program would write it, and the commands run one after the other, each in a
 fork of a process that has imported everything. Prints a line of JSON for each variant. SHARE: one of so many variants
 is tried.
@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import json
 import os
-import pkgutil
 import re
 import sqlite3
 import sys
@@ -28,8 +26,8 @@ import httpx
 from edge.workerd import Workerd
 from kit import DODO, SETTINGS, html
 from kit import PROJECT as PROJECT_OF_KIT
+from warm import preload
 
-import nimbus_tasks
 from nimbus_tasks.__main__ import _run
 
 if TYPE_CHECKING:
@@ -226,26 +224,26 @@ def _changed(record: Any, path: tuple[Any, ...], then: object = None, *, missing
     return json.dumps(made).encode()
 
 
-def import_everything() -> None:
-    """Import all modules, so that the forks need not."""
-    for module in pkgutil.walk_packages(nimbus_tasks.__path__, "nimbus_tasks."):
-        if "fake" not in module.name and not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-
-
 # --- the trials ---------------------------------------------------------------------------------------
 
 
-def main(place: str, work: Path, share: int, kind: str) -> None:
-    import_everything()
+def main(place: str, work: Path, share: int, *kinds: str) -> None:
+    preload()
     with places(place, work) as place_of:
-        trial = Trial(work / "0", place_of)
-        # Every trial has the same variants.
-        for number, variant in enumerate(list(variants(trial.prepare(kind)))[share // 2 :: share]):
-            trial = Trial(work / f"{number + 1}", place_of)
-            value = {each.name: each.value for each in variants(trial.prepare(kind))}[variant.name]
-            sys.stdout.write(json.dumps(trial.attempt(variant.name, value)) + "\n")
-            sys.stdout.flush()
+        for kind in kinds:
+            trial = Trial(work / kind / "0", place_of)
+            # Every trial has the same variants.
+            for number, variant in enumerate(some(list(variants(trial.prepare(kind))), share)):
+                trial = Trial(work / kind / f"{number + 1}", place_of)
+                value = {each.name: each.value for each in variants(trial.prepare(kind))}[variant.name]
+                told = {"kind": kind, **trial.attempt(variant.name, value)}
+                sys.stdout.write(json.dumps(told) + "\n")
+                sys.stdout.flush()
+
+
+def some(all_variants: list[Variant], share: int) -> list[Variant]:
+    """Return one of so many, and at least one."""
+    return all_variants[min(share, len(all_variants)) // 2 :: share]
 
 
 class Trial:
@@ -336,4 +334,4 @@ def _fork(folder: Path, environment: dict[str, str], arguments: list[str], said:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

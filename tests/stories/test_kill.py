@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: What is lost besides: without its ledger, only the store can say what it holds.
 LOSSES = ["", "ledger"]
 #: Kills are this many steps apart.
-EVERY = int(os.environ.get("NIMBUS_KILL_EVERY", "3"))
+EVERY = int(os.environ.get("NIMBUS_KILL_EVERY", "6"))
 NAMES = ("a", "b", "c", "d", "e")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from reading import skipped
 from turbohtml import parse
@@ -25,6 +25,8 @@ TREES = st.recursive(
 
 
 @given(TREES, st.sampled_from(["<!doctype html>", ""]))
+@example("<p id=one>c<p id=ONE>f", "")
+@example("<p id=one>c<p id=ONE>f", "<!doctype html>")
 def test_selectors_of_pages_with_many_elements_are_the_same(body: str, doctype: str) -> None:
     main = parse(f"{doctype}<body>{body}".encode(), scripting=True).find("body")
     elements = [main, *main.select("*")]
