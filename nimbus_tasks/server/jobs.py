@@ -15,6 +15,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+from nimbus_tasks.media.embeddings import REMOTE
 from nimbus_tasks.media.errors import MediaError
 from nimbus_tasks.media.values import Context, Encoded
 from nimbus_tasks.model.errors import NimbusError, RefusedError, StoreError, TransientError
@@ -37,8 +38,6 @@ WORK_FOLDER = f"{STATE_FOLDER}/work"
 RENEWALS = 3
 #: Runs of a job that ended with their worker, after which the file counts as their cause.
 MOST_INTERRUPTIONS = 20
-#: Providers without a limit of their own: they work on this machine.
-LOCAL = ("descriptor", "onnx")
 _EXTENSIONS = {
     "image/jpeg": "jpg",
     "image/png": "png",
@@ -55,7 +54,7 @@ class Jobs:
         self,
         service: Service,
         images: ImageWorkers,
-        embedder: Embedder | None,
+        embedder: Embedder,
         observe: Callable[[Step, str, float], None] = lambda *_: None,
     ) -> None:
         self._service, self._images, self._embedder, self._observe = service, images, embedder, observe
@@ -63,7 +62,7 @@ class Jobs:
         self._running: dict[Claim, asyncio.Task[object]] = {}
         self._renewing: asyncio.Task[None] | None = None
         embeddings = service.settings.embeddings
-        self._limits = {"image": None, "embedding": None if embeddings.provider in LOCAL else Limit(embeddings.rate)}
+        self._limits = {"image": None, "embedding": Limit(embeddings.rate) if embeddings.provider in REMOTE else None}
 
     async def __aenter__(self) -> Self:
         self._renewing = asyncio.create_task(self._keep_renewing())
@@ -74,10 +73,6 @@ class Jobs:
         self._renewing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._renewing
-
-    @property
-    def embeds(self) -> bool:
-        return self._embedder is not None
 
     async def claim(self, step: Step, most: int) -> list[Claim]:
         """Claim up to `most` jobs that are due."""
@@ -169,7 +164,6 @@ class Jobs:
     async def _embedding(self, held: Claim, began: float) -> EmbeddingResult:
         picture = b"".join([chunk async for chunk in self._service.storage.read(_thumbnail(held))])
         alt, titles = await self._service.database.read(lambda connection: search.context_of(connection, held.id))
-        assert self._embedder is not None
         vector = await self._embedder.embed(
             Encoded(picture, "image/webp", 0, 0), Context(held.filename, tuple(alt), tuple(titles))
         )

@@ -10,10 +10,12 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nimbus_tasks.media.embeddings import open_embedder
 from nimbus_tasks.media.images import ImageWorkers
 from nimbus_tasks.server.changes import Changes
 from nimbus_tasks.server.jobs import Jobs
 from nimbus_tasks.server.progress import DEFAULT_PACE, Pace, Progress
+from nimbus_tasks.server.similar import SimilarPictures
 from nimbus_tasks.server.stats import StatsCache
 from nimbus_tasks.server.telemetry import Metrics, log_line
 from nimbus_tasks.server.workers import work as run_workers
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from litestar import Litestar
 
+    from nimbus_tasks.media.values import Embedder
     from nimbus_tasks.server.service import Service
 
 
@@ -35,6 +38,7 @@ class Live:
     stats: StatsCache
     progress: Progress
     metrics: Metrics
+    similar: SimilarPictures
     jobs: Jobs
 
 
@@ -46,11 +50,13 @@ async def open_live(service: Service, *, work: bool, pace: Pace = DEFAULT_PACE) 
         SettingsError: a library or a credential that the settings need is missing.
     """
     stats, metrics = StatsCache(service.database), Metrics()
+    similar = SimilarPictures(service.database, service.settings.embeddings)
     async with (
         ImageWorkers(service.settings.images) as images,
+        _closing(open_embedder(service.settings.embeddings, images, service.root)) as embedder,
         Changes(service.database) as changes,
         Progress(stats, changes, pace) as progress,
-        Jobs(service, images, None, metrics.job) as jobs,
+        Jobs(service, images, embedder, metrics.job) as jobs,
     ):
 
         async def report() -> None:
@@ -64,7 +70,7 @@ async def open_live(service: Service, *, work: bool, pace: Pace = DEFAULT_PACE) 
         if work:
             tasks.append(asyncio.create_task(run_workers(service, jobs, changes, report)))
         try:
-            yield Live(changes, stats, progress, metrics, jobs)
+            yield Live(changes, stats, progress, metrics, similar, jobs)
         finally:
             for task in tasks:
                 task.cancel()
@@ -81,3 +87,11 @@ def lifespan(*, work: bool, pace: Pace = DEFAULT_PACE) -> Callable[[Litestar], A
             yield
 
     return opened
+
+
+@contextlib.asynccontextmanager
+async def _closing(embedder: Embedder) -> AsyncIterator[Embedder]:
+    try:
+        yield embedder
+    finally:
+        await embedder.close()

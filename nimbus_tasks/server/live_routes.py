@@ -157,16 +157,29 @@ async def _retry(service: Service, user: User, asset_id: str) -> Queued:
 
 @get("/api/search")
 async def search_assets(
-    service: Service, user: User, q: str = "", limit_: Annotated[int, Parameter(query="limit", ge=1, le=100)] = 50
+    service: Service,
+    live: Live,
+    user: User,
+    q: str = "",
+    like: str = "",
+    most: Annotated[int, Parameter(query="limit", ge=1, le=100)] = 50,
 ) -> Found:
-    """Find assets by words."""
-    if not search.fold(q):
+    """Find assets by words, or by a picture that they are like."""
+    if bool(q) == bool(like):
+        raise invalid("Search by q, words, or by like, an asset")
+    scores: dict[str, float] = {}
+    if like:
+        neighbours = await live.similar.like(user.id, like, most)
+        if neighbours is None:
+            raise not_found("asset that can be compared: its embedding job is not done")
+        scores = dict(neighbours)
+        ids = list(scores)
+    elif search.fold(q):
+        ids = await service.database.read(lambda connection: search.by_words(connection, user.id, q, most))
+    else:
         raise invalid("q must have a word to look for")
-    return Found(
-        await service.database.read(
-            lambda connection: assets.by_ids(connection, user.id, search.by_words(connection, user.id, q, limit_))
-        )
-    )
+    found = await service.database.read(lambda connection: assets.by_ids(connection, user.id, ids))
+    return Found(found, [round(scores[asset.id], 4) for asset in found] if like else [])
 
 
 @put("/api/assets/{asset_id:str}/context", status_code=204)

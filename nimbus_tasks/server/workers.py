@@ -39,8 +39,7 @@ async def work(service: Service, jobs: Jobs, changes: Changes, report: Callable[
     lanes = {"image": service.settings.images.processes or cores(), "embedding": service.settings.server.embedding_jobs}
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_lane(jobs, changes, "image", lanes["image"]))
-        if jobs.embeds:
-            tasks.create_task(_lane(jobs, changes, "embedding", lanes["embedding"]))
+        tasks.create_task(_lane(jobs, changes, "embedding", lanes["embedding"]))
         tasks.create_task(_now_and_then(service, "tidy", TIDY_SECONDS, lambda: _tidy(service)))
         tasks.create_task(_now_and_then(service, "report", 60, report))
 

@@ -11,7 +11,9 @@ from nimbus_tasks.server.database import Database
 DEAD = {"failed_at": 5_000, "error_class": "invalid", "processing_error": "No image", "processing_retry_count": 1}
 
 
-def listed(database: Database, *, user: str = "ann", cursor: str = "", error_class: str = "") -> dead_letters.DeadLetters:
+def listed(
+    database: Database, *, user: str = "ann", cursor: str = "", error_class: str = ""
+) -> dead_letters.DeadLetters:
     with database.reading() as connection:
         return dead_letters.listed(connection, user, cursor, error_class)
 

@@ -25,7 +25,7 @@ def number(event: bytes) -> int:
     return int(event.split(b"\n", 1)[0].removeprefix(b"id: "))
 
 
-def run(database: Database, pace: Pace, test) -> None:  # noqa: ANN001 - a function that takes Progress
+def run(database: Database, pace: Pace, test) -> None:
     async def within() -> None:
         async with asyncio.timeout(60):
             async with Changes(database) as changes, Progress(StatsCache(database), changes, pace) as progress:
@@ -65,7 +65,7 @@ def test_a_stream_begins_with_the_present_state_and_follows_changes(database: Da
         await asyncio.to_thread(add_assets, database, 3)
         event = await next_total(stream, 3)
         assert event.startswith(b"id: ")
-        assert b"\nevent: progress\ndata: {\"type\":\"progress\",\"stats\":{" in event
+        assert b'\nevent: progress\ndata: {"type":"progress","stats":{' in event
         assert event.endswith(b"}}\n\n")
         assert progress.streams == 1
         await stream.aclose()  # type: ignore[attr-defined]

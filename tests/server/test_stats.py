@@ -24,7 +24,9 @@ def test_every_state_is_counted_once(database: Database) -> None:
     add_assets(database, 64, user="bob")
     with database.writing() as connection:
         for number, expires in enumerate((50, 150, 160)):
-            connection.execute(insert(uploads).values(asset_id=str(number), user_id="ann", expires_at=expires, **UPLOAD))
+            connection.execute(
+                insert(uploads).values(asset_id=str(number), user_id="ann", expires_at=expires, **UPLOAD)
+            )
     with database.reading() as connection:
         stats = read_stats(connection, "ann", 100)
 
