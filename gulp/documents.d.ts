@@ -58,6 +58,7 @@ export interface AssetResult {
   cid?: string | undefined;
   verified?: string | undefined;
   error?: string | undefined;
+  failure?: string | undefined;
   ms?: number | undefined;
 }
 
@@ -75,6 +76,9 @@ export interface AssetSummary {
   pointer: string;
   deleted: string[];
   latency: Record<string, number>;
+  failures: Record<string, number>;
+  ms: number;
+  webhook: Record<string, number>;
   stopped: string;
   cost: AssetCost | null;
 }

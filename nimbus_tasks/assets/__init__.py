@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader
-    from nimbus_tasks.assets.config import CloudflareKVConfig, PinataConfig, UploadConfig
+    from nimbus_tasks.assets.config import CloudflareKVConfig, PinataConfig, UploadConfig, WebhookConfig
+    from nimbus_tasks.assets.metrics import UploadMetrics
     from nimbus_tasks.assets.upload_manager import Asset, UploadManager, UploadResult
     from nimbus_tasks.model.assets import Pointer
 
@@ -25,7 +26,9 @@ __all__ = [
     "Pointer",
     "UploadConfig",
     "UploadManager",
+    "UploadMetrics",
     "UploadResult",
+    "WebhookConfig",
 ]
 
 _HOMES = {
@@ -37,7 +40,9 @@ _HOMES = {
     "Pointer": "nimbus_tasks.model.assets",
     "UploadConfig": "nimbus_tasks.assets.config",
     "UploadManager": "nimbus_tasks.assets.upload_manager",
+    "UploadMetrics": "nimbus_tasks.assets.metrics",
     "UploadResult": "nimbus_tasks.assets.upload_manager",
+    "WebhookConfig": "nimbus_tasks.assets.config",
 }
 
 

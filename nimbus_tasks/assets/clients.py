@@ -18,7 +18,7 @@ from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
 from nimbus_tasks.backends.kv.retry import RetryStore
 from nimbus_tasks.model.assets import Pointer
-from nimbus_tasks.model.errors import RefusedError, StoreError
+from nimbus_tasks.model.errors import FileError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,12 +42,12 @@ async def blob_of(file: Path, labels: Mapping[str, str] | None = None) -> Blob:
     """Return a file with its digest.
 
     Raises:
-        RefusedError: it cannot be read.
+        FileError: it cannot be read.
     """
     try:
         size = file.stat().st_size
     except OSError as error:
-        raise RefusedError(f"{file} cannot be read: {(error.strerror or '').lower()}.") from None
+        raise FileError(f"{file} cannot be read: {(error.strerror or '').lower()}.") from None
     unnamed = Blob(file, "", size, content_type_of(file), file.name, dict(labels or {}))
     sha256 = await asyncio.to_thread(_digest_of, unnamed)
     return Blob(file, sha256, size, unnamed.content_type, file.name, unnamed.labels)

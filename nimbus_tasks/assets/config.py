@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from msgspec import Struct
 
+from nimbus_tasks.assets.webhook import SECRET, key_of
 from nimbus_tasks.backends.blobs.pinata import PLANS
 from nimbus_tasks.backends.http.addresses import check_address
 from nimbus_tasks.model.errors import SettingsError
@@ -85,16 +86,25 @@ class CloudflareKVConfig(Struct, frozen=True, kw_only=True):
         )
 
 
+class WebhookConfig(Struct, frozen=True, kw_only=True):
+    """An address that is told about each upload. secret: signs the requests, at least 16 bytes."""
+
+    url: str
+    secret: Secret
+
+
 class UploadConfig(Struct, frozen=True, kw_only=True):
     """Where files go, where pointers are, and whether local files are deleted once both are confirmed.
 
     project_id: the project whose `asset:` records name the files; empty: no such records are written.
+    webhook: is told about each upload.
     """
 
     pinata: PinataConfig | None = None
     kv: CloudflareKVConfig | None = None
     delete_local: bool = True
     project_id: str = ""
+    webhook: WebhookConfig | None = None
 
     @property
     def enabled(self) -> bool:
@@ -122,9 +132,23 @@ class UploadConfig(Struct, frozen=True, kw_only=True):
             kv=CloudflareKVConfig._read(reader),
             delete_local=delete_local,
             project_id=project_id,
+            webhook=_webhook(reader),
         )
         reader.raise_mistakes()
         return config
+
+
+def _webhook(reader: _Reader) -> WebhookConfig | None:
+    """Read NIMBUS_WEBHOOK_URL and NIMBUS_WEBHOOK_SECRET."""
+    if not reader.text("NIMBUS_WEBHOOK_URL"):
+        return None
+    url, secret = reader.address("NIMBUS_WEBHOOK_URL", ""), reader.secret(SECRET)
+    if secret.reveal():
+        try:
+            key_of(secret)
+        except SettingsError as error:
+            reader.note(error.message)
+    return WebhookConfig(url=url, secret=secret)
 
 
 def _checked(read: Callable[[_Reader], T], environment: Mapping[str, str] | None) -> T:

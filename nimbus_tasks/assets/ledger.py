@@ -46,7 +46,7 @@ class AssetFile(Struct, frozen=True, gc=False):
 
 ASSETS_FILE = f"{STATE_FOLDER}/assets.db"
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = f"""
 PRAGMA user_version = {_VERSION};
 CREATE TABLE map(
@@ -63,6 +63,7 @@ CREATE TABLE stored(
     used TEXT NOT NULL DEFAULT '',
     PRIMARY KEY(store, sha256)
 ) WITHOUT ROWID;
+CREATE TABLE resumable(sha256 TEXT PRIMARY KEY, location TEXT NOT NULL) WITHOUT ROWID;
 """
 _RENEWED = "The maps and files are read again, and the store is asked what it holds."
 _CHANGED = """
@@ -182,6 +183,21 @@ class AssetLedger(DatabaseFile):
                 "SET location = excluded.location, at = excluded.at"
             )
             self.write(put, ((store, sha256, msgspec.json.encode(location), at) for sha256, location, at in found))
+
+    # An upload in parts that a killed run has begun, where the store does not list those. As `blobs.Resumable`.
+
+    def find(self, sha256: str) -> str:
+        """Return where an upload of a file is; empty where there is none."""
+        rows = self.rows("SELECT location FROM resumable WHERE sha256 = ?", sha256)
+        return rows[0][0] if rows else ""
+
+    def keep(self, sha256: str, where: str) -> None:
+        with self.transaction():
+            self.write("INSERT OR REPLACE INTO resumable VALUES (?, ?)", [(sha256, where)])
+
+    def forget(self, sha256: str) -> None:
+        with self.transaction():
+            self.write("DELETE FROM resumable WHERE sha256 = ?", [(sha256,)])
 
     def confirm_records(self, store: str, recorded: Iterable[tuple[str, str]]) -> None:
         """Write the digests of the records that the target has confirmed, by the digest of the file."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
+from nimbus_tasks.assets.metrics import failure_of
 from nimbus_tasks.assets.records import Placed, put_records, record_digest
 from nimbus_tasks.backends.blobs import Blob
 from nimbus_tasks.backends.concurrency import in_parallel, task_group
@@ -20,9 +21,10 @@ from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from nimbus_tasks.assets.ledger import AssetLedger
+    from nimbus_tasks.assets.metrics import Failure
     from nimbus_tasks.assets.plan import AssetPlan
     from nimbus_tasks.assets.records import Item
     from nimbus_tasks.backends.blobs import BlobStore, Location
@@ -35,7 +37,8 @@ AT_ONCE = 100
 class AssetResult(Struct, frozen=True, omit_defaults=True):
     """The result of one file.
 
-    uploaded: its bytes went up. recorded: they were there, and the record now says so. failed: see `error`.
+    uploaded: its bytes went up. recorded: they were there, and the record now says so. failed: see `error`, and its
+    class in `failure`.
     paths: of all files with these bytes. url: where readers get it. ms: of the upload, with its verification.
     """
 
@@ -48,6 +51,7 @@ class AssetResult(Struct, frozen=True, omit_defaults=True):
     cid: str = ""
     verified: str = ""
     error: str = ""
+    failure: str = ""
     ms: int = 0
 
 
@@ -124,7 +128,7 @@ class _Upload:
         try:
             location = await self._locate(blob)
         except (RefusedError, TransientError) as error:
-            self._observer.file(_failed(item, str(error)))
+            self._observer.file(_failed(item, str(error), failure_of(error)))
         except StoreError as error:
             self._stop(error)
         else:
@@ -160,7 +164,7 @@ class _Upload:
         for placed, ms in confirmed:
             item = placed.item
             if why := failed.get(item.sha256):
-                self._observer.file(_failed(item, f"its record was not stored: {why}"))
+                self._observer.file(_failed(item, f"its record was not stored: {why}", "record"))
             else:
                 self._observer.file(_done(placed, ms))
 
@@ -190,13 +194,5 @@ def _done(placed: Placed, ms: int) -> AssetResult:
     )
 
 
-def _failed(item: Item, error: str) -> AssetResult:
-    return AssetResult(item.paths[0], "failed", item.sha256, item.size, item.paths, error=error)
-
-
-def percentiles(values: Iterable[int]) -> dict[str, int]:
-    """Return p50, p95 and p99 of these values; empty where there are none."""
-    ordered = sorted(values)
-    if not ordered:
-        return {}
-    return {f"p{share}": ordered[min(len(ordered) - 1, len(ordered) * share // 100)] for share in (50, 95, 99)}
+def _failed(item: Item, error: str, failure: Failure) -> AssetResult:
+    return AssetResult(item.paths[0], "failed", item.sha256, item.size, item.paths, error=error, failure=failure)

@@ -18,17 +18,20 @@ import structlog
 from msgspec import Struct
 
 from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader, blob_of
+from nimbus_tasks.assets.metrics import Meter, UploadMetrics, failure_of
 from nimbus_tasks.assets.pointers import plain_metadata
 from nimbus_tasks.assets.records import Item, Placed
+from nimbus_tasks.assets.webhook import Webhook
 from nimbus_tasks.model.assets import asset_key, pointer_key
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import NimbusError, SettingsError
 from nimbus_tasks.project.secrets import hide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from nimbus_tasks.assets.config import UploadConfig
+    from nimbus_tasks.backends.blobs import OnSent
 
 log = structlog.get_logger("nimbus_tasks.assets")
 
@@ -77,8 +80,13 @@ class UploadResult(Struct, frozen=True):
 class UploadManager:
     """Uploads to Pinata with pointers in Cloudflare KV: `async with UploadManager(config) as manager:`."""
 
-    def __init__(self, config: UploadConfig) -> None:
+    def __init__(self, config: UploadConfig, on_progress: Callable[[Path, int, int], None] | None = None) -> None:
         """Nothing is sent.
+
+        Args:
+            config: where to.
+            on_progress: is called with a file, the bytes of it that went up, and its size; fewer where some are sent
+                again. It must not raise or wait.
 
         Raises:
             SettingsError: uploads are not enabled by the configuration.
@@ -92,6 +100,16 @@ class UploadManager:
         self._project = config.project_id
         self._pinata = PinataUploader(config.pinata, _warn, _retrying)
         self._kv = CloudflareKVClient(config.kv, retrying=_retrying)
+        self._on_progress = on_progress
+        self._meter = Meter()
+        about = {"project_id": config.project_id, "store": "pinata"}
+        hook = config.webhook
+        self._webhook = Webhook(hook.url, hook.secret, about, _warn) if hook else None
+
+    @property
+    def metrics(self) -> UploadMetrics:
+        """What this manager has done so far: `manager.metrics.prometheus()` is the text for Prometheus."""
+        return self._meter.read()
 
     async def __aenter__(self) -> Self:
         return self
@@ -100,6 +118,9 @@ class UploadManager:
         await self.close()
 
     async def close(self) -> None:
+        if self._webhook:
+            await self._webhook.finish()
+            await self._webhook.close()
         await self._pinata.close()
         await self._kv.close()
 
@@ -111,9 +132,15 @@ class UploadManager:
             result = await self._upload(path, asset)
         except (NimbusError, OSError, ValueError) as error:
             log.error("upload failed", path=str(path), error=type(error).__name__)  # noqa: TRY400 - no traceback
-            return UploadResult(path, success=False, error=hide(str(error)), ms=_ms_since(began))
-        log.info("uploaded", cid=result.cid, key=result.kv_key, bytes=result.size, ms=_ms_since(began))
-        return msgspec.structs.replace(result, ms=_ms_since(began))
+            self._meter.failed(failure_of(error))
+            result = UploadResult(path, success=False, error=hide(str(error)), ms=_ms_since(began))
+        else:
+            result = msgspec.structs.replace(result, ms=_ms_since(began))
+            self._meter.uploaded(result.size, result.ms)
+            log.info("uploaded", cid=result.cid, key=result.kv_key, bytes=result.size, ms=result.ms)
+        if self._webhook:
+            self._webhook.tell(result)
+        return result
 
     #: Charts and plots are what most programs upload.
     upload_visualization = upload
@@ -136,7 +163,7 @@ class UploadManager:
         at = await self._kv.time_of_upload(group, variant)
         blob = await blob_of(path, {"group": group, "variant": variant})
         log.debug("hashed", path=str(path), sha256=blob.sha256, bytes=blob.size)
-        location = await self._pinata.upload_blob(blob)
+        location = await self._pinata.upload_blob(blob, self._sent(path, blob.size))
         log.debug("verified", path=str(path), cid=location.cid, verified=location.verified)
         if self._project:
             item = Item(blob.sha256, (path.as_posix(),), blob.size, blob.content_type)
@@ -157,6 +184,18 @@ class UploadManager:
         return UploadResult(
             path, True, location.ipfs_url, location.cid, key, is_latest, local_deleted=deleted, size=size
         )
+
+    def _sent(self, path: Path, size: int) -> OnSent:
+        """Return what counts the bytes of a file that went up."""
+        sent, on_progress = 0, self._on_progress
+
+        def count(more: int) -> None:
+            nonlocal sent
+            sent += more
+            if on_progress is not None:
+                on_progress(path, sent, size)
+
+        return count
 
 
 def _warn(message: str) -> None:

@@ -76,6 +76,10 @@ class RefusedError(StoreError):
     """The store refuses the content of one request: its records fail, or are sent again in smaller requests."""
 
 
+class FileError(RefusedError):
+    """The file to send cannot be read, or has changed: the store was not the reason."""
+
+
 class TooMuchError(RefusedError):
     """A request was too large: half of it may succeed."""
 

@@ -176,7 +176,7 @@ class QueueRecord(Shape, omit_defaults=True):
     """`queue:{project_id}`: the pages waiting for optimisation, each once.
 
     If there are many, most are in shards of the same shape, `queue:{project_id}:{number}`, numbered from 1 without
-    gaps. shards: at least so many exist; other programs may leave it out.
+    gaps. shards: the number of shards that exist at least; other programs may leave it out.
     """
 
     items: list[QueueEntry]

@@ -38,7 +38,7 @@ class Pruned(Struct, frozen=True):
 
 
 def prune_assets(stage: AssetStage, settings: Settings, connection: Connection, days: int, *, dry_run: bool) -> Pruned:
-    """Remove what no page has used for so many days and no pointer names; a dry run only lists it.
+    """Remove what no page has used for `days` days and no pointer names; a dry run only lists it.
 
     Raises:
         SettingsError: `days` is less than 1, or settings or credentials are missing.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from nimbus_tasks.assets.discovery import Problem
-from nimbus_tasks.assets.upload import AssetResult, percentiles
+from nimbus_tasks.assets.metrics import UploadMetrics, percentiles
+from nimbus_tasks.assets.upload import AssetResult
 
 if TYPE_CHECKING:
     from nimbus_tasks.assets.discovery import Discovery
@@ -38,7 +40,8 @@ class AssetSummary(Struct, frozen=True):
     repeated: files with the bytes of another one. uploaded, recorded, failed: files, equal ones as one.
     bytes: that went up; of a dry run: that would. results: of what was not unchanged. problems: files that cannot be
     read, or are not there. pointer: key of the pointer that names the file now. deleted: local files.
-    latency: milliseconds of an upload, p50, p95 and p99. stopped: why not all were tried. cost: of a dry run.
+    latency: milliseconds of an upload, p50, p95 and p99. failures: failed files by class. ms: of the run. webhook:
+    requests by result. stopped: why not all were tried. cost: of a dry run.
     """
 
     store: str
@@ -54,6 +57,9 @@ class AssetSummary(Struct, frozen=True):
     pointer: str = ""
     deleted: tuple[str, ...] = ()
     latency: dict[str, int] = {}
+    failures: dict[str, int] = {}
+    ms: int = 0
+    webhook: dict[str, int] = {}
     stopped: str = ""
     cost: AssetCost | None = None
 
@@ -61,6 +67,10 @@ class AssetSummary(Struct, frozen=True):
     def complete(self) -> bool:
         """Whether the store has all that it should."""
         return not (self.failed or self.stopped)
+
+    @property
+    def metrics(self) -> UploadMetrics:
+        return UploadMetrics(self.uploaded, self.recorded, self.failed, self.bytes, self.latency, self.failures)
 
 
 def cost_of(plan: AssetPlan, settings: Settings) -> AssetCost:
@@ -80,6 +90,8 @@ def summarize(
 ) -> AssetSummary:
     unreadable = sum(problem.failed for problem in found.problems)
     uploaded = [result for result in results if result.result == "uploaded"]
+    failures = Counter(result.failure for result in results if result.result == "failed")
+    failures.update(["unreadable"] * unreadable)
     return AssetSummary(
         store=store,
         files=len(found.files) + unreadable,
@@ -92,6 +104,7 @@ def summarize(
         results=tuple(results),
         problems=tuple(found.problems),
         latency=percentiles(result.ms for result in uploaded),
+        failures=dict(failures),
         stopped=stopped,
         cost=cost,
     )

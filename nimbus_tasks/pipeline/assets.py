@@ -5,6 +5,8 @@ It runs between validate and upload. Only `nimbus:assets:upload --delete-local` 
 
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, get_args
 
@@ -13,6 +15,7 @@ from msgspec import Struct
 
 from nimbus_tasks.assets.discovery import discover, note_uses, remove_if_unchanged
 from nimbus_tasks.assets.ledger import AssetLedger
+from nimbus_tasks.assets.metrics import last_run
 from nimbus_tasks.assets.plan import items_of, make_plan
 from nimbus_tasks.assets.pointers import set_pointer, time_of_upload
 from nimbus_tasks.assets.upload import AssetResult, Observer, Stores, adopt, upload
@@ -21,9 +24,10 @@ from nimbus_tasks.backends.blobs.open import BlobTarget, blob_store, open_blob_s
 from nimbus_tasks.backends.kv.open import Connection, connect, known_identity
 from nimbus_tasks.model.assets import Pointer, pointer_key
 from nimbus_tasks.model.clock import now
-from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.model.errors import SettingsError, StateError
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline.asset_summary import AssetSummary, cost_of, summarize
+from nimbus_tasks.project import files
 from nimbus_tasks.project.settings import PROJECT_FILE, BlobStoreName
 from nimbus_tasks.publishing.ledger import target_identity
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.assets.discovery import Discovery
     from nimbus_tasks.assets.ledger import AssetFile
     from nimbus_tasks.assets.plan import AssetPlan
+    from nimbus_tasks.assets.webhook import Webhook
     from nimbus_tasks.backends.blobs import Location
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.progress import ShowProgress
@@ -77,18 +82,23 @@ class Narrator(Observer, Protocol):
 
     def files_planned(self, plan: AssetPlan, found: Discovery) -> None: ...
 
+    def warn(self, message: str) -> None:
+        """Show what does not fail the upload."""
+
 
 class _Results:
     """Collects results, and passes them on."""
 
-    def __init__(self, narrator: Narrator) -> None:
-        self._narrator = narrator
+    def __init__(self, narrator: Narrator, webhook: Webhook | None) -> None:
+        self._narrator, self._webhook = narrator, webhook
         self.all: list[AssetResult] = []
-        self.sent = narrator.sent
+        self.sent, self.files_planned, self.warn = narrator.sent, narrator.files_planned, narrator.warn
 
     def file(self, result: AssetResult) -> None:
         self.all.append(result)
         self._narrator.file(result)
+        if self._webhook:
+            self._webhook.tell(result)
 
 
 class AssetStage:
@@ -142,7 +152,12 @@ class AssetStage:
         """
         request = request or AssetRequest()
         request.check(found)
-        return concurrency.run(self._upload(found, connection, narrator, request))
+        began = time.monotonic()
+        done = concurrency.run(self._tell(found, connection, narrator, request))
+        done = msgspec.structs.replace(done, ms=round((time.monotonic() - began) * 1000))
+        if self._settings.assets.metrics and not request.dry_run:
+            self._write_metrics(done, narrator)
+        return done
 
     def discover(self, progress: ShowProgress) -> Discovery:
         """Return the files of the site, as they are now."""
@@ -153,20 +168,36 @@ class AssetStage:
     def _plan(self, found: Discovery, identity: str, target: str, *, force: bool = False) -> AssetPlan:
         return make_plan(found.files, lambda sha256: self.ledger.stored(identity, sha256), target, force=force)
 
-    async def _upload(
+    async def _tell(
         self, found: Discovery, connection: Connection, narrator: Narrator, request: AssetRequest
     ) -> AssetSummary:
-        settings, results = self._settings, _Results(narrator)
+        """Upload, and tell the webhook about it if there is one."""
+        async with contextlib.AsyncExitStack() as open_files:
+            webhook = None if request.dry_run else self._webhook(narrator)
+            if webhook:
+                await open_files.enter_async_context(webhook)
+            done = await self._upload(found, connection, _Results(narrator, webhook), request)
+            if webhook:
+                await webhook.finish(msgspec.structs.replace(done, results=()))
+                counts = {"delivered": webhook.delivered, "failed": webhook.failed}
+                done = msgspec.structs.replace(done, webhook=counts)
+        return done
+
+    async def _upload(
+        self, found: Discovery, connection: Connection, results: _Results, request: AssetRequest
+    ) -> AssetSummary:
+        settings = self._settings
         pointer, deleted = "", list[str]()
         slots = self.target.concurrency if connection.concurrency is None else connection.concurrency
         stopped, cost = "", None
-        async with await open_blob_store(self.target, connection=connection) as blobs:
+        of_files = msgspec.structs.replace(connection, warn=results.warn)
+        async with await open_blob_store(self.target, None, of_files, self.ledger) as blobs:
             await adopt(blobs, self.ledger, items_of(found.files))
             async with await connect(settings, connection) as kv:
                 target = target_identity(kv, settings)
                 plan = self._plan(found, blobs.identity, target, force=request.force)
                 at = await time_of_upload(kv, request.group, request.variant) if request.group else 0
-                narrator.files_planned(plan, found)
+                results.files_planned(plan, found)
                 stores = Stores(blobs, kv, self.ledger, settings.project.id, self.target.store, target, slots)
                 if request.dry_run:
                     cost = cost_of(plan, settings)
@@ -180,6 +211,23 @@ class AssetStage:
             deleted = [each.path for each in stored if remove_if_unchanged(each.path, each.stamp)]
         summary = summarize(self.target.store, found, plan, results.all, stopped, cost)
         return msgspec.structs.replace(summary, pointer=pointer, deleted=tuple(deleted))
+
+    def _webhook(self, narrator: Narrator) -> Webhook | None:
+        url = self._settings.assets.webhook
+        if not url:
+            return None
+        from nimbus_tasks.assets.webhook import open_webhook
+
+        about = {"project_id": self._settings.project.id, "store": self.target.store}
+        return open_webhook(url, Path(), about, narrator.warn)
+
+    def _write_metrics(self, done: AssetSummary, narrator: Narrator) -> None:
+        labels = {"project": self._settings.project.id, "store": done.store}
+        text = last_run(done.metrics, done.ms / 1000, labels, complete=done.complete)
+        try:
+            files.replace(Path(self._settings.assets.metrics), text.encode())
+        except StateError as error:
+            narrator.warn(str(error))
 
     def stored_files(self) -> Iterator[tuple[AssetFile, Location]]:
         """Yield the files of the site that are stored as they are now, and where. Nothing is sent.
@@ -245,6 +293,7 @@ def blob_target(settings: Settings) -> BlobTarget:
         region=assets.region,
         public_url=assets.public_url,
         plan=assets.plan,
+        group_id=assets.group_id,
         concurrency=assets.concurrency or (PINATA_SLOTS if assets.store == "pinata" else SLOTS),
         tries=upload_.tries,
         retry_wait=upload_.retry_wait,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Seconds for which a copy of the queue record is used: it is large, and the leases refuse what is claimed twice.
 FRESH_SECONDS = 0.5
-#: A copy of a long queue is used longer: so many times as long as it took to read.
+#: A copy of a long queue is used longer: this many times as long as it took to read.
 SHARE = 4
 
 

@@ -20,7 +20,7 @@ AT_ONCE = 500
 
 
 def encoded(document: object, *, indent: int = 0) -> Iterator[bytes]:
-    """Yield a document as JSON, in parts; indented by so many spaces, or on one line.
+    """Yield a document as JSON, in parts; indented, or on one line.
 
     A field of it that is a sequence, but neither a list nor a tuple, is read once.
     """

@@ -108,6 +108,8 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 # public_url = ""                       # from where readers get the files, such as "https://img.example.com"
 # plan = "free"                         # Pinata: "free", "picnic", "fiesta"; PINATA_JWT comes from the environment
 # group_id = ""
+# webhook = ""                          # told about uploads by signed requests; NIMBUS_WEBHOOK_SECRET is the secret
+# metrics = ""                          # file for Prometheus: "/var/lib/node_exporter/textfile/nimbus.prom"
 
 [images]                                # the service (doit nimbus:serve): what it makes of pictures
 # max_side = 2048                       # maximum width and height of the main picture

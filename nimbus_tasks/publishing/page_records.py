@@ -72,7 +72,7 @@ def _shown(record: PageRecord) -> tuple[str, str, str]:
 
 
 def _cut(text: str, limit: int) -> str:
-    """Return a text, cut where it takes more than so many bytes as JSON."""
+    """Return a text, cut where its JSON is longer than the limit."""
     if len(encode(text)) - 2 <= limit:
         return text
     kept, left = "", limit - len("…".encode())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from edge.fake import Fake
 from edge.pinata import Pinata
+from loopback import Loopback, answer
 
 from nimbus_tasks.assets import Asset, CloudflareKVClient, UploadConfig, UploadManager
 from nimbus_tasks.assets import upload_manager as managing
@@ -126,11 +127,11 @@ def test_an_older_upload_does_not_replace_a_newer_pointer(
     async def race(manager: UploadManager) -> list[Any]:
         begun, may_end = asyncio.Event(), asyncio.Event()
 
-        async def slow(self: Any, blob: Any) -> Any:
+        async def slow(self: Any, blob: Any, *more: Any) -> Any:
             if blob.file == plot:
                 begun.set()
                 await may_end.wait()
-            return await uploading(self, blob)
+            return await uploading(self, blob, *more)
 
         monkeypatch.setattr(managing.PinataUploader, "upload_blob", slow)
         older = asyncio.create_task(manager.upload(Asset(plot, "race", "a")))
@@ -204,6 +205,37 @@ def test_without_a_project_no_record_is_written_and_bad_metadata_sends_nothing(
     assert not [key for key in servers[1].state("asset:") if key.endswith(digest)]
 
 
+def test_progress_numbers_and_the_webhook_tell_of_each_upload(
+    environment: dict[str, str], plot: Path, tmp_path: Path
+) -> None:
+    plot.write_bytes(bytes(600_000) + str(tmp_path).encode())
+    size = plot.stat().st_size
+    shown: list[tuple[Path, int, int]] = []
+
+    async def run() -> tuple[UploadManager, list[Any]]:
+        async with Loopback(answer(200)) as server:
+            hook = {"NIMBUS_WEBHOOK_URL": server.url, "NIMBUS_WEBHOOK_SECRET": "0123456789abcdef"}
+            config = UploadConfig.from_env({**environment, **hook})
+            async with UploadManager(config, lambda *progress: shown.append(progress)) as manager:
+                for asset in (Asset(plot, "sun", "a"), Asset(tmp_path / "none.png", "sun", "b"), Asset(plot, "A", "b")):
+                    await manager.upload(asset)
+            return manager, [json.loads(each.body) for each in server.asked]
+
+    manager, events = asyncio.run(run())
+    assert shown[-1] == (plot, size, size)
+    assert len(shown) > 2
+    metrics = manager.metrics
+    assert (metrics.uploaded, metrics.failed, metrics.bytes) == (1, 2, size)
+    assert metrics.failures == {"unreadable": 1, "request": 1}
+    assert set(metrics.latency) == {"p50", "p95", "p99"}
+    files = [file for event in events for file in event["data"]["files"]]
+    assert [(file["path"], file["success"], file["kv_key"]) for file in files] == [
+        (str(plot), True, "sun:a:latest"),
+        (str(tmp_path / "none.png"), False, ""),
+        (str(plot), False, ""),
+    ]
+
+
 def test_all_mistakes_of_the_environment_are_told_at_once() -> None:
     with pytest.raises(SettingsError) as raised:
         UploadConfig.from_env(
@@ -212,6 +244,8 @@ def test_all_mistakes_of_the_environment_are_told_at_once() -> None:
                 "CLOUDFLARE_ACCOUNT_ID": "x",
                 "DELETE_LOCAL_FILES": "perhaps",
                 "PINATA_API_URL": "http://a.b",
+                "NIMBUS_WEBHOOK_URL": "https://a.b/c",
+                "NIMBUS_WEBHOOK_SECRET": "short",
             }
         )
     told = str(raised.value)
@@ -221,6 +255,7 @@ def test_all_mistakes_of_the_environment_are_told_at_once() -> None:
         "CLOUDFLARE_ACCOUNT_ID",
         "KV_NAMESPACE_ID",
         "DELETE_LOCAL_FILES",
+        "NIMBUS_WEBHOOK_SECRET",
     ):
         assert name in told
     assert "PINATA_API_URL" in told

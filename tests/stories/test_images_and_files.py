@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import sqlite3
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -221,6 +224,64 @@ def test_the_doctor_asks_the_store(site: Site, place: Place) -> None:
         (found,) = (c for c in site.doit("nimbus:doctor", "--json", **wrong).json["checks"] if c["check"] == "files")
         assert found["level"] == "problem"
         assert found["next_step"]
+
+
+# --- who is told ----------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def hook(status: int) -> Iterator[tuple[str, list[Any]]]:
+    """A server that answers with this status, and the events that it got."""
+    events: list[Any] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.headers["webhook-signature"].startswith("v1,")
+            events.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/uploads", events
+        server.shutdown()
+
+
+def test_a_webhook_and_prometheus_are_told_of_uploads(site: Site) -> None:
+    picture(site, "w.jpg")
+    secret = {"NIMBUS_WEBHOOK_SECRET": "0123456789abcdef-secret"}
+    with hook(200) as (url, events):
+        site.settings(f'{FOLDER}metrics = "numbers/nimbus.prom"\nwebhook = "{url}"\n')
+        picture(site, "bad.png")
+        make_unreadable(site / "dist/bad.png")
+        site.settings('include = ["*.png"]')
+        run = site.doit("assets", "--json", **secret)
+        assert (run.status, run.json["failures"], run.json["webhook"]) == (
+            1,
+            {"unreadable": 1},
+            {"delivered": 2, "failed": 0},
+        )
+        assert [event["type"] for event in events] == ["assets.files", "assets.finished"]
+        assert [each["path"] for each in events[0]["data"]["files"]] == ["dist/w.jpg"]
+        assert events[1]["data"]["uploaded"] == 1
+        assert secret["NIMBUS_WEBHOOK_SECRET"] not in json.dumps(events) + run.said
+        numbers = (site / "numbers/nimbus.prom").read_text()
+        assert 'nimbus_assets_last_run_failures{project="' in numbers
+        assert 'result="uploaded"} 1\n' in numbers
+        # A dry run tells nobody.
+        site.doit("assets", "--dry-run", "--force", **secret)
+        assert len(events) == 2
+    (site / "dist/bad.png").unlink()
+    (site / "numbers/nimbus.prom").unlink()
+    (site / "numbers/nimbus.prom").mkdir()
+    for number, told in enumerate((secret, {})):  # nothing listens there any more; there is no secret
+        picture(site, "w.jpg", PNG + bytes([number]))
+        run = good(site.doit("nimbus:assets:upload", "--files=dist/w.jpg", **told))
+        assert "The webhook " in run.said
+        assert "nimbus.prom cannot be written" in run.said
 
 
 # --- by name --------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from nimbus_tasks.model.errors import RefusedError, StoreError
+from nimbus_tasks.model.errors import FileError, StoreError
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.http import Upload
@@ -72,6 +72,33 @@ class Page(Struct, frozen=True):
 
     held: tuple[Held, ...]
     cursor: str = ""
+
+
+class Resumable(Protocol):
+    """Where uploads in parts that have not ended are at their store, by the digests of their files."""
+
+    def find(self, sha256: str) -> str: ...
+
+    def keep(self, sha256: str, where: str) -> None: ...
+
+    def forget(self, sha256: str) -> None: ...
+
+
+class ResumableHere:
+    """Those of this process."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, str] = {}
+
+    def find(self, sha256: str) -> str:
+        """Return where an upload of a file is; empty where there is none."""
+        return self._held.get(sha256, "")
+
+    def keep(self, sha256: str, where: str) -> None:
+        self._held[sha256] = where
+
+    def forget(self, sha256: str) -> None:
+        self._held.pop(sha256, None)
 
 
 class BlobStore(Protocol):
@@ -169,7 +196,7 @@ async def read_back(store: BlobStore, blob: Blob, location: Location) -> bool:
 def upload_of(blob: Blob, start: int, size: int, sent: OnSent, before: bytes = b"", after: bytes = b"") -> Upload:
     """Return a range of a file as a body, between other bytes.
 
-    Reading raises `RefusedError` where the file is shorter than it was.
+    Reading raises `FileError` where the file is shorter than it was.
     """
     from nimbus_tasks.backends.http import Upload
 
@@ -189,7 +216,7 @@ def chunks_of(blob: Blob, start: int = 0, size: int | None = None) -> Iterator[b
     """Yield a range of a file.
 
     Raises:
-        RefusedError: it is shorter than it was, or cannot be read.
+        FileError: it is shorter than it was, or cannot be read.
     """
     left = blob.size - start if size is None else size
     try:
@@ -202,14 +229,14 @@ def chunks_of(blob: Blob, start: int = 0, size: int | None = None) -> Iterator[b
                 left -= len(chunk)
                 yield chunk
     except OSError as error:
-        raise RefusedError(f"{blob.file} cannot be read: {(error.strerror or '').lower()}.") from None
+        raise FileError(f"{blob.file} cannot be read: {(error.strerror or '').lower()}.") from None
 
 
 def check_unchanged(blob: Blob) -> None:
     """Read a file, and see that it has the bytes that it was hashed with.
 
     Raises:
-        RefusedError: it has others.
+        FileError: it has others.
     """
     digest = hashlib.sha256()
     for chunk in chunks_of(blob, 0, None):
@@ -218,8 +245,8 @@ def check_unchanged(blob: Blob) -> None:
         raise changed(blob)
 
 
-def changed(blob: Blob) -> RefusedError:
-    return RefusedError(f"{blob.file} has changed while it was uploaded: upload it again.")
+def changed(blob: Blob) -> FileError:
+    return FileError(f"{blob.file} has changed while it was uploaded: upload it again.")
 
 
 def as_base64(sha256: str) -> str:

@@ -51,7 +51,7 @@ class Options(NamedTuple):
     """How the server behaves.
 
     requests: a minute. profile: how files are cut. lag: seconds until the gateway has a file.
-    fail_parts: of every so many parts of a large file, the connection to one is cut in the middle; 0: of none.
+    fail_parts: every n-th part of a large file is cut off in the middle; 0: none.
     duplicates: what an upload of known bytes gives: `old`, the file that is there, or `new`, another one.
     scopes: what the token may do, as Pinata's keys have it: `org:files:read`, `org:files:write`, `org:groups:read`, ...
     """
@@ -361,7 +361,7 @@ def parse(arguments: list[str]) -> tuple[Options, argparse.Namespace]:
     parser.add_argument("--requests", type=int, default=500, help="requests a minute")
     parser.add_argument("--profile", choices=[profile.name for profile in PROFILES], default=PROFILES[0].name)
     parser.add_argument("--lag", type=float, default=0.0, help="seconds until the gateway has a file")
-    parser.add_argument("--fail-parts", type=int, default=0, help="of so many parts of large files, one is cut off")
+    parser.add_argument("--fail-parts", type=int, default=0, help="N: every N-th part of a large file is cut off")
     parser.add_argument("--duplicates", choices=["old", "new"], default="old", help="what known bytes give: the file")
     parser.add_argument("--scopes", default=",".join(SCOPES), help="what the token may do, with commas between")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with the program that started it")

@@ -15,7 +15,7 @@ from nimbus_tasks.project.settings import STATE_FOLDER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nimbus_tasks.backends.blobs import BlobStore
+    from nimbus_tasks.backends.blobs import BlobStore, Resumable
     from nimbus_tasks.backends.blobs.retry import RetryBlobStore
     from nimbus_tasks.backends.blobs.s3_requests import S3Requests
     from nimbus_tasks.backends.http import Http
@@ -33,6 +33,7 @@ class BlobTarget(Struct, frozen=True, kw_only=True):
 
     path: of a folder. endpoint, bucket, prefix, region: of an S3 service; without an endpoint it is AWS. public_url:
     where readers get the files of an S3 bucket. plan, gateway_url: of Pinata; empty: its free plan and public gateway.
+    group_id: of the group of Pinata that files join; empty: none.
 
     concurrency: files at a time. tries: attempts for each request. retry_wait: milliseconds before the second one at
     most. give_up_after: abort after this many consecutive failures. connect_timeout, read_timeout: seconds.
@@ -46,6 +47,7 @@ class BlobTarget(Struct, frozen=True, kw_only=True):
     region: str = ""
     public_url: str = ""
     plan: str = "free"
+    group_id: str = ""
     gateway_url: str = PINATA_GATEWAY
     concurrency: int = 8
     tries: int = 5
@@ -59,9 +61,14 @@ class BlobTarget(Struct, frozen=True, kw_only=True):
 
 
 async def open_blob_store(
-    target: BlobTarget, root: Path | None = None, connection: Connection | None = None
+    target: BlobTarget,
+    root: Path | None = None,
+    connection: Connection | None = None,
+    resumable: Resumable | None = None,
 ) -> RetryBlobStore:
     """Return a blob store, opened, with retries and pacing; `async with` closes it.
+
+    resumable: keeps uploads in parts for a later process, where the store itself cannot.
 
     Raises:
         SettingsError: values or credentials are missing or malformed. The message names all of them.
@@ -73,7 +80,7 @@ async def open_blob_store(
     connection = connection or Connection()
     slots = target.concurrency if connection.concurrency is None else connection.concurrency
     pace = Pace(Pacing(slots, (connection.delay or 0) / 1000, target.give_up_after), connection.waiting)
-    plain = blob_store(target, root, connection)
+    plain = blob_store(target, root, connection, resumable=resumable)
     store = RetryBlobStore(plain, pace, target.tries, target.retry_wait / 1000, connection.retrying)
     try:
         await store.open()
@@ -88,6 +95,7 @@ def blob_store(
     root: Path | None = None,
     connection: Connection | None = None,
     environment: Mapping[str, str] | None = None,
+    resumable: Resumable | None = None,
 ) -> BlobStore:
     """Return a blob store without retries. Nothing is sent.
 
@@ -99,7 +107,7 @@ def blob_store(
     if target.store == "s3":
         return _s3(target, read, connection)
     if target.store == "pinata":
-        return _pinata(target, read, connection)
+        return _pinata(target, read, connection, resumable)
     if target.store != "folder":
         read.note(f"`{target.store}` is no blob store: it must be one of {', '.join(get_args(StoreName))}.")
         read.raise_mistakes()
@@ -151,7 +159,7 @@ def _region_of(endpoint: str) -> str:
     return "us-east-1" if endpoint else ""
 
 
-def _pinata(target: BlobTarget, read: Environment, connection: Connection) -> BlobStore:
+def _pinata(target: BlobTarget, read: Environment, connection: Connection, resumable: Resumable | None) -> BlobStore:
     from nimbus_tasks.backends.blobs.pinata import PLANS, PinataStore, Places
 
     plan = (read.text("PINATA_PLAN") or target.plan or "free").lower()
@@ -165,7 +173,8 @@ def _pinata(target: BlobTarget, read: Environment, connection: Connection) -> Bl
         clients.http("PINATA_GATEWAY_URL", read.text("PINATA_GATEWAY_URL") or target.gateway_url or PINATA_GATEWAY),
     )
     read.raise_mistakes()
-    return PinataStore(places, read.text("PINATA_GROUP_ID"), PLANS[plan], connection.warn)
+    group_id = read.text("PINATA_GROUP_ID") or target.group_id
+    return PinataStore(places, group_id, PLANS[plan], connection.warn, resumable)
 
 
 class _Clients(Struct):

@@ -1,8 +1,8 @@
 """Blobs on IPFS through Pinata's API, version 3.
 
-A file goes up in one request, or where it is large in parts (TUS 1.0), which resume where an interrupted upload of this
-process ended. The CID that Pinata answers is compared with the one computed here. If no known way to cut
-the file gives it, the file is read back from the gateway: the upload is not lost for that.
+A file goes up in one request, or where it is large in parts (TUS 1.0), which resume where an interrupted upload ended.
+The CID that Pinata answers is compared with the one computed here. If no known way to cut the file gives it, the file
+is read back from the gateway: the upload is not lost for that.
 
 Source: docs.pinata.cloud/api-reference, tus.io/protocols/resumable-upload.
 """
@@ -28,18 +28,20 @@ from nimbus_tasks.backends.blobs import (
     Held,
     Location,
     Page,
+    ResumableHere,
     changed,
     chunks_of,
     read_back,
     upload_of,
 )
 from nimbus_tasks.backends.blobs.cids import Cids
+from nimbus_tasks.backends.http import PASSING
 from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nimbus_tasks.backends.blobs import OnSent
+    from nimbus_tasks.backends.blobs import OnSent, Resumable
     from nimbus_tasks.backends.http import Answer, Http, Upload
 
 #: Bytes above which a file goes up in parts, and of a part: what Pinata's own client takes (PinataCloud/pinata).
@@ -96,14 +98,14 @@ class PinataStore(BlobStore):
         group_id: str = "",
         requests_a_minute: int = PLANS["free"],
         warn: Callable[[str], None] = lambda _: None,
+        resumable: Resumable | None = None,
     ) -> None:
         self._places = places
         self._group = group_id
         # A sixth may begin at once. With those that come back evenly, no minute has more than all.
         self._limiter = AsyncLimiter(max(1.0, requests_a_minute / 6), 12)
         self._warn = warn
-        #: The paths of uploads in parts that have not ended, by the files' digests.
-        self._uploads: dict[str, str] = {}
+        self._uploads = resumable or ResumableHere()
 
     @property
     def identity(self) -> str:
@@ -194,32 +196,33 @@ class PinataStore(BlobStore):
         return self._places.uploads.decode(answer, _One).data
 
     async def _put_in_parts(self, blob: Blob, labels: Mapping[str, str], sent: OnSent) -> _File:
-        start = offset = await self._offset(blob)
+        path, offset = await self._interrupted(blob)
+        start = offset
         if offset:
             sent(offset)
-        if blob.sha256 not in self._uploads:
-            self._uploads[blob.sha256] = await self._begin(blob, labels)
+        if not path:
+            path = await self._begin(blob, labels)
         cid = ""
         try:
             while offset < blob.size:
-                cid = await self._put_part(blob, offset, sent)
+                cid = await self._put_part(blob, path, offset, sent)
                 offset = min(offset + PART, blob.size)
         except TransientError as error:
             error.progressed = offset > start
             raise
-        del self._uploads[blob.sha256]
+        self._uploads.forget(blob.sha256)
         page = await self._list({"limit": "1"} | ({"cid": cid} if cid else {f"keyvalues[{DIGEST}]": blob.sha256}))
         if not page.files:
             raise TransientError(f"{self._places.uploads.host} does not know the file that it has just taken.")
         return page.files[0]
 
-    async def _put_part(self, blob: Blob, offset: int, sent: OnSent) -> str:
+    async def _put_part(self, blob: Blob, path: str, offset: int, sent: OnSent) -> str:
         """Send a part; return the CID after the last one.
 
         Raises:
             TransientError: the server is at another offset, or does not know the upload any more.
         """
-        uploads, path = self._places.uploads, self._uploads[blob.sha256]
+        uploads = self._places.uploads
         part = upload_of(blob, offset, min(PART, blob.size - offset), sent)
         headers = {"content-type": "application/offset+octet-stream", "upload-offset": str(offset)} | _TUS
         answer = await self._send(uploads, "PATCH", path, part, headers, expected=(200, 204, *_LOST))
@@ -236,19 +239,30 @@ class PinataStore(BlobStore):
         answer = await self._send(
             self._places.uploads, "POST", "/v3/files", headers=headers | _TUS, expected=(200, 201)
         )
-        return self._path_of(answer.headers.get("location", ""))
+        location = answer.headers.get("location", "")
+        path = self._path_of(location)
+        self._uploads.keep(blob.sha256, location)
+        return path
 
-    async def _offset(self, blob: Blob) -> int:
-        """Return the bytes that an interrupted upload of a file has sent; 0 where there is none, or none any more."""
-        path = self._uploads.get(blob.sha256)
-        if path is None:
-            return 0
-        held = await self._places.uploads.send("HEAD", path, headers=_TUS)
-        offset = held.headers.get("upload-offset", "")
-        if held.status in (200, 204) and offset.isdecimal() and len(offset) < 20 and int(offset) <= blob.size:
-            return int(offset)
-        del self._uploads[blob.sha256]
-        return 0
+    async def _interrupted(self, blob: Blob) -> tuple[str, int]:
+        """Return the path of an interrupted upload of a file, and the bytes that it has sent; no path: there is none.
+
+        Raises:
+            TransientError: the server does not answer.
+        """
+        uploads, location = self._places.uploads, self._uploads.find(blob.sha256)
+        if not location or not self._is_here(location):
+            return "", 0
+        path = self._path_of(location)
+        held = await uploads.send("HEAD", path, headers=_TUS)
+        if held.status in PASSING or held.status >= 500:
+            raise uploads.failure(held)
+        offset, length = (held.headers.get(f"upload-{name}", "") for name in ("offset", "length"))
+        is_of_file = length in ("", str(blob.size)) and offset.isdecimal() and len(offset) < 20
+        if held.status in (200, 204) and is_of_file and int(offset) <= blob.size:
+            return path, int(offset)
+        self._uploads.forget(blob.sha256)
+        return "", 0
 
     def _path_of(self, location: str) -> str:
         """Return the path of an upload. It must be on the same server, which gets the token.
@@ -256,10 +270,15 @@ class PinataStore(BlobStore):
         Raises:
             StoreError: it is elsewhere.
         """
-        there, here = urlsplit(location), urlsplit(self._places.uploads.base)
-        if there.netloc not in ("", here.netloc) or not there.path.startswith("/"):
-            raise StoreError(f"{here.netloc} answered with an upload at another server. Nothing was sent there.")
+        if not self._is_here(location):
+            host = self._places.uploads.host
+            raise StoreError(f"{host} answered with an upload at another server. Nothing was sent there.")
+        there = urlsplit(location)
         return there.path + (f"?{there.query}" if there.query else "")
+
+    def _is_here(self, location: str) -> bool:
+        there = urlsplit(location)
+        return there.netloc in ("", self._places.uploads.host) and there.path.startswith("/")
 
     # --- requests ------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """A blob store with retries and pacing: callers see only errors that last.
 
-All files share one pace: at most so many are under way, fewer after failures, and all wait where the store says how
-long. A file whose attempts are used up fails with `TransientError`; the others go on. After many failures in a row, the
-store as a whole has failed.
+All files share one pace: fewer are under way after failures, and all wait where the store says how long. A file whose
+attempts are used up fails with `TransientError`; the others go on. After many failures in a row, the store as a whole
+has failed.
 """
 
 from __future__ import annotations

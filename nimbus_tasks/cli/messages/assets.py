@@ -73,6 +73,9 @@ class AssetNarrator:
             label = "Uploading files (kB)"
             self._progress = self._exit.enter_context(console.progress(label, max(1, plan.bytes // 1000)))
 
+    def warn(self, message: str) -> None:
+        self._console.warn(message)
+
     def sent(self, number: int) -> None:
         before, self._sent = self._sent, self._sent + number
         if self._progress is not None:
@@ -104,7 +107,8 @@ def assets_uploaded(console: Console, done: AssetSummary, where: str) -> None:
     if done.results or done.failed or done.stopped:
         took = f", p95 {done.latency['p95']} ms a file" if done.latency else ""
         console.line(f"   ✅ Successful: {done.uploaded + done.recorded} ({size(done.bytes)}{took})")
-        console.line(f"   ❌ Failed: {done.failed}")
+        classes = ", ".join(f"{number} {name}" for name, number in done.failures.items())
+        console.line(f"   ❌ Failed: {done.failed}{f' ({classes})' if classes else ''}")
     if done.pointer:
         console.line(f"   🔗 {done.pointer} names it")
     if done.deleted:

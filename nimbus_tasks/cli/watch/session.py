@@ -226,6 +226,9 @@ class _Observer:
     def files_planned(self, plan: AssetPlan, found: Discovery) -> None:
         pass
 
+    def warn(self, message: str) -> None:
+        pass  # once a cycle would be too often; the next doit upload says it
+
     def file(self, result: AssetResult) -> None:
         self.files.append(result)
 

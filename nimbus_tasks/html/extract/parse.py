@@ -99,7 +99,7 @@ def not_for_readers(head: Head, body: Element, rules: Rules) -> str | None:
 _DECLARED_AS_XML = re.compile(rb"\s*<\?xml\b[^>]{0,100}?\bencoding\s*=\s*[\"']([\w.:-]{1,40})[\"']")
 _CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _ASCII = bytes(range(128))
-#: UTF-8 with a few damaged bytes: at least so many good characters for each of them.
+#: UTF-8 with a few damaged bytes has at least this many good characters for each of them.
 _GOOD_FOR_A_BAD = 3
 
 

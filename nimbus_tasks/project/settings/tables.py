@@ -236,6 +236,13 @@ class Assets(Struct, frozen=True):
         Literal["free", "picnic", "fiesta"], says("Pinata: the plan, which limits the requests a minute")
     ] = "free"
     group_id: Annotated[str, says("Pinata: id of the group that files join; PINATA_GROUP_ID wins over it")] = ""
+    webhook: Annotated[
+        str,
+        says("address that gets a signed request about uploads; the secret is read from NIMBUS_WEBHOOK_SECRET"),
+    ] = ""
+    metrics: Annotated[
+        str, says("file that gets the numbers of each upload of files, as Prometheus's text format has them (.prom)")
+    ] = ""
 
 
 class Images(Struct, frozen=True):

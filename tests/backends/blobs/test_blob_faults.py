@@ -21,6 +21,7 @@ from edge.pinata import Account, Pinata
 from edge.seaweed import needs_seaweed
 from loopback import Asked, Loopback, answer
 
+from nimbus_tasks.assets.ledger import AssetLedger
 from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, s3_multipart
 from nimbus_tasks.backends.blobs.folder import FolderStore
 from nimbus_tasks.backends.blobs.pinata import PinataStore, Places
@@ -464,6 +465,43 @@ def test_an_interrupted_upload_in_parts_goes_on_where_the_server_is(
         assert [each async for each in store.list()] == [Held(blob.sha256, blob.size, each_location(location))]
 
     use(pinata_at(pinata), work)
+
+
+def test_an_upload_in_parts_is_resumed_by_another_process(
+    pinata: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a killed process leaves is in the ledger. An upload that is not there, or not there any more, begins again."""
+    monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata.LARGE", 1000)
+    monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata.PART", 1_000_000)
+    blob = blob_of(tmp_path / "a.mp4", os.urandom(3_000_000))
+
+    def killed(size: int) -> None:
+        sent.append(size)
+        if sum(sent) > 2_200_000:
+            raise asyncio.CancelledError
+
+    async def interrupt(store: BlobStore) -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await store.put(blob, killed)
+
+    async def resume(store: BlobStore) -> list[int]:
+        again: list[int] = []
+        await store.put(blob, again.append)
+        return again
+
+    for spoil, first in (
+        (lambda where: where, 2_000_000),
+        (lambda where: where[:-3] + "000", 0),
+        (lambda _: "https://elsewhere.example/v3/files/upload/1", 0),
+    ):
+        sent: list[int] = []
+        with AssetLedger(tmp_path / "assets.db") as ledger:
+            use(pinata_at(pinata, resumable=ledger), interrupt)
+        with AssetLedger(tmp_path / "assets.db") as ledger:
+            ledger.keep(blob.sha256, spoil(ledger.find(blob.sha256)))
+            again = use(pinata_at(pinata, resumable=ledger), resume)
+            assert (again[0] >= 2_000_000, sum(again)) == (first > 0, blob.size)
+            assert ledger.find(blob.sha256) == ""
 
 
 def each_location(location: Location) -> Location:

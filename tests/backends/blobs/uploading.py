@@ -28,6 +28,7 @@ from edge.pinata import Pinata
 from edge.seaweed import Seaweed
 from fault_table import FAULTS, READ_TIMEOUT, Fault
 
+from nimbus_tasks.assets.ledger import AssetLedger
 from nimbus_tasks.backends.blobs import Blob, Held, pinata, read_back, s3, s3_multipart, s3_requests
 from nimbus_tasks.backends.blobs.folder import FolderStore
 from nimbus_tasks.backends.blobs.pinata import PinataStore, Places
@@ -84,7 +85,8 @@ class Server:
         if self.pinata:
             token = Secret(self.pinata.token)
             places = Places(Http(url, token, timeouts), Http(url, token, timeouts), Http(url, None, timeouts))
-            return PinataStore(places, requests_a_minute=1_000_000)
+            ledger = AssetLedger(self.work / name / "assets.db")  # as a run of `doit assets` has it
+            return PinataStore(places, requests_a_minute=1_000_000, resumable=ledger)
         return FolderStore(self.work / name / "blobs")
 
 
