@@ -470,7 +470,7 @@ def test_an_interrupted_upload_in_parts_goes_on_where_the_server_is(
 def test_an_upload_in_parts_is_resumed_by_another_process(
     pinata: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a killed process leaves is in the ledger. An upload that is not there, or not there any more, begins again."""
+    """What a killed process leaves is in the ledger. An upload that is not there any more begins again."""
     monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata.LARGE", 1000)
     monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata.PART", 1_000_000)
     blob = blob_of(tmp_path / "a.mp4", os.urandom(3_000_000))
