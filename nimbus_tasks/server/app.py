@@ -16,7 +16,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from sqlalchemy import text
 
 import nimbus_tasks
-from nimbus_tasks.server import accounts, assets, classic_upload, errors, folder_uploads, pages, uploads
+from nimbus_tasks.server import accounts, assets, classic_upload, errors, folder_uploads, page_batches, pages, uploads
 from nimbus_tasks.server.auth import User, check_access
 from nimbus_tasks.server.requests import RequestLayer
 from nimbus_tasks.server.service import Service
@@ -45,7 +45,7 @@ async def readyz(service: Service) -> dict[str, str]:
 
 
 OWN_ROUTES: list[Any] = [
-    healthz, readyz, *pages.ROUTES, *accounts.ROUTES,
+    healthz, readyz, *pages.ROUTES, *page_batches.ROUTES, *accounts.ROUTES,
     *uploads.ROUTES, *classic_upload.ROUTES, *folder_uploads.ROUTES, *assets.ROUTES,
 ]  # fmt: skip
 

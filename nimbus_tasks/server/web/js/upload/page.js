@@ -84,11 +84,11 @@ class UploadPage {
   }
 
   _build() {
-    const files = el("input", { type: "file", multiple: true, class: "visually-hidden", id: "files", tabindex: -1 });
+    const files = el("input", { type: "file", multiple: true, hidden: true, id: "files" });
     const folder = el("input", {
       type: "file",
       webkitdirectory: true,
-      class: "visually-hidden",
+      hidden: true,
       id: "folder",
       tabindex: -1,
     });
