@@ -67,6 +67,12 @@ async function openPage(options = {}) {
   return { context, page, errors };
 }
 
+/** Wait until as many rows are shown in a state: the page draws before the next frame. */
+const shown = (page, state, number) =>
+  page.waitForFunction(
+    ([wanted, count]) => document.querySelectorAll(`.file[data-state="${wanted}"]:not([hidden])`).length === count,
+    [state, number],
+  );
 const rows = (page, state) => page.locator(`.file[data-state="${state}"]:visible`);
 const stored = (page, number, total = number) =>
   page.waitForFunction(
@@ -90,13 +96,9 @@ test("a login with a wrong key says so, and leads on after the right one", async
 test("files are uploaded, a duplicate and a refused one are told", async () => {
   const { context, page, errors } = await openPage();
   const files = pictures(12);
-  await page.setInputFiles("#files", [
-    ...files,
-    copyOf(files[0], "again.svg"),
-    newFile("notes.txt"),
-  ]);
+  await page.setInputFiles("#files", [...files, copyOf(files[0], "again.svg"), newFile("notes.txt")]);
   await stored(page, 13, 14);
-  assert.equal(await rows(page, "duplicate").count(), 1);
+  await shown(page, "duplicate", 1);
   assert.match((await rows(page, "failed").textContent()) ?? "", /image\/\*/);
   assert.deepEqual(errors, []);
   await context.close();
@@ -178,9 +180,9 @@ test("pause, resume, cancel one and retry it", async () => {
   await rows(page, "uploading").first().waitFor();
   await page.getByRole("button", { name: "Pause", exact: true }).click();
   await page.getByText("Paused.").waitFor();
-  assert.equal(await rows(page, "uploading").count(), 0);
+  await shown(page, "uploading", 0);
   await page.getByRole("button", { name: /^Cancel picture/ }).first().click(); // prettier-ignore
-  assert.equal(await rows(page, "cancelled").count(), 1);
+  await shown(page, "cancelled", 1);
   held = false;
   await page.getByRole("button", { name: "Resume", exact: true }).click();
   await stored(page, 5);
