@@ -111,7 +111,7 @@ class ImageWorkers:
 
     async def _run(self, task: Task) -> Outcome:
         async with self._free:
-            process = self._idle.pop() if self._idle else await self._start()
+            process = await self._take()
             used = process.pictures > 0
             try:
                 outcome = await self._ask(process, task)
@@ -126,6 +126,15 @@ class ImageWorkers:
                 failed.code, failed.message, failed.next_step, kind=failed.kind, permanent=failed.permanent
             )
         return outcome
+
+    async def _take(self) -> _Process:
+        """Return an idle process that lives, or a new one."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.lives:
+                return process
+            self._all.discard(process)
+        return await self._start()
 
     async def _start(self) -> _Process:
         process = await _Process.start(self.settings)
@@ -197,6 +206,10 @@ class _Process:
             await process.kill()
             raise
         return process
+
+    @property
+    def lives(self) -> bool:
+        return self._child.returncode is None
 
     async def ask(self, task: Task) -> Outcome:
         seconds = self._settings.timeout

@@ -45,6 +45,8 @@ _WHITE = [255, 255, 255]
 
 def start() -> None:
     """Set libvips up for a process that sees many pictures, each once."""
+    import numpy  # noqa: F401 - its start is not the first picture's
+
     pyvips.cache_set_max(0)
     pyvips.operation_block_set("VipsForeignLoad", True)
     for name in _CLASSES:

@@ -62,7 +62,7 @@ def test_a_changed_picture_is_nearer_to_its_original_than_to_all_others(bench: B
         found: Vector = bench.run(embedder.embed(Encoded(encoded(picture, form, **options), "", 0, 0), Context()))
         return found
 
-    originals = [embed(scene(seed)) for seed in range(12)]
+    originals = [embed(scene(seed)) for seed in range(8)]
     for seed, original in enumerate(originals):
         picture = scene(seed)
         for changed in (
@@ -70,7 +70,7 @@ def test_a_changed_picture_is_nearer_to_its_original_than_to_all_others(bench: B
             embed(picture.crop((12, 9, 308, 231))),
             embed(picture.filter(ImageFilter.GaussianBlur(2)).point(lambda value: min(255, int(value * 1.1)))),
         ):
-            nearest = max(range(12), key=lambda other, changed=changed: cosine(changed, originals[other]))  # type: ignore[misc]
+            nearest = max(range(8), key=lambda other, changed=changed: cosine(changed, originals[other]))  # type: ignore[misc]
             assert nearest == seed
             assert cosine(changed, original) > 0.8
     assert embed(scene(3)) == originals[3]

@@ -273,6 +273,11 @@ def test_no_answer_in_time_and_a_killed_process_are_temporary(runner: asyncio.Ru
         bench.run(killed())
     assert (raised.value.code, raised.value.permanent) == ("killed", False)
     assert bench.process(encoded(photo())).width == 320
+    # One that died while nobody needed it is not asked.
+    (process,) = bench.workers._all
+    os.kill(process._child.pid, signal.SIGKILL)
+    bench.run(process._child.wait())
+    assert bench.process(encoded(photo())).width == 320
     bench.close()
 
 
