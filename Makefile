@@ -20,7 +20,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check audit docs soak bench lock sbom quality sites servers shells generators peers format clean
+.PHONY: help run test check audit docs soak bench lock sbom quality sites servers browser shells generators peers format clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -143,7 +143,14 @@ $(SHELLS)/.unpacked:
 	done && touch .unpacked
 
 # Cloudflare's runtime for the tests of the gateway, wrangler for the REST API's fake; and the checks of JavaScript.
-servers: tests/node/node_modules tests/gulp/node_modules $(POSTGRES)/.unpacked
+servers: tests/node/node_modules tests/gulp/node_modules $(POSTGRES)/.unpacked browser
+
+# A browser needs a hundred libraries, so it is installed and not unpacked.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  { ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq; } && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	  || echo "Chromium is not here and cannot be installed: the tests in a browser will be skipped"
 
 # PostgreSQL, where it is not installed: unpacked, and started by the tests as an unprivileged user.
 $(POSTGRES)/.unpacked:

@@ -28,6 +28,7 @@ export default [
   { files: ["benchmarks/peers/judge.mjs"], languageOptions: { globals: { ...globals.node, ...globals.browser } } },
   { files: ["gulp/**/*.js"], languageOptions: { sourceType: "commonjs" } },
   { files: ["nimbus_tasks/server/web/**/*.js"], languageOptions: { globals: globals.browser } },
+  { files: ["tests/web/flows.test.mjs"], languageOptions: { globals: { ...globals.node, ...globals.browser } } },
   {
     files: ["nimbus_tasks/gateway/worker/src/*.js", "tests/gateway/worker/*.js", "tests/edge/*.js"],
     languageOptions: { globals: { ...globals.serviceworker, scheduler: "readonly" } },
