@@ -2,8 +2,9 @@
  * What a browser shows of a page: the reference that extractions are judged by.
  *
  * Reads one request a line from standard input, and answers each with one line of JSON: the words of the content, the
- * words above the fold at two sizes of the window, facts of the head, counts, and what each selector finds. Pages come
- * from a server on loopback whose policy forbids scripts: to switch JavaScript off would change how `noscript` is read.
+ * words above the fold at two sizes of the window, facts of the head; or what each selector finds, and the links, cells
+ * and list items. Pages come from a server on loopback whose policy forbids scripts: to switch JavaScript off would
+ * change how `noscript` is read.
  */
 
 import { createReadStream } from "node:fs";
@@ -92,14 +93,8 @@ function measure({ container, exclude, optional, whole }) {
   return { text: join(parts), optional: join(optionalParts), above: join(above), optional_above: join(optionalAbove) };
 }
 
-/** Runs in the page: the head's facts, and counts of what an editor would miss. */
-function facts({ container, exclude }) {
-  const visible = (element) =>
-    !(exclude && element.closest(exclude)) && element.checkVisibility({ visibilityProperty: true });
-  const all = (selector) =>
-    [...document.querySelectorAll(container)]
-      .flatMap((element) => [...element.querySelectorAll(selector)])
-      .filter((element, index, list) => list.indexOf(element) === index && visible(element));
+/** Runs in the page: the head's facts. */
+function facts() {
   return {
     head: {
       title: document.title,
@@ -107,26 +102,89 @@ function facts({ container, exclude }) {
       canonical: document.querySelector('link[rel~="canonical" i]')?.href ?? "",
       lang: document.documentElement.lang,
     },
-    counts: {
-      links: all("a[href]").filter((element) => element.textContent.trim()).length,
-      cells: all("td, th").filter((element) => element.textContent.trim()).length,
-      items: all("li").length,
-    },
     encoding: document.characterSet,
   };
 }
 
-/** Runs in the page: for each selector, how many elements it finds, and their text. */
-function resolve(selectors) {
-  return selectors.map((selector) => {
+/**
+ * Runs in the page: for each selector, how many elements it finds, and the texts in the first, node by node; the links,
+ * cells and list items that the content shows, with the selectors (by number) that find something in them.
+ */
+function resolve({ selectors, container, exclude, optional }) {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+  const textNodes = (element) => {
+    const nodes = [];
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) nodes.push(node);
+    return nodes;
+  };
+  /** @type {Map<Element | null, number[]>} */
+  const inside = new Map();
+  const found = selectors.map((selector, number) => {
     try {
-      const found = document.querySelectorAll(selector);
-      const first = found[0];
-      return [found.length, first ? (first instanceof HTMLImageElement ? first.alt : first.textContent) : ""];
+      const elements = document.querySelectorAll(selector);
+      const first = elements[0];
+      if (!first) return [0, []];
+      for (const owner of new Set([first.closest("td, th, table"), first.closest("li")])) {
+        const numbers = inside.get(owner);
+        if (numbers) numbers.push(number);
+        else inside.set(owner, [number]);
+      }
+      const texts = first instanceof HTMLImageElement ? [first.alt] : textNodes(first).map((node) => node.data);
+      return [elements.length, texts];
     } catch {
-      return [-1, ""];
+      return [-1, []];
     }
   });
+  const left = [exclude, optional].filter(Boolean).join(", ");
+  const shown = (node) => {
+    const parent = node.parentElement;
+    if (!node.data.trim() || !parent || parent.closest("svg, math annotation")) return false;
+    if ((left && parent.closest(left)) || !parent.checkVisibility({ visibilityProperty: true })) return false;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    return range.getClientRects().length > 0;
+  };
+  const all = (selector) =>
+    [...document.querySelectorAll(selector)].filter((element) => element.closest(container) !== null);
+  const words = (nodes) => nodes.map((node) => node.data).join("");
+  const links = all("a[href]")
+    .map((link) => [link.href.replace(location.origin, ""), words(textNodes(link).filter(shown))])
+    .filter(([, text]) => text);
+  /** @type {Map<Element, [number, number]>} */
+  const places = new Map();
+  // How HTML forms a table (section 4.9.12.1): a cell takes the first column that no cell from above reaches into.
+  for (const table of document.querySelectorAll("table")) {
+    /** @type {Map<Element | null, Set<string>>} */
+    const groups = new Map();
+    for (const row of table.rows) {
+      const taken = groups.get(row.parentElement) ?? new Set();
+      groups.set(row.parentElement, taken);
+      let column = 0;
+      for (const cell of row.cells) {
+        while (taken.has(`${row.rowIndex} ${column}`)) column += 1;
+        places.set(cell, [row.rowIndex, column]);
+        const height = Math.min(cell.rowSpan || table.rows.length, table.rows.length - row.rowIndex);
+        for (let y = row.rowIndex; y < row.rowIndex + height; y += 1) {
+          for (let x = column; x < column + cell.colSpan; x += 1) taken.add(`${y} ${x}`);
+        }
+        column += cell.colSpan;
+      }
+    }
+  }
+  const own = (element, around) =>
+    textNodes(element).some((node) => node.parentElement?.closest(around) === element && shown(node));
+  const cells = all("td, th")
+    .filter((cell) => own(cell, "td, th, table"))
+    .map((cell) => [...(places.get(cell) ?? [-1, -1]), cell.localName === "th", inside.get(cell) ?? []]);
+  const items = all("li")
+    .filter((item) => item.parentElement?.matches("ul, ol, menu, dir") && own(item, "li"))
+    .map((item) => {
+      let level = 0;
+      for (let list = item.parentElement; list; list = list.parentElement) level += Number(list.matches("ul, ol, menu, dir"));
+      return [item.parentElement?.localName === "ol" ? "ol" : "ul", level, inside.get(item) ?? []];
+    });
+  return { selectors: found, links, cells, items };
 }
 
 await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
@@ -151,10 +209,10 @@ for await (const line of createInterface({ input: process.stdin })) {
       continue;
     }
     if (request.selectors) {
-      answer.selectors = await page.evaluate(resolve, request.selectors);
+      Object.assign(answer, await page.evaluate(resolve, request));
     } else {
       const asked = { container: request.container, exclude: request.exclude, optional: request.optional };
-      Object.assign(answer, await page.evaluate(facts, asked));
+      Object.assign(answer, await page.evaluate(facts));
       answer.folds = [];
       for (const window of WINDOWS) {
         await page.setViewportSize(window);

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,9 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.quality.contenders import CONTENDERS, Kept
+from benchmarks.quality.kept import Counts, count
 from benchmarks.quality.reference import Reference, fetch, references, resolved
-from benchmarks.quality.score import score, tokens
+from benchmarks.quality.score import score
 from benchmarks.quality.sites import HELD_OUT, SITES
 from benchmarks.timing import machine, say
 from nimbus_tasks.model.page_map import PageMap
@@ -41,28 +41,17 @@ class Result(Struct):
     folds: list[float]
 
 
-class Mistakes(Struct):
-    """What must not happen, counted on our maps."""
-
-    selectors: int = 0
-    wrong_selectors: int = 0
-    text_twice: int = 0
-    head_facts: int = 0
-    wrong_head_facts: int = 0
-    empty_pages: int = 0
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pages", type=int, default=60, help="at most so many pages of a site (60)")
     parser.add_argument("--only", default="", help="sites whose name contains this")
     parser.add_argument("--held-out", action="store_true", help="the sites that nothing was tuned on")
     parser.add_argument("--ours", action="store_true", help="without the other tools")
-    parser.add_argument("--worst", type=int, default=0, metavar="N", help="name the N worst pages of each site")
+    parser.add_argument("--worst", type=int, default=0, metavar="N", help="name N bad pages and mistakes a site")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to FILE")
     asked = parser.parse_args()
     results: list[Result] = []
-    mistakes = Mistakes()
+    counts = Counts()
     tools = list(CONTENDERS)[:1] if asked.ours else list(CONTENDERS)
     choice = HELD_OUT if asked.held_out else SITES
     sites = [site for site in choice if asked.only.lower() in site.name.lower()]
@@ -78,13 +67,13 @@ def main() -> int:
             results.append(_result(site, tool, judged, kept))
             say(f"  {site.name}: {tool} {results[-1].f:.3f}, {results[-1].extra:.1%}")
             if tool == tools[0]:
-                _count_mistakes(site, judged, kept, mistakes)
+                _count(site, judged, kept, counts, named=asked.worst)
                 _name_worst(judged, kept, asked.worst)
     if not results:
         sys.exit("No site could be fetched: is there a mirror of Debian (apt-get), and npm?")
-    print(_tables(results, mistakes))
+    print(_tables(results, counts))
     if asked.json:
-        asked.json.write_bytes(msgspec.json.encode({"results": results, "mistakes": mistakes}))
+        asked.json.write_bytes(msgspec.json.encode({"results": results, "counts": counts}))
     return 0
 
 
@@ -102,24 +91,17 @@ def _result(site: Site, tool: str, judged: Sequence[Reference], kept: Sequence[K
     return Result(site.name, tool, len(judged), statistics.fmean(one.f for one in scores), extra, folds)
 
 
-def _count_mistakes(site: Site, judged: Sequence[Reference], kept: Sequence[Kept], mistakes: Mistakes) -> None:
-    maps = {page.path: one.page for page, one in zip(judged, kept, strict=True) if isinstance(one.page, PageMap)}
-    mistakes.empty_pages += sum(not page.selector_map for page in maps.values())
-    selectors = {path: list(page.selector_map.values()) for path, page in maps.items()}
-    for path, found in resolved(site, selectors).items():
-        page = maps[path]
-        owners: dict[str, int] = defaultdict(int)
-        for block, (count, text) in zip(page.above_fold_blocks + page.rest_of_page_blocks, found, strict=True):
-            mistakes.selectors += 1
-            mistakes.wrong_selectors += count != 1 or not tokens(block.content) <= tokens(text)
-            owners[page.selector_map[block.id]] += 1
-        mistakes.text_twice += sum(count - 1 for count in owners.values())
-    for reference in judged:
-        if reference.path in maps:
-            head = maps[reference.path].head
-            for name in ("title", "metaDescription", "lang"):
-                mistakes.head_facts += 1
-                mistakes.wrong_head_facts += tokens(head.get(name, "")) != tokens(reference.head[name])
+def _count(site: Site, judged: Sequence[Reference], kept: Sequence[Kept], counts: Counts, *, named: int) -> None:
+    maps = {
+        page.path: (page, one.page) for page, one in zip(judged, kept, strict=True) if isinstance(one.page, PageMap)
+    }
+    selectors = {path: list(page.selector_map.values()) for path, (_, page) in maps.items()}
+    for shown in resolved(site, selectors):
+        reference, page = maps[shown.path]
+        for mistake in count(page, reference, shown, counts):
+            if named > 0:
+                say(f"    {shown.path}: {mistake}")
+                named -= 1
 
 
 def _name_worst(judged: Sequence[Reference], kept: Sequence[Kept], number: int) -> None:
@@ -131,7 +113,7 @@ def _name_worst(judged: Sequence[Reference], kept: Sequence[Kept], number: int) 
         say(f"    {f:.3f} {path}: {page.main_selector if isinstance(page, PageMap) else page}")
 
 
-def _tables(results: Sequence[Result], mistakes: Mistakes) -> str:
+def _tables(results: Sequence[Result], counts: Counts) -> str:
     where = machine()
     lines = [f"{where.date}: {where.cpu}, {where.cores} cores, {where.python}.", ""]
     lines += [
@@ -156,9 +138,12 @@ def _tables(results: Sequence[Result], mistakes: Mistakes) -> str:
         lines.append(f"| {site} | {rows[0].pages} | {texts} | {' / '.join(f'{fold:.2f}' for fold in rows[0].folds)} |")
     lines += [
         "",
-        f"Selectors wrong: {mistakes.wrong_selectors} of {mistakes.selectors:,}. Text twice: {mistakes.text_twice}. "
-        f"Head facts wrong: {mistakes.wrong_head_facts} of {mistakes.head_facts:,}. "
-        f"Pages without a block: {mistakes.empty_pages}.",
+        f"Selectors wrong: {counts.wrong_selectors} of {counts.selectors:,}. Text twice: {counts.text_twice}. "
+        f"Head facts wrong: {counts.wrong_head_facts} of {counts.head_facts:,}. "
+        f"Pages without a block: {counts.empty_pages}.",
+        f"Lost, of what the browser shows: {counts.lost_links} of {counts.links:,} links, "
+        f"{counts.lost_cells} of {counts.cells:,} table cells (or their row, column or kind), "
+        f"{counts.lost_items} of {counts.items:,} list items (or their kind or level).",
     ]
     return "\n".join(lines) + "\n"
 

@@ -38,8 +38,22 @@ class Reference(Struct, frozen=True):
     optional: str
     folds: list[Fold]
     head: dict[str, str]
-    counts: dict[str, int]
     encoding: str
+
+
+class Shown(Struct, frozen=True):
+    """What the browser finds with a page's selectors, and what an editor would miss.
+
+    selectors: how many elements each finds, and the texts in the first, node by node.
+    links: address and text. cells: row, column, whether it is a header, and the numbers of the selectors that find
+    something in it. items: kind of the list, its level, and the numbers.
+    """
+
+    path: str
+    selectors: list[tuple[int, list[str]]]
+    links: list[tuple[str, str]]
+    cells: list[tuple[int, int, bool, list[int]]]
+    items: list[tuple[str, int, list[int]]]
 
 
 def fetch(site: Site) -> bool:
@@ -78,10 +92,11 @@ def references(site: Site, pages: Sequence[Path]) -> list[Reference]:
     return msgspec.json.decode(cached.read_bytes(), type=list[Reference])
 
 
-def resolved(site: Site, selectors: dict[str, list[str]]) -> dict[str, list[tuple[int, str]]]:
-    """Return for each page's selectors how many elements the browser finds, and the text of the first."""
-    requests = ({"path": path, "selectors": wanted} for path, wanted in selectors.items())
-    return {answer["path"]: answer["selectors"] for answer in _judge(site, requests) if "selectors" in answer}
+def resolved(site: Site, selectors: dict[str, list[str]]) -> list[Shown]:
+    """Return what the browser finds with each page's selectors."""
+    asked = {"container": site.container, "exclude": site.exclude, "optional": site.optional}
+    requests = ({"path": path, "selectors": wanted, **asked} for path, wanted in selectors.items())
+    return [msgspec.convert(answer, Shown) for answer in _judge(site, requests) if "selectors" in answer]
 
 
 def _judge(site: Site, requests: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
