@@ -181,7 +181,8 @@ function resolve({ selectors, container, exclude, optional }) {
     .filter((item) => item.parentElement?.matches("ul, ol, menu, dir") && own(item, "li"))
     .map((item) => {
       let level = 0;
-      for (let list = item.parentElement; list; list = list.parentElement) level += Number(list.matches("ul, ol, menu, dir"));
+      for (let list = item.parentElement; list; list = list.parentElement)
+        level += Number(list.matches("ul, ol, menu, dir"));
       return [item.parentElement?.localName === "ol" ? "ol" : "ul", level, inside.get(item) ?? []];
     });
   return { selectors: found, links, cells, items };
