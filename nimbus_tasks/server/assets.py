@@ -171,7 +171,8 @@ def add(database: Database, connection: Connection, upload: Upload, blob_url: st
         upload_ms=max(0, moment - upload.created_at),
         **values,
     )
-    added = connection.execute(insert.on_conflict_do_nothing()).rowcount == 1
+    # By RETURNING: PostgreSQL's driver counts no rows of an INSERT.
+    added = connection.execute(insert.on_conflict_do_nothing().returning(assets.c.id)).first() is not None
     if added:
         search.index(database, connection, upload.asset_id, upload.user_id, upload.filename)
     held = by_checksum(connection, upload.user_id, upload.checksum)

@@ -1,0 +1,108 @@
+"""After an upload, over HTTP: jobs, stats, streams, dead letters, search, figures and cron."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from service_process import Client, ServiceProcess
+from test_kills import png
+from waiting import SECONDS, wait_until
+
+SECRET = "cron-secret-of-the-tests"
+SETTINGS = "[server]\nrate_tokens = 1000\n[images]\nprocesses = 1\n"
+
+
+@pytest.fixture
+def service(tmp_path: Path, database_url: str) -> Iterator[ServiceProcess]:
+    """Without workers: cron does the work."""
+    environment = {"DATABASE_URL": database_url, "CRON_SECRET": SECRET}
+    with ServiceProcess(tmp_path, "--role=web", settings=SETTINGS, **environment) as running:
+        yield running
+
+
+def cron(service: ServiceProcess, what: str, secret: str = SECRET) -> httpx.Response:
+    headers = {"authorization": f"Bearer {secret}"}
+    return httpx.post(f"{service.url}/api/cron/{what}", headers=headers, timeout=SECONDS)
+
+
+def events(client: Client, last: str = "") -> Iterator[dict[str, str]]:
+    """Yield the events of a stream, each as its fields."""
+    with client.http.stream("GET", "/api/sse/processing-updates", headers={"last-event-id": last}) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        event: dict[str, str] = {}
+        for line in answer.iter_lines():
+            if line:
+                name, _, value = line.partition(": ")
+                event[name] = value
+            elif event:
+                yield event
+                event = {}
+
+
+def stats(event: dict[str, str]) -> dict[str, int]:
+    found: dict[str, int] = json.loads(event["data"])["stats"]
+    return found
+
+
+def test_a_story(service: ServiceProcess) -> None:
+    client, other = service.client(), service.client("bob")
+    asked = client.http.get
+    stream = events(client)
+    first = next(stream)
+    assert stats(first)["total"] == 0
+
+    ids = [client.upload(png(number), name)["id"] for number, name in enumerate(("red boat.png", "blue boat.png"))]
+    broken = client.upload(b"\x89PNG no picture", "broken.png")["id"]
+    wait_until(lambda: stats(next(stream))["processing"] == 3)
+    assert cron(service, "process-images").json() == {"success": True, "processed": 2, "failed": 1, "remaining": 0}
+    assert cron(service, "process-embeddings").json() == {"success": True, "processed": 2, "failed": 0, "remaining": 0}
+    wait_until(lambda: stats(last := next(stream))["ready"] == 2 and last)
+    stream.close()  # type: ignore[attr-defined]
+    missed = events(client, first["id"])
+    assert stats(next(missed))["total"] > 0
+    missed.close()  # type: ignore[attr-defined]
+
+    told = asked("/api/processing-stats").json()["stats"]
+    assert told == {
+        "total": 3, "uploaded": 3, "processed": 2, "embedded": 2, "failed": 1, "uploading": 0, "processing": 0,
+        "embedding": 0, "ready": 2,
+    }  # fmt: skip
+    assert [each["filename"] for each in asked("/api/search", params={"q": "blue"}).json()["assets"]] == [
+        "blue boat.png"
+    ]
+    like = asked("/api/search", params={"like": ids[0]}).json()
+    assert ([each["id"] for each in like["assets"]], len(like["scores"])) == ([ids[1]], 1)
+    assert client.http.put(f"/api/assets/{ids[0]}/context", json={"alt": ["A harbour"]}).status_code == 204
+    assert [each["id"] for each in asked("/api/search", params={"q": "harb"}).json()["assets"]] == [ids[0]]
+    for params, status in (({}, 400), ({"q": "--"}, 400), ({"like": broken}, 404), ({"q": "a", "like": "b"}, 400)):
+        assert asked("/api/search", params=params).status_code == status
+
+    (letter,) = asked("/api/dead-letters").json()["deadLetters"]
+    assert (letter["id"], letter["step"], letter["errorClass"], letter["attempts"]) == (broken, "image", "invalid", 1)
+    assert other.http.get("/api/dead-letters").json()["total"] == 0
+    assert other.http.post(f"/api/dead-letters/{broken}/retry").status_code == 404
+    assert client.http.post(f"/api/assets/{ids[0]}/retry-processing").status_code == 409
+    assert client.http.post(f"/api/assets/{broken}/retry-processing").json() == {"queued": 1}
+    assert asked("/api/dead-letters").json()["total"] == 0
+    assert cron(service, "process-images").json()["failed"] == 1
+    assert client.http.post("/api/dead-letters/retry-all").json() == {"queued": 1}
+    assert cron(service, "process-images").json()["failed"] == 1
+    assert client.http.post(f"/api/dead-letters/{broken}/dismiss").status_code == 204
+    assert client.http.post(f"/api/dead-letters/{broken}/dismiss").status_code == 404
+    assert asked("/api/dead-letters", params={"cursor": "odd"}).status_code == 400
+
+    figures = asked("/api/telemetry").json()
+    assert figures["uploadLatency"]["count"] == 3
+    text = httpx.get(f"{service.url}/metrics").text
+    assert 'nimbus_job_seconds_count{outcome="done",step="image"} 2.0' in text
+    assert 'nimbus_queue_depth{queue="dead_letters"} 1.0' in text
+
+    assert cron(service, "process-images", "wrong").status_code == 401
+    assert httpx.get(f"{service.url}/api/processing-stats").status_code == 401
+    open_stream = events(client)
+    next(open_stream)
+    assert service.stop() == 0  # streams do not hold up a stop
