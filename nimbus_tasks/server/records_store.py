@@ -66,7 +66,8 @@ class RecordsStore:
         def compare_and_set(connection: Connection, swap: Swap) -> bool:
             if swap.expected is None:
                 insert = self._database.insert(records).values(key=swap.key, value=swap.value)
-                return connection.execute(insert.on_conflict_do_nothing()).rowcount == 1
+                made = insert.on_conflict_do_nothing().returning(records.c.key)  # PostgreSQL's driver counts none
+                return connection.execute(made).first() is not None
             update = records.update().where(records.c.key == swap.key, records.c.value == swap.expected)
             return connection.execute(update.values(value=swap.value, metadata=None)).rowcount == 1
 
