@@ -145,7 +145,7 @@ class Approximate:
         try:
             import usearch.index  # noqa: F401 - only whether it is there
         except ImportError:
-            raise SettingsError("usearch is not installed.", "Run: pip install usearch") from None
+            raise SettingsError("usearch is not installed.", "Run: pip install 'nimbus-tasks[usearch]'") from None
         self._space = _Space()
         self._index: Any = None
         self._numbers: dict[str, int] = {}

@@ -110,7 +110,6 @@ def model(sides: tuple[int | bytes, ...] = (1, 3, 8, 8)) -> bytes:
 
 
 def test_a_model_file_of_the_users_makes_the_vectors(bench: Bench, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime", reason="an extra of its own: pip install 'nimbus-tasks[onnx]'")
     (tmp_path / "means.onnx").write_bytes(model())
     settings = Embeddings(provider="onnx", model="means.onnx", mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5))
     embedder = open_embedder(settings, bench.workers, tmp_path)

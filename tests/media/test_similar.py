@@ -16,8 +16,6 @@ from nimbus_tasks.project.settings import Embeddings
 
 @pytest.fixture(params=["scan", "usearch"])
 def similar(request: pytest.FixtureRequest) -> Similar:
-    if request.param == "usearch":
-        pytest.importorskip("usearch", reason="usearch is an option of the user's; pip install usearch")
     return open_similar(Embeddings(index=request.param))
 
 
@@ -75,5 +73,5 @@ def test_vectors_of_other_models_are_refused(similar: Similar) -> None:
 
 def test_a_missing_usearch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "usearch.index", None)
-    with pytest.raises(SettingsError, match="pip install usearch"):
+    with pytest.raises(SettingsError, match=r"pip install 'nimbus-tasks\[usearch\]'"):
         Approximate()

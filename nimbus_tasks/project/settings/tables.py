@@ -302,7 +302,7 @@ class Embeddings(Struct, frozen=True):
     timeout: Annotated[Seconds, says("seconds for one embedding; it is tried again later")] = 120.0
     index: Annotated[
         Literal["scan", "usearch"],
-        says("scan: exact, compares with all vectors; usearch: approximate, for millions (pip install usearch)"),
+        says("scan: exact, compares with all vectors; usearch: approximate, for millions (extra usearch)"),
     ] = "scan"
 
 
