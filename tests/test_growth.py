@@ -358,8 +358,8 @@ def test_time_grows_no_faster_than_the_text(name: str) -> None:
     function, shapes = FUNCTIONS[name]
     # On pages of many elements, selectors are made in another way than on small ones.
     least = 80_000 if name in {"extract markup", "extract attributes"} else 4_000
-    if name in {"extract markup", "apply", "layout"}:  # the slowest: `make soak` has all of their shapes
-        shapes = dict(list(shapes.items())[::3])
+    if len(shapes) > 6:  # `make soak` has all of them
+        shapes = dict(list(shapes.items())[:: 3 if name in {"extract markup", "apply", "layout"} else 2])
     found = {shape: growth(function, unit, least, 4 * least) for shape, unit in shapes.items()}
     assert {shape: ratio for shape, ratio in found.items() if ratio > MOST} == {}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from waiting import SECONDS
+from warm import programs
 
 if TYPE_CHECKING:
     from blocks import Block, Command
@@ -56,7 +57,7 @@ class Reader:
         self._settings = {name: dict(table) for name, table in SETTINGS.items()}
         self._write(PROJECT_FILE, toml(self._settings))
         self._write("dodo.py", "from nimbus_tasks import *\n")
-        environment = f'export PATH="{Path(sys.executable).parent}:$PATH"\ncd {self._project}\n'
+        environment = f'export PATH="{programs()}:{Path(sys.executable).parent}:$PATH"\ncd {self._project}\n'
         self._state.write_text(environment, encoding="utf-8")
 
     def has_no_project(self) -> None:

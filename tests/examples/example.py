@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import ptyprocess
 from kit import Run, Store, ended
+from warm import programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ _COMMITTED_STATE = {"project.toml", ".gitignore"}
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """Return the environment of a shell in our virtual environment, without other variables."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(programs()), str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {name: os.environ[name] for name in ("TMPDIR", "PYTHONPATH", "COVERAGE_PROCESS_START") if name in os.environ}
     return {**kept, "PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8", **more}
 

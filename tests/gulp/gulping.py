@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import ptyprocess
 from kit import Run, Running, Site, ended, started
+from warm import warm_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,11 +56,11 @@ class GulpSite(Site):
 
     def gulp(self, *arguments: str, **environment: str) -> Run:
         """Run `gulp ARGUMENTS` to its end."""
-        return self.command([*GULP, *arguments], **environment)
+        return self.command([*GULP, *arguments], **{"NIMBUS_PYTHON": str(warm_python()), **environment})
 
     def nimbus(self, *arguments: str, given: bytes = b"") -> Run:
         """Run `python -m nimbus_tasks ARGUMENTS`, with these bytes on standard input."""
-        return self.command([sys.executable, "-m", "nimbus_tasks", *arguments], given)
+        return self.command([str(warm_python()), "-m", "nimbus_tasks", *arguments], given)
 
     def command(self, command: list[str], given: bytes = b"", **environment: str) -> Run:
         run = ended(command, self.folder, self.environment(environment), given)

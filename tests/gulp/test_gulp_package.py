@@ -56,7 +56,8 @@ def test_the_types_say_what_the_functions_take(packed: Path, tmp_path: Path) -> 
     (tmp_path / "node_modules/gulp-nimbus").symlink_to(packed)
     (tmp_path / "typed.ts").write_text((HERE / "typed.ts").read_text())
     types = str(NODE_MODULES / "@types")
-    options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--module", "nodenext", "--typeRoots", types]
+    options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--module", "nodenext"]
+    options += ["--lib", "es2023", "--typeRoots", types]  # the types of browsers take a third of the time
     command = ["node", str(NODE_MODULES / "typescript/bin/tsc"), *options, "--types", "node", "--preserveSymlinks"]
     done = subprocess.run(
         [*command, "typed.ts"], cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False

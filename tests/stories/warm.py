@@ -1,14 +1,17 @@
 """`python -m doit` in a fork of a process that has imported everything: a run takes 0.1 s of processor time, not 0.6.
 
-    python warm.py SOCKET       serves runs until the socket closes (a file descriptor)
+    python warm.py SOCKET PATH      serves runs until the socket closes (a file descriptor), and those who call at PATH
 
-The fork has its own working directory, environment and standard streams, and imports the project's dodo.py and our
-tasks itself. `NIMBUS_TESTS_COLD=1` (in `make soak`) starts a new interpreter for each run, as a shell does.
+The fork has its own working directory, environment and open files, and imports the project's dodo.py and our tasks
+itself; shells and Gulp get such forks from `programs()`. `NIMBUS_TESTS_COLD=1` (in `make soak`) starts a new
+interpreter for each run, as a shell does.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import fcntl
 import functools
 import gc
 import importlib
@@ -39,6 +42,7 @@ NOT_PRELOADED = (
     "nimbus_tasks.cli.tasks",
     "nimbus_tasks.backends.kv.fake",
     "nimbus_tasks.server",
+    "nimbus_tasks.media",
     "nimbus_tasks.__main__",
 )
 
@@ -66,10 +70,36 @@ def run_doit(
             check=False,
         )
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        status = _run_warm([list(arguments), str(folder), dict(environment)], out, err)
+        status = _run_warm([["-m", "doit", *arguments], str(folder), dict(environment), [1, 2]], out, err)
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess(arguments, status, out.read(), err.read())
+
+
+def programs() -> Path:
+    """Return a folder with `doit`, for shells."""
+    if os.environ.get("NIMBUS_TESTS_COLD"):
+        return Path(sys.executable).parent
+    _server()
+    return _folder()
+
+
+def warm_python() -> Path:
+    """Return a Python for `-m MODULE` and `-c CODE`."""
+    return Path(sys.executable) if os.environ.get("NIMBUS_TESTS_COLD") else programs() / "warm-python"
+
+
+@functools.cache
+def _folder() -> Path:
+    """Return the folder of the server's socket and of the programs that call there."""
+    made = tempfile.TemporaryDirectory(prefix="warm-")
+    atexit.register(made.cleanup)
+    folder = Path(made.name)
+    for name, words in (("doit", "-m doit"), ("warm-python", "")):
+        client = f"exec {sys.executable} -IS {Path(__file__).with_name('warm_client.py')} {folder / 'socket'} {words}"
+        (folder / name).write_text(f'#!/bin/sh\n{client} "$@"\n')
+        (folder / name).chmod(0o755)
+    return folder
 
 
 def _at_start(name: str) -> str | None:
@@ -95,11 +125,15 @@ def _server() -> socket.socket:
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with its:
         server = subprocess.Popen(
-            [sys.executable, __file__, str(its.fileno())],
+            [sys.executable, __file__, str(its.fileno()), str(_folder() / "socket")],
             stdin=subprocess.DEVNULL,
             pass_fds=[its.fileno()],
             env=os.environ | USUAL | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdout=subprocess.PIPE,
         )
+    assert server.stdout
+    with server.stdout:
+        server.stdout.readline()  # it listens
 
     def end() -> None:
         ours.close()
@@ -116,16 +150,27 @@ def main() -> None:
     requests = socket.socket(fileno=int(sys.argv[1]))
     preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no keeper is waited for
-    while True:
-        message, received, _, _ = socket.recv_fds(requests, 1 << 20, 3)
-        if not message:
-            return
-        if not os.fork():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            requests.close()
-            _keep(*json.loads(message), *received)
-        for each in received:
-            os.close(each)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as callers:
+        callers.bind(sys.argv[2])
+        callers.listen()
+        sys.stdout.write("listens\n")
+        sys.stdout.flush()
+        while True:
+            if callers in select.select([requests, callers], [], [])[0]:
+                connection, _ = callers.accept()
+                message, received, _, _ = socket.recv_fds(connection, 1 << 20, 20)
+                received.append(connection.detach())
+            else:
+                message, received, _, _ = socket.recv_fds(requests, 1 << 20, 3)
+                if not message:
+                    return
+            if message and not os.fork():
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                requests.close()
+                callers.close()
+                _keep(*json.loads(message), received)
+            for each in received:
+                os.close(each)
 
 
 def preload() -> None:
@@ -145,25 +190,36 @@ def preload() -> None:
     gc.freeze()
 
 
-def _keep(arguments: list[str], folder: str, environment: dict[str, str], out: int, err: int, told: int) -> NoReturn:
-    """Start the run, and tell its process id and its exit status."""
+def _keep(
+    program: list[str], folder: str, environment: dict[str, str], numbers: list[int], received: list[int]
+) -> NoReturn:
+    """Start the run with these files as those numbers, and tell its process id and its exit status."""
+    *files, told = received
     child = os.fork()
     if child:
-        os.write(told, f"{child}\n".encode())
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        os.write(told, f"{status}\n".encode())
+        with contextlib.suppress(BrokenPipeError):  # nobody waits any more
+            os.write(told, f"{child}\n".encode())
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            os.write(told, f"{status}\n".encode())
         os._exit(0)
     os.close(told)
-    for stream, number in ((out, 1), (err, 2)):
-        os.dup2(stream, number)
-        os.close(stream)
+    above = [fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 100) for file in files]
+    for file in files:
+        os.close(file)
+    for file, number in zip(above, numbers, strict=True):
+        os.dup2(file, number)
+        os.close(file)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
-    sys.path[0] = folder
-    sys.argv[1:] = arguments
-    runpy.run_module("doit", run_name="__main__", alter_sys=True)
+    how, what, *sys.argv[1:] = program
+    if how == "-m":
+        sys.path[0] = folder
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = ""
+        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
     sys.exit()
 
 

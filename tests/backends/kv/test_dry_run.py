@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from backends.kv.memory import MemoryStore
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from publishing.test_upload import PROJECT, World
 
@@ -116,7 +115,6 @@ EDITS = st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from(["one", "tw
     st.sampled_from([PLAIN, CLASSIC, CLOUDFLARE]),
     st.sampled_from([Limits(3, 100_000, 3), Limits(1, 1, 1), Limits(100, 600, 2)]),
 )
-@hypothesis_settings(max_examples=40)
 def test_the_figures_are_those_of_the_run_itself(days: list[dict[str, str]], traits: Traits, limits: Limits) -> None:
     dry, real = dry_run_of(limits, traits, days, force=True)
     assert dry == real

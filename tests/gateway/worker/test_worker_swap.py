@@ -93,7 +93,7 @@ def test_a_condition_that_is_none_stores_nothing(user: User, project: str, heade
 def test_of_twenty_clients_who_add_at_once_none_loses_a_number(worker: Workerd, user: User) -> None:
     key = f"queue:{new_project()}"
     put(user.client, key, "").raise_for_status()
-    numbers = [str(number) for number in range(200)]
+    numbers = [str(number) for number in range(80)]
 
     def add(mine: list[str]) -> int:
         tries = 0
