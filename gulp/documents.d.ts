@@ -79,6 +79,7 @@ export interface AssetSummary {
   failures: Record<string, number>;
   ms: number;
   webhook: Record<string, number>;
+  saved: number;
   stopped: string;
   cost: AssetCost | null;
 }

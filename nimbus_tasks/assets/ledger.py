@@ -29,6 +29,7 @@ class AssetFile(Struct, frozen=True, gc=False):
     """A file that was read.
 
     path: from the project, with `/`. sha256: of its bytes. width, height: pixels of a picture, otherwise 0.
+    content: path of the smaller copy that is uploaded in its place, and bytes: the size of that; empty: itself.
     """
 
     path: str
@@ -37,11 +38,13 @@ class AssetFile(Struct, frozen=True, gc=False):
     content_type: str
     width: int = 0
     height: int = 0
+    content: str = ""
+    bytes: int = 0
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return self.stamp[1]
+        return self.bytes if self.content else self.stamp[1]
 
 
 ASSETS_FILE = f"{STATE_FOLDER}/assets.db"

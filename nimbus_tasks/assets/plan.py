@@ -74,5 +74,5 @@ def items_of(files: Iterable[AssetFile]) -> list[Item]:
         first, *others = equal
         paths = (first.path, *(each.path for each in others))
         width, height = first.width or UNSET, first.height or UNSET
-        items.append(Item(sha256, paths, first.size, first.content_type, width, height))
+        items.append(Item(sha256, paths, first.size, first.content_type, width, height, first.content))
     return sorted(items, key=lambda item: item.paths[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from nimbus_tasks.backends.kv import Store
 
 
-class Item(Struct, frozen=True):
+class Item(Struct, frozen=True, omit_defaults=True):
     """Equal files, which are stored once.
 
-    paths: from the project, sorted. size: bytes. width, height: pixels of a picture.
+    paths: from the project, sorted. size: bytes. width, height: pixels of a picture. content: path of
+    the smaller copy that is uploaded; empty: the first one's own bytes.
     """
 
     sha256: str
@@ -33,6 +35,13 @@ class Item(Struct, frozen=True):
     content_type: str
     width: int | UnsetType = UNSET
     height: int | UnsetType = UNSET
+    content: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name for people; a copy of another type has an ending of its own."""
+        name = PurePath(self.paths[0])
+        return name.with_suffix(PurePath(self.content).suffix).name if self.content else name.name
 
 
 class Placed(NamedTuple):

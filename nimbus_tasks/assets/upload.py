@@ -124,7 +124,7 @@ class _Upload:
         if self._stopped:
             return
         began = time.monotonic()
-        blob = Blob(Path(item.paths[0]), item.sha256, item.size, item.content_type, Path(item.paths[0]).name)
+        blob = Blob(Path(item.content or item.paths[0]), item.sha256, item.size, item.content_type, item.name)
         try:
             location = await self._locate(blob)
         except (RefusedError, TransientError) as error:

@@ -41,7 +41,7 @@ class AssetSummary(Struct, frozen=True):
     bytes: that went up; of a dry run: that would. results: of what was not unchanged. problems: files that cannot be
     read, or are not there. pointer: key of the pointer that names the file now. deleted: local files.
     latency: milliseconds of an upload, p50, p95 and p99. failures: failed files by class. ms: of the run. webhook:
-    requests by result. stopped: why not all were tried. cost: of a dry run.
+    requests by result. saved: bytes that smaller copies save. stopped: why not all were tried. cost: of a dry run.
     """
 
     store: str
@@ -60,6 +60,7 @@ class AssetSummary(Struct, frozen=True):
     failures: dict[str, int] = {}
     ms: int = 0
     webhook: dict[str, int] = {}
+    saved: int = 0
     stopped: str = ""
     cost: AssetCost | None = None
 
@@ -105,6 +106,7 @@ def summarize(
         problems=tuple(found.problems),
         latency=percentiles(result.ms for result in uploaded),
         failures=dict(failures),
+        saved=sum(file.stamp[1] - file.size for file in found.files),
         stopped=stopped,
         cost=cost,
     )

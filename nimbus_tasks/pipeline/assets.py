@@ -53,6 +53,7 @@ class AssetRequest(Struct, frozen=True):
     force: send unchanged files too. dry_run: only plan and count.
     group, variant: of the pointer that names the file afterwards; empty: none. metadata: kept with the pointer.
     delete_local: delete files that are stored and recorded, and named by the pointer where there is one.
+    compress: upload pictures as WebP where that is smaller.
     """
 
     force: bool = False
@@ -61,6 +62,7 @@ class AssetRequest(Struct, frozen=True):
     variant: str = ""
     metadata: dict[str, str] = {}
     delete_local: bool = False
+    compress: bool = False
 
     def check(self, found: Discovery) -> None:
         """Check the pointer.
@@ -68,6 +70,10 @@ class AssetRequest(Struct, frozen=True):
         Raises:
             SettingsError: its name is invalid, or several files would get it.
         """
+        if self.compress and self.delete_local:
+            raise SettingsError(
+                "--compress and --delete-local are mutually exclusive.", "The original would be nowhere any more."
+            )
         if not (self.group or self.variant):
             return
         pointer_key(self.group, self.variant)
@@ -190,6 +196,10 @@ class AssetStage:
         pointer, deleted = "", list[str]()
         slots = self.target.concurrency if connection.concurrency is None else connection.concurrency
         stopped, cost = "", None
+        if request.compress:
+            from nimbus_tasks.assets.compress import compress
+
+            found = await compress(found, settings.images, results.warn)
         of_files = msgspec.structs.replace(connection, warn=results.warn)
         async with await open_blob_store(self.target, None, of_files, self.ledger) as blobs:
             await adopt(blobs, self.ledger, items_of(found.files))

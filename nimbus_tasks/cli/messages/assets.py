@@ -109,6 +109,8 @@ def assets_uploaded(console: Console, done: AssetSummary, where: str) -> None:
         console.line(f"   ✅ Successful: {done.uploaded + done.recorded} ({size(done.bytes)}{took})")
         classes = ", ".join(f"{number} {name}" for name, number in done.failures.items())
         console.line(f"   ❌ Failed: {done.failed}{f' ({classes})' if classes else ''}")
+    if done.saved:
+        console.line(f"   🗜️  {size(done.saved)} saved by smaller copies; the originals are as they were")
     if done.pointer:
         console.line(f"   🔗 {done.pointer} names it")
     if done.deleted:

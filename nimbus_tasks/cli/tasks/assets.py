@@ -26,6 +26,7 @@ def asset_tasks() -> Iterator[Task]:
             option("variant", "", "second part of the pointer"),
             option("metadata", "", "kept with the pointer: key=value, separated by commas"),
             option("concurrency", 0, "files at a time (default: from the settings)"),
+            option("compress", False, "send pictures as WebP where that is smaller; originals stay"),
             option("delete_local", False, "delete each local file once everything about it is confirmed"),
             option("force", False, "send files that are stored already"),
             option("dry_run", False, "print what would be sent; send nothing"),
@@ -51,6 +52,7 @@ def _upload(
     variant: str,
     metadata: str,
     concurrency: int,
+    compress: bool,
     delete_local: bool,
     force: bool,
     dry_run: bool,
@@ -59,7 +61,7 @@ def _upload(
 ) -> int:
     from nimbus_tasks.pipeline.assets import AssetRequest
 
-    request = AssetRequest(force, dry_run, group, variant, _pairs(metadata), delete_local)
+    request = AssetRequest(force, dry_run, group, variant, _pairs(metadata), delete_local, compress)
     return commands.files.upload_named(request, files, store, concurrency, as_json=as_json)
 
 
@@ -85,6 +87,7 @@ Examples:
   doit nimbus:assets:upload --files plots/today.png --group temperature --variant daily
   doit nimbus:assets:upload --files plots/today.png --group temperature --variant daily --metadata "unit=celsius"
   doit nimbus:assets:upload --files plots --store pinata --delete-local
+  doit nimbus:assets:upload --files "photos/*.jpg" --compress
 """
 _LIST_HELP = """List the files that are stored, and where
 
