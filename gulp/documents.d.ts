@@ -566,6 +566,7 @@ export interface UploadTest {
   passed: boolean;
   url: string;
   steps: Step[];
+  verified: string;
 }
 
 export interface ValidationReport {

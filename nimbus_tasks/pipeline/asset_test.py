@@ -43,12 +43,13 @@ class Step(Struct, frozen=True):
 
 
 class UploadTest(Struct, frozen=True):
-    """The result of a test upload. url: where the picture was."""
+    """The result of a test upload. url: where the picture was. verified: how its bytes were compared."""
 
     store: str
     passed: bool
     url: str
     steps: tuple[Step, ...]
+    verified: str = ""
 
 
 def test_upload(stage: AssetStage, settings: Settings, connection: Connection) -> UploadTest:
@@ -108,7 +109,8 @@ class _Test:
                 if each is not None:
                     await each.close()
         url = self._location.ipfs_url or self._location.url if self._location else ""
-        return UploadTest(self._stage.target.store, passed, url, tuple(self._steps))
+        verified = self._location.verified if self._location else ""
+        return UploadTest(self._stage.target.store, passed, url, tuple(self._steps), verified)
 
     async def _try(self, name: str, step: Callable[[], Awaitable[None]]) -> bool:
         began, error = time.monotonic(), ""

@@ -97,6 +97,18 @@ class S3Store(BlobStore):
         headers = self._headers(blob)
         return self._requests.presign("PUT", blob.sha256, headers, seconds), headers
 
+    async def allows(self, origin: str) -> bool:
+        """Return whether browsers may upload from a site (CORS): a preflight as they send it, without credentials."""
+        headers = {
+            "origin": origin,
+            "access-control-request-method": "PUT",
+            "access-control-request-headers": f"content-type,{CHECKSUM}",
+        }
+        answer = await self._requests.http.send("OPTIONS", self._requests.path("preflight"), headers=headers)
+        methods = answer.headers.get("access-control-allow-methods", "").upper().replace(" ", "").split(",")
+        allowed = answer.headers.get("access-control-allow-origin", "")
+        return answer.status < 300 and allowed in ("*", origin) and not {"PUT", "*"}.isdisjoint(methods)
+
     async def _put(self, blob: Blob, sent: OnSent) -> Location:
         headers, body = self._headers(blob), upload_of(blob, 0, blob.size, sent)
         unless_there = headers | {"if-none-match": "*"}

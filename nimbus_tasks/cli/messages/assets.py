@@ -178,3 +178,4 @@ def upload_tested(console: Console, done: UploadTest, where: str) -> None:
             console.line(f"✅ {step.name}: {step.ms} ms")
     if done.passed:
         console.line(f"🎉 Uploads to {where} work, and so do pointers: {done.url} was there")
+        console.line(f"   Its bytes were compared by: {done.verified}")

@@ -236,6 +236,35 @@ def test_a_presigned_address_is_in_no_repr_log_or_error(tmp_path: Path) -> None:
     asyncio.run(work())
 
 
+# --- browsers -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "allowed"),
+    [
+        (
+            answer(200, access_control_allow_origin="https://shop.example", access_control_allow_methods="GET, PUT"),
+            True,
+        ),
+        (answer(204, access_control_allow_origin="*", access_control_allow_methods="*"), True),
+        (answer(200, access_control_allow_origin="https://shop.example", access_control_allow_methods="GET"), False),
+        (answer(200, access_control_allow_origin="https://b.example", access_control_allow_methods="PUT"), False),
+        (answer(403, error("AccessForbidden")), False),
+    ],
+)
+def test_a_preflight_tells_whether_browsers_may_upload(said: bytes, allowed: bool) -> None:
+    async def work() -> None:
+        async with Loopback(said) as server:
+            store = s3_at(server.url)
+            assert await store.allows("https://shop.example") is allowed
+            await store.close()
+        (asked,) = server.asked
+        assert (asked.method, asked.headers["access-control-request-method"]) == ("OPTIONS", "PUT")
+        assert "authorization" not in asked.headers
+
+    asyncio.run(work())
+
+
 # --- files and disks ------------------------------------------------------------------------------------------
 
 
