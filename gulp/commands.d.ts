@@ -450,7 +450,7 @@ export interface Commands {
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
     },
-    undefined
+    Documents.Running
   >;
   /** Print what is published and what is not, and write .nimbus/reports/summary.json */
   readonly summarize: Command<

@@ -478,6 +478,13 @@ export interface Revoked {
   already: boolean;
 }
 
+export interface Running {
+  url: string;
+  login_url: string;
+  role: "all" | "web" | "worker";
+  workers: number;
+}
+
 export interface RunningWorker {
   url: string;
   worker: string;

@@ -45,6 +45,7 @@ from nimbus_tasks.project.settings import (
     Settings,
 )
 from nimbus_tasks.publishing.outcome import Summary
+from nimbus_tasks.server.options import Running
 
 
 class Document(Struct, frozen=True):
@@ -126,6 +127,7 @@ DOCUMENTS = (
     Document("key", ShownKey, "A new API key", ("nimbus:key:create",)),
     Document("keys", ListedKeys, "The API keys of a project's owner", ("nimbus:key:list",)),
     Document("revoked_key", Revoked, "A revoked API key", ("nimbus:key:revoke",)),
+    Document("serve", Running, "The service, once it answers", ("nimbus:serve",)),
     Document("doctor", Diagnosis, "The checks of everything that an upload needs", ("nimbus:doctor",)),
     Document("completion", CompletionScript, "A completion script", ("nimbus:completion",)),
     Document("project", Settings, "The settings of a project", (), PROJECT_FILE),

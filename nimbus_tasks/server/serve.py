@@ -15,16 +15,17 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
 from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.model.errors import NimbusError, SettingsError, StateError
 from nimbus_tasks.project.settings import load
 from nimbus_tasks.server import accounts, live, live_routes, sweep
 from nimbus_tasks.server.app import create_app
+from nimbus_tasks.server.options import Role, Running, ServeOptions
 from nimbus_tasks.server.service import Service, open_service
 
 if TYPE_CHECKING:
@@ -32,33 +33,12 @@ if TYPE_CHECKING:
 
     from litestar import Litestar
 
-Role = Literal["all", "web", "worker"]
 #: Seconds between two writes of the keys' use, and two sweeps of abandoned uploads.
 UPKEEP_SECONDS = 60.0
 #: Seconds between two listings of the storage.
 ORPHANS_SECONDS = 24 * 3600.0
 _READY = "ready"
 _LONGEST_START = 120.0
-
-
-class Running(Struct, frozen=True):
-    """The service answers. login_url: logs in once, without a password. Both are empty without the role `web`."""
-
-    url: str
-    login_url: str
-    role: Role = "all"
-    workers: int = 1
-
-
-class ServeOptions(Struct, frozen=True):
-    """How to run. workers: processes. fd: the socket that a process shares; -1: its own."""
-
-    root: str = "."
-    role: Role = "all"
-    workers: int = 1
-    host: str = ""
-    port: int = -1
-    fd: int = -1
 
 
 def serve(options: ServeOptions, tell: Callable[[Running], None]) -> None:

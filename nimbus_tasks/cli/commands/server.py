@@ -11,6 +11,7 @@ import msgspec
 from nimbus_tasks.backends import concurrency
 from nimbus_tasks.cli.console import write
 from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.server.options import Role, Running, ServeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.gateway.keys import KeyOptions, ListedKeys, NewKey, Revoked
-    from nimbus_tasks.server.serve import Running
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class ServerCommands:
     def serve(self, host: str, port: int, role: str, workers: int, *, as_json: bool) -> int:
         """Run the service until it is told to stop."""
         with _ExtraNeeded():
-            from nimbus_tasks.server.serve import Role, ServeOptions, serve
+            from nimbus_tasks.server.serve import serve
         if role not in get_args(Role):
             raise SettingsError(f"--role={role} must be one of {', '.join(get_args(Role))}.")
         if not 1 <= workers <= 64:
