@@ -110,6 +110,7 @@ class _Upload:
 
     async def run(self) -> str:
         self._stores.ledger.begin(self._identity, (item.sha256 for item in self._plan.uploads))
+        self._stores.blobs.expect([_blob(item) for item in self._plan.uploads])
         for placed in self._plan.records:
             self._placed.put_nowait((placed, -1))
         async with task_group() as group:
@@ -124,7 +125,7 @@ class _Upload:
         if self._stopped:
             return
         began = time.monotonic()
-        blob = Blob(Path(item.content or item.paths[0]), item.sha256, item.size, item.content_type, item.name)
+        blob = _blob(item)
         try:
             location = await self._locate(blob)
         except (RefusedError, TransientError) as error:
@@ -177,6 +178,10 @@ class _Upload:
 
     def _stop(self, error: StoreError) -> None:
         self._stopped = self._stopped or str(error)
+
+
+def _blob(item: Item) -> Blob:
+    return Blob(Path(item.content or item.paths[0]), item.sha256, item.size, item.content_type, item.name)
 
 
 def _done(placed: Placed, ms: int) -> AssetResult:

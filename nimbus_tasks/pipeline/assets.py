@@ -44,7 +44,11 @@ if TYPE_CHECKING:
     from nimbus_tasks.project.settings import Settings
 
 #: Files at a time where the settings do not say: Pinata limits the requests a minute.
-SLOTS, PINATA_SLOTS = 16, 3
+SLOTS, FEW_SLOTS = 16, 3
+#: More files at a time make a service slower for its other users.
+MOST_SERVER_SLOTS = 8
+#: Attempts for each request to a service, at least: addresses expire, and it limits the rate.
+SERVER_TRIES = 5
 
 
 class AssetRequest(Struct, frozen=True):
@@ -278,7 +282,9 @@ class AssetStage:
 
 def name_of(target: BlobTarget) -> str:
     """Return what people call a blob store."""
-    return {"folder": target.path, "s3": f"the bucket {target.bucket}"}.get(target.store, "Pinata")
+    return {"folder": target.path, "s3": f"the bucket {target.bucket}", "server": "the service"}.get(
+        target.store, "Pinata"
+    )
 
 
 def blob_target(settings: Settings) -> BlobTarget:
@@ -289,12 +295,13 @@ def blob_target(settings: Settings) -> BlobTarget:
     """
     assets, upload_ = settings.assets, settings.upload
     if assets.store not in get_args(BlobStoreName):
-        raise SettingsError(f"--store={assets.store} is no blob store.", "It is one of: folder, s3, pinata.")
+        raise SettingsError(f"--store={assets.store} is no blob store.", "It is one of: folder, s3, pinata, server.")
     if not assets.store:
         raise SettingsError(
             f"{PROJECT_FILE}: [assets] store is not set, so images and files are not uploaded.",
-            'Set it to "folder", "s3" or "pinata".',
+            'Set it to "folder", "s3", "pinata" or "server".',
         )
+    slots = assets.concurrency or (FEW_SLOTS if assets.store in ("pinata", "server") else SLOTS)
     return BlobTarget(
         store=assets.store,
         endpoint=assets.endpoint,
@@ -304,8 +311,9 @@ def blob_target(settings: Settings) -> BlobTarget:
         public_url=assets.public_url,
         plan=assets.plan,
         group_id=assets.group_id,
-        concurrency=assets.concurrency or (PINATA_SLOTS if assets.store == "pinata" else SLOTS),
-        tries=upload_.tries,
+        service_url=assets.service_url,
+        concurrency=min(slots, MOST_SERVER_SLOTS) if assets.store == "server" else slots,
+        tries=max(upload_.tries, SERVER_TRIES) if assets.store == "server" else upload_.tries,
         retry_wait=upload_.retry_wait,
         give_up_after=upload_.give_up_after,
         connect_timeout=settings.target.connect_timeout,

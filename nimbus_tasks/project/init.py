@@ -97,15 +97,16 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 # keep_days = 90                        # days for which answers are reused for the same content
 
 [assets]                                # images and files that pages refer to
-# store = ""                            # "folder": .nimbus/blobs; "s3": Cloudflare R2, AWS and others; "pinata": IPFS
+# store = ""                            # "folder": .nimbus/blobs; "s3": R2, AWS and others; "pinata": IPFS; "server"
 # include = ["downloads/**"]            # files besides those of pages; patterns as above
 # exclude = []
-# concurrency = 0                       # maximum files uploaded at a time; 0: 3 for pinata, otherwise 16
+# concurrency = 0                       # maximum files uploaded at a time; 0: 3 for pinata and server, else 16
 # bucket = ""                           # S3; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY come from the environment
 # prefix = ""
 # endpoint = ""                         # such as "https://ACCOUNT.r2.cloudflarestorage.com"
 # region = "auto"
 # public_url = ""                       # from where readers get the files, such as "https://img.example.com"
+# service_url = ""                      # of doit nimbus:serve, for "server"; NIMBUS_SERVICE_KEY is the key
 # plan = "free"                         # Pinata: "free", "picnic", "fiesta"; PINATA_JWT comes from the environment
 # group_id = ""
 # webhook = ""                          # told about uploads by signed requests; NIMBUS_WEBHOOK_SECRET is the secret

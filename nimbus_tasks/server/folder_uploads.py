@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -12,6 +15,7 @@ from litestar.params import Parameter
 from litestar.response import File
 from sqlalchemy import select
 
+from nimbus_tasks.backends.blobs import RANGE
 from nimbus_tasks.server import assets
 from nimbus_tasks.server.auth import User
 from nimbus_tasks.server.errors import ApiError, invalid, not_found
@@ -64,8 +68,10 @@ async def put_file(
 
 
 @get("/files/{path:path}")
-async def get_file(service: Service, user: User, path: str) -> File:
-    """Give the bytes of a file to its owner."""
+async def get_file(
+    request: Request[User, Any, State], service: Service, user: User, path: str
+) -> File | Response[bytes]:
+    """Give the bytes of a file to its owner, or a range of them."""
     pathname = path.lstrip("/")
     asset = await assets.by_pathname(service.database, user.id, pathname)
     if asset is None:
@@ -73,6 +79,9 @@ async def get_file(service: Service, user: User, path: str) -> File:
     file = _folder(service).path(pathname)
     if not file.is_file():
         raise not_found("file")
+    ranged = re.fullmatch(r"bytes=(\d{1,15})-(\d{1,15})", request.headers.get("range", ""))
+    if ranged:
+        return await asyncio.to_thread(_range_of, file, int(ranged[1]), int(ranged[2]))
     return File(
         file,
         filename=asset.filename,
@@ -84,6 +93,18 @@ async def get_file(service: Service, user: User, path: str) -> File:
             "cache-control": "private, max-age=3600",
         },
     )
+
+
+def _range_of(file: Path, first: int, last: int) -> Response[bytes]:
+    """Return a range of a file, not more than `RANGE` bytes at once."""
+    size = file.stat().st_size
+    if first >= size or last < first:
+        return Response(b"", status_code=416, headers={"content-range": f"bytes */{size}"})
+    with file.open("rb") as opened:
+        opened.seek(first)
+        part = opened.read(min(last - first + 1, RANGE))
+    told = {"content-range": f"bytes {first}-{first + len(part) - 1}/{size}"}
+    return Response(part, status_code=206, headers=told, media_type="application/octet-stream")
 
 
 async def _check_expected(service: Service, pathname: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -116,6 +116,10 @@ class BlobStore(Protocol):
     async def open(self) -> None:
         """Connect. Must come before everything else."""
         ...
+
+    def expect(self, blobs: Sequence[Blob]) -> None:
+        """Be told which files will be put, in order, so that much can be asked for at once. Nothing is sent."""
+        del blobs  # most stores have no use for it
 
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
         """Store a file and verify it. Bytes that an interrupted put has sent are not sent again where the store can.

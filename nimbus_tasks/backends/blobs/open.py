@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.backends.http import Http
     from nimbus_tasks.project.secrets import Secret
 
-StoreName = Literal["folder", "s3", "pinata"]
+StoreName = Literal["folder", "s3", "pinata", "server"]
 BLOBS_FOLDER = f"{STATE_FOLDER}/blobs"
 PINATA_UPLOADS = "https://uploads.pinata.cloud"
 PINATA_API = "https://api.pinata.cloud"
@@ -34,6 +34,7 @@ class BlobTarget(Struct, frozen=True, kw_only=True):
     path: of a folder. endpoint, bucket, prefix, region: of an S3 service; without an endpoint it is AWS. public_url:
     where readers get the files of an S3 bucket. plan, gateway_url: of Pinata; empty: its free plan and public gateway.
     group_id: of the group of Pinata that files join; empty: none.
+    service_url: of our own service.
 
     concurrency: files at a time. tries: attempts for each request. retry_wait: milliseconds before the second one at
     most. give_up_after: abort after this many consecutive failures. connect_timeout, read_timeout: seconds.
@@ -49,6 +50,7 @@ class BlobTarget(Struct, frozen=True, kw_only=True):
     plan: str = "free"
     group_id: str = ""
     gateway_url: str = PINATA_GATEWAY
+    service_url: str = ""
     concurrency: int = 8
     tries: int = 5
     retry_wait: int = 500
@@ -108,6 +110,8 @@ def blob_store(
         return _s3(target, read, connection)
     if target.store == "pinata":
         return _pinata(target, read, connection, resumable)
+    if target.store == "server":
+        return _server(target, read, connection)
     if target.store != "folder":
         read.note(f"`{target.store}` is no blob store: it must be one of {', '.join(get_args(StoreName))}.")
         read.raise_mistakes()
@@ -175,6 +179,19 @@ def _pinata(target: BlobTarget, read: Environment, connection: Connection, resum
     read.raise_mistakes()
     group_id = read.text("PINATA_GROUP_ID") or target.group_id
     return PinataStore(places, group_id, PLANS[plan], connection.warn, resumable)
+
+
+def _server(target: BlobTarget, read: Environment, connection: Connection) -> BlobStore:
+    from nimbus_tasks.backends.blobs.server import ServerStore
+    from nimbus_tasks.backends.http import Timeouts
+
+    address = read.text("NIMBUS_SERVICE_URL") or target.service_url
+    if not address:
+        read.note("NIMBUS_SERVICE_URL is not set.")
+    key = read.secret("NIMBUS_SERVICE_KEY")
+    http = _Clients(read, target, connection, (key,)).http("NIMBUS_SERVICE_URL", address or "https://localhost", key)
+    read.raise_mistakes()
+    return ServerStore(http, key, Timeouts(target.connect_timeout, target.read_timeout))
 
 
 class _Clients(Struct):

@@ -14,7 +14,7 @@ from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, Page
 from nimbus_tasks.model.errors import StoreError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from nimbus_tasks.backends.attempts import OnRetry
     from nimbus_tasks.backends.blobs import OnSent
@@ -46,6 +46,9 @@ class RetryBlobStore(BlobStore):
 
     async def open(self) -> None:
         await self._for_all(self._store.open)
+
+    def expect(self, blobs: Sequence[Blob]) -> None:
+        self._store.expect(blobs)
 
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
         counted, attempts, progressed = 0, 0, False

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def asset_tasks() -> Iterator[Task]:
-    store = option("store", "", "blob store: folder, s3 or pinata (default: from the settings)")
+    store = option("store", "", "blob store: folder, s3, pinata or server (default: from the settings)")
     yield command(
         "nimbus:assets:upload",
         _UPLOAD_HELP,

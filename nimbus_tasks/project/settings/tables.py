@@ -23,7 +23,7 @@ from nimbus_tasks.project.settings.values import (
 )
 
 StoreName = Literal["sqlite", "gateway", "cloudflare"]
-BlobStoreName = Literal["", "folder", "s3", "pinata"]
+BlobStoreName = Literal["", "folder", "s3", "pinata", "server"]
 LogLevelName = Literal["debug", "info", "warning", "error"]
 
 DEFAULT_INCLUDE = ("**/*.html", "**/*.htm")
@@ -216,6 +216,7 @@ class Assets(Struct, frozen=True):
         BlobStoreName,
         says(
             "folder: .nimbus/blobs, no account; s3: any S3-compatible service, R2 among them; pinata: IPFS; "
+            "server: our own service, doit nimbus:serve; "
             '"": pages are published without their files'
         ),
     ] = ""
@@ -225,7 +226,9 @@ class Assets(Struct, frozen=True):
     ] = ()
     exclude: Annotated[tuple[str, ...], says("files that are not uploaded; same patterns")] = ()
     concurrency: Annotated[
-        int, Meta(ge=0, le=MOST_SLOTS), says("maximum files uploaded at a time; 0: 3 for pinata, otherwise 16")
+        int,
+        Meta(ge=0, le=MOST_SLOTS),
+        says("maximum files uploaded at a time; 0: 3 for pinata and server, else 16"),
     ] = 0
     bucket: Annotated[str, says("S3: name of the bucket")] = ""
     prefix: Annotated[str, says("S3: what each key begins with, such as site/")] = ""
@@ -235,6 +238,9 @@ class Assets(Struct, frozen=True):
     plan: Annotated[
         Literal["free", "picnic", "fiesta"], says("Pinata: the plan, which limits the requests a minute")
     ] = "free"
+    service_url: Annotated[
+        str, says("server: address of the service; NIMBUS_SERVICE_URL wins over it, the key is NIMBUS_SERVICE_KEY")
+    ] = ""
     group_id: Annotated[str, says("Pinata: id of the group that files join; PINATA_GROUP_ID wins over it")] = ""
     webhook: Annotated[
         str,

@@ -83,7 +83,7 @@ def test_a_store_is_made_from_values(target: BlobTarget, environment: Mapping[st
             {"PINATA_PLAN": "golden", "PINATA_UPLOAD_URL": "http://evil.example", "PINATA_API_URL": "//x"},
             ["PINATA_JWT is", "PINATA_PLAN must", "PINATA_UPLOAD_URL: ", "PINATA_API_URL: ", "PINATA_GATEWAY_URL: "],
         ),
-        ({"store": "ftp"}, {}, ["`ftp` is no blob store: it must be one of folder, s3, pinata."]),
+        ({"store": "ftp"}, {}, ["`ftp` is no blob store: it must be one of folder, s3, pinata, server."]),
     ],
     ids=["s3", "addresses", "pinata", "store"],
 )
