@@ -467,7 +467,7 @@ export interface Commands {
   /** Send a small picture and a pointer through the configured stores, and read both back */
   readonly testUpload: Command<
     {
-      /** blob store: folder, s3 or pinata (default: from the settings) */
+      /** blob store: folder, s3, pinata or server (default: from the settings) */
       store?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
