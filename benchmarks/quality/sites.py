@@ -158,7 +158,15 @@ HELD_OUT = (
     Site(
         "GTK (gi-docgen)", "libgtk-4-doc", "usr/share/doc/libgtk-4-doc/gtk4", "#main", ".anchor, .srclink", ".hierarchy"
     ),
-    Site("Nim (own)", "nim-doc", "usr/share/doc/nim/html", "#content, h1.title", ".link-seesrc", "#toc-list"),
+    Site(
+        "Nim (own)",
+        "nim-doc",
+        "usr/share/doc/nim/html",
+        # Pages without a sidebar have no `#content`.
+        "#content, h1.title, .container:not(:has(#content))",
+        ".link-seesrc, .footer",
+        "#toc-list",
+    ),
     Site("SWI-Prolog (own)", "swi-prolog-doc", "usr/share/swi-prolog/doc/Manual", "body", ".navigate", ".toc"),
     Site(
         "attrs (Sphinx RTD)",

@@ -22,13 +22,15 @@ from nimbus_tasks.html.extract.surroundings import (
 from nimbus_tasks.html.extract.text import OPAQUE, RAW, collapsed_text
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from turbohtml import Document, Node
 
     from nimbus_tasks.html.extract.presets import Preset
     from nimbus_tasks.html.extract.rules import Rules
     from nimbus_tasks.html.styles import Styles
+
+    Beside = Callable[[Element], Sequence[Element]]
 
 # --- hidden parts -------------------------------------------------------------------------------------
 
@@ -141,14 +143,23 @@ def locate(
     preset = preset or find_preset(document)
     by_sheets = styles.hidden(document, body, source_path) if styles else []
     hidden = find_hidden(body, rules.ignore + preset.ignore)  # empties `<style>` too
-    content = find_content(document, body, rules, preset, hidden + by_sheets)
+
+    def beside(element: Element) -> Sequence[Element]:
+        return styles.beside(document, element, source_path) if styles else ()
+
+    content = find_content(document, body, rules, preset, hidden + by_sheets, beside)
     if by_sheets and content.is_empty:  # scripts show it
-        return hidden, find_content(document, body, rules, preset, hidden)
+        return hidden, find_content(document, body, rules, preset, hidden, beside)
     return hidden + by_sheets, content
 
 
-def find_content(document: Document, body: Element, rules: Rules, preset: Preset, hidden: Iterable[Element]) -> Content:
-    """Locate the main content: by the settings, else by the generator, else by the page's markup, else the body."""
+def find_content(
+    document: Document, body: Element, rules: Rules, preset: Preset, hidden: Iterable[Element], beside: Beside
+) -> Content:
+    """Locate the main content: by the settings, else by the generator, else by the page's markup, else the body.
+
+    beside: returns the elements that the style sheets put beside an element, into other columns.
+    """
     configured = rules.main
     unseen, outermost = _with_descendants(hidden)
     if configured and (found := document.select(configured)):
@@ -174,7 +185,7 @@ def find_content(document: Document, body: Element, rules: Rules, preset: Preset
         why = f"{preset.name} marks it" if selector in preset.main else "it alone is marked so, with enough of the text"
         content = Content(main, selector, why, unseen | around, surroundings)
         if headline is not None and main not in above_headline:
-            content = _with_headline(content, headline, above_headline)
+            content = _with_headline(content, headline, above_headline, beside)
     if rules.chrome and (found := body.select(", ".join(rules.chrome))):
         ends = ends_of(content.main, set(found), content.unseen, headline)
         content.unseen.update(_with_descendants(ends)[0])
@@ -238,8 +249,8 @@ def _holds_the_page(element: Element, text: _Text, holds_headline: bool) -> bool
     return text.is_share(element, _MIN_SHARE_WITH_H1 if holds_headline else _MIN_SHARE)
 
 
-def _with_headline(content: Content, headline: Element, above_headline: Container[Node]) -> Content:
-    """Return the part of the page from its headline to the end of its main content.
+def _with_headline(content: Content, headline: Element, above_headline: Container[Node], beside: Beside) -> Content:
+    """Return the part of the page from its headline to the end of its main content, without the columns beside that.
 
     A page may have its headline and a summary in a banner above the main content.
     """
@@ -254,6 +265,12 @@ def _with_headline(content: Content, headline: Element, above_headline: Containe
     outside = [Surrounding(each, "above the headline") for each in children[:begin] if each not in content.unseen]
     outside += [
         Surrounding(each, "below the main content") for each in children[end + 1 :] if each not in content.unseen
+    ]
+    outside += [
+        Surrounding(each, "in a column beside the main content")
+        for element in path[: depth - 1]
+        for each in beside(element)
+        if each not in content.unseen
     ]
     content.unseen.update(_with_descendants(each.element for each in outside)[0])
     content.surroundings.extend(outside)

@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
+from turbohtml import Element
+
 from nimbus_tasks.html.styles.cascade import Cascade
 from nimbus_tasks.html.styles.computed import Computed
 from nimbus_tasks.html.styles.sheets import MAX_IMPORTS, Sheet, Window, media_matches, read_sheet
@@ -17,7 +19,7 @@ from nimbus_tasks.html.styles.sheets import MAX_IMPORTS, Sheet, Window, media_ma
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from turbohtml import Document, Element
+    from turbohtml import Document
 
 __all__ = ["DESKTOP", "MAX_REMEMBERED", "PHONE", "Computed", "Styles", "Window"]
 
@@ -85,6 +87,19 @@ class Styles:
             sheets = [sheet for source in sources for sheet in self._parsed(source)]
             self._computed[sources] = Computed(sheets, window)
         return self._computed[sources]
+
+    def beside(self, document: Document, element: Element, source_path: str) -> list[Element]:
+        """Return the siblings in columns beside an element: all float, or are items of a row that does not wrap."""
+        computed = self.computed(document, source_path, self._window)
+        root, *path = [each for each in reversed([element, *element.ancestors]) if isinstance(each, Element)]
+        parent = around = computed.root(root)
+        for each in path:
+            parent, around = around, computed.style(each, around)
+        siblings = [each for each in (*element.previous_siblings, *element.next_siblings) if isinstance(each, Element)]
+        if parent.display == "flex" and not parent.is_column and not parent.wraps_items:
+            return [each for each in siblings if computed.style(each, parent).position != "absolute"]
+        floats = around.floats != "none"
+        return [each for each in siblings if floats and computed.style(each, parent).floats != "none"]
 
     def _forget_many(self) -> None:
         if max(len(self._hiding), len(self._computed)) >= MAX_REMEMBERED:

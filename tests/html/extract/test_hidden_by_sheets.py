@@ -192,3 +192,25 @@ def test_a_sheet_lists_only_rules_that_decide_what_is_shown() -> None:
         "p { color: red } a { display: inline } b { visibility: visible } @media { i { color: red } }", DESKTOP
     )
     assert [(rule.selector, rule.hides) for rule in sheet.rules] == [("a", False), ("b", False)]
+
+
+COLUMNS = "<h1>a</h1><div class=row><div class=side>b</div><div id=content>c c c</div><p class=side>d</p></div>"
+
+
+@pytest.mark.parametrize(
+    ("css", "left"),
+    [
+        ("", "a b c c c d"),
+        # The headline is above both columns, and the content is one of them.
+        (".side, #content { float: left }", "a c c c"),
+        (".row { display: flex }", "a c c c"),
+        # These stand above and below the content.
+        (".row { display: flex; flex-wrap: wrap }", "a b c c c d"),
+        (".row { display: flex; flex-direction: column }", "a b c c c d"),
+        (".row { display: flex } .side { position: absolute }", "a b c c c d"),
+        (".side { float: left }", "a b c c c d"),
+        ("#content { float: left }", "a b c c c d"),
+    ],
+)
+def test_columns_beside_content_below_its_headline_are_left_out(css: str, left: str) -> None:
+    assert shown(COLUMNS, css) == left
