@@ -29,6 +29,7 @@ MODULES = (
     "applying",
     "blobs",
     "images",
+    "service",
 )
 
 
