@@ -46,24 +46,21 @@ class Stats(Struct, frozen=True):
 
 def read_stats(connection: Connection, user_id: str, moment: int) -> Stats:
     """Count a user's assets. moment: epoch milliseconds; uploads whose URL has expired by then do not count."""
-    dead = assets.c.failed_at.is_not(None)
     groups = (
-        select(assets.c.processed, assets.c.embedded, dead, func.count())
+        select(assets.c.processed, assets.c.embedded, func.count(), func.count(assets.c.failed_at))
         .where(assets.c.user_id == user_id, assets.c.deleted_at.is_(None))
-        .group_by(assets.c.processed, assets.c.embedded, dead)
+        .group_by(assets.c.processed, assets.c.embedded)
     )
-    under_way = (
-        select(func.count()).where(uploads.c.user_id == user_id, uploads.c.expires_at > moment).scalar_subquery()
-    )
+    under_way = select(func.count()).where(uploads.c.user_id == user_id, uploads.c.expires_at > moment)
     counted = {"uploaded": 0, "processed": 0, "embedded": 0, "failed": 0, "processing": 0, "embedding": 0}
-    for processed, embedded, failed, count in connection.execute(groups):
+    for processed, embedded, count, failed in connection.execute(groups):
         counted["uploaded"] += count
+        counted["failed"] += failed
         counted["processed"] += count if processed else 0
         counted["embedded"] += count if embedded else 0
-        counted["failed"] += count if failed else 0
-        counted["processing"] += count if not processed and not failed else 0
-        counted["embedding"] += count if processed and not embedded and not failed else 0
-    uploading: int = connection.execute(select(under_way)).scalar_one()
+        counted["processing"] += 0 if processed else count - failed
+        counted["embedding"] += count - failed if processed and not embedded else 0
+    uploading: int = connection.execute(under_way).scalar_one()
     return Stats(total=uploading + counted["uploaded"], uploading=uploading, ready=counted["embedded"], **counted)
 
 

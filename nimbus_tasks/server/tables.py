@@ -96,9 +96,11 @@ def _assets_index(name: str, *columns: ColumnElement[Any] | Column[Any], where: 
 #: The assets whose next step is an image job, and an embedding job, in the order of the queue.
 image_waits = and_(~assets.c.processed, _OPEN)
 embedding_waits = and_(assets.c.processed, ~assets.c.embedded, _OPEN)
-_assets_index("assets_image_jobs", assets.c.urgent.desc(), assets.c.created_at, where=image_waits)
-_assets_index("assets_embedding_jobs", assets.c.urgent.desc(), assets.c.created_at, where=embedding_waits)
-_assets_index("assets_counts", assets.c.user_id, assets.c.processed, assets.c.embedded, assets.c.failed_at, where=_LIVE)
+_queue = (assets.c.urgent.desc(), assets.c.created_at)
+_assets_index("assets_image_jobs", assets.c.processed, *_queue, where=image_waits)
+_assets_index("assets_embedding_jobs", assets.c.processed, assets.c.embedded, *_queue, where=embedding_waits)
+_counted = (assets.c.processed, assets.c.embedded, assets.c.failed_at, assets.c.deleted_at)
+_assets_index("assets_counts", assets.c.user_id, *_counted, where=_LIVE)
 _assets_index("assets_failed", assets.c.user_id, assets.c.failed_at, where=and_(assets.c.failed_at.is_not(None), _LIVE))
 _assets_index("assets_leases", assets.c.lease_owner, where=assets.c.lease_owner.is_not(None))
 

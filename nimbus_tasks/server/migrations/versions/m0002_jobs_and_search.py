@@ -9,7 +9,8 @@ revision = "0002"
 down_revision = "0001"
 
 _OPEN = "failed_at IS NULL AND deleted_at IS NULL"
-_JOB_ORDER = [sa.text("urgent DESC"), "created_at"]
+# With `processed` before it, SQLite takes this index and not assets_state, after which it would have to sort.
+_JOB_ORDER = ["processed", sa.text("urgent DESC"), "created_at"]
 
 # A payload that was sent in this transaction already is not sent again.
 _NOTIFY = """
@@ -57,11 +58,11 @@ def upgrade() -> None:
     )
     _index(
         "assets_embedding_jobs",
-        _JOB_ORDER,
+        ["processed", "embedded", *_JOB_ORDER[1:]],
         sqlite=f"processed = 1 AND embedded = 0 AND {_OPEN}",
         postgresql=f"processed AND NOT embedded AND {_OPEN}",
     )
-    _index("assets_counts", ["user_id", "processed", "embedded", "failed_at"], both="deleted_at IS NULL")
+    _index("assets_counts", ["user_id", "processed", "embedded", "failed_at", "deleted_at"], both="deleted_at IS NULL")
     _index("assets_failed", ["user_id", "failed_at"], both="failed_at IS NOT NULL AND deleted_at IS NULL")
     _index("assets_leases", ["lease_owner"], both="lease_owner IS NOT NULL")
     op.create_table(
