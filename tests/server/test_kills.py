@@ -75,8 +75,10 @@ class Cluster:
         ).__enter__()
 
     def kill(self, number: int) -> bool:
-        process = self.processes[number]
-        assert process is not None
+        """Kill a process; return whether it had started."""
+        process, self.processes[number] = self.processes[number], None
+        if process is None:
+            return False
         children = _descendants(process.process.pid)
         for pid in (process.process.pid, *children):  # doit, and what works on pictures
             with contextlib.suppress(ProcessLookupError):
