@@ -518,6 +518,17 @@ export interface SkippedSource {
   failed: boolean;
 }
 
+export interface Stats {
+  total: number;
+  uploaded: number;
+  processed: number;
+  ready: number;
+  failed: number;
+  uploading: number;
+  processing: number;
+  embedding: number;
+}
+
 export interface StatusError {
   message: string;
   code: string;

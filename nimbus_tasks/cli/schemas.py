@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from nimbus_tasks.backends.blobs.server import Stats
 from nimbus_tasks.batches.cancel import Cancelled
 from nimbus_tasks.batches.listing import Batches
 from nimbus_tasks.batches.page_detail import PageDetail, PageLog
@@ -88,6 +89,7 @@ DOCUMENTS = (
     Document("assets", AssetSummary, "The result of an upload of images and files", ("assets", "nimbus:assets:upload")),
     Document("asset_records", Assets, "The files that are stored, and where", ("nimbus:assets:list",)),
     Document("asset_verification", Verification, "Stored files that were read back", ("nimbus:assets:verify",)),
+    Document("service_files", Stats, "How far our own service is with the files", ("nimbus:assets:monitor",)),
     Document("pointer", ShownPointer, "The latest file of a group and a variant", ("nimbus:pointer:get",)),
     Document("pointers", ShownPointers, "The pointers of a target", ("nimbus:pointer:list",)),
     Document("asset_prune", Pruned, "Stored files that nothing used", ("nimbus:assets:prune",)),

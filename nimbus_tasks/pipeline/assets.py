@@ -121,9 +121,7 @@ class AssetStage:
             SettingsError: the settings name no blob store, or `store` is none.
             StateError: the ledger cannot be used.
         """
-        if store:
-            settings = msgspec.structs.replace(settings, assets=msgspec.structs.replace(settings.assets, store=store))
-        self._settings = settings
+        self._settings = settings = with_store(settings, store)
         self.target = blob_target(settings)
         self.ledger = AssetLedger()
 
@@ -285,6 +283,13 @@ def name_of(target: BlobTarget) -> str:
     return {"folder": target.path, "s3": f"the bucket {target.bucket}", "server": "the service"}.get(
         target.store, "Pinata"
     )
+
+
+def with_store(settings: Settings, store: str) -> Settings:
+    """Return settings that name another blob store. store: empty: the same settings."""
+    if not store:
+        return settings
+    return msgspec.structs.replace(settings, assets=msgspec.structs.replace(settings.assets, store=store))
 
 
 def blob_target(settings: Settings) -> BlobTarget:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.backends.blobs import BlobStore, Resumable
     from nimbus_tasks.backends.blobs.retry import RetryBlobStore
     from nimbus_tasks.backends.blobs.s3_requests import S3Requests
+    from nimbus_tasks.backends.blobs.server import ServerStore
     from nimbus_tasks.backends.http import Http
     from nimbus_tasks.project.secrets import Secret
 
@@ -120,6 +121,15 @@ def blob_store(
     return FolderStore(root / target.path)
 
 
+def service(target: BlobTarget, root: Path | None = None, connection: Connection | None = None) -> ServerStore:
+    """Return the store of our own service, which tells its progress too. Nothing is sent.
+
+    Raises:
+        SettingsError: the address or the key is missing or malformed.
+    """
+    return _server(target, Environment(None, root or Path()), connection or Connection())
+
+
 def s3_requests(target: BlobTarget, root: Path, connection: Connection | None = None) -> S3Requests:
     """Return what sends and signs requests to a bucket. Nothing is sent.
 
@@ -181,7 +191,7 @@ def _pinata(target: BlobTarget, read: Environment, connection: Connection, resum
     return PinataStore(places, group_id, PLANS[plan], connection.warn, resumable)
 
 
-def _server(target: BlobTarget, read: Environment, connection: Connection) -> BlobStore:
+def _server(target: BlobTarget, read: Environment, connection: Connection) -> ServerStore:
     from nimbus_tasks.backends.blobs.server import ServerStore
     from nimbus_tasks.backends.http import Timeouts
 

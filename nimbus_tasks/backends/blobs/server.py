@@ -94,6 +94,27 @@ class _Listing(Struct, rename="camel"):
     next_cursor: str | None = None
 
 
+class Stats(Struct, frozen=True):
+    """How many files of the user are where. processing, embedding: what these jobs still have before them."""
+
+    total: int
+    uploaded: int
+    processed: int
+    ready: int
+    failed: int
+    uploading: int
+    processing: int
+    embedding: int
+
+    @property
+    def is_moving(self) -> bool:
+        return bool(self.uploading or self.processing or self.embedding)
+
+
+class _StatsAnswer(Struct):
+    stats: Stats
+
+
 class ServerStore(BlobStore):
     """The files of one user of a service."""
 
@@ -170,6 +191,12 @@ class ServerStore(BlobStore):
             asset_id = found.id if found else ""
         if asset_id:
             self._expect(await self._http.send("DELETE", f"/api/assets/{asset_id}"), 204, 404)
+
+    async def stats(self) -> Stats:
+        """Return how far the service is with the user's files."""
+        answer = await self._http.send("GET", "/api/processing-stats")
+        self._expect(answer, 200)
+        return self._http.decode(answer, _StatsAnswer).stats
 
     async def close(self) -> None:
         for each in (self._http, *self._origins.values()):

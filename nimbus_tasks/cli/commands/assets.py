@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from nimbus_tasks.backends import concurrency
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
 from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.cli.messages import Retries, rate_limited
@@ -97,6 +98,20 @@ class AssetCommands:
         if not as_json:
             assets_verified(self._console, found, where)
         return SOME_FAILED if found.wrong else OK
+
+    def monitor(self, interval: int, *, as_json: bool) -> int:
+        """Follow the files in our own service."""
+        from nimbus_tasks.backends.blobs.open import service
+        from nimbus_tasks.cli.messages.assets import AssetsViewer
+        from nimbus_tasks.pipeline.asset_monitor import check_interval, follow
+        from nimbus_tasks.pipeline.assets import blob_target, with_store
+
+        check_interval(interval)
+        store = service(blob_target(with_store(self._commands.pipeline.settings, "server")))
+        with AssetsViewer(self._console) as viewer:
+            stats = concurrency.run(follow(store, interval, viewer.show, viewer.lost))
+        give_document(stats, as_json=as_json)
+        return SOME_FAILED if stats.failed else OK
 
     def prune(self, store: str, days: int, *, dry_run: bool, as_json: bool) -> int:
         """Remove stored files that nothing uses."""

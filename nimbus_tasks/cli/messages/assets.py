@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from nimbus_tasks.assets.discovery import Discovery
     from nimbus_tasks.assets.plan import AssetPlan
     from nimbus_tasks.assets.upload import AssetResult
-    from nimbus_tasks.cli.console import Console
+    from nimbus_tasks.backends.blobs.server import Stats
+    from nimbus_tasks.cli.console import Console, Region
+    from nimbus_tasks.model.errors import StoreError
     from nimbus_tasks.model.progress import Progress
     from nimbus_tasks.pipeline.asset_prune import Pruned
     from nimbus_tasks.pipeline.asset_records import Assets, Verification
@@ -179,3 +181,40 @@ def upload_tested(console: Console, done: UploadTest, where: str) -> None:
     if done.passed:
         console.line(f"🎉 Uploads to {where} work, and so do pointers: {done.url} was there")
         console.line(f"   Its bytes were compared by: {done.verified}")
+
+
+class AssetsViewer:
+    """Shows how far the service is: a line redrawn in place on a terminal, elsewhere a line for each change."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._exit = contextlib.ExitStack()
+        self._region: Region | None = None
+        self._line = ""
+
+    def __enter__(self) -> Self:
+        if self._console.live:
+            self._region = self._exit.enter_context(self._console.region())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def show(self, stats: Stats) -> None:
+        line = phases(stats)
+        if self._region is not None:
+            self._region.show([(line, "")])
+        elif line != self._line:
+            self._console.line(line)
+        self._line = line
+
+    def lost(self, error: StoreError) -> None:
+        self._console.warn(f"{error.message} Reconnecting until it answers (Ctrl-C stops).")
+
+
+def phases(stats: Stats) -> str:
+    """Return the three phases of an upload to the service, in one line."""
+    total = stats.total
+    line = f"⬆️  Uploading {stats.uploaded}/{total} · Processing {stats.processed}/{total}"
+    line += f" · Searchable {stats.ready}/{total}"
+    return f"{line} · {stats.failed} failed" if stats.failed else line

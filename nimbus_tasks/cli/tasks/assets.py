@@ -34,6 +34,8 @@ def asset_tasks() -> Iterator[Task]:
     )
     yield command("nimbus:assets:list", _LIST_HELP, commands.files.list, params=[store])
     yield command("nimbus:assets:verify", _VERIFY_HELP, commands.files.verify, params=[store])
+    interval = option("interval", 2000, "milliseconds between looks (default: 2000)")
+    yield command("nimbus:assets:monitor", _MONITOR_HELP, commands.files.monitor, params=[interval])
     days = option("days", 90, "days for which nothing has used a file (default: 90)")
     dry_run = option("dry_run", False, "print what would be removed; remove nothing")
     yield command("nimbus:assets:prune", _PRUNE_HELP, commands.files.prune, params=[store, days, dry_run])
@@ -104,6 +106,15 @@ What is missing or damaged is named, and sent again by the next doit assets. End
 Examples:
   doit nimbus:assets:verify
   doit nimbus:assets:verify --store s3 --json
+"""
+_MONITOR_HELP = """Follow uploads to the service until all files are searchable
+
+How many files are uploaded, processed and searchable, of the user whose key is in NIMBUS_SERVICE_KEY. Ends with status
+1 if some have failed for good.
+
+Examples:
+  doit nimbus:assets:monitor
+  doit nimbus:assets:monitor --json    prints the counts once nothing moves any more
 """
 _PRUNE_HELP = """Remove stored files that no page and no pointer has used for a while
 
