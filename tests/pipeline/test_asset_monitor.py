@@ -1,0 +1,77 @@
+"""Following uploads to the service: until nothing moves, over its absences, and never for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nimbus_tasks.backends.blobs.server import Stats
+from nimbus_tasks.cli.messages.assets import phases
+from nimbus_tasks.model.errors import SettingsError, StoreError, TransientError
+from nimbus_tasks.pipeline import asset_monitor
+from nimbus_tasks.pipeline.asset_monitor import check_interval, follow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MOVING = Stats(3, 2, 1, 1, 0, 1, 1, 0)
+ENDED = Stats(3, 3, 3, 2, 1, 0, 0, 0)
+AWAY = TransientError("127.0.0.1 does not answer.")
+
+
+class Scripted:
+    """A service that answers as it is told to, then as the last time."""
+
+    def __init__(self, answers: Iterable[Stats | StoreError]) -> None:
+        self._answers = list(answers)
+        self.closed = False
+
+    async def stats(self) -> Stats:
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def followed(*answers: Stats | StoreError) -> tuple[Stats, list[Any]]:
+    """Return the end, and what was shown."""
+    told: list[Any] = []
+    service = Scripted(answers)
+    try:
+        return asyncio.run(follow(service, 1, told.append, told.append)), told  # type: ignore[arg-type]
+    finally:
+        assert service.closed
+
+
+def test_each_look_is_shown_until_nothing_moves() -> None:
+    assert followed(MOVING, MOVING, ENDED) == (ENDED, [MOVING, MOVING, ENDED])
+
+
+def test_an_absence_is_told_once_and_waited_for() -> None:
+    assert followed(MOVING, AWAY, AWAY, MOVING, AWAY, ENDED) == (ENDED, [MOVING, AWAY, MOVING, AWAY, ENDED])
+
+
+def test_a_service_that_never_answers_or_stays_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TransientError):
+        followed(AWAY)
+    monkeypatch.setattr(asset_monitor, "PATIENCE", 0.0)
+    with pytest.raises(TransientError):
+        followed(MOVING, AWAY)
+    with pytest.raises(StoreError, match="credentials"):
+        followed(MOVING, StoreError("It does not accept the credentials."))
+
+
+def test_the_interval_has_a_least_length() -> None:
+    check_interval(500)
+    with pytest.raises(SettingsError, match="500 milliseconds"):
+        check_interval(499)
+
+
+def test_three_phases_in_one_line() -> None:
+    assert phases(MOVING) == "⬆️  Uploading 2/3 · Processing 1/3 · Searchable 1/3"
+    assert phases(ENDED).endswith("Searchable 2/3 · 1 failed")
