@@ -20,7 +20,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check audit docs soak bench lock sbom quality sites servers browser shells generators peers format clean
+.PHONY: help run test check audit docs screenshots soak bench lock sbom quality sites servers browser shells generators peers format clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -48,6 +48,9 @@ audit: $(VENV)/checked  ## Known vulnerabilities of all that the lock files name
 
 docs: $(VENV)/checked docsite/node_modules  ## The documentation as a site, in .cache/docs/site; every link is checked
 	python -m docsite
+
+screenshots: $(VENV)/tested servers  ## Pictures of the service's pages, for the documents (docs/images)
+	python -m docsite.screenshots
 
 soak: $(VENV)/tested sites servers generators  ## The long tests: kills, full disks, clocks, faults, real sites; SEED=123 ONLY=kill repeats a part
 	@echo "Seed $(SEED). The same again: make soak SEED=$(SEED); a part of it: ONLY=words of its tests' names"

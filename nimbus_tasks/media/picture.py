@@ -209,9 +209,10 @@ def honest_errors() -> Iterator[None]:
     except pyvips.Error as error:
         if "out of memory" in str(error).lower():
             raise out_of_memory() from None
-        said = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
-        printable = "".join(each for each in said if each.isprintable())[:120].strip()
-        raise MediaError("damaged", f"The picture is truncated or damaged ({printable}).") from None
+        # Its first line says that a function could not be called; the last one says why, if it knows.
+        lines = [line.strip() for line in str(error).splitlines() if line.strip() and "unable to call" not in line]
+        reason = "".join(each for each in lines[-1] if each.isprintable())[:120] if lines else ""
+        raise MediaError("damaged", f"The picture is truncated or damaged{f' ({reason})' if reason else ''}.") from None
 
 
 def out_of_memory() -> MediaError:

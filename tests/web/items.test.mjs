@@ -61,11 +61,11 @@ test("equal bytes are sent once, unless the first of them has failed", () => {
   assert.equal(items.twinOf(second), null);
 });
 
-test("phases count cancelled files in none", () => {
+test("phases count cancelled files in none, and one whose job has failed as stored", () => {
   const items = new Items();
-  const all = ["a", "b", "c", "d"].map((name) => items.add(file(name)));
-  ["uploaded", "ready", "duplicate", "cancelled"].forEach((state, index) => items.change(all[index], state));
-  assert.deepEqual(phasesOf(items), { total: 3, stored: 3, processing: 1, searchable: 2 });
+  const states = ["uploaded", "ready", "duplicate", "jobFailed", "cancelled"];
+  for (const state of states) items.change(items.add(file(state)), state);
+  assert.deepEqual(phasesOf(items), { total: 4, stored: 4, searchable: 2 });
 });
 
 test("concurrency grows one by one to its limit, and is halved by a failure", () => {

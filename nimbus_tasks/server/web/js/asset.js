@@ -5,7 +5,7 @@ import { api, ApiError } from "./api.js";
 import { el } from "./dom.js";
 import { bytesText, text } from "./texts.js";
 
-/** @typedef {import("./gallery.js").Asset & {pages?: {url: string, title: string}[], addresses?: string[]}} Asset */
+/** @typedef {import("./gallery.js").Asset & {pages?: {url: string, title: string}[]}} Asset */
 
 /** @param {HTMLElement} root */
 export async function show(root) {
@@ -32,8 +32,13 @@ function view(asset) {
   add("state", text(stateOf(asset)));
   add("uploadedAt", new Date(asset.createdAt).toLocaleString("en"));
   add("checksum", asset.checksum, " ", copyButton(asset.checksum));
-  for (const url of new Set([asset.blobUrl, asset.thumbnailUrl, ...(asset.addresses ?? [])])) {
-    if (url) add("address", el("a", { href: url }, url), " ", copyButton(new URL(url, location.href).href));
+  const addresses = /** @type {const} */ ([
+    ["address", asset.blobUrl],
+    ["mainPicture", asset.imageUrl],
+    ["thumbnail", asset.thumbnailUrl],
+  ]);
+  for (const [name, url] of addresses) {
+    if (url) add(name, el("a", { href: url }, url), " ", copyButton(new URL(url, location.href).href));
   }
   for (const page of asset.pages ?? []) add("usedBy", el("a", { href: page.url }, page.title || page.url));
   const problem = asset.processingError ?? asset.embeddingError;

@@ -10,6 +10,7 @@ import { text } from "./texts.js";
  * @property {string} id
  * @property {string} filename
  * @property {string} blobUrl
+ * @property {string | null} imageUrl
  * @property {string | null} thumbnailUrl
  * @property {number} size
  * @property {string} mimeType

@@ -48,7 +48,8 @@ export class FollowAssets {
         if (item?.state !== "uploaded") continue;
         const detail = asset.processingError ?? asset.embeddingError ?? "";
         if (asset.embedded) this._items.change(item, "ready");
-        else if (asset.failedAt) this._items.change(item, "failed", { failure: asset.errorClass ?? "unknown", detail });
+        else if (asset.failedAt)
+          this._items.change(item, "jobFailed", { failure: asset.errorClass ?? "unknown", detail });
         else continue;
         moved += 1;
       }

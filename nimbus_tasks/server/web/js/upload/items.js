@@ -4,9 +4,10 @@
  */
 
 /**
- * waiting -> hashing -> hashed -> queued -> uploading -> uploaded -> ready. From each of them to failed or cancelled;
- * `duplicate` is a file that the server has already, `missing` one that must be chosen again after a reload.
- * @typedef {"waiting" | "hashing" | "hashed" | "queued" | "uploading" | "uploaded" | "ready" | "duplicate" | "failed" | "cancelled" | "missing"} State
+ * waiting -> hashing -> hashed -> queued -> uploading -> uploaded -> ready. From each of them to failed or cancelled, and
+ * from uploaded to `jobFailed`; `duplicate` is a file that the server has already, `missing` one that must be chosen again
+ * after a reload.
+ * @typedef {"waiting" | "hashing" | "hashed" | "queued" | "uploading" | "uploaded" | "ready" | "duplicate" | "failed" | "jobFailed" | "cancelled" | "missing"} State
  */
 
 /** What `ErrorBody.code` of the server may be, and what happens in the browser. @typedef {import("../api.js").ErrorClass} ErrorClass */
@@ -30,20 +31,20 @@
  */
 
 /** States in which nothing more happens by itself. */
-const ENDED = new Set(["ready", "duplicate", "failed", "cancelled", "missing"]);
+const ENDED = new Set(["ready", "duplicate", "failed", "jobFailed", "cancelled", "missing"]);
 /** States of files that are stored on the server. */
-const STORED = new Set(["uploaded", "ready", "duplicate"]);
+const STORED = new Set(["uploaded", "ready", "duplicate", "jobFailed"]);
 /** States that a user may cancel. */
 const CANCELLABLE = new Set(["waiting", "hashing", "hashed", "queued", "uploading", "missing"]);
 
 /** @typedef {Record<State, number>} Counts */
 
+/** @type {State[]} */
+const STATES = ["waiting", "hashing", "hashed", "queued", "uploading", "uploaded", "ready", "duplicate", "failed", "jobFailed", "cancelled", "missing"]; // prettier-ignore
+
 /** @returns {Counts} */
 function noCounts() {
-  return {
-    waiting: 0, hashing: 0, hashed: 0, queued: 0, uploading: 0, uploaded: 0, ready: 0,
-    duplicate: 0, failed: 0, cancelled: 0, missing: 0,
-  }; // prettier-ignore
+  return /** @type {Counts} */ (Object.fromEntries(STATES.map((state) => [state, 0])));
 }
 
 export class Items {
@@ -233,8 +234,7 @@ export function fileKey(file) {
  * @param {Items} items
  */
 export function phasesOf(items) {
-  const { uploaded, ready, duplicate, cancelled } = items.counts;
-  const total = items.all.length - cancelled;
-  const stored = uploaded + ready + duplicate;
-  return { total, stored, processing: uploaded, searchable: ready + duplicate };
+  const { uploaded, ready, duplicate, jobFailed, cancelled } = items.counts;
+  const searchable = ready + duplicate;
+  return { total: items.all.length - cancelled, stored: searchable + uploaded + jobFailed, searchable };
 }

@@ -7,7 +7,7 @@ import { bytesText, durationText, text } from "../texts.js";
 import { VirtualList } from "../virtual-list.js";
 import { FollowAssets } from "./follow.js";
 import { Hasher } from "./hashing.js";
-import { fileKey, Items, phasesOf } from "./items.js";
+import { fileKey, hasEnded, Items, phasesOf } from "./items.js";
 import { Journal } from "./journal.js";
 import { pickedByInput, pickedFrom } from "./picking.js";
 import { ROW_HEIGHT, rowKind } from "./row.js";
@@ -25,8 +25,8 @@ const ADDED_AT_ONCE = 200;
 /** @type {Record<Filter, (item: Item) => boolean>} */
 const FILTERS = {
   all: () => true,
-  open: (item) => !["ready", "duplicate", "failed", "cancelled"].includes(item.state),
-  failed: (item) => item.state === "failed" || item.state === "missing",
+  open: (item) => !hasEnded(item.state),
+  failed: (item) => ["failed", "jobFailed", "missing"].includes(item.state),
   duplicate: (item) => item.state === "duplicate",
 };
 
@@ -214,11 +214,11 @@ class UploadPage {
 
   _draw() {
     const { counts, all } = this._items;
-    const { total, stored, processing, searchable } = phasesOf(this._items);
+    const { total, stored, searchable } = phasesOf(this._items);
     if (!this._progress || !this._list || !this._line) return;
     this._progress.hidden = !all.length;
     this._drop?.classList.toggle("small", all.length > 0);
-    const processed = stored - processing;
+    const processed = stored - counts.uploaded - counts.jobFailed;
     setText(this._line, text("phases", { total, stored, processed, searchable }));
     const shares = [
       this._items.bytes ? this._items.bytesSent / this._items.bytes : 0,
@@ -249,13 +249,14 @@ class UploadPage {
     setText(this._pause, text(this._uploader.isPaused ? "resume" : "pause"));
     this._pause.hidden = !open;
     this._cancel.hidden = !open && !counts.missing;
-    this._retry.hidden = !counts.failed;
-    setText(this._retry, text("retryAll", { count: counts.failed }));
+    const failed = counts.failed + counts.jobFailed;
+    this._retry.hidden = !failed;
+    setText(this._retry, text("retryAll", { count: failed }));
     this._clear.hidden = !(counts.ready + counts.duplicate + counts.cancelled);
     const numbers = {
       all,
       open: open + counts.uploaded,
-      failed: counts.failed + counts.missing,
+      failed: failed + counts.missing,
       duplicate: counts.duplicate,
     };
     const names = /** @type {const} */ ({
@@ -305,7 +306,7 @@ class UploadPage {
    */
   _announce(total, stored, counts) {
     if (!total) return;
-    const { failed } = counts;
+    const failed = counts.failed + counts.jobFailed;
     if (this._items.open || counts.uploaded) announce(this._line?.textContent ?? "");
     else if (failed) announce(text("doneWithFailures", { total, stored, failed }));
     else if (!counts.missing) announce(text("allDone", { total }));

@@ -8,6 +8,7 @@ import { isCancellable } from "./items.js";
 
 /** Pixels; `--row` in style.css is the same. */
 export const ROW_HEIGHT = 52;
+const RETRIED = new Set(["failed", "jobFailed", "cancelled"]);
 
 /**
  * @param {import("./uploader.js").Uploader} uploader
@@ -55,7 +56,7 @@ export function rowKind(uploader) {
       row.dataset.state = item.state;
       bar.hidden = item.state !== "uploading";
       bar.value = item.size ? item.sent / item.size : 0;
-      retry.hidden = item.state !== "failed" && item.state !== "cancelled";
+      retry.hidden = !RETRIED.has(item.state);
       retry.setAttribute("aria-label", `${text("retry")} ${item.name}`);
       cancel.hidden = !isCancellable(item.state);
       cancel.setAttribute("aria-label", `${text("cancel")} ${item.name}`);
@@ -66,7 +67,7 @@ export function rowKind(uploader) {
 /** @param {Item} item */
 function stateText(item) {
   if (item.state === "missing") return text("missingState");
-  if (item.state !== "failed") return text(item.state);
+  if (item.state !== "failed" && item.state !== "jobFailed") return text(item.state);
   if (item.detail === "unreadable") return text("unreadable");
   const said = text(item.failure || "unknown");
   return item.failure === "invalid" && item.detail ? item.detail : said;

@@ -92,14 +92,14 @@ export class Uploader {
 
   /** @param {Item} item that has failed */
   retry(item) {
+    if (item.state === "jobFailed") return void this._retryProcessing(item);
     if (item.state !== "failed" && item.state !== "cancelled") return;
-    if (item.assetId && item.state === "failed") return void this._retryProcessing(item);
     this._items.change(item, item.sha256 ? "hashed" : "waiting");
     this._pump();
   }
 
   retryAll() {
-    for (const item of this._items.in("failed")) this.retry(item);
+    for (const item of [...this._items.in("failed"), ...this._items.in("jobFailed")]) this.retry(item);
   }
 
   _pump() {
