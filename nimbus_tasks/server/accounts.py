@@ -83,13 +83,13 @@ async def login(request: Request[Any, Any, State], service: Service, token: str 
 
 @post("/api/session", opt=_PUBLIC, status_code=204)
 async def login_by_key(request: Request[Any, Any, State], service: Service, data: KeyLogin) -> Response[None]:
-    """Log in with an API key: a browser gets a session in its place."""
+    """Log in with an API key: a browser gets a session in its place, which ends when the key is revoked."""
     client = await _count_attempt(request, service)
     user = await service.lookups.key(service, data.key.strip())
     if user is None:
         raise ApiError(401, "auth", "This API key is not known, or it was revoked")
     answer: Response[None] = Response(None, status_code=204)
-    await _open_session(request, service, user.id, client, answer)
+    await _open_session(request, service, user.id, client, answer, user.key)
     return answer
 
 
@@ -137,7 +137,7 @@ async def _count_attempt(request: Request[Any, Any, State], service: Service) ->
 
 
 async def _open_session(
-    request: Request[Any, Any, State], service: Service, user_id: str, ip: str, answer: Response[Any]
+    request: Request[Any, Any, State], service: Service, user_id: str, ip: str, answer: Response[Any], key: str = ""
 ) -> None:
     """Open a session, and have the answer set its cookie."""
     user = await read_one(service.records, records.user_key(user_id), dict[str, Any]) or {}
@@ -146,7 +146,7 @@ async def _open_session(
     days = service.settings.server.session_days
     agent = request.headers.get("user-agent", "")[:200]
     times = (records.timestamp(began), records.timestamp(began + timedelta(days=days)))
-    record = SessionRecord(user_id, user.get("email", ""), *times, ip, agent)
+    record = SessionRecord(user_id, user.get("email", ""), *times, ip, agent, key)
     await _put(service.records, session_key(session_id(cookie)), record)
     answer.set_cookie(
         COOKIE,

@@ -38,7 +38,10 @@ class User(Struct, frozen=True):
 
 
 class SessionRecord(Struct):
-    """`session:{session_id}`. The id is the hash of what the cookie holds."""
+    """`session:{session_id}`. The id is the hash of what the cookie holds.
+
+    key: the hash of the API key that it was opened with, and ends with; empty where it was a link.
+    """
 
     user_id: str
     email: str
@@ -46,6 +49,7 @@ class SessionRecord(Struct):
     expires: str
     ip: str
     user_agent: str
+    key: str = ""
 
 
 class _Key(Struct):
@@ -65,10 +69,10 @@ class Lookups:
         hashed = records.apikey_hash(key)
         user = self._remembered(hashed)
         if user is None:
-            found = await read_one(service.records, records.apikey_key(hashed), _Key)
-            if found is None or found.active is not True or not found.user_id or found.scope:
+            user_id = await _owner_of(service, hashed)
+            if not user_id:
                 return None
-            user = User(found.user_id, key=hashed)
+            user = User(user_id, key=hashed)
             self._remember(hashed, user)
         self.used[hashed] = self.used.get(hashed, 0) + 1
         return user
@@ -79,6 +83,8 @@ class Lookups:
         if user is None:
             found = await read_one(service.records, session_key(session), SessionRecord)
             if found is None or seconds_of(found.expires) < time.time():
+                return None
+            if found.key and await _owner_of(service, found.key) != found.user_id:
                 return None
             user = User(found.user_id, found.email, session)
             self._remember(session, user)
@@ -95,6 +101,12 @@ class Lookups:
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()
         self._known[name] = (time.monotonic() + REMEMBERED, user)
+
+
+async def _owner_of(service: Service, hashed: str) -> str:
+    """Return whose API key this is; empty where it is not one that may do everything, or was revoked."""
+    found = await read_one(service.records, records.apikey_key(hashed), _Key)
+    return "" if found is None or found.active is not True or found.scope else found.user_id
 
 
 async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -1,7 +1,7 @@
 """Token buckets: one for each user and purpose, in memory, in the database or in Redis.
 
 A bucket starts full. Each request takes a token, and tokens come back at a steady rate. All three places compute the
-same, in millionths of a token, so that the wait they name is exact.
+same in whole numbers, so that after the wait they name there is a token.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.project.settings import Server
     from nimbus_tasks.server.database import Database
 
-_TOKEN = 1_000_000
+#: Parts of a token: with N tokens a minute, N parts come back each millisecond.
+_TOKEN = 60_000
 #: Buckets in memory before full ones are forgotten.
 _MOST_KNOWN = 10_000
 
@@ -36,12 +37,12 @@ class Rate(Struct, frozen=True):
     per_minute: int
 
     def refilled(self, tokens: int, milliseconds: int) -> int:
-        """Return the millionths of tokens of a bucket that had `tokens` of them some time ago."""
-        return min(self.tokens * _TOKEN, tokens + max(milliseconds, 0) * self.per_minute * _TOKEN // 60_000)
+        """Return the parts of a bucket that had `tokens` of them some time ago."""
+        return min(self.tokens * _TOKEN, tokens + max(milliseconds, 0) * self.per_minute)
 
     def wait(self, tokens: int) -> float:
-        """Return the seconds until a bucket with this many millionths has a whole token."""
-        return max(0, _TOKEN - tokens) * 60 / (self.per_minute * _TOKEN)
+        """Return the seconds until a bucket with this many parts has a whole token."""
+        return max(0, _TOKEN - tokens) / (1000 * self.per_minute)
 
 
 #: Failed logins from one address, and calls of the cron endpoints.
@@ -78,25 +79,27 @@ class MemoryBuckets:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._known: dict[str, tuple[int, int]] = {}
+        self._known: dict[str, tuple[int, int, Rate]] = {}
+        self._most = _MOST_KNOWN
 
     async def take(self, name: str, rate: Rate) -> float:
         now = int(self._clock() * 1000)
-        if len(self._known) > _MOST_KNOWN:
-            self._forget_full(rate, now)
-        tokens, updated = self._known.get(name, (rate.tokens * _TOKEN, now))
+        if len(self._known) > self._most:
+            self._forget_full(now)
+        tokens, updated, _ = self._known.get(name, (rate.tokens * _TOKEN, now, rate))
         tokens = rate.refilled(tokens, now - updated)
         allowed = tokens >= _TOKEN
-        self._known[name] = (tokens - _TOKEN if allowed else tokens, now)
+        self._known[name] = (tokens - _TOKEN if allowed else tokens, now, rate)
         return 0 if allowed else rate.wait(tokens)
 
-    def _forget_full(self, rate: Rate, now: int) -> None:
-        full = rate.tokens * _TOKEN
+    def _forget_full(self, now: int) -> None:
         self._known = {
-            name: (tokens, updated)
-            for name, (tokens, updated) in self._known.items()
-            if rate.refilled(tokens, now - updated) < full
+            name: (tokens, updated, rate)
+            for name, (tokens, updated, rate) in self._known.items()
+            if rate.refilled(tokens, now - updated) < rate.tokens * _TOKEN
         }
+        # Not with each request, where most are not full.
+        self._most = max(_MOST_KNOWN, 2 * len(self._known))
 
 
 class DatabaseBuckets:
@@ -109,9 +112,12 @@ class DatabaseBuckets:
     async def take(self, name: str, rate: Rate) -> float:
         now = int(self._clock() * 1000)
         full = rate.tokens * _TOKEN
-        # Clocks of several machines differ: a bucket's time never goes back.
-        passed = case((buckets.c.updated < now, now - buckets.c.updated), else_=0)
-        refilled = buckets.c.tokens + passed * (rate.per_minute * _TOKEN // 60_000)
+        # Clocks of several machines differ: a bucket's time never goes back. After `enough` it is full.
+        enough = full // rate.per_minute + 1
+        passed = case(
+            (buckets.c.updated < now - enough, enough), (buckets.c.updated < now, now - buckets.c.updated), else_=0
+        )
+        refilled = buckets.c.tokens + passed * rate.per_minute
         refilled = case((refilled > full, full), else_=refilled)
         later = case((buckets.c.updated < now, now), else_=buckets.c.updated)
         insert = self._database.insert(buckets).values(name=name, tokens=full - _TOKEN, updated=now)
@@ -131,7 +137,7 @@ class DatabaseBuckets:
         return await self._database.write(act)
 
 
-#: In Redis the script runs as a whole, by Redis' own clock. It answers the millionths that were there.
+#: In Redis the script runs as a whole, by Redis' own clock. It answers the parts that were there.
 _SCRIPT = """
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
@@ -139,7 +145,7 @@ local known = redis.call('HMGET', KEYS[1], 'tokens', 'updated')
 local full, each = tonumber(ARGV[1]), tonumber(ARGV[2])
 local tokens = math.min(full, (tonumber(known[1]) or full) + math.max(0, now - (tonumber(known[2]) or now)) * each)
 local left = tokens
-if tokens >= 1000000 then left = tokens - 1000000 end
+if tokens >= 60000 then left = tokens - 60000 end
 redis.call('HSET', KEYS[1], 'tokens', left, 'updated', now)
 redis.call('PEXPIRE', KEYS[1], math.ceil((full - left) / each) + 1000)
 return tokens
@@ -163,9 +169,9 @@ class RedisBuckets:
     async def take(self, name: str, rate: Rate) -> float:
         from redis.exceptions import RedisError
 
-        each = rate.per_minute * _TOKEN // 60_000
+        told = [rate.tokens * _TOKEN, rate.per_minute]
         try:
-            tokens = int(await self._script(keys=[f"nimbus:bucket:{name}"], args=[rate.tokens * _TOKEN, each]))
+            tokens = int(await self._script(keys=[f"nimbus:bucket:{name}"], args=told))
         except RedisError as error:
             raise TransientError(f"Redis does not answer: {type(error).__name__}.") from None
         return 0 if tokens >= _TOKEN else rate.wait(tokens)

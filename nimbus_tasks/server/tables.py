@@ -137,7 +137,7 @@ buckets = Table(
     "buckets",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("tokens", BigInteger, nullable=False),  # thousandths
+    Column("tokens", BigInteger, nullable=False),  # in parts: `rate_limit.py`
     Column("updated", BigInteger, nullable=False),
 )
 

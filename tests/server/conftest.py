@@ -1,4 +1,4 @@
-"""`database_url`: an empty database of each kind, one after the other."""
+"""`database_url`: an empty database of each kind, one after the other. `web`: one service for many tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from databases import PROGRAMS, Postgres
+from service_process import ServiceProcess
 
 from nimbus_tasks.server.database import Database
 
@@ -29,6 +30,14 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/server.db"
     url: str = request.getfixturevalue("postgres").new_database()
     return url
+
+
+@pytest.fixture(scope="session")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """A service without workers, on SQLite, behind a proxy on this machine. Tests that share it have own users."""
+    settings = '[server]\ntrusted_proxies = ["127.0.0.1"]\n'
+    with ServiceProcess(tmp_path_factory.mktemp("web"), "--role=web", settings=settings) as service:
+        yield service
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import os
 import signal
@@ -38,6 +39,7 @@ class ServiceProcess:
         (folder / "pyproject.toml").write_text('[tool.doit]\nloader = "nimbus"\n')
         self.environment = os.environ | environment
         self._clients: list[Client] = []
+        self._numbers = itertools.count()
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
@@ -68,11 +70,11 @@ class ServiceProcess:
         self.process.stdout.close()
         return status
 
-    def new_key(self, user: str = LOCAL_USER) -> str:
-        """Make a key as `doit nimbus:key:create --service` does."""
+    def new_key(self, user: str = LOCAL_USER, *, content: bool = False) -> str:
+        """Make a key as `doit nimbus:key:create --service` does. content: it only reads pages."""
 
         async def make(database: Database) -> str:
-            options = KeyOptions(f"test-{len(self._clients)}")
+            options = KeyOptions(f"test-{next(self._numbers)}", content=content)
             made = await create_for(RecordsStore(database), user, options, Secret(new_key()), now())
             return made.key.reveal()
 

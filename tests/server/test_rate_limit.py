@@ -1,0 +1,204 @@
+"""Rate limits: who is refused, what they are told, and that all processes count together."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from service_process import Client, ServiceProcess, picture
+from waiting import wait_until
+
+from nimbus_tasks.model.errors import SettingsError, TransientError
+from nimbus_tasks.project.secrets import Secret
+from nimbus_tasks.project.settings import Server
+from nimbus_tasks.server import rate_limit
+from nimbus_tasks.server.database import Database
+from nimbus_tasks.server.errors import ApiError
+from nimbus_tasks.server.rate_limit import (
+    Buckets,
+    DatabaseBuckets,
+    MemoryBuckets,
+    Rate,
+    RedisBuckets,
+    limit,
+    open_buckets,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx
+
+RATE = Rate(100, 5)
+REDIS = shutil.which("redis-server") or shutil.which("valkey-server")
+
+
+class Clock:
+    """A clock that stands still."""
+
+    seconds = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+async def refused(*places: Buckets, user: str = "ann", times: int = 150, rate: Rate = RATE) -> list[ApiError]:
+    """Take tokens at once, at several places in turn; return the refusals."""
+    asked = (limit(places[number % len(places)], f"upload:{user}", rate, "uploads") for number in range(times))
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    return [answer for answer in answers if answer is not None]  # type: ignore[misc]
+
+
+async def check_150_at_once(*places: Buckets) -> list[ApiError]:
+    errors = await refused(*places)
+    assert len(errors) == 50
+    assert all(isinstance(error, ApiError) for error in errors), errors
+    assert await refused(*places, user="bob", times=5) == []  # another user is not affected
+    return errors
+
+
+async def check_waits(clock: Clock, *places: Buckets) -> None:
+    """Check what is told, and that it is true."""
+    errors = await check_150_at_once(*places)
+    for error in errors:
+        told = (error.status, error.code, error.message, error.more, error.headers)
+        message = "Too many uploads. Please wait 12s and try again"
+        assert told == (429, "rate_limit", message, {"retryAfter": 12}, {"retry-after": "12"})
+    clock.seconds += 11.9
+    (early,) = await refused(*places, times=1)
+    assert early.more == {"retryAfter": 1}
+    clock.seconds += 0.1
+    assert len(await refused(*places, times=3)) == 2
+
+
+def test_150_at_once_in_memory() -> None:
+    clock = Clock()
+    asyncio.run(check_waits(clock, MemoryBuckets(clock)))
+
+
+def test_150_at_once_in_the_database_from_two_processes(database: Database) -> None:
+    clock, other = Clock(), Database(database.url.render_as_string(hide_password=False))
+    asyncio.run(check_waits(clock, DatabaseBuckets(database, clock), DatabaseBuckets(other, clock)))
+    other.close()
+
+
+@pytest.mark.parametrize("per_minute", [1, 7, 10, 59, 100_000_000])
+def test_after_the_wait_there_is_a_token(database: Database, per_minute: int) -> None:
+    clock, rate = Clock(), Rate(1, per_minute)
+
+    async def run() -> None:
+        for places in (MemoryBuckets(clock), DatabaseBuckets(database, clock)):
+            assert await refused(places, times=1, rate=rate) == []
+            (error,) = await refused(places, times=1, rate=rate)
+            clock.seconds += error.more["retryAfter"]  # type: ignore[operator]
+            assert await refused(places, times=1, rate=rate) == []
+            clock.seconds += 10_000_000  # no more than a full bucket comes back
+            assert len(await refused(places, times=2, rate=rate)) == 1
+            clock.seconds -= 3600  # another machine's clock
+            assert len(await refused(places, times=1, rate=rate)) == 1
+
+    asyncio.run(run())
+
+
+def test_many_users_in_memory_do_not_refill_each_others_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit, "_MOST_KNOWN", 10)
+    clock = Clock()
+    places = MemoryBuckets(clock)
+
+    async def run() -> None:
+        await refused(places, times=60)
+        for number in range(50):
+            await places.take(f"login:{number}", rate_limit.LOGIN)
+            clock.seconds += 0.01
+        assert len(await refused(places, times=50)) == 10
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    if REDIS is None:
+        pytest.skip("Redis is not here: apt-get install redis-server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [REDIS, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: not socket.socket().connect_ex(("127.0.0.1", port)))
+        yield f"redis://127.0.0.1:{port}/0"
+        process.terminate()
+
+
+def test_150_at_once_in_redis(redis_url: str) -> None:
+    async def run() -> list[ApiError]:
+        return await check_150_at_once(RedisBuckets(Secret(redis_url)), RedisBuckets(Secret(redis_url)))
+
+    assert {error.status for error in asyncio.run(run())} == {429}
+
+
+def test_redis_that_does_not_answer_is_told() -> None:
+    with pytest.raises(TransientError, match="Redis does not answer"):
+        asyncio.run(RedisBuckets(Secret("redis://127.0.0.1:1/0")).take("one", RATE))
+
+
+def test_where_limits_are_counted(database: Database) -> None:
+    redis = Secret("redis://127.0.0.1:1/0")
+
+    def chosen(store: str = "auto", url: Secret | None = None, processes: int = 1) -> type:
+        return type(open_buckets(Server(rate_store=store), database, url, processes))  # type: ignore[arg-type]
+
+    assert chosen() is (MemoryBuckets if database.is_sqlite else DatabaseBuckets)
+    assert chosen(processes=2) is DatabaseBuckets
+    assert chosen(url=redis, processes=2) is RedisBuckets
+    assert chosen("database", redis) is DatabaseBuckets
+    with pytest.raises(SettingsError, match="needs REDIS_URL"):
+        chosen("redis")
+    with pytest.raises(SettingsError, match="no address of Redis"):
+        chosen("redis", Secret("nonsense"))
+
+
+# --- over HTTP ----------------------------------------------------------------------------------------------------
+
+
+def ask_150_at_once(client: Client) -> list[httpx.Response]:
+    """Ask for 150 addresses; return the answers that are no address."""
+    with ThreadPoolExecutor(16) as pool:
+        answers = pool.map(lambda number: client.ask(picture(number)), range(150))
+    return [answer for answer in answers if answer.status_code != 200]
+
+
+def check_refusals(answers: list[httpx.Response]) -> None:
+    assert len(answers) == 50
+    for answer in answers:
+        seconds = answer.json()["retryAfter"]
+        assert answer.status_code == 429
+        assert answer.headers["retry-after"] == str(seconds)
+        assert 1 <= seconds <= 60
+        assert answer.json() == {
+            "error": f"Too many uploads. Please wait {seconds}s and try again",
+            "code": "rate_limit",
+            "retryAfter": seconds,
+        }
+
+
+def test_two_processes_share_a_limit(tmp_path: Path) -> None:
+    settings = "[server]\nrate_per_minute = 1\n"
+    with ServiceProcess(tmp_path, "--role=web", "--workers=2", settings=settings) as service:
+        client, other = service.client(), service.client("user_other")
+
+        check_refusals(ask_150_at_once(client))
+
+        assert other.ask(picture()).status_code == 200
+        # Of an address that a client makes up, nothing is believed.
+        tries = [
+            client.http.post("/api/session", json={"key": "wrong"}, headers={"x-forwarded-for": f"10.0.0.{number}"})
+            for number in range(14)
+        ]
+        assert 429 in {answer.status_code for answer in tries}
+        assert service.stop() == 0
