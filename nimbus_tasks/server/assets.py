@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from litestar import delete, get
 from litestar.params import Parameter
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, tuple_
 
 from nimbus_tasks.server import search
 from nimbus_tasks.server.auth import User
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Checksums in one query: SQLite takes 32,766 values.
 MOST_CHECKSUMS = 1000
+#: The `method` of an upload whose bytes are being removed.
+ABANDONED = "abandoned"
 #: Ids in one question.
 MOST_IDS = 100
 
@@ -160,6 +162,9 @@ def add(database: Database, connection: Connection, upload: Upload, blob_url: st
 
     Returns the asset and whether it is new. Of several with the same bytes, one is stored: the others get that one,
     and stay open until their bytes are removed.
+
+    Raises:
+        ApiError: the upload was given up meanwhile. Nothing is stored: its bytes are about to be removed.
     """
     values = {
         name: getattr(upload, name) for name in ("user_id", "pathname", "filename", "size", "mime_type", "checksum")
@@ -177,9 +182,17 @@ def add(database: Database, connection: Connection, upload: Upload, blob_url: st
         search.index(database, connection, upload.asset_id, upload.user_id, upload.filename)
     held = by_checksum(connection, upload.user_id, upload.checksum)
     assert held is not None  # just added, or the reason why not
-    if held.id == upload.asset_id:
-        close_upload(connection, upload.asset_id)
+    if added:
+        is_open = and_(uploads.c.asset_id == upload.asset_id, uploads.c.method != ABANDONED)
+        if connection.execute(uploads.delete().where(is_open)).rowcount == 0:
+            raise not_found("upload: ask for a new address")
     return held, added
+
+
+def abandon_upload(connection: Connection, asset_id: str) -> bool:
+    """Mark an upload as given up, so that it becomes no asset any more. False: it is one, or the upload is gone."""
+    mark = uploads.update().where(uploads.c.asset_id == asset_id).values(method=ABANDONED)
+    return connection.execute(mark).rowcount == 1
 
 
 def close_upload(connection: Connection, asset_id: str) -> None:

@@ -85,7 +85,9 @@ async def _copy(file: UploadFile, copy: Path) -> tuple[int, str]:
 
 
 async def _signed(service: Service, user: User, asset_id: str) -> Upload:
-    query = select(uploads).where(uploads.c.asset_id == asset_id, uploads.c.user_id == user.id)
+    query = select(uploads).where(
+        uploads.c.asset_id == asset_id, uploads.c.user_id == user.id, uploads.c.method != assets.ABANDONED
+    )
     row = await service.database.read(lambda connection: connection.execute(query).first())
     if row is None:
         raise not_found("upload: ask for a new address")

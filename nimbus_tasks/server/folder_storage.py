@@ -6,6 +6,7 @@ An address is valid for one file: method, pathname, end of validity, size, type,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import os
@@ -190,7 +191,8 @@ class FolderStorage(Storage):
             for folder, _, names in os.walk(self._folder / kind):
                 for name in names:
                     path = os.path.join(folder, name)
-                    yield os.path.relpath(path, self._folder), os.stat(path).st_mtime
+                    with contextlib.suppress(FileNotFoundError):  # removed since
+                        yield os.path.relpath(path, self._folder), os.stat(path).st_mtime
 
     async def _act(self, act: Callable[[], T]) -> T:
         try:

@@ -113,7 +113,9 @@ async def _check_expected(service: Service, pathname: str) -> None:
     Raises:
         ApiError: it is not.
     """
-    query = select(uploads.c.asset_id).where(uploads.c.asset_id == pathname.split("/")[2])
+    query = select(uploads.c.asset_id).where(
+        uploads.c.asset_id == pathname.split("/")[2], uploads.c.method != assets.ABANDONED
+    )
     if await service.database.read(lambda connection: connection.execute(query).first()) is None:
         raise ApiError(403, "auth", _USED)
 

@@ -104,7 +104,7 @@ _assets_index("assets_counts", assets.c.user_id, *_counted, where=_LIVE)
 _assets_index("assets_failed", assets.c.user_id, assets.c.failed_at, where=and_(assets.c.failed_at.is_not(None), _LIVE))
 _assets_index("assets_leases", assets.c.lease_owner, where=assets.c.lease_owner.is_not(None))
 
-#: Uploads that were signed and are not completed. method: `PUT` or `multipart`. upload_id: the store's, of parts.
+#: Uploads that were signed and are not completed. method: `PUT`, `POST`, `abandoned`. upload_id: the store's, of parts.
 uploads = Table(
     "uploads",
     metadata,

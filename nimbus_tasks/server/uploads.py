@@ -19,7 +19,7 @@ from msgspec import Meta, Struct, structs
 from sqlalchemy import Connection, select
 
 from nimbus_tasks.server import assets
-from nimbus_tasks.server.assets import MOST_CHECKSUMS, Asset, now_ms
+from nimbus_tasks.server.assets import ABANDONED, MOST_CHECKSUMS, Asset, now_ms
 from nimbus_tasks.server.auth import User
 from nimbus_tasks.server.errors import ApiError, Code, invalid, not_found
 from nimbus_tasks.server.rate_limit import Rate, limit
@@ -150,7 +150,7 @@ async def upload_complete(service: Service, user: User, data: CompleteRequest) -
         if asset is not None:
             return None, asset
         row = connection.execute(select(uploads).where(uploads.c.asset_id == data.asset_id)).first()
-        if row is not None:
+        if row is not None and row.method != ABANDONED:
             return Upload(*row), None
         # It was completed, and turned out to be a file that was there.
         return None, assets.by_checksum(connection, user.id, data.checksum)
@@ -184,7 +184,12 @@ async def complete(service: Service, upload: Upload) -> Completed:
 
 
 async def give_up(service: Service, upload: Upload) -> None:
-    """Remove an upload with its bytes: the row last, so that the sweep finds what an interruption leaves."""
+    """Remove an upload with its bytes: the row last, so that the sweep finds what an interruption leaves.
+
+    Nothing happens where it has become an asset meanwhile.
+    """
+    if not await service.database.write(lambda connection: assets.abandon_upload(connection, upload.asset_id)):
+        return
     await service.storage.abandon(upload)
     await service.database.write(lambda connection: assets.close_upload(connection, upload.asset_id))
 
