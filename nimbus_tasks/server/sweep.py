@@ -1,4 +1,4 @@
-"""What was begun and not completed is removed: uploads with their bytes, files of no asset, old sessions and links."""
+"""What nobody needs is removed: abandoned uploads, files of deleted assets or of none, old sessions and links."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.model.clock import seconds_of
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 500
 #: Files whose rows are looked up at a time.
 _LOOKED_UP = 500
-#: Seconds after which a file without a row is an orphan. An upload may take this long after its address was signed.
+#: Seconds after which a file without a row is an orphan: an upload may take this long after its address was signed.
+#: The files of a deleted asset are kept as long.
 ORPHAN_SECONDS = 24 * 3600.0
 
 
@@ -48,18 +49,18 @@ async def sweep_uploads(service: Service, now: int | None = None) -> int:
 
 
 async def sweep_orphans(service: Service, older_than: float = ORPHAN_SECONDS) -> int:
-    """Remove files that belong to no asset and no upload; return how many. older_than: seconds."""
+    """Remove files of no asset and no upload, and of deleted assets; return how many. older_than: seconds."""
     limit = now_ms() / 1000 - older_than
     removed, found = 0, list[str]()
     async for pathname, stored in service.storage.list():
         if stored <= limit and pathname.startswith(("assets/", "thumbnails/", "parts/")):
             found.append(pathname)
         if len(found) == _LOOKED_UP:
-            removed += await _remove_orphans(service, found)
+            removed += await _remove_orphans(service, found, limit)
             found.clear()
-    removed += await _remove_orphans(service, found)
+    removed += await _remove_orphans(service, found, limit)
     if removed:
-        service.log.event("warning", "files of no asset removed", count=removed)
+        service.log.event("warning", "files that nothing needs removed", count=removed)
     return removed
 
 
@@ -76,11 +77,13 @@ async def sweep_records(service: Service) -> int:
     return removed
 
 
-async def _remove_orphans(service: Service, pathnames: Sequence[str]) -> int:
+async def _remove_orphans(service: Service, pathnames: Sequence[str], limit: float) -> int:
+    """Remove those files that nothing needs. limit: epoch seconds; what was deleted before is needed no more."""
     ids = {pathname: _asset_id(pathname) for pathname in pathnames}
 
     def known(connection: Connection) -> set[str]:
-        ours = select(assets.c.id).where(assets.c.id.in_(ids.values()))
+        needed = or_(assets.c.deleted_at.is_(None), assets.c.deleted_at > 1000 * limit)
+        ours = select(assets.c.id).where(assets.c.id.in_(ids.values()), needed)
         begun = select(open_uploads.c.asset_id).where(open_uploads.c.asset_id.in_(ids.values()))
         return {*connection.scalars(ours), *connection.scalars(begun)}
 
