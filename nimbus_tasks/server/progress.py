@@ -33,7 +33,7 @@ KEPT_SECONDS = 60.0
 class Pace(Struct, frozen=True):
     """Seconds. between: from one event to the next, at least. moving: at most, while something moves.
 
-    heartbeat: until a sign of life. idle: without a change, until a stream ends.
+    heartbeat: until a comment that keeps the connection open. idle: without a change, until a stream ends.
     """
 
     between: float = 0.5

@@ -15,15 +15,12 @@ import msgspec
 
 from nimbus_tasks.model.errors import NoProjectError, SettingsError
 from nimbus_tasks.project.settings import mistakes
+from nimbus_tasks.project.settings.files import Assets, BlobStoreName, Embeddings, Images
 from nimbus_tasks.project.settings.server import Server
 from nimbus_tasks.project.settings.tables import (
     DEFAULT_INCLUDE,
-    Assets,
-    BlobStoreName,
     Content,
     Dimensions,
-    Embeddings,
-    Images,
     Log,
     LogLevelName,
     OpenAISettings,
