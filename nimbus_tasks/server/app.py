@@ -64,6 +64,7 @@ def create_app(
             "user": Provide(_user, sync_to_thread=False),
         },
         guards=[check_access],
+        before_request=_check_text,
         exception_handlers=errors.HANDLERS,  # type: ignore[arg-type]  # each handles its own kind
         state=State({"service": service}),
         request_max_body_size=MOST_BODY,
@@ -78,6 +79,16 @@ def create_app(
     # Around everything, unknown paths too.
     app.asgi_handler = RequestLayer(app.asgi_handler, service)
     return app
+
+
+async def _check_text(request: Request[Any, Any, State]) -> None:
+    """Check that no text in the address holds a NUL, which neither PostgreSQL nor file systems take.
+
+    Raises:
+        ApiError: one does.
+    """
+    if "\x00" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+        raise errors.invalid("The address holds a NUL character")
 
 
 def _service(state: State) -> Service:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from litestar import MediaType, Response, get
+from litestar import MediaType, Request, Response, get
+from litestar.exceptions import InternalServerException
 from litestar.static_files import create_static_files_router
+
+from nimbus_tasks.server.errors import answer_api_error, not_found
 
 WEB = Path(__file__).with_name("web")
 PUBLIC = {"public": True}
@@ -36,9 +39,19 @@ def _ask_again(response: Response[Any]) -> Response[Any]:
     return response
 
 
+def _no_file(request: Request[Any, Any, Any], _: InternalServerException) -> Response[dict[str, object]]:
+    """Answer for a name that the file system refuses, such as a very long one."""
+    return answer_api_error(request, not_found("file"))
+
+
 ROUTES: list[Any] = [
     page,
     create_static_files_router(
-        path="/static", directories=[WEB], opt=PUBLIC, after_request=_ask_again, include_in_schema=False
+        path="/static",
+        directories=[WEB],
+        opt=PUBLIC,
+        after_request=_ask_again,
+        exception_handlers={InternalServerException: _no_file},
+        include_in_schema=False,
     ),
 ]

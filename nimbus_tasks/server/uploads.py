@@ -85,7 +85,7 @@ class UrlsAnswer(Struct):
 
 
 class CompleteRequest(Struct, rename="camel"):
-    asset_id: Annotated[str, Meta(max_length=64)]
+    asset_id: Annotated[str, Meta(pattern="^[0-9A-Za-z-]{1,64}$")]
     blob_url: str
     filename: str
     size: int

@@ -400,6 +400,20 @@ def test_bodies_that_are_no_request_are_told(client: Client, body: bytes) -> Non
     assert answer.json()["code"] == "invalid"
 
 
+def test_a_nul_is_refused_before_a_database_sees_it(client: Client, content: bytes) -> None:
+    answers = [
+        client.http.get("/api/assets/%00"),
+        client.http.get("/api/assets?ids=%00"),
+        client.http.get("/api/assets?cursor=1.%00"),
+        client.http.get("/api/search?q=%00"),
+        client.http.get("/files/assets/a/%00/c"),
+        client.http.get("/static/index.html%00.js"),
+        client.complete({"assetId": "\x00", "blobUrl": ""}, content),
+    ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(400, "invalid")] * len(answers)
+
+
 def test_many_at_once_lose_nothing(client: Client) -> None:
     contents = [picture(1000 + number) for number in range(40)]
     with ThreadPoolExecutor(10) as pool:
