@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from nimbus_tasks.project.settings.values import MOST_WORKERS, Natural, Positive, Seconds, says
+from nimbus_tasks.project.settings.values import MOST_SLOTS, MOST_WORKERS, Natural, Positive, Seconds, says
 
 BlobStoreName = Literal["", "folder", "s3", "pinata", "server"]
 
