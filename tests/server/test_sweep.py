@@ -159,7 +159,7 @@ def test_an_upload_that_is_swept_while_it_completes_becomes_no_asset(
 def kept(service: Service) -> Iterator[set[str]]:
     """Files that are no orphans, all of them old."""
     live, deleted = add_assets(service.database, 2)
-    change(service.database, deleted, deleted_at=1)
+    change(service.database, deleted, deleted_at=now_ms() - 23 * 1000 * HOUR)
     upload = begin(service, b"under way", hours_ago=48)
     part = begin(service, b"part", hours_ago=48, size=91 * MIB)
     names = [f"assets/ann/{live}/photo.jpg", f"assets/ann/{deleted}/photo.jpg", f"thumbnails/ann/{live}.webp"]
@@ -171,16 +171,21 @@ def kept(service: Service) -> Iterator[set[str]]:
     }
 
 
-def test_files_of_no_asset_go(service: Service, kept: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_no_asset_and_of_deleted_ones_go(
+    service: Service, kept: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sweep, "_LOOKED_UP", 2)
     for pathname in ("assets/ann/gone/photo.jpg", "assets/bob/gone-too/a.jpg", "thumbnails/ann/gone.webp"):
         store(service, pathname, hours_ago=25)
     store(service, "parts/gone/00001", hours_ago=25)
+    (deleted,) = add_assets(service.database, start=2)
+    change(service.database, deleted, deleted_at=now_ms() - 25 * 1000 * HOUR)
+    store(service, f"assets/ann/{deleted}/photo.jpg", hours_ago=48)
     new = store(service, "assets/ann/new/photo.jpg", hours_ago=23)
     # A name that goes away between the listing and the look at its time.
     (service.root / UPLOADS_FOLDER / "assets/ann/vanished").symlink_to("nowhere")
 
-    assert asyncio.run(sweep.sweep_orphans(service)) == 4
+    assert asyncio.run(sweep.sweep_orphans(service)) == 5
 
     assert stored(service) == kept | {new}
     assert not (service.root / UPLOADS_FOLDER / "assets/ann/gone").exists()
