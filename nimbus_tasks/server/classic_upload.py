@@ -96,8 +96,6 @@ async def _signed(service: Service, user: User, asset_id: str) -> Upload:
 
 async def _open(service: Service, user: User, file: NewFile) -> Upload | Completed:
     """Begin an upload without an address; the answer of a completed one where the user has this file."""
-    if not file.size:
-        raise invalid("The file is empty")
     check_file(service, file)
     known = await service.database.read(lambda connection: assets.by_checksum(connection, user.id, file.checksum))
     if known is not None:

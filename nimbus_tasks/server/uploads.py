@@ -48,7 +48,7 @@ class CheckAnswer(Struct):
 
 class NewFile(Struct, rename="camel"):
     filename: Annotated[str, Meta(min_length=1, max_length=255)]
-    size: Annotated[int, Meta(ge=1)]
+    size: Annotated[int, Meta(ge=0)]
     mime_type: Annotated[str, Meta(max_length=100)]
     checksum: Checksum
 
@@ -203,6 +203,8 @@ def check_file(service: Service, file: NewFile) -> None:
     settings = service.settings.server
     if _NOT_IN_NAMES.search(file.filename) or file.filename in (".", ".."):
         raise invalid("filename must be a name without a path", filename=file.filename[:100])
+    if not file.size:
+        raise invalid("The file is empty", filename=file.filename)
     if file.size > settings.max_file_size:
         raise invalid(f"A file has at most {settings.max_file_size:,} bytes", 413, filename=file.filename)
     if not _MIME_TYPE.fullmatch(file.mime_type) or not _matches(file.mime_type, settings.types):

@@ -35,7 +35,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A service without workers, on SQLite, behind a proxy on this machine. Tests that share it have own users."""
-    settings = '[server]\ntrusted_proxies = ["127.0.0.1"]\n'
+    settings = '[server]\ntrusted_proxies = ["127.0.0.1"]\ndirect_upload_percent = 99\n'
     with ServiceProcess(tmp_path_factory.mktemp("web"), "--role=web", settings=settings) as service:
         yield service
 

@@ -119,18 +119,19 @@ def test_of_many_files_each_is_refused_for_itself(web: ServiceProcess) -> None:
         client.describe(picture(2), mimeType="text/html"),
         client.describe(picture(3), size=2 * 1024**3),
         client.describe(picture(4), filename="../one.png"),
+        client.describe(b""),
         client.describe(picture(5)),
     ]
 
     answers = client.http.post("/api/upload-urls", json={"files": files}).raise_for_status().json()["files"]
 
     assert (answers[0]["isDuplicate"], answers[0]["asset"]["id"]) == (True, there["id"])
-    for answer, word in zip(answers[1:4], ("types", "at most", "path"), strict=True):
+    for answer, word in zip(answers[1:-1], ("types", "at most", "path", "empty"), strict=True):
         assert answer.keys() == {"error", "code"}
         assert answer["code"] == "invalid"
         assert word in answer["error"]
-    client.send(answers[4], picture(5)).raise_for_status()
-    assert client.complete(answers[4], picture(5)).status_code == 200
+    client.send(answers[-1], picture(5)).raise_for_status()
+    assert client.complete(answers[-1], picture(5)).status_code == 200
 
 
 def test_batches_are_shown_to_the_projects_owner_alone(web: ServiceProcess) -> None:

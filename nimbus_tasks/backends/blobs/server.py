@@ -60,7 +60,7 @@ class _PartUrl(Struct, rename="camel"):
 
 
 class _Address(Struct, rename="camel"):
-    """Where a file goes. done: numbers of parts that have arrived."""
+    """Where a file goes. done: numbers of parts that have arrived. error: why the service does not take this file."""
 
     upload_url: str = ""
     asset_id: str = ""
@@ -71,10 +71,11 @@ class _Address(Struct, rename="camel"):
     parts: tuple[_PartUrl, ...] = ()
     asset: _Asset | None = None
     done: set[int] = set()
+    error: str = ""
 
     @property
     def is_valid(self) -> bool:
-        return self.asset is not None or self.expires_at / 1000 - time.time() > _LEAST_SECONDS
+        return self.asset is not None or self.error != "" or self.expires_at / 1000 - time.time() > _LEAST_SECONDS
 
 
 class _Addresses(Struct):
@@ -145,6 +146,9 @@ class ServerStore(BlobStore):
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
         self._began = self._began or time.monotonic()
         address = await self._address(blob)
+        if address.error:
+            self._addresses.pop(blob.sha256, None)
+            raise RefusedError(f"{self._http.host} does not take it: {self._http.plain(address.error)}.")
         if address.asset is not None:
             sent(blob.size)
             return self._location(address.asset)

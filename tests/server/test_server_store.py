@@ -1,0 +1,171 @@
+"""`--store=server`: the command line sends files to a running service, once, and reads them back."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from service_process import PROJECT, ServiceProcess, picture, sha256
+from sqlalchemy import select
+from warm import run_doit
+
+from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, read_back
+from nimbus_tasks.backends.blobs.open import BlobTarget, blob_store
+from nimbus_tasks.backends.kv.open import Connection
+from nimbus_tasks.model.errors import RefusedError
+from nimbus_tasks.server.database import Database
+from nimbus_tasks.server.tables import assets, uploads
+
+SETTINGS = PROJECT + '[target]\nstore = "sqlite"\n'
+
+
+class Project:
+    """A project whose files go to the service, as those of its user."""
+
+    def __init__(self, folder: Path, web: ServiceProcess, user: str) -> None:
+        self.folder, self.web, self.user = folder, web, user
+        (folder / ".nimbus").mkdir(parents=True, exist_ok=True)
+        (folder / ".nimbus/project.toml").write_text(SETTINGS)
+        (folder / "pyproject.toml").write_text('[tool.doit]\nloader = "nimbus"\n')
+        self.environment = dict(os.environ, NIMBUS_SERVICE_URL=web.url, NIMBUS_SERVICE_KEY=web.new_key(user))
+
+    def write(self, name: str, content: bytes) -> Path:
+        path = self.folder / "photos" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def run(self, *arguments: str, status: int = 0) -> Any:
+        ended = run_doit([*arguments, "--store=server", "--json"], self.folder, self.environment)
+        assert ended.returncode == status, (ended.stdout + ended.stderr).decode()
+        return json.loads(ended.stdout)
+
+    def stored(self) -> list[Path]:
+        """Return the files of this user in the service's folder, unfinished ones too."""
+        return [
+            path for path in (self.web.folder / ".nimbus/uploads").rglob("*") if path.is_file() and self._is_ours(path)
+        ]
+
+    def _is_ours(self, path: Path) -> bool:
+        return f"/assets/{self.user}/" in str(path) or "/parts/" in str(path)
+
+    def counts(self) -> tuple[int, int]:
+        """Return the numbers of this user's assets and of their open uploads."""
+        seen = Database("", self.web.folder)
+        with seen.reading() as connection:
+            found = [
+                connection.execute(select(t.c.user_id).where(t.c.user_id == self.user)).all() for t in (assets, uploads)
+            ]
+        seen.close()
+        return len(found[0]), len(found[1])
+
+
+@pytest.fixture
+def project(request: pytest.FixtureRequest, tmp_path: Path, web: ServiceProcess) -> Project:
+    return Project(tmp_path, web, f"user_{sha256(request.node.name.encode())[:8]}")
+
+
+def test_files_go_once(project: Project, tmp_path: Path, web: ServiceProcess) -> None:
+    for number in range(25):  # more than the first request for addresses asks for
+        project.write(f"{number}.png", picture(number))
+    project.write("again.png", picture(3))
+
+    first = project.run("nimbus:assets:upload", "--files=photos")
+    assert (first["uploaded"], first["failed"], first["bytes"]) == (25, 0, 25 * len(picture()))
+    assert project.counts() == (25, 0)
+    assert len(project.stored()) == 25
+    again = project.run("nimbus:assets:upload", "--files=photos")
+    assert (again["uploaded"], again["unchanged"], again["bytes"]) == (0, 26, 0)
+
+    # Another computer of the same user knows nothing, and sends nothing.
+    other = Project(tmp_path / "other", web, project.user)
+    for number in range(25):
+        other.write(f"{number}.png", picture(number))
+    before = {path: path.stat().st_mtime_ns for path in project.stored()}
+    other.run("nimbus:assets:upload", "--files=photos")
+    assert {path: path.stat().st_mtime_ns for path in project.stored()} == before
+    assert project.counts() == (25, 0)
+
+    verified = project.run("nimbus:assets:verify")
+    assert (verified["verified"], verified["wrong"]) == (25, 0)
+    project.stored()[0].write_bytes(bytes(len(picture())))
+    verified = project.run("nimbus:assets:verify", status=1)
+    assert (verified["verified"], verified["wrong"]) == (24, 1)
+
+
+def test_a_refused_file_does_not_stop_the_others(project: Project) -> None:
+    project.write("1.png", picture(1))
+    project.write("2.txt", b"no picture")
+    project.write("3.png", b"")
+    project.write("4.png", picture(4))
+
+    ended = project.run("nimbus:assets:upload", "--files=photos", status=1)
+
+    assert (ended["uploaded"], ended["failed"]) == (2, 2)
+    errors = {each["path"]: each["error"] for each in ended["results"] if each["result"] == "failed"}
+    assert "Files are of these types: image/*" in errors["photos/2.txt"]
+    assert "The file is empty" in errors["photos/3.png"]
+    assert project.counts() == (2, 0)
+
+
+def _user(*, through_the_service: bool) -> str:
+    """Return a user whose bytes go through the service, or straight to its storage."""
+    shares = ((name, int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % 100) for name in _names())
+    return next(name for name, share in shares if (share >= 99) == through_the_service)
+
+
+def _names() -> Iterator[str]:
+    return (f"user_{number}" for number in itertools.count())
+
+
+@pytest.mark.parametrize("through_the_service", [False, True])
+def test_what_is_put_is_found_listed_read_and_removed(
+    tmp_path: Path, web: ServiceProcess, monkeypatch: pytest.MonkeyPatch, through_the_service: bool
+) -> None:
+    project = Project(tmp_path, web, _user(through_the_service=through_the_service))
+    for name in ("NIMBUS_SERVICE_URL", "NIMBUS_SERVICE_KEY"):
+        monkeypatch.setenv(name, project.environment[name])
+    content = picture(1, 300_000)
+    file = project.write('a "b" ü.png', content)
+    blob = Blob(file, sha256(content), len(content), "image/png", file.name)
+
+    async def run(store: BlobStore) -> None:
+        await store.open()
+        assert await store.find(blob) is None
+        sent: list[int] = []
+        location = await store.put(blob, sent.append)
+        assert sum(sent) == blob.size
+        assert location.verified == "checksum"
+        assert await store.find(blob) == location
+        assert await store.put(blob) == location
+        assert [(held.sha256, held.location) async for held in store.list()] == [(blob.sha256, location)]
+        assert await read_back(store, blob, location)
+        for held in (Held(blob.sha256, blob.size, location), Held(blob.sha256, blob.size, Location(""))):
+            await store.remove(held)
+        assert await store.find(blob) is None
+        with pytest.raises(RefusedError, match="is not there"):
+            await store.read_at(Held(blob.sha256, blob.size, location), 0)
+        await store.close()
+
+    asyncio.run(run(blob_store(BlobTarget(store="server"), tmp_path, Connection())))
+    asset = project.web.client(project.user).http.get("/api/assets").json()
+    assert asset["assets"] == []
+
+
+@pytest.mark.soak
+def test_a_large_file_is_read_back(project: Project) -> None:
+    """It goes in parts, and comes back in ranges: no answer may be that long."""
+    project.write("large.png", picture() + os.urandom(1024) * 1024 * 95)
+
+    assert project.run("nimbus:assets:upload", "--files=photos")["uploaded"] == 1
+    assert project.counts() == (1, 0)
+    assert [path.stat().st_size for path in project.stored()] == [len(picture()) + 95 * 1024 * 1024]
+    verified = project.run("nimbus:assets:verify")
+    assert (verified["verified"], verified["wrong"]) == (1, 0)
