@@ -34,10 +34,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    """A service without workers, on SQLite, behind a proxy on this machine. Tests that share it have own users."""
-    settings = '[server]\ntrusted_proxies = ["127.0.0.1"]\ndirect_upload_percent = 99\n'
-    with ServiceProcess(tmp_path_factory.mktemp("web"), "--role=web", settings=settings) as service:
+    """Two processes on SQLite that do no jobs, behind a proxy on this machine. Tests that share them have own users."""
+    settings = '[server]\ntrusted_proxies = ["127.0.0.1"]\ndirect_upload_percent = 99\nrate_per_minute = 1\n'
+    with ServiceProcess(tmp_path_factory.mktemp("web"), "--role=web", "--workers=2", settings=settings) as service:
         yield service
+        assert service.stop() == 0
 
 
 @pytest.fixture(scope="session")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
+import os
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from service_process import DOIT, PROJECT, ServiceProcess
+from service_process import PROJECT, ServiceProcess
 from waiting import SECONDS, wait_until
+from warm import run_doit
 
 from nimbus_tasks.gateway.keys import keys_of_user, revoke_among
+from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.settings import load
 from nimbus_tasks.server import accounts, auth
 from nimbus_tasks.server.auth import COOKIE, CSRF_HEADER, Lookups
+from nimbus_tasks.server.options import ServeOptions
+from nimbus_tasks.server.serve import serve
 from nimbus_tasks.server.service import open_service
 
 if TYPE_CHECKING:
@@ -217,11 +221,13 @@ def test_others_than_this_machine_are_not_let_in_before_there_is_a_key(tmp_path:
     (tmp_path / ".nimbus").mkdir()
     (tmp_path / ".nimbus/project.toml").write_text(PROJECT)
     (tmp_path / "pyproject.toml").write_text('[tool.doit]\nloader = "nimbus"\n')
-    command = [DOIT, "nimbus:serve", "--port=0", "--host=0.0.0.0"]
 
-    ended = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS)
+    ended = run_doit(["nimbus:serve", "--port=0", "--host=0.0.0.0"], tmp_path, os.environ)
 
     assert ended.returncode == 2
-    (line,) = (ended.stdout + ended.stderr).splitlines()
+    (line,) = (ended.stdout + ended.stderr).decode().splitlines()
     assert "--host=0.0.0.0" in line
     assert "doit nimbus:key:create --service" in line
+    for host in ("::", "0", "example.com"):
+        with pytest.raises(SettingsError, match="there is no API key yet"):
+            serve(ServeOptions(str(tmp_path), host=host, port=0), lambda _: pytest.fail("It listens"))

@@ -73,31 +73,31 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, web: ServiceProcess)
 
 
 def test_files_go_once(project: Project, tmp_path: Path, web: ServiceProcess) -> None:
-    for number in range(25):  # more than the first request for addresses asks for
+    for number in range(21):  # more than the first request for addresses asks for
         project.write(f"{number}.png", picture(number))
     project.write("again.png", picture(3))
 
     first = project.run("nimbus:assets:upload", "--files=photos")
-    assert (first["uploaded"], first["failed"], first["bytes"]) == (25, 0, 25 * len(picture()))
-    assert project.counts() == (25, 0)
-    assert len(project.stored()) == 25
+    assert (first["uploaded"], first["failed"], first["bytes"]) == (21, 0, 21 * len(picture()))
+    assert project.counts() == (21, 0)
+    assert len(project.stored()) == 21
     again = project.run("nimbus:assets:upload", "--files=photos")
-    assert (again["uploaded"], again["unchanged"], again["bytes"]) == (0, 26, 0)
+    assert (again["uploaded"], again["unchanged"], again["bytes"]) == (0, 22, 0)
 
     # Another computer of the same user knows nothing, and sends nothing.
     other = Project(tmp_path / "other", web, project.user)
-    for number in range(25):
+    for number in range(21):
         other.write(f"{number}.png", picture(number))
     before = {path: path.stat().st_mtime_ns for path in project.stored()}
     other.run("nimbus:assets:upload", "--files=photos")
     assert {path: path.stat().st_mtime_ns for path in project.stored()} == before
-    assert project.counts() == (25, 0)
+    assert project.counts() == (21, 0)
 
     verified = project.run("nimbus:assets:verify")
-    assert (verified["verified"], verified["wrong"]) == (25, 0)
+    assert (verified["verified"], verified["wrong"]) == (21, 0)
     project.stored()[0].write_bytes(bytes(len(picture())))
     verified = project.run("nimbus:assets:verify", status=1)
-    assert (verified["verified"], verified["wrong"]) == (24, 1)
+    assert (verified["verified"], verified["wrong"]) == (20, 1)
 
 
 def test_a_refused_file_does_not_stop_the_others(project: Project) -> None:

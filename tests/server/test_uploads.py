@@ -414,6 +414,16 @@ def test_a_nul_is_refused_before_a_database_sees_it(client: Client, content: byt
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(400, "invalid")] * len(answers)
 
 
+def test_an_address_that_a_client_makes_up_does_not_count(client: Client) -> None:
+    """Without `trusted_proxies`, whoever tries keys is one client."""
+    tries = [
+        client.http.post("/api/session", json={"key": "wrong"}, headers={"x-forwarded-for": f"10.0.0.{number}"})
+        for number in range(14)
+    ]
+
+    assert 429 in {answer.status_code for answer in tries}
+
+
 def test_many_at_once_lose_nothing(client: Client) -> None:
     contents = [picture(1000 + number) for number in range(40)]
     with ThreadPoolExecutor(10) as pool:
