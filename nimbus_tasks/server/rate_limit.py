@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Parts of a token: with N tokens a minute, N parts come back each millisecond.
 _TOKEN = 60_000
+#: Connections of one process to Redis, and the seconds to wait for one and for each answer.
+_CONNECTIONS, _PATIENCE = 16, 5.0
 #: Buckets in memory before full ones are forgotten.
 _MOST_KNOWN = 10_000
 
@@ -56,6 +58,8 @@ class Buckets(Protocol):
     async def take(self, name: str, rate: Rate) -> float:
         """Take a token. Return 0 where there was one, else the seconds until there is."""
         ...
+
+    async def close(self) -> None: ...
 
 
 async def limit(places: Buckets, name: str, rate: Rate, what: str) -> None:
@@ -91,6 +95,9 @@ class MemoryBuckets:
         allowed = tokens >= _TOKEN
         self._known[name] = (tokens - _TOKEN if allowed else tokens, now, rate)
         return 0 if allowed else rate.wait(tokens)
+
+    async def close(self) -> None:
+        """Do nothing."""
 
     def _forget_full(self, now: int) -> None:
         self._known = {
@@ -136,6 +143,9 @@ class DatabaseBuckets:
 
         return await self._database.write(act)
 
+    async def close(self) -> None:
+        """Do nothing: the database is closed by who opened it."""
+
 
 #: In Redis the script runs as a whole, by Redis' own clock. It answers the parts that were there.
 _SCRIPT = """
@@ -157,13 +167,20 @@ class RedisBuckets:
 
     def __init__(self, url: Secret) -> None:
         try:
-            from redis.asyncio import Redis
+            from redis.asyncio import BlockingConnectionPool, Redis
         except ImportError:
             raise SettingsError("REDIS_URL needs a package: pip install redis") from None
         try:
-            self._redis = Redis.from_url(url.reveal())
+            pool = BlockingConnectionPool.from_url(
+                url.reveal(),
+                max_connections=_CONNECTIONS,
+                timeout=_PATIENCE,
+                socket_timeout=_PATIENCE,
+                socket_connect_timeout=_PATIENCE,
+            )
         except ValueError:
             raise SettingsError("REDIS_URL is no address of Redis.", "Such as redis://127.0.0.1:6379/0") from None
+        self._redis = Redis.from_pool(pool)
         self._script = self._redis.register_script(_SCRIPT)
 
     async def take(self, name: str, rate: Rate) -> float:
@@ -175,6 +192,9 @@ class RedisBuckets:
         except RedisError as error:
             raise TransientError(f"Redis does not answer: {type(error).__name__}.") from None
         return 0 if tokens >= _TOKEN else rate.wait(tokens)
+
+    async def close(self) -> None:
+        await self._redis.aclose()
 
 
 def open_buckets(settings: Server, database: Database, redis_url: Secret | None, processes: int) -> Buckets:

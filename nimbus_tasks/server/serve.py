@@ -156,6 +156,7 @@ async def _upkeep(app: Litestar) -> AsyncIterator[None]:
         with contextlib.suppress(NimbusError):
             await accounts.write_key_use(service)
         await service.storage.close()
+        await service.buckets.close()
         service.close()
 
 
