@@ -84,6 +84,8 @@ async def login(request: Request[Any, Any, State], service: Service, token: str 
 @post("/api/session", opt=_PUBLIC, status_code=204)
 async def login_by_key(request: Request[Any, Any, State], service: Service, data: KeyLogin) -> Response[None]:
     """Log in with an API key: a browser gets a session in its place, which ends when the key is revoked."""
+    if request.content_type[0] != "application/json":  # what a form of another site cannot send
+        raise ApiError(415, "invalid", "Send the key as JSON, with content-type: application/json")
     client = await _count_attempt(request, service)
     user = await service.lookups.key(service, data.key.strip())
     if user is None:

@@ -12,8 +12,9 @@ from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.server import uploads
 from nimbus_tasks.server.assets import now_ms
+from nimbus_tasks.server.rate_limit import CRON, LOGIN, Rate
 from nimbus_tasks.server.storage import Upload
-from nimbus_tasks.server.tables import assets
+from nimbus_tasks.server.tables import assets, buckets
 from nimbus_tasks.server.tables import uploads as open_uploads
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ async def sweep_orphans(service: Service, older_than: float = ORPHAN_SECONDS) ->
 
 
 async def sweep_records(service: Service) -> int:
-    """Remove sessions and login links that have expired; return how many."""
+    """Remove sessions and login links that have expired, and full buckets of rate limits; return how many."""
     removed = 0
     for prefix in ("session:", "login:"):
         async for listed in all_names(service.records, prefix):
@@ -74,7 +75,12 @@ async def sweep_records(service: Service) -> int:
             ends = expires if isinstance(expires, float) else seconds_of(expires)
             if 1000 * ends < now_ms():
                 removed += await service.records.take(listed.key) is not None
-    return removed
+    settings = service.settings.server
+    minutes = 1 + max(
+        rate.tokens / rate.per_minute for rate in (LOGIN, CRON, Rate(settings.rate_tokens, settings.rate_per_minute))
+    )
+    full = buckets.delete().where(buckets.c.updated < now_ms() - round(60_000 * minutes))
+    return removed + await service.database.write(lambda connection: connection.execute(full).rowcount)
 
 
 async def _remove_orphans(service: Service, pathnames: Sequence[str], limit: float) -> int:

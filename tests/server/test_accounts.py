@@ -127,6 +127,17 @@ def test_a_login_that_is_none_is_told(browser: Browser, body: object) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
 
 
+def test_the_form_of_another_site_logs_nobody_in(web: ServiceProcess, browser: Browser) -> None:
+    body = '{"key": "%s", "more": "="}' % web.new_key("user_form")  # noqa: UP031 - braces
+
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        answer = browser.post("/api/session", content=body, headers={"content-type": kind})
+        assert (answer.status_code, answer.json()["code"]) == (415, "invalid"), kind
+        assert "set-cookie" not in answer.headers
+    kind = "application/json; charset=utf-8"
+    assert browser.post("/api/session", content=body, headers={"content-type": kind}).status_code == 204
+
+
 def test_writes_with_a_session_need_its_token(web: ServiceProcess, browser: Browser) -> None:
     log_in(browser, web.new_key("user_writes")).raise_for_status()
     token = browser.get("/api/session").json()["csrfToken"]

@@ -25,7 +25,7 @@ from nimbus_tasks.server.folder_storage import UPLOADS_FOLDER, FolderStorage
 from nimbus_tasks.server.rate_limit import MemoryBuckets
 from nimbus_tasks.server.service import Service
 from nimbus_tasks.server.storage import Held, Upload, part_ranges
-from nimbus_tasks.server.tables import assets
+from nimbus_tasks.server.tables import assets, buckets
 from nimbus_tasks.server.tables import uploads as table
 
 HOUR = 3600
@@ -190,6 +190,18 @@ def test_files_of_no_asset_and_of_deleted_ones_go(
     assert stored(service) == kept | {new}
     assert not (service.root / UPLOADS_FOLDER / "assets/ann/gone").exists()
     assert asyncio.run(sweep.sweep_orphans(service)) == 0
+
+
+def test_buckets_that_are_full_again_go(service: Service) -> None:
+    ago = {"now": 0, "filling": 10 * 60, "full": 12 * 60}  # seconds; 100 tokens take ten minutes
+    rows = [{"name": name, "tokens": 0, "updated": now_ms() - 1000 * seconds} for name, seconds in ago.items()]
+    with service.database.writing() as connection:
+        connection.execute(buckets.insert(), rows)
+
+    assert asyncio.run(sweep.sweep_records(service)) == 1
+
+    with service.database.reading() as connection:
+        assert {*connection.scalars(select(buckets.c.name))} == {"now", "filling"}
 
 
 def test_expired_sessions_and_links_go(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
