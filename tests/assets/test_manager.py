@@ -214,7 +214,7 @@ def test_progress_numbers_and_the_webhook_tell_of_each_upload(
 
     async def run() -> tuple[UploadManager, list[Any]]:
         async with Loopback(answer(200)) as server:
-            hook = {"NIMBUS_WEBHOOK_URL": server.url, "NIMBUS_WEBHOOK_SECRET": "0123456789abcdef"}
+            hook = {"NIMBUS_WEBHOOK_URL": server.url, "NIMBUS_WEBHOOK_SECRET": "the-secret-of-a-webhook"}
             config = UploadConfig.from_env({**environment, **hook})
             async with UploadManager(config, lambda *progress: shown.append(progress)) as manager:
                 for asset in (Asset(plot, "sun", "a"), Asset(tmp_path / "none.png", "sun", "b"), Asset(plot, "A", "b")):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-KEY = b"0123456789abcdef-of-a-webhook"
+KEY = b"key-of-a-webhook-in-tests"
 ABOUT = {"project_id": "proj_0123456789ab", "store": "s3"}
 
 

@@ -278,7 +278,7 @@ def hook(status: int) -> Iterator[tuple[str, list[Any]]]:
 
 def test_a_webhook_and_prometheus_are_told_of_uploads(site: Site) -> None:
     picture(site, "w.jpg")
-    secret = {"NIMBUS_WEBHOOK_SECRET": "0123456789abcdef-secret"}
+    secret = {"NIMBUS_WEBHOOK_SECRET": "the-secret-of-a-webhook"}
     with hook(200) as (url, events):
         site.settings(f'{FOLDER}metrics = "numbers/nimbus.prom"\nwebhook = "{url}"\n')
         picture(site, "bad.png")
