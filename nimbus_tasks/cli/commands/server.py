@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 OK = 0
 #: Packages that the extra brings.
-_EXTRA = {"alembic", "dbos", "litestar", "psycopg", "sqlalchemy", "uvicorn"}
+_EXTRA = {"alembic", "litestar", "multipart", "numpy", "prometheus_client", "psycopg", "sqlalchemy", "redis", "uvicorn"}
 
 
 class ServerCommands:
