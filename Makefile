@@ -8,6 +8,7 @@ LOCK   := .ci/requirements.txt
 SITES  := .cache/sites
 SHELLS := .cache/shells
 POSTGRES := .cache/postgresql
+INSTALL_BROWSER := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null 2>&1
 POSTGRES_PACKAGES := postgresql-15 postgresql-client-15 libpq5 libllvm14
 # Half again as many as there are cores: tests wait for processes much of their time.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(-(-3 * (os.cpu_count() or 1) // 2))')
@@ -150,9 +151,8 @@ servers: tests/node/node_modules tests/gulp/node_modules $(POSTGRES)/.unpacked b
 
 # A browser needs a hundred libraries, so it is installed and not unpacked.
 browser:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	  { ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq; } && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { \
+	  $(INSTALL_BROWSER) || { apt-get update -qq && $(INSTALL_BROWSER); }; }; } \
 	  || echo "Chromium is not here and cannot be installed: the tests in a browser will be skipped"
 
 # PostgreSQL, where it is not installed: unpacked, and started by the tests as an unprivileged user.

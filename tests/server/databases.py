@@ -27,10 +27,20 @@ _USER = "nobody"
 
 
 def _programs() -> Path | None:
-    found = (
-        folder for root in _ROOTS for folder in root.glob("usr/lib/postgresql/*/bin") if (folder / "initdb").exists()
-    )
-    return next(found, None)
+    """Return the folder of the programs, where they run: what was unpacked may lack a library of the system."""
+    for root in _ROOTS:
+        for folder in root.glob("usr/lib/postgresql/*/bin"):
+            versions = [[folder / "postgres", "--version"], [folder / "initdb", "--version"]]
+            if all(_runs(each) for each in versions):
+                return folder
+    return None
+
+
+def _runs(command: list[Path | str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 PROGRAMS = _programs()
