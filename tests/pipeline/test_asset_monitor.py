@@ -75,3 +75,4 @@ def test_the_interval_has_a_least_length() -> None:
 def test_three_phases_in_one_line() -> None:
     assert phases(MOVING) == "⬆️  Uploading 2/3 · Processing 1/3 · Searchable 1/3"
     assert phases(ENDED).endswith("Searchable 2/3 · 1 failed")
+    assert phases(Stats(0, 0, 0, 0, 0, 0, 0, 0)).startswith("No file has been uploaded to the service yet")

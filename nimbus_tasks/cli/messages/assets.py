@@ -215,6 +215,8 @@ class AssetsViewer:
 def phases(stats: Stats) -> str:
     """Return the three phases of an upload to the service, in one line."""
     total = stats.total
+    if not total:
+        return "No file has been uploaded to the service yet: doit nimbus:assets:upload --store=server"
     line = f"⬆️  Uploading {stats.uploaded}/{total} · Processing {stats.processed}/{total}"
     line += f" · Searchable {stats.ready}/{total}"
     return f"{line} · {stats.failed} failed" if stats.failed else line
