@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from benchmarks import batches, servers, sites, uploads
 from benchmarks.timing import Figure, Row, against, doit, faster, in_turn, run, say, within
-from nimbus_tasks.model import records
+from nimbus_tasks.model.keys import logs_key, status_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -202,7 +202,7 @@ def _addresses(site: Site, server: Server) -> Iterator[Path]:
     _reported(site, server)
     project = uploads.project(site)
     page_ids = [page.page_id for page in _read_report(site).pages[:PLAIN_PAGES]]
-    keys = [make(project, page_id) for page_id in page_ids for make in (records.status_key, records.logs_key)]
+    keys = [make(project, page_id) for page_id in page_ids for make in (status_key, logs_key)]
     with tempfile.TemporaryDirectory(prefix="nimbus-bench-", dir=sites.SCRATCH) as folder:
         file = Path(folder) / "addresses"
         file.write_text("\n".join(server.address(key) for key in keys), encoding="utf-8")

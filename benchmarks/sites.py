@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from benchmarks.timing import doit, run
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.project import settings
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Site(Struct, frozen=True):
     def key_of(self, number: int) -> str:
         """Return the key of one page's record in the store."""
         project_id = settings.load(self.folder).project.id
-        return records.page_key(project_id, records.page_id(project_id, f"{SOURCE}/{_name(number)}"))
+        return keys.page_key(project_id, keys.page_id(project_id, f"{SOURCE}/{_name(number)}"))
 
     def describe(self) -> str:
         """Return the size of a page, for the table."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.batches.page_states import current, current_within, list_limit
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys, records
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchSummary
 from nimbus_tasks.model.states import BATCH_MOVES, SUPERSEDED, shown_batch_state, summary_of
@@ -67,12 +67,12 @@ async def list_batches(target: OpenTarget) -> Batches:
     them. A store that bills gets at most `LIST_REQUESTS` requests for statuses, of the newest batches.
     """
     ids = sorted(await _ids(target), reverse=True)
-    heads = await target.read([records.batch_key(target.project_id, each) for each in ids], _Head)
+    heads = await target.read([keys.batch_key(target.project_id, each) for each in ids], _Head)
     found = []
     left = list_limit(target)
     for some in runs(ids, AT_ONCE):
         unsure = [each for each in some if each in heads and not _is_over(heads[each])]
-        held = await target.read([records.batch_key(target.project_id, each) for each in unsure], BatchRecord)
+        held = await target.read([keys.batch_key(target.project_id, each) for each in unsure], BatchRecord)
         batches, left = await current_within(target, [held[each] for each in unsure if each in held], left)
         shown = {batch.batch_id: batch for batch in batches}
         for each in some:
@@ -160,7 +160,7 @@ async def _ids(target: OpenTarget) -> list[str]:
     """Return the ids of all batches. The ledger adds its own: a listing may lag behind."""
     known = set(target.known_batches())
     if target.store.traits.lists:
-        prefix = records.batch_key(target.project_id, "")
+        prefix = keys.batch_key(target.project_id, "")
         known |= {name.key.removeprefix(prefix) async for name in all_names(target.store, prefix)}
     return sorted(each for each in known if _BATCH_ID.fullmatch(each))
 

@@ -17,8 +17,8 @@ from msgspec import UNSET, Struct
 from nimbus_tasks.backends.kv.open import Connection
 from nimbus_tasks.batches.listing import find_batch, get_batch
 from nimbus_tasks.batches.page_states import page_total, unsettled, with_statuses
-from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
+from nimbus_tasks.model.keys import status_key
 from nimbus_tasks.model.records import BatchRecord, PageStatus
 from nimbus_tasks.model.states import ENDED_BATCHES, shown_batch_state
 from nimbus_tasks.publishing.target import open_target
@@ -228,7 +228,7 @@ class _Statuses:
         limits, most = target.store.limits, len(pages)
         if target.store.traits.billed:
             most = max(LOOK_STATUSES, LOOK_REQUESTS * limits.keys)
-        keys = [records.status_key(target.project_id, each) for each in pages[:most]]
+        keys = [status_key(target.project_id, each) for each in pages[:most]]
         self._known |= await target.read(keys, PageStatus)
         self._read_in |= dict.fromkeys(pages[:most], self._looks)
         return with_statuses(recorded, self._known)

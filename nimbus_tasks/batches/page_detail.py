@@ -7,18 +7,10 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from nimbus_tasks.backends.kv.records import decode_or_skip, read_values
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.issues import Issue
-from nimbus_tasks.model.records import (
-    BatchPage,
-    BatchRecord,
-    LogEntry,
-    LogsRecord,
-    PageRecord,
-    PageStatus,
-    QueueRecord,
-)
+from nimbus_tasks.model.records import BatchPage, BatchRecord, LogEntry, LogsRecord, PageRecord, PageStatus, QueueRecord
 from nimbus_tasks.model.suggest import closest
 from nimbus_tasks.publishing.page_records import digest_of
 
@@ -85,8 +77,8 @@ async def read_page(target: OpenTarget, here: Pages, path: str, skipped: Mapping
         SettingsError: there is no such page (names the nearest paths), or its file is skipped.
     """
     page_id = _page_id(target, path)
-    record_key, status_key = (kind(target.project_id, page_id) for kind in (records.page_key, records.status_key))
-    logs_key = records.logs_key(target.project_id, page_id)
+    record_key, status_key = (kind(target.project_id, page_id) for kind in (keys.page_key, keys.status_key))
+    logs_key = keys.logs_key(target.project_id, page_id)
     held = await read_values(target.store, [record_key, status_key, logs_key])
     record = decode_or_skip(target.store, held, record_key, PageRecord)
     status = decode_or_skip(target.store, held, status_key, PageStatus)
@@ -96,7 +88,7 @@ async def read_page(target: OpenTarget, here: Pages, path: str, skipped: Mapping
         status = None  # from a time when there was a queue: uploads write none now
     local = here.of_page(page_id)
     if record is None and status is None and local is None:
-        why = {records.page_id(target.project_id, each): why for each, why in (skipped or {}).items()}.get(page_id)
+        why = {keys.page_id(target.project_id, each): why for each, why in (skipped or {}).items()}.get(page_id)
         if why:
             raise SettingsError(f"{path} is skipped: {why}.", "Its file exists, but is not published.")
         raise SettingsError(f"There is no page {path}, here or at the target.", await _nearest(target, here, path))
@@ -138,7 +130,7 @@ async def _batch(
     target: OpenTarget, page_id: str, record: PageRecord | None, status: PageStatus | None
 ) -> InBatch | UnsetType:
     batch_id = record.batch_id if record is not None else status.batch_id if status is not None else ""
-    key = records.batch_key(target.project_id, batch_id)
+    key = keys.batch_key(target.project_id, batch_id)
     held = decode_or_skip(target.store, await target.store.get([key]), key, BatchRecord) if batch_id else None
     return UNSET if held is None else InBatch(batch_id, held.status, held.pages.get(page_id, UNSET))
 

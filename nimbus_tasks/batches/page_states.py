@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET
 
-from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import milliseconds_between
+from nimbus_tasks.model.keys import status_key
 from nimbus_tasks.model.records import BatchPage, PageStatus
 from nimbus_tasks.model.states import (
     ENDED,
@@ -58,7 +58,7 @@ async def current_within(
         pages = unsettled(batch)
         if most is None or len(asked) + len(pages) <= most:
             asked += pages
-    keys = [records.status_key(target.project_id, each) for each in dict.fromkeys(asked)]
+    keys = [status_key(target.project_id, each) for each in dict.fromkeys(asked)]
     statuses = await target.read(keys, PageStatus)
     return [with_statuses(batch, statuses) for batch in batches], None if most is None else most - len(asked)
 

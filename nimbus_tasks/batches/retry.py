@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Struct
 
 from nimbus_tasks.batches.statuses import move_statuses
-from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.model.keys import page_key, status_key
 from nimbus_tasks.model.records import RETRY_PRIORITY, BatchPage, PageStatus, QueueEntry
 from nimbus_tasks.model.states import ENDED, SUPERSEDED, move_page, shown_batch_state, with_endings, with_pages
 from nimbus_tasks.publishing.page_logs import note
@@ -89,7 +89,7 @@ async def retry(
         )
         raise SettingsError(f"Batch {batch.batch_id} is {state}.", hint)
     began, chosen = target.clock(), [page_id] if page_id else list(batch.pages)
-    statuses = await target.read([records.status_key(target.project_id, each) for each in chosen], PageStatus)
+    statuses = await target.read([status_key(target.project_id, each) for each in chosen], PageStatus)
     states = _states(batch, statuses, chosen)
     waiting = {entry.page_id for entry in (await target.queue()).items}
     begun = [
@@ -158,7 +158,7 @@ def _has_ended(page: BatchPage, reported: bool) -> bool:
 
 async def _at_target(target: OpenTarget, batch_id: str, page_ids: Collection[str]) -> list[str]:
     """Return the pages whose records are at the target as this batch sent them."""
-    sent = await target.read([records.page_key(target.project_id, each) for each in page_ids], _Sent)
+    sent = await target.read([page_key(target.project_id, each) for each in page_ids], _Sent)
     return [page_id for page_id, record in sent.items() if record.batch_id == batch_id]
 
 
@@ -202,7 +202,7 @@ def _failed_before(page: BatchPage, moment: str) -> bool:
 async def _check_queue(target: OpenTarget, batch_id: str, page_ids: Sequence[str]) -> None:
     """Put back entries that another program's write removed, which can happen where swaps are not atomic."""
     waiting = {entry.page_id for entry in (await target.queue()).items}
-    keys = [records.status_key(target.project_id, each) for each in page_ids if each not in waiting]
+    keys = [status_key(target.project_id, each) for each in page_ids if each not in waiting]
     lost = [each for each, status in (await target.read(keys, PageStatus)).items() if status.status == "queued"]
     if lost:
         await target.change_queue(lost, _retried(batch_id, target.clock()))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv.records import decode_or_skip, read_values, update_records
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.records import PageStatus
 from nimbus_tasks.publishing.page_records import status_write
 
@@ -41,7 +41,7 @@ async def move_statuses(
     Raises:
         StoreError: the store does not answer.
     """
-    pages = {records.status_key(target.project_id, each): each for each in page_ids}
+    pages = {keys.status_key(target.project_id, each): each for each in page_ids}
     seen = await read_values(target.store, list(pages), target.slots)
     read = {key: decode_or_skip(target.store, seen, key, PageStatus) for key in seen}
     done = Moved({pages[key]: status for key, status in read.items() if status is not None})

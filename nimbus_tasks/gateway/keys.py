@@ -15,12 +15,12 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from nimbus_tasks.backends.kv import Write, all_names
 from nimbus_tasks.backends.kv.records import read_many, read_one
-from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError, StoreError
+from nimbus_tasks.model.keys import apikey_hash, apikey_key, apikeys_key, email_key, project_key, projects_key, user_key
 from nimbus_tasks.model.records import ApiKeyRecord, ApiKeyUsage, EmailRecord, UserRecord
 from nimbus_tasks.model.suggest import closest
-from nimbus_tasks.project.init import project_key, project_record
+from nimbus_tasks.project.init import project_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -157,9 +157,9 @@ async def create(store: Store, settings: Settings, options: KeyOptions, key: Sec
     # All checks are done before the first write.
     if not owner:
         # Written first: if a later write fails, the next attempt finds this owner and creates no second one.
-        await _put(store, project_key(settings), project_record(settings, user))
+        await _put(store, project_key(project), project_record(settings, user))
     await _put_user(store, user, options.email, moment)
-    await _add(store, records.projects_key(user), [project])
+    await _add(store, projects_key(user), [project])
     return await _put_key(store, user, known, options, key, moment)
 
 
@@ -190,18 +190,18 @@ async def _check_new(store: Store, user: str, options: KeyOptions) -> list[Known
 async def _put_key(
     store: Store, user: str, known: list[KnownKey], options: KeyOptions, key: Secret, moment: str
 ) -> NewKey:
-    hashed = records.apikey_hash(key.reveal())
-    await _add(store, records.apikeys_key(user), [*(each.hash for each in known), hashed])
+    hashed = apikey_hash(key.reveal())
+    await _add(store, apikeys_key(user), [*(each.hash for each in known), hashed])
     record = ApiKeyRecord(user, moment, active=True, name=options.name, usage=ApiKeyUsage())
     if options.content:
         record.scope = "content"
-    await _put(store, records.apikey_key(hashed), record)
+    await _put(store, apikey_key(hashed), record)
     return NewKey(key, hashed, options.name, user, moment)
 
 
 async def user_of_email(store: Store, email: str) -> str:
     """Return the user with this address; empty where there is none."""
-    holder = await read_one(store, records.email_key(email), _Owned)
+    holder = await read_one(store, email_key(email), _Owned)
     return str(holder.user_id) if holder else ""
 
 
@@ -229,7 +229,7 @@ async def revoke_among(store: Store, found: ListedKeys, name: str, hashed: str) 
     key = _by_name(found, name) if name else _by_hash(found, hashed)
     if not key.active:
         return Revoked(key, already=True)
-    at = records.apikey_key(key.hash)
+    at = apikey_key(key.hash)
     # Fields that other programs wrote into the record stay.
     record = await read_one(store, at, dict[str, Any]) or {}
     await _put(store, at, record | {"active": False})
@@ -238,7 +238,7 @@ async def revoke_among(store: Store, found: ListedKeys, name: str, hashed: str) 
 
 async def find_owner(store: Store, project: str) -> str:
     """Return the user who owns the project at the target, empty if there is none yet."""
-    key = records.project_key(project)
+    key = project_key(project)
     record = await read_one(store, key, _Owned)
     if record is None:
         return ""
@@ -267,8 +267,8 @@ class _Known(Struct):
 
 
 async def _keys_of(store: Store, user: str) -> list[KnownKey]:
-    listed = await read_one(store, records.apikeys_key(user), list[Any]) or []
-    prefix = records.apikey_key("")
+    listed = await read_one(store, apikeys_key(user), list[Any]) or []
+    prefix = apikey_key("")
     if store.traits.lists:
         listed += [name.key.removeprefix(prefix) async for name in all_names(store, prefix + "sha256:")]
     hashes = {hashed for hashed in listed if isinstance(hashed, str) and _HASH.fullmatch(hashed)}
@@ -314,21 +314,21 @@ def _unknown(which: str, given: str, known: Iterable[str], owner: str) -> Settin
 
 
 async def _check_email(store: Store, email: str, user: str) -> None:
-    holder = await read_one(store, records.email_key(email), _Owned) if email else None
+    holder = await read_one(store, email_key(email), _Owned) if email else None
     if holder is not None and holder.user_id != user:
         raise SettingsError(f"{email} is the address of another user, {holder.user_id}.", "Leave out --email.")
 
 
 async def _put_user(store: Store, user: str, email: str, moment: str) -> None:
     """Store the user's records where they are missing."""
-    key = records.user_key(user)
+    key = user_key(user)
     known = await read_one(store, key, dict[str, Any])
     if known is None:
         await _put(store, key, UserRecord(user, email, moment))
     elif email and not known.get("email"):
         await _put(store, key, known | {"email": email})
-    if email and await read_one(store, records.email_key(email), _Owned) is None:
-        await _put(store, records.email_key(email), EmailRecord(user, moment))
+    if email and await read_one(store, email_key(email), _Owned) is None:
+        await _put(store, email_key(email), EmailRecord(user, moment))
 
 
 async def _add(store: Store, key: str, entries: list[str]) -> None:

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from nimbus_tasks.model.errors import SettingsError
-from nimbus_tasks.model.records import NAMESPACES, Name, NamespaceName, Shape
+from nimbus_tasks.model.keys import NAMESPACES, NamespaceName
+from nimbus_tasks.model.records import Name, Shape
 
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _SUFFIX = ":latest"

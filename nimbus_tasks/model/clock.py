@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from nimbus_tasks.model import records
-
 
 def now() -> str:
     """Return the current time, ISO 8601 in UTC with a `Z`."""
-    return records.timestamp(datetime.now(UTC))
+    return timestamp(datetime.now(UTC))
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment in UTC as `2026-11-21T03:15:35.120Z`."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 def moment_of(time: str) -> datetime | None:

@@ -11,9 +11,9 @@ from msgspec import Struct
 from nimbus_tasks.html.apply import apply_changes
 from nimbus_tasks.html.apply.diff import diff
 from nimbus_tasks.html.apply.plan import CHANGED
-from nimbus_tasks.model import records
 from nimbus_tasks.model.changes import Change, read_optimization
 from nimbus_tasks.model.errors import SettingsError, SourceError, UnreadableRecordError
+from nimbus_tasks.model.keys import page_key
 from nimbus_tasks.model.page_map import PageMap
 from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.pipeline.processes import map_pages
@@ -61,7 +61,7 @@ class Proposal(Struct, frozen=True):
 
 async def find_proposals(target: OpenTarget, page_ids: list[str]) -> list[Proposal]:
     """Return the proposals for these pages at the target, sorted by path."""
-    keys = [records.page_key(target.project_id, page_id) for page_id in page_ids]
+    keys = [page_key(target.project_id, page_id) for page_id in page_ids]
     proposals = []
     for page_id, record in (await target.read(keys, PageRecord)).items():
         optimization = read_optimization(record.optimization)
@@ -71,7 +71,7 @@ async def find_proposals(target: OpenTarget, page_ids: list[str]) -> list[Propos
         try:
             page_map = msgspec.convert({"path": record.source_path} | content, PageMap)
         except msgspec.ValidationError as error:
-            target.store.warn(str(UnreadableRecordError(records.page_key(target.project_id, page_id), str(error))))
+            target.store.warn(str(UnreadableRecordError(page_key(target.project_id, page_id), str(error))))
             continue
         proposals.append(Proposal(page_map, optimization.optimized_blocks))
     return sorted(proposals, key=lambda proposal: proposal.page_map.path)

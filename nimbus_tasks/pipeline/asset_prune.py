@@ -15,9 +15,9 @@ from nimbus_tasks.backends.blobs.open import open_blob_store
 from nimbus_tasks.backends.kv.open import connect
 from nimbus_tasks.backends.kv.records import read_many, update_record
 from nimbus_tasks.model.assets import AssetRecord, Pointer, asset_key, pointer_key
+from nimbus_tasks.model.clock import timestamp
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.progress import silently
-from nimbus_tasks.model.records import timestamp
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.blobs import Location

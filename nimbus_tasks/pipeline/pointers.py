@@ -12,7 +12,7 @@ from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.kv.open import connect
 from nimbus_tasks.backends.kv.records import decode_or_skip, read_values
 from nimbus_tasks.model.assets import Pointer, pointer_key
-from nimbus_tasks.model.records import timestamp
+from nimbus_tasks.model.clock import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -14,8 +14,7 @@ from msgspec import Struct
 from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.kv.open import KV_FILE, Connection, connect
 from nimbus_tasks.backends.kv.sqlite import check_integrity
-from nimbus_tasks.model import records
-from nimbus_tasks.model.clock import now, seconds_of
+from nimbus_tasks.model.clock import now, seconds_of, timestamp
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.files import replace
 from nimbus_tasks.project.init import project_record
@@ -236,5 +235,5 @@ def _recent(known: Iterable[Held], lag: int) -> dict[str, Held]:
     """Return the rows that are too recent for a listing to show, in the order of the page ids."""
     if not lag:
         return {}
-    since = records.timestamp(datetime.now(UTC) - timedelta(seconds=lag))
+    since = timestamp(datetime.now(UTC) - timedelta(seconds=lag))
     return {row.page_id: row for row in known if row.uploaded > since}

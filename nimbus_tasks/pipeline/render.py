@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.html.render import to_html, to_markdown
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.project import files
@@ -38,7 +38,7 @@ class Rendered(Struct, frozen=True):
 def find_map(project_id: str, path: str) -> dict[str, Any] | None:
     """Return the decoded map of a page, by its source path or id; None where there is none that can be read."""
     manifest, path = Manifest(), path.removeprefix("./")
-    page_id = path if path.startswith("page_") else records.page_id(project_id, path)
+    page_id = path if path.startswith("page_") else keys.page_id(project_id, path)
     map_file = next((file for file, _ in manifest.pages.where("page_id = ? LIMIT 1", page_id)), "")
     if not map_file and (entry := manifest.sources.get(path)) is not None:
         map_file = entry.map_file  # extracted, and not validated so far
@@ -55,7 +55,7 @@ async def read_extraction(target: OpenTarget, page_id: str, path: str) -> dict[s
     Raises:
         SettingsError: there is none.
     """
-    key = records.page_key(target.project_id, page_id)
+    key = keys.page_key(target.project_id, page_id)
     record = (await target.read([key], PageRecord)).get(page_id)
     if record is None:
         raise SettingsError(f"{path} has neither a map here nor a record at the target.", "Run doit upload.")

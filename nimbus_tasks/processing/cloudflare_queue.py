@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.backends.kv.records import read_many
 from nimbus_tasks.backends.queues.cloudflare import LONGEST_DELAY, Message, QueueApi, Retry, open_api
-from nimbus_tasks.model import records
-from nimbus_tasks.model.clock import seconds_of
+from nimbus_tasks.model import keys
+from nimbus_tasks.model.clock import seconds_of, timestamp
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import DEFAULT_PRIORITY, RETRY_PRIORITY, PageStatus, QueueEntry
 from nimbus_tasks.model.states import WAITING
@@ -245,7 +245,7 @@ async def resend_missing(store: Store, settings: Settings, now: float, record: C
     """
     project_id = settings.project.id
     items = (await read_queue(store, project_id)).items
-    waiting = {records.status_key(project_id, entry.page_id): entry for entry in items if _lacks_message(entry, now)}
+    waiting = {keys.status_key(project_id, entry.page_id): entry for entry in items if _lacks_message(entry, now)}
     if not waiting:
         return 0
     statuses = await read_many(store, list(waiting), PageStatus)
@@ -268,7 +268,7 @@ def _lacks_message(entry: QueueEntry, now: float) -> bool:
 
 
 def _claim(message: Message, body: Body) -> Claim:
-    queued = records.timestamp(datetime.fromtimestamp(message.timestamp_ms / 1000, UTC))
+    queued = timestamp(datetime.fromtimestamp(message.timestamp_ms / 1000, UTC))
     attempts = body.attempts + max(0, int(message.attempts) - 1)
     return Claim(QueueEntry(body.page_id, body.batch_id, DEFAULT_PRIORITY, queued, attempts), message.lease_id)
 

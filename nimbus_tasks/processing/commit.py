@@ -17,6 +17,7 @@ from nimbus_tasks.backends.kv import Swap, Write
 from nimbus_tasks.backends.kv.records import decode_or_skip, put_many, read_values, rewrite, swap_or_put_many
 from nimbus_tasks.model import records
 from nimbus_tasks.model.changes import Optimization
+from nimbus_tasks.model.keys import page_key, status_key
 from nimbus_tasks.model.records import PageStatus
 from nimbus_tasks.model.states import OPEN, move_page
 from nimbus_tasks.processing.queue import Failure
@@ -83,8 +84,8 @@ async def _read_held(target: Target, tries: Sequence[Tried]) -> dict[str, bytes]
     await target.queue.renew()
     held = target.queue.held([tried.taken.claim for tried in tries])
     leased = [tried for tried in tries if tried.page_id in held]
-    keys = [records.status_key(target.project_id, tried.page_id) for tried in leased]
-    keys += [records.page_key(target.project_id, tried.page_id) for tried in leased]
+    keys = [status_key(target.project_id, tried.page_id) for tried in leased]
+    keys += [page_key(target.project_id, tried.page_id) for tried in leased]
     return await read_values(target.store, keys, target.slots)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.clock import now
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Target(Struct, frozen=True):
     clock: Callable[[], str] = now
 
     def status_key(self, page_id: str) -> str:
-        return records.status_key(self.project_id, page_id)
+        return keys.status_key(self.project_id, page_id)
 
     def page_key(self, page_id: str) -> str:
-        return records.page_key(self.project_id, page_id)
+        return keys.page_key(self.project_id, page_id)

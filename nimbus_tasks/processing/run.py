@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.backends.kv.records import decode_or_skip
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import ProjectRecord, ProjectSettings
@@ -118,7 +118,7 @@ class Run:
     async def _work(self, store: Store) -> None:
         """Work with this store until the end, and count what was done."""
         project_id, identity = self._settings.project.id, target_identity(store, self._settings)
-        key = records.project_key(project_id)
+        key = keys.project_key(project_id)
         values = await store.get([key])
         project = decode_or_skip(store, values, key, ProjectRecord)
         chosen = project.settings if project is not None else ProjectSettings()

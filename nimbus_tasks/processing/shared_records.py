@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_tasks.backends.kv.records import update_records
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.records import BatchRecord
 from nimbus_tasks.processing.record_updates import Update, change_batch, change_entry
 from nimbus_tasks.publishing.queue_record import change_entries
@@ -126,7 +126,7 @@ class SharedRecords:
         store, project_id = self._target.store, self._target.project_id
         pages: dict[str, list[PageUpdate]] = {}
         for update in updates:
-            key = records.batch_key(project_id, update.page.batch_id)
+            key = keys.batch_key(project_id, update.page.batch_id)
             pages.setdefault(key, []).append(update.page)
         changes = {key: _if_changed(partial(change_batch, updates=some)) for key, some in pages.items()}
         if changes:

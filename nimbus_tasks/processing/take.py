@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 
 from nimbus_tasks.backends.kv import Swap
 from nimbus_tasks.backends.kv.records import decode_or_skip, read_values, rewrite, swap_or_put_many
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import BatchRecord, PageRecord, PageStatus, Processing
 from nimbus_tasks.model.states import may, move_page
@@ -110,9 +110,7 @@ class Intake:
     async def _read(self, claims: Sequence[Claim]) -> list[_Seen]:
         """Read the batches, statuses and records of these pages, and decide about each."""
         target = self._target
-        batch_keys = {
-            claim.entry.batch_id: records.batch_key(target.project_id, claim.entry.batch_id) for claim in claims
-        }
+        batch_keys = {claim.entry.batch_id: keys.batch_key(target.project_id, claim.entry.batch_id) for claim in claims}
         status_keys = [target.status_key(claim.page_id) for claim in claims]
         page_keys = [target.page_key(claim.page_id) for claim in claims]
         values = await read_values(target.store, [*batch_keys.values(), *status_keys, *page_keys], target.slots)

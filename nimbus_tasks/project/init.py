@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 from msgspec import UNSET
 
-from nimbus_tasks.model import records
 from nimbus_tasks.model.records import ProjectRecord, ProjectSettings, ProjectUsage
 from nimbus_tasks.project import files
 from nimbus_tasks.project.settings import LIKELY_SOURCES, PROJECT_FILE, STATE_FOLDER, Settings
@@ -220,10 +219,6 @@ def project_record(settings: Settings, owner: str) -> ProjectRecord:
         ),
         usage=ProjectUsage(),
     )
-
-
-def project_key(settings: Settings) -> str:
-    return records.project_key(settings.project.id)
 
 
 def _toml(text: str) -> str:

@@ -12,8 +12,8 @@ from msgspec import UNSET
 
 from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.backends.kv.records import SLOTS, decode_or_skip, read_values, update_record, update_records
-from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StateError, StoreError, UnreadableRecordError
+from nimbus_tasks.model.keys import batch_id_at, batch_key
 from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchSummary
 from nimbus_tasks.model.states import (
     ENDED_BATCHES,
@@ -47,7 +47,7 @@ UPLOADING_SECONDS = 1.0
 
 async def read_batches(store: Store, project_id: str, batch_ids: Sequence[str]) -> dict[str, BatchRecord | None]:
     """Return the records of the batches that exist, by id; None for a record that cannot be read."""
-    keys = {records.batch_key(project_id, each): each for each in batch_ids}
+    keys = {batch_key(project_id, each): each for each in batch_ids}
     values = await read_values(store, list(keys))
     return {keys[key]: decode_or_skip(store, values, key, BatchRecord) for key in values}
 
@@ -86,9 +86,9 @@ async def free_batch_id(store: Store, ledger: Ledger, project_id: str) -> str:
     taken = ledger.batches()
     asked = 0
     for second in range(BATCH_SECONDS):
-        batch_id = records.batch_id(moment + timedelta(seconds=second))
+        batch_id = batch_id_at(moment + timedelta(seconds=second))
         if batch_id not in taken:
-            key = records.batch_key(project_id, batch_id)
+            key = batch_key(project_id, batch_id)
             if key not in await store.get([key]):
                 return batch_id
             asked += 1
@@ -125,7 +125,7 @@ async def leave_batches(
 
         return leave
 
-    changes = {records.batch_key(project_id, each): change(each) for each in left}
+    changes = {batch_key(project_id, each): change(each) for each in left}
     await update_records(store, BatchRecord, changes)
 
 
@@ -195,7 +195,7 @@ class UploadingBatches:
             return msgspec.structs.replace(known, page_count=stored, summary=summary)
 
         if stored:
-            await update_record(context.store, records.batch_key(project_id, batch_id), BatchRecord, change)
+            await update_record(context.store, batch_key(project_id, batch_id), BatchRecord, change)
 
 
 # --- the end of an upload -------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ async def _close_batch(
     context: Context, batch_id: str, failed: dict[str, BatchPage], kept: Mapping[str, BatchPage]
 ) -> bool:
     """Write the record of a batch and return whether it got a page. Without one it has no record, unless announced."""
-    key = records.batch_key(context.project.project_id, batch_id)
+    key = batch_key(context.project.project_id, batch_id)
     came = {
         row.page_id: kept.get(row.page_id) or BatchPage(status="uploaded", uploaded=row.uploaded)
         for row in context.ledger.in_batch(batch_id)

@@ -10,8 +10,9 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from nimbus_tasks.backends.kv.records import read_each
-from nimbus_tasks.model import lenient, records
+from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.keys import page_key
 from nimbus_tasks.model.page_diff import Difference, differences
 from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.project.secrets import hide
@@ -91,7 +92,7 @@ async def _held(pages: Iterable[Candidate], context: Context) -> dict[str, dict[
             record = lenient.read(value, PageRecord).record
             held[record.page_id] = msgspec.json.decode(record.extraction, type=dict[str, Any])
 
-    keys = [records.page_key(context.project.project_id, page.page_id) for page in pages]
+    keys = [page_key(context.project.project_id, page.page_id) for page in pages]
     await read_each(context.store, keys, keep, context.slots)
     return held
 

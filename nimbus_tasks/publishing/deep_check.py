@@ -14,7 +14,9 @@ from msgspec import Struct
 
 from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.backends.kv.records import SLOTS, read_each
-from nimbus_tasks.model import lenient, records
+from nimbus_tasks.model import lenient
+from nimbus_tasks.model.clock import timestamp
+from nimbus_tasks.model.keys import ids_of, page_key, status_key
 from nimbus_tasks.model.records import PageMetadata, PageRecord
 from nimbus_tasks.project.spool import runs
 from nimbus_tasks.publishing.page_records import digest_of
@@ -51,7 +53,7 @@ async def check_values(store: Store, project_id: str, here: Collection[str], sho
     if store.traits.lists:
         listed = await listed_records(store, project_id)
     else:
-        listed = {key(project_id, each): b"" for each in here for key in (records.page_key, records.status_key)}
+        listed = {key(project_id, each): b"" for each in here for key in (page_key, status_key)}
     suspects: dict[str, str] = {}
     count = 0
 
@@ -71,7 +73,7 @@ async def check_values(store: Store, project_id: str, here: Collection[str], sho
 def problem(key: str, value: bytes, metadata: bytes) -> str:
     """Return what is wrong with a value; empty where nothing is, or nothing can tell. Pure."""
     try:
-        record = lenient.read(value, SHAPES[key.partition(":")[0]], records.ids_of(key)).record
+        record = lenient.read(value, SHAPES[key.partition(":")[0]], ids_of(key)).record
     except lenient.MisfitError as error:
         return str(error)
     if not isinstance(record, PageRecord):
@@ -96,7 +98,7 @@ def _page_problem(key: str, record: PageRecord, held: PageMetadata | None) -> st
 async def _look_again(store: Store, keys: Sequence[str]) -> dict[str, str]:
     """Return what is still wrong: another program may have replaced a record between its listing and its reading."""
     found: dict[str, str] = {}
-    since = records.timestamp(datetime.now(UTC) - timedelta(seconds=store.traits.lag))
+    since = timestamp(datetime.now(UTC) - timedelta(seconds=store.traits.lag))
 
     async def look(some: Sequence[str]) -> None:
         metadata = dict.fromkeys(some, b"")

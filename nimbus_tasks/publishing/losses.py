@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from nimbus_tasks.backends.kv.records import decode_or_skip, read_many, read_values, update_records
-from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import seconds_of
+from nimbus_tasks.model.keys import batch_key, page_key, status_key
 from nimbus_tasks.model.records import BatchPage, BatchRecord, PageStatus
 from nimbus_tasks.model.states import ABANDONED, ENDED, OPEN, WAITING, with_endings, with_pages
 from nimbus_tasks.project.spool import Spool
@@ -92,7 +92,7 @@ async def _find_some(
         for page_id, page in batch.pages.items()
         if page.status in OPEN and page_id not in waiting
     }.difference(row.page_id for row in absent)
-    keys = {records.status_key(project_id, each): each for each in (*(row.page_id for row in absent), *elsewhere)}
+    keys = {status_key(project_id, each): each for each in (*(row.page_id for row in absent), *elsewhere)}
     values = await read_values(store, list(keys))
     statuses = {keys[key]: status for key in values if (status := decode_or_skip(store, values, key, PageStatus))}
     unreadable = {keys[key] for key in values}.difference(statuses)
@@ -128,7 +128,7 @@ async def queue_again(store: Store, project_id: str, losses: Losses, now: str) -
         pages = {page_id: BatchPage("uploaded", uploaded) for page_id, uploaded in missing.items()}
         return lambda batch: None if batch is None else with_pages(batch, pages | batch.pages)
 
-    changes = {records.batch_key(project_id, each): change(some) for each, some in losses.unnamed.items()}
+    changes = {batch_key(project_id, each): change(some) for each, some in losses.unnamed.items()}
     await update_records(store, BatchRecord, changes)
 
 
@@ -138,7 +138,7 @@ async def follow_statuses(store: Store, project_id: str, losses: Losses) -> None
     def change(statuses: Mapping[str, PageStatus]) -> Callable[[BatchRecord | None], BatchRecord | None]:
         return lambda batch: None if batch is None else with_endings(batch, statuses)
 
-    changes = {records.batch_key(project_id, each): change(some) for each, some in losses.ended.items()}
+    changes = {batch_key(project_id, each): change(some) for each, some in losses.ended.items()}
     await update_records(store, BatchRecord, changes)
 
 
@@ -176,5 +176,5 @@ def _waits(page: _Stored, status: PageStatus | None) -> bool:
 
 
 async def _stored(store: Store, project_id: str, page_ids: Sequence[str]) -> dict[str, _Stored]:
-    keys = {records.page_key(project_id, each): each for each in page_ids}
+    keys = {page_key(project_id, each): each for each in page_ids}
     return {keys[key]: page for key, page in (await read_many(store, list(keys), _Stored)).items()}

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from nimbus_tasks.backends.kv.records import read_many
-from nimbus_tasks.model.records import BatchPage, PageRecord, PageStatus, Result, page_key, status_key
+from nimbus_tasks.model.keys import page_key, status_key
+from nimbus_tasks.model.records import BatchPage, PageRecord, PageStatus, Result
 from nimbus_tasks.project.spool import runs
 from nimbus_tasks.publishing.context import UnreadableMapError
 from nimbus_tasks.publishing.plan import Held

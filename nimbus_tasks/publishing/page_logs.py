@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.backends.kv.records import SLOTS, decode_or_skip, put_many, read_values, rewrite
-from nimbus_tasks.model import records
+from nimbus_tasks.model.keys import logs_key
 from nimbus_tasks.model.records import LogEntry, LogLevel, LogsRecord
 from nimbus_tasks.project.spool import runs
 
@@ -36,7 +36,7 @@ async def append(store: Store, project_id: str, entries: Mapping[str, Sequence[L
 
     # Each slot reads and writes one request's worth, so that memory does not grow with the site.
     async def append_some(page_ids: Sequence[str]) -> None:
-        keys = {records.logs_key(project_id, page_id): page_id for page_id in page_ids}
+        keys = {logs_key(project_id, page_id): page_id for page_id in page_ids}
         values = await read_values(store, list(keys), 1)
         writes = []
         for key, page_id in keys.items():

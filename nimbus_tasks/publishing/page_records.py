@@ -18,8 +18,8 @@ from nimbus_tasks.backends.kv.records import (
     read_values,
     rewrite,
 )
-from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import UnreadableRecordError
+from nimbus_tasks.model.keys import page_key, status_key
 from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
 from nimbus_tasks.project.spool import runs
@@ -44,7 +44,7 @@ def page_write(project_id: str, record: PageRecord, digest: str, before: bytes |
     unknown fields are kept.
     """
     metadata = PageMetadata(record.batch_id, record.uploaded, digest, *_shown(record))
-    key = records.page_key(project_id, record.page_id)
+    key = page_key(project_id, record.page_id)
     return Write(key, rewrite(key, before, record), encode(metadata))
 
 
@@ -85,7 +85,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def status_write(project_id: str, page_id: str, status: PageStatus, before: bytes | None = None) -> Write:
-    key = records.status_key(project_id, page_id)
+    key = status_key(project_id, page_id)
     return Write(key, rewrite(key, before, status))
 
 
@@ -99,7 +99,7 @@ async def count_proposals(store: Store, project_id: str, page_ids: Iterable[str]
     """Return how many of these pages have proposals that sending them again would discard."""
     pending = 0
     for some in runs(page_ids, AT_ONCE):
-        values = await read_values(store, [records.status_key(project_id, page_id) for page_id in some])
+        values = await read_values(store, [status_key(project_id, page_id) for page_id in some])
         for key in values:
             status = decode_or_skip(store, values, key, PageStatus)
             if status is not None and status.status == "done" and status.result is not UNSET:
@@ -115,7 +115,7 @@ async def read_replaced(
     Returns the page and status records that hold more than an upload writes, by key, and the page records that an
     optimiser has worked on and whose status is `done`.
     """
-    statuses = {records.status_key(project_id, each): records.page_key(project_id, each) for each in page_ids}
+    statuses = {status_key(project_id, each): page_key(project_id, each) for each in page_ids}
     shapes: dict[str, type[Any]] = dict.fromkeys(statuses.values(), PageRecord) | dict.fromkeys(statuses, PageStatus)
     worked: dict[str, PageRecord] = {}
     done: set[str] = set()
@@ -166,7 +166,7 @@ async def retire(rows: Sequence[Held], context: Context) -> dict[str, str]:
     failed: dict[str, str] = {}
 
     async def retire_some(some: Sequence[Held]) -> None:
-        by_key = {records.page_key(context.project.project_id, row.page_id): row for row in some}
+        by_key = {page_key(context.project.project_id, row.page_id): row for row in some}
         updated = context.clock()
         writes = []
         for key, value in (await context.store.get(list(by_key))).items():
@@ -193,7 +193,7 @@ async def put_statuses(
     """Write the statuses of pages, and return why some could not be written, by page id."""
     if not statuses:
         return {}
-    keys = {page_id: records.status_key(context.project.project_id, page_id) for page_id in statuses}
+    keys = {page_id: status_key(context.project.project_id, page_id) for page_id in statuses}
     if before is None:
         before = await read_foreign(context.store, dict.fromkeys(keys.values(), PageStatus), 1)
     writes = {

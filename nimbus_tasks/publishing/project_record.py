@@ -12,10 +12,11 @@ from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.kv import Write, all_names
 from nimbus_tasks.backends.kv.open import Connection, connect
 from nimbus_tasks.backends.kv.records import decode_or_skip, encode, rewrite
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
+from nimbus_tasks.model.clock import timestamp
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.records import ProjectRecord, ProjectSettings
-from nimbus_tasks.project.init import project_key, project_record
+from nimbus_tasks.project.init import project_record
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.kv import Store
@@ -31,7 +32,7 @@ def store_project(settings: Settings) -> None:
 
     async def put() -> None:
         async with await connect(settings, Connection()) as store:
-            key = project_key(settings)
+            key = keys.project_key(settings.project.id)
             if key not in await store.get([key]):
                 await store.put([Write(key, encode(project_record(settings, store.owner)))])
 
@@ -44,7 +45,7 @@ async def count_usage(context: Context, *, idle: bool = False, edit: bool = Fals
     A run with nothing to send (`idle`) writes them only where an interrupted one left them wrong. An `edit` of a few
     pages writes them only if there are more or fewer pages, or after `FRESH`: each save would pay for them otherwise.
     """
-    key = records.project_key(context.project.project_id)
+    key = keys.project_key(context.project.project_id)
     values = await context.store.get([key])
     record = decode_or_skip(context.store, values, key, ProjectRecord)
     if record is None:
@@ -84,7 +85,7 @@ async def count_usage(context: Context, *, idle: bool = False, edit: bool = Fals
 
 
 def _before(age: timedelta) -> str:
-    return records.timestamp(datetime.now(UTC) - age)
+    return timestamp(datetime.now(UTC) - age)
 
 
 async def store_choice(store: Store, before: bytes, record: ProjectRecord, tone: str, ai_model: str) -> None:
@@ -94,7 +95,7 @@ async def store_choice(store: Store, before: bytes, record: ProjectRecord, tone:
     """
     if (record.settings.tone, record.settings.ai_model) == (tone, ai_model):
         return
-    key = records.project_key(record.project_id)
+    key = keys.project_key(record.project_id)
     record.settings.tone, record.settings.ai_model = tone, ai_model
     stored = await store.put([Write(key, rewrite(key, before, record))])
     if stored.failed:
@@ -103,8 +104,8 @@ async def store_choice(store: Store, before: bytes, record: ProjectRecord, tone:
 
 async def _count_batches(context: Context, before: int) -> int:
     """Count the batches at the target. A listing may not show the newest yet, and the ledger knows only its own."""
-    known = {records.batch_key(context.project.project_id, each) for each in context.ledger.batches()}
+    known = {keys.batch_key(context.project.project_id, each) for each in context.ledger.batches()}
     if not context.store.traits.lists:
         return max(before, len(known))
-    prefix = records.batch_key(context.project.project_id, "")
+    prefix = keys.batch_key(context.project.project_id, "")
     return len(known | {listed.key async for listed in all_names(context.store, prefix)})

@@ -33,7 +33,8 @@ from nimbus_tasks.backends.kv.records import (
 )
 from nimbus_tasks.model import clock, lenient
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import DEFAULT_PRIORITY, QueueEntry, QueueRecord, queue_key
+from nimbus_tasks.model.keys import queue_key
+from nimbus_tasks.model.records import DEFAULT_PRIORITY, QueueEntry, QueueRecord
 from nimbus_tasks.publishing import queue_parts
 from nimbus_tasks.publishing.batch_records import leave_batches
 from nimbus_tasks.publishing.queue_parts import changed, placed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nimbus_tasks.backends.kv.records import read_many
-from nimbus_tasks.model import records
+from nimbus_tasks.model.keys import status_key
 from nimbus_tasks.model.records import DEFAULT_PRIORITY, PageStatus, QueueEntry
 from nimbus_tasks.project.spool import runs
 from nimbus_tasks.publishing.batch_records import leave_batches
@@ -121,7 +121,7 @@ async def check_queue(context: Context, now_in: Mapping[str, str]) -> None:
             missing.pop(page_id, None)
     lost: dict[str, str] = {}
     for some in runs(missing, AT_ONCE):
-        keys = {records.status_key(project_id, page_id): page_id for page_id in some}
+        keys = {status_key(project_id, page_id): page_id for page_id in some}
         statuses = await read_many(context.store, list(keys), PageStatus)
         # A status that cannot be seen yet was written a moment ago by this run.
         waits = (page_id for key, page_id in keys.items() if key not in statuses or statuses[key].status == "uploaded")

@@ -15,7 +15,8 @@ from msgspec import UNSET, Struct
 
 from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.backends.kv.records import read_each, read_many
-from nimbus_tasks.model import lenient, records
+from nimbus_tasks.model import lenient
+from nimbus_tasks.model.keys import page_key, page_prefix, status_key
 from nimbus_tasks.model.records import PageMetadata, PageRecord, PageStatus
 from nimbus_tasks.project.spool import Spool, runs
 from nimbus_tasks.publishing.batch_records import read_batches
@@ -150,7 +151,7 @@ async def lost_from_queue(store: Store, project_id: str, pages: Iterable[Held], 
     lost: set[str] = set()
     absent = (row.page_id for row in pages if row.step == "enqueued" and row.page_id not in waiting)
     for some in runs(absent, STATUSES):
-        keys = {records.status_key(project_id, each): each for each in some}
+        keys = {status_key(project_id, each): each for each in some}
         states = {keys[key]: status.status for key, status in (await read_many(store, list(keys), PageStatus)).items()}
         lost |= {each for each in some if states.get(each, "uploaded") in ("uploaded", "queued")}
     return lost
@@ -193,13 +194,13 @@ def _step(page: _Listed, batches: Mapping[str, BatchRecord | None]) -> Step:
 
 async def _retired(store: Store, project_id: str, page_ids: list[str]) -> set[str]:
     """Return the pages that are inactive; those of an interrupted run may still be in the queue."""
-    keys = {records.status_key(project_id, each): each for each in page_ids}
+    keys = {status_key(project_id, each): each for each in page_ids}
     statuses = await read_many(store, list(keys), PageStatus)
     return {keys[key] for key, status in statuses.items() if status.status == "inactive"}
 
 
 async def _listed_pages(store: Store, project_id: str, _: Mapping[str, str]) -> AsyncIterator[_Listed]:
-    prefix = records.page_prefix(project_id)
+    prefix = page_prefix(project_id)
     decode = msgspec.json.Decoder(PageMetadata).decode
     async for name in all_names(store, prefix):
         try:
@@ -225,8 +226,8 @@ async def _read_pages(store: Store, project_id: str, paths: Mapping[str, str]) -
         def keep(key: str, value: bytes, held: dict[str, PageMetadata] = held) -> None:
             held[key.rpartition(":")[2]] = _metadata_of(value)
 
-        await read_each(store, [records.page_key(project_id, each) for each in some], keep)
-        status_keys = {records.status_key(project_id, each): each for each in held}
+        await read_each(store, [page_key(project_id, each) for each in some], keep)
+        status_keys = {status_key(project_id, each): each for each in held}
         statuses = await read_many(store, list(status_keys), PageStatus)
         inactive = {status_keys[key] for key, status in statuses.items() if status.status == "inactive"}
         for page_id, each in held.items():
@@ -243,5 +244,5 @@ def _metadata_of(value: bytes) -> PageMetadata:
 
 async def _paths(store: Store, project_id: str, page_ids: list[str]) -> dict[str, str]:
     """Return the source paths of pages that this site no longer has."""
-    keys = {records.page_key(project_id, each): each for each in page_ids}
+    keys = {page_key(project_id, each): each for each in page_ids}
     return {keys[key]: page.source_path for key, page in (await read_many(store, list(keys), _Path)).items()}

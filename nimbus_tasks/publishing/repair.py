@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct
 
 from nimbus_tasks.backends.kv import Swap, Write, all_names
 from nimbus_tasks.backends.kv.records import encode, put_many, read_values, swap_or_put_many
-from nimbus_tasks.model import lenient, records
+from nimbus_tasks.model import keys, lenient
 from nimbus_tasks.model.records import (
     DEFAULT_PRIORITY,
     BatchPage,
@@ -111,7 +111,7 @@ async def repair(
 
 async def listed_records(store: Store, project_id: str) -> dict[str, bytes]:
     """Return the keys of all records of a project with their metadata, from the store's listing."""
-    listed = {records.queue_key(project_id): b"", records.project_key(project_id): b""}
+    listed = {keys.queue_key(project_id): b"", keys.project_key(project_id): b""}
     for kind in ("page", "status", "batch", "logs", "queue"):
         async for name in all_names(store, f"{kind}:{project_id}:"):
             listed[name.key] = name.metadata
@@ -127,7 +127,7 @@ class _Look:
         self._records: dict[str, Any] = {}
         for key, value in values.items():
             try:
-                reading = lenient.read(value, SHAPES[key.partition(":")[0]], records.ids_of(key))
+                reading = lenient.read(value, SHAPES[key.partition(":")[0]], keys.ids_of(key))
             except lenient.MisfitError as error:
                 self.unreadable[key] = str(error)
             else:
@@ -137,7 +137,7 @@ class _Look:
     async def at(cls, store: Store, project_id: str) -> _Look:
         listed = await listed_records(store, project_id)
         metadata: dict[str, PageMetadata] = {}
-        prefix = records.page_prefix(project_id)
+        prefix = keys.page_prefix(project_id)
         for key, found in listed.items():
             if key.startswith(prefix):
                 with contextlib.suppress(*lenient.UNDECODABLE):

@@ -17,7 +17,8 @@ from nimbus_tasks.backends.kv import Write, all_names
 from nimbus_tasks.backends.kv.records import encode, read_many
 from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import RouteRecord, route_key, route_name, route_prefix
+from nimbus_tasks.model.keys import route_key, route_name, route_prefix
+from nimbus_tasks.model.records import RouteRecord
 from nimbus_tasks.project.spool import Spool, among, runs
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import msgspec
 
 from nimbus_tasks.backends.kv.open import connect
 from nimbus_tasks.backends.kv.records import put_many, read_many, read_one, update_record
-from nimbus_tasks.model import records
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.keys import batch_key, page_id, page_key
 from nimbus_tasks.model.records import BatchRecord
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
 from nimbus_tasks.publishing.queue_record import change_entries, read_queue
@@ -56,7 +56,7 @@ class OpenTarget:
         return await read_queue(self.store, self.project_id)
 
     async def batch(self, batch_id: str) -> BatchRecord | None:
-        return await read_one(self.store, records.batch_key(self.project_id, batch_id), BatchRecord)
+        return await read_one(self.store, batch_key(self.project_id, batch_id), BatchRecord)
 
     # --- changing -------------------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ class OpenTarget:
         await change_entries(self.store, self.project_id, page_ids, decide)
 
     async def change_batch(self, batch_id: str, change: Callable[[BatchRecord], BatchRecord]) -> BatchRecord:
-        key = records.batch_key(self.project_id, batch_id)
+        key = batch_key(self.project_id, batch_id)
         made = await update_record(self.store, key, BatchRecord, lambda batch: None if batch is None else change(batch))
         if made is None:
             raise StoreError(f"{key} was not found.", "KV may lag: run the same command again.")
@@ -83,7 +83,7 @@ class OpenTarget:
             return name
         with contextlib.suppress(ValueError):
             name = Path(name).relative_to(Path.cwd()).as_posix()
-        return records.page_id(self.project_id, self.settings.source.source_path(name.removeprefix("./")))
+        return page_id(self.project_id, self.settings.source.source_path(name.removeprefix("./")))
 
     # --- what this machine knows ----------------------------------------------------------------------
 
@@ -107,7 +107,7 @@ class OpenTarget:
         with self._ledger() as ledger:
             held = {} if ledger is None else {each: ledger.page(each) for each in page_ids}
         found = {page_id: row.source_path for page_id, row in held.items() if row is not None and row.source_path}
-        keys = [records.page_key(self.project_id, each) for each in page_ids if each not in found]
+        keys = [page_key(self.project_id, each) for each in page_ids if each not in found]
         told = await self.read(keys, _Path)
         return found | {page_id: page.source_path for page_id, page in told.items()}
 

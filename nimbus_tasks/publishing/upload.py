@@ -18,7 +18,8 @@ import msgspec
 
 from nimbus_tasks.backends.concurrency import in_parallel, pack
 from nimbus_tasks.model.errors import StateError, StoreError
-from nimbus_tasks.model.records import PageRecord, page_key
+from nimbus_tasks.model.keys import page_key
+from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.project.spool import Spool, runs
 from nimbus_tasks.publishing.batch_records import UploadingBatches, close_batches
 from nimbus_tasks.publishing.context import Context, UnreadableMapError

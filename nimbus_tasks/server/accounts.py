@@ -15,9 +15,10 @@ from msgspec import Meta, Struct
 
 from nimbus_tasks.backends.kv import Swap, Write
 from nimbus_tasks.backends.kv.records import read_one
-from nimbus_tasks.model import records
-from nimbus_tasks.model.clock import now
-from nimbus_tasks.model.records import LOCAL_USER, UserRecord
+from nimbus_tasks.model import keys
+from nimbus_tasks.model.clock import now, timestamp
+from nimbus_tasks.model.keys import LOCAL_USER
+from nimbus_tasks.model.records import UserRecord
 from nimbus_tasks.server.auth import COOKIE, SessionRecord, User, csrf_token, session_id, session_key
 from nimbus_tasks.server.errors import ApiError
 from nimbus_tasks.server.pages import document
@@ -57,8 +58,8 @@ class KeyLogin(Struct):
 async def make_login_link(service: Service, user_id: str = LOCAL_USER) -> str:
     """Return the path of a link that logs a user in, once. The user is made where there is none."""
     store = service.records
-    if await read_one(store, records.user_key(user_id), dict[str, Any]) is None:
-        await _put(store, records.user_key(user_id), UserRecord(user_id, "", now()))
+    if await read_one(store, keys.user_key(user_id), dict[str, Any]) is None:
+        await _put(store, keys.user_key(user_id), UserRecord(user_id, "", now()))
     token = secrets.token_urlsafe(24)
     await _put(store, _link_key(token), _Link(user_id, time.time() + LINK_SECONDS))
     return f"/login?token={token}"
@@ -118,7 +119,7 @@ async def write_key_use(service: Service) -> None:
     used, service.lookups.used = service.lookups.used, {}
     moment = now()
     for hashed, count in used.items():
-        key = records.apikey_key(hashed)
+        key = keys.apikey_key(hashed)
         before = (await service.records.get([key])).get(key)
         record = msgspec.json.decode(before) if before else None
         if not isinstance(record, dict):
@@ -142,12 +143,12 @@ async def _open_session(
     request: Request[Any, Any, State], service: Service, user_id: str, ip: str, answer: Response[Any], key: str = ""
 ) -> None:
     """Open a session, and have the answer set its cookie."""
-    user = await read_one(service.records, records.user_key(user_id), dict[str, Any]) or {}
+    user = await read_one(service.records, keys.user_key(user_id), dict[str, Any]) or {}
     cookie = secrets.token_urlsafe(32)
     began = datetime.now(UTC)
     days = service.settings.server.session_days
     agent = request.headers.get("user-agent", "")[:200]
-    times = (records.timestamp(began), records.timestamp(began + timedelta(days=days)))
+    times = (timestamp(began), timestamp(began + timedelta(days=days)))
     record = SessionRecord(user_id, user.get("email", ""), *times, ip, agent, key)
     await _put(service.records, session_key(session_id(cookie)), record)
     answer.set_cookie(

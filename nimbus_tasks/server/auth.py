@@ -12,7 +12,7 @@ from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv.records import read_one
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.server.errors import ApiError
 from nimbus_tasks.server.rate_limit import LOGIN, limit
@@ -66,7 +66,7 @@ class Lookups:
         self.used: dict[str, int] = {}
 
     async def key(self, service: Service, key: str) -> User | None:
-        hashed = records.apikey_hash(key)
+        hashed = keys.apikey_hash(key)
         user = self._remembered(hashed)
         if user is None:
             user_id = await _owner_of(service, hashed)
@@ -105,7 +105,7 @@ class Lookups:
 
 async def _owner_of(service: Service, hashed: str) -> str:
     """Return whose API key this is; empty where it is not one that may do everything, or was revoked."""
-    found = await read_one(service.records, records.apikey_key(hashed), _Key)
+    found = await read_one(service.records, keys.apikey_key(hashed), _Key)
     return "" if found is None or found.active is not True or found.scope else found.user_id
 
 

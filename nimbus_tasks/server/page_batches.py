@@ -14,7 +14,7 @@ from nimbus_tasks.batches.listing import Batches, batch_to_change, find_batch, l
 from nimbus_tasks.batches.retry import Retried, retry
 from nimbus_tasks.gateway.keys import find_owner
 from nimbus_tasks.model.errors import SettingsError
-from nimbus_tasks.model.records import LOCAL_USER
+from nimbus_tasks.model.keys import LOCAL_USER
 from nimbus_tasks.publishing.outbox import open_outbox
 from nimbus_tasks.publishing.target import open_target
 from nimbus_tasks.server.auth import User

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select
 
 from nimbus_tasks.backends.kv import Limits, Listed, Names, Stored, Swap, Traits, Write, refusal
-from nimbus_tasks.model.records import LOCAL_USER
+from nimbus_tasks.model.keys import LOCAL_USER
 from nimbus_tasks.server.tables import records
 
 if TYPE_CHECKING:

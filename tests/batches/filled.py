@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from nimbus_tasks.backends.kv import Limits, Traits
 from nimbus_tasks.model import records
+from nimbus_tasks.model.keys import batch_key, page_key, queue_key, status_key
 from nimbus_tasks.model.records import BatchPage, BatchRecord, PageStatus, QueueEntry, QueueRecord
 from nimbus_tasks.model.states import summary_of
 from nimbus_tasks.project import settings
@@ -50,7 +51,7 @@ class Filled:
         held = {f"page_{name}": _page(page) for name, page in pages.items()}
         summary = summary_of(held.values())
         self.put(
-            records.batch_key(PROJECT, batch_id),
+            batch_key(PROJECT, batch_id),
             BatchRecord(batch_id, PROJECT, UPLOADED, len(held), state, held, summary),
         )
         for page_id, page in held.items():
@@ -64,18 +65,18 @@ class Filled:
         record = records.PageRecord(
             page_id, PROJECT, batch_id, f"dist/{page_id[5:]}.html", UPLOADED, msgspec.Raw(b"{}")
         )
-        self.put(records.page_key(PROJECT, page_id), record)
+        self.put(page_key(PROJECT, page_id), record)
 
     def status(self, page_id: str, state: PageState, batch_id: str = BATCH) -> None:
-        self.put(records.status_key(PROJECT, page_id), PageStatus(state, batch_id, ENDED_AT))
+        self.put(status_key(PROJECT, page_id), PageStatus(state, batch_id, ENDED_AT))
 
     def queue(self, *entries: QueueEntry) -> None:
         waiting = self.waiting() | {entry.page_id: entry for entry in entries}
-        self.put(records.queue_key(PROJECT), QueueRecord(list(waiting.values()), UPLOADED))
+        self.put(queue_key(PROJECT), QueueRecord(list(waiting.values()), UPLOADED))
 
     def queue_only(self, *entries: QueueEntry) -> None:
         """Leave these entries in the queue and no others."""
-        self.put(records.queue_key(PROJECT), QueueRecord(list(entries), UPLOADED))
+        self.put(queue_key(PROJECT), QueueRecord(list(entries), UPLOADED))
 
     # --- what came of it ------------------------------------------------------------------------------
 
@@ -83,7 +84,7 @@ class Filled:
         return msgspec.json.decode(self.store.values[key], type=shape)
 
     def find(self, batch_id: str = BATCH) -> BatchRecord:
-        return self.read(records.batch_key(PROJECT, batch_id), BatchRecord)
+        return self.read(batch_key(PROJECT, batch_id), BatchRecord)
 
     def state(self, batch_id: str = BATCH) -> str:
         return self.find(batch_id).status
@@ -92,12 +93,12 @@ class Filled:
         return {page_id[5:]: page.status for page_id, page in self.find(batch_id).pages.items()}
 
     def statuses(self) -> dict[str, str]:
-        prefix = records.status_key(PROJECT, "page_")
+        prefix = status_key(PROJECT, "page_")
         keys = [key for key in self.store.values if key.startswith(prefix)]
         return {key.removeprefix(prefix): self.read(key, PageStatus).status for key in keys}
 
     def waiting(self) -> dict[str, QueueEntry]:
-        key = records.queue_key(PROJECT)
+        key = queue_key(PROJECT)
         if key not in self.store.values:
             return {}
         items = self.read(key, QueueRecord).items

@@ -14,17 +14,8 @@ from hypothesis import strategies as st
 from nimbus_tasks.backends.kv import Traits
 from nimbus_tasks.batches.retry import Retried, retry
 from nimbus_tasks.model.errors import SettingsError, StoreError
-from nimbus_tasks.model.records import (
-    BatchPage,
-    BatchState,
-    PageState,
-    PageStatus,
-    QueueEntry,
-    batch_key,
-    page_id,
-    page_key,
-    status_key,
-)
+from nimbus_tasks.model.keys import batch_key, page_id, page_key, status_key
+from nimbus_tasks.model.records import BatchPage, BatchState, PageState, PageStatus, QueueEntry
 
 STORES = [Traits(), Traits(atomic=False, lists=False)]
 

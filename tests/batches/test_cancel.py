@@ -14,16 +14,8 @@ from msgspec import UNSET
 from nimbus_tasks.backends.kv import Swap, Traits
 from nimbus_tasks.batches.cancel import Cancelled, cancel
 from nimbus_tasks.model.errors import RefusedError, SettingsError, StoreError
-from nimbus_tasks.model.records import (
-    BatchState,
-    PageState,
-    PageStatus,
-    QueueEntry,
-    Result,
-    StatusError,
-    batch_key,
-    status_key,
-)
+from nimbus_tasks.model.keys import batch_key, status_key
+from nimbus_tasks.model.records import BatchState, PageState, PageStatus, QueueEntry, Result, StatusError
 from nimbus_tasks.model.states import ENDED_BATCHES
 
 STORES = [Traits(), Traits(atomic=False, lists=False)]

@@ -22,7 +22,7 @@ from nimbus_tasks.cli.commands.batches import BatchCommands
 from nimbus_tasks.cli.console import FEW, Console
 from nimbus_tasks.cli.messages import batches as messages
 from nimbus_tasks.cli.messages.monitor import MonitorViewer, view
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys, records
 from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.model.issues import Issue
 from nimbus_tasks.model.page_map import content_digest
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATH = "dist/a.html"
-ID = records.page_id(PROJECT, PATH)
+ID = keys.page_id(PROJECT, PATH)
 
 
 class Shown:
@@ -146,7 +146,7 @@ def test_the_status_of_a_batch_names_its_failed_pages(filled: Filled) -> None:
     filled.batch("processing", a="done", b="failed", c="uploaded", d="processing", e="cancelled", f="inactive")
     batch = filled.find()
     batch.summary.average_time_ms = 1500
-    filled.put(records.batch_key(PROJECT, BATCH), batch)
+    filled.put(keys.batch_key(PROJECT, BATCH), batch)
     shown = Shown(filled)
     assert shown.commands.status(BATCH, as_json=False) == 0
     assert shown.lines == [

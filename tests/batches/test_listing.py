@@ -14,8 +14,8 @@ from nimbus_tasks.batches.listing import batch_to_change, find_batch, find_curre
 from nimbus_tasks.batches.page_states import page_total
 from nimbus_tasks.cli.console import Console
 from nimbus_tasks.cli.messages.batches import batch_status
-from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import NimbusError, SettingsError
+from nimbus_tasks.model.keys import batch_key
 from nimbus_tasks.model.records import BatchRecord, BatchSummary
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.publishing.plan import Held
@@ -87,9 +87,7 @@ def test_a_batch_that_is_being_uploaded_is_known_from_the_ledger(filled: Filled,
 def announce(filled: Filled, pages: int) -> None:
     """Fill in the record of a batch whose upload is under way."""
     summary = BatchSummary(completed=0, failed=0, pending=pages, average_time_ms=0)
-    filled.put(
-        records.batch_key(PROJECT, NEWEST), BatchRecord(NEWEST, PROJECT, UPLOADED, pages, "uploading", {}, summary)
-    )
+    filled.put(batch_key(PROJECT, NEWEST), BatchRecord(NEWEST, PROJECT, UPLOADED, pages, "uploading", {}, summary))
 
 
 def test_a_batch_that_another_machine_uploads_is_shown_with_its_number_of_pages(filled: Filled) -> None:

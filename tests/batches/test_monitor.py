@@ -11,8 +11,8 @@ from filled import BATCH, OTHER, PROJECT, SETTINGS, STARTED, UPLOADED, Filled, r
 from nimbus_tasks.batches import monitor as monitoring
 from nimbus_tasks.batches.monitor import SHOWN, Failure, InWork, Look, Monitor, Rate, check_interval
 from nimbus_tasks.cli.messages.monitor import summary_line
-from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import SettingsError, StoreError
+from nimbus_tasks.model.keys import batch_key
 from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchSummary, PageStatus, Processing
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_an_upload_from_another_machine_is_followed_as_it_grows(filled: Filled, 
     def announce(pages: int) -> None:
         summary = BatchSummary(completed=0, failed=0, pending=pages, average_time_ms=0)
         record = BatchRecord(BATCH, PROJECT, UPLOADED, pages, "uploading", {}, summary)
-        filled.put(records.batch_key(PROJECT, BATCH), record)
+        filled.put(batch_key(PROJECT, BATCH), record)
 
     announce(1)
     watched = watch(lambda: announce(2), lambda: filled.batch("completed", a="done", b="done"))

@@ -11,7 +11,7 @@ from filled import BATCH, ENDED_AT, PROJECT, UPLOADED, Filled, run
 from msgspec import UNSET
 
 from nimbus_tasks.batches.page_detail import PageDetail, Place, place_in, read_page
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import LogEntry, LogsRecord, PageRecord, QueueEntry, QueueRecord
@@ -20,7 +20,7 @@ from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.publishing.plan import Held
 
 PATH = "dist/a.html"
-ID = records.page_id(PROJECT, PATH)
+ID = keys.page_id(PROJECT, PATH)
 CONTENT = {"engine": "html", "head": {"title": "A"}}
 DIGEST = content_digest({"path": PATH} | CONTENT)
 
@@ -30,13 +30,13 @@ def filled() -> Filled:
     made = Filled()
     made.batch("queued", **{ID[5:]: "uploaded"})
     extraction = msgspec.Raw(msgspec.json.encode(CONTENT))
-    made.put(records.page_key(PROJECT, ID), PageRecord(ID, PROJECT, BATCH, PATH, UPLOADED, extraction))
-    made.put(records.logs_key(PROJECT, ID), LogsRecord(ID, [LogEntry(ENDED_AT, "info", "upload", "stored")]))
+    made.put(keys.page_key(PROJECT, ID), PageRecord(ID, PROJECT, BATCH, PATH, UPLOADED, extraction))
+    made.put(keys.logs_key(PROJECT, ID), LogsRecord(ID, [LogEntry(ENDED_AT, "info", "upload", "stored")]))
     return made
 
 
 def here(*paths: str, digest: str = DIGEST) -> Pages:
-    entries = {f"{path}.json": PageEntry((1, 1, 1), path, records.page_id(PROJECT, path), digest, 10) for path in paths}
+    entries = {f"{path}.json": PageEntry((1, 1, 1), path, keys.page_id(PROJECT, path), digest, 10) for path in paths}
     return Pages(PROJECT, entries=entries)
 
 
@@ -63,9 +63,9 @@ def test_a_page_goes_by_other_names_too(filled: Filled, name: str) -> None:
 
 
 def test_the_optimisation_does_not_change_the_digest(filled: Filled) -> None:
-    record = filled.read(records.page_key(PROJECT, ID), PageRecord)
+    record = filled.read(keys.page_key(PROJECT, ID), PageRecord)
     record.optimization = msgspec.Raw(b'{"completed": "t", "model": "rules", "changes": 2, "confidence": 1.0}')
-    filled.put(records.page_key(PROJECT, ID), record)
+    filled.put(keys.page_key(PROJECT, ID), record)
     page = json.loads(msgspec.json.encode(detail(filled)))
     assert page["optimization"]["model"] == "rules"
     assert page["digest"]["there"] == DIGEST, "what was optimised is not what was extracted"
@@ -74,7 +74,7 @@ def test_the_optimisation_does_not_change_the_digest(filled: Filled) -> None:
 def test_a_page_that_was_never_sent_has_a_digest_here_only(filled: Filled) -> None:
     page = detail(filled, "dist/new.html", here(PATH, "dist/new.html", digest="9"))
     assert json.loads(msgspec.json.encode(page)) == {
-        "page_id": records.page_id(PROJECT, "dist/new.html"),
+        "page_id": keys.page_id(PROJECT, "dist/new.html"),
         "source_path": "dist/new.html",
         "digest": {"here": "9"},
         "log_entries": [],
@@ -87,7 +87,7 @@ def test_a_page_that_is_gone_here_is_known_from_the_target(filled: Filled) -> No
 
 
 def test_a_page_with_a_only_a_status_is_known(filled: Filled) -> None:
-    del filled.store.values[records.page_key(PROJECT, ID)]
+    del filled.store.values[keys.page_key(PROJECT, ID)]
     page = detail(filled, ID, Pages())
     assert (page.source_path, page.uploaded) == (UNSET, UNSET)
     assert page.batch is not UNSET
@@ -123,7 +123,7 @@ def test_a_page_must_be_named(filled: Filled) -> None:
 
 
 def test_a_record_that_cannot_be_read_is_left_out(filled: Filled) -> None:
-    filled.put(records.page_key(PROJECT, ID), {"page_id": ID})
+    filled.put(keys.page_key(PROJECT, ID), {"page_id": ID})
     assert detail(filled).uploaded is UNSET
 
 

@@ -8,7 +8,8 @@ from filled import BATCH, PROJECT, SETTINGS, STARTED, Filled, run
 
 from nimbus_tasks.batches.cancel import cancel
 from nimbus_tasks.batches.retry import retry
-from nimbus_tasks.model.records import LogEntry, LogsRecord, logs_key
+from nimbus_tasks.model.keys import logs_key
+from nimbus_tasks.model.records import LogEntry, LogsRecord
 
 
 @pytest.fixture

@@ -17,16 +17,8 @@ from nimbus_tasks.batches.monitor import Look, Monitor
 from nimbus_tasks.batches.page_states import is_complete, with_statuses
 from nimbus_tasks.batches.report.gather import gather
 from nimbus_tasks.batches.times import local, local_with_zone
-from nimbus_tasks.model.records import (
-    BatchPage,
-    BatchRecord,
-    BatchSummary,
-    PageStatus,
-    Processing,
-    Result,
-    StatusError,
-    status_key,
-)
+from nimbus_tasks.model.keys import status_key
+from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchSummary, PageStatus, Processing, Result, StatusError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,7 +14,7 @@ from nimbus_tasks.backends.kv import Traits
 from nimbus_tasks.gateway import keys
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import NimbusError, SettingsError, StoreError
-from nimbus_tasks.model.records import apikey_hash
+from nimbus_tasks.model.keys import apikey_hash
 from nimbus_tasks.project import settings
 from nimbus_tasks.project.secrets import Secret
 

@@ -20,7 +20,7 @@ from nimbus_tasks.html.validate import (
     syntax,
     validate_map,
 )
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys, records
 from nimbus_tasks.model.issues import name, pointer
 from nimbus_tasks.model.page_map import VOLATILE_FIELDS, content_digest
 
@@ -74,7 +74,7 @@ def test_a_good_page_has_its_ids_its_digest_and_no_issues() -> None:
     assert verdict == Verdict(
         file=FILE,
         source_path="dist/a.html",
-        page_id=records.page_id(PROJECT, "dist/a.html"),
+        page_id=keys.page_id(PROJECT, "dist/a.html"),
         digest=content_digest(GOOD),
         size=verdict.size,
         issues=(),
@@ -517,7 +517,7 @@ def test_long_and_odd_names_stay_readable() -> None:
 
 
 def verdict_of(file: str, path: str, page_id: str = "") -> Verdict:
-    return Verdict(file, path, page_id or records.page_id(PROJECT, path), "d", 1, ())
+    return Verdict(file, path, page_id or keys.page_id(PROJECT, path), "d", 1, ())
 
 
 def test_pages_with_paths_of_their_own_do_not_disturb_each_other() -> None:

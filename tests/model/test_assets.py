@@ -24,7 +24,7 @@ from nimbus_tasks.model.assets import (
     pointer_key,
 )
 from nimbus_tasks.model.errors import SettingsError
-from nimbus_tasks.model.records import NAMESPACES, ids_of
+from nimbus_tasks.model.keys import NAMESPACES, ids_of
 
 NAME = "[a-z0-9_-]{1,64}"
 NAMES = st.from_regex(NAME, fullmatch=True)

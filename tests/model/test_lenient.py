@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw, UnsetType
 
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys, records
 from nimbus_tasks.model.lenient import MisfitError, read, rewrite
 from nimbus_tasks.model.records import (
     BatchPage,
@@ -52,7 +52,7 @@ def batch(**changed: object) -> bytes:
 
 
 def record(value: bytes) -> BatchRecord:
-    return read(value, BatchRecord, records.ids_of(KEY)).record
+    return read(value, BatchRecord, keys.ids_of(KEY)).record
 
 
 # --- reading ------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def test_a_page_without_content_cannot_be_read(extraction: bytes) -> None:
 @pytest.mark.parametrize("told", ["batch_20200101", 7.5])
 def test_an_id_that_differs_from_the_key_gives_way_to_it(told: object) -> None:
     """A worker that went by the record's own id ended with a traceback, and wrote to another page."""
-    ids = records.ids_of(KEY)
+    ids = keys.ids_of(KEY)
     record = read(msgspec.json.encode({"batch_id": told, "status": "queued", "pages": {}}), BatchRecord, ids).record
     exact = read(msgspec.json.encode(msgspec.structs.replace(record, batch_id=str(told))), BatchRecord, ids)
     assert exact.record.batch_id == record.batch_id == ids["batch_id"]
@@ -166,7 +166,7 @@ def test_an_id_that_differs_from_the_key_gives_way_to_it(told: object) -> None:
 
 @pytest.mark.parametrize("kind", ["page", "status", "logs", "batch", "project", "queue", "user"])
 def test_a_key_tells_ids(kind: str) -> None:
-    ids = records.ids_of(f"{kind}:{PROJECT}:x")
+    ids = keys.ids_of(f"{kind}:{PROJECT}:x")
     assert set(ids) <= {"project_id", "page_id", "batch_id"}
     assert ids.get("project_id", PROJECT) == PROJECT
 
@@ -277,15 +277,15 @@ json_values = st.recursive(
 def test_any_record_is_read_or_refused_and_keeps_what_is_unknown(fields: dict[str, Any], pages: dict[str, Any]) -> None:
     before = json.dumps({"status": "queued", "pages": pages} | fields).encode()
     try:
-        reading = read(before, BatchRecord, records.ids_of(KEY))
+        reading = read(before, BatchRecord, keys.ids_of(KEY))
     except MisfitError:
         return
-    assert rewrite(before, reading.record, records.ids_of(KEY)) == (
+    assert rewrite(before, reading.record, keys.ids_of(KEY)) == (
         msgspec.json.encode(reading.record) if reading.exact else before
     )
     changed = msgspec.structs.replace(reading.record, status="completed")
-    made = json.loads(rewrite(before, changed, records.ids_of(KEY)))
+    made = json.loads(rewrite(before, changed, keys.ids_of(KEY)))
     assert made["status"] == "completed"
     unknown = {name: value for name, value in json.loads(before).items() if name in ("x", "y")}
     assert {name: made.get(name) for name in unknown} == unknown
-    assert read(json.dumps(made).encode(), BatchRecord, records.ids_of(KEY)).record == changed
+    assert read(json.dumps(made).encode(), BatchRecord, keys.ids_of(KEY)).record == changed

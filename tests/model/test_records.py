@@ -14,7 +14,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys, records
+from nimbus_tasks.model.clock import timestamp
 from nimbus_tasks.model.page_map import VOLATILE_FIELDS, Block, content_digest
 
 JSON = st.recursive(
@@ -40,24 +41,24 @@ def lasting(content: dict[str, Any]) -> dict[str, Any]:
 @given(st.text(), st.text())
 def test_a_page_id_is_the_md5_of_project_and_path(project_id: str, path: str) -> None:
     model = hashlib.md5(project_id.encode() + path.encode(), usedforsecurity=False).hexdigest()
-    assert records.page_id(project_id, path) == f"page_{model[:12]}"
+    assert keys.page_id(project_id, path) == f"page_{model[:12]}"
 
 
 def test_a_page_id_is_that_of_md5sum() -> None:
     # echo -n proj_0123456789abdist/local/rolex-repair.html | md5sum
-    assert records.page_id("proj_0123456789ab", "dist/local/rolex-repair.html") == "page_81abbc137c5c"
+    assert keys.page_id("proj_0123456789ab", "dist/local/rolex-repair.html") == "page_81abbc137c5c"
 
 
 @given(MOMENTS)
 def test_a_batch_id_is_its_second(moment: datetime) -> None:
-    said = records.batch_id(moment)
+    said = keys.batch_id_at(moment)
     assert re.fullmatch(r"batch_\d{8}_\d{6}", said)
     assert datetime.strptime(said + "+0000", "batch_%Y%m%d_%H%M%S%z") == moment.replace(microsecond=0)
 
 
 @given(MOMENTS)
 def test_a_time_is_iso_8601_in_utc_to_the_millisecond(moment: datetime) -> None:
-    said = records.timestamp(moment)
+    said = timestamp(moment)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", said)
     assert datetime.fromisoformat(said) == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
@@ -65,28 +66,28 @@ def test_a_time_is_iso_8601_in_utc_to_the_millisecond(moment: datetime) -> None:
 @given(MOMENTS, MOMENTS)
 def test_times_sort_as_text(one: datetime, other: datetime) -> None:
     assume(abs((one - other).total_seconds()) > 0.001)
-    assert (records.timestamp(one) < records.timestamp(other)) == (one < other)
+    assert (timestamp(one) < timestamp(other)) == (one < other)
 
 
 def test_keys_are_those_of_the_contract() -> None:
-    assert records.project_key("proj_1") == "project:proj_1"
-    assert records.page_key("proj_1", "page_2") == "page:proj_1:page_2"
-    assert records.page_key("proj_1", "page_2").startswith(records.page_prefix("proj_1"))
-    assert records.status_key("proj_1", "page_2") == "status:proj_1:page_2"
-    assert records.logs_key("proj_1", "page_2") == "logs:proj_1:page_2"
-    assert records.batch_key("proj_1", "batch_3") == "batch:proj_1:batch_3"
-    assert records.queue_key("proj_1") == "queue:proj_1"
-    assert records.user_key("user_4") == "user:user_4"
-    assert records.projects_key("user_4") == "projects:user_4"
-    assert records.apikeys_key("user_4") == "apikeys:user_4"
-    assert records.email_key("ann@example.com") == "email:ann@example.com"
-    assert records.apikey_key("sha256:5") == "apikey:sha256:5"
+    assert keys.project_key("proj_1") == "project:proj_1"
+    assert keys.page_key("proj_1", "page_2") == "page:proj_1:page_2"
+    assert keys.page_key("proj_1", "page_2").startswith(keys.page_prefix("proj_1"))
+    assert keys.status_key("proj_1", "page_2") == "status:proj_1:page_2"
+    assert keys.logs_key("proj_1", "page_2") == "logs:proj_1:page_2"
+    assert keys.batch_key("proj_1", "batch_3") == "batch:proj_1:batch_3"
+    assert keys.queue_key("proj_1") == "queue:proj_1"
+    assert keys.user_key("user_4") == "user:user_4"
+    assert keys.projects_key("user_4") == "projects:user_4"
+    assert keys.apikeys_key("user_4") == "apikeys:user_4"
+    assert keys.email_key("ann@example.com") == "email:ann@example.com"
+    assert keys.apikey_key("sha256:5") == "apikey:sha256:5"
 
 
 def test_the_hash_of_an_api_key_is_that_of_sha256sum() -> None:
     # echo -n sk_live_00000000000000000000000000000000 | sha256sum
     known = "56fb575e1d5a51d0214e41b6775ced81e47fdd570731e41ce3831447b0ec28ff"
-    assert records.apikey_hash("sk_live_" + "0" * 32) == f"sha256:{known}"
+    assert keys.apikey_hash("sk_live_" + "0" * 32) == f"sha256:{known}"
 
 
 # --- digest -------------------------------------------------------------------------------------------
@@ -187,5 +188,5 @@ def test_a_status_with_a_result_can_be_read() -> None:
 
 
 def test_a_user_without_an_account_elsewhere_has_an_id_of_its_name() -> None:
-    assert records.user_id("ann") == records.user_id("ann") != records.user_id("bob")
-    assert re.fullmatch(r"user_[0-9a-f]{12}", records.user_id("ann"))
+    assert keys.user_id("ann") == keys.user_id("ann") != keys.user_id("bob")
+    assert re.fullmatch(r"user_[0-9a-f]{12}", keys.user_id("ann"))

@@ -12,8 +12,8 @@ import msgspec
 from backends.kv.memory import MemoryStore
 
 from nimbus_tasks.backends.kv import Limits, Traits
-from nimbus_tasks.model import records
-from nimbus_tasks.model.clock import seconds_of
+from nimbus_tasks.model import keys
+from nimbus_tasks.model.clock import seconds_of, timestamp
 from nimbus_tasks.model.errors import NimbusError
 from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import (
@@ -138,14 +138,14 @@ class Rig:
         self.fill()
 
     def clock(self) -> str:
-        return records.timestamp(datetime.fromtimestamp(self.now, UTC))
+        return timestamp(datetime.fromtimestamp(self.now, UTC))
 
     # --- what an upload does --------------------------------------------------------------------------
 
     def fill(self) -> None:
         for page in PAGES:
             self.upload(page)
-        self.put(records.queue_key(PROJECT), QueueRecord([entry(page) for page in PAGES]))
+        self.put(keys.queue_key(PROJECT), QueueRecord([entry(page) for page in PAGES]))
         pages = {page: BatchPage("uploaded", UPLOADED) for page in PAGES}
         self.put_batch(BatchRecord(BATCH, PROJECT, UPLOADED, 3, "queued", pages, BatchSummary(0, 0, 3, 0)))
 
@@ -160,42 +160,42 @@ class Rig:
         }
         record = PageRecord(page, PROJECT, batch_id, f"dist/{page}.html", uploaded, msgspec.Raw(_encode(extraction)))
         digest = content_digest({"path": record.source_path} | extraction)
-        key = records.page_key(PROJECT, page)
+        key = keys.page_key(PROJECT, page)
         self.put(key, record)
         self.store.metadata[key] = _encode(PageMetadata(batch_id, uploaded, digest))
-        self.put(records.status_key(PROJECT, page), PageStatus("uploaded", batch_id, uploaded))
+        self.put(keys.status_key(PROJECT, page), PageStatus("uploaded", batch_id, uploaded))
 
     def put(self, key: str, record: object) -> None:
         self.store.values[key] = _encode(record)
         self.store.metadata.setdefault(key, b"")
 
     def put_batch(self, batch: BatchRecord) -> None:
-        self.put(records.batch_key(PROJECT, batch.batch_id), batch)
+        self.put(keys.batch_key(PROJECT, batch.batch_id), batch)
 
     def put_status(self, page: str, status: PageStatus) -> None:
-        self.put(records.status_key(PROJECT, page), status)
+        self.put(keys.status_key(PROJECT, page), status)
 
     # --- what is there --------------------------------------------------------------------------------
 
     def record(self, page: str) -> dict[str, Any]:
-        return msgspec.json.decode(self.store.values[records.page_key(PROJECT, page)])
+        return msgspec.json.decode(self.store.values[keys.page_key(PROJECT, page)])
 
     def metadata(self, page: str) -> PageMetadata:
-        return msgspec.json.decode(self.store.metadata[records.page_key(PROJECT, page)], type=PageMetadata)
+        return msgspec.json.decode(self.store.metadata[keys.page_key(PROJECT, page)], type=PageMetadata)
 
     def status(self, page: str) -> PageStatus:
-        return msgspec.json.decode(self.store.values[records.status_key(PROJECT, page)], type=PageStatus)
+        return msgspec.json.decode(self.store.values[keys.status_key(PROJECT, page)], type=PageStatus)
 
     def batch(self, batch_id: str = BATCH) -> BatchRecord:
-        return msgspec.json.decode(self.store.values[records.batch_key(PROJECT, batch_id)], type=BatchRecord)
+        return msgspec.json.decode(self.store.values[keys.batch_key(PROJECT, batch_id)], type=BatchRecord)
 
     def queue(self) -> dict[str, QueueEntry]:
-        queue = msgspec.json.decode(self.store.values[records.queue_key(PROJECT)], type=QueueRecord)
+        queue = msgspec.json.decode(self.store.values[keys.queue_key(PROJECT)], type=QueueRecord)
         assert len({each.page_id for each in queue.items}) == len(queue.items)
         return {each.page_id: each for each in queue.items}
 
     def log(self, page: str) -> list[dict[str, Any]]:
-        key = records.logs_key(PROJECT, page)
+        key = keys.logs_key(PROJECT, page)
         return msgspec.json.decode(self.store.values[key])["entries"] if key in self.store.values else []
 
     # --- a process ------------------------------------------------------------------------------------

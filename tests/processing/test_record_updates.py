@@ -11,12 +11,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from rig import BATCH, LATER, NEWER, PAGES, PROJECT, UPLOADED, A, B, entry
 
-from nimbus_tasks.model.records import (
-    BatchPage,
-    BatchRecord,
-    BatchState,
-    BatchSummary,
-)
+from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchState, BatchSummary
 from nimbus_tasks.model.states import ENDED, summary_of
 from nimbus_tasks.processing.record_updates import (
     EntryUpdate,

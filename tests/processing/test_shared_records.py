@@ -11,8 +11,8 @@ from rig import BATCH, LATER, PROJECT, UPLOADED, A, B, Rig, entry
 
 from nimbus_tasks.backends.kv import Traits
 from nimbus_tasks.backends.kv.records import SWAP_TRIES
-from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.keys import batch_key, queue_key
 from nimbus_tasks.model.records import QueueRecord
 from nimbus_tasks.processing.queue import Backlog, Claim, Target
 from nimbus_tasks.processing.record_updates import EntryUpdate, PageUpdate, Update
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
-QUEUE = records.queue_key(PROJECT)
-STATUS = records.batch_key(PROJECT, BATCH)
+QUEUE = queue_key(PROJECT)
+STATUS = batch_key(PROJECT, BATCH)
 
 
 class FakeQueue:

@@ -10,7 +10,8 @@ import pytest
 from rig import BATCH, LATER, PROJECT, A, B, C, Rig
 
 from nimbus_tasks.backends.kv import Traits
-from nimbus_tasks.model.records import PageStatus, Processing, status_key
+from nimbus_tasks.model.keys import status_key
+from nimbus_tasks.model.records import PageStatus, Processing
 from nimbus_tasks.processing import steps
 from nimbus_tasks.processing.steps import PROGRESS, Step, first_step
 

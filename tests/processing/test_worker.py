@@ -13,15 +13,9 @@ from rig import BATCH, CHANGES, LATER, NEWER, PAGES, PROJECT, UPLOADED, A, B, C,
 from nimbus_tasks.backends.kv import Traits
 from nimbus_tasks.model import records
 from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.keys import batch_key, page_key, queue_key, status_key
 from nimbus_tasks.model.page_map import content_digest
-from nimbus_tasks.model.records import (
-    BatchPage,
-    BatchRecord,
-    BatchSummary,
-    PageStatus,
-    QueueRecord,
-    StatusError,
-)
+from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchSummary, PageStatus, QueueRecord, StatusError
 from nimbus_tasks.processing.decide import ABANDONED
 from nimbus_tasks.processing.leases import Leases
 from nimbus_tasks.processing.lost_uploads import MESSAGE
@@ -32,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-QUEUE = records.queue_key(PROJECT)
+QUEUE = queue_key(PROJECT)
 
 
 @pytest.fixture
@@ -142,7 +136,7 @@ def test_a_bug_in_the_optimiser_fails_its_page_only_and_leaks_no_secret(rig: Rig
 
 
 def test_a_record_that_the_store_refuses_fails_its_page(rig: Rig) -> None:
-    rig.store.refuse[records.page_key(PROJECT, A)] = "it is too large"
+    rig.store.refuse[page_key(PROJECT, A)] = "it is too large"
     assert rig.work(once=True).endings() == {A: "requeued", B: "done", C: "done"}
     assert rig.status(A).error == StatusError("it is too large", "not_stored", LATER)
 
@@ -186,7 +180,7 @@ def test_until_empty_does_not_end_before_a_page_that_changed_while_it_was_taken_
     meddled: list[str] = []
 
     def meddle(key: str) -> None:
-        if key == records.status_key(PROJECT, A) and not meddled:
+        if key == status_key(PROJECT, A) and not meddled:
             meddled.append(key)
             rig.put_status(A, PageStatus("queued", BATCH, LATER))
 
@@ -222,7 +216,7 @@ def test_until_empty_waits_for_an_unfinished_upload(rig: Rig, monkeypatch: pytes
         working = asyncio.create_task(rig.working(until_empty=True))
         while not rig.reported.idled:
             await asyncio.sleep(0.001)
-        rig.store.values[records.batch_key(PROJECT, BATCH)] = batch
+        rig.store.values[batch_key(PROJECT, BATCH)] = batch
         await working
 
     asyncio.run(asyncio.wait_for(scenario(), 30))
@@ -235,7 +229,7 @@ def test_until_empty_waits_for_an_unfinished_upload(rig: Rig, monkeypatch: pytes
 def half_an_upload(rig: Rig) -> bytes:
     """Leave three pages in the queue, just now, whose batch has no record yet, and return that."""
     rig.put(QUEUE, QueueRecord([entry(page, queued_at=LATER) for page in PAGES]))
-    return rig.store.values.pop(records.batch_key(PROJECT, BATCH))
+    return rig.store.values.pop(batch_key(PROJECT, BATCH))
 
 
 def during(rig: Rig, page: str, act: Callable[[], Any]) -> None:
@@ -264,7 +258,7 @@ def test_the_result_of_a_page_that_was_uploaded_anew_is_discarded_and_the_page_p
 
 
 def test_an_upload_halfway_between_page_and_status_is_not_overwritten(rig: Rig) -> None:
-    status = records.status_key(PROJECT, A)
+    status = status_key(PROJECT, A)
 
     def half_an_upload() -> None:
         before = rig.store.values[status]
@@ -277,14 +271,14 @@ def test_an_upload_halfway_between_page_and_status_is_not_overwritten(rig: Rig) 
 
 
 def test_a_page_without_a_record_is_dropped(rig: Rig) -> None:
-    during(rig, A, lambda: rig.store.values.pop(records.page_key(PROJECT, A)))
+    during(rig, A, lambda: rig.store.values.pop(page_key(PROJECT, A)))
     assert [each.ending for each in rig.work(until_empty=True).pages if each.page_id == A] == ["discarded"]
     assert (rig.queue(), rig.intake.skipped["drop"]) == ({}, 1)
 
 
 def test_a_page_that_is_cancelled_in_the_moment_it_is_taken_is_not_processed(rig: Rig) -> None:
     def meddle(key: str) -> None:
-        if key == records.status_key(PROJECT, A):
+        if key == status_key(PROJECT, A):
             rig.put_status(A, PageStatus("cancelled", BATCH, LATER))
 
     rig.store.meddle = meddle
@@ -321,7 +315,7 @@ def test_a_page_whose_batch_has_no_record_yet_waits_for_the_upload_to_end(rig: R
     held = half_an_upload(rig)
     rig.work(once=True)
     assert (rig.optimiser.begun, len(rig.queue()), rig.intake.unfit) == ([], 3, 3)
-    rig.store.values[records.batch_key(PROJECT, BATCH)] = held
+    rig.store.values[batch_key(PROJECT, BATCH)] = held
     assert len(rig.work(once=True).pages) == 3
 
 
@@ -450,7 +444,7 @@ def test_an_upload_in_the_moment_of_the_write_is_found_lost_and_sent_again(
     put = rig.store.put
 
     async def put_and_overwrite(writes: Any) -> Any:
-        if writes[0].key == records.page_key(PROJECT, A) and rig.record(A)["uploaded"] == UPLOADED:
+        if writes[0].key == page_key(PROJECT, A) and rig.record(A)["uploaded"] == UPLOADED:
             newer_upload(rig, A)  # between the check and the write
         return await put(writes)
 
@@ -467,7 +461,7 @@ def test_an_upload_in_the_moment_of_the_write_is_found_lost_and_sent_again(
 def test_a_machine_without_a_ledger_needs_none(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nimbus_tasks.processing.decide.RECHECK", 0.0)
     rig.put_batch(msgspec.structs.replace(rig.batch(), pages={A: BatchPage("uploaded", LATER)}))
-    rig.put(records.page_key(PROJECT, A), rig.record(A) | {"optimization": {}})
+    rig.put(page_key(PROJECT, A), rig.record(A) | {"optimization": {}})
     rig.put(QUEUE, QueueRecord([entry(A)]))
     rig.work(once=True)
     assert (rig.status(A).status, rig.metadata(A).digest, rig.queue()) == ("failed", "", {})

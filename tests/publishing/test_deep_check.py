@@ -13,10 +13,11 @@ import pytest
 from backends.kv.memory import MemoryStore
 
 from nimbus_tasks.backends.kv import Traits, Write
-from nimbus_tasks.model import records
+from nimbus_tasks.model.clock import timestamp
+from nimbus_tasks.model.keys import page_key
 from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.progress import silently
-from nimbus_tasks.model.records import LogsRecord, PageMetadata, PageStatus, timestamp
+from nimbus_tasks.model.records import LogsRecord, PageMetadata, PageStatus
 from nimbus_tasks.publishing.deep_check import Checked, check_values, problem
 
 if TYPE_CHECKING:
@@ -147,4 +148,4 @@ def test_a_store_that_cannot_list_is_read_as_far_as_this_site_goes() -> None:
     target.store.values[PAGE] = b"{"
     assert target.check().values == 4
     assert target.damaged() == {"page_a": "resend"}
-    assert records.page_key(PROJECT, "page_a") == PAGE
+    assert page_key(PROJECT, "page_a") == PAGE

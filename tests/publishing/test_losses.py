@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from backends.kv.memory import MemoryStore
 
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys, records
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import BatchPage, BatchRecord, PageStatus, QueueRecord
 from nimbus_tasks.model.states import summary_of
@@ -42,24 +42,24 @@ class Target:
         """Store a page. `known`: whether a listing shows its batch, too."""
         self.rows[name] = Held(name, f"{name}.html", "1", batch_id if known else "", UPLOADED, "enqueued")
         record = {"page_id": name, "project_id": PROJECT, "batch_id": batch_id, "uploaded": UPLOADED, **more}
-        self.put(records.page_key(PROJECT, name), record)
+        self.put(keys.page_key(PROJECT, name), record)
 
     def status(self, name: str, state: str, batch_id: str = BATCH, updated: str = NOW) -> None:
-        self.put(records.status_key(PROJECT, name), PageStatus(state, batch_id, updated))
+        self.put(keys.status_key(PROJECT, name), PageStatus(state, batch_id, updated))
 
     def batch(self, batch_id: str, state: str, **pages: BatchPage) -> None:
         record = BatchRecord(batch_id, PROJECT, UPLOADED, len(pages), state, pages, summary_of(pages.values()))
-        self.put(records.batch_key(PROJECT, batch_id), record)
+        self.put(keys.batch_key(PROJECT, batch_id), record)
 
     def queue(self, *names: str) -> None:
         items = [records.QueueEntry(name, BATCH, 5, UPLOADED, 0) for name in names]
-        self.put(records.queue_key(PROJECT), QueueRecord(items))
+        self.put(keys.queue_key(PROJECT), QueueRecord(items))
 
     def held(self, batch_id: str = BATCH) -> BatchRecord:
-        return msgspec.json.decode(self.store.values[records.batch_key(PROJECT, batch_id)], type=BatchRecord)
+        return msgspec.json.decode(self.store.values[keys.batch_key(PROJECT, batch_id)], type=BatchRecord)
 
     def waiting(self) -> list[str]:
-        queue = msgspec.json.decode(self.store.values[records.queue_key(PROJECT)], type=QueueRecord)
+        queue = msgspec.json.decode(self.store.values[keys.queue_key(PROJECT)], type=QueueRecord)
         return [entry.page_id for entry in queue.items]
 
     def losses(self, seconds: float = 0.0) -> Losses:
@@ -131,11 +131,11 @@ def test_a_status_of_an_earlier_upload_says_nothing_of_a_page_that_came_since() 
 
 def test_unreadable_records_are_left_alone() -> None:
     target = Target("a", "b")
-    target.put(records.status_key(PROJECT, "a"), "broken")
-    target.put(records.page_key(PROJECT, "b"), "broken")
+    target.put(keys.status_key(PROJECT, "a"), "broken")
+    target.put(keys.page_key(PROJECT, "b"), "broken")
     assert target.losses() == Losses()
     target = Target("a")
-    target.put(records.batch_key(PROJECT, BATCH), "broken")
+    target.put(keys.batch_key(PROJECT, BATCH), "broken")
     assert target.losses(ABANDONED) == Losses()
 
 
@@ -143,7 +143,7 @@ def test_an_upload_that_has_not_ended_is_left_alone_until_it_counts_as_abandoned
     uploading = Target("a", state="uploading")
     uploading.batch(BATCH, "uploading")
     without = Target("a")
-    del without.store.values[records.batch_key(PROJECT, BATCH)]
+    del without.store.values[keys.batch_key(PROJECT, BATCH)]
     for target in (uploading, without):
         assert target.losses() == Losses()
     assert uploading.losses(ABANDONED) == Losses({"a": BATCH}, {BATCH: {"a": UPLOADED}})
@@ -160,9 +160,9 @@ def test_pages_that_their_batch_lost_are_named_in_it_again() -> None:
     held = target.held()
     assert (held.pages, held.page_count, held.summary.pending) == ({"a": CAME, "b": CAME, "c": CAME}, 3, 3)
     assert target.waiting() == ["a", "b", "c"]
-    del target.store.values[records.batch_key(PROJECT, BATCH)]
+    del target.store.values[keys.batch_key(PROJECT, BATCH)]
     asyncio.run(queue_again(target.store, PROJECT, losses, NOW))
-    assert records.batch_key(PROJECT, BATCH) not in target.store.values
+    assert keys.batch_key(PROJECT, BATCH) not in target.store.values
 
 
 def test_a_batch_follows_the_statuses_of_pages_that_have_left_the_queue() -> None:
@@ -185,6 +185,6 @@ def test_a_batch_follows_the_statuses_of_pages_that_have_left_the_queue() -> Non
     }
     assert (held.status, held.summary.completed, held.summary.failed) == ("processing", 1, 1)
     assert target.losses().ended == {}
-    del target.store.values[records.batch_key(PROJECT, BATCH)]
+    del target.store.values[keys.batch_key(PROJECT, BATCH)]
     asyncio.run(follow_statuses(target.store, PROJECT, losses))
-    assert records.batch_key(PROJECT, BATCH) not in target.store.values
+    assert keys.batch_key(PROJECT, BATCH) not in target.store.values

@@ -11,7 +11,8 @@ from backends.kv.memory import MemoryStore
 
 from nimbus_tasks.backends.kv import Limits
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import QueueEntry, queue_key
+from nimbus_tasks.model.keys import queue_key
+from nimbus_tasks.model.records import QueueEntry
 from nimbus_tasks.publishing.queue_record import change_entries, read_places, read_queue
 
 if TYPE_CHECKING:

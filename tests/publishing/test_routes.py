@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from nimbus_tasks.backends.kv import Traits
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import LONGEST_ROUTE, ProjectRecord, ProjectSettings, ProjectUsage, route_name
+from nimbus_tasks.model.keys import LONGEST_ROUTE, route_name
+from nimbus_tasks.model.records import ProjectRecord, ProjectSettings, ProjectUsage
 from nimbus_tasks.publishing.context import Context
 from nimbus_tasks.publishing.ledger import Ledger
 from nimbus_tasks.publishing.plan import Held

@@ -18,7 +18,7 @@ from waiting import SECONDS
 
 from nimbus_tasks.gateway.keys import KeyOptions, create_for, new_key
 from nimbus_tasks.model.clock import now
-from nimbus_tasks.model.records import LOCAL_USER
+from nimbus_tasks.model.keys import LOCAL_USER
 from nimbus_tasks.project.secrets import Secret
 from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.records_store import RecordsStore

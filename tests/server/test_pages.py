@@ -14,7 +14,7 @@ from rows import add_assets
 from service_process import PROJECT, ServiceProcess, picture
 
 from nimbus_tasks.backends.kv import Write
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.pages import WEB
 from nimbus_tasks.server.records_store import RecordsStore
@@ -140,7 +140,7 @@ def test_batches_are_shown_to_the_projects_owner_alone(web: ServiceProcess) -> N
     assert owner.http.get("/api/batches").status_code == 403
     seen = Database("", web.folder)
     project = PROJECT.split('"')[1]
-    write = Write(records.project_key(project), b'{"user_id": "user_owner"}')
+    write = Write(keys.project_key(project), b'{"user_id": "user_owner"}')
     asyncio.run(RecordsStore(seen).put([write]))
     seen.close()
 

@@ -15,7 +15,7 @@ from schema import conforms
 from waiting import wait_until
 from worker_kit import LocalWorker, files_with, give_miniflare, local_worker
 
-from nimbus_tasks.model.records import apikey_hash
+from nimbus_tasks.model.keys import apikey_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from remote import QUICK, Classic, Cloudflare, Gateway, Target, made
 
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.backends.kv.open import open_store
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.project.settings import load
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ async def _flip_a_bit_of_an_old_page(site: Site, page: str) -> None:
     settings = load(site.folder)
     store = open_store(site.folder, settings.target)
     await store.open()
-    key = records.page_key(PROJECT, page)
+    key = keys.page_key(PROJECT, page)
     metadata = {each.key: each.metadata for each in (await store.names(key)).found} if store.traits.lists else {}
     value = (await store.get([key]))[key]
     uploaded = json.loads(value)["uploaded"].encode()

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.page_map import content_digest
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def judge(project: str, content: Content, maps: Iterable[Mapping[str, Any]], *, 
 
     edits: runs that sent a few edited pages were among those before; they leave the number of batches to later ones.
     """
-    here = {records.page_id(project, each["path"]): each for each in maps}
+    here = {keys.page_id(project, each["path"]): each for each in maps}
     queue = content.values.get(f"queue:{project}", {"items": []})["items"]
     waiting = Counter(item["page_id"] for item in queue)
     due = {page_id for page_id in here if _status(project, content, page_id) not in ENDED}

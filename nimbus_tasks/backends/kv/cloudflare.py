@@ -18,7 +18,7 @@ from nimbus_tasks.backends.kv.wire import Name, bulk_body, encode, listed, quote
 from nimbus_tasks.model import lenient
 from nimbus_tasks.model.assets import namespace_of, namespace_of_names
 from nimbus_tasks.model.errors import StoreError, TransientError
-from nimbus_tasks.model.records import user_id
+from nimbus_tasks.model.keys import user_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ from nimbus_tasks.backends.concurrency import in_parallel, pack
 from nimbus_tasks.backends.kv import Swap, Write
 from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import RefusedError, StoreError, UnreadableRecordError
-from nimbus_tasks.model.records import ids_of
+from nimbus_tasks.model.keys import ids_of
 from nimbus_tasks.project.spool import runs
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from nimbus_tasks.backends.kv import Limits, Listed, Names, Stored, Swap, Traits, Write, refusal
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import LOCAL_USER
+from nimbus_tasks.model.keys import LOCAL_USER
 from nimbus_tasks.project.sqlite import connect, errors_as, log_ahead, transaction
 
 if TYPE_CHECKING:

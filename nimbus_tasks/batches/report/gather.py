@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from nimbus_tasks.batches.report.html import report_page
 from nimbus_tasks.batches.report.report import Facts, make_report
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.changes import read_optimization
 from nimbus_tasks.model.records import LogsRecord, PageStatus
 from nimbus_tasks.project import files
@@ -39,10 +39,10 @@ async def gather(target: OpenTarget, batch: BatchRecord, advance: Callable[[int]
     `advance` receives the number of statuses and logs read.
     """
     pages = list(batch.pages)
-    statuses = await target.read([records.status_key(target.project_id, each) for each in pages], PageStatus, advance)
-    logs = await target.read([records.logs_key(target.project_id, each) for each in pages], LogsRecord, advance)
+    statuses = await target.read([keys.status_key(target.project_id, each) for each in pages], PageStatus, advance)
+    logs = await target.read([keys.logs_key(target.project_id, each) for each in pages], LogsRecord, advance)
     changed = [each for each, status in statuses.items() if status.result is not UNSET and status.result.changes]
-    proposed = await target.read([records.page_key(target.project_id, each) for each in changed], _Page)
+    proposed = await target.read([keys.page_key(target.project_id, each) for each in changed], _Page)
     paths = {page_id: page.source_path for page_id, page in proposed.items() if page.source_path}
     facts = Facts(
         paths=paths | await target.paths([each for each in pages if each not in paths]),

@@ -95,7 +95,7 @@ def revoke_key(user: str, name: str, hashed: str) -> Revoked:
 
 
 def _first_user() -> str:
-    from nimbus_tasks.model.records import LOCAL_USER
+    from nimbus_tasks.model.keys import LOCAL_USER
 
     return LOCAL_USER
 

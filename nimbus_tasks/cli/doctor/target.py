@@ -31,7 +31,7 @@ from nimbus_tasks.cli.doctor.findings import (
     problem,
     warning,
 )
-from nimbus_tasks.model import lenient, records
+from nimbus_tasks.model import keys, lenient
 from nimbus_tasks.model.errors import NimbusError, TransientError
 from nimbus_tasks.model.records import BatchRecord, QueueRecord
 from nimbus_tasks.processing.leases import CLAIMS_FILE
@@ -165,7 +165,7 @@ def _judge_gateway(store: Store, target: Target) -> Finding:
 
 async def _look_into(store: Store, root: Path, settings: Settings) -> AsyncIterator[Finding]:
     project_id = settings.project.id
-    key = records.project_key(project_id)
+    key = keys.project_key(project_id)
     values = await read_values(store, [key, *queue_keys(root, settings)])
     later = "" if key in values else f"; {project_id} is there after its first upload"
     yield ok("reading", f"records can be read{later}")
@@ -181,7 +181,7 @@ async def _look_into(store: Store, root: Path, settings: Settings) -> AsyncItera
         async for finding in _try_to_write(store, settings, values):
             yield finding
     queue = await read_parts(store, project_id) if settings.queues else None
-    parts = {} if queue is None else {records.queue_key(project_id, part): each for part, each in queue.values.items()}
+    parts = {} if queue is None else {keys.queue_key(project_id, part): each for part, each in queue.values.items()}
     for finding in check_queue(root, settings, values | parts):
         yield finding
 
@@ -193,7 +193,7 @@ async def _try_to_write(store: Store, settings: Settings, values: Mapping[str, b
         yield ok("writing", "only an upload can tell whether writing is allowed: doit upload --limit=1")
         return
     # Should a gateway ignore the condition, it writes the value that is there already.
-    key = records.queue_key(settings.project.id)
+    key = keys.queue_key(settings.project.id)
     if await store.swap([Swap(key, _NO_RECORD, values.get(key, _EMPTY_QUEUE))]):
         message = "The gateway ignores conditions of writes: two uploads at once can lose queue items."
         yield warning("writing", message, "Deploy our Worker: doit nimbus:worker:init")
@@ -212,7 +212,7 @@ def queue_keys(root: Path, settings: Settings) -> list[str]:
     """Return the keys whose values `check_queue` needs."""
     project_id = settings.project.id
     rows = select(root / LEDGER_FILE, _BATCHES, settings.target.store, NEWEST)
-    return [records.queue_key(project_id), *(records.batch_key(project_id, str(batch_id)) for (batch_id,) in rows)]
+    return [keys.queue_key(project_id), *(keys.batch_key(project_id, str(batch_id)) for (batch_id,) in rows)]
 
 
 def check_queue(root: Path, settings: Settings, values: Mapping[str, bytes]) -> Iterator[Finding]:
@@ -234,7 +234,7 @@ def _record(key: str, value: bytes, shape: type[T], odd: list[Finding]) -> T | N
     """Return a record if it can be read, and add to `odd` what cannot be read of it."""
     next_step = "Run: doit nimbus:reconcile --repair --dry-run"
     try:
-        reading = lenient.read(value, shape, records.ids_of(key))
+        reading = lenient.read(value, shape, keys.ids_of(key))
     except lenient.MisfitError as error:
         odd.append(warning("records", f"{key} cannot be read: {error}.", next_step))
         return None

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.html.validate.rules import path_error
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline.summary import invalid_results, upload_summary
 from nimbus_tasks.pipeline.summary import write_reports as write_report_files
@@ -98,7 +98,7 @@ def answers(
             yield Answer(each.path, "failed" if each.failed else "skipped", each.skipped)
             continue
         entry = pages.entries.get(each.map_file)
-        page_id = entry.page_id if entry and entry.page_id else records.page_id(project_id, each.path)
+        page_id = entry.page_id if entry and entry.page_id else keys.page_id(project_id, each.path)
         result = results.get(page_id)
         if each.map_file in invalid:
             yield Answer(each.path, "invalid", invalid[each.map_file], page_id)

@@ -19,7 +19,7 @@ from msgspec import Raw
 from nimbus_tasks.html.extract.addresses import path_on_site
 from nimbus_tasks.html.validate import rules, syntax
 from nimbus_tasks.html.validate.rules import path_error
-from nimbus_tasks.model import records
+from nimbus_tasks.model import keys
 from nimbus_tasks.model.issues import Finding, Issue, Verdict, printable
 from nimbus_tasks.model.page_map import content_digest
 
@@ -58,7 +58,7 @@ def validate_map(file: str, data: bytes, project_id: str) -> Verdict:
     except syntax.UnreadableError as unreadable:
         return Verdict(file, "", "", "", len(data), _issues(file, unreadable.findings))
     path = rules.path_of(document)
-    page_id = "" if path_error(path) else records.page_id(project_id, path)
+    page_id = "" if path_error(path) else keys.page_id(project_id, path)
     size = _record_size(document, data, project_id)
     findings = [*syntax.duplicate_members(data, document), *rules.findings(document), *_limits(size, project_id)]
     valid = all(finding.severity != "error" for finding in findings)
@@ -97,7 +97,7 @@ def _limits(size: int, project_id: str) -> Iterator[Finding]:
     if size > MAX_VALUE:
         advice = "split the page, or leave part of it out with data-nimbus-ignore"
         yield Finding((), f"the page record would take {size:,} bytes, KV takes {MAX_VALUE:,}: {advice}")
-    key = records.status_key(project_id, "page_" + "0" * 12)  # the longest key of a page
+    key = keys.status_key(project_id, "page_" + "0" * 12)  # the longest key of a page
     if len(key.encode()) > MAX_KEY:
         taken = f"{len(key.encode()):,} bytes, KV takes {MAX_KEY}"
         yield Finding((), f"the page's keys would take {taken}: use a shorter project id")

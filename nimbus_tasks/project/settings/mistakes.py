@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 
 from nimbus_tasks.model.errors import SettingsError
-from nimbus_tasks.model.records import NamespaceName
+from nimbus_tasks.model.keys import NamespaceName
 from nimbus_tasks.model.suggest import nearest
 from nimbus_tasks.project.settings.tables import Settings
 

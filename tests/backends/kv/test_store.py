@@ -35,7 +35,8 @@ from nimbus_tasks.backends.kv.records import read_many, read_values, swap_many
 from nimbus_tasks.backends.kv.retry import RetryStore
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import ProjectRecord, ProjectSettings, ProjectUsage, RouteRecord, route_key
+from nimbus_tasks.model.keys import route_key
+from nimbus_tasks.model.records import ProjectRecord, ProjectSettings, ProjectUsage, RouteRecord
 from nimbus_tasks.project.secrets import Secret
 from nimbus_tasks.publishing.context import Context
 from nimbus_tasks.publishing.ledger import Ledger

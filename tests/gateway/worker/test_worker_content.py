@@ -12,7 +12,7 @@ from asking import User, code_of, kv, new_project
 
 from nimbus_tasks.html.extract.addresses import path_on_site
 from nimbus_tasks.html.render import to_html, to_markdown
-from nimbus_tasks.model.records import route_key, route_name
+from nimbus_tasks.model.keys import route_key, route_name
 
 if TYPE_CHECKING:
     import httpx

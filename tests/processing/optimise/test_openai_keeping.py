@@ -15,7 +15,8 @@ from editing import block, page, run
 from nimbus_tasks.backends.kv import Limits
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.records import NAMESPACES, CacheRecord
+from nimbus_tasks.model.keys import NAMESPACES
+from nimbus_tasks.model.records import CacheRecord
 from nimbus_tasks.processing.optimise.openai import OpenAIOptimiser, StoreCache
 from nimbus_tasks.project.secrets import Secret
 from nimbus_tasks.project.settings import OpenAISettings

@@ -11,9 +11,11 @@ from msgspec import Raw
 
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.model import lenient
+from nimbus_tasks.model.clock import timestamp
 from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.keys import cache_key
 from nimbus_tasks.model.page_map import content_digest
-from nimbus_tasks.model.records import CacheRecord, cache_key, timestamp
+from nimbus_tasks.model.records import CacheRecord
 from nimbus_tasks.processing.optimise.openai.answers import Answer, BadAnswerError, read_answer
 from nimbus_tasks.processing.optimise.openai.prompt import PROMPT_VERSION
 
