@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
+from typing import Protocol
 
 #: In the environment: the program whose commands messages name. `gulp`, or unset for doit.
 RUNNER = "NIMBUS_RUNNER"
+
+
+class Named(Protocol):
+    name: str
+
+
+#: Every task that this process has made. doit may rename them after that: `site:upload` for `upload`.
+made: list[Named] = []
 
 #: The stages in Gulp, under names that users tell from their own tasks. `nimbus:upload` is a task of maps alone.
 GULP_STAGES = {
@@ -43,12 +48,11 @@ def _typed(found: re.Match[str]) -> str:
         if name and (name == "list" or name.startswith("help ")):
             return "gulp --tasks"
         return f"gulp {GULP_STAGES.get(name or 'summarize', name)}"
-    from nimbus_tasks.cli.doit import made_tasks
-
-    return f"doit {_prefixed(name, made_tasks())}" if name in GULP_STAGES else found[0]
+    return f"doit {_prefixed(name)}" if name in GULP_STAGES else found[0]
 
 
-def _prefixed(name: str, made: Collection[str]) -> str:
+def _prefixed(name: str) -> str:
     """Return a stage's name among the tasks of this process: `site:upload` for `upload` if there is no plain one."""
-    renamed = [each for each in made if each.endswith(f":{name}") and not each.startswith("nimbus:")]
-    return renamed[0] if renamed and name not in made else name
+    names = [task.name for task in made]
+    renamed = [each for each in names if each.endswith(f":{name}") and not each.startswith("nimbus:")]
+    return renamed[0] if renamed and name not in names else name

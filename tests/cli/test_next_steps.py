@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nimbus_tasks.cli import tasks
+from nimbus_tasks.cli import next_steps, tasks
 from nimbus_tasks.cli.doit import task as doit_tasks
 from nimbus_tasks.cli.next_steps import GULP_STAGES, RUNNER, as_typed
 from nimbus_tasks.model.errors import NoProjectError
@@ -41,7 +41,9 @@ def test_the_first_error_of_a_new_user_of_gulp_names_gulp(monkeypatch: pytest.Mo
 
 
 def test_prefixed_tasks_are_named_with_their_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doit_tasks, "_made", [])
+    made: list[next_steps.Named] = []
+    monkeypatch.setattr(next_steps, "made", made)
+    monkeypatch.setattr(doit_tasks, "made", made)
     assert as_typed("Run: doit upload") == "Run: doit upload"
     list(tasks.prefixed("site"))
     assert as_typed("Run: doit upload, or doit nimbus:process") == "Run: doit site:upload, or doit nimbus:process"

@@ -8,30 +8,28 @@ from typing import TYPE_CHECKING
 from nimbus_tasks.backends import concurrency
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
 from nimbus_tasks.cli.json_output import give_document
-from nimbus_tasks.cli.messages import Retries, rate_limited
 from nimbus_tasks.model.errors import NimbusError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nimbus_tasks.assets.discovery import Discovery
-    from nimbus_tasks.backends.kv.open import Connection
-    from nimbus_tasks.cli.commands.pipeline import Commands
+    from nimbus_tasks.cli.commands.run import Run
     from nimbus_tasks.pipeline.asset_summary import AssetSummary
     from nimbus_tasks.pipeline.assets import AssetRequest, AssetStage
     from nimbus_tasks.pipeline.snapshot import Snapshot
 
 
 class AssetCommands:
-    """The commands about files. They share the pipeline and the snapshot of the process."""
+    """The commands about images and files."""
 
-    def __init__(self, commands: Commands) -> None:
-        self._commands = commands
-        self._console = commands.console
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._console = run.console
 
     def are_current(self) -> bool:
         """Return whether the blob store is known to hold all files, or the settings name none."""
-        if not self._commands.pipeline.settings.assets.store:
+        if not self._run.pipeline.settings.assets.store:
             return True
         with self._stage() as stage:
             return stage.is_current()
@@ -41,7 +39,7 @@ class AssetCommands:
         from nimbus_tasks.pipeline.assets import AssetRequest
 
         request = AssetRequest(force=force, dry_run=dry_run)
-        with self._stage() as stage, self._commands.pipeline.locked("assets", self._commands.look()):
+        with self._stage() as stage, self._run.pipeline.locked("assets", self._run.look()):
             done = self._upload(stage, self._site_files(stage), request)
         return self._ended(done, as_json=as_json)
 
@@ -52,10 +50,10 @@ class AssetCommands:
         """
         from nimbus_tasks.pipeline.assets import AssetRequest
 
-        if not self._commands.pipeline.settings.assets.store:
+        if not self._run.pipeline.settings.assets.store:
             return True
         try:
-            with self._stage() as stage, self._commands.pipeline.locked("assets", snapshot):
+            with self._stage() as stage, self._run.pipeline.locked("assets", snapshot):
                 return self._upload(stage, self._site_files(stage), AssetRequest(dry_run=dry_run)).complete
         except NimbusError as error:
             self._console.fail(str(error))
@@ -70,7 +68,7 @@ class AssetCommands:
             raise SettingsError("Which files? --files is missing.", 'Name them: --files "plots/*.png,logo.svg"')
         if bool(request.group) != bool(request.variant):
             raise SettingsError("A pointer has a group and a variant.", "Set both, --group and --variant, or neither.")
-        with self._stage(store) as stage, self._commands.pipeline.locked("nimbus:assets:upload", self._commands.look()):
+        with self._stage(store) as stage, self._run.pipeline.locked("nimbus:assets:upload", self._run.look()):
             done = self._upload(stage, find_named(patterns), request, concurrency or None)
         return self._ended(done, as_json=as_json)
 
@@ -79,7 +77,7 @@ class AssetCommands:
         from nimbus_tasks.cli.messages.assets import assets_listed
         from nimbus_tasks.pipeline.asset_records import list_assets
 
-        found = list_assets(self._commands.pipeline.settings, self.connection(), store)
+        found = list_assets(self._run.pipeline.settings, self._run.connection(), store)
         give_document(found, as_json=as_json)
         if not as_json:
             assets_listed(self._console, found, store)
@@ -90,9 +88,9 @@ class AssetCommands:
         from nimbus_tasks.cli.messages.assets import assets_verified
         from nimbus_tasks.pipeline.asset_records import verify_assets
 
-        pipeline = self._commands.pipeline
-        with self._stage(store) as stage, pipeline.locked("nimbus:assets:verify", self._commands.look()):
-            found = verify_assets(stage, self.connection(), self._commands.progress("Reading files"))
+        pipeline = self._run.pipeline
+        with self._stage(store) as stage, pipeline.locked("nimbus:assets:verify", self._run.look()):
+            found = verify_assets(stage, self._run.connection(), self._run.progress("Reading files"))
             where = stage.where
         give_document(found, as_json=as_json)
         if not as_json:
@@ -107,7 +105,7 @@ class AssetCommands:
         from nimbus_tasks.pipeline.assets import blob_target, with_store
 
         check_interval(interval)
-        store = service(blob_target(with_store(self._commands.pipeline.settings, "server")))
+        store = service(blob_target(with_store(self._run.pipeline.settings, "server")))
         with AssetsViewer(self._console) as viewer:
             stats = concurrency.run(follow(store, interval, viewer.show, viewer.lost))
         give_document(stats, as_json=as_json)
@@ -118,9 +116,9 @@ class AssetCommands:
         from nimbus_tasks.cli.messages.assets import assets_pruned
         from nimbus_tasks.pipeline.asset_prune import prune_assets
 
-        pipeline = self._commands.pipeline
-        with self._stage(store) as stage, pipeline.locked("nimbus:assets:prune", self._commands.look()):
-            done = prune_assets(stage, pipeline.settings, self.connection(), days, dry_run=dry_run)
+        pipeline = self._run.pipeline
+        with self._stage(store) as stage, pipeline.locked("nimbus:assets:prune", self._run.look()):
+            done = prune_assets(stage, pipeline.settings, self._run.connection(), days, dry_run=dry_run)
             where = stage.where
         give_document(done, as_json=as_json)
         if not as_json:
@@ -136,7 +134,7 @@ class AssetCommands:
             raise SettingsError(
                 "Which pointer? --group or --variant is missing.", "doit nimbus:pointer:list shows all."
             )
-        found = get_pointer(self._commands.pipeline.settings, self.connection(), group, variant)
+        found = get_pointer(self._run.pipeline.settings, self._run.connection(), group, variant)
         if found is None:
             self._console.fail(f"There is no pointer {group}:{variant}:latest. All of them: doit nimbus:pointer:list")
             return SOME_FAILED
@@ -150,7 +148,7 @@ class AssetCommands:
         from nimbus_tasks.cli.messages.assets import pointers_listed
         from nimbus_tasks.pipeline.pointers import list_pointers
 
-        found = list_pointers(self._commands.pipeline.settings, self.connection(), group)
+        found = list_pointers(self._run.pipeline.settings, self._run.connection(), group)
         give_document(found, as_json=as_json)
         if not as_json:
             pointers_listed(self._console, found, group)
@@ -162,24 +160,12 @@ class AssetCommands:
         from nimbus_tasks.pipeline.asset_test import test_upload
 
         with self._stage(store) as stage:
-            done = test_upload(stage, self._commands.pipeline.settings, self.connection())
+            done = test_upload(stage, self._run.pipeline.settings, self._run.connection())
             where = stage.where
         give_document(done, as_json=as_json)
         if not as_json:
             upload_tested(self._console, done, where)
         return OK if done.passed else SOME_FAILED
-
-    def connection(self, concurrency: int | None = None) -> Connection:
-        from nimbus_tasks.backends.kv.open import Connection
-
-        pipeline = self._commands.pipeline
-        return Connection(
-            waiting=lambda seconds, why: rate_limited(self._console, seconds, why),
-            retrying=Retries(self._console),
-            record=pipeline.log_request,
-            warn=pipeline.warn,
-            concurrency=concurrency,
-        )
 
     def _upload(
         self, stage: AssetStage, found: Discovery, request: AssetRequest, concurrency: int | None = None
@@ -187,8 +173,8 @@ class AssetCommands:
         from nimbus_tasks.cli.messages.assets import AssetNarrator, assets_uploaded
 
         with AssetNarrator(self._console, stage.where, dry_run=request.dry_run) as narrator:
-            done = stage.upload(found, self.connection(concurrency), narrator, request)
-        self._commands.pipeline.log_assets(done)
+            done = stage.upload(found, self._run.connection(concurrency), narrator, request)
+        self._run.pipeline.log_assets(done)
         assets_uploaded(self._console, done, stage.where)
         return done
 
@@ -199,11 +185,11 @@ class AssetCommands:
         return OK if done.complete else SOME_FAILED
 
     def _site_files(self, stage: AssetStage) -> Discovery:
-        return stage.discover(self._commands.progress("Reading files"))
+        return stage.discover(self._run.progress("Reading files"))
 
     @contextlib.contextmanager
     def _stage(self, store: str = "") -> Iterator[AssetStage]:
         from nimbus_tasks.pipeline.assets import AssetStage
 
-        with AssetStage(self._commands.pipeline.settings, store) as stage:
+        with AssetStage(self._run.pipeline.settings, store) as stage:
             yield stage

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,42 +9,38 @@ from nimbus_tasks.backends.kv.open import KV_FILE
 from nimbus_tasks.cli.ci_output import CIOutput, check_reports
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
 from nimbus_tasks.cli.commands.assets import AssetCommands
+from nimbus_tasks.cli.commands.run import Run
 from nimbus_tasks.cli.json_output import Extracted, SkippedSource, give_document, is_wanted
-from nimbus_tasks.cli.messages import Retries, rate_limited, waiting
+from nimbus_tasks.cli.messages import Retries, rate_limited
 from nimbus_tasks.model.errors import SettingsError
-from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline.extract import plan_extraction
-from nimbus_tasks.pipeline.pipeline import Pipeline
-from nimbus_tasks.pipeline.snapshot import look, look_at_maps
+from nimbus_tasks.pipeline.snapshot import look_at_maps
 from nimbus_tasks.pipeline.validate import all_issues, check_folder, plan_validation
 from nimbus_tasks.project import files
-from nimbus_tasks.project.lock import last_held
 from nimbus_tasks.project.manifest import SITE, Manifest
 from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE, UPLOAD_REPORT
 
 if TYPE_CHECKING:
     from nimbus_tasks.cli.console import Console
-    from nimbus_tasks.model.progress import Progress, ShowProgress
     from nimbus_tasks.pipeline.snapshot import Snapshot
     from nimbus_tasks.publishing.outcome import Summary
     from nimbus_tasks.publishing.plan import Request
 
 
 class Commands:
-    """The commands of one process. Tasks of one run share the last snapshot of the folders."""
+    """The commands about the site's pages; `files` has those about its images and files."""
 
     def __init__(self, console: Console) -> None:
-        self.console = console
-        self.pipeline = Pipeline(waiting(console), console.warn_of_record)
+        self.run = Run(console)
+        self.console, self.pipeline = console, self.run.pipeline
+        self.files = AssetCommands(self.run)
         self.ci = CIOutput(console)
-        self._snapshot: Snapshot | None = None
         self._published: Summary | None = None
-        self.files = AssetCommands(self)
 
     # --- what doit asks before it runs a stage --------------------------------------------------------
 
     def is_extracted(self) -> bool:
-        snapshot = self.look(with_sources=True)
+        snapshot = self.run.look(with_sources=True)
         current = plan_extraction(self.pipeline.settings, snapshot).nothing_to_do
         if current and is_wanted() and snapshot.known is not None:
             pages = snapshot.source_files.manifest.sources.count_pages()
@@ -54,10 +49,10 @@ class Commands:
         return current
 
     def is_validated(self) -> bool:
-        return plan_validation(self.pipeline.settings, self.look()).nothing_to_do
+        return plan_validation(self.pipeline.settings, self.run.look()).nothing_to_do
 
     def is_published(self) -> bool:
-        snapshot = self.look()
+        snapshot = self.run.look()
         # Without its report, as after `doit clean`, an upload writes it again.
         current = Path(UPLOAD_REPORT).exists() and self.pipeline.is_published(snapshot) and self.files.are_current()
         if current and is_wanted():
@@ -65,20 +60,13 @@ class Commands:
         return current
 
     def describe_extraction(self) -> str:
-        return str(plan_extraction(self.pipeline.settings, self.look(with_sources=True)))
+        return str(plan_extraction(self.pipeline.settings, self.run.look(with_sources=True)))
 
     def describe_validation(self) -> str:
-        return str(plan_validation(self.pipeline.settings, self.look()))
+        return str(plan_validation(self.pipeline.settings, self.run.look()))
 
     def describe_upload(self) -> str:
-        return self.pipeline.upload_needed(self.look())
-
-    def look(self, *, with_sources: bool = False) -> Snapshot:
-        """Return the snapshot of this run; a new one if another process ran a stage (one of `doit -n 2`, say)."""
-        snapshot = self._snapshot
-        if snapshot is None or snapshot.lock != last_held(Path()) or (with_sources and snapshot.sources is None):
-            self._snapshot = snapshot = look(self.pipeline.settings)
-        return snapshot
+        return self.pipeline.upload_needed(self.run.look())
 
     # --- the stages -----------------------------------------------------------------------------------
 
@@ -86,9 +74,9 @@ class Commands:
         from nimbus_tasks.cli.messages.pipeline import extracted
         from nimbus_tasks.pipeline.rules import CHROME_FILE
 
-        with self.pipeline.locked("extract", self.look(with_sources=True)) as before:
-            done, snapshot = self.pipeline.extract(before, self.progress("Extracting"), relearn=relearn)
-        self._snapshot = snapshot.without_sources()
+        with self.pipeline.locked("extract", self.run.look(with_sources=True)) as before:
+            done, snapshot = self.pipeline.extract(before, self.run.progress("Extracting"), relearn=relearn)
+        self.run.keep(snapshot.without_sources())
         skipped = tuple(SkippedSource(*odd) for odd in done.skipped)
         document = Extracted(done.pages, done.read, tuple(done.written), tuple(done.removed), skipped)
         give_document(document, as_json=as_json)
@@ -115,17 +103,18 @@ class Commands:
 
     def check(self) -> int:
         """Validate as a step of a larger command, which reports invalid pages itself."""
-        with self.pipeline.locked("validate", self.look()) as before:
-            _, self._snapshot = self.pipeline.validate(before, self.progress("Validating"))
+        with self.pipeline.locked("validate", self.run.look()) as before:
+            _, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
+        self.run.keep(snapshot)
         return OK
 
     def validate(self, *, code_quality: str = "", junit: str = "", as_json: bool = False) -> int:
         from nimbus_tasks.cli.messages.pipeline import validated
 
         check_reports(code_quality, junit)
-        with self.pipeline.locked("validate", self.look()) as before:
-            report, snapshot = self.pipeline.validate(before, self.progress("Validating"))
-        self._snapshot = snapshot
+        with self.pipeline.locked("validate", self.run.look()) as before:
+            report, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
+        self.run.keep(snapshot)
         give_document(report, as_json=as_json)
         if not as_json:
             validated(self.console, report)
@@ -148,9 +137,9 @@ class Commands:
 
         request.check()
         check_reports(request.code_quality, request.junit)
-        snapshot = self._validated_folder(request.folder) if validate_first else self.look()
+        snapshot = self._validated_folder(request.folder) if validate_first else self.run.look()
         files_done = self.files.upload_first(snapshot, dry_run=request.dry_run) if request.whole_site else True
-        self._snapshot = None
+        self.run.keep(None)
         invalid = list(invalid_results(snapshot.pages))
         concurrency = request.concurrency or self.pipeline.settings.upload.concurrency
         narrator = (
@@ -192,7 +181,7 @@ class Commands:
         if folder != MAPS_FOLDER:
             check_folder(folder)
         with self.pipeline.locked("validate", look_at_maps(folder)) as before:
-            _, snapshot = self.pipeline.validate(before, self.progress("Validating"))
+            _, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
         return snapshot
 
     def reconcile(self, *, dry_run: bool, deep: bool, repair: bool, requeue: bool, as_json: bool) -> int:
@@ -206,7 +195,7 @@ class Commands:
                 dry_run=dry_run,
                 repair=repair,
                 requeue=requeue,
-                deep=self.progress("Reading") if deep else None,
+                deep=self.run.progress("Reading") if deep else None,
             )
         reconciled(self.console, done, self._where())
         give_document(done, as_json=as_json)
@@ -218,7 +207,7 @@ class Commands:
 
         site = self._published
         if site is None:
-            with self.pipeline.locked("summarize", self.look()) as snapshot:
+            with self.pipeline.locked("summarize", self.run.look()) as snapshot:
                 site = self.pipeline.summarize(snapshot)
         give_document(site, as_json=as_json)
         if not as_json:
@@ -246,9 +235,3 @@ class Commands:
     def _where(self) -> str:
         target = self.pipeline.settings.target
         return KV_FILE if target.store == "sqlite" else target.store
-
-    def progress(self, label: str) -> ShowProgress:
-        def show(total: int) -> contextlib.AbstractContextManager[Progress]:
-            return self.console.progress(label, total) if total else silently(total)
-
-        return show

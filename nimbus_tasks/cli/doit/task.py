@@ -11,14 +11,13 @@ from doit.cmdparse import CmdParseError
 from doit.task import Task
 
 from nimbus_tasks.cli.console import exit_with
+from nimbus_tasks.cli.next_steps import made
 from nimbus_tasks.model.errors import NimbusError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nimbus_tasks.cli.option_errors import Option
-
-_made: list[NimbusTask] = []
 
 #: Options that change how the work is done; where there is no work, they ask for nothing.
 _MANNER = frozenset({"concurrency", "delay", "verbose"})
@@ -109,13 +108,14 @@ def make_task(name: str, text: str, action: Callable[..., object], **more: Any) 
     # Uncaptured, so that a live bar is live and its frames are not kept.
     task = NimbusTask(name, [action], io={"capture": False}, verbosity=2, **more)
     task.doc = HelpText(text)
-    _made.append(task)
+    made.append(task)
     return task
 
 
 def made_tasks() -> dict[str, tuple[str, list[Option]]]:
     """Return the line and the options of every public task that this process has made, by name."""
-    public = {task.name: task for task in _made if not task.name.startswith("_")}
+    ours = [task for task in made if isinstance(task, NimbusTask)]
+    public = {task.name: task for task in ours if not task.name.startswith("_")}
     return {name: (format(task.doc), [_option(each) for each in task.params]) for name, task in public.items()}
 
 
