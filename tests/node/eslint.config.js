@@ -9,6 +9,7 @@ export default [
       "**/node_modules/",
       "**/.cache/",
       "**/.venv/",
+      "**/vendor/",
       "examples/*/{_build,_site,site}/",
       "**/.vitepress/{cache,dist}/",
     ],
@@ -28,7 +29,10 @@ export default [
   { files: ["benchmarks/peers/judge.mjs"], languageOptions: { globals: { ...globals.node, ...globals.browser } } },
   { files: ["gulp/**/*.js"], languageOptions: { sourceType: "commonjs" } },
   { files: ["nimbus_tasks/server/web/**/*.js"], languageOptions: { globals: globals.browser } },
-  { files: ["tests/web/flows.test.mjs"], languageOptions: { globals: { ...globals.node, ...globals.browser } } },
+  {
+    files: ["tests/web/*.mjs", "benchmarks/load/page.mjs"],
+    languageOptions: { globals: { ...globals.node, ...globals.browser } },
+  },
   {
     files: ["nimbus_tasks/gateway/worker/src/*.js", "tests/gateway/worker/*.js", "tests/edge/*.js"],
     languageOptions: { globals: { ...globals.serviceworker, scheduler: "readonly" } },

@@ -47,6 +47,7 @@ export const TEXTS = {
   missing: "{count} files must be chosen again to continue: the browser does not keep files over a reload.",
   continued: "Continued after a reload.",
   tooMany: "The server asks to wait: going on in {seconds} s.",
+  away: "The service does not answer. The upload continues when it does.",
   offline: "No connection. The upload continues when it is back.",
   paused: "Paused.",
   allDone: "All {total} files are uploaded and searchable.",

@@ -279,6 +279,7 @@ class UploadPage {
     const wait = waitOf(this._uploader.pace, Date.now());
     if (!navigator.onLine) return text("offline");
     if (this._uploader.isPaused) return text("paused");
+    if (this._uploader.isAway && this._items.open) return text("away");
     if (wait > 1500 && this._items.open) return text("tooMany", { seconds: Math.ceil(wait / 1000) });
     if (counts.missing) return text("missing", { count: counts.missing });
     if (this._ignored) return text("ignored", { count: this._ignored });

@@ -5,23 +5,16 @@
  * Addresses are asked for in chunks just in time: one that waits in line would expire.
  */
 
-import { api, ApiError } from "../api.js";
+import { api } from "../api.js";
 import { isCancellable } from "./items.js";
 import { afterFailure, afterSuccess, afterTooMany, newPace, retryDelay, waitOf } from "./pace.js";
-import { sendInParts } from "./parts.js";
-import { send, sendThrough } from "./send.js";
+import { asApiError, describe, fileOf, isOutage, isReady, pause, transfer } from "./transfer.js";
 
 /** @typedef {import("./items.js").Item} Item */
 /** @typedef {import("./items.js").Items} Items */
 /** @typedef {import("./hashing.js").Hasher} Hasher */
-
-/**
- * What the server answers for a file to upload; `isDuplicate` where it has the file, `error` where it refuses it.
- * expiresAt: epoch milliseconds. method: POST where the server takes the bytes itself.
- * @typedef {{uploadUrl: string, assetId: string, blobUrl: string, method: string, headers?: Record<string, string>,
- *   expiresAt: number, parts?: import("./parts.js").Part[], isDuplicate?: boolean, asset?: {id: string},
- *   error?: string, code?: import("../api.js").ErrorClass}} Grant
- */
+/** @typedef {import("./transfer.js").Grant} Grant */
+/** @typedef {import("../api.js").ApiError} ApiError */
 
 /** Files that are hashed before the server is asked which it has: at most so far ahead of the upload. */
 const HASHED_AHEAD = 500;
@@ -34,6 +27,10 @@ const BETWEEN_CHUNKS = 200;
 /** Attempts to send a file, and to get another address for one that has expired. */
 const ATTEMPTS = 5;
 const RENEWALS = 3;
+/** Failures in a row of files that are no longer taken for accidents of one. */
+const FAILURES_OF_MANY = 3;
+/** Seconds of a pause after a file has used up its attempts because nobody answers. */
+const OUTAGE_PAUSE = 3;
 
 export class Uploader {
   /**
@@ -55,7 +52,17 @@ export class Uploader {
     this._isSigning = false;
     this._nextChunk = 0;
     this._timer = 0;
-    addEventListener("online", () => this._pump());
+    /** Failures in a row: of requests for several files, and of files. */
+    this._failures = { asked: 0, sent: 0 };
+    this._lastSent = 0;
+    /** @type {WeakMap<Item, number>} when the first byte of a file was sent, in `performance`'s time */
+    this._began = new WeakMap();
+    addEventListener("online", () => this._comeBack());
+  }
+
+  /** Whether the service or the store did not answer the last requests. */
+  get isAway() {
+    return this._failures.asked > 0 || this._failures.sent >= FAILURES_OF_MANY;
   }
 
   /** Start what may start now. */
@@ -74,6 +81,12 @@ export class Uploader {
 
   resume() {
     this.isPaused = false;
+    this._pump();
+  }
+
+  /** The network is back: what waits for the service to answer need not wait longer. */
+  _comeBack() {
+    if (this.isAway) this.pace = { ...this.pace, pausedUntil: 0 };
     this._pump();
   }
 
@@ -219,7 +232,7 @@ export class Uploader {
   async _ask(ask, items) {
     try {
       const answer = await ask();
-      this._failures = 0;
+      this._failures.asked = 0;
       return answer;
     } catch (error) {
       const failed = asApiError(error);
@@ -229,18 +242,12 @@ export class Uploader {
     }
   }
 
-  /** Failures in a row of requests for several files. */
-  _failures = 0;
-
-  /** @param {ApiError} error */
+  /** @param {ApiError} error of a request for several files: everything waits */
   _slowDown(error) {
-    const now = Date.now();
-    if (error.kind === "rate_limit") {
-      this.pace = afterTooMany(this.pace, now, error.retryAfter || 1);
-    } else {
-      this._failures += 1;
-      this.pace = afterTooMany(this.pace, now, retryDelay(this._failures, Math.random()) / 1000);
-    }
+    this._failures.asked += error.kind === "rate_limit" ? 0 : 1;
+    const seconds =
+      error.kind === "rate_limit" ? error.retryAfter || 1 : retryDelay(this._failures.asked, Math.random()) / 1000;
+    this.pace = afterTooMany(this.pace, Date.now(), seconds);
   }
 
   _send() {
@@ -267,10 +274,13 @@ export class Uploader {
   async _sendOne(item, grant, signal) {
     let attempts = 0;
     let renewals = 0;
+    if (!this._began.has(item)) this._began.set(item, performance.now());
+    const began = Date.now();
     for (;;) {
       try {
         const asset = await transfer(item, grant, (sent) => this._items.progress(item, sent), signal);
         this.pace = afterSuccess(this.pace);
+        this._noteSent(item);
         const { id, isDuplicate, needsProcessing } = asset;
         const state = isDuplicate ? "duplicate" : needsProcessing ? "uploaded" : "ready";
         return this._items.change(item, state, { assetId: id });
@@ -280,14 +290,16 @@ export class Uploader {
         const failed = asApiError(error);
         const mayBeExpired = failed.status === 403 && renewals < RENEWALS;
         if (failed.kind === "rate_limit") {
-          this.pace = afterTooMany(this.pace, Date.now(), failed.retryAfter || 1);
+          this._slowDown(failed);
           return this._items.change(item, "queued");
         }
         if (!navigator.onLine) return this._items.change(item, "queued");
         if (!mayBeExpired) {
           attempts += 1;
+          this._failures.sent += 1;
           this.pace = afterFailure(this.pace);
-          if (!failed.isTransient || attempts >= ATTEMPTS) return this._fail(item, failed);
+          if (!failed.isTransient) return this._fail(item, failed);
+          if (attempts >= ATTEMPTS) return await this._giveUp(item, failed, began);
           await pause(retryDelay(attempts, Math.random()), signal);
           continue;
         }
@@ -300,6 +312,28 @@ export class Uploader {
         grant = /** @type {Grant} */ (renewed.files[0]);
       }
     }
+  }
+
+  /**
+   * A file has used up its attempts. It has failed, unless nobody answers: then it waits in line again.
+   * @param {Item} item
+   * @param {ApiError} error
+   * @param {number} began when it was tried first
+   */
+  async _giveUp(item, error, began) {
+    const othersFailToo = this._lastSent < began && this._items.counts.queued + this._sending.size > 1;
+    const isAway = isOutage(error) && (othersFailToo || !(await isReady()));
+    if (item.state !== "uploading") return;
+    if (!isAway) return this._fail(item, error);
+    this.pace = afterTooMany(this.pace, Date.now(), OUTAGE_PAUSE);
+    this._items.change(item, "queued");
+  }
+
+  /** @param {Item} item that is stored: a measure in the browser's performance tools */
+  _noteSent(item) {
+    this._failures.sent = 0;
+    this._lastSent = Date.now();
+    performance.measure("upload", { start: this._began.get(item) ?? 0, detail: item.size });
   }
 
   /**
@@ -318,53 +352,4 @@ export class Uploader {
     );
     if (answer) this._items.change(item, "uploaded");
   }
-}
-
-/**
- * Send a file's bytes and complete the upload.
- * @param {Item} item
- * @param {Grant} grant
- * @param {(sent: number) => void} onSent
- * @param {AbortSignal} signal
- * @returns {Promise<{id: string, isDuplicate: boolean, needsProcessing: boolean}>}
- */
-async function transfer(item, grant, onSent, signal) {
-  const file = await fileOf(item);
-  if (grant.method === "POST") return (await sendThrough(grant.uploadUrl, file, onSent, signal)).asset;
-  if (grant.parts) await sendInParts(grant.parts, file, onSent, signal);
-  else await send({ url: grant.uploadUrl, method: "PUT", headers: grant.headers ?? {} }, file, onSent, signal);
-  const body = { ...describe(item), assetId: grant.assetId, blobUrl: grant.blobUrl };
-  const answer = await api("/api/upload-complete", { method: "POST", body, signal });
-  return answer.asset;
-}
-
-/** @param {Item} item */
-function describe(item) {
-  return { filename: item.name, size: item.size, mimeType: item.type, checksum: item.sha256 };
-}
-
-/**
- * @param {Item} item
- * @returns {Promise<File>}
- */
-async function fileOf(item) {
-  if (!item.file && item.handle) item.file = await item.handle.getFile();
-  if (!item.file) throw new ApiError("invalid", "unreadable");
-  return item.file;
-}
-
-/** @param {unknown} error */
-function asApiError(error) {
-  return error instanceof ApiError ? error : new ApiError("unknown", error instanceof Error ? error.message : "");
-}
-
-/**
- * @param {number} milliseconds
- * @param {AbortSignal} signal ends the wait
- */
-function pause(milliseconds, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds, undefined);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve(undefined)), { once: true });
-  });
 }
