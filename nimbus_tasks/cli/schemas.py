@@ -19,7 +19,8 @@ from nimbus_tasks.cli.json_output import Extracted
 from nimbus_tasks.cli.messages.apply import Applied
 from nimbus_tasks.cli.stream.publish import Answer
 from nimbus_tasks.cli.watch.reporter import Cycle, Ended, Status
-from nimbus_tasks.gateway.keys import ListedKeys, Revoked, ShownKey
+from nimbus_tasks.gateway.key_options import ListedKeys
+from nimbus_tasks.gateway.keys import Revoked, ShownKey
 from nimbus_tasks.gateway.local_worker import RunningWorker
 from nimbus_tasks.gateway.worker_files import Written
 from nimbus_tasks.html.extract.explain import Explanation

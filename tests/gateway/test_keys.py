@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from nimbus_tasks.backends.kv import Traits
 from nimbus_tasks.gateway import keys
+from nimbus_tasks.gateway.key_options import KeyOptions, KnownKey
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import NimbusError, SettingsError, StoreError
 from nimbus_tasks.model.keys import apikey_hash
@@ -33,14 +34,14 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def create(store: MemoryStore, name: str = "ci", user: str = "", email: str = "", key: str = "") -> keys.NewKey:
-    return run(keys.create(store, SETTINGS, keys.KeyOptions(name, user, email), Secret(key or keys.new_key()), MOMENT))
+    return run(keys.create(store, SETTINGS, KeyOptions(name, user, email), Secret(key or keys.new_key()), MOMENT))
 
 
 def revoke(store: MemoryStore, name: str = "", hashed: str = "") -> keys.Revoked:
     return run(keys.revoke(store, PROJECT, name, hashed))
 
 
-def known(store: MemoryStore) -> list[keys.KnownKey]:
+def known(store: MemoryStore) -> list[KnownKey]:
     return run(keys.keys_of_owner(store, PROJECT)).keys
 
 

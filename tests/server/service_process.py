@@ -16,7 +16,8 @@ from typing import Any, Self
 import httpx
 from waiting import SECONDS
 
-from nimbus_tasks.gateway.keys import KeyOptions, create_for, new_key
+from nimbus_tasks.gateway.key_options import KeyOptions
+from nimbus_tasks.gateway.keys import create_for, new_key
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.keys import LOCAL_USER
 from nimbus_tasks.project.secrets import Secret

@@ -1,8 +1,7 @@
 """Requests to one server; everything that goes wrong becomes one of this package's errors.
 
-There is one httpx transport, and so one connection, for each request under way. httpx's client above it, which adds
-cookies, redirects and logins, would take a third more processor time. Redirects are not followed because they would
-carry the credentials along, certificates are always checked, and plain http is allowed for loopback only.
+Redirects are not followed because they would carry the credentials along, certificates are always checked, and plain
+http is allowed for loopback only.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.backends.http.addresses import check_address
-from nimbus_tasks.backends.http.errors import cause, messages, origin, seconds_to_wait, system_words, transport_words
+from nimbus_tasks.backends.http.connections import Connections
+from nimbus_tasks.backends.http.errors import cause, messages, origin, seconds_to_wait, transport_words
 from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import (
     RefusedError,
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Shorter than the 5 s after which servers close an idle connection, so that this side closes it first.
-KEEP_ALIVE_SECONDS = 4.0
 #: Statuses worth a retry, besides 5xx (RFC 9110, RFC 8470).
 PASSING = frozenset({408, 425, 429})
 #: Cloudflare's own status: the server behind it took more than 100 seconds.
@@ -130,7 +127,7 @@ class Http:
         Raises:
             SettingsError: credentials may not be sent to this address, or are in it.
         """
-        self.base, self._loopback = check_address(base)
+        self.base, is_loopback = check_address(base)
         self.host = urlsplit(self.base).netloc
         self._token = token
         self._hidden = tuple(each for each in (token, *hidden) if each is not None and each.reveal())
@@ -142,9 +139,7 @@ class Http:
         self._timeouts = timeouts
         self._record = record
         self._longest_answer = longest_answer
-        #: Each with the time at which its last request began.
-        self._idle: list[tuple[float, httpx.AsyncHTTPTransport]] = []
-        self._certificates: ssl.SSLContext | None = None
+        self._connections = Connections(self.base, use_proxy=not is_loopback)
         self._extensions = {"timeout": httpx.Timeout(timeouts.read, connect=timeouts.connect).as_dict()}
 
     async def send(
@@ -156,7 +151,7 @@ class Http:
             TransientError: there was no complete answer; `UnreachableError`: no connection.
             StoreError: a retry would not help (certificate, proxy).
         """
-        transport = await self._take()
+        transport = await self._connections.take()
         started = time.monotonic()
         status, answered = 0, b""
         content: bytes | AsyncIterator[bytes] | None = body.read() if isinstance(body, Upload) else body or None
@@ -184,7 +179,7 @@ class Http:
         finally:
             ms = round((time.monotonic() - started) * 1000)
             self._record(Recorded(method, _without_signature(path), status, ms, len(body), len(answered)))
-            self._idle.append((started, transport))
+            self._connections.give_back(transport, started)
         # The mapping of httpx looks each name up in all of them.
         told = {name.decode("latin-1").lower(): said.decode("latin-1") for name, said in response.headers.raw}
         return Answer(status, told, answered)
@@ -194,8 +189,7 @@ class Http:
         return self._token is not None
 
     async def close(self) -> None:
-        while self._idle:
-            await self._idle.pop()[1].aclose()
+        await self._connections.close()
 
     def failure(self, answer: Answer, *, hint: str = "") -> StoreError:  # noqa: PLR0911 - a table
         """Return the error for an unsuccessful answer. `hint`: what to check after 401 and 403."""
@@ -268,39 +262,6 @@ class Http:
             raise httpx.DecodingError("cut off")
         return b"".join(parts)
 
-    async def _take(self) -> httpx.AsyncHTTPTransport:
-        """Return an idle transport, or a new one.
-
-        A server that was busy with a request may count that time as idle, and closes the connection right after the
-        answer: workerd does. So a connection is not used again long after its last request began.
-        """
-        while self._idle:
-            began, transport = self._idle.pop()
-            if time.monotonic() - began < KEEP_ALIVE_SECONDS:
-                return transport
-            await transport.aclose()
-        return self._transport()
-
-    def _transport(self) -> httpx.AsyncHTTPTransport:
-        if self._certificates is None:
-            # Reading them takes 20 ms, so once for all clients, and not for plain HTTP.
-            self._certificates = (
-                _trusted() if self.base.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            )
-        try:
-            return httpx.AsyncHTTPTransport(
-                verify=self._certificates,
-                limits=httpx.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE_SECONDS),
-                # A proxy named in the environment is not for requests to this machine.
-                proxy=None if self._loopback else _proxy_for(self.base),
-            )
-        except (ValueError, ImportError, httpx.InvalidURL):
-            # The error itself would quote the proxy's address, which may hold a password.
-            raise StoreError(
-                "The proxy that the environment names cannot be used.",
-                "Check HTTPS_PROXY and ALL_PROXY: http://proxy.example:3128 is the form.",
-            ) from None
-
     @contextlib.contextmanager
     def _honest_errors(self) -> Iterator[None]:
         try:
@@ -322,23 +283,3 @@ class Http:
 def _without_signature(path: str) -> str:
     """Return a path for the log: a presigned one, without its query, opens nothing."""
     return path.partition("?")[0] if "signature=" in path.lower() else path
-
-
-def _proxy_for(base: str) -> str | None:
-    """Return the proxy that the environment names for an address; None where it names none."""
-    parts, proxies = urlsplit(base), getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _trusted() -> ssl.SSLContext:
-    try:
-        return httpx.create_ssl_context()
-    except OSError as error:
-        why = "that is no certificate" if isinstance(error, ssl.SSLError) else system_words(error)
-        raise StoreError(
-            f"The certificates to trust cannot be read: {why}.",
-            "Check SSL_CERT_FILE and SSL_CERT_DIR.",
-        ) from None

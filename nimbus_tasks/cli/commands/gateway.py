@@ -144,10 +144,11 @@ class GatewayCommands:
     ) -> int:
         """Make an API key, and show it once."""
         from nimbus_tasks.gateway import keys
+        from nimbus_tasks.gateway.key_options import KeyOptions
         from nimbus_tasks.model.clock import now
         from nimbus_tasks.project.secrets import Secret
 
-        options = keys.KeyOptions(name, user, email, content)
+        options = KeyOptions(name, user, email, content)
         options.check()
         settings = self.pipeline.settings
         if service:
@@ -207,8 +208,9 @@ class GatewayCommands:
     ) -> int:
         """Revoke an API key."""
         from nimbus_tasks.gateway import keys
+        from nimbus_tasks.gateway.key_options import check_choice
 
-        keys.check_choice(name, hashed)
+        check_choice(name, hashed)
         project = self.pipeline.settings.project.id
         if service:
             done = server.revoke_key(user, name, hashed)

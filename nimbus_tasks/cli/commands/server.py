@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.cli.console import Console
-    from nimbus_tasks.gateway.keys import KeyOptions, ListedKeys, NewKey, Revoked
+    from nimbus_tasks.gateway.key_options import KeyOptions, ListedKeys
+    from nimbus_tasks.gateway.keys import NewKey, Revoked
 
 T = TypeVar("T")
 

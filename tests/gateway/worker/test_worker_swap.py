@@ -258,7 +258,7 @@ def test_no_answer_is_lost_however_many_swaps_follow_one_another(
     Each request has its own connection: workerd closes a connection on which it did not read for five seconds, though
     a request has arrived there while it was busy.
     """
-    monkeypatch.setattr("nimbus_tasks.backends.http.KEEP_ALIVE_SECONDS", 0)
+    monkeypatch.setattr("nimbus_tasks.backends.http.connections.KEEP_ALIVE_SECONDS", 0)
     project = new_project()
 
     async def client(number: int) -> None:
