@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.html.apply.edits import Blocks, adds_description, edit_description, edit_title, find_title
@@ -64,7 +65,8 @@ def apply_changes(
     before. Changes that are not certain are refused one by one, but heading levels change all or not at all.
     """
     changes = list(changes)
-    rules = rules or Rules()
+    # What is above the fold is no content, and the costliest to find.
+    rules = msgspec.structs.replace(rules or Rules(), fold=0)
     now = extract(page_map.path, html, rules, styles)
     if isinstance(now, Skipped):
         return Applied(html, (), (), tuple((change.id, now.reason) for change in changes))
