@@ -208,7 +208,8 @@ def check_file(service: Service, file: NewFile) -> None:
     if file.size > settings.max_file_size:
         raise invalid(f"A file has at most {settings.max_file_size:,} bytes", 413, filename=file.filename)
     if not _MIME_TYPE.fullmatch(file.mime_type) or not _matches(file.mime_type, settings.types):
-        raise invalid(f"Files are of these types: {', '.join(settings.types)}", 415, filename=file.filename)
+        taken = f"Its type is {file.mime_type[:100] or 'unknown'}; these are taken: {', '.join(settings.types)}"
+        raise invalid(taken, 415, filename=file.filename)
 
 
 def _refusal(service: Service, file: NewFile) -> UploadUrl | None:

@@ -110,7 +110,7 @@ def test_a_refused_file_does_not_stop_the_others(project: Project) -> None:
 
     assert (ended["uploaded"], ended["failed"]) == (2, 2)
     errors = {each["path"]: each["error"] for each in ended["results"] if each["result"] == "failed"}
-    assert "Files are of these types: image/*" in errors["photos/2.txt"]
+    assert "Its type is text/plain; these are taken: image/*" in errors["photos/2.txt"]
     assert "The file is empty" in errors["photos/3.png"]
     assert project.counts() == (2, 0)
 
