@@ -2,9 +2,11 @@
 
     python uploading.py KIND WORK --trials=N [--seed=N] [--large-every=N] [FAULT...]
 
-KIND is folder, s3 (SeaweedFS) or pinata (its test server, which keeps duplicates). A JSON line tells what became of
-each trial. Between the runs each file that the store shows must be whole; after the second one each is there once, with
-its bytes, and so are the local files. The process forks for each run, so that a trial takes no imports.
+KIND is folder, s3 (SeaweedFS) or pinata (its test server, which keeps duplicates). A run is what
+`nimbus:assets:upload --group --variant --delete-local` does with each of three files. A JSON line tells what became of
+each trial. Between the runs each file that the store shows must be whole, each pointer must name one that is, and a
+local file may be gone only if both name it. After the second run each file is stored once, its pointer names it, and
+its local file is deleted. The process forks for each run, so that a trial takes no imports.
 """
 
 from __future__ import annotations
@@ -21,14 +23,16 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge.faults import Faults
 from edge.pinata import Pinata
 from edge.seaweed import Seaweed
 from fault_table import FAULTS, READ_TIMEOUT, Fault
 
+from nimbus_tasks.assets.discovery import find_named
 from nimbus_tasks.assets.ledger import AssetLedger
+from nimbus_tasks.assets.pointers import read_pointer
 from nimbus_tasks.backends.blobs import Blob, Held, pinata, read_back, s3, s3_multipart, s3_requests
 from nimbus_tasks.backends.blobs.folder import FolderStore
 from nimbus_tasks.backends.blobs.pinata import PinataStore, Places
@@ -36,19 +40,26 @@ from nimbus_tasks.backends.blobs.retry import RetryBlobStore
 from nimbus_tasks.backends.blobs.s3 import S3Store
 from nimbus_tasks.backends.blobs.s3_requests import Bucket, S3Requests
 from nimbus_tasks.backends.http import Http, Timeouts
+from nimbus_tasks.backends.kv.open import KV_FILE, Connection
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
+from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.model.errors import NimbusError
+from nimbus_tasks.pipeline import assets
 from nimbus_tasks.project.secrets import Secret
+from nimbus_tasks.project.settings import Assets, Project, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nimbus_tasks.backends.blobs import BlobStore
+    from nimbus_tasks.backends.blobs import BlobStore, Resumable
+    from nimbus_tasks.backends.blobs.open import BlobTarget
 
 #: S3 takes no smaller parts.
 PART = 5 * 1024 * 1024
 #: A run has about so many steps; some are over before the one at which they were to be killed.
-STEPS = 24
+STEPS = 48
+SETTINGS = Settings(Project("proj_0123456789ab"), assets=Assets(store="folder"))
+GROUP = "trials"
 NOWHERE = "https://nowhere.invalid"
 
 
@@ -61,7 +72,8 @@ ROWS = {name: FAULTS[name] for name in FAULTS if name != "unsuccessful_keys"} | 
     "501": _share("status", 0.2, status=501),
     "413": _share("status", 0.2, status=413, method="PUT|POST|PATCH"),
     "524": _share("status_after", 0.2, status=524),
-    "disk full": Fault(disk=lambda chance: chance.randrange(1, 4000)),
+    # Below 100,000 bytes the ledger has no room either.
+    "disk full": Fault(disk=lambda chance: chance.choice([chance.randrange(1, 4000), chance.randrange(4000, 300_000)])),
 }
 
 
@@ -78,15 +90,14 @@ class Server:
         self.url = server.url if server else ""
         self.proxy = open_files.enter_context(Faults(self.url, journal=work / "journal")) if server else None
 
-    def store(self, name: str, url: str, timeouts: Timeouts) -> BlobStore:
+    def store(self, name: str, url: str, timeouts: Timeouts, resumable: Resumable | None = None) -> BlobStore:
         if self.seaweed:
             requests = S3Requests(Http(url, None, timeouts), self.seaweed.credentials, Bucket("files", f"{name}/"))
             return S3Store(requests)
         if self.pinata:
             token = Secret(self.pinata.token)
             places = Places(Http(url, token, timeouts), Http(url, token, timeouts), Http(url, None, timeouts))
-            ledger = AssetLedger(self.work / name / "assets.db")  # as a run of `doit assets` has it
-            return PinataStore(places, requests_a_minute=1_000_000, resumable=ledger)
+            return PinataStore(places, requests_a_minute=1_000_000, resumable=resumable)
         return FolderStore(self.work / name / "blobs")
 
 
@@ -104,6 +115,7 @@ def main() -> None:
         server = Server(asked.kind, asked.work, open_files)
         if server.proxy:
             _sign_for(server.proxy.url, server.url)
+            _is_at(server.proxy.url, server.url)
         for number in range(asked.trials):
             for fault in asked.faults:
                 large = number % asked.large_every == 0
@@ -115,26 +127,24 @@ def main() -> None:
 def trial(server: Server, fault: str, seed: str, *, large: bool) -> dict[str, Any]:
     chance, row = random.Random(seed), ROWS[fault]
     with tempfile.TemporaryDirectory(dir=server.work) as folder:
-        name = Path(folder).name
         blobs = list(
             _files(Path(folder), chance, (2 * PART + 1 if server.kind == "s3" else 300_000) if large else 9000)
         )
-        url, rules, slow = server.url, row.rules(chance), Timeouts(60, 60)
+        url, slow = server.url, Timeouts(60, 60)
         if row.environment:
             url = NOWHERE
         elif server.proxy:
-            server.proxy.set(rules)
+            server.proxy.set(row.rules(chance))
             url = server.proxy.url
         fast = Timeouts(5, READ_TIMEOUT if fault == "time-out" else 60)
         step = chance.randint(1, STEPS)
-        first = _forked(lambda: _upload(server.store(name, url, fast), blobs, step, row.disk(chance)))
-        store = lambda: server.store(name, server.url, slow)  # noqa: E731 - each loop has its own clients
-        wrong = asyncio.run(_check(store(), blobs, complete=False))
-        again = _forked(lambda: _upload(store(), blobs, 0, 0))
-        wrong += (
-            asyncio.run(_check(store(), blobs, complete=True)) if again == 0 else [f"the second run ended: {again}"]
-        )
-        wrong += [f"{blob.file.name} is not what it was" for blob in blobs if _digest(blob.file) != blob.sha256]
+        run = Run(server, Path(folder), blobs)
+        first = _forked(lambda: run(url, fast, step, row.disk(chance)))
+        if server.proxy:
+            server.proxy.set([])  # the same address, so that the ledger knows the store again
+        wrong = run.check(slow, complete=False)
+        again = _forked(lambda: run(server.proxy.url if server.proxy else "", slow, 0, 0))
+        wrong += run.check(slow, complete=True) if again == 0 else [f"the second run ended: {again}"]
         left = [path.name for path in Path(folder).rglob("*.tmp")]
         return {"fault": fault, "step": step, "first": first, "again": again, "wrong": wrong + left}
 
@@ -165,10 +175,111 @@ def _forked(work: Callable[[], int]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _upload(plain: BlobStore, blobs: list[Blob], fatal: int, disk: int) -> int:
-    """Put each file that is not there, and return 0, or 1 where any failed. Killed at step `fatal`; 0: never."""
-    if disk:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
+class Run(NamedTuple):
+    """Uploads of the files in a folder, each with a pointer, and what they leave."""
+
+    server: Server
+    folder: Path
+    blobs: list[Blob]
+
+    def __call__(self, url: str, timeouts: Timeouts, fatal: int, disk: int) -> int:
+        """Upload what is there, and return 0, or 1 where any failed. Killed at step `fatal`; 0: never."""
+        os.chdir(self.folder)
+        if disk:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
+        step = _stepping(fatal)
+
+        async def opened(_: BlobTarget, __: Path | None, ___: Connection, ledger: AssetLedger) -> BlobStore:
+            store = RetryBlobStore(self._store(url, timeouts, ledger), Pace(Pacing(2)), 3, 0.01)
+            try:
+                await store.open()
+            except BaseException:
+                await store.close()
+                raise
+            return store
+
+        assets.open_blob_store = opened  # type: ignore[assignment]
+        # One after the other, as a program does that makes a plot every minute.
+        return max(self._upload(blob, step) for blob in self.blobs if blob.file.exists()) if self._any() else 0
+
+    def check(self, timeouts: Timeouts, *, complete: bool) -> list[str]:
+        """Return what is wrong with what is stored, what the pointers name, and which local files are gone."""
+        return asyncio.run(self._check(timeouts, complete=complete))
+
+    def _any(self) -> bool:
+        return any(blob.file.exists() for blob in self.blobs)
+
+    def _upload(self, blob: Blob, step: Callable[[], None]) -> int:
+        variant = blob.file.stem
+        request = assets.AssetRequest(group=GROUP, variant=variant, delete_local=True)
+        try:
+            with assets.AssetStage(SETTINGS) as stage:
+                done = stage.upload(find_named([blob.file.name]), Connection(), Silent(step), request)
+        except NimbusError:
+            return 1
+        return 0 if done.complete else 1
+
+    def _store(self, url: str, timeouts: Timeouts, ledger: AssetLedger | None = None) -> BlobStore:
+        return self.server.store(self.folder.name, url, timeouts, ledger)
+
+    async def _check(self, timeouts: Timeouts, *, complete: bool) -> list[str]:
+        wrong = []
+        store, kv = self._store(self.server.url, timeouts), SqliteStore(self.folder / KV_FILE)
+        try:
+            held: list[Held] = [each async for each in store.list()]
+            for blob in self.blobs:
+                of_it = [each for each in held if each.sha256 == blob.sha256]
+                if complete and len(of_it) != 1:
+                    wrong.append(f"{blob.name} is stored {len(of_it)} times")
+                whole = [await read_back(store, blob, each.location) for each in of_it]
+                if not all(whole):
+                    wrong.append(f"{blob.name} is not whole")
+                pointer = await read_pointer(kv, GROUP, blob.file.stem)
+                names_it = pointer is not None and pointer.metadata["sha256"] == blob.sha256
+                if pointer is not None and not (names_it and any(whole)):
+                    wrong.append(f"the pointer of {blob.name} names nothing")
+                if complete and not names_it:
+                    wrong.append(f"no pointer names {blob.name}")
+                if blob.file.exists():
+                    if _digest(blob.file) != blob.sha256:
+                        wrong.append(f"{blob.name} is not what it was")
+                    if complete:
+                        wrong.append(f"{blob.name} is not deleted")
+                elif not (names_it and any(whole)):
+                    wrong.append(f"{blob.name} was deleted early")
+        finally:
+            await store.close()
+            await kv.close()
+        return wrong
+
+
+class Silent:
+    """A narrator that counts steps."""
+
+    def __init__(self, step: Callable[[], None]) -> None:
+        self._step = step
+
+    def sent(self, _: int) -> None:
+        self._step()
+
+    def file(self, _: object) -> None:
+        self._step()
+
+    def files_planned(self, *_: object) -> None:
+        self._step()
+
+    def copies_planned(self, _: int) -> None:
+        self._step()
+
+    def copied(self) -> None:
+        self._step()
+
+    def warn(self, _: str) -> None:
+        self._step()
+
+
+def _stepping(fatal: int) -> Callable[[], None]:
+    """Make each request, each write to a store or ledger, and each removal two steps; kill at step `fatal`."""
     steps = 0
 
     def step() -> None:
@@ -177,15 +288,16 @@ def _upload(plain: BlobStore, blobs: list[Blob], fatal: int, disk: int) -> int:
         if steps == fatal:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    send, replace, fsync = Http.send, os.replace, os.fsync
+    def awaited(call: Callable[..., Any]) -> Callable[..., Any]:
+        async def called(*arguments: Any, **options: Any) -> Any:
+            step()
+            done = await call(*arguments, **options)
+            step()
+            return done
 
-    async def send_in_steps(*arguments: Any, **options: Any) -> Any:
-        step()
-        answer = await send(*arguments, **options)
-        step()
-        return answer
+        return called
 
-    def in_steps(call: Callable[..., Any]) -> Callable[..., Any]:
+    def plain(call: Callable[..., Any]) -> Callable[..., Any]:
         def called(*arguments: Any, **options: Any) -> Any:
             step()
             done = call(*arguments, **options)
@@ -194,44 +306,14 @@ def _upload(plain: BlobStore, blobs: list[Blob], fatal: int, disk: int) -> int:
 
         return called
 
-    Http.send = send_in_steps  # type: ignore[method-assign]
-    os.replace, os.fsync = in_steps(replace), in_steps(fsync)
-
-    async def run() -> int:
-        failed = 0
-        store = RetryBlobStore(plain, Pace(Pacing(2)), 3, 0.01)
-        try:
-            await store.open()
-            for blob in blobs:
-                try:
-                    if await store.find(blob) is None:
-                        await store.put(blob, lambda _: step())
-                except NimbusError:
-                    failed = 1
-        except NimbusError:
-            failed = 1
-        finally:
-            await store.close()
-        return failed
-
-    return asyncio.run(run())
-
-
-async def _check(store: BlobStore, blobs: list[Blob], *, complete: bool) -> list[str]:
-    """Return what is wrong with what the store holds of these files."""
-    wrong = []
-    try:
-        held: list[Held] = [each async for each in store.list()]
-        for blob in blobs:
-            of_it = [each for each in held if each.sha256 == blob.sha256]
-            if complete and len(of_it) != 1:
-                wrong.append(f"{blob.file.name} is stored {len(of_it)} times")
-            for each in of_it:
-                if not await read_back(store, blob, each.location):
-                    wrong.append(f"{blob.file.name} is not whole")
-    finally:
-        await store.close()
-    return wrong
+    Http.send = awaited(Http.send)  # type: ignore[method-assign]
+    SqliteStore.put = awaited(SqliteStore.put)  # type: ignore[method-assign]
+    SqliteStore.swap = awaited(SqliteStore.swap)  # type: ignore[method-assign]
+    for owner, name in ((os, "replace"), (os, "fsync"), (os, "unlink")):
+        setattr(owner, name, plain(getattr(owner, name)))
+    for name in ("begin", "confirm", "confirm_records"):
+        setattr(AssetLedger, name, plain(getattr(AssetLedger, name)))
+    return step
 
 
 # --- smaller than in life ----------------------------------------------------------------------------------
@@ -251,6 +333,12 @@ def _sign_for(proxy: str, server: str) -> None:
         return sign(credentials, method, url.replace(proxy, server), *rest)
 
     s3_requests.sign = signed  # type: ignore[assignment]
+
+
+def _is_at(proxy: str, server: str) -> None:
+    """Take the server's own address, which it says for an upload in parts, for that of the proxy."""
+    is_here = PinataStore._is_here
+    PinataStore._is_here = lambda self, at: is_here(self, at.replace(server, proxy))  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
