@@ -50,6 +50,8 @@ export interface Commands {
       dryRun?: boolean | undefined;
       /** send unchanged files too */
       force?: boolean | undefined;
+      /** send pictures as WebP, or as [assets] compress says, where that is smaller; the files here stay */
+      compress?: boolean | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
       /** print problems only */

@@ -19,6 +19,17 @@ export interface AppliedPage {
   diff: string;
 }
 
+export interface AssetCopy {
+  width: number;
+  height: number;
+  size: number;
+  content_type: string;
+  sha256: string;
+  url: string;
+  cid?: string | undefined;
+  ipfs_url?: string | undefined;
+}
+
 export interface AssetCost {
   requests: number;
   bytes: number;
@@ -35,6 +46,7 @@ export interface AssetLocation {
   id?: string | undefined;
   group_id?: string | undefined;
   etag?: string | undefined;
+  copies?: AssetCopy[] | undefined;
 }
 
 export interface AssetRecord {
@@ -46,6 +58,7 @@ export interface AssetRecord {
   locations: Record<string, AssetLocation>;
   width?: number | undefined;
   height?: number | undefined;
+  original?: string | undefined;
 }
 
 export interface AssetResult {
@@ -60,6 +73,8 @@ export interface AssetResult {
   error?: string | undefined;
   failure?: string | undefined;
   ms?: number | undefined;
+  sent?: number | undefined;
+  copies?: number | undefined;
 }
 
 export interface AssetSummary {
@@ -80,6 +95,7 @@ export interface AssetSummary {
   ms: number;
   webhook: Record<string, number>;
   saved: number;
+  copies: number;
   stopped: string;
   cost: AssetCost | null;
 }

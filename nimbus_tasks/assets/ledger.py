@@ -1,4 +1,4 @@
-"""What is known of images and files: the pages that use them, their digests, and where they are stored.
+"""What is known of images and files: the pages that use them, their digests, their copies, and where they are stored.
 
 It is `.nimbus/assets.db`. A file's digest is kept with its stamp, so a file without changes is not read. What a store
 holds is written when it is confirmed, never before; what is being sent is noted first, so that the next run looks for
@@ -19,17 +19,39 @@ from nimbus_tasks.project.settings import STATE_FOLDER
 from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence, Set
 
     from nimbus_tasks.project.scan import Stamp
     from nimbus_tasks.project.sqlite import Connection
 
 
-class AssetFile(Struct, frozen=True, gc=False):
+class Content(Struct, frozen=True, gc=False):
+    """Bytes that are stored: those of a file, or of a copy of a picture. width, height: its pixels, otherwise 0."""
+
+    sha256: str
+    size: int
+    content_type: str
+    width: int = 0
+    height: int = 0
+
+
+class Made(Struct, frozen=True, omit_defaults=True):
+    """What was made of a picture. recipe: identifies how. whole: is sent in its place. narrower: smallest first."""
+
+    recipe: str
+    whole: Content | None = None
+    narrower: tuple[Content, ...] = ()
+
+    @property
+    def contents(self) -> tuple[Content, ...]:
+        return self.narrower if self.whole is None else (self.whole, *self.narrower)
+
+
+class AssetFile(Struct, frozen=True):
     """A file that was read.
 
     path: from the project, with `/`. sha256: of its bytes. width, height: pixels of a picture, otherwise 0.
-    content: path of the smaller copy that is uploaded in its place, and bytes: the size of that; empty: itself.
+    whole: the copy that is sent in its place; None: it is sent itself. narrower: copies that are sent with it.
     """
 
     path: str
@@ -38,18 +60,28 @@ class AssetFile(Struct, frozen=True, gc=False):
     content_type: str
     width: int = 0
     height: int = 0
-    content: str = ""
-    bytes: int = 0
+    whole: Content | None = None
+    narrower: tuple[Content, ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return self.bytes if self.content else self.stamp[1]
+        return self.stamp[1]
+
+    @property
+    def sent(self) -> Content:
+        """What is uploaded as this file."""
+        return self.whole or Content(self.sha256, self.size, self.content_type, self.width, self.height)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The digests of all that is uploaded of it."""
+        return (self.sent.sha256, *(copy.sha256 for copy in self.narrower))
 
 
 ASSETS_FILE = f"{STATE_FOLDER}/assets.db"
 
-_VERSION = 3
+_VERSION = 4
 _SCHEMA = f"""
 PRAGMA user_version = {_VERSION};
 CREATE TABLE map(
@@ -61,6 +93,7 @@ CREATE TABLE file(
     path TEXT PRIMARY KEY, mtime INTEGER, size INTEGER, ctime INTEGER,
     sha256 TEXT NOT NULL, content_type TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE made(original TEXT PRIMARY KEY, copies BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE stored(
     store TEXT, sha256 TEXT, location BLOB, at TEXT NOT NULL, recorded TEXT NOT NULL DEFAULT '',
     used TEXT NOT NULL DEFAULT '',
@@ -75,6 +108,7 @@ EXCEPT SELECT folder, name, mtime, size, ctime FROM main.map
 """
 _GONE = "SELECT folder, name FROM main.map EXCEPT SELECT folder, name FROM site.map WHERE NOT invalid"
 _decode_location = msgspec.json.Decoder(Location).decode
+_decode_made = msgspec.json.Decoder(Made).decode
 
 
 class AssetLedger(DatabaseFile):
@@ -154,11 +188,31 @@ class AssetLedger(DatabaseFile):
             )
             self.write("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
+    # --- copies of pictures ---------------------------------------------------------------------------
+
+    def made(self) -> dict[str, Made]:
+        """Return what was made of pictures last, by the digests of these."""
+        return {original: _decode_made(copies) for original, copies in self.rows("SELECT original, copies FROM made")}
+
+    def note_made(self, original: str, made: Made) -> None:
+        with self.transaction():
+            self.write("INSERT OR REPLACE INTO made VALUES (?, ?)", [(original, msgspec.json.encode(made))])
+
+    def related(self, digests: Set[str]) -> set[str]:
+        """Return these digests, and those of pictures and copies that belong to them."""
+        families = ({original, *(each.sha256 for each in made.contents)} for original, made in self.made().items())
+        return set(digests).union(*(family for family in families if family & digests))
+
     # --- what a store holds ---------------------------------------------------------------------------
 
     def knows(self, store: str) -> bool:
         """Return whether anything is known of a store."""
         return bool(self.rows("SELECT 1 FROM stored WHERE store = ? LIMIT 1", store))
+
+    def held(self, store: str) -> frozenset[str]:
+        """Return the digests of all that a store holds."""
+        query = "SELECT sha256 FROM stored WHERE store = ? AND location IS NOT NULL"
+        return frozenset(sha256 for (sha256,) in self.each(query, store))
 
     def stored(self, store: str, sha256: str) -> tuple[Location | None, str, str] | None:
         """Return where a store holds a file, since when, and the digest of its record at the target.

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct
 
+from nimbus_tasks.assets.copies import file_of
 from nimbus_tasks.assets.records import Item, Placed, record_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from nimbus_tasks.assets.ledger import AssetFile
-    from nimbus_tasks.backends.blobs import Location
+    from nimbus_tasks.backends.blobs import Blob, Location
 
     #: Returns where the store holds the bytes with this digest, since when, and the digest of their record.
     Stored = Callable[[str], tuple[Location | None, str, str] | None]
+
+
+class Upload(Struct, frozen=True):
+    """An item that a store does not have as a whole.
+
+    blobs: what it lacks. held: where the rest is, by digest. at: since when it has the item itself; empty: it does not.
+    """
+
+    item: Item
+    blobs: list[Blob]
+    held: dict[str, Location]
+    at: str = ""
 
 
 class AssetPlan(Struct, frozen=True):
@@ -28,7 +40,7 @@ class AssetPlan(Struct, frozen=True):
     unchanged: files. repeated: files whose bytes another file has too.
     """
 
-    uploads: list[Item]
+    uploads: list[Upload]
     unconfirmed: frozenset[str]
     records: list[Placed]
     unchanged: int
@@ -41,25 +53,31 @@ class AssetPlan(Struct, frozen=True):
     @property
     def bytes(self) -> int:
         """Bytes to send."""
-        return sum(item.size for item in self.uploads)
+        return sum(blob.size for blob in self.blobs)
+
+    @property
+    def blobs(self) -> list[Blob]:
+        """What to send."""
+        return [blob for upload in self.uploads for blob in upload.blobs]
 
 
 def make_plan(files: Iterable[AssetFile], stored: Stored, target: str, *, force: bool = False) -> AssetPlan:
     """Return what is to be done with these files. `target`: identity of the target of the records."""
-    uploads: list[Item] = []
+    uploads: list[Upload] = []
     records: list[Placed] = []
     unconfirmed: set[str] = set()
     unchanged = repeated = 0
     for item in items_of(files):
-        held = stored(item.sha256)
-        location, at, recorded = held or (None, "", "")
         repeated += len(item.paths) - 1
-        if location is None or force:
-            uploads.append(item)
-            if held is not None and not force:
-                unconfirmed.add(item.sha256)
+        known = {sha256: stored(sha256) for sha256 in item.digests}
+        held = {sha256: each[0] for sha256, each in known.items() if each and each[0] and not force}
+        _, at, recorded = known[item.sha256] or (None, "", "")
+        if len(held) < len(known):
+            missing = [blob for blob in item.blobs if blob.sha256 not in held]
+            uploads.append(Upload(item, missing, held, at if item.sha256 in held else ""))
+            unconfirmed.update(sha256 for sha256, each in known.items() if each and sha256 not in held and not force)
             continue
-        placed = Placed(item, location, at)
+        placed = Placed(item, held[item.sha256], at, tuple(held[copy.sha256] for copy in item.copies))
         if recorded == record_digest(target, placed):
             unchanged += len(item.paths)
         else:
@@ -70,9 +88,20 @@ def make_plan(files: Iterable[AssetFile], stored: Stored, target: str, *, force:
 def items_of(files: Iterable[AssetFile]) -> list[Item]:
     """Return the files, equal ones as one item, in the order of their first paths."""
     items = []
-    for sha256, equal in groupby(sorted(files, key=attrgetter("sha256", "path")), key=attrgetter("sha256")):
-        first, *others = equal
-        paths = (first.path, *(each.path for each in others))
-        width, height = first.width or UNSET, first.height or UNSET
-        items.append(Item(sha256, paths, first.size, first.content_type, width, height, first.content))
+    sent = sorted(((file.sent, file) for file in files), key=lambda each: (each[0].sha256, each[1].path))
+    for sha256, equal in groupby(sent, key=lambda each: each[0].sha256):
+        (content, first), *others = equal
+        items.append(
+            Item(
+                sha256,
+                (first.path, *(file.path for _, file in others)),
+                content.size,
+                content.content_type,
+                content.width or UNSET,
+                content.height or UNSET,
+                str(file_of(content)) if first.whole else "",
+                first.sha256 if first.whole else "",
+                first.narrower,
+            )
+        )
     return sorted(items, key=lambda item: item.paths[0])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Struct
 
+from nimbus_tasks.assets.copies import file_of, name_of
+from nimbus_tasks.assets.ledger import Content
+from nimbus_tasks.backends.blobs import Blob
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.backends.kv.records import decode_or_skip, put_many, read_values, rewrite
-from nimbus_tasks.model.assets import AssetLocation, AssetMetadata, AssetRecord, asset_key
+from nimbus_tasks.model.assets import AssetCopy, AssetLocation, AssetMetadata, AssetRecord, asset_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
 class Item(Struct, frozen=True, omit_defaults=True):
     """Equal files, which are stored once.
 
-    paths: from the project, sorted. size: bytes. width, height: pixels of a picture. content: path of
-    the smaller copy that is uploaded; empty: the first one's own bytes.
+    paths: from the project, sorted. size: bytes. width, height: pixels of a picture. content: path of the copy that is
+    uploaded; empty: the first one's own bytes. original: digest of the picture that this copy was made of.
+    copies: narrower ones, stored with it.
     """
 
     sha256: str
@@ -36,6 +40,8 @@ class Item(Struct, frozen=True, omit_defaults=True):
     width: int | UnsetType = UNSET
     height: int | UnsetType = UNSET
     content: str = ""
+    original: str = ""
+    copies: tuple[Content, ...] = ()
 
     @property
     def name(self) -> str:
@@ -43,18 +49,34 @@ class Item(Struct, frozen=True, omit_defaults=True):
         name = PurePath(self.paths[0])
         return name.with_suffix(PurePath(self.content).suffix).name if self.content else name.name
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The digests of what is stored."""
+        return (self.sha256, *(copy.sha256 for copy in self.copies))
+
+    @property
+    def blobs(self) -> list[Blob]:
+        """What is stored: itself, and its copies."""
+        itself = Blob(Path(self.content or self.paths[0]), self.sha256, self.size, self.content_type, self.name)
+        return [itself, *(_blob_of(copy, self.paths[0]) for copy in self.copies)]
+
+
+def _blob_of(copy: Content, original: str) -> Blob:
+    return Blob(file_of(copy), copy.sha256, copy.size, copy.content_type, name_of(copy, original))
+
 
 class Placed(NamedTuple):
-    """An item, where a store holds it, and since when."""
+    """An item, where a store holds it, and since when. copies: where it holds these, in their order."""
 
     item: Item
     location: Location
     at: str
+    copies: tuple[Location, ...] = ()
 
 
 def record_digest(target: str, placed: Placed) -> str:
     """Return a digest of what the record of an item says about one store, at one target."""
-    said = (target, placed.item, placed.location)
+    said = (target, placed.item, placed.location, placed.copies)
     return hashlib.blake2b(msgspec.json.encode(said), digest_size=12).hexdigest()
 
 
@@ -81,6 +103,7 @@ async def put_records(store: Store, project_id: str, name: str, placed: Sequence
                 locations=locations,
                 width=item.width,
                 height=item.height,
+                original=item.original or UNSET,
             )
             metadata = msgspec.json.encode(AssetMetadata(item.size, item.content_type))
             yield Write(key, rewrite(key, held.get(key), record), metadata)
@@ -100,4 +123,18 @@ def _location(placed: Placed) -> AssetLocation:
         id=where.id or UNSET,
         group_id=where.group_id or UNSET,
         etag=where.etag or UNSET,
+        copies=[_copy(*each) for each in zip(placed.item.copies, placed.copies, strict=True)] or UNSET,
+    )
+
+
+def _copy(copy: Content, where: Location) -> AssetCopy:
+    return AssetCopy(
+        width=copy.width,
+        height=copy.height,
+        size=copy.size,
+        content_type=copy.content_type,
+        sha256=copy.sha256,
+        url=where.url,
+        cid=where.cid or UNSET,
+        ipfs_url=where.ipfs_url or UNSET,
     )

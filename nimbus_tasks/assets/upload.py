@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
 from nimbus_tasks.assets.metrics import failure_of
 from nimbus_tasks.assets.records import Placed, put_records, record_digest
-from nimbus_tasks.backends.blobs import Blob
 from nimbus_tasks.backends.concurrency import in_parallel, task_group
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
@@ -25,9 +23,9 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.assets.ledger import AssetLedger
     from nimbus_tasks.assets.metrics import Failure
-    from nimbus_tasks.assets.plan import AssetPlan
+    from nimbus_tasks.assets.plan import AssetPlan, Upload
     from nimbus_tasks.assets.records import Item
-    from nimbus_tasks.backends.blobs import BlobStore, Location
+    from nimbus_tasks.backends.blobs import Blob, BlobStore, Location
     from nimbus_tasks.backends.kv import Store
 
 #: Records that are written at once.
@@ -40,6 +38,7 @@ class AssetResult(Struct, frozen=True, omit_defaults=True):
     uploaded: its bytes went up. recorded: they were there, and the record now says so. failed: see `error`, and its
     class in `failure`.
     paths: of all files with these bytes. url: where readers get it. ms: of the upload, with its verification.
+    sent: bytes that went up, with those of narrower copies. copies: how many of these are stored with it.
     """
 
     path: str
@@ -53,6 +52,8 @@ class AssetResult(Struct, frozen=True, omit_defaults=True):
     error: str = ""
     failure: str = ""
     ms: int = 0
+    sent: int = 0
+    copies: int = 0
 
 
 class Observer(Protocol):
@@ -90,7 +91,7 @@ async def adopt(blobs: BlobStore, ledger: AssetLedger, items: Sequence[Item]) ->
     """Note which of these items a store holds already, where nothing is known of the store."""
     if ledger.knows(blobs.identity):
         return
-    wanted = {item.sha256: item.size for item in items}
+    wanted = {blob.sha256: blob.size for item in items for blob in item.blobs}
     found: list[tuple[str, Location, str]] = []
     async for held in blobs.list():
         if wanted.get(held.sha256) == held.size:
@@ -101,39 +102,59 @@ async def adopt(blobs: BlobStore, ledger: AssetLedger, items: Sequence[Item]) ->
     ledger.confirm(blobs.identity, found)
 
 
+class _Confirmed(NamedTuple):
+    """What the store has confirmed. placed: the whole item; None: others of its blobs failed. ms: -1: it was there.
+
+    new: where blobs are now, and since when, by digest.
+    """
+
+    new: dict[str, tuple[Location, str]]
+    placed: Placed | None
+    ms: int = -1
+    sent: int = 0
+
+
 class _Upload:
     def __init__(self, plan: AssetPlan, stores: Stores, observer: Observer) -> None:
         self._plan, self._stores, self._observer = plan, stores, observer
         self._identity = stores.blobs.identity
-        self._placed: asyncio.Queue[tuple[Placed, int] | None] = asyncio.Queue()
+        self._confirmed: asyncio.Queue[_Confirmed | None] = asyncio.Queue()
         self._stopped = ""
 
     async def run(self) -> str:
-        self._stores.ledger.begin(self._identity, (item.sha256 for item in self._plan.uploads))
-        self._stores.blobs.expect([_blob(item) for item in self._plan.uploads])
+        blobs = self._plan.blobs
+        self._stores.ledger.begin(self._identity, (blob.sha256 for blob in blobs))
+        self._stores.blobs.expect(blobs)
         for placed in self._plan.records:
-            self._placed.put_nowait((placed, -1))
+            self._confirmed.put_nowait(_Confirmed({}, placed))
         async with task_group() as group:
             group.create_task(self._record_all())
             await in_parallel(self._stores.slots, self._plan.uploads, self._one)
-            self._placed.put_nowait(None)
+            self._confirmed.put_nowait(None)
         return self._stopped
 
     # --- bytes ----------------------------------------------------------------------------------------
 
-    async def _one(self, item: Item) -> None:
+    async def _one(self, upload: Upload) -> None:
+        """Store what is missing of an item. It has a record only once all of it is stored."""
         if self._stopped:
             return
-        began = time.monotonic()
-        blob = _blob(item)
+        began, item = time.monotonic(), upload.item
+        new: dict[str, tuple[Location, str]] = {}
+        placed = None
         try:
-            location = await self._locate(blob)
+            for blob in upload.blobs:
+                new[blob.sha256] = await self._locate(blob), now()
         except (RefusedError, TransientError) as error:
             self._observer.file(_failed(item, str(error), failure_of(error)))
         except StoreError as error:
             self._stop(error)
         else:
-            self._placed.put_nowait((Placed(item, location, now()), round((time.monotonic() - began) * 1000)))
+            where = upload.held | {sha256: location for sha256, (location, _) in new.items()}
+            copies = tuple(where[copy.sha256] for copy in item.copies)
+            placed = Placed(item, where[item.sha256], upload.at or now(), copies)
+        ms, sent = round((time.monotonic() - began) * 1000), sum(blob.size for blob in upload.blobs)
+        self._confirmed.put_nowait(_Confirmed(new, placed, ms, sent))
 
     async def _locate(self, blob: Blob) -> Location:
         if blob.sha256 in self._plan.unconfirmed and (found := await self._stores.blobs.find(blob)):
@@ -146,28 +167,27 @@ class _Upload:
     async def _record_all(self) -> None:
         going = True
         while going:
-            some = [await self._placed.get()]
-            while len(some) < AT_ONCE and not self._placed.empty():
-                some.append(self._placed.get_nowait())
+            some = [await self._confirmed.get()]
+            while len(some) < AT_ONCE and not self._confirmed.empty():
+                some.append(self._confirmed.get_nowait())
             going = None not in some
             if confirmed := [each for each in some if each is not None]:
                 await self._record(confirmed)
 
-    async def _record(self, confirmed: Sequence[tuple[Placed, int]]) -> None:
-        ledger = self._stores.ledger
-        new = ((each.item.sha256, each.location, each.at) for each, ms in confirmed if ms >= 0)
-        ledger.confirm(self._identity, new)
+    async def _record(self, confirmed: Sequence[_Confirmed]) -> None:
+        new = ((sha256, *where) for each in confirmed for sha256, where in each.new.items())
+        self._stores.ledger.confirm(self._identity, new)
+        whole = [(each.placed, each) for each in confirmed if each.placed is not None]
         try:
-            failed = await self._put_records([each for each, _ in confirmed])
+            failed = await self._put_records([placed for placed, _ in whole])
         except StoreError as error:
             self._stop(error)
             return
-        for placed, ms in confirmed:
-            item = placed.item
-            if why := failed.get(item.sha256):
-                self._observer.file(_failed(item, f"its record was not stored: {why}", "record"))
+        for placed, each in whole:
+            if why := failed.get(placed.item.sha256):
+                self._observer.file(_failed(placed.item, f"its record was not stored: {why}", "record"))
             else:
-                self._observer.file(_done(placed, ms))
+                self._observer.file(_done(placed, each))
 
     async def _put_records(self, placed: Sequence[Placed]) -> dict[str, str]:
         stores = self._stores
@@ -180,22 +200,20 @@ class _Upload:
         self._stopped = self._stopped or str(error)
 
 
-def _blob(item: Item) -> Blob:
-    return Blob(Path(item.content or item.paths[0]), item.sha256, item.size, item.content_type, item.name)
-
-
-def _done(placed: Placed, ms: int) -> AssetResult:
-    item, where, _ = placed
+def _done(placed: Placed, confirmed: _Confirmed) -> AssetResult:
+    item, where = placed.item, placed.location
     return AssetResult(
         item.paths[0],
-        "recorded" if ms < 0 else "uploaded",
+        "recorded" if confirmed.ms < 0 else "uploaded",
         item.sha256,
         item.size,
         item.paths,
         where.ipfs_url or where.url,
         where.cid,
         where.verified,
-        ms=max(ms, 0),
+        ms=max(confirmed.ms, 0),
+        sent=confirmed.sent,
+        copies=len(item.copies),
     )
 
 

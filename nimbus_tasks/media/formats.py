@@ -45,6 +45,11 @@ def format_of(beginning: bytes) -> str:
     )
 
 
+def is_animated_png(data: bytes) -> bool:
+    """Return whether a PNG file has frames (APNG): its control chunk comes before the pixels."""
+    return data.startswith(b"\x89PNG") and b"acTL" in data[: data.find(b"IDAT")]
+
+
 def _heif(beginning: bytes) -> str:
     """Return the format in a HEIF container, by its brands: the major one and those that it is compatible with."""
     size = min(int.from_bytes(beginning[:4], "big"), len(beginning))

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.media.errors import Kind, MediaError
-from nimbus_tasks.media.values import Encoded, Processed
+from nimbus_tasks.media.values import Copies, CopiesWanted, Processed
 from nimbus_tasks.project.settings import Images
 
 if TYPE_CHECKING:
@@ -30,17 +30,16 @@ MIB = 1024 * 1024
 
 
 class Task(Struct, frozen=True):
-    """What to make of a picture: an image job, or other widths of it, or its pixels.
+    """What to make of a picture: an image job, or copies of it, or its pixels.
 
-    data: its bytes; None: they are in the file `path`. content_type: as declared. into: the format of the widths.
-    side: of the square that the pixels fill; 0: none are asked for.
+    data: its bytes; None: they are in the file `path`. content_type: as declared. side: of the square that the pixels
+    fill; 0: none are asked for.
     """
 
     data: bytes | None = None
     path: str = ""
     content_type: str = ""
-    widths: tuple[int, ...] | None = None
-    into: str = ""
+    copies: CopiesWanted | None = None
     side: int = 0
 
 
@@ -56,7 +55,7 @@ class Outcome(Struct, frozen=True):
     """The answer to a task: one of these."""
 
     processed: Processed | None = None
-    encoded: list[Encoded] = []
+    copies: Copies | None = None
     pixels: bytes = b""
     failed: Failed | None = None
 
@@ -81,13 +80,14 @@ def main(limits: Images) -> None:
 
 def _outcome(task: Task, limits: Images) -> Outcome:
     from nimbus_tasks.media import picture
+    from nimbus_tasks.media.copies import copies
 
     try:
         data = _read(task, limits)
         if task.side:
             return Outcome(pixels=picture.rgb(data, task.side, limits))
-        if task.widths is not None:
-            return Outcome(encoded=picture.widths(data, task.content_type, limits, task.widths, task.into))
+        if task.copies is not None:
+            return Outcome(copies=copies(data, task.content_type, limits, task.copies))
         return Outcome(picture.process(data, task.content_type, limits))
     except MediaError as error:
         failed = error

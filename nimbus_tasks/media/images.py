@@ -25,7 +25,7 @@ from nimbus_tasks.project.settings import Images
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nimbus_tasks.media.values import Encoded, Processed
+    from nimbus_tasks.media.values import Copies, CopiesWanted, Processed
 
 #: Pictures after which a process is replaced, whatever libraries may have leaked.
 MOST_PICTURES = 1000
@@ -79,21 +79,20 @@ class ImageWorkers:
         assert outcome.processed is not None
         return outcome.processed
 
-    async def widths(
-        self, source: bytes | Path, widths: tuple[int, ...], content_type: str = "", into: str = ""
-    ) -> list[Encoded]:
-        """Return a picture at each of these widths that is below its own, and once at its own; smallest first.
+    async def copies(self, source: bytes | Path, wanted: CopiesWanted, content_type: str = "") -> Copies:
+        """Return copies of a picture; none of an animation or a vector graphic.
 
         Args:
             source: its bytes, or its file.
-            widths: pixels; none: the picture is only encoded anew.
+            wanted: which copies.
             content_type: what it was declared as; empty: nothing.
-            into: the content type of the results; empty: its own.
 
         Raises:
             MediaError: there are none, for good or for now.
         """
-        return (await self._run(_task(source, content_type=content_type, widths=widths, into=into))).encoded
+        outcome = await self._run(_task(source, content_type=content_type, copies=wanted))
+        assert outcome.copies is not None
+        return outcome.copies
 
     async def pixels(self, source: bytes | Path, side: int) -> bytes:
         """Return a picture as side x side pixels of red, green and blue.
@@ -157,12 +156,10 @@ class ImageWorkers:
         return outcome
 
 
-def _task(
-    source: bytes | Path, content_type: str = "", widths: tuple[int, ...] | None = None, into: str = "", side: int = 0
-) -> Task:
+def _task(source: bytes | Path, content_type: str = "", copies: CopiesWanted | None = None, side: int = 0) -> Task:
     if isinstance(source, bytes):
-        return Task(source, "", content_type, widths, into, side)
-    return Task(None, str(source), content_type, widths, into, side)
+        return Task(source, "", content_type, copies, side)
+    return Task(None, str(source), content_type, copies, side)
 
 
 class _CrashError(MediaError):

@@ -41,6 +41,8 @@ _KEPT = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
 #: Of EXIF, the owner's name stays with the picture. Place, camera, time and the rest do not.
 _OWNER = ("exif-ifd0-Copyright", "exif-ifd0-Artist")
 _WHITE = [255, 255, 255]
+#: AVIF looks the same at a lower number: sharp's defaults are 80 for JPEG and WebP, and 50 for AVIF.
+_AVIF_QUALITY = 50 / 80
 
 
 def start() -> None:
@@ -136,7 +138,7 @@ def process(data: bytes, declared: str, limits: Images) -> Processed:
         else:
             pixels = opened.at(limits.max_side).copy_memory()
             main = encode(pixels, opened.content_type if opened.content_type in _KEPT else "", limits.quality)
-        small = _shrunk(pixels, limits.thumbnail).copy_memory()
+        small = shrunk(pixels, limits.thumbnail).copy_memory()
         thumbnail = encode(small, "image/webp", limits.quality, owner=False)
         return Processed(
             main,
@@ -149,28 +151,6 @@ def process(data: bytes, declared: str, limits: Images) -> Processed:
         )
 
 
-def widths(data: bytes, declared: str, limits: Images, asked: tuple[int, ...], content_type: str) -> list[Encoded]:
-    """Return a picture at each of these widths that is below its own, and once at its own; smallest first.
-
-    content_type: what they become; empty: as the main picture of an image job.
-
-    Raises:
-        MediaError: there are none.
-    """
-    opened = open_picture(data, declared, limits)
-    if opened.content_type == _SVG:
-        return [Encoded(opened.data, _SVG, opened.width, opened.height)]
-    kept = sorted({width for width in asked if 0 < width < opened.width})
-    with honest_errors():
-        whole = opened.animation_at if opened.frames > 1 and content_type in ("", opened.content_type) else opened.at
-        pixels = whole(max(opened.width, opened.height)).copy_memory()
-        form = content_type or opened.content_type
-        sides = [max(width, round(width * opened.height / opened.width)) for width in kept]
-        return [encode(_shrunk(pixels, side), form, limits.quality) for side in sides] + [
-            encode(pixels, form, limits.quality)
-        ]
-
-
 def rgb(data: bytes, side: int, limits: Images) -> bytes:
     """Return a picture as side x side pixels of red, green and blue. Its proportions are lost, its edges are not."""
     opened = open_picture(data, "", limits)
@@ -179,8 +159,8 @@ def rgb(data: bytes, side: int, limits: Images) -> bytes:
         return bytes(pixels.thumbnail_image(side, height=side, size="force").write_to_memory())
 
 
-def encode(image: Any, content_type: str, quality: int, *, owner: bool = True) -> Encoded:
-    """Return a file of these pixels, without metadata but, with `owner`, the owner's name."""
+def encode(image: Any, content_type: str, quality: int, *, owner: bool = True, lossless: bool = False) -> Encoded:
+    """Return a file of these pixels, without metadata but, with `owner`, the owner's name. lossless: as WebP."""
     form = (
         content_type if content_type in (*_KEPT, "image/avif") else "image/webp" if image.hasalpha() else "image/jpeg"
     )
@@ -191,11 +171,11 @@ def encode(image: Any, content_type: str, quality: int, *, owner: bool = True) -
         case "image/png":
             data = image.pngsave_buffer(palette=bool(image.get_typeof("palette")), keep=keep)
         case "image/webp":
-            data = image.webpsave_buffer(Q=quality, keep=keep)
+            data = image.webpsave_buffer(Q=quality, lossless=lossless, exact=lossless, keep=keep)
         case "image/gif":
             data = image.gifsave_buffer(keep=keep)
         case _:
-            data = image.heifsave_buffer(Q=quality, compression="av1", effort=2, keep=keep)
+            data = image.heifsave_buffer(Q=round(quality * _AVIF_QUALITY), compression="av1", effort=2, keep=keep)
     return Encoded(data, form, image.width, image.get_page_height())
 
 
@@ -248,7 +228,7 @@ def _resized(image: Any, side: int) -> Any:
     return image if image.format == "uchar" else image.cast("uchar")
 
 
-def _shrunk(image: Any, side: int) -> Any:
+def shrunk(image: Any, side: int) -> Any:
     """Return `_resized` pixels within a smaller square."""
     longest = max(image.width, image.get_page_height())
     return image if longest <= side else image.thumbnail_image(side, height=side, size="down")
@@ -263,7 +243,7 @@ def _placeholder(image: Any) -> str:
 
     import numpy as np
 
-    image = _shrunk(image, MOST_PIXELS).colourspace("srgb")
+    image = shrunk(image, MOST_PIXELS).colourspace("srgb")
     image = image if image.hasalpha() else image.bandjoin(255)
     rgba = np.frombuffer(image.write_to_memory(), np.uint8).reshape(image.height, image.width, 4)
     return base64.b64encode(thumbhash(rgba)).decode()

@@ -37,6 +37,26 @@ class Processed(Struct, frozen=True):
     frames: int = 1
 
 
+class CopiesWanted(Struct, frozen=True):
+    """Which copies of a picture to make.
+
+    widths: pixels; those that are not below its own are left out. whole: at its own size too. into: the content type;
+    empty: its own. lossless: no pixel of the whole picture changes (WebP).
+    """
+
+    widths: tuple[int, ...] = ()
+    whole: bool = False
+    into: str = ""
+    lossless: bool = False
+
+
+class Copies(Struct, frozen=True):
+    """What was made of a picture. whole: at its own size; None: not made. narrower: smallest first."""
+
+    whole: Encoded | None = None
+    narrower: list[Encoded] = []
+
+
 class Context(Struct, frozen=True):
     """What is known of a picture in words. titles: of the pages that use it."""
 

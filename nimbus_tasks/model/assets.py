@@ -22,11 +22,25 @@ _SUFFIX = ":latest"
 RESERVED = frozenset({*NAMESPACES, "store"})
 
 
+class AssetCopy(Shape, omit_defaults=True):
+    """A narrower copy of a picture, in the same blob store. url, cid, ipfs_url: where it can be read."""
+
+    width: int
+    height: int
+    size: int
+    content_type: str
+    sha256: Name
+    url: str
+    cid: str | UnsetType = UNSET
+    ipfs_url: str | UnsetType = UNSET
+
+
 class AssetLocation(Shape, omit_defaults=True):
     """Where a blob store holds a file.
 
     url: where it can be read, if the store knows. cid, ipfs_url: of IPFS. id, group_id, etag: the store's own names.
     verified: how its bytes were compared: `checksum`, `cid PROFILE` or `read back`.
+    copies: narrower ones, smallest first.
     """
 
     url: str
@@ -37,12 +51,14 @@ class AssetLocation(Shape, omit_defaults=True):
     id: str | UnsetType = UNSET
     group_id: str | UnsetType = UNSET
     etag: str | UnsetType = UNSET
+    copies: list[AssetCopy] | UnsetType = UNSET
 
 
 class AssetRecord(Shape, omit_defaults=True):
     """`asset:{project_id}:{sha256}`: a file of a project.
 
-    source_paths: where it was found. locations: name of a blob store -> where that holds it.
+    source_paths: where it was found. locations: name of a blob store -> where that holds it. original: digest of the
+    picture that it is a copy of, in fewer bytes.
     """
 
     sha256: Name
@@ -53,6 +69,7 @@ class AssetRecord(Shape, omit_defaults=True):
     locations: dict[str, AssetLocation]
     width: int | UnsetType = UNSET
     height: int | UnsetType = UNSET
+    original: Name | UnsetType = UNSET
 
     def merged(self, held: AssetRecord | None) -> AssetRecord:
         """Return this record with the paths and locations of an earlier one of the same file."""

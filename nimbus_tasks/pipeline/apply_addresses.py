@@ -32,8 +32,11 @@ def public_files(stage: AssetStage, assets: Assets) -> dict[str, PublicFile]:
         SettingsError: nothing says where readers get them.
     """
     found = {}
-    for file, location in stage.stored_files():
-        found[file.path] = PublicFile(_public_url(location, assets), file.width, file.height)
+    for stored in stage.stored_files():
+        sent = stored.file.sent
+        copies = tuple((_public_url(where, assets), copy.width) for copy, where in stored.copies)
+        url = _public_url(stored.location, assets)
+        found[stored.file.path] = PublicFile(url, sent.width, sent.height, copies)
     return found
 
 

@@ -53,12 +53,16 @@ async def _prune(stage: AssetStage, settings: Settings, connection: Connection, 
     since = timestamp(datetime.now(UTC) - timedelta(days=days))
     # Those of the site now, and those that its pages refer to although they are not there, as before a build.
     used = {file.sha256 for file in stage.discover(silently).files} | stage.ledger.digests_of_used()
+    used = stage.ledger.related(used)  # and their copies
     name = stage.target.store
     async with await open_blob_store(stage.target, connection=connection) as blobs:
         unused = [each for each in stage.ledger.unused(blobs.identity, since) if each[0] not in used]
         async with await connect(settings, connection) as kv:
             named = await _named_by_pointers(kv) if unused else frozenset()
-            chosen = [(sha256, where) for sha256, where in unused if named.isdisjoint(_addresses(sha256, where))]
+            kept = stage.ledger.related(
+                {sha256 for sha256, where in unused if not named.isdisjoint(_addresses(sha256, where))}
+            )
+            chosen = [each for each in unused if each[0] not in kept]
             if not dry_run:
                 for sha256, location in chosen:
                     # The record first: readers must not be sent to what is not there.

@@ -41,7 +41,8 @@ class AssetSummary(Struct, frozen=True):
     bytes: that went up; of a dry run: that would. results: of what was not unchanged. problems: files that cannot be
     read, or are not there. pointer: key of the pointer that names the file now. deleted: local files.
     latency: milliseconds of an upload, p50, p95 and p99. failures: failed files by class. ms: of the run. webhook:
-    requests by result. saved: bytes that smaller copies save. stopped: why not all were tried. cost: of a dry run.
+    requests by result. saved: bytes that copies sent in place of originals save. copies: narrower ones of these files.
+    stopped: why not all were tried. cost: of a dry run.
     """
 
     store: str
@@ -61,6 +62,7 @@ class AssetSummary(Struct, frozen=True):
     ms: int = 0
     webhook: dict[str, int] = {}
     saved: int = 0
+    copies: int = 0
     stopped: str = ""
     cost: AssetCost | None = None
 
@@ -75,7 +77,7 @@ class AssetSummary(Struct, frozen=True):
 
 
 def cost_of(plan: AssetPlan, settings: Settings) -> AssetCost:
-    requests = len(plan.uploads) + len(plan.unconfirmed)
+    requests = len(plan.blobs) + len(plan.unconfirmed)
     rate = PINATA_RATES[settings.assets.plan] if settings.assets.store == "pinata" else 0
     minutes = round(requests / rate, 1) if rate else 0.0
     return AssetCost(requests, plan.bytes, len(plan.uploads) + len(plan.records), minutes)
@@ -101,12 +103,13 @@ def summarize(
         uploaded=len(uploaded),
         recorded=sum(result.result == "recorded" for result in results),
         failed=unreadable + sum(result.result == "failed" for result in results),
-        bytes=plan.bytes if cost is not None else sum(result.size for result in uploaded),
+        bytes=plan.bytes if cost is not None else sum(result.sent for result in uploaded),
         results=tuple(results),
         problems=tuple(found.problems),
         latency=percentiles(result.ms for result in uploaded),
         failures=dict(failures),
-        saved=sum(file.stamp[1] - file.size for file in found.files),
+        saved=sum(file.size - file.sent.size for file in found.files),
+        copies=sum(len(file.narrower) for file in found.files),
         stopped=stopped,
         cost=cost,
     )

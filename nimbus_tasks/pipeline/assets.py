@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.assets.copies import Recipe, make_copies, with_copies
+from nimbus_tasks.assets.copies import remove_files as remove_copies
 from nimbus_tasks.assets.discovery import discover, note_uses, remove_if_unchanged
 from nimbus_tasks.assets.ledger import AssetLedger
 from nimbus_tasks.assets.metrics import last_run
@@ -20,35 +22,28 @@ from nimbus_tasks.assets.plan import items_of, make_plan
 from nimbus_tasks.assets.pointers import set_pointer, time_of_upload
 from nimbus_tasks.assets.upload import AssetResult, Observer, Stores, adopt, upload
 from nimbus_tasks.backends import concurrency
-from nimbus_tasks.backends.blobs.open import BlobTarget, blob_store, open_blob_store
+from nimbus_tasks.backends.blobs.open import blob_store, open_blob_store
 from nimbus_tasks.backends.kv.open import Connection, connect, known_identity
 from nimbus_tasks.model.assets import Pointer, pointer_key
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError, StateError
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline.asset_summary import AssetSummary, cost_of, summarize
+from nimbus_tasks.pipeline.asset_target import blob_target, name_of, with_store
 from nimbus_tasks.project import files
-from nimbus_tasks.project.settings import PROJECT_FILE, BlobStoreName
 from nimbus_tasks.publishing.ledger import target_identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nimbus_tasks.assets.discovery import Discovery
-    from nimbus_tasks.assets.ledger import AssetFile
+    from nimbus_tasks.assets.ledger import AssetFile, Content
     from nimbus_tasks.assets.plan import AssetPlan
     from nimbus_tasks.assets.webhook import Webhook
     from nimbus_tasks.backends.blobs import Location
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.progress import ShowProgress
     from nimbus_tasks.project.settings import Settings
-
-#: Files at a time where the settings do not say: Pinata limits the requests a minute.
-SLOTS, FEW_SLOTS = 16, 3
-#: More files at a time make a service slower for its other users.
-MOST_SERVER_SLOTS = 8
-#: Attempts for each request to a service, at least: addresses expire, and it limits the rate.
-SERVER_TRIES = 5
 
 
 class AssetRequest(Struct, frozen=True):
@@ -57,7 +52,7 @@ class AssetRequest(Struct, frozen=True):
     force: send unchanged files too. dry_run: only plan and count.
     group, variant: of the pointer that names the file afterwards; empty: none. metadata: kept with the pointer.
     delete_local: delete files that are stored and recorded, and named by the pointer where there is one.
-    compress: upload pictures as WebP where that is smaller.
+    compress: send smaller copies of pictures, also where the settings do not say so.
     """
 
     force: bool = False
@@ -87,8 +82,29 @@ class AssetRequest(Struct, frozen=True):
             )
 
 
+def recipe_of(settings: Settings, request: AssetRequest = AssetRequest()) -> Recipe:  # noqa: B008 - it is immutable
+    """Return which copies of pictures are made. Files that are deleted here are sent as they are."""
+    assets = settings.assets
+    compress = assets.compress or ("webp" if request.compress else "")
+    return Recipe("" if request.delete_local else compress, assets.widths, settings.images.quality)
+
+
+class StoredFile(Struct, frozen=True):
+    """A file of the site, and where it and its narrower copies are stored."""
+
+    file: AssetFile
+    location: Location
+    copies: tuple[tuple[Content, Location], ...] = ()
+
+
 class Narrator(Observer, Protocol):
     """Is told about the stage as it happens."""
+
+    def copies_planned(self, pictures: int) -> None:
+        """Copies of this many pictures are made first."""
+
+    def copied(self) -> None:
+        """The copies of a picture are done."""
 
     def files_planned(self, plan: AssetPlan, found: Discovery) -> None: ...
 
@@ -103,6 +119,7 @@ class _Results:
         self._narrator, self._webhook = narrator, webhook
         self.all: list[AssetResult] = []
         self.sent, self.files_planned, self.warn = narrator.sent, narrator.files_planned, narrator.warn
+        self.copies_planned, self.copied = narrator.copies_planned, narrator.copied
 
     def file(self, result: AssetResult) -> None:
         self.all.append(result)
@@ -146,7 +163,8 @@ class AssetStage:
         except SettingsError:
             return False  # the upload says what is missing
         target = f"{known_identity(Path(), self._settings.target)} {self._settings.project.id}"
-        return self._plan(found, identity, target).empty
+        files, pending = with_copies(found.files, recipe_of(self._settings), self.ledger, self.ledger.held(identity))
+        return not pending and self._plan(files, identity, target).empty
 
     def upload(
         self, found: Discovery, connection: Connection, narrator: Narrator, request: AssetRequest | None = None
@@ -173,8 +191,8 @@ class AssetStage:
         with progress(sum(1 for _ in self.ledger.used())) as shown:
             return discover(self._settings, self.ledger, shown.advance)
 
-    def _plan(self, found: Discovery, identity: str, target: str, *, force: bool = False) -> AssetPlan:
-        return make_plan(found.files, lambda sha256: self.ledger.stored(identity, sha256), target, force=force)
+    def _plan(self, files: list[AssetFile], identity: str, target: str, *, force: bool = False) -> AssetPlan:
+        return make_plan(files, lambda sha256: self.ledger.stored(identity, sha256), target, force=force)
 
     async def _tell(
         self, found: Discovery, connection: Connection, narrator: Narrator, request: AssetRequest
@@ -198,16 +216,13 @@ class AssetStage:
         pointer, deleted = "", list[str]()
         slots = self.target.concurrency if connection.concurrency is None else connection.concurrency
         stopped, cost = "", None
-        if request.compress:
-            from nimbus_tasks.assets.compress import compress
-
-            found = await compress(found, settings.images, results.warn)
+        found.files = await self._copied(found.files, request, results)
         of_files = msgspec.structs.replace(connection, warn=results.warn)
         async with await open_blob_store(self.target, None, of_files, self.ledger) as blobs:
             await adopt(blobs, self.ledger, items_of(found.files))
             async with await connect(settings, connection) as kv:
                 target = target_identity(kv, settings)
-                plan = self._plan(found, blobs.identity, target, force=request.force)
+                plan = self._plan(found.files, blobs.identity, target, force=request.force)
                 at = await time_of_upload(kv, request.group, request.variant) if request.group else 0
                 results.files_planned(plan, found)
                 stores = Stores(blobs, kv, self.ledger, settings.project.id, self.target.store, target, slots)
@@ -216,13 +231,27 @@ class AssetStage:
                 elif not plan.empty:
                     stopped = await upload(plan, stores, results)
                 stored = [] if request.dry_run else self._stored(blobs.identity, found, results.all)
-                self.ledger.note_used(blobs.identity, {each.sha256 for each in stored}, now())
+                self.ledger.note_used(blobs.identity, {each for file in stored for each in file.digests}, now())
                 if request.group and stored:
                     pointer = await self._point(kv, blobs.identity, stored[0], request, at)
+        if not request.dry_run and not stopped and len(stored) == len(found.files):
+            remove_copies()
         if request.delete_local:
             deleted = [each.path for each in stored if remove_if_unchanged(each.path, each.stamp)]
         summary = summarize(self.target.store, found, plan, results.all, stopped, cost)
         return msgspec.structs.replace(summary, pointer=pointer, deleted=tuple(deleted))
+
+    async def _copied(self, files: list[AssetFile], request: AssetRequest, results: _Results) -> list[AssetFile]:
+        """Return the files with their copies, which are made where they are missing."""
+        recipe = recipe_of(self._settings, request)
+        held = frozenset[str]() if request.force else self.ledger.held(blob_store(self.target).identity)
+        copied = with_copies(files, recipe, self.ledger, held)
+        if not copied.pending:
+            return copied.files
+        results.copies_planned(len(copied.pending))
+        images = self._settings.images
+        await make_copies(copied.pending, recipe, images, self.ledger, results.warn, results.copied)
+        return with_copies(files, recipe, self.ledger, held).files
 
     def _webhook(self, narrator: Narrator) -> Webhook | None:
         url = self._settings.assets.webhook
@@ -241,86 +270,54 @@ class AssetStage:
         except StateError as error:
             narrator.warn(str(error))
 
-    def stored_files(self) -> Iterator[tuple[AssetFile, Location]]:
+    def stored_files(self) -> Iterator[StoredFile]:
         """Yield the files of the site that are stored as they are now, and where. Nothing is sent.
 
         Raises:
             SettingsError: settings or credentials are missing.
         """
         identity = blob_store(self.target).identity
-        for file in self.discover(silently).files:
-            held = self.ledger.stored(identity, file.sha256)
-            if held and held[0]:
-                yield file, held[0]
+        held, made = self.ledger.held(identity), self.ledger.made()
+        found = self.discover(silently).files
+        copied = with_copies(found, recipe_of(self._settings), self.ledger, held)
+        pending = {file.sha256 for file in copied.pending}
+        for file in copied.files:
+            # What was uploaded with --compress, or before the settings changed, is still there.
+            last = made.get(file.sha256)
+            other = msgspec.structs.replace(file, whole=last.whole, narrower=last.narrower) if last else file
+            for each in (other, file) if file.sha256 in pending else (file, other):
+                if each.sent.sha256 in held:
+                    yield self._located(identity, each)
+                    break
+
+    def _located(self, identity: str, file: AssetFile) -> StoredFile:
+        known = [self.ledger.stored(identity, sha256) for sha256 in file.digests]
+        location, *copies = [each and each[0] for each in known]
+        assert location is not None
+        placed = zip(file.narrower, copies, strict=True)
+        return StoredFile(file, location, tuple((copy, where) for copy, where in placed if where is not None))
 
     def _stored(self, identity: str, found: Discovery, results: list[AssetResult]) -> list[AssetFile]:
         """Return the files that the store and the target are known to have."""
         failed = {result.sha256 for result in results if result.result == "failed"}
-        held = ((each, self.ledger.stored(identity, each.sha256)) for each in found.files)
-        return [each for each, known in held if known and known[0] and known[2] and each.sha256 not in failed]
+        held = ((each, self.ledger.stored(identity, each.sent.sha256)) for each in found.files)
+        return [each for each, known in held if known and known[0] and known[2] and each.sent.sha256 not in failed]
 
     async def _point(self, kv: Store, identity: str, file: AssetFile, request: AssetRequest, at: int) -> str:
         """Let a pointer name a file, and return its key; empty where a later upload has done so."""
-        held = self.ledger.stored(identity, file.sha256)
+        sent = file.sent
+        held = self.ledger.stored(identity, sent.sha256)
         location = held[0] if held else None
         assert location is not None
         metadata = {
             "filename": Path(file.path).name,
             "group": request.group,
             "variant": request.variant,
-            "sha256": file.sha256,
-            "size": file.size,
-            "content_type": file.content_type,
+            "sha256": sent.sha256,
+            "size": sent.size,
+            "content_type": sent.content_type,
             **request.metadata,
         }
         address = {"ipfs_url": location.ipfs_url} if location.ipfs_url else {"url": location.url}
         is_latest = await set_pointer(kv, request.group, request.variant, Pointer(str(at), metadata, **address))
         return pointer_key(request.group, request.variant) if is_latest else ""
-
-
-def name_of(target: BlobTarget) -> str:
-    """Return what people call a blob store."""
-    return {"folder": target.path, "s3": f"the bucket {target.bucket}", "server": "the service"}.get(
-        target.store, "Pinata"
-    )
-
-
-def with_store(settings: Settings, store: str) -> Settings:
-    """Return settings that name another blob store. store: empty: the same settings."""
-    if not store:
-        return settings
-    return msgspec.structs.replace(settings, assets=msgspec.structs.replace(settings.assets, store=store))
-
-
-def blob_target(settings: Settings) -> BlobTarget:
-    """Return the blob store that the settings name.
-
-    Raises:
-        SettingsError: they name none.
-    """
-    assets, upload_ = settings.assets, settings.upload
-    if assets.store not in get_args(BlobStoreName):
-        raise SettingsError(f"--store={assets.store} is no blob store.", "It is one of: folder, s3, pinata, server.")
-    if not assets.store:
-        raise SettingsError(
-            f"{PROJECT_FILE}: [assets] store is not set, so images and files are not uploaded.",
-            'Set it to "folder", "s3", "pinata" or "server".',
-        )
-    slots = assets.concurrency or (FEW_SLOTS if assets.store in ("pinata", "server") else SLOTS)
-    return BlobTarget(
-        store=assets.store,
-        endpoint=assets.endpoint,
-        bucket=assets.bucket,
-        prefix=assets.prefix,
-        region=assets.region,
-        public_url=assets.public_url,
-        plan=assets.plan,
-        group_id=assets.group_id,
-        service_url=assets.service_url,
-        concurrency=min(slots, MOST_SERVER_SLOTS) if assets.store == "server" else slots,
-        tries=max(upload_.tries, SERVER_TRIES) if assets.store == "server" else upload_.tries,
-        retry_wait=upload_.retry_wait,
-        give_up_after=upload_.give_up_after,
-        connect_timeout=settings.target.connect_timeout,
-        read_timeout=settings.target.read_timeout,
-    )

@@ -20,6 +20,7 @@ from PIL import Image, ImageCms
 from nimbus_tasks.media.errors import MediaError
 from nimbus_tasks.media.images import ImageWorkers
 from nimbus_tasks.media.thumbhash import thumbhash
+from nimbus_tasks.media.values import Copies, CopiesWanted
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.settings import Images
 
@@ -242,7 +243,7 @@ def test_too_much_memory_or_time_ends_one_picture_and_not_the_next(runner: async
     large = png(10_000, 10_000, bytes(10_001 * 10_000))
     for settings, data, code in (
         (Images(processes=1, memory=512), whole, "memory"),
-        (Images(processes=1, cpu_seconds=0.2), large, "cpu_time"),
+        (Images(processes=1, cpu_seconds=0.05), large, "cpu_time"),
     ):
         bench = Bench(runner, settings)
         error = bench.error(data)
@@ -346,16 +347,49 @@ def test_svg_is_refused_by_setting(runner: asyncio.Runner) -> None:
     bench.close()
 
 
-# --- widths, pixels, placeholders ---------------------------------------------------------------------
+# --- copies, pixels, placeholders ---------------------------------------------------------------------
 
 
-def test_widths_below_its_own_and_its_own(bench: Bench) -> None:
-    made = bench.run(bench.workers.widths(encoded(photo(800, 600)), (320, 640, 1024, 640), into="image/webp"))
-    assert [(each.width, each.height, each.content_type) for each in made] == [
+def test_copies_are_narrower_or_of_its_own_size(bench: Bench) -> None:
+    source = encoded(photo(800, 600))
+    made = bench.run(bench.workers.copies(source, CopiesWanted((320, 640, 1024, 640), whole=True, into="image/webp")))
+    assert [(each.width, each.height, each.content_type) for each in (*made.narrower, made.whole)] == [
         *((320, 240, "image/webp"), (640, 480, "image/webp"), (800, 600, "image/webp")),
     ]
-    (again,) = bench.run(bench.workers.widths(encoded(photo(), "PNG"), ()))
-    assert (again.width, again.content_type) == (320, "image/png")
+    made = bench.run(bench.workers.copies(encoded(photo(60, 600), "PNG"), CopiesWanted((30, 60))))
+    assert made.whole is None
+    assert [(each.width, each.height, each.content_type) for each in made.narrower] == [(30, 300, "image/png")]
+    avif = bench.run(bench.workers.copies(source, CopiesWanted(whole=True, into="image/avif")))
+    assert read(avif.whole.data).size == (800, 600)
+
+
+def test_lossless_copies_have_the_same_pixels_or_are_not_made(bench: Bench) -> None:
+    wanted = CopiesWanted((100,), whole=True, into="image/webp", lossless=True)
+    transparent = photo(mode="RGBA")
+    transparent.putalpha(Image.linear_gradient("L").resize(transparent.size))
+    for original in (photo(), transparent, photo(mode="L"), photo(mode="P")):
+        whole = bench.run(bench.workers.copies(encoded(original, "PNG"), wanted)).whole
+        assert read(whole.data).convert("RGBA").tobytes() == original.convert("RGBA").tobytes()
+    deep = Image.fromarray(np.arange(320 * 240, dtype=np.uint16).reshape(240, 320))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for source in (encoded(deep, "PNG"), encoded(photo(), "PNG", icc_profile=profile)):
+        made = bench.run(bench.workers.copies(source, wanted))
+        assert (made.whole, [each.width for each in made.narrower]) == (None, [100])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        animation("GIF"),
+        animation("WEBP"),
+        animation("PNG"),
+        b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>",
+        encoded(Image.new("L", (16_390, 1)), "PNG"),
+    ],
+    ids=["gif", "webp", "png", "svg", "larger than WebP can be"],
+)
+def test_of_some_pictures_no_copies_are_made(bench: Bench, source: bytes) -> None:
+    assert bench.run(bench.workers.copies(source, CopiesWanted((8,), whole=True, into="image/webp"))) == Copies()
 
 
 def test_pixels_are_a_square_without_transparency(bench: Bench) -> None:

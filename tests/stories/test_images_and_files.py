@@ -226,32 +226,6 @@ def test_the_doctor_asks_the_store(site: Site, place: Place) -> None:
         assert found["next_step"]
 
 
-def test_pictures_are_sent_smaller_where_that_saves_bytes(site: Site) -> None:
-    """A photo is stored as WebP, once; what would not get smaller, or is no picture, is sent as it is."""
-    import pyvips
-
-    site.settings(FOLDER)
-    picture(site, "broken.png")
-    noise = pyvips.Image.gaussnoise(200, 200).cast("uchar")
-    picture(site, "dots.png", (noise > 128).pngsave_buffer(bitdepth=1))
-    photo = noise.bandjoin([noise, noise]).copy(interpretation="srgb").pngsave_buffer()
-    picture(site, "photo.png", photo)
-    options = ("--files=dist/*.png", "--compress", "--json")
-    done = good(site.doit("nimbus:assets:upload", *options)).json
-    assert (done["uploaded"], done["failed"]) == (3, 0)
-    assert done["saved"] > len(photo) // 2
-    assert (site / "dist/photo.png").read_bytes() == photo
-    by_path = {record["source_paths"][0]: record for record in records(site).values()}
-    assert by_path["dist/photo.png"]["content_type"] == "image/webp"
-    assert by_path["dist/photo.png"]["size"] == len(photo) - done["saved"]
-    assert (by_path["dist/photo.png"]["width"], by_path["dist/photo.png"]["height"]) == (200, 200)
-    assert by_path["dist/dots.png"]["content_type"] == by_path["dist/broken.png"]["content_type"] == "image/png"
-    assert good(site.doit("nimbus:assets:verify", "--json")).json["verified"] == 3
-    assert good(site.doit("nimbus:assets:upload", *options)).json["unchanged"] == 3
-    refused = site.doit("nimbus:assets:upload", *options, "--delete-local")
-    assert (refused.status, "mutually exclusive" in refused.said) == (2, True)
-
-
 # --- who is told ----------------------------------------------------------------------------------------------
 
 

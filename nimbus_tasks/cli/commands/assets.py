@@ -34,11 +34,11 @@ class AssetCommands:
         with self._stage() as stage:
             return stage.is_current()
 
-    def upload(self, *, dry_run: bool, force: bool, as_json: bool) -> int:
+    def upload(self, *, dry_run: bool, force: bool, compress: bool, as_json: bool) -> int:
         """Upload the files of the site."""
         from nimbus_tasks.pipeline.assets import AssetRequest
 
-        request = AssetRequest(force=force, dry_run=dry_run)
+        request = AssetRequest(force=force, dry_run=dry_run, compress=compress)
         with self._stage() as stage, self._run.pipeline.locked("assets", self._run.look()):
             done = self._upload(stage, self._site_files(stage), request)
         return self._ended(done, as_json=as_json)
@@ -102,7 +102,7 @@ class AssetCommands:
         from nimbus_tasks.backends.blobs.open import service
         from nimbus_tasks.cli.messages.assets import AssetsViewer
         from nimbus_tasks.pipeline.asset_monitor import check_interval, follow
-        from nimbus_tasks.pipeline.assets import blob_target, with_store
+        from nimbus_tasks.pipeline.asset_target import blob_target, with_store
 
         check_interval(interval)
         store = service(blob_target(with_store(self._run.pipeline.settings, "server")))

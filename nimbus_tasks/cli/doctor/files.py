@@ -17,7 +17,7 @@ from nimbus_tasks.backends.blobs.s3 import S3Store
 from nimbus_tasks.cli.doctor.findings import failed, ok, problem
 from nimbus_tasks.cli.doctor.target import ALL_SECONDS, CONNECT_SECONDS, READ_SECONDS
 from nimbus_tasks.model.errors import NimbusError
-from nimbus_tasks.pipeline.assets import blob_target, name_of
+from nimbus_tasks.pipeline.asset_target import blob_target, name_of
 from nimbus_tasks.project.environment import Environment
 
 if TYPE_CHECKING:

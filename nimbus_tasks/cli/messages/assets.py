@@ -51,7 +51,14 @@ class AssetNarrator:
     def __exit__(self, *_: object) -> None:
         self._exit.close()
 
+    def copies_planned(self, pictures: int) -> None:
+        self._copies = self._exit.enter_context(self._console.progress("Making copies of pictures", pictures))
+
+    def copied(self) -> None:
+        self._copies.advance()
+
     def files_planned(self, plan: AssetPlan, found: Discovery) -> None:
+        self._exit.close()  # the bar of copies
         console = self._console
         self._total = len(plan.uploads) + len(plan.records)
         kinds = [f"{plan.unchanged} unchanged"] if plan.unchanged or plan.empty else []
@@ -113,6 +120,8 @@ def assets_uploaded(console: Console, done: AssetSummary, where: str) -> None:
         console.line(f"   ❌ Failed: {done.failed}{f' ({classes})' if classes else ''}")
     if done.saved:
         console.line(f"   🗜️  {size(done.saved)} saved by smaller copies; the originals are as they were")
+    if done.copies and done.uploaded:
+        console.line(f"   📐 Narrower copies of these pictures: {done.copies}")
     if done.pointer:
         console.line(f"   🔗 {done.pointer} names it")
     if done.deleted:
@@ -128,11 +137,15 @@ def assets_listed(console: Console, found: Assets, store: str) -> None:
         path = record.source_paths[0] if record.source_paths else record.sha256
         more = f" and {len(record.source_paths) - 1} more" if len(record.source_paths) > 1 else ""
         console.line(f"{path}{more}  {size(record.size)}  {record.content_type}")
+        if record.original:
+            console.line(f"   smaller than the original, {record.original}", "dim")
         for name, where in record.locations.items():
             if not store or name == store:
                 console.line(
                     f"   {name}: {where.ipfs_url or where.url} ({where.verified}, {where.uploaded[:10]})", "dim"
                 )
+                for copy in where.copies or ():
+                    console.line(f"      {copy.width} px: {copy.ipfs_url or copy.url} ({size(copy.size)})", "dim")
     if found.assets:
         console.line(f"{count(len(found.assets), 'file')}, {size(sum(each.size for each in found.assets))}")
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from doit.task import Task
 
 
+COMPRESS = "send pictures as WebP, or as [assets] compress says, where that is smaller; the files here stay"
+
+
 def asset_tasks() -> Iterator[Task]:
     store = option("store", "", "blob store: folder, s3, pinata or server (default: from the settings)")
     yield command(
@@ -26,7 +29,7 @@ def asset_tasks() -> Iterator[Task]:
             option("variant", "", "second part of the pointer"),
             option("metadata", "", "kept with the pointer: key=value, separated by commas"),
             option("concurrency", 0, "files at a time (default: from the settings)"),
-            option("compress", False, "send pictures as WebP where that is smaller; originals stay"),
+            option("compress", False, COMPRESS),
             option("delete_local", False, "delete each local file once everything about it is confirmed"),
             option("force", False, "send files that are stored already"),
             option("dry_run", False, "print what would be sent; send nothing"),

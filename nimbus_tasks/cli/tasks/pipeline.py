@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nimbus_tasks.cli.doit import UpToDate, UpToDateUnlessAsked, make_task, run
+from nimbus_tasks.cli.tasks.assets import COMPRESS
 from nimbus_tasks.cli.tasks.session import command, commands, console, option
 from nimbus_tasks.project.settings import MAPS_FOLDER, SUMMARY_REPORT, UPLOAD_REPORT, VALIDATION_REPORT
 from nimbus_tasks.publishing.plan import Request
@@ -113,13 +114,14 @@ def task_assets() -> Task:
       doit assets
       doit assets --dry-run    print how many files, bytes and requests it would be
       doit assets --force      send every file again
+      doit assets --compress   send smaller copies of pictures; always: [assets] compress
       doit assets --json
     """
     dry_run = option("dry_run", False, "print what would be sent; send nothing")
     force = option("force", False, "send unchanged files too")
-    return command(
-        "assets", task_assets.__doc__ or "", commands.files.upload, params=[dry_run, force], task_dep=["_validate"]
-    )
+    compress = option("compress", False, COMPRESS)
+    params = [dry_run, force, compress]
+    return command("assets", task_assets.__doc__ or "", commands.files.upload, params=params, task_dep=["_validate"])
 
 
 def task_upload() -> Task:

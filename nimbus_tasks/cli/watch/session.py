@@ -226,6 +226,12 @@ class _Observer:
     def files_planned(self, plan: AssetPlan, found: Discovery) -> None:
         pass
 
+    def copies_planned(self, pictures: int) -> None:
+        pass
+
+    def copied(self) -> None:
+        pass
+
     def warn(self, message: str) -> None:
         pass  # once a cycle would be too often; the next doit upload says it
 

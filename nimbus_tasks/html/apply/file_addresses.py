@@ -33,15 +33,17 @@ _ATTRIBUTES = {
     "source": ("src", "srcset"),
     "video": ("src", "poster"),
 }
+_PIXELS = re.compile(r"[ \t\n\f\r]*([0-9]{1,5})(?:px)?[ \t\n\f\r]*")
 _WORDS = re.compile(r"[^ \t\n\f\r]+")
 
 
 class PublicFile(Struct, frozen=True):
-    """Where readers get a file. width, height: pixels of a picture, otherwise 0."""
+    """Where readers get a file. width, height: pixels of a picture, otherwise 0. copies: addresses and widths."""
 
     url: str
     width: int = 0
     height: int = 0
+    copies: tuple[tuple[str, int], ...] = ()
 
 
 #: Returns where readers get a file, by its source path; None where it is not known.
@@ -58,7 +60,8 @@ class Addressed(Struct, frozen=True):
 def address_files(html: bytes, path: str, folder: str, public: FindPublic) -> Addressed:
     """Return a page whose `src`, `srcset`, `poster`, icons and `og:image` have public addresses.
 
-    A picture without width and height gets both. Addresses of files that are not known, and all others, stay.
+    An `img` without width and height gets both, and one without srcset a srcset of its narrower copies. Addresses of
+    files that are not known, and all others, stay.
 
     Raises:
         UnsafeChangeError: the page cannot be changed without risk.
@@ -104,13 +107,12 @@ class _Page:
         start, end = place.start_tag.start_offset, place.start_tag.end_offset
         edit = set_value(self.text, start, end, name, new)
         self.wanted[element, name] = new
-        if picture and picture.width and picture.height and element.tag == "img" and not _has_size(element):
+        if picture and element.tag == "img" and (added := _missing(element, picture)):
             quote = quote_of(self.text, start, end)
-            sizes = {"width": str(picture.width), "height": str(picture.height)}
-            more = "".join(f" {name_}={quoted(size, quote)}" for name_, size in sizes.items())
+            more = "".join(f" {name_}={quoted(text, quote)}" for name_, text in added.items())
             # Without quotes, what follows would belong to the address.
             edit = Edit(edit.start, edit.end, edit.text + more)
-            self.wanted |= {(element, name_): size for name_, size in sizes.items()}
+            self.wanted |= {(element, name_): text for name_, text in added.items()}
         yield edit
 
     def _srcset(self, value: str) -> str:
@@ -144,8 +146,37 @@ def _names(element: Element) -> tuple[str, ...]:
     return tuple(name for name in _ATTRIBUTES[element.tag] if element.attr(name))
 
 
-def _has_size(element: Element) -> bool:
-    return element.attr("width") is not None or element.attr("height") is not None
+def _missing(element: Element, picture: PublicFile) -> dict[str, str]:
+    """Return the attributes that an `img` lacks: its size, and its narrower copies."""
+    added: dict[str, str] = {}
+    if not (picture.width and picture.height):
+        return added
+    if element.attr("width") is None and element.attr("height") is None:
+        added = {"width": str(picture.width), "height": str(picture.height)}
+    candidates = (*picture.copies, (picture.url, picture.width))
+    if element.attr("srcset") is None and picture.copies and all(_fits_srcset(url) for url, _ in candidates):
+        added["srcset"] = ", ".join(f"{url} {width}w" for url, width in candidates)
+        if element.attr("sizes") is None:
+            # Without it, browsers would take the picture for as wide as the window. With it, it is as wide as before.
+            shown = _shown_width(element, picture)
+            added["sizes"] = f"(max-width: {shown}px) 100vw, {shown}px"
+    return added
+
+
+def _shown_width(element: Element, picture: PublicFile) -> int:
+    """Return how wide a picture is without style sheets, in CSS pixels."""
+    width, height = (_pixels(element.attr(name)) for name in ("width", "height"))
+    return width or max(1, round(picture.width * height / picture.height)) if height else width or picture.width
+
+
+def _pixels(value: str | None) -> int:
+    """Return a width or height in pixels; 0 where it is missing, or a percentage."""
+    found = _PIXELS.fullmatch(value or "")
+    return int(found[1]) if found else 0
+
+
+def _fits_srcset(url: str) -> bool:
+    return _WORDS.fullmatch(url) is not None and url == url.strip(",")
 
 
 def _base_and_site(document: Document, url: str) -> tuple[Base, set[str]]:
@@ -162,6 +193,8 @@ def _described(document: Document, wanted: dict[tuple[Element, str], str] | None
     for (element, name), value in (wanted or {}).items():
         changes.setdefault(element, {})[name] = value
     return [
-        (node.tag, dict(node.attrs) | changes.get(node, {})) if isinstance(node, Element) else getattr(node, "data", "")
+        (node.tag, {name: node.attr(name) for name in node.attrs} | changes.get(node, {}))
+        if isinstance(node, Element)
+        else getattr(node, "data", "")
         for node in document.descendants
     ]

@@ -44,6 +44,17 @@ class Assets(Struct, frozen=True):
         str, says("server: address of the service; NIMBUS_SERVICE_URL wins over it, the key is NIMBUS_SERVICE_KEY")
     ] = ""
     group_id: Annotated[str, says("Pinata: id of the group that files join; PINATA_GROUP_ID wins over it")] = ""
+    compress: Annotated[
+        Literal["", "webp", "avif", "lossless"],
+        says(
+            "pictures are sent as a copy where that is smaller; the files here stay. webp, avif: JPEG and PNG, at "
+            '[images] quality; lossless: PNG as WebP with the same pixels; "": as they are'
+        ),
+    ] = ""
+    widths: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=16_383)], ...],
+        says("narrower copies of each picture are sent with it: pixels, such as [480, 960, 1600]"),
+    ] = ()
     webhook: Annotated[
         str,
         says("address that gets a signed request about uploads; the secret is read from NIMBUS_WEBHOOK_SECRET"),
@@ -54,11 +65,11 @@ class Assets(Struct, frozen=True):
 
 
 class Images(Struct, frozen=True):
-    """`[images]`: what the service makes of a picture, and what it may take."""
+    """`[images]`: what the service and [assets] compress and widths make of a picture, and what it may take."""
 
     max_side: Annotated[int, Meta(ge=16, le=16_384), says("maximum width and height of the main picture")] = 2048
     thumbnail: Annotated[int, Meta(ge=16, le=1024), says("maximum width and height of the thumbnail")] = 256
-    quality: Annotated[int, Meta(ge=1, le=100), says("quality of JPEG and WebP")] = 82
+    quality: Annotated[int, Meta(ge=1, le=100), says("quality of JPEG and WebP; AVIF gets five eighths of it")] = 82
     svg: Annotated[
         Literal["sanitise", "refuse"],
         says("sanitise: SVG loses scripts, handlers and references to other files; refuse: SVG is an error"),

@@ -14,6 +14,7 @@ PUBLIC = {
     "dist/w.jpg": PublicFile("https://cdn/w?a=1&b", 3, 2),
     "dist/img/b c.png": PublicFile("https://cdn/b"),
 }
+COPIES = PublicFile("https://cdn/p?a&b", 800, 600, (("https://cdn/200", 200), ("https://cdn/400?a&b", 400)))
 W = "https://cdn/w?a=1&amp;b"
 
 
@@ -49,6 +50,44 @@ def addressed(html: str, path: str = "dist/sub/a.html", folder: str = "dist") ->
 def test_addresses_of_known_files_become_public(before: str, after: str) -> None:
     assert addressed(f"<title>t</title>\r\n{before}<p>é") == f"<title>t</title>\r\n{after}<p>é"
     assert addressed(after) == after
+
+
+SRCSET = "https://cdn/200 200w, https://cdn/400?a&amp;b 400w, https://cdn/p?a&amp;b 800w"
+
+
+@pytest.mark.parametrize(
+    ("before", "added", "sizes"),
+    [
+        ('<img src="/p.jpg">', ' width="800" height="600"', "(max-width: 800px) 100vw, 800px"),
+        ('<img src="/p.jpg" width=300>', "", "(max-width: 300px) 100vw, 300px"),
+        ('<img src="/p.jpg" width=" 300px" height=9>', "", "(max-width: 300px) 100vw, 300px"),
+        ('<img src="/p.jpg" height=300>', "", "(max-width: 400px) 100vw, 400px"),
+        ('<img src="/p.jpg" width="50%">', "", "(max-width: 800px) 100vw, 800px"),
+        ('<img src="/p.jpg" sizes=50vw width=1>', "", ""),
+        ('<picture><img src="/p.jpg" width=1></picture>', "", "(max-width: 1px) 100vw, 1px"),
+    ],
+)
+def test_a_picture_with_copies_gets_a_srcset(before: str, added: str, sizes: str) -> None:
+    """Without `sizes`, a browser would lay it out as wide as the window; with it, as before."""
+    made = address_files(before.encode(), "dist/a.html", "dist", {"dist/p.jpg": COPIES}.get).html.decode()
+    attributes = f'{added} srcset="{SRCSET}"' + (f' sizes="{sizes}"' if sizes else "")
+    assert made == before.replace('"/p.jpg"', f'"https://cdn/p?a&amp;b"{attributes}')
+
+
+@pytest.mark.parametrize(
+    "before",
+    ['<img src="/p.jpg" width=1 srcset=x>', '<img src="/p.jpg" width=1 srcset>', '<video poster="/p.jpg"></video>'],
+)
+def test_what_has_a_srcset_or_takes_none_gets_none(before: str) -> None:
+    made = address_files(before.encode(), "dist/a.html", "dist", {"dist/p.jpg": COPIES}.get).html.decode()
+    assert made == before.replace("/p.jpg", "https://cdn/p?a&amp;b")
+
+
+@pytest.mark.parametrize("address", ["https://cdn/a b", "https://cdn/a,", ",a"])
+def test_an_address_that_would_break_a_srcset_is_in_none(address: str) -> None:
+    public = PublicFile("https://cdn/p", 8, 6, ((address, 4),))
+    made = address_files(b"<img src=/p.jpg width=1>", "dist/a.html", "dist", {"dist/p.jpg": public}.get)
+    assert made.html == b'<img src="https://cdn/p" width=1>'
 
 
 @pytest.mark.parametrize(
