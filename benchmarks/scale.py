@@ -37,10 +37,12 @@ if TYPE_CHECKING:
 #: The pages of a site that has no files. Page ids are in no order, as those of real pages.
 _ROWS = """
 WITH RECURSIVE page(number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM page WHERE number + 1 < ?)
-INSERT INTO map SELECT
+INSERT INTO map(
+    folder, name, mtime, size, ctime, source_path, page_id, digest, bytes, issues, conflict, invalid, url
+) SELECT
     '.nimbus/maps/dist/section-' || printf('%04d', number / 1000), printf('page-%07d.html.json', number), 1, 700, 1,
     'dist/section-' || printf('%04d', number / 1000) || '/' || printf('page-%07d.html', number),
-    printf('page_%012x', number * 2654435761 % 281474976710656), printf('%064d', number), 700, NULL, NULL, 0
+    printf('page_%012x', number * 2654435761 % 281474976710656), printf('%064d', number), 700, NULL, NULL, 0, ''
 FROM page
 """
 #: What a run that was killed leaves in the store and in the ledger. Its batches have a thousand pages each.
