@@ -56,11 +56,33 @@ class Discovery(Struct):
     hashed: int = 0
 
 
+class _Block(Struct):
+    type: str = ""
+    content: str = ""
+    attributes: dict[str, str] = {}
+
+
 class _Map(Struct):
     """The part of a map that is read here."""
 
     path: str = ""
     assets: list[str] = []
+    head: dict[str, object] = {}
+    above_fold_blocks: list[_Block] = []
+    rest_of_page_blocks: list[_Block] = []
+
+    def alts(self, folder: str) -> dict[str, list[str]]:
+        """Return the alt texts of each file that the page refers to. folder: where source paths begin."""
+        from nimbus_tasks.html.extract.addresses import base_of, local_file, origin_of, url_of
+
+        found: dict[str, list[str]] = {path: [] for path in self.assets}
+        base, origin = base_of(url_of(self.path, folder), None), origin_of(str(self.head.get("canonical", "")))
+        for block in (*self.above_fold_blocks, *self.rest_of_page_blocks):
+            if block.type == "img" and block.content and (src := block.attributes.get("src")):
+                path = local_file(base.resolve(src), {origin} - {""}, folder)
+                if path in found and block.content not in found[path]:
+                    found[path].append(block.content)
+        return found
 
 
 def note_uses(ledger: AssetLedger, source: Source | None = None) -> None:
@@ -72,8 +94,9 @@ def note_uses(ledger: AssetLedger, source: Source | None = None) -> None:
             read = msgspec.json.decode(Path(map_file).read_bytes(), type=_Map)
         except (OSError, *lenient.UNDECODABLE):
             continue  # validation says so, and the next run reads it again
-        files = read.assets if source is None else [source.file_of(each) for each in read.assets]
-        ledger.note_uses(map_file, stamp, read.path, files)
+        alts = read.alts(source.name if source else "")
+        files = {source.file_of(path) if source else path: alt for path, alt in alts.items()}
+        ledger.note_uses(map_file, stamp, read.path, str(read.head.get("title", "")), files)
 
 
 def discover(settings: Settings, ledger: AssetLedger, advance: Callable[[int], None] = lambda _: None) -> Discovery:

@@ -19,7 +19,7 @@ from nimbus_tasks.project.settings import STATE_FOLDER
 from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence, Set
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
     from nimbus_tasks.project.scan import Stamp
     from nimbus_tasks.project.sqlite import Connection
@@ -81,13 +81,16 @@ class AssetFile(Struct, frozen=True):
 
 ASSETS_FILE = f"{STATE_FOLDER}/assets.db"
 
-_VERSION = 4
+_VERSION = 5
 _SCHEMA = f"""
 PRAGMA user_version = {_VERSION};
 CREATE TABLE map(
     folder TEXT, name TEXT, mtime INTEGER, size INTEGER, ctime INTEGER, PRIMARY KEY(folder, name)
 ) WITHOUT ROWID;
-CREATE TABLE use(path TEXT, map_file TEXT, source_path TEXT NOT NULL, PRIMARY KEY(path, map_file)) WITHOUT ROWID;
+CREATE TABLE use(
+    path TEXT, map_file TEXT, source_path TEXT NOT NULL, title TEXT NOT NULL, alt BLOB NOT NULL,
+    PRIMARY KEY(path, map_file)
+) WITHOUT ROWID;
 CREATE INDEX use_by_map ON use(map_file);
 CREATE TABLE file(
     path TEXT PRIMARY KEY, mtime INTEGER, size INTEGER, ctime INTEGER,
@@ -96,7 +99,7 @@ CREATE TABLE file(
 CREATE TABLE made(original TEXT PRIMARY KEY, copies BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE stored(
     store TEXT, sha256 TEXT, location BLOB, at TEXT NOT NULL, recorded TEXT NOT NULL DEFAULT '',
-    used TEXT NOT NULL DEFAULT '',
+    used TEXT NOT NULL DEFAULT '', told TEXT NOT NULL DEFAULT '',
     PRIMARY KEY(store, sha256)
 ) WITHOUT ROWID;
 CREATE TABLE resumable(sha256 TEXT PRIMARY KEY, location TEXT NOT NULL) WITHOUT ROWID;
@@ -108,6 +111,7 @@ EXCEPT SELECT folder, name, mtime, size, ctime FROM main.map
 """
 _GONE = "SELECT folder, name FROM main.map EXCEPT SELECT folder, name FROM site.map WHERE NOT invalid"
 _decode_location = msgspec.json.Decoder(Location).decode
+_decode_texts = msgspec.json.Decoder(list[str]).decode
 _decode_made = msgspec.json.Decoder(Made).decode
 
 
@@ -142,13 +146,15 @@ class AssetLedger(DatabaseFile):
                 self._connection.execute("DETACH site")
         return [(join(*row[:2]), tuple(row[2:])) for row in changed], [join(*row) for row in gone]
 
-    def note_uses(self, map_file: str, stamp: Stamp, source_path: str, paths: Iterable[str]) -> None:
-        """Replace what is known of a map."""
+    def note_uses(
+        self, map_file: str, stamp: Stamp, source_path: str, title: str, files: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Replace what is known of a map. files: that its page refers to, by path, with their alt texts."""
         with self.transaction():
             self._forget(map_file)
             self.write("INSERT INTO map VALUES (?, ?, ?, ?, ?)", [(*split(map_file), *stamp)])
-            uses = ((path, map_file, source_path) for path in paths)
-            self.write("INSERT OR IGNORE INTO use VALUES (?, ?, ?)", uses)
+            uses = ((path, map_file, source_path, title, msgspec.json.encode(alt)) for path, alt in files.items())
+            self.write("INSERT INTO use VALUES (?, ?, ?, ?, ?)", uses)
 
     def forget_maps(self, map_files: Iterable[str]) -> None:
         with self.transaction():
@@ -162,6 +168,11 @@ class AssetLedger(DatabaseFile):
     def pages_of(self, path: str) -> list[str]:
         """Return the source paths of the pages that use a file, sorted."""
         return [row[0] for row in self.rows("SELECT source_path FROM use WHERE path = ? ORDER BY 1", path)]
+
+    def contexts(self) -> Iterator[tuple[str, str, list[str]]]:
+        """Yield the files that pages use, each with the title of a page and its alt texts there."""
+        for path, title, alt in self.each("SELECT path, title, alt FROM use ORDER BY path, source_path"):
+            yield path, title, _decode_texts(alt)
 
     # --- digests --------------------------------------------------------------------------------------
 
@@ -229,14 +240,14 @@ class AssetLedger(DatabaseFile):
         """Note what is about to be sent."""
         with self.transaction():
             self.write(
-                "INSERT OR IGNORE INTO stored VALUES (?, ?, NULL, '', '', '')", ((store, each) for each in digests)
+                "INSERT OR IGNORE INTO stored VALUES (?, ?, NULL, '', '', '', '')", ((store, each) for each in digests)
             )
 
     def confirm(self, store: str, found: Iterable[tuple[str, Location, str]]) -> None:
         """Write what the store has confirmed, and when."""
         with self.transaction():
             put = (
-                "INSERT INTO stored VALUES (?, ?, ?, ?, '', '') ON CONFLICT DO UPDATE "
+                "INSERT INTO stored VALUES (?, ?, ?, ?, '', '', '') ON CONFLICT DO UPDATE "
                 "SET location = excluded.location, at = excluded.at"
             )
             self.write(put, ((store, sha256, msgspec.json.encode(location), at) for sha256, location, at in found))
@@ -261,6 +272,15 @@ class AssetLedger(DatabaseFile):
         with self.transaction():
             put = "UPDATE stored SET recorded = ? WHERE store = ? AND sha256 = ?"
             self.write(put, ((record, store, sha256) for sha256, record in recorded))
+
+    def told(self, store: str) -> dict[str, tuple[Location, str]]:
+        """Return what a store holds, by digest, each with the digest of the context that it was told; empty: none."""
+        query = "SELECT sha256, location, told FROM stored WHERE store = ? AND location IS NOT NULL"
+        return {sha256: (_decode_location(location), told) for sha256, location, told in self.rows(query, store)}
+
+    def note_told(self, store: str, sha256: str, digest: str) -> None:
+        with self.transaction():
+            self.write("UPDATE stored SET told = ? WHERE store = ? AND sha256 = ?", [(digest, store, sha256)])
 
     def note_used(self, store: str, digests: Iterable[str], at: str) -> None:
         """Note that the site has these files. `at`: now."""

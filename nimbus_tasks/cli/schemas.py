@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from nimbus_tasks.backends.blobs.server import Stats
+from nimbus_tasks.backends.blobs.server_progress import Stats
 from nimbus_tasks.batches.cancel import Cancelled
 from nimbus_tasks.batches.listing import Batches
 from nimbus_tasks.batches.page_detail import PageDetail, PageLog

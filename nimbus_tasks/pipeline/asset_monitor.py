@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.model.errors import SettingsError, StoreError, TransientError
+from nimbus_tasks.model.errors import RefusedError, SettingsError, StoreError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
-    from nimbus_tasks.backends.blobs.server import ServerStore, Stats
+    from nimbus_tasks.backends.blobs.server_progress import ServiceProgress, Stats
 
 #: Milliseconds between two questions, at least: the service counts anew every 5 seconds.
 LEAST_INTERVAL = 500
@@ -32,30 +33,41 @@ def check_interval(interval: int) -> None:
 
 
 async def follow(
-    store: ServerStore, interval: int, show: Callable[[Stats], None], lost: Callable[[StoreError], None]
+    service: ServiceProgress, interval: int, show: Callable[[Stats], None], lost: Callable[[StoreError], None]
 ) -> Stats:
     """Return the stats once nothing moves any more. lost: is called when the service stops answering.
+
+    The service tells them as they change. Where its events do not arrive, it is asked every `interval` milliseconds.
 
     Raises:
         StoreError: the service does not answer at first, or not for `PATIENCE` seconds.
     """
     answered: float | None = None
-    is_away = False
+    is_away, streams = False, True
     try:
         while True:
             try:
-                stats = await store.stats()
+                async with contextlib.aclosing(service.stream() if streams else _asked(service)) as looks:
+                    async for stats in looks:
+                        answered, is_away = time.monotonic(), False
+                        show(stats)
+                        if not stats.is_moving:
+                            return stats
             except TransientError as error:
                 if answered is None or time.monotonic() - answered > PATIENCE:
                     raise
                 if not is_away:
                     lost(error)
                 is_away = True
-            else:
-                answered, is_away = time.monotonic(), False
-                show(stats)
-                if not stats.is_moving:
-                    return stats
+            except RefusedError:
+                if not streams:
+                    raise
+                streams = False
+                continue
             await asyncio.sleep(interval / 1000)
     finally:
-        await store.close()
+        await service.close()
+
+
+async def _asked(service: ServiceProgress) -> AsyncGenerator[Stats]:
+    yield await service.stats()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.assets.context import tell, untold
 from nimbus_tasks.assets.copies import Recipe, make_copies, with_copies
 from nimbus_tasks.assets.copies import remove_files as remove_copies
 from nimbus_tasks.assets.discovery import discover, note_uses, remove_if_unchanged
@@ -164,7 +165,9 @@ class AssetStage:
             return False  # the upload says what is missing
         target = f"{known_identity(Path(), self._settings.target)} {self._settings.project.id}"
         files, pending = with_copies(found.files, recipe_of(self._settings), self.ledger, self.ledger.held(identity))
-        return not pending and self._plan(files, identity, target).empty
+        if pending or not self._plan(files, identity, target).empty:
+            return False
+        return self.target.store != "server" or not untold(files, self.ledger, identity)
 
     def upload(
         self, found: Discovery, connection: Connection, narrator: Narrator, request: AssetRequest | None = None
@@ -231,6 +234,9 @@ class AssetStage:
                 elif not plan.empty:
                     stopped = await upload(plan, stores, results)
                 stored = [] if request.dry_run else self._stored(blobs.identity, found, results.all)
+                if self.target.store == "server" and not (request.dry_run or stopped):
+                    said = untold(stored, self.ledger, blobs.identity)
+                    await tell(blobs, self.ledger, said, slots, results.warn)
                 self.ledger.note_used(blobs.identity, {each for file in stored for each in file.digests}, now())
                 if request.group and stored:
                     pointer = await self._point(kv, blobs.identity, stored[0], request, at)

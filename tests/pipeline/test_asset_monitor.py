@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nimbus_tasks.backends.blobs.server import Stats
+from nimbus_tasks.backends.blobs.server_progress import Stats
 from nimbus_tasks.cli.messages.assets import phases
-from nimbus_tasks.model.errors import SettingsError, StoreError, TransientError
+from nimbus_tasks.model.errors import RefusedError, SettingsError, StoreError, TransientError
 from nimbus_tasks.pipeline import asset_monitor
 from nimbus_tasks.pipeline.asset_monitor import check_interval, follow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable
+
+    Followed = Callable[..., tuple[Stats, list[Any]]]
 
 MOVING = Stats(3, 2, 1, 1, 0, 1, 1, 0)
 ENDED = Stats(3, 3, 3, 2, 1, 0, 0, 0)
@@ -22,10 +24,11 @@ AWAY = TransientError("127.0.0.1 does not answer.")
 
 
 class Scripted:
-    """A service that answers as it is told to, then as the last time."""
+    """A service that answers as it is told to, then as the last time. streams: it sends several looks at a time."""
 
-    def __init__(self, answers: Iterable[Stats | StoreError]) -> None:
+    def __init__(self, answers: Iterable[Stats | StoreError], *, streams: bool) -> None:
         self._answers = list(answers)
+        self._streams = streams
         self.closed = False
 
     async def stats(self) -> Stats:
@@ -34,29 +37,41 @@ class Scripted:
             raise answer
         return answer
 
+    async def stream(self) -> AsyncGenerator[Stats]:
+        if not self._streams:
+            raise RefusedError("It sends no events.")
+        for _ in range(2):
+            yield await self.stats()
+
     async def close(self) -> None:
         self.closed = True
 
 
-def followed(*answers: Stats | StoreError) -> tuple[Stats, list[Any]]:
-    """Return the end, and what was shown."""
-    told: list[Any] = []
-    service = Scripted(answers)
-    try:
-        return asyncio.run(follow(service, 1, told.append, told.append)), told  # type: ignore[arg-type]
-    finally:
-        assert service.closed
+@pytest.fixture(params=[True, False], ids=["events", "asked"])
+def followed(request: pytest.FixtureRequest) -> Followed:
+    def run(*answers: Stats | StoreError) -> tuple[Stats, list[Any]]:
+        """Return the end, and what was shown."""
+        told: list[Any] = []
+        service = Scripted(answers, streams=request.param)
+        try:
+            return asyncio.run(follow(service, 1, told.append, told.append)), told  # type: ignore[arg-type]
+        finally:
+            assert service.closed
+
+    return run
 
 
-def test_each_look_is_shown_until_nothing_moves() -> None:
+def test_each_look_is_shown_until_nothing_moves(followed: Followed) -> None:
     assert followed(MOVING, MOVING, ENDED) == (ENDED, [MOVING, MOVING, ENDED])
 
 
-def test_an_absence_is_told_once_and_waited_for() -> None:
+def test_an_absence_is_told_once_and_waited_for(followed: Followed) -> None:
     assert followed(MOVING, AWAY, AWAY, MOVING, AWAY, ENDED) == (ENDED, [MOVING, AWAY, MOVING, AWAY, ENDED])
 
 
-def test_a_service_that_never_answers_or_stays_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_never_answers_or_stays_away_is_given_up(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(TransientError):
         followed(AWAY)
     monkeypatch.setattr(asset_monitor, "PATIENCE", 0.0)
@@ -64,6 +79,11 @@ def test_a_service_that_never_answers_or_stays_away_is_given_up(monkeypatch: pyt
         followed(MOVING, AWAY)
     with pytest.raises(StoreError, match="credentials"):
         followed(MOVING, StoreError("It does not accept the credentials."))
+
+
+def test_a_service_that_refuses_to_be_asked_is_no_service_to_follow() -> None:
+    with pytest.raises(RefusedError):
+        asyncio.run(follow(Scripted([RefusedError("No.")], streams=False), 1, print, print))  # type: ignore[arg-type]
 
 
 def test_the_interval_has_a_least_length() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import json
@@ -18,8 +19,11 @@ from warm import run_doit
 
 from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, read_back
 from nimbus_tasks.backends.blobs.open import BlobTarget, blob_store
+from nimbus_tasks.backends.blobs.server_progress import ServiceProgress
+from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.backends.kv.open import Connection
 from nimbus_tasks.model.errors import RefusedError
+from nimbus_tasks.project.secrets import Secret
 from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.tables import assets, uploads
 
@@ -113,6 +117,61 @@ def test_a_refused_file_does_not_stop_the_others(project: Project) -> None:
     assert "Its type is text/plain; these are taken: image/*" in errors["photos/2.txt"]
     assert "The file is empty" in errors["photos/3.png"]
     assert project.counts() == (2, 0)
+
+
+def test_progress_is_streamed(project: Project, web: ServiceProcess) -> None:
+    """A second stream goes on from the last event of the first one."""
+    key, client = Secret(web.new_key(project.user)), web.client(project.user)
+
+    async def follow() -> list[int]:
+        progress = ServiceProgress(Http(web.url, key, Timeouts()))
+        totals: list[int] = []
+        for number in (1, 2):
+            if totals:
+                await asyncio.to_thread(client.upload, picture(number))
+            async with contextlib.aclosing(progress.stream()) as stream:
+                async for stats in stream:
+                    totals.append(stats.total)
+                    if stats.total == number:
+                        break
+                    if stats.total == 0:
+                        await asyncio.to_thread(client.upload, picture(number))
+        await progress.close()
+        return totals
+
+    assert list(dict.fromkeys(asyncio.run(follow()))) == [0, 1, 2]
+
+
+def page(title: str, body: str) -> str:
+    return f"<!doctype html><html lang=en><title>{title}</title><main><h1>{title}</h1><p>Text.</p>{body}</main>"
+
+
+def test_pictures_are_found_by_what_pages_say_of_them(project: Project, web: ServiceProcess) -> None:
+    """Alt texts and titles are sent where they changed, also where the picture did not."""
+    settings = f'{SETTINGS}[source]\nfolder = "dist"\n[assets]\nstore = "server"\n'
+    (project.folder / ".nimbus/project.toml").write_text(settings)
+    (project.folder / "dist/img").mkdir(parents=True)
+    for number in (1, 2):
+        (project.folder / f"dist/img/{number}.png").write_bytes(picture(number))
+    pictures = '<img src="img/1.png" alt="A red bicycle"><img src="/img/2.png" alt="">'
+    (project.folder / "dist/a.html").write_text(page("Summer tour", pictures))
+    (project.folder / "dist/b.html").write_text(page("Wheels", '<img src="./img/1.png" alt="Two wheels">'))
+    http = web.client(project.user).http
+
+    def found(words: str) -> list[str]:
+        answer = http.get("/api/search", params={"q": words})
+        return sorted(each["filename"] for each in answer.raise_for_status().json()["assets"])
+
+    def doit(*arguments: str) -> Any:
+        ended = run_doit(arguments, project.folder, project.environment)
+        assert ended.returncode == 0, (ended.stdout + ended.stderr).decode()
+        return ended.stdout.decode()
+
+    doit("assets")
+    assert (found("bicycle"), found("two wheels"), found("summer")) == (["1.png"], ["1.png"], ["1.png", "2.png"])
+    (project.folder / "dist/b.html").write_text(page("Repairs", '<img src="./img/1.png" alt="Two wheels">'))
+    assert "No files to upload" in doit("upload")
+    assert (found("repairs"), found("wheels"), found("bicycle")) == (["1.png"], ["1.png"], ["1.png"])
 
 
 def _user(*, through_the_service: bool) -> str:

@@ -67,6 +67,13 @@ class Held(Struct, frozen=True):
     location: Location
 
 
+class Context(Struct, frozen=True):
+    """What pages say of a file. titles: of the pages that use it."""
+
+    alt: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
+
+
 class Page(Struct, frozen=True):
     """A part of a listing. cursor: continues it; empty: this was the last part."""
 
@@ -178,6 +185,14 @@ class BlobStore(Protocol):
             cursor, before = page.cursor, page
             if not cursor:
                 return
+
+    async def describe(self, location: Location, context: Context) -> None:
+        """Tell the store what pages say of a file, in place of what it was told before.
+
+        Raises:
+            RefusedError: it does not take this, or has no such file.
+        """
+        del location, context  # most stores have no use for it
 
     async def remove(self, held: Held) -> None:
         """Remove a file; it may be gone already."""

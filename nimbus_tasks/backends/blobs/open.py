@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.backends.blobs import BlobStore, Resumable
     from nimbus_tasks.backends.blobs.retry import RetryBlobStore
     from nimbus_tasks.backends.blobs.s3_requests import S3Requests
-    from nimbus_tasks.backends.blobs.server import ServerStore
+    from nimbus_tasks.backends.blobs.server_progress import ServiceProgress
     from nimbus_tasks.backends.http import Http
     from nimbus_tasks.project.secrets import Secret
 
@@ -121,13 +121,16 @@ def blob_store(
     return FolderStore(root / target.path)
 
 
-def service(target: BlobTarget, root: Path | None = None, connection: Connection | None = None) -> ServerStore:
-    """Return the store of our own service, which tells its progress too. Nothing is sent.
+def service(target: BlobTarget, root: Path | None = None, connection: Connection | None = None) -> ServiceProgress:
+    """Return what tells the progress of our own service. Nothing is sent.
 
     Raises:
         SettingsError: the address or the key is missing or malformed.
     """
-    return _server(target, Environment(None, root or Path()), connection or Connection())
+    from nimbus_tasks.backends.blobs.server_progress import ServiceProgress
+
+    http, _ = _service_http(target, Environment(None, root or Path()), connection or Connection())
+    return ServiceProgress(http)
 
 
 def s3_requests(target: BlobTarget, root: Path, connection: Connection | None = None) -> S3Requests:
@@ -191,17 +194,22 @@ def _pinata(target: BlobTarget, read: Environment, connection: Connection, resum
     return PinataStore(places, group_id, PLANS[plan], connection.warn, resumable)
 
 
-def _server(target: BlobTarget, read: Environment, connection: Connection) -> ServerStore:
+def _server(target: BlobTarget, read: Environment, connection: Connection) -> BlobStore:
     from nimbus_tasks.backends.blobs.server import ServerStore
     from nimbus_tasks.backends.http import Timeouts
 
+    http, key = _service_http(target, read, connection)
+    return ServerStore(http, key, Timeouts(target.connect_timeout, target.read_timeout))
+
+
+def _service_http(target: BlobTarget, read: Environment, connection: Connection) -> tuple[Http, Secret]:
     address = read.text("NIMBUS_SERVICE_URL") or target.service_url
     if not address:
         read.note("NIMBUS_SERVICE_URL is not set.")
     key = read.secret("NIMBUS_SERVICE_KEY")
     http = _Clients(read, target, connection, (key,)).http("NIMBUS_SERVICE_URL", address or "https://localhost", key)
     read.raise_mistakes()
-    return ServerStore(http, key, Timeouts(target.connect_timeout, target.read_timeout))
+    return http, key
 
 
 class _Clients(Struct):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from nimbus_tasks.backends.attempts import Attempts, times
-from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, Page
+from nimbus_tasks.backends.blobs import Blob, BlobStore, Context, Held, Location, Page
 from nimbus_tasks.model.errors import StoreError, TransientError
 
 if TYPE_CHECKING:
@@ -90,6 +90,9 @@ class RetryBlobStore(BlobStore):
 
     async def page(self, cursor: str = "") -> Page:
         return await self._for_all(lambda: self._store.page(cursor))
+
+    async def describe(self, location: Location, context: Context) -> None:
+        await self._for_one(lambda: self._store.describe(location, context))
 
     async def remove(self, held: Held) -> None:
         await self._for_one(lambda: self._store.remove(held))

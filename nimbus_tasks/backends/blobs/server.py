@@ -1,15 +1,12 @@
 """Blobs in our own service (`doit nimbus:serve`): it signs addresses, the bytes go straight to its storage.
 
-What the service has already is not sent. Addresses are asked for many files at a time, since each request counts
-against the user's rate limit, and just in time, since they expire: as many as the last ones show can be used.
+What the service has already is not sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -20,14 +17,16 @@ from nimbus_tasks.backends.blobs import (
     RANGE,
     Blob,
     BlobStore,
+    Context,
     Held,
     Location,
     Page,
     check_unchanged,
     upload_of,
 )
+from nimbus_tasks.backends.blobs.server_addresses import Address, Addresses, Asset, expect
 from nimbus_tasks.backends.http import Http, Timeouts
-from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
+from nimbus_tasks.model.errors import RefusedError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,84 +35,14 @@ if TYPE_CHECKING:
     from nimbus_tasks.backends.http import Answer
     from nimbus_tasks.project.secrets import Secret
 
-#: Checksums that the service takes in one question.
-MOST_CHECKED = 1000
-#: Files of one request for addresses: at first, and at most.
-FIRST_FILES, MOST_FILES = 20, 100
-#: Seconds that an address must still be valid for when it is used.
-_LEAST_SECONDS = 10.0
-_HINT = "Check NIMBUS_SERVICE_KEY: doit nimbus:key:create --service makes one."
 
-
-class _Asset(Struct, rename="camel"):
-    id: str
-    blob_url: str
-    checksum: str = ""
-    size: int = 0
-
-
-class _PartUrl(Struct, rename="camel"):
-    part_number: int
-    start: int
-    size: int
-    upload_url: str
-
-
-class _Address(Struct, rename="camel"):
-    """Where a file goes. done: numbers of parts that have arrived. error: why the service does not take this file."""
-
-    upload_url: str = ""
-    asset_id: str = ""
-    blob_url: str = ""
-    method: str = ""
-    headers: dict[str, str] = {}
-    expires_at: int = 0
-    parts: tuple[_PartUrl, ...] = ()
-    asset: _Asset | None = None
-    done: set[int] = set()
-    error: str = ""
-
-    @property
-    def is_valid(self) -> bool:
-        return self.asset is not None or self.error != "" or self.expires_at / 1000 - time.time() > _LEAST_SECONDS
-
-
-class _Addresses(Struct):
-    files: list[_Address]
-
-
-class _Checked(Struct):
-    existing: dict[str, _Asset]
-
-
-class _Completed(Struct):
-    asset: _Asset
+class Completed(Struct):
+    asset: Asset
 
 
 class _Listing(Struct, rename="camel"):
-    assets: list[_Asset]
+    assets: list[Asset]
     next_cursor: str | None = None
-
-
-class Stats(Struct, frozen=True):
-    """How many files of the user are where. processing, embedding: what these jobs still have before them."""
-
-    total: int
-    uploaded: int
-    processed: int
-    ready: int
-    failed: int
-    uploading: int
-    processing: int
-    embedding: int
-
-    @property
-    def is_moving(self) -> bool:
-        return bool(self.uploading or self.processing or self.embedding)
-
-
-class _StatsAnswer(Struct):
-    stats: Stats
 
 
 class ServerStore(BlobStore):
@@ -123,13 +52,9 @@ class ServerStore(BlobStore):
         self._http = http
         self._key = key
         self._timeouts = timeouts
-        self._expected: deque[Blob] = deque()
-        self._checked: dict[str, _Asset | None] = {}
-        self._addresses: dict[str, _Address] = {}
-        self._asking = asyncio.Lock()
+        self._addresses = Addresses(http)
         #: For each origin that bytes are sent to.
         self._origins: dict[str, Http] = {}
-        self._began, self._sent = 0.0, 0
 
     @property
     def identity(self) -> str:
@@ -141,13 +66,12 @@ class ServerStore(BlobStore):
         self._expect(await self._http.send("GET", "/api/session"), 200)
 
     def expect(self, blobs: Sequence[Blob]) -> None:
-        self._expected.extend(blobs)
+        self._addresses.expect(blobs)
 
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
-        self._began = self._began or time.monotonic()
-        address = await self._address(blob)
+        address = await self._addresses.of(blob)
         if address.error:
-            self._addresses.pop(blob.sha256, None)
+            self._addresses.forget(blob)
             raise RefusedError(f"{self._http.host} does not take it: {self._http.plain(address.error)}.")
         if address.asset is not None:
             sent(blob.size)
@@ -162,12 +86,11 @@ class ServerStore(BlobStore):
             # A file that has changed is refused for its checksum, and would be again.
             await asyncio.to_thread(check_unchanged, blob)
             raise
-        self._addresses.pop(blob.sha256, None)
-        self._sent += 1
+        self._addresses.sent(blob)
         return self._location(asset)
 
     async def find(self, blob: Blob) -> Location | None:
-        found = (await self._check([blob.sha256])).get(blob.sha256)
+        found = (await self._addresses.check([blob.sha256])).get(blob.sha256)
         return self._location(found) if found else None
 
     async def read_at(self, held: Held, start: int) -> bytes:
@@ -191,83 +114,22 @@ class ServerStore(BlobStore):
     async def remove(self, held: Held) -> None:
         asset_id = held.location.id
         if not asset_id:
-            found = (await self._check([held.sha256])).get(held.sha256)
+            found = (await self._addresses.check([held.sha256])).get(held.sha256)
             asset_id = found.id if found else ""
         if asset_id:
             self._expect(await self._http.send("DELETE", f"/api/assets/{asset_id}"), 204, 404)
 
-    async def stats(self) -> Stats:
-        """Return how far the service is with the user's files."""
-        answer = await self._http.send("GET", "/api/processing-stats")
-        self._expect(answer, 200)
-        return self._http.decode(answer, _StatsAnswer).stats
+    async def describe(self, location: Location, context: Context) -> None:
+        answer = await self._http.send("PUT", f"/api/assets/{location.id}/context", msgspec.json.encode(context))
+        self._expect(answer, 204)
 
     async def close(self) -> None:
         for each in (self._http, *self._origins.values()):
             await each.close()
 
-    # --- addresses ------------------------------------------------------------------------------------
-
-    async def _address(self, blob: Blob) -> _Address:
-        """Return where a file goes; for it and the files that are expected after it, the service is asked once."""
-        async with self._asking:
-            address = self._addresses.get(blob.sha256)
-            if address is None or not address.is_valid:
-                await self._ask(blob)
-            return self._addresses[blob.sha256]
-
-    async def _ask(self, first: Blob) -> None:
-        files = [first]
-        wanted = self._how_many()
-        while self._expected and len(files) < wanted:
-            blob = self._expected.popleft()
-            if blob.sha256 in self._addresses or blob.sha256 == first.sha256:
-                continue
-            if blob.sha256 not in self._checked:
-                some = [blob, *(each for each, _ in zip(self._expected, range(MOST_CHECKED - 2), strict=False)), first]
-                self._checked |= dict.fromkeys((each.sha256 for each in some), None) | await self._check(
-                    [each.sha256 for each in some]
-                )
-            if (asset := self._checked[blob.sha256]) is not None:
-                self._addresses[blob.sha256] = _Address(asset=asset)
-            else:
-                files.append(blob)
-        if (asset := self._checked.get(first.sha256)) is not None:
-            self._addresses[first.sha256] = _Address(asset=asset)
-            files = files[1:]
-        for blob, address in zip(files, await self._urls(files) if files else (), strict=True):
-            self._addresses[blob.sha256] = address
-
-    async def _urls(self, files: list[Blob]) -> list[_Address]:
-        told = [
-            {"filename": blob.name, "size": blob.size, "mimeType": blob.content_type, "checksum": blob.sha256}
-            for blob in files
-        ]
-        answer = await self._http.send("POST", "/api/upload-urls", msgspec.json.encode({"files": told}))
-        if answer.status != 200 and len(files) > 1 and answer.status in (400, 413, 415):
-            # One of them is refused: each tells its own reason when it is its turn.
-            self._expected.extendleft(reversed(files[1:]))
-            addresses = await self._urls(files[:1])
-            del files[1:]
-            return addresses
-        self._expect(answer, 200)
-        return self._http.decode(answer, _Addresses).files
-
-    def _how_many(self) -> int:
-        """Return how many files can be sent in half of the five minutes for which addresses are valid."""
-        if not self._sent:
-            return FIRST_FILES
-        each = (time.monotonic() - self._began) / self._sent
-        return max(1, min(MOST_FILES, int(150 / max(each, 0.001))))
-
-    async def _check(self, checksums: list[str]) -> dict[str, _Asset]:
-        answer = await self._http.send("POST", "/api/upload-check", msgspec.json.encode({"checksums": checksums}))
-        self._expect(answer, 200)
-        return self._http.decode(answer, _Checked).existing
-
     # --- bytes ----------------------------------------------------------------------------------------
 
-    async def _send(self, blob: Blob, address: _Address, sent: OnSent) -> None:
+    async def _send(self, blob: Blob, address: Address, sent: OnSent) -> None:
         if not address.parts:
             body = upload_of(blob, 0, blob.size, sent)
             url = address.upload_url
@@ -295,11 +157,11 @@ class ServerStore(BlobStore):
         if answer.status in (200, 201, 204):
             return
         if answer.status == 403:
-            self._addresses.pop(blob.sha256, None)
+            self._addresses.forget(blob)
             raise TransientError(f"The address for {blob.file} has expired.")
         self._expect(answer, 200)
 
-    async def _complete(self, blob: Blob, address: _Address) -> _Asset:
+    async def _complete(self, blob: Blob, address: Address) -> Asset:
         told: dict[str, Any] = {
             "assetId": address.asset_id,
             "blobUrl": address.blob_url,
@@ -310,12 +172,12 @@ class ServerStore(BlobStore):
         }
         answer = await self._http.send("POST", "/api/upload-complete", msgspec.json.encode(told))
         if answer.status in (404, 409, 422):  # swept, not arrived, or other bytes: again from the start
-            self._addresses.pop(blob.sha256, None)
+            self._addresses.forget(blob)
             raise TransientError(f"{self._http.host} has not received {blob.file} as it is.")
         self._expect(answer, 200)
-        return self._http.decode(answer, _Completed).asset
+        return self._http.decode(answer, Completed).asset
 
-    async def _send_form(self, blob: Blob, address: _Address, sent: OnSent) -> _Asset:
+    async def _send_form(self, blob: Blob, address: Address, sent: OnSent) -> Asset:
         """Send a file through the service, where it asks for that."""
         boundary = f"nimbus-{blob.sha256[:32]}"
         name = blob.name.replace("\\", "_").replace('"', "%22")
@@ -327,10 +189,10 @@ class ServerStore(BlobStore):
         headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
         answer = await self._http.send("POST", _path(address.upload_url), body, headers)
         if answer.status in (404, 422):
-            self._addresses.pop(blob.sha256, None)
+            self._addresses.forget(blob)
             raise TransientError(f"{self._http.host} has not received {blob.file} as it is.")
         self._expect(answer, 200)
-        return self._http.decode(answer, _Completed).asset
+        return self._http.decode(answer, Completed).asset
 
     def _at(self, url: str) -> Http:
         """Return the client of an address: of the service itself with the key, of any other one without."""
@@ -342,16 +204,11 @@ class ServerStore(BlobStore):
             self._origins[origin] = Http(origin, None, self._timeouts)
         return self._origins[origin]
 
-    def _location(self, asset: _Asset) -> Location:
+    def _location(self, asset: Asset) -> Location:
         return Location(urljoin(self._http.base, asset.blob_url), id=asset.id, verified="checksum")
 
     def _expect(self, answer: Answer, *statuses: int) -> None:
-        if answer.status in statuses:
-            return
-        failure = self._http.failure(answer, hint=_HINT)
-        if answer.status in (404, 405) and not isinstance(failure, RefusedError):
-            failure = StoreError(f"{self._http.base} is no service of Nimbus Tasks.", "Check NIMBUS_SERVICE_URL.")
-        raise failure
+        expect(self._http, answer, *statuses)
 
 
 def _path(url: str) -> str:

@@ -11,7 +11,7 @@ import contextlib
 import ssl
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -183,6 +183,40 @@ class Http:
         # The mapping of httpx looks each name up in all of them.
         told = {name.decode("latin-1").lower(): said.decode("latin-1") for name, said in response.headers.raw}
         return Answer(status, told, answered)
+
+    async def lines(self, path: str, headers: Mapping[str, str], content_type: str) -> AsyncGenerator[str]:
+        """Yield the lines of an answer that goes on for long, as they come, until it ends.
+
+        Raises:
+            RefusedError: the answer is not of this type.
+            TransientError: there was none, or it broke off.
+        """
+        transport = self._connections.new()
+        asked = _HEADERS | {"accept": content_type, "accept-encoding": "identity"} | dict(headers)
+        if self._token is not None:
+            asked["authorization"] = f"Bearer {self._token.reveal()}"
+        started, status, size = time.monotonic(), 0, 0
+        try:
+            with self._honest_errors():
+                request = httpx.Request("GET", self.base + path, headers=asked, extensions=self._extensions)
+                response = await transport.handle_async_request(request)
+                status = response.status_code
+                if status in PASSING or status >= 500:
+                    raise TransientError(f"{self.host} answered {status}.")
+                if status != 200 or response.headers.get("content-type", "").partition(";")[0].strip() != content_type:
+                    raise RefusedError(f"{self.host} does not answer with {content_type}.")
+                left = b""
+                async for part in response.aiter_raw():
+                    size += len(part)
+                    *whole, left = (left + part).split(b"\n")
+                    for line in whole:
+                        yield line.decode("utf-8", "replace").removesuffix("\r")
+                    if len(left) > self._longest_answer:
+                        raise TransientError(f"{self.host} does not answer: a line does not end.")
+        finally:
+            ms = round((time.monotonic() - started) * 1000)
+            self._record(Recorded("GET", _without_signature(path), status, ms, 0, size))
+            await transport.aclose()
 
     @property
     def has_token(self) -> bool:

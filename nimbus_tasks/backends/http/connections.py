@@ -41,9 +41,10 @@ class Connections:
             if time.monotonic() - began < KEEP_ALIVE_SECONDS:
                 return transport
             await transport.aclose()
-        return self._new()
+        return self.new()
 
-    def _new(self) -> httpx.AsyncHTTPTransport:
+    def new(self) -> httpx.AsyncHTTPTransport:
+        """Return a transport of its own, which the caller closes or gives back."""
         if self._certificates is None:
             # Reading them takes 20 ms, so once for all clients, and not for plain HTTP.
             self._certificates = (

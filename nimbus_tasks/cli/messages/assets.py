@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.assets.discovery import Discovery
     from nimbus_tasks.assets.plan import AssetPlan
     from nimbus_tasks.assets.upload import AssetResult
-    from nimbus_tasks.backends.blobs.server import Stats
+    from nimbus_tasks.backends.blobs.server_progress import Stats
     from nimbus_tasks.cli.console import Console, Region
     from nimbus_tasks.model.errors import StoreError
     from nimbus_tasks.model.progress import Progress

@@ -37,7 +37,7 @@ def asset_tasks() -> Iterator[Task]:
     )
     yield command("nimbus:assets:list", _LIST_HELP, commands.files.list, params=[store])
     yield command("nimbus:assets:verify", _VERIFY_HELP, commands.files.verify, params=[store])
-    interval = option("interval", 2000, "milliseconds between looks (default: 2000)")
+    interval = option("interval", 2000, "milliseconds between looks where the service sends no events (default: 2000)")
     yield command("nimbus:assets:monitor", _MONITOR_HELP, commands.files.monitor, params=[interval])
     days = option("days", 90, "days for which nothing has used a file (default: 90)")
     dry_run = option("dry_run", False, "print what would be removed; remove nothing")

@@ -1,0 +1,79 @@
+"""What pages say of their files: alt texts and page titles, by which our own service finds them.
+
+The ledger knows them from the maps, and what the service was told: only what changed is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from nimbus_tasks.backends.blobs import Context
+from nimbus_tasks.backends.concurrency import in_parallel
+from nimbus_tasks.model.errors import RefusedError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from nimbus_tasks.assets.ledger import AssetFile, AssetLedger
+    from nimbus_tasks.backends.blobs import BlobStore, Location
+
+#: What the service takes: so many texts of each kind, so many characters of a text.
+MOST_TEXTS, MOST_CHARACTERS = 100, 2000
+
+
+class Untold(NamedTuple):
+    """A stored file of which pages say something else than the store was told."""
+
+    sha256: str
+    location: Location
+    context: Context
+    digest: str
+
+
+def untold(files: Iterable[AssetFile], ledger: AssetLedger, store: str) -> list[Untold]:
+    """Return the stored files whose context is to be sent."""
+    digests = {file.path: file.sent.sha256 for file in files}
+    alts: dict[str, dict[str, None]] = {}
+    titles: dict[str, dict[str, None]] = {}
+    for path, title, alt in ledger.contexts():
+        if sha256 := digests.get(path):
+            titles.setdefault(sha256, {})[title] = None
+            alts.setdefault(sha256, {}).update(dict.fromkeys(alt))
+    found = []
+    for sha256, (location, told) in ledger.told(store).items():
+        if sha256 in titles:
+            context = Context(_texts(alts[sha256]), _texts(titles[sha256]))
+            digest = hashlib.blake2b(msgspec.json.encode(context), digest_size=12).hexdigest()
+            if digest != told:
+                found.append(Untold(sha256, location, context, digest))
+    return found
+
+
+async def tell(
+    blobs: BlobStore, ledger: AssetLedger, untold: list[Untold], slots: int, warn: Callable[[str], None]
+) -> None:
+    """Send contexts; what fails is sent by the next upload.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    failed: list[str] = []
+
+    async def one(each: Untold) -> None:
+        try:
+            await blobs.describe(each.location, each.context)
+        except (RefusedError, TransientError) as error:
+            failed.append(str(error))
+        else:
+            ledger.note_told(blobs.identity, each.sha256, each.digest)
+
+    await in_parallel(slots, untold, one)
+    if failed:
+        warn(f"The service does not know the alt texts and titles of {len(failed)} files: {failed[0]}")
+
+
+def _texts(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(text[:MOST_CHARACTERS] for text in texts if text)[:MOST_TEXTS]

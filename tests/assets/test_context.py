@@ -1,0 +1,99 @@
+"""What pages say of files: from maps of any tool, once for equal files, and only where it changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nimbus_tasks.assets.context import tell, untold
+from nimbus_tasks.assets.discovery import note_uses
+from nimbus_tasks.assets.ledger import AssetFile, AssetLedger
+from nimbus_tasks.backends.blobs import BlobStore, Context, Location
+from nimbus_tasks.model.errors import RefusedError
+from nimbus_tasks.project.settings import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+STAMP = (1, 2, 3)
+A, B = "a" * 64, "b" * 64
+
+
+def image(src: str, alt: str) -> dict[str, object]:
+    return {"id": "block-1", "type": "img", "content": alt, "attributes": {"src": src}}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AssetLedger]:
+    """A ledger that sees the maps of this folder, all of them changed."""
+    monkeypatch.chdir(tmp_path)
+    with AssetLedger(tmp_path / "assets.db") as opened:
+        monkeypatch.setattr(opened, "stale_maps", lambda: ([(str(p), STAMP) for p in tmp_path.glob("*.json")], []))
+        opened.confirm("here", [(A, Location("a"), "now"), (B, Location("b"), "now")])
+        yield opened
+
+
+def note(ledger: AssetLedger, path: str, title: str, *blocks: dict[str, object], **head: str) -> None:
+    content = {
+        "path": path,
+        "head": {"title": title} | head,
+        "assets": ["dist/img/a.png", "dist/b.png"],
+        "above_fold_blocks": blocks[:1],
+        "rest_of_page_blocks": blocks[1:],
+    }
+    with open(path.replace("/", "-") + ".json", "w", encoding="utf-8") as file:
+        json.dump(content, file)
+    note_uses(ledger, Source(folder="dist"))
+
+
+FILES = [AssetFile("dist/img/a.png", STAMP, A, "image/png"), AssetFile("dist/b.png", STAMP, B, "image/png")]
+
+
+def contexts(ledger: AssetLedger, files: list[AssetFile] = FILES) -> dict[str, Context]:
+    return {each.sha256: each.context for each in untold(files, ledger, "here")}
+
+
+def test_alt_texts_are_of_the_files_that_addresses_name(ledger: AssetLedger) -> None:
+    blocks = (
+        *(image("img/a.png?v=1", "relative"), image("/img/a.png", "absolute"), image("/img/a.png", "absolute")),
+        *(image("https://me.example/img/a.png", "own"), image("https://other.example/img/a.png", "other")),
+        *(image("/missing.png", "none"), {"type": "p", "content": "text"}),
+    )
+    note(ledger, "dist/one.html", "One", *blocks, canonical="https://me.example/one")
+    note(ledger, "dist/sub/two.html", "Two", image("../b.png", "up"), image("../img/a.png", ""))
+    assert contexts(ledger) == {
+        A: Context(("relative", "absolute", "own"), ("One", "Two")),
+        B: Context(("up",), ("One", "Two")),
+    }
+    # Equal files are one asset, and long texts are cut.
+    note(ledger, "dist/one.html", "One", image("img/a.png", "x" * 3000))
+    equal = [FILES[0], AssetFile("dist/b.png", STAMP, A, "image/png")]
+    assert contexts(ledger, equal) == {A: Context(("up", "x" * 2000), ("One", "Two"))}
+
+
+def test_only_what_changed_is_told_and_failures_are_told_again(ledger: AssetLedger) -> None:
+    note(ledger, "dist/one.html", "One", image("img/a.png", "alt"))
+    told: list[tuple[str, Context]] = []
+    warnings: list[str] = []
+
+    class Service(BlobStore):
+        identity = "here"
+
+        async def describe(self, location: Location, context: Context) -> None:
+            if location.url == "b":
+                raise RefusedError("no such asset")
+            told.append((location.url, context))
+
+    async def work() -> None:
+        await tell(Service(), ledger, untold(FILES, ledger, "here"), 2, warnings.append)
+
+    asyncio.run(work())
+    assert told == [("a", Context(("alt",), ("One",)))]
+    assert warnings == ["The service does not know the alt texts and titles of 1 files: no such asset"]
+    assert list(contexts(ledger)) == [B]
+    note(ledger, "dist/one.html", "Another", image("img/a.png", "alt"))
+    assert contexts(ledger)[A] == Context(("alt",), ("Another",))
