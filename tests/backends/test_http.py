@@ -140,7 +140,7 @@ def test_nothing_shows_the_token() -> None:
         async with Loopback(answer()) as server, Client(server.url) as client:
             await client.get()
             shown = [repr(client.http), str(client.http), repr(vars(client.http)), f"{client.http}"]
-            shown += [repr(vars(each)) for _, each in client.http._idle]
+            shown += [repr(vars(each)) for _, each in client.http._connections._idle]
             assert "5ecre7" not in "".join(shown)
 
     asyncio.run(scenario())
@@ -179,7 +179,7 @@ def test_after_a_request_that_took_as_long_as_servers_wait_its_connection_is_not
             for _ in range(3):
                 await client.get()
             assert server.connections == 1
-            monkeypatch.setattr("nimbus_tasks.backends.http.KEEP_ALIVE_SECONDS", 0)
+            monkeypatch.setattr("nimbus_tasks.backends.http.connections.KEEP_ALIVE_SECONDS", 0)
             await client.get()
             assert server.connections == 2
             await server.hung_up.wait()
