@@ -15,6 +15,7 @@ import fcntl
 import functools
 import gc
 import importlib
+import inspect
 import json
 import os
 import runpy
@@ -24,6 +25,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
@@ -179,8 +181,11 @@ def preload() -> None:
 
     import nimbus_tasks
 
-    # doit asks three times a run, and each time a file of every installed package is read.
+    # doit asks up to four times a run, and each time a file of every installed package is read.
     plugin.entry_points = functools.cache(plugin.entry_points)
+    for category in ("COMMAND", "LOADER", "BACKEND", "REPORTER"):
+        plugin.entry_points(group=f"doit.{category}")
+    inspect.getsource(preload)  # doit asks for the line of each task: compiles what reads Python
     root = Path(nimbus_tasks.__file__).parents[1]
     ours = (".".join(file.relative_to(root).with_suffix("").parts) for file in root.glob("nimbus_tasks/**/*.py"))
     for name in (*LATE, *(module.removesuffix(".__init__") for module in ours)):
@@ -214,13 +219,30 @@ def _keep(
     os.environ.update(environment)
     time.tzset()
     how, what, *sys.argv[1:] = program
-    if how == "-m":
-        sys.path[0] = folder
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
-    else:
-        sys.path[0] = ""
-        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
-    sys.exit()
+    try:
+        if how == "-m":
+            sys.path[0] = folder
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        else:
+            sys.path[0] = ""
+            exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+    except SystemExit as end:
+        if end.code is not None and not isinstance(end.code, int):
+            raise
+        _end(end.code or 0)
+    _end(0)
+
+
+def _end(status: int) -> NoReturn:
+    """End as an interpreter does, but for taking all modules to pieces: that would copy the memory of the fork."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        sys.exit(status)
+    os._exit(status)
 
 
 if __name__ == "__main__":
