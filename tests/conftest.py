@@ -1,7 +1,10 @@
-"""Ctrl-C reaches the programs that tests start, property tests repeat their examples, pure rooms are measured."""
+"""Ctrl-C reaches the programs that tests start, temporary folders are in memory, property tests repeat their examples,
+pure rooms are measured."""
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 from pathlib import Path
 
@@ -11,6 +14,24 @@ from hypothesis import settings
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started by nohup or in the background of a script: every program that a test starts would ignore Ctrl-C too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
+
+
+def has_room(folder: Path) -> bool:
+    """Whether there is memory to spare, and a file system in it whose files can be run."""
+    if not os.access(folder, os.W_OK):
+        return False
+    system = os.statvfs(folder)
+    spare = re.search(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())
+    free = min(system.f_bavail * system.f_frsize, int(spare[1]) << 10 if spare else 0)
+    return free > ROOM and not system.f_flag & os.ST_NOEXEC
+
+
+# A commit waits for the disk, some milliseconds each time: longer than all that a command does between its commits.
+if "TMPDIR" not in os.environ and has_room(MEMORY):
+    os.environ["TMPDIR"] = str(MEMORY)
 
 # `make test` repeats few examples, `make soak` explores many new ones.
 settings.register_profile("repeat", deadline=None, derandomize=True, max_examples=30)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import httpx
 from waiting import SECONDS
+from warm import warm_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ class Fake:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nimbus_tasks.backends.kv.fake", "--until-stdin-closes", *self._arguments],
+            [warm_python(), "-m", "nimbus_tasks.backends.kv.fake", "--until-stdin-closes", *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -64,7 +65,8 @@ class Fake:
         if not line:
             self._close()
             raise RuntimeError(f"the fake ended with exit status {self._process.returncode}")
-        self.url = json.loads(line)["url"]
+        started = json.loads(line)
+        self.url, self._pid = started["url"], started["pid"]
         self._control = httpx.Client(
             base_url=self.url.removesuffix("/client/v4") + "/_fake", timeout=SECONDS, verify=False
         )
@@ -74,13 +76,9 @@ class Fake:
         self._control.close()
         self._close()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def kill(self) -> None:
         """End it as a power cut would."""
-        self._process.kill()
+        os.kill(self._pid, signal.SIGKILL)
         self._process.wait(SECONDS)
 
     def client(self, **options: Any) -> httpx.Client:

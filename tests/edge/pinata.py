@@ -9,11 +9,11 @@ import json
 import os
 import secrets
 import subprocess
-import sys
 from typing import Any, Self
 
 import httpx
 from waiting import SECONDS
+from warm import warm_python
 
 
 class Account:
@@ -44,7 +44,7 @@ class Pinata(Account):
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nimbus_tasks.backends.blobs.fake_pinata", "--until-stdin-closes", *self._arguments],
+            [warm_python(), "-m", "nimbus_tasks.backends.blobs.fake_pinata", "--until-stdin-closes", *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -42,6 +42,7 @@ from starlette.routing import Route
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as a program it finds its own folder only
 
 from waiting import SECONDS
+from warm import warm_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -251,7 +252,7 @@ class Queues:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, __file__, json.dumps(self._options)],
+            [warm_python(), __file__, json.dumps(self._options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

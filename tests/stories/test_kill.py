@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import killer
 import pytest
 from kit import DODO, PROJECT, Site, page_id
-from waiting import SECONDS
+from warm import run_python
 
 from nimbus_tasks.model.page_map import content_digest
 
@@ -129,13 +127,8 @@ def kill_at_every_step(
 ) -> Iterator[Path]:
     """Yield the folder of each killed and continued run, and of one that was not killed."""
     first = LOSSES.index(lose) % EVERY + 1
-    done = subprocess.run(
-        [sys.executable, killer.__file__, *map(str, (template.folder, work, kind, lose, first, EVERY)), *command],
-        env=template.environment({"PYTHONPATH": os.pathsep.join(sys.path), **environment}),
-        capture_output=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    arguments = [*map(str, (template.folder, work, kind, lose, first, EVERY)), *command]
+    done = run_python([killer.__file__, *arguments], work, template.environment(environment))
     assert done.returncode == 0, done.stderr.decode()
     told: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     assert [each["killed"] for each in told] == [True] * (len(told) - 1) + [False]

@@ -22,6 +22,8 @@ import sys
 from pathlib import Path
 from typing import Self
 
+from warm import warm_python
+
 from edge.faults.proxy import Request
 from edge.faults.script import Rules, Script
 
@@ -44,7 +46,14 @@ class Faults:
         self._script = script
 
     def __enter__(self) -> Self:
-        command = [*COMMAND, "--upstream", self._upstream, "--journal", str(self.journal.resolve())]
+        command = [
+            str(warm_python()),
+            *COMMAND[1:],
+            "--upstream",
+            self._upstream,
+            "--journal",
+            str(self.journal.resolve()),
+        ]
         command += ["--script", json.dumps(list(self._script))]
         self.process = subprocess.Popen(command, bufsize=0, cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:

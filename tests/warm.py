@@ -42,14 +42,15 @@ USUAL = {"PYTHONIOENCODING": "utf-8"}
 NOT_PRELOADED = (
     "nimbus_tasks.tasks",
     "nimbus_tasks.cli.tasks",
-    "nimbus_tasks.backends.kv.fake",
+    "nimbus_tasks.backends.kv.fake.__main__",
+    "nimbus_tasks.backends.blobs.fake_pinata",
     "nimbus_tasks.server",
     "nimbus_tasks.media",
     "nimbus_tasks.__main__",
 )
 
 #: What a run imports late.
-LATE = ("doit.doit_cmd", "structlog", "httpcore", "h11", "certifi", "anyio._backends._asyncio")
+LATE = ("doit.doit_cmd", "structlog", "httpcore", "h11", "certifi", "anyio._backends._asyncio", "edge.faults.proxy")
 
 
 # --- in the test ----------------------------------------------------------------------------------------
@@ -59,23 +60,30 @@ def run_doit(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `doit` to its end."""
+    return run_python(["-m", "doit", *arguments], folder, environment)
+
+
+def run_python(
+    program: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float = SECONDS
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `python PROGRAM` to its end: `-m MODULE`, or a file that imports what tests may import; and arguments."""
     unusual = [name for name in environment if name.startswith(AT_START) and environment[name] != _at_start(name)]
     if unusual or os.environ.get("NIMBUS_TESTS_COLD"):
-        command = [sys.executable, "-m", "doit", *arguments]
+        path = {} if program[0] == "-m" else {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         return subprocess.run(
-            command,
+            [sys.executable, *program],
             cwd=folder,
-            env=environment,
+            env={**environment, **path},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=SECONDS,
+            timeout=seconds,
             check=False,
         )
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        status = _run_warm([["-m", "doit", *arguments], str(folder), dict(environment), [1, 2]], out, err)
+        status = _run_warm([program, str(folder), dict(environment), [1, 2]], out, err, seconds)
         out.seek(0)
         err.seek(0)
-        return subprocess.CompletedProcess(arguments, status, out.read(), err.read())
+        return subprocess.CompletedProcess(list(program), status, out.read(), err.read())
 
 
 def programs() -> Path:
@@ -108,7 +116,7 @@ def _at_start(name: str) -> str | None:
     return USUAL.get(name, os.environ.get(name))
 
 
-def _run_warm(request: list[object], out: BinaryIO, err: BinaryIO) -> int:
+def _run_warm(request: list[object], out: BinaryIO, err: BinaryIO, seconds: float) -> int:
     heard, told = os.pipe()
     with open(heard) as answer:
         try:
@@ -116,9 +124,9 @@ def _run_warm(request: list[object], out: BinaryIO, err: BinaryIO) -> int:
         finally:
             os.close(told)
         child = int(answer.readline())
-        if not select.select([answer], [], [], SECONDS)[0]:
+        if not select.select([answer], [], [], seconds)[0]:
             os.kill(child, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(str(request[0]), SECONDS)
+            raise subprocess.TimeoutExpired(str(request[0]), seconds)
         return int(answer.readline())
 
 
@@ -198,13 +206,22 @@ def preload() -> None:
 def _keep(
     program: list[str], folder: str, environment: dict[str, str], numbers: list[int], received: list[int]
 ) -> NoReturn:
-    """Start the run with these files as those numbers, and tell its process id and its exit status."""
+    """Start the run with these files as those numbers, and tell its process id and its exit status.
+
+    It is killed where nobody waits for it any more.
+    """
     *files, told = received
     child = os.fork()
     if child:
         with contextlib.suppress(BrokenPipeError):  # nobody waits any more
             os.write(told, f"{child}\n".encode())
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        events = select.poll()
+        events.register(told, 0)  # that the other end is closed is always told
+        events.register(os.pidfd_open(child), select.POLLIN)
+        if told in dict(events.poll()):
+            os.kill(child, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        with contextlib.suppress(BrokenPipeError):
             os.write(told, f"{status}\n".encode())
         os._exit(0)
     os.close(told)
@@ -218,14 +235,18 @@ def _keep(
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
-    how, what, *sys.argv[1:] = program
+    how, *sys.argv[1:] = program
     try:
         if how == "-m":
             sys.path[0] = folder
-            runpy.run_module(what, run_name="__main__", alter_sys=True)
-        else:
+            runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+        elif how == "-c":
             sys.path[0] = ""
-            exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+            exec(compile(sys.argv.pop(1), "<string>", "exec"), {"__name__": "__main__"})
+        else:
+            sys.argv[0] = how
+            sys.path[0] = str(Path(how).parent)
+            runpy.run_path(how, run_name="__main__")
     except SystemExit as end:
         if end.code is not None and not isinstance(end.code, int):
             raise

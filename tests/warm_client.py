@@ -2,6 +2,7 @@
 
     warm_client.py SERVER -m doit upload
     warm_client.py SERVER -c CODE
+    warm_client.py SERVER FILE
 
 It ends as the run ends, and passes signals on.
 """
