@@ -53,7 +53,8 @@ docs: $(VENV)/checked docsite/node_modules  ## The documentation as a site, in .
 screenshots: $(VENV)/tested servers  ## Pictures of the service's pages, for the documents (docs/images)
 	python -m docsite.screenshots
 
-soak: export TMPDIR ?= /tmp  # its files of some GB are no matter for memory, where `make test` has its own
+# On the disk: its largest files have 2 GB, and `make test` has its files in memory.
+soak: export TMPDIR ?= /tmp
 soak: $(VENV)/tested sites servers generators  ## The long tests: kills, full disks, clocks, faults, real sites; SEED=123 ONLY=kill repeats a part
 	@echo "Seed $(SEED). The same again: make soak SEED=$(SEED); a part of it: ONLY=words of its tests' names"
 	NIMBUS_SOAK_SEED=$(SEED) pytest -n $(WORKERS) --dist worksteal -m soak -k "$(ONLY)" --timeout 3600
