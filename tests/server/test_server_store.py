@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pyvips
 from service_process import PROJECT, ServiceProcess, picture, sha256
 from sqlalchemy import select
 from warm import run_doit
@@ -117,6 +118,19 @@ def test_a_refused_file_does_not_stop_the_others(project: Project) -> None:
     assert "Its type is text/plain; these are taken: image/*" in errors["photos/2.txt"]
     assert "The file is empty" in errors["photos/3.png"]
     assert project.counts() == (2, 0)
+
+
+def test_the_monitor_ends_when_nothing_moves_and_says_where_failures_are_explained(tmp_path: Path) -> None:
+    with ServiceProcess(tmp_path / "service") as service:
+        project = Project(tmp_path / "site", service, "user_local")
+        project.write("right.png", pyvips.Image.black(40, 30).pngsave_buffer())
+        project.write("broken.png", picture())
+        project.run("nimbus:assets:upload", "--files=photos")
+        followed = run_doit(["nimbus:assets:monitor"], project.folder, project.environment)
+    assert followed.returncode == 1
+    *_, phases, where = followed.stdout.decode().splitlines()
+    assert phases.endswith("Uploading 2/2 · Processing 1/2 · Searchable 1/2 · 1 failed")
+    assert where.endswith(f"Which files failed, and why: {service.url}/failed-jobs")
 
 
 def test_progress_is_streamed(project: Project, web: ServiceProcess) -> None:

@@ -54,6 +54,11 @@ class ServiceProgress:
         self._http = http
         self._last = ""
 
+    @property
+    def failed_jobs(self) -> str:
+        """The page that lists the files that failed for good."""
+        return f"{self._http.base}/failed-jobs"
+
     async def stats(self) -> Stats:
         """Return how far the service is with the user's files."""
         answer = await self._http.send("GET", "/api/processing-stats")

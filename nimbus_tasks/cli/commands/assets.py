@@ -108,6 +108,8 @@ class AssetCommands:
         store = service(blob_target(with_store(self._run.pipeline.settings, "server")))
         with AssetsViewer(self._console) as viewer:
             stats = concurrency.run(follow(store, interval, viewer.show, viewer.lost))
+        if stats.failed:
+            self._console.line(f"   Which files failed, and why: {store.failed_jobs}")
         give_document(stats, as_json=as_json)
         return SOME_FAILED if stats.failed else OK
 
