@@ -2,10 +2,10 @@
 
 In the order of the work: `parse.py` (bytes to tree, or the reason to skip the file), `head.py` with `head_filter.py`
 (title, metadata, dimensions), `references.py` with `addresses.py` (media, other forms of the page, local files),
-`content.py` with `surroundings.py`, `presets.py` and `noise.py` (hidden parts, main content), `structure.py` (lists,
-tables, groups), `blocks.py` with `selectors.py` (text blocks, their selectors), `fold.py` (which of them come first),
-`inline.py` (links and markup in a text). `rules.py` holds the settings, `text.py` what HTML's elements and white space
-mean.
+`content.py` with `surroundings.py`, `presets.py` and `noise.py` (hidden parts, main content), `places.py` with
+`selectors.py` (where texts may be), `structure.py` (lists, tables, groups), `blocks.py` with `inline.py` (the texts,
+links and markup in them), `fold.py` (which of them come first). `rules.py` holds the settings, `text.py` what HTML's
+elements and white space mean.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from nimbus_tasks.html.extract.addresses import base_of, canonical_path, url_of
-from nimbus_tasks.html.extract.blocks import find_places, read_blocks
+from nimbus_tasks.html.extract.blocks import read_blocks
 from nimbus_tasks.html.extract.content import locate
 from nimbus_tasks.html.extract.fold import find_fold
 from nimbus_tasks.html.extract.head import read_dimensions, read_head
 from nimbus_tasks.html.extract.head_filter import HeadFilter
 from nimbus_tasks.html.extract.inline import Signs, find_apart
 from nimbus_tasks.html.extract.parse import not_a_page, not_for_readers, parse_page
+from nimbus_tasks.html.extract.places import find_places
 from nimbus_tasks.html.extract.presets import find_preset
 from nimbus_tasks.html.extract.references import place_media, read_references
 from nimbus_tasks.html.extract.rules import (
@@ -39,7 +40,7 @@ from nimbus_tasks.model.page_map import FullPage, PageMap
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from nimbus_tasks.html.extract.blocks import Place
+    from nimbus_tasks.html.extract.places import Place
     from nimbus_tasks.html.styles import Styles
     from nimbus_tasks.model.page_map import Media
 

@@ -1,4 +1,4 @@
-"""The text blocks of a page, each text once, and which of them a visitor sees first.
+"""The text blocks of a page, each text once.
 
 A text belongs to the nearest block element around it. A paragraph in a list item is a block, and the item another one
 with the text beside the paragraph. Words in `<a>` or `<em>` belong to the block around them. An image is a block with
@@ -7,69 +7,21 @@ its alternative text.
 
 from __future__ import annotations
 
-from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from turbohtml import Element
 
 from nimbus_tasks.html.extract.inline import Passage
-from nimbus_tasks.html.extract.selectors import selectors_of
 from nimbus_tasks.html.extract.structure import NOWHERE
-from nimbus_tasks.html.extract.text import CONTAINERS, KNOWN_BLOCKS, OPAQUE, PHRASING, PREFORMATTED, RAW, collapse
+from nimbus_tasks.html.extract.text import PREFORMATTED, collapse
 from nimbus_tasks.model.page_map import Block, FullBlock, Inner, Link, Mark, Picture
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Sequence
 
     from nimbus_tasks.html.extract.inline import Signs
+    from nimbus_tasks.html.extract.places import Place
     from nimbus_tasks.html.extract.structure import Position
-
-    #: An element that may own text, its tag, and the selector that finds only it.
-    Place = tuple[Element, str, str]
-
-# Everything but phrasing. Selectors are compared one name after the other: sorted by frequency on real pages, this
-# takes half the time of a plain list.
-_BLOCKS = (
-    f":not({', '.join(PHRASING[:7])})"
-    ":is(p, li, div, td, tr, dt, dd, br, ul, h2, h3, pre, img, "
-    f":not({', '.join(PHRASING[7:] + RAW + OPAQUE)}))"
-)
-
-
-def find_places(main: Element, unseen: Container[Element]) -> list[Place] | str:
-    """Return the visible places in the main content that may own text, in document order.
-
-    A text: why the page cannot be read. The tree must be complete: selectors use an id only where it is unique.
-    """
-    elements = [main, *main.select(_BLOCKS)]
-    if unseen:
-        elements = [element for element in elements if element not in unseen]
-    tags = [element.tag for element in elements]
-    if not KNOWN_BLOCKS.issuperset(tags):
-        elements = _without_inline(elements)
-        tags = [element.tag for element in elements]
-    selectors = selectors_of(main, elements)
-    if isinstance(selectors, str):
-        return selectors
-    return list(zip(elements, tags, selectors, strict=True))
-
-
-def _without_inline(elements: list[Element]) -> list[Element]:
-    """Leave out unknown elements (custom elements, formulas) within a line of text.
-
-    An unknown element in a container, or in another unknown block, is a block; in text, it is text.
-    """
-    blocks: list[Element] = []
-    unknown_blocks: set[Element] = set()
-    for element in elements:
-        if element.tag not in KNOWN_BLOCKS:
-            parent = element.parent
-            if parent in unknown_blocks or getattr(parent, "tag", "") in CONTAINERS:
-                unknown_blocks.add(element)
-            elif blocks:  # the first element is the main content: always a block
-                continue
-        blocks.append(element)
-    return blocks
 
 
 class Blocks(NamedTuple):
@@ -250,57 +202,3 @@ def _attributes(element: Element) -> dict[str, str]:
         for name, value in element.attrs.items()
         if not name.startswith("on")
     }
-
-
-# --- the fold -----------------------------------------------------------------------------------------
-
-# A page marks it with `data-nimbus-fold`: what begins before that element is above the fold. On other pages it is
-# estimated: blocks are stacked in one column, with heights that follow from their type and the length of their text.
-# The estimate is meant to find the headline of the first screen, not its last pixel.
-
-MARK = "[data-nimbus-fold]"
-
-#: The bar with the site's name, above the content of most pages.
-SITE_HEADER = 80
-#: Height of a line, characters in it: a column 720 px wide, text at 16 px, as in most style sheets.
-TEXT = (26, 90)
-#: The same for larger letters.
-HEADINGS = {"h1": (48, 40), "h2": (38, 55), "h3": (32, 70)}
-#: Space between two blocks.
-GAP = 16
-#: Cells stand side by side, so each counts as a share of its row's height.
-CELLS_IN_ROW = 3
-#: Height of an image without a `height`.
-IMAGE = 240
-
-
-def selectors_above_mark(body: Element, places: Sequence[Place]) -> set[str] | None:
-    """Return the selectors of the places that begin before the fold's mark; None: the page has no mark."""
-    mark = body.select_one(MARK)
-    if mark is None:
-        return None
-    before = set(takewhile(lambda element: element != mark, body.select("*")))
-    return {selector for element, _, selector in places if element in before}
-
-
-def count_above_fold(blocks: Sequence[Block], fold: int) -> int:
-    """Return how many of the first blocks begin within the first `fold` pixels of the page."""
-    top = SITE_HEADER
-    for count, block in enumerate(blocks):
-        if top >= fold:
-            return count
-        top += height(block)
-    return len(blocks)
-
-
-def height(block: Block) -> int:
-    """Return the estimated height of a block in pixels."""
-    if block.type == "img":
-        written = block.attributes.get("height", "").removesuffix("px")
-        # More than four digits are not a height.
-        return GAP + (int(written) if written.isascii() and written.isdigit() and len(written) <= 4 else IMAGE)
-    line, length = HEADINGS.get(block.type, TEXT)
-    lines = block.content.count("\n") + 1 if block.type == "pre" else -(-len(block.content) // length)
-    if block.type in {"td", "th"}:
-        return (lines * line + GAP) // CELLS_IN_ROW
-    return lines * line + GAP

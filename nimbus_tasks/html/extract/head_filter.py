@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.html.extract.rules import Rules
 
-_IN_HEAD = ":is(title, meta, link, script)"
+#: One query for each: the parser finds tags without a look at all elements.
+_IN_HEAD = ("title", "meta", "link", "script")
 #: Another name for what the map calls `metaDescription`.
 _ALSO = {"metadescription": "description"}
 
@@ -25,7 +26,8 @@ class HeadFilter:
     """
 
     def __init__(self, document: Document, rules: Rules) -> None:
-        found = document.select(f"{_IN_HEAD}:is({', '.join((IGNORED, *rules.ignore))})")
+        ignored = f":is({', '.join((IGNORED, *rules.ignore))})"
+        found = [element for tag in _IN_HEAD for element in document.select(tag + ignored)]
         self.elements = frozenset(found)
         self.matched = {selector for selector in rules.ignore if any(element.matches(selector) for element in found)}
         self._patterns = [(pattern, pattern.strip().lower()) for pattern in rules.ignore_head]

@@ -102,9 +102,7 @@ class Signs:
         free = [sign for sign in _SPACES if sign not in text]
         #: Empty where the page has all of them.
         self.inner, self.line_break = (free[0], free[1]) if len(free) > 1 else ("", "")
-        # Only characters beyond the first plane take two UTF-16 units.
-        private = not text.isascii() and len(text.encode("utf-16-le", "replace")) > 2 * len(text)
-        taken = set(_ANY_PRIVATE.findall(text)) if private else ()
+        taken = set(_ANY_PRIVATE.findall(text)) if _may_have_private(text) else ()
         self._free = (chr(code) for code in _PRIVATE if chr(code) not in taken) if taken else map(chr, _PRIVATE)
         #: What an opening sign stands for, and the sign that closes it.
         self._opened: dict[str, tuple[MarkType, Link | None, str]] = {}
@@ -268,6 +266,14 @@ class Signs:
             marks.append(Mark("a", start, end))
             links.append(link)
         return Passage(content, marks, links, breaks, inner, around)
+
+
+def _may_have_private(text: str) -> bool:
+    """Return whether a byte is there with which the two planes begin in UTF-8; emoji have others."""
+    if text.isascii():
+        return False
+    encoded = text.encode("utf-8", "replace")
+    return b"\xf3" in encoded or b"\xf4" in encoded
 
 
 def _collapsed(text: str) -> str:

@@ -17,8 +17,9 @@ _SIGNS_AND_SPACE = "".join(_SIGNS) + " \ufe0e\ufe0f"
 #: Characters of a sign, its variation selector and white space.
 _MOST = 16
 _BUTTONS = (
-    ':is(button, clipboard-copy):is([class*="copy" i], [class*="clipboard" i], [data-clipboard-text], '
-    '[data-clipboard-target], [aria-label^="copy" i], [title^="copy" i]), clipboard-copy'
+    'button:is([class*="copy" i], [class*="clipboard" i], [data-clipboard-text], [data-clipboard-target], '
+    '[aria-label^="copy" i], [title^="copy" i])',
+    "clipboard-copy",
 )
 
 
@@ -33,4 +34,5 @@ def find_noise(body: Element) -> Iterator[Element]:
         text = link.text
         if len(text) <= _MOST and text.strip().rstrip("\ufe0e\ufe0f") in _SIGNS:
             yield link
-    yield from body.select(_BUTTONS)
+    for buttons in _BUTTONS:  # the parser finds tags without a look at all elements
+        yield from body.select(buttons)

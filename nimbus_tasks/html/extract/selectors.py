@@ -6,10 +6,12 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, cast
 
+from turbohtml import Element
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from turbohtml import Element, Node
+    from turbohtml import Node
 
 #: Pages with more levels than this are skipped.
 MAX_DEPTH = 300
@@ -20,22 +22,20 @@ _MIN_DEEP = 1200  # characters; a selector with more than MAX_DEPTH steps is lon
 MAX_SIZE = 25 * 1024 * 1024
 _TOO_LARGE = f"its elements are nested too deep: their selectors take more than {MAX_SIZE >> 20} MiB"
 
-#: Elements of a page from which on siblings are counted here. The parser counts them anew for each element unless it
-#: has just been asked for a neighbour, which takes quadratic time: 3.5 s for 29,000 paragraphs, half of them with ids.
+#: The parser counts the siblings of an element anew unless it has just been asked for a neighbour, which may take
+#: quadratic time: 3.5 s for 29,000 paragraphs, half of them with ids. From these numbers of elements, and of elements
+#: times the most siblings, they are counted here, which takes five times as long on real pages.
 MANY = 5000
+TOO_MANY = 50_000_000
 _SPECIAL = re.compile(r"[^\w\x80-\U0010ffff-]")
 
 
 def selectors_of(main: Element, elements: Sequence[Element]) -> list[str] | str:
     """Return the selectors of elements in the main content, or why the page is skipped. Its tree must be complete."""
-    if main.xpath_one("count(//*)") <= MANY:  # type: ignore[operator] # XPath has other types too
-        selectors = [element.css_path() for element in elements]
-        is_deep = max(map(len, selectors), default=0) > _MIN_DEEP and any(map(_is_deep, selectors))
-        return _TOO_DEEP if is_deep else selectors
-    numbered = _Numbered(main)
+    path = _Numbered(main).selector if _is_wide(main) else Element.css_path
     selectors, size = [], 0
     for element in elements:
-        selector = numbered.selector(element)
+        selector = path(element)
         # Like browsers, the parser nests 512 levels and makes siblings of what is deeper. Other parsers do not, and
         # their selectors would find other elements.
         if len(selector) > _MIN_DEEP and _is_deep(selector):
@@ -45,6 +45,12 @@ def selectors_of(main: Element, elements: Sequence[Element]) -> list[str] | str:
             return _TOO_LARGE
         selectors.append(selector)
     return selectors
+
+
+def _is_wide(main: Element) -> bool:
+    """Return whether to count siblings may take long."""
+    count: int = main.xpath_one("count(//*)")  # type: ignore[assignment] # XPath has other types too
+    return count > MANY and count * max(map(len, cast("list[Element]", main.xpath("//*")))) > TOO_MANY
 
 
 def _is_deep(selector: str) -> bool:

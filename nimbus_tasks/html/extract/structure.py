@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from turbohtml import Node
 
-    from nimbus_tasks.html.extract.blocks import Place
+    from nimbus_tasks.html.extract.places import Place
 
 _LISTS = frozenset({"dir", "menu", "ol", "ul"})
 _GROUPS = frozenset({"details", "figure"})

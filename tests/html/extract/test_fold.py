@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from reading import read
 
-from nimbus_tasks.html.extract.blocks import (
+from nimbus_tasks.html.extract.fold import (
     CELLS_IN_ROW,
     GAP,
     IMAGE,
