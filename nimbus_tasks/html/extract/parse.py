@@ -70,7 +70,7 @@ def _foreign_kind(beginning: bytes) -> str | None:
     for signature, kind in _SIGNATURES:
         if beginning.startswith(signature):
             return kind
-    if beginning.startswith(_UTF_16):
+    if beginning.startswith(_UTF_16) or _unmarked_utf_16(beginning):
         return None  # the checks below read ASCII
     beginning = beginning.removeprefix(_UTF_8)
     if _JSON.match(beginning):
@@ -99,6 +99,8 @@ def not_for_readers(head: Head, body: Element, rules: Rules) -> str | None:
 _DECLARED_AS_XML = re.compile(rb"\s*<\?xml\b[^>]{0,100}?\bencoding\s*=\s*[\"']([\w.:-]{1,40})[\"']")
 _CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _ASCII = bytes(range(128))
+#: Bytes of `<html>` in UTF-16.
+_FIRST_TAG = 12
 #: UTF-8 with a few damaged bytes has at least this many good characters for each of them.
 _GOOD_FOR_A_BAD = 3
 
@@ -107,21 +109,35 @@ def parse_page(html: bytes) -> Document:
     """Parse a page as a browser with scripts does: `noscript` holds text, `template` no content.
 
     The encoding comes from the byte order mark, else from a `<meta>` anywhere, else from `<?xml encoding?>`. Where
-    nothing is declared, it is UTF-8 if nearly all bytes are, else the one whose letters occur as in a language, else
-    windows-1252. Labels mean what the WHATWG says.
+    nothing is declared, it is UTF-16 if each second byte of the first tag is NUL, UTF-8 if nearly all bytes are, else
+    the one whose letters occur as in a language, else windows-1252. Labels mean what the WHATWG says.
     """
     from turbohtml import parse
 
-    document = parse(html, detect_encoding=True, scripting=True, positions=False, allow_declarative_shadow_roots=False)
-    if document.encoding_confidence == "certain" or html.isascii() or document.encoding == "UTF-8":
-        return document
-    encoding = _undetected_encoding(html)
+    encoding = _unmarked_utf_16(html)
     if encoding is None:
-        return document
+        document = parse(
+            html, detect_encoding=True, scripting=True, positions=False, allow_declarative_shadow_roots=False
+        )
+        if document.encoding_confidence == "certain" or html.isascii() or document.encoding == "UTF-8":
+            return document
+        encoding = _undetected_encoding(html)
+        if encoding is None:
+            return document
     try:
         return parse(html, encoding=encoding, scripting=True, positions=False, allow_declarative_shadow_roots=False)
     except LookupError:  # a label that nobody knows
         return document
+
+
+def _unmarked_utf_16(html: bytes) -> str | None:
+    """Return in which UTF-16 a page is whose first tag has a NUL beside each character; None: in neither."""
+    first = html[:_FIRST_TAG]
+    if len(first) < _FIRST_TAG or b"<" not in first[:2]:
+        return None
+    if not any(first[1::2]):
+        return "utf-16le"
+    return "utf-16be" if not any(first[::2]) else None
 
 
 def _undetected_encoding(html: bytes) -> str | None:
