@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nimbus_tasks.html.layout.floats import Floats
+from nimbus_tasks.html.layout.widths import inner_padding, resolve
 from nimbus_tasks.html.styles.values import MOST
 
 if TYPE_CHECKING:
@@ -11,7 +13,6 @@ if TYPE_CHECKING:
 
     from turbohtml import Node
 
-    from nimbus_tasks.html.layout.floats import Floats
     from nimbus_tasks.html.layout.widths import Item
     from nimbus_tasks.html.styles.style import Style
 
@@ -51,6 +52,41 @@ class Box:
     bottom: float
 
     __slots__ = tuple(__annotations__)
+
+
+def begin(style: Style, role: int, parent: Box | None, x: float, y: float, width: float, around: float) -> Box:
+    """Return a block in another one, without its content. x, y: of its border's corner. width: of its content."""
+    top, _, bottom, left = style.padding
+    padding_top = top[0] + top[1] * around
+    box = Box()
+    box.block, box.style, box.role = box, style, role
+    box.x, box.width = x + left[0] + left[1] * around, min(width, MOST)
+    box.used, box.line = 0.0, 0.0
+    box.padding_bottom = bottom[0] + bottom[1] * around
+    box.margin_bottom = resolve(style.margin[2], around) or 0.0
+    box.height = height_of(style, style.height, parent, padding_top + box.padding_bottom)
+    if box.height is None and style.ratio and style.width is not None:
+        box.height = width / style.ratio
+    least = height_of(style, style.min_height, parent, padding_top + box.padding_bottom) or 0.0
+    box.bottom = least
+    box.row, box.row_bottom = 0, 0.0
+    is_item = parent is not None and parent.style.display == "flex"
+    closed = role != FLOW or style.is_context or is_item
+    if closed or padding_top or box.height is not None or least:
+        box.margin = 0.0
+        box.y = y + (parent.margin if role == FLOW and parent else 0.0) + padding_top
+        box.is_open = not (closed or box.padding_bottom or box.height is not None or least)
+    else:
+        assert parent
+        box.margin = parent.margin
+        box.y = y
+        box.is_open = not box.padding_bottom
+    box.top = box.y
+    box.floats = Floats() if closed or parent is None else parent.floats
+    box.relative = parent.relative if parent else (0.0, 0.0, width)
+    if style.position in {"relative", "sticky", "absolute"}:
+        box.relative = (box.y - padding_top, x, width + inner_padding(style, around))
+    return box
 
 
 def collapsed(one: float, other: float) -> float:

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 
 from turbohtml import Element, Text
 
-from nimbus_tasks.html.layout.box import FLOAT, FLOW, INLINE, ITEM, OUT, Box, collapsed, height_of
+from nimbus_tasks.html.layout.box import FLOAT, FLOW, INLINE, ITEM, OUT, Box, begin, collapsed
 from nimbus_tasks.html.layout.flex import flex_items, in_order
-from nimbus_tasks.html.layout.floats import Floats
 from nimbus_tasks.html.layout.grid import grid_items
 from nimbus_tasks.html.layout.lines import Lines
 from nimbus_tasks.html.layout.replaced import REPLACED, size_of
 from nimbus_tasks.html.layout.tables import table_items, table_width
 from nimbus_tasks.html.layout.widths import inner_padding, limited, natural_width, outer, own_width, resolve
-from nimbus_tasks.html.styles.values import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -147,11 +145,7 @@ class Flow:
     ) -> None:
         """Open a block. x, y: of its border's corner, where its top margin has been collapsed."""
         outside = self._stack[-1] if self._stack else None
-        parent = outside.block if outside else None
-        top, _, bottom, left = style.padding
-        padding_top = top[0] + top[1] * around
-        box = Box()
-        box.block, box.style, box.role = box, style, role
+        box = begin(style, role, outside.block if outside else None, x, y, width, around)
         box.owner = self._places.get(element, outside.owner if outside else -1)
         children = element.children
         if element.tag == "details" and element.attr("open") is None:
@@ -159,32 +153,6 @@ class Flow:
         if style.display == "flex" and style.is_column:
             children = tuple(in_order(children, style, self._computed))
         box.children, box.items = iter(children), items
-        box.x, box.width = x + left[0] + left[1] * around, min(width, MOST)
-        box.used, box.line = 0.0, 0.0
-        box.padding_bottom = bottom[0] + bottom[1] * around
-        box.margin_bottom = resolve(style.margin[2], around) or 0.0
-        box.height = height_of(style, style.height, parent, padding_top + box.padding_bottom)
-        if box.height is None and style.ratio and style.width is not None:
-            box.height = width / style.ratio
-        least = height_of(style, style.min_height, parent, padding_top + box.padding_bottom) or 0.0
-        box.bottom = least
-        box.row, box.row_bottom = 0, 0.0
-        is_item = parent is not None and parent.style.display == "flex"
-        closed = role != FLOW or style.is_context or is_item
-        if closed or padding_top or box.height is not None or least:
-            box.margin = 0.0
-            box.y = y + (parent.margin if role == FLOW and parent else 0.0) + padding_top
-            box.is_open = not (closed or box.padding_bottom or box.height is not None or least)
-        else:
-            assert parent
-            box.margin = parent.margin
-            box.y = y
-            box.is_open = not box.padding_bottom
-        box.top = box.y
-        box.floats = Floats() if closed or parent is None else parent.floats
-        box.relative = parent.relative if parent else (0.0, 0.0, width)
-        if style.position in {"relative", "sticky", "absolute"}:
-            box.relative = (box.y - padding_top, x, width + inner_padding(style, around))
         if style.display == "flex" and not style.is_column:
             box.items = flex_items(element, style, self._computed, width)
         elif style.display == "grid":
