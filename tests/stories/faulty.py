@@ -41,7 +41,7 @@ from places import Gateway, Place, Rest
 from waiting import SECONDS
 from whole import judge
 
-from nimbus_tasks.backends import http, kv
+from nimbus_tasks.backends import kv
 from nimbus_tasks.backends.kv import cloudflare
 from nimbus_tasks.cli.commands.pipeline import Commands
 from nimbus_tasks.cli.console import Console
@@ -101,8 +101,6 @@ class Harness:
 
     def _preload(self) -> None:
         """Publish the template in this very process, so that each run finds imported what is imported late."""
-        trusted = http._trusted()  # 20 ms of certificates, for servers that have none
-        http._trusted = lambda: trusted
         _write(self._template, self._place.project(TEMPLATE))
         environment = dict(os.environ)
         os.environ.update(self._place.environment(TEMPLATE))

@@ -42,7 +42,7 @@ from places import Embedded, Gateway, Rest
 from warm import preload
 from whole import judge, wrong_logs
 
-from nimbus_tasks.backends import http, kv
+from nimbus_tasks.backends import kv
 from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
 from nimbus_tasks.backends.kv.gateway import GatewayStore
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
@@ -429,8 +429,6 @@ def main(arguments: list[str]) -> None:
     harms = asked.harms.split(",")
     asked.work.mkdir(parents=True, exist_ok=True)
     preload()
-    trusted = http._trusted()  # 20 ms of certificates, for servers that have none
-    http._trusted = lambda: trusted
     if "full" in harms and not in_own_mounts():
         sys.exit("Not allowed to mount a tmpfs here, so no disk can be full: run as root.")
     with PLACES[asked.place](asked.work) as place:
