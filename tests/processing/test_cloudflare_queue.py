@@ -348,7 +348,7 @@ def test_two_machines_share_the_work(tmp_path: Path, queues: Queues) -> None:
     environment = machine(site, queues, retry_delays=[1.0], visibility=60)
     with contextlib.ExitStack() as stack:
         command = ("nimbus:process", "--until-empty")
-        some = [stack.enter_context(site.start(*command, **environment)) for _ in range(2)]
+        some = [stack.enter_context(site.start_fork(*command, **environment)) for _ in range(2)]
         assert [each.end() for each in some] == [0, 0], [each.lines for each in some]
     check_done(site, queues, 41)
     begun = Counter(line["page"] for line in journal(site) if line["what"] == "begin")

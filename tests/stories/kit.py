@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import ptyprocess
 from waiting import SECONDS
-from warm import run_doit
+from warm import programs, run_doit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -250,6 +250,12 @@ class Site:
         """Start a command and go on; it is killed at the end if it still runs."""
         command = [sys.executable, "-m", "doit", *arguments]
         with started(command, self.folder, self.environment(environment)) as running:
+            yield running
+
+    @contextlib.contextmanager
+    def start_fork(self, *arguments: str, **environment: str) -> Iterator[Running]:
+        """Do the same with a fork (`warm.py`), where the process is only waited for or gets Ctrl-C."""
+        with started([str(programs() / "doit"), *arguments], self.folder, self.environment(environment)) as running:
             yield running
 
     # --- what came of it ------------------------------------------------------------------------------

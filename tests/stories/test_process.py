@@ -216,10 +216,8 @@ def test_sixteen_workers_in_four_processes_process_each_page_once(tmp_path: Path
     site = site_of(tmp_path, *names)
     site.publish()
     with contextlib.ExitStack() as stack:
-        some = [
-            stack.enter_context(site.start("nimbus:process", "--until-empty", "--workers=4", **process_settings()))
-            for _ in range(4)
-        ]
+        command = ("nimbus:process", "--until-empty", "--workers=4")
+        some = [stack.enter_context(site.start_fork(*command, **process_settings())) for _ in range(4)]
         assert [each.end() for each in some] == [0] * 4
     check_done(site.store)
     assert set(begun(site).values()) == {1}
@@ -304,7 +302,7 @@ def test_through_a_gateway_two_processes_process_each_page_once(tmp_path: Path) 
         quick = process_settings(flush=0.2, retry_delays=[0.3])
         with contextlib.ExitStack() as stack:
             command = ("nimbus:process", "--until-empty", "--workers=4")
-            some = [stack.enter_context(site.start(*command, **target.environment, **quick)) for _ in range(2)]
+            some = [stack.enter_context(site.start_fork(*command, **target.environment, **quick)) for _ in range(2)]
             assert [each.end() for each in some] == [0, 0], [each.lines for each in some]
         store = target.holds()
         assert store.values[f"queue:{PROJECT}"]["items"] == []

@@ -349,7 +349,7 @@ def test_what_cloudflare_could_not_store_is_sent_again(site: Site) -> None:
 def test_two_machines_at_once_lose_nothing_of_the_queue(tmp_path: Path, gateway: Gateway) -> None:
     sites = [Site.with_pages(tmp_path / name, f"{name}1", f"{name}2", settings=QUICK) for name in ("x", "y", "z")]
     with contextlib.ExitStack() as machines:
-        running = [machines.enter_context(site.start("upload", **gateway.environment)) for site in sites]
+        running = [machines.enter_context(site.start_fork("upload", **gateway.environment)) for site in sites]
         # 1: a machine that sees the others' pages refuses to mark them inactive.
         assert {each.end() for each in running} <= {0, 1}
     paths = [f"dist/{name}{number}.html" for name in ("x", "y", "z") for number in (1, 2)]

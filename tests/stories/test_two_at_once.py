@@ -29,7 +29,7 @@ def together(site: Site, *commands: str) -> list[Running]:
     """Let several commands wait for the lock, set them free at one moment, and return how they ended."""
     with contextlib.ExitStack() as stack:
         with hold(site.folder, "doit upload", nobody):
-            runs = [stack.enter_context(site.start(*command.split())) for command in commands]
+            runs = [stack.enter_context(site.start_fork(*command.split())) for command in commands]
             for run in runs:
                 run.until(f"Waiting for doit upload (process {os.getpid()}, since ")
             assert site.store.values == {}
@@ -67,7 +67,7 @@ def test_a_forced_upload_beside_another_ends_well_too(site: Site) -> None:
 def test_an_edit_while_a_command_waits_is_seen(site: Site) -> None:
     with contextlib.ExitStack() as stack:
         with hold(site.folder, "doit upload", nobody):
-            run = stack.enter_context(site.start("upload"))
+            run = stack.enter_context(site.start_fork("upload"))
             run.until("Waiting for")
             site.page("a", "Edited meanwhile.")
         assert run.end() == 0

@@ -49,7 +49,7 @@ def test_json_is_a_line_a_cycle_and_one_at_the_end(published: Site) -> None:
 
 
 def test_the_status_file_says_how_the_watch_stands(published: Site) -> None:
-    with watching(published, f"--status={STATUS}") as watch:
+    with watching(published, f"--status={STATUS}", fork=False) as watch:
         idle = until_status(published, lambda status: status["state"] == "idle")
         assert idle["pid"] == watch.process.pid
         published.page("a", "Edited.")
@@ -72,7 +72,7 @@ def test_a_status_file_never_takes_the_place_of_another_file(published: Site, na
 
 
 def test_sigterm_ends_it_as_ctrl_c_does(published: Site) -> None:
-    with watching(published) as watch:
+    with watching(published, fork=False) as watch:
         watch.process.send_signal(signal.SIGTERM)
         assert watch.end() == 0
     assert "Watch ended after" in watch.lines[-1]

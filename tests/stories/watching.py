@@ -19,9 +19,10 @@ STATUS = ".nimbus/watch.json"
 
 
 @contextlib.contextmanager
-def watching(site: Site, *options: str, **environment: str) -> Iterator[Running]:
-    """Start a watch, and wait until its first run is over."""
-    with site.start("watch", *options, **environment) as watch:
+def watching(site: Site, *options: str, fork: bool = True, **environment: str) -> Iterator[Running]:
+    """Start a watch, as a fork or a new interpreter, and wait until its first run is over."""
+    start = site.start_fork if fork else site.start
+    with start("watch", *options, **environment) as watch:
         watch.until("Watching dist")
         watch.until(" ms")
         yield watch
