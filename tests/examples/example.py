@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+#: Programs of a CI runner.
+MACHINE = Path(__file__).parent / "machine"
 
 #: Files that runs of an example create, ignored by git.
 _MADE = {"dist", "feed.txt", "__pycache__", ".doit.db", ".venv", "node_modules", "_site", "_build", "cache"}
@@ -28,6 +30,12 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     path = os.pathsep.join([str(programs()), str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {name: os.environ[name] for name in ("TMPDIR", "PYTHONPATH", "COVERAGE_PROCESS_START") if name in os.environ}
     return {**kept, "PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8", **more}
+
+
+def on_a_runner(home: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a job of a CI system, where what an example requires is installed."""
+    known = environment(home, CI="true", **more)
+    return known | {"PATH": os.pathsep.join([str(MACHINE), known["PATH"]])}
 
 
 class Example:

@@ -1,8 +1,8 @@
 """Run the steps of a GitHub workflow in a fresh checkout, with the documented variables of a runner.
 
 `run:` steps run unchanged. Actions are replaced by what their documentation promises: checkout by a clone, setup-python
-by our virtual environment on the PATH, cache/restore and cache/save by copies of files. An unknown action or expression
-is an error.
+by our virtual environment on the PATH, cache/restore and cache/save by copies of files. `pip install` only looks whether
+all is installed. An unknown action or expression is an error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from example import environment
+from example import on_a_runner
 from kit import Run, ended
 
 if TYPE_CHECKING:
@@ -88,16 +88,13 @@ class Job:
         done = ended(
             ["bash", "-e", str(script)],  # the default for a step without `shell:`
             self.checkout,
-            environment(
+            on_a_runner(
                 self._runner,
-                CI="true",
                 GITHUB_ACTIONS="true",
                 GITHUB_WORKSPACE=str(self.checkout),
                 GITHUB_REF_NAME=self._context["github.ref_name"],
                 GITHUB_RUN_ID=self._context["github.run_id"],
                 GITHUB_STEP_SUMMARY=str(page),
-                PIP_NO_INDEX="1",  # requirements are in the virtual environment
-                PIP_DISABLE_PIP_VERSION_CHECK="1",
                 **self._machine,
                 **{name: self._filled(value) for name, value in step.get("env", {}).items()},
             ),

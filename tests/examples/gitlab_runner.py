@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from example import environment
+from example import on_a_runner
 from kit import Run, ended
 
 if TYPE_CHECKING:
@@ -55,16 +55,13 @@ class GitLab:
         ran = ended(
             ["bash", "-c", "set -eo pipefail\n" + "\n".join(lines)],
             checkout,
-            environment(
+            on_a_runner(
                 runner,
-                CI="true",
                 GITLAB_CI="true",
                 CI_PROJECT_DIR=str(checkout),
                 CI_COMMIT_BRANCH="main",
                 CI_DEFAULT_BRANCH="main",
                 CI_COMMIT_REF_SLUG="main",
-                PIP_NO_INDEX="1",  # requirements are in the virtual environment
-                PIP_DISABLE_PIP_VERSION_CHECK="1",
                 **self._variables,
             ),
         )

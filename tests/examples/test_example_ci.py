@@ -156,6 +156,15 @@ def test_gitlab_checks_and_publishes_with_and_without_a_cache(
     assert "new.html" in issue["location"]["path"]
 
 
+def test_pip_takes_the_requirements(tmp_path: Path) -> None:
+    """It finds nothing to install here; the runners of these tests have a program that only looks."""
+    command = ["pip", "install", "-r", "requirements.txt"]
+    offline = environment(tmp_path, PIP_NO_INDEX="1", PIP_DISABLE_PIP_VERSION_CHECK="1")
+    done = subprocess.run(command, cwd=EXAMPLES / "ci", env=offline, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Requirement already satisfied: nimbus-tasks" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("schema", "files"),
     [("github-workflows", [PUBLISH, CHECK, WITHOUT_CACHE]), ("gitlab-ci", [".gitlab-ci.yml"])],
