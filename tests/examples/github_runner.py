@@ -1,8 +1,8 @@
 """Run the steps of a GitHub workflow in a fresh checkout, with the documented variables of a runner.
 
 `run:` steps run unchanged. Actions are replaced by what their documentation promises: checkout by a clone, setup-python
-by our virtual environment on the PATH, cache/restore and cache/save by copies of files. `pip install` only looks whether
-all is installed. An unknown action or expression is an error.
+by our virtual environment on the PATH, cache/restore and cache/save by copies of files. `pip install` only looks
+whether all is installed. An unknown action or expression is an error.
 """
 
 from __future__ import annotations
