@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check audit docs screenshots soak bench lock sbom quality sites servers browser shells generators peers format clean
+.PHONY: help run test check audit docs screenshots soak bench load lock sbom quality sites servers browser shells generators peers format clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -69,6 +69,9 @@ endif
 
 bench: $(VENV)/tested sites servers peers  ## Measure, side by side with peers, in one run
 	python -m benchmarks $(ARGS)
+
+load: $(VENV)/tested servers  ## Load test of the service: up to 2,000 pictures through the page and the client, with failures; takes hours
+	python -m benchmarks.load $(ARGS)
 
 quality: $(VENV)/tested peers  ## Judge the extraction of real sites in a browser, beside other tools
 	pip install --quiet --group quality

@@ -19,6 +19,8 @@ export const url = process.env.SERVICE_URL ?? "";
 export const key = process.env.SERVICE_KEY ?? "";
 export const otherKey = process.env.OTHER_KEY ?? "";
 const WIDE = { width: 1280, height: 800 };
+/** Milliseconds for whatever is waited for: the page itself waits half a minute in an outage, and machines are busy. */
+const PATIENCE = 180_000;
 /** What the browser itself writes for each answer that a test provokes. */
 const PROVOKED = /^Failed to load resource/;
 
@@ -57,6 +59,7 @@ export const pictures = (number) => Array.from({ length: number }, () => newFile
  */
 export async function browse(t, options = {}) {
   const context = await browser.newContext({ viewport: WIDE, ...options });
+  context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   const errors = [];
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));

@@ -10,6 +10,7 @@ export class Hasher {
     this._waiting = new Map();
     this._next = 0;
     this._workers = Array.from({ length: workers }, () => this._start());
+    this._idle = [...this._workers];
   }
 
   /**
@@ -21,7 +22,7 @@ export class Hasher {
     const id = (this._next += 1);
     return new Promise((resolve, reject) => {
       this._waiting.set(id, { resolve, reject });
-      this._workers[id % this._workers.length]?.postMessage({ id, file });
+      (this._idle.pop() ?? this._workers[id % this._workers.length])?.postMessage({ id, file });
     });
   }
 
@@ -33,6 +34,7 @@ export class Hasher {
         const { id, sha256, error } = event.data;
         const waiting = this._waiting.get(id);
         this._waiting.delete(id);
+        if (!this._idle.includes(worker)) this._idle.push(worker);
         if (error) waiting?.reject(new Error(error));
         else waiting?.resolve(sha256);
       },

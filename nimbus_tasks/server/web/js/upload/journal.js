@@ -13,6 +13,8 @@ const DATABASE = "nimbus-uploads";
 const STORE = "items";
 /** Milliseconds between two writes: thousands of changes become a few transactions. */
 const WRITE_EVERY = 500;
+/** Files in one transaction: the page does nothing else until all of them are copied. */
+const WRITTEN_AT_ONCE = 100;
 
 /**
  * @template T
@@ -36,9 +38,9 @@ export class Journal {
     this._session = session;
     /** @type {Map<string, Saved>} */
     this._changed = new Map();
-    /** @type {Promise<void>} */
-    this._writing = Promise.resolve();
     this._timer = 0;
+    /** @type {Promise<void>} one after the other: the newest state of a file must be the last that is written */
+    this._writing = Promise.resolve();
   }
 
   /** @returns {Promise<Journal>} */
@@ -76,33 +78,41 @@ export class Journal {
     const { path, name, size, type, modified, state, handle, sha256, assetId, failure, detail } = item;
     const session = this._session;
     this._changed.set(key, { key, session, path, name, size, type, modified, state, handle, sha256, assetId, failure, detail }); // prettier-ignore
-    if (!this._timer) this._timer = setTimeout(() => void this.flush(), WRITE_EVERY);
+    if (!this._timer) this._timer = setTimeout(() => this.flush(), WRITE_EVERY);
   }
 
-  /** Write what has changed. */
-  flush() {
+  /**
+   * Write what has changed.
+   * @param {number} atOnce files in one transaction
+   */
+  flush(atOnce = WRITTEN_AT_ONCE) {
     clearTimeout(this._timer);
     this._timer = 0;
     const changed = [...this._changed.values()];
     this._changed.clear();
-    if (!changed.length) return this._writing;
-    this._writing = new Promise((resolve) => {
-      const writing = this._database.transaction(STORE, "readwrite");
-      const store = writing.objectStore(STORE);
-      for (const saved of changed) store.put(saved);
-      // A full disk or a private window: the upload goes on, only a reload would lose its list.
-      for (const ended of ["complete", "abort"]) writing.addEventListener(ended, () => resolve());
-    });
-    return this._writing;
+    for (let start = 0; start < changed.length; start += atOnce) {
+      const some = changed.slice(start, start + atOnce);
+      this._write((store) => some.forEach((saved) => store.put(saved)));
+    }
   }
 
   /** @param {string[]} keys of files that are no longer shown */
-  async forget(keys) {
-    const store = this._database.transaction(STORE, "readwrite").objectStore(STORE);
-    for (const key of keys) {
-      this._changed.delete(key);
-      store.delete([this._session, key]);
-    }
+  forget(keys) {
+    for (const key of keys) this._changed.delete(key);
+    this._write((store) => keys.forEach((key) => store.delete([this._session, key])));
+  }
+
+  /** @param {(store: IDBObjectStore) => void} change */
+  _write(change) {
+    this._writing = this._writing.then(
+      () =>
+        new Promise((resolve) => {
+          const writing = this._database.transaction(STORE, "readwrite");
+          change(writing.objectStore(STORE));
+          // A full disk or a private window: the upload goes on, only a reload would lose its list.
+          for (const ended of ["complete", "abort"]) writing.addEventListener(ended, () => resolve());
+        }),
+    );
   }
 }
 

@@ -19,8 +19,8 @@ import { waitOf } from "./pace.js";
 
 /** Files at once in the beginning. */
 const START = 2;
-/** Files of a folder that are added before the page is drawn again. */
-const ADDED_AT_ONCE = 200;
+/** Milliseconds of adding files before the page may draw again: the browser looks each file up on the disk. */
+const ADDED_FOR = 12;
 
 /** @type {Record<Filter, (item: Item) => boolean>} */
 const FILTERS = {
@@ -160,7 +160,7 @@ class UploadPage {
       if (event.clipboardData?.files.length) void this._add(pickedFrom(event.clipboardData));
     });
     addEventListener("beforeunload", (event) => {
-      void this._journal?.flush();
+      this._journal?.flush(Infinity);
       if (this._items.open) event.preventDefault();
     });
     for (const name of ["online", "offline"]) addEventListener(name, () => this._refresh());
@@ -168,7 +168,7 @@ class UploadPage {
 
   /** @param {AsyncIterable<import("./picking.js").Picked> | Iterable<import("./picking.js").Picked>} picked */
   async _add(picked) {
-    let added = 0;
+    let began = performance.now();
     this._ignored = this._again = 0;
     for await (const { file, path, handle } of picked) {
       if (!file.size) {
@@ -178,8 +178,9 @@ class UploadPage {
       const { name, size, lastModified: modified } = file;
       const type = file.type || "application/octet-stream";
       if (!this._items.add({ path, name, size, type, modified, file, handle })) this._again += 1;
-      added += 1;
-      if (added % ADDED_AT_ONCE === 0) await new Promise((resolve) => setTimeout(resolve));
+      if (performance.now() - began < ADDED_FOR) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      began = performance.now();
     }
     this._uploader.start();
     this._refresh();
@@ -200,7 +201,7 @@ class UploadPage {
   _clearEnded() {
     const ended = this._items.all.filter((item) => ["ready", "duplicate", "cancelled"].includes(item.state));
     this._items.remove(ended);
-    void this._journal?.forget(ended.map(fileKey));
+    this._journal?.forget(ended.map(fileKey));
     this._refresh();
   }
 
