@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from sqlalchemy import func, select
 
 from nimbus_tasks.server.claims import WAITING
@@ -110,6 +110,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, processor time, open files
         self._jobs = Histogram(
             "nimbus_job_seconds", "Time of jobs in this process", ["step", "outcome"], buckets=_BUCKETS,
             registry=self.registry,
