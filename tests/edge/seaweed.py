@@ -58,7 +58,7 @@ class Seaweed:
         self._process.wait(SECONDS)
 
     def _start(self, config: Path) -> bool:
-        master, volume, filer, s3, lance = _free_ports(5)
+        master, volume, filer, s3, lance = free_ports(5)
         data = self._folder / "data"
         data.mkdir(exist_ok=True)
         with (self._folder / "log").open("ab") as log:
@@ -99,7 +99,7 @@ class Seaweed:
         return True
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return ports on which nothing listens now, below `LAST_PORT`."""
     ports: list[int] = []
     while len(ports) < count:

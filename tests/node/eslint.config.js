@@ -30,7 +30,7 @@ export default [
   { files: ["gulp/**/*.js"], languageOptions: { sourceType: "commonjs" } },
   { files: ["nimbus_tasks/server/web/**/*.js"], languageOptions: { globals: globals.browser } },
   {
-    files: ["tests/web/*.mjs", "benchmarks/load/page.mjs"],
+    files: ["tests/web/*.mjs", "tests/deploy/*.mjs", "benchmarks/load/page.mjs"],
     languageOptions: { globals: { ...globals.node, ...globals.browser } },
   },
   {
