@@ -21,6 +21,8 @@ import { waitOf } from "./pace.js";
 const START = 2;
 /** Milliseconds of adding files before the page may draw again: the browser looks each file up on the disk. */
 const ADDED_FOR = 12;
+/** Milliseconds between two drawings: bytes arrive much more often. */
+const DRAWN_EVERY = 100;
 
 /** @type {Record<Filter, (item: Item) => boolean>} */
 const FILTERS = {
@@ -50,7 +52,8 @@ class UploadPage {
     this._follow = new FollowAssets(this._items);
     /** @type {Filter} */
     this._filter = "all";
-    this._frame = 0;
+    this._isDrawing = false;
+    this._drawn = 0;
     this._ignored = 0;
     this._again = 0;
     /** @type {{time: number, bytes: number}[]} of the last seconds, for the rate */
@@ -205,12 +208,17 @@ class UploadPage {
     this._refresh();
   }
 
-  /** Draw before the next frame, however many files have changed. */
+  /** Draw soon, and once, however many files have changed. */
   _refresh() {
-    this._frame ||= requestAnimationFrame(() => {
-      this._frame = 0;
-      this._draw();
-    });
+    if (this._isDrawing) return;
+    this._isDrawing = true;
+    setTimeout(() => requestAnimationFrame(() => this._drawNow()), this._drawn + DRAWN_EVERY - Date.now());
+  }
+
+  _drawNow() {
+    this._isDrawing = false;
+    this._drawn = Date.now();
+    this._draw();
   }
 
   _draw() {
