@@ -8,7 +8,7 @@ LOCK   := .ci/requirements.txt
 SITES  := .cache/sites
 SHELLS := .cache/shells
 POSTGRES := .cache/postgresql
-INSTALL_BROWSER := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null 2>&1
+INSTALL_BROWSER := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fonts-liberation >/dev/null 2>&1
 POSTGRES_PACKAGES := postgresql-15 postgresql-client-15 libpq5 libllvm14
 # Half again as many as there are cores: tests wait for processes much of their time.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(-(-3 * (os.cpu_count() or 1) // 2))')

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from benchmarks.quality.contenders import CONTENDERS, Kept
 from benchmarks.quality.kept import Counts, count
-from benchmarks.quality.reference import Reference, fetch, references, resolved
+from benchmarks.quality.reference import Reference, fetch, has_common_fonts, references, resolved
 from benchmarks.quality.score import score
 from benchmarks.quality.sites import HELD_OUT, SITES
 from benchmarks.timing import machine, say
@@ -57,6 +57,8 @@ def main() -> int:
     sites = [site for site in choice if asked.only.lower() in site.name.lower()]
     if not sites:
         parser.error(f"no site has {asked.only!r} in its name. Choose from: {', '.join(site.name for site in choice)}")
+    if not has_common_fonts():
+        say("Folds are judged with other fonts than visitors have: install Debian's fonts-liberation.")
     for site in sites:
         if not fetch(site):
             continue

@@ -76,6 +76,15 @@ def fetch(site: Site) -> bool:
     return True
 
 
+def has_common_fonts() -> bool:
+    """Return whether the browser has letters as wide and high as those of most visitors: the fold depends on them."""
+    try:
+        found = subprocess.run(["fc-match", "Times New Roman"], stdout=subprocess.PIPE, text=True, check=False).stdout
+    except OSError:
+        return False
+    return any(name in found for name in ("Times New Roman", "Liberation Serif", "Tinos"))
+
+
 def references(site: Site, pages: Sequence[Path]) -> list[Reference]:
     """Return what the browser shows of these pages; none of those that redirect or (with a line) do not load."""
     wanted = msgspec.json.encode([site, [str(page) for page in pages]])

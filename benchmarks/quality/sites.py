@@ -208,5 +208,13 @@ HELD_OUT = (
         _SPHINX_EXCLUDE,
         _SPHINX_OPTIONAL,
     ),
-    Site("NTPsec (Asciidoctor)", "ntpsec-doc", "usr/share/doc/ntpsec-doc/html", "body", "#footer", "#toc, .toc"),
+    Site(
+        "NTPsec (Asciidoctor)",
+        "ntpsec-doc",
+        "usr/share/doc/ntpsec-doc/html",
+        "body",
+        # A table with "Home Page", "Site Map" and "Contacts" ends most pages.
+        '#footer, table:has(a[href="index.html"]):has(a[href="sitemap.html"])',
+        "#toc, .toc",
+    ),
 )

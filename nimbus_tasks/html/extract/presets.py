@@ -117,6 +117,7 @@ PRESETS = (
         ignore=(".td-page-meta", ".td-toc", ".book-toc", ".hextra-toc", ".heading-anchor", ".hanchor", ".edit-page"),
         skip=(*_ERROR, *_TAGS),
     ),
+    Preset("DocBook", generator="docbook", ignore=(".navheader", ".navfooter")),
     Preset("Eleventy", generator="eleventy", ignore=(".header-anchor", ".direct-link"), skip=(*_ERROR, *_TAGS)),
     Preset("Jekyll", generator="jekyll", ignore=(".anchor-heading", ".anchorjs-link"), skip=(*_ERROR, *_TAGS)),
     Preset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ REPLACED = frozenset(
 )
 #: A picture, or a sign in a text, of which nothing tells the size.
 _IMAGE, _ICON = (300.0, 150.0), (24.0, 24.0)
+#: The address of a larger picture.
+_PICTURE = re.compile(r"\.(?:avif|gif|jpe?g|png|svg|webp)$", re.IGNORECASE)
 #: What stands beside an image in a line.
 _BESIDE = frozenset({"a", "b", "i", "img", "span"})
 
@@ -30,7 +33,7 @@ def size_of(element: Element, style: Style, block: Box) -> tuple[float, float]:
     around = block.width
     given, tall = attribute(element, "width"), attribute(element, "height")
     ratio = style.ratio or (given / tall if given and tall else 0.0)
-    unknown = _ICON if element.tag == "svg" or (element.tag == "img" and _stands_in_text(element)) else _IMAGE
+    unknown = _ICON if element.tag == "svg" or (element.tag == "img" and _is_sign(element)) else _IMAGE
     width = own_width(style, around)
     height = height_of(style, style.height, block, 0.0)
     if style.height is None and style.width is None:
@@ -55,10 +58,14 @@ def size_of(element: Element, style: Style, block: Box) -> tuple[float, float]:
     return shown + outer(style, around), max(height + top + bottom, 0.0)
 
 
-def _stands_in_text(element: Element) -> bool:
-    """Return whether an image, or the link around it, has something beside it: then it is a sign, not a picture."""
+def _is_sign(element: Element) -> bool:
+    """Return whether an image is a sign and no picture: it leads to another page, or has something beside it."""
     link = element.parent
-    around = (element, link) if isinstance(link, Element) and link.tag == "a" else (element,)
+    around = [element]
+    if isinstance(link, Element) and link.tag == "a":
+        around.append(link)
+        if (href := link.attr("href")) and not _PICTURE.search(href):
+            return True
     return any(
         not sibling.data.isspace() if isinstance(sibling, Text) else getattr(sibling, "tag", "") in _BESIDE
         for each in around

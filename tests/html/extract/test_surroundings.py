@@ -99,6 +99,12 @@ def test_a_generator_says_where_its_content_is() -> None:
     )
 
 
+def test_a_generator_says_what_is_no_content() -> None:
+    header = "<div class=navheader><table><tr><th>Title</th></tr></table><a href=b.html><img alt=Next></a></div>"
+    html = generated("DocBook XSL Stylesheets V1.79", f"{header}<h1>Title</h1><p>{LONG}")
+    assert texts(html) == [("h1", "Title"), ("p", LONG.strip())]
+
+
 @pytest.mark.parametrize(
     ("path", "head", "is_skipped"),
     [

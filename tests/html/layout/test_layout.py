@@ -127,6 +127,9 @@ def flow(body: str, css: str, window: Window = SMALL) -> dict[str, float]:
         ("b { display: inline-block; padding: 5px }", "<b>a</b> <b>a</b><p id=x>b", 30),
         ("", "<p>a<img>b</p><p id=x>b", 24),
         ("", "<p><a><img></a> <a><img></a></p><p id=x>b", 24),
+        ("", "<a href=next.html><img></a><p id=x>b", 24),
+        ("", "<a href=large.JPG><img></a><p id=x>b", 150),
+        ("", "<a id=here><img></a><p id=x>b", 150),
         ("", "<p><svg></svg></p><p id=x>b", 24),
         # Floats.
         ("div { float: left; width: 100px; height: 100px }", "<div>a</div><p id=x>b", 0),
