@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from turbohtml import Element, Text
 
-from nimbus_tasks.html.extract.text import collapse, collapsed_text
+from nimbus_tasks.html.extract.text import collapsed_text
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -98,7 +98,7 @@ def _links_elsewhere(heading: Element) -> bool:
     if not text:
         return True
     return any(
-        not (link.attr("href") or "").startswith("#") and collapse(link.text) == text
+        not (link.attr("href") or "").startswith("#") and collapsed_text(link) == text
         for link in heading.select("a[href]")
     )
 
@@ -106,7 +106,7 @@ def _links_elsewhere(heading: Element) -> bool:
 def share_of_links(element: Element) -> float:
     """Return how much of an element's text is in links, 0 to 1."""
     whole = len(collapsed_text(element))
-    return sum(len(collapse(link.text)) for link in element.select("a")) / whole if whole else 0.0
+    return sum(len(collapsed_text(link)) for link in element.select("a")) / whole if whole else 0.0
 
 
 # --- what many pages of a site have -------------------------------------------------------------------

@@ -48,6 +48,10 @@ BREAKS = frozenset({"br", "frame", "hr", "img"})
 KNOWN_BLOCKS = TEXT_BLOCKS | CONTAINERS | BREAKS
 
 
+#: Characters of a text from which on XPath is worth its start.
+_LONG = 500
+
+
 def collapse(text: str) -> str:
     """Return a text with each run of white space replaced by one space, and none at its ends.
 
@@ -60,7 +64,10 @@ def collapse(text: str) -> str:
 
 
 def collapsed_text(element: Element) -> str:
-    """Return an element's text, collapsed by the parser: twice as fast as `collapse` for more than a line."""
-    text: str = element.xpath_one("normalize-space()")  # type: ignore[assignment] # XPath has other types too
-    # The form feed is white space in HTML, but not in XPath.
-    return collapse(text) if "\f" in text else text
+    """Return an element's text, collapsed: a long one by the parser, which takes half the time of `collapse`."""
+    text = element.text
+    if len(text) > _LONG:
+        text = element.xpath_one("normalize-space()")  # type: ignore[assignment] # XPath has other types too
+        # The form feed is white space in HTML, but not in XPath.
+        return collapse(text) if "\f" in text else text
+    return collapse(text)
