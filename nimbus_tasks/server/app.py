@@ -96,5 +96,6 @@ def _service(state: State) -> Service:
     return found
 
 
-def _user(request: Request[User, Any, State]) -> User:
+def _user(request: Request[User, Any, State], service: Service) -> User:  # noqa: ARG001
+    # Asks for the service because most handlers want both: two that are independent would each get a task.
     return request.user

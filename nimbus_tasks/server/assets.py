@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from litestar import delete, get
 from litestar.params import Parameter
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, tuple_
 
-from nimbus_tasks.server import search
+from nimbus_tasks.server import open_uploads, search
 from nimbus_tasks.server.auth import User
 from nimbus_tasks.server.errors import invalid, not_found
 from nimbus_tasks.server.service import Service
-from nimbus_tasks.server.tables import assets, uploads
+from nimbus_tasks.server.tables import assets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nimbus_tasks.server.database import Database
+    from sqlalchemy.sql.dml import ReturningInsert
+
+    from nimbus_tasks.server.database import Database, NewInsert
     from nimbus_tasks.server.storage import Upload
 
 #: Checksums in one query: SQLite takes 32,766 values.
 MOST_CHECKSUMS = 1000
-#: The `method` of an upload whose bytes are being removed.
-ABANDONED = "abandoned"
 #: Ids in one question.
 MOST_IDS = 100
 
@@ -70,6 +71,10 @@ class AssetPage(Struct, rename="camel"):
 
 _COLUMNS = [assets.c[name] for name in Asset.__struct_fields__]
 _LIVE = assets.c.deleted_at.is_(None)
+# Statements of every upload are built once: to build one takes several times as long as to run it.
+_MINE = select(*_COLUMNS).where(assets.c.user_id == bindparam("user_id"), _LIVE)
+_BY_ID = _MINE.where(assets.c.id == bindparam("id"))
+_BY_CHECKSUMS = _MINE.where(assets.c.checksum.in_(bindparam("checksums", expanding=True)))
 AssetState = Literal["any", "ready", "working", "failed"]
 _IN_STATE: dict[AssetState, tuple[ColumnElement[bool], ...]] = {
     "any": (),
@@ -87,8 +92,8 @@ def now_ms() -> int:
 
 
 def by_id(connection: Connection, user_id: str, asset_id: str) -> Asset | None:
-    query = select(*_COLUMNS).where(assets.c.id == asset_id, assets.c.user_id == user_id, _LIVE)
-    return _asset(connection.execute(query).first())
+    row = connection.execute(_BY_ID, {"id": asset_id, "user_id": user_id}).first()
+    return None if row is None else _asset_of(row)
 
 
 def by_ids(connection: Connection, user_id: str, ids: Sequence[str]) -> list[Asset]:
@@ -99,15 +104,27 @@ def by_ids(connection: Connection, user_id: str, ids: Sequence[str]) -> list[Ass
 
 
 def by_checksum(connection: Connection, user_id: str, checksum: str) -> Asset | None:
-    query = select(*_COLUMNS).where(assets.c.user_id == user_id, assets.c.checksum == checksum, _LIVE)
-    return _asset(connection.execute(query).first())
+    return by_checksums(connection, user_id, [checksum]).get(checksum)
 
 
 def by_checksums(connection: Connection, user_id: str, checksums: Sequence[str]) -> dict[str, Asset]:
     """Return the user's assets with these checksums, by checksum."""
-    query = select(*_COLUMNS).where(assets.c.user_id == user_id, assets.c.checksum.in_(checksums), _LIVE)
-    found = (_asset_of(row) for row in connection.execute(query))
+    rows = connection.execute(_BY_CHECKSUMS, {"user_id": user_id, "checksums": checksums})
+    found = (_asset_of(row) for row in rows)
     return {asset.checksum: asset for asset in found}
+
+
+def completed(connection: Connection, upload: Upload) -> Asset:
+    """Return the asset that an upload has become: another one where it turned out to be a file that was there.
+
+    Raises:
+        ApiError: it has become none.
+    """
+    asset = by_id(connection, upload.user_id, upload.asset_id)
+    asset = asset or by_checksum(connection, upload.user_id, upload.checksum)
+    if asset is None:
+        raise open_uploads.gone()
+    return asset
 
 
 async def by_pathname(database: Database, user_id: str, pathname: str) -> Asset | None:
@@ -157,46 +174,41 @@ async def get_asset(service: Service, user: User, asset_id: str) -> Asset:
 # --- writing ------------------------------------------------------------------------------------------------
 
 
-def add(database: Database, connection: Connection, upload: Upload, blob_url: str) -> tuple[Asset, bool]:
-    """Store the asset of a completed upload, which is then no open upload any more.
+def add(database: Database, connection: Connection, told: Upload, blob_url: str) -> Asset:
+    """Store the asset of a completed upload, which is then no open upload any more. Again: return the same asset.
 
-    Returns the asset and whether it is new. Of several with the same bytes, one is stored: the others get that one,
-    and stay open until their bytes are removed.
+    Of several with the same bytes, one is stored: the others get that one, and their bytes are to be removed.
 
     Raises:
-        ApiError: the upload was given up meanwhile. Nothing is stored: its bytes are about to be removed.
+        ApiError: the upload was given up meanwhile, or is not of this file. Nothing is stored.
     """
+    upload = open_uploads.take(connection, told)
+    if upload is None:
+        return completed(connection, told)
+    moment = now_ms()
     values = {
-        name: getattr(upload, name) for name in ("user_id", "pathname", "filename", "size", "mime_type", "checksum")
+        "id": upload.asset_id,
+        "user_id": upload.user_id,
+        "pathname": upload.pathname,
+        "blob_url": blob_url,
+        "filename": upload.filename,
+        "size": upload.size,
+        "mime_type": upload.mime_type,
+        "checksum": upload.checksum,
+        "created_at": moment,
+        "upload_ms": max(0, moment - upload.created_at),
     }
-    insert = database.insert(assets).values(
-        id=upload.asset_id,
-        blob_url=blob_url,
-        created_at=(moment := now_ms()),
-        upload_ms=max(0, moment - upload.created_at),
-        **values,
-    )
-    # By RETURNING: PostgreSQL's driver counts no rows of an INSERT.
-    added = connection.execute(insert.on_conflict_do_nothing().returning(assets.c.id)).first() is not None
-    if added:
-        search.index(database, connection, upload.asset_id, upload.user_id, upload.filename)
-    held = by_checksum(connection, upload.user_id, upload.checksum)
-    assert held is not None  # just added, or the reason why not
-    if added:
-        is_open = and_(uploads.c.asset_id == upload.asset_id, uploads.c.method != ABANDONED)
-        if connection.execute(uploads.delete().where(is_open)).rowcount == 0:
-            raise not_found("upload: ask for a new address")
-    return held, added
+    row = connection.execute(_insert(database.insert), values).first()
+    if row is None:
+        open_uploads.put_back(connection, upload)
+        return completed(connection, told)
+    search.index(database, connection, upload.asset_id, upload.user_id, upload.filename)
+    return _asset_of(row)
 
 
-def abandon_upload(connection: Connection, asset_id: str) -> bool:
-    """Mark an upload as given up, so that it becomes no asset any more. False: it is one, or the upload is gone."""
-    mark = uploads.update().where(uploads.c.asset_id == asset_id).values(method=ABANDONED)
-    return connection.execute(mark).rowcount == 1
-
-
-def close_upload(connection: Connection, asset_id: str) -> None:
-    connection.execute(uploads.delete().where(uploads.c.asset_id == asset_id))
+@cache
+def _insert(insert: NewInsert) -> ReturningInsert[Any]:
+    return insert(assets).on_conflict_do_nothing().returning(*_COLUMNS)
 
 
 @delete("/api/assets/{asset_id:str}", status_code=204)
@@ -206,10 +218,6 @@ async def delete_asset(service: Service, user: User, asset_id: str) -> None:
     mark = mark.values(deleted_at=func.coalesce(assets.c.deleted_at, now_ms()))
     if await service.database.write(lambda connection: connection.execute(mark).rowcount) == 0:
         raise not_found("asset")
-
-
-def _asset(row: Row[Any] | None) -> Asset | None:
-    return None if row is None else _asset_of(row)
 
 
 def _asset_of(row: Row[Any]) -> Asset:

@@ -10,21 +10,19 @@ from typing import Annotated, Any
 from litestar import Request, post
 from litestar.datastructures import State, UploadFile
 from litestar.params import Parameter
-from msgspec import structs
-from sqlalchemy import select
 
-from nimbus_tasks.server import assets
+from nimbus_tasks.server import open_uploads
 from nimbus_tasks.server.auth import User
 from nimbus_tasks.server.errors import invalid, not_found
 from nimbus_tasks.server.service import Service
 from nimbus_tasks.server.storage import Upload
-from nimbus_tasks.server.tables import uploads
 from nimbus_tasks.server.uploads import (
     Completed,
-    CompletedAsset,
     NewFile,
+    begin,
     check_file,
     complete,
+    completed,
     give_up,
     new_upload,
     take_token,
@@ -85,26 +83,18 @@ async def _copy(file: UploadFile, copy: Path) -> tuple[int, str]:
 
 
 async def _signed(service: Service, user: User, asset_id: str) -> Upload:
-    query = select(uploads).where(
-        uploads.c.asset_id == asset_id, uploads.c.user_id == user.id, uploads.c.method != assets.ABANDONED
-    )
-    row = await service.database.read(lambda connection: connection.execute(query).first())
-    if row is None:
+    upload = await service.database.read(lambda connection: open_uploads.find(connection, asset_id))
+    if upload is None or upload.user_id != user.id:
         raise not_found("upload: ask for a new address")
-    return Upload(*row)
+    return upload
 
 
 async def _open(service: Service, user: User, file: NewFile) -> Upload | Completed:
     """Begin an upload without an address; the answer of a completed one where the user has this file."""
     check_file(service, file)
-    known = await service.database.read(lambda connection: assets.by_checksum(connection, user.id, file.checksum))
-    if known is not None:
-        told = CompletedAsset(known.id, known.blob_url, is_duplicate=True, needs_processing=not known.processed)
-        return Completed(success=True, asset=told)
     upload = new_upload(service, user.id, file, "POST")
-    row = structs.asdict(upload)
-    await service.database.write(lambda connection: connection.execute(uploads.insert(), row))
-    return upload
+    known = await begin(service, [upload])
+    return completed(known[file.checksum], is_duplicate=True) if known else upload
 
 
 ROUTES: list[Any] = [classic_upload]

@@ -11,30 +11,27 @@ import contextlib
 import functools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 
-from nimbus_tasks.model.errors import SettingsError, StoreError
-from nimbus_tasks.project.settings import STATE_FOLDER
+from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.server.connections import THREADS, address_of, open_engines
+from nimbus_tasks.server.group_commit import GroupCommit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import Table
 
+    NewInsert = Callable[[Table], sqlite.Insert | postgresql.Insert]
     T = TypeVar("T")
 
-DATABASE_FILE = f"{STATE_FOLDER}/server.db"
 MIGRATIONS = Path(__file__).with_name("migrations")
-#: Threads, and connections, that handlers share.
-THREADS = 8
 _MIGRATION_LOCK = 0x6E696D627573  # "nimbus"; a number of our own among PostgreSQL's advisory locks
-_READS = "nimbus_reads"
 
 
 class Database:
@@ -46,21 +43,13 @@ class Database:
         Raises:
             SettingsError: the URL is malformed, or names another database system.
         """
-        self.url = _url(url, root or Path())
+        self.url = address_of(url, root or Path())
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {"pool_size": 2 * THREADS, "max_overflow": THREADS}
-        if self.is_sqlite:
-            options["connect_args"] = {"timeout": 30, "check_same_thread": False}
-        else:
-            options["pool_pre_ping"] = True
-        self.engine = create_engine(self.url, **options)
-        if self.is_sqlite:
-            event.listen(self.engine, "connect", _set_up_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
-        self._reading = self.engine.execution_options(**{_READS: True})
-        self._readers = ThreadPoolExecutor(THREADS, "database")
-        # SQLite has one writer at a time: others would wait for its lock, with pauses that grow.
-        self._writers = ThreadPoolExecutor(1, "database-writer") if self.is_sqlite else self._readers
+        self.engine, self._reading = open_engines(self.url)
+        #: Makes an INSERT that can say what happens on conflict.
+        self.insert: NewInsert = sqlite.insert if self.is_sqlite else postgresql.insert
+        self._threads = ThreadPoolExecutor(THREADS, "database")
+        self._group = GroupCommit(self.writing) if self.is_sqlite else None
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -74,29 +63,23 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Open a transaction that only reads.
+        """Open a connection that only reads.
 
         Raises:
             StoreError: the database does not answer.
         """
-        with self._answers(), self._reading.begin() as connection:
+        with self._answers(), self._reading.connect() as connection:
             yield connection
 
     async def write(self, act: Callable[[Connection], T]) -> T:
-        """Run a function in a transaction, in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._writers, functools.partial(_within, self.writing, act)
-        )
+        """Run a function in a transaction, in a thread. On SQLite, others may run in the same transaction."""
+        if self._group is not None:
+            return await self._group.write(functools.partial(self._answered, act))
+        return await self._in_thread(self.writing, act)
 
     async def read(self, act: Callable[[Connection], T]) -> T:
         """Run a function that only reads, in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._readers, functools.partial(_within, self.reading, act)
-        )
-
-    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
-        """Return an INSERT that can say what happens on conflict."""
-        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+        return await self._in_thread(self.reading, act)
 
     def migrate(self) -> None:
         """Bring the tables to their newest form. Several processes may start at once: one does it, others wait.
@@ -126,12 +109,27 @@ class Database:
                 ) from None
 
     def close(self) -> None:
-        self._readers.shutdown()
-        self._writers.shutdown()
+        self._threads.shutdown()
+        if self._group is not None:
+            self._group.close()
         self.engine.dispose()
+        self._reading.dispose()
 
     def __str__(self) -> str:
         return str(self.url.database) if self.is_sqlite else self.url.render_as_string(hide_password=True)
+
+    async def _in_thread(
+        self, open_: Callable[[], contextlib.AbstractContextManager[Connection]], act: Callable[[Connection], T]
+    ) -> T:
+        def run() -> T:
+            with open_() as connection:
+                return act(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    def _answered(self, act: Callable[[Connection], T], connection: Connection) -> T:
+        with self._answers():
+            return act(connection)
 
     @contextlib.contextmanager
     def _answers(self) -> Iterator[None]:
@@ -142,36 +140,3 @@ class Database:
         except (DBAPIError, sqlalchemy.exc.TimeoutError) as error:
             reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()[0].rstrip(".")
             raise StoreError(f"The database {self} does not answer: {reason}.", "Is it running?") from error
-
-
-def _within(open_: Callable[[], contextlib.AbstractContextManager[Connection]], act: Callable[[Connection], T]) -> T:
-    with open_() as connection:
-        return act(connection)
-
-
-def _url(url: str, root: Path) -> sqlalchemy.URL:
-    if not url:
-        return sqlalchemy.URL.create("sqlite", database=str(root / DATABASE_FILE))
-    try:
-        made = make_url(url)
-    except ArgumentError:
-        raise SettingsError(
-            "DATABASE_URL is not the address of a database.", "Such as postgresql://host/name"
-        ) from None
-    backend = made.get_backend_name()
-    if backend in ("postgresql", "postgres"):
-        return made.set(drivername="postgresql+psycopg")
-    if backend == "sqlite":
-        return made
-    raise SettingsError(f"DATABASE_URL names {backend}; it must begin with postgresql:// or sqlite:///.")
-
-
-def _set_up_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # we begin transactions ourselves
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    reads = connection.get_execution_options().get(_READS)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -49,6 +49,8 @@ class Claim(Struct, frozen=True):
 class FolderStorage(Storage):
     """Files below `.nimbus/uploads`; public_url: under which the service is known, empty: addresses are paths."""
 
+    is_local = True
+
     def __init__(self, root: Path, signing_key: bytes, public_url: str = "") -> None:
         self._folder = (root / UPLOADS_FOLDER).resolve()
         self._key = signing_key
@@ -77,8 +79,9 @@ class FolderStorage(Storage):
 
     async def finish(self, upload: Upload) -> Held | None:
         if upload.upload_id is None:
-            # Only verified bytes are ever put in place.
-            size = await self._act(lambda: self._size(upload.pathname))
+            # Only verified bytes are ever put in place. A look takes 5 microseconds, a thread for it 20 times as long.
+            with self._usable():
+                size = self._size(upload.pathname)
             return None if size is None else Held(size, upload.checksum)
         return await self._act(lambda: self._join(upload))
 
@@ -195,8 +198,13 @@ class FolderStorage(Storage):
                         yield os.path.relpath(path, self._folder), os.stat(path).st_mtime
 
     async def _act(self, act: Callable[[], T]) -> T:
-        try:
+        with self._usable():
             return await asyncio.to_thread(act)
+
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise StoreError(f"{self._folder} cannot be used: {(error.strerror or '').lower()}.") from None
 

@@ -13,15 +13,13 @@ from litestar.datastructures import State
 from litestar.exceptions import ClientException
 from litestar.params import Parameter
 from litestar.response import File
-from sqlalchemy import select
 
 from nimbus_tasks.backends.blobs import RANGE
-from nimbus_tasks.server import assets
+from nimbus_tasks.server import assets, open_uploads
 from nimbus_tasks.server.auth import User
 from nimbus_tasks.server.errors import ApiError, invalid, not_found
 from nimbus_tasks.server.folder_storage import CHECKSUM, Claim, FolderStorage, is_expired
 from nimbus_tasks.server.service import Service
-from nimbus_tasks.server.tables import uploads
 
 _USED = "This address was used or has been given up: ask for a new one"
 
@@ -113,10 +111,8 @@ async def _check_expected(service: Service, pathname: str) -> None:
     Raises:
         ApiError: it is not.
     """
-    query = select(uploads.c.asset_id).where(
-        uploads.c.asset_id == pathname.split("/")[2], uploads.c.method != assets.ABANDONED
-    )
-    if await service.database.read(lambda connection: connection.execute(query).first()) is None:
+    asset_id = pathname.split("/")[2]
+    if await service.database.read(lambda connection: open_uploads.find(connection, asset_id)) is None:
         raise ApiError(403, "auth", _USED)
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
-from sqlalchemy import Connection, case, select
+from sqlalchemy import BigInteger, Connection, bindparam, case, select
 
 from nimbus_tasks.model.errors import SettingsError, TransientError
 from nimbus_tasks.server.errors import ApiError
@@ -20,9 +21,11 @@ from nimbus_tasks.server.tables import buckets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy.sql.dml import ReturningInsert
+
     from nimbus_tasks.project.secrets import Secret
     from nimbus_tasks.project.settings import Server
-    from nimbus_tasks.server.database import Database
+    from nimbus_tasks.server.database import Database, NewInsert
 
 #: Parts of a token: with N tokens a minute, N parts come back each millisecond.
 _TOKEN = 60_000
@@ -120,22 +123,17 @@ class DatabaseBuckets:
         now = int(self._clock() * 1000)
         full = rate.tokens * _TOKEN
         # Clocks of several machines differ: a bucket's time never goes back. After `enough` it is full.
-        enough = full // rate.per_minute + 1
-        passed = case(
-            (buckets.c.updated < now - enough, enough), (buckets.c.updated < now, now - buckets.c.updated), else_=0
-        )
-        refilled = buckets.c.tokens + passed * rate.per_minute
-        refilled = case((refilled > full, full), else_=refilled)
-        later = case((buckets.c.updated < now, now), else_=buckets.c.updated)
-        insert = self._database.insert(buckets).values(name=name, tokens=full - _TOKEN, updated=now)
-        take = insert.on_conflict_do_update(
-            index_elements=[buckets.c.name],
-            set_={"tokens": refilled - _TOKEN, "updated": later},
-            where=refilled >= _TOKEN,
-        ).returning(buckets.c.tokens)
+        told = {
+            "name": name,
+            "now": now,
+            "full": full,
+            "one_less": full - _TOKEN,
+            "enough": full // rate.per_minute + 1,
+            "per_minute": rate.per_minute,
+        }
 
         def act(connection: Connection) -> float:
-            if connection.execute(take).first() is not None:
+            if connection.execute(_take(self._database.insert), told).first() is not None:
                 return 0
             known = select(buckets.c.tokens, buckets.c.updated).where(buckets.c.name == name)
             tokens, updated = connection.execute(known).one()
@@ -145,6 +143,29 @@ class DatabaseBuckets:
 
     async def close(self) -> None:
         """Do nothing: the database is closed by who opened it."""
+
+
+@cache
+def _take(insert: NewInsert) -> ReturningInsert[Any]:
+    """Return the statement that takes a token: a row where there was one."""
+    now, full, enough = (bindparam(name, type_=BigInteger) for name in ("now", "full", "enough"))
+    passed = case(
+        (buckets.c.updated < now - enough, enough), (buckets.c.updated < now, now - buckets.c.updated), else_=0
+    )
+    refilled = buckets.c.tokens + passed * bindparam("per_minute", type_=BigInteger)
+    refilled = case((refilled > full, full), else_=refilled)
+    later = case((buckets.c.updated < now, now), else_=buckets.c.updated)
+    one_less = bindparam("one_less", type_=BigInteger)
+    return (
+        insert(buckets)
+        .values(name=bindparam("name"), tokens=one_less, updated=now)
+        .on_conflict_do_update(
+            index_elements=[buckets.c.name],
+            set_={"tokens": refilled - _TOKEN, "updated": later},
+            where=refilled >= _TOKEN,
+        )
+        .returning(buckets.c.tokens)
+    )
 
 
 #: In Redis the script runs as a whole, by Redis' own clock. It answers the parts that were there.

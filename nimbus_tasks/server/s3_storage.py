@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class S3Storage(Storage):
     """Files below a bucket's prefix."""
 
+    is_local = False
+
     def __init__(self, requests: S3Requests) -> None:
         self._requests = requests
 

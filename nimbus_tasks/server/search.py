@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from functools import cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select, text
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
+    from sqlalchemy.dialects import postgresql, sqlite
 
-    from nimbus_tasks.server.database import Database
+    from nimbus_tasks.server.database import Database, NewInsert
 
 #: Words of a search that count, and characters of what is indexed.
 MOST_WORDS = 12
@@ -58,12 +60,19 @@ def index(
 ) -> None:
     """Make an asset findable by its words, in place of those it had."""
     values = {
+        "asset_id": asset_id,
         "user_id": user_id,
         "context": json.dumps({"alt": list(alt), "titles": list(titles)}, ensure_ascii=False),
         "words": fold(" ".join((filename, *alt, *titles)))[:LONGEST_TEXT],
     }
-    insert = database.insert(search_words).values(asset_id=asset_id, **values)
-    connection.execute(insert.on_conflict_do_update(index_elements=["asset_id"], set_=values))
+    connection.execute(_index(database.insert), values)
+
+
+@cache
+def _index(insert: NewInsert) -> sqlite.Insert | postgresql.Insert:
+    made = insert(search_words)
+    changed = {name: made.excluded[name] for name in ("user_id", "context", "words")}
+    return made.on_conflict_do_update(index_elements=["asset_id"], set_=changed)
 
 
 def set_context(

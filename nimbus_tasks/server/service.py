@@ -19,7 +19,6 @@ from nimbus_tasks.server.records_store import RecordsStore
 from nimbus_tasks.server.tables import records
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from nimbus_tasks.project.settings import Settings
@@ -30,12 +29,8 @@ if TYPE_CHECKING:
 SIGNING_KEY = "server:signing_key"
 
 
-async def _nothing(asset_id: str) -> None:
-    """Do no work on an asset: a process without jobs."""
-
-
 class Service:
-    """The parts of one process. enqueue: queues the work on a new asset; `jobs.py` sets it at start."""
+    """The parts of one process."""
 
     # No dataclass: the framework would check each of its fields for each request.
     def __init__(
@@ -52,7 +47,6 @@ class Service:
         self.lookups = Lookups()
         #: Is set when the process is told to stop: requests that would go on for long end.
         self.stopping = asyncio.Event()
-        self.enqueue: Callable[[str], Awaitable[None]] = _nothing
 
     def close(self) -> None:
         self.database.close()

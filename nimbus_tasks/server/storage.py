@@ -32,7 +32,10 @@ _LONGEST_NAME = 100
 
 
 class Upload(Struct, frozen=True):
-    """An upload that was signed and is not completed: a row of the table `uploads`. Times: epoch milliseconds."""
+    """An upload that was signed and is not completed: a row of the table `uploads`. Times: epoch milliseconds.
+
+    What a client tells of one has neither a method nor what follows it.
+    """
 
     asset_id: str
     user_id: str
@@ -41,10 +44,10 @@ class Upload(Struct, frozen=True):
     size: int
     mime_type: str
     checksum: str
-    method: str
-    upload_id: str | None
-    created_at: int
-    expires_at: int
+    method: str = ""
+    upload_id: str | None = None
+    created_at: int = 0
+    expires_at: int = 0
 
     @property
     def seconds(self) -> int:
@@ -78,7 +81,12 @@ class Held(Struct, frozen=True):
 
 
 class Storage(Protocol):
-    """A place for bytes. All methods may raise `StoreError` where it does not answer."""
+    """A place for bytes. All methods may raise `StoreError` where it does not answer.
+
+    is_local: files are on this machine: to see whether one is there takes microseconds, and no request.
+    """
+
+    is_local: bool
 
     async def check(self) -> None:
         """See that the storage answers."""

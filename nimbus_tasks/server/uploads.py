@@ -15,18 +15,18 @@ from urllib.parse import urlsplit
 from litestar import Request, get, post
 from litestar.datastructures import State
 from litestar.params import Parameter
-from msgspec import Meta, Struct, structs
-from sqlalchemy import Connection, select
+from msgspec import Meta, Struct
+from sqlalchemy import Connection
 
-from nimbus_tasks.server import assets
-from nimbus_tasks.server.assets import ABANDONED, MOST_CHECKSUMS, Asset, now_ms
+from nimbus_tasks.server import assets, open_uploads
+from nimbus_tasks.server.assets import MOST_CHECKSUMS, Asset, now_ms
 from nimbus_tasks.server.auth import User
-from nimbus_tasks.server.errors import ApiError, Code, invalid, not_found
+from nimbus_tasks.server.errors import ApiError, Code, invalid
 from nimbus_tasks.server.rate_limit import Rate, limit
 from nimbus_tasks.server.service import Service
-from nimbus_tasks.server.storage import PartUrl, Upload, pathname_of
-from nimbus_tasks.server.tables import uploads
+from nimbus_tasks.server.storage import WHOLE_BYTES, Held, PartUrl, Signed, Upload, pathname_of
 
+Method = Literal["PUT", "POST"]
 Checksum = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 #: Files that one request asks addresses for.
 MOST_FILES = 100
@@ -68,7 +68,7 @@ class UploadUrl(Struct, rename="camel", omit_defaults=True):
     asset_id: str = ""
     pathname: str = ""
     blob_url: str = ""
-    method: Literal["PUT", "POST", ""] = ""
+    method: Method | Literal[""] = ""
     headers: dict[str, str] = {}
     expires_at: int = 0
     parts: tuple[PartUrl, ...] = ()
@@ -144,43 +144,44 @@ async def upload_urls(
 @post("/api/upload-complete", status_code=200)
 async def upload_complete(service: Service, user: User, data: CompleteRequest) -> Completed:
     """Make an asset of an upload whose bytes have arrived. The same request again gives the same answer."""
+    pathname = pathname_of(user.id, data.asset_id, data.filename)
+    told = Upload(data.asset_id, user.id, pathname, data.filename, data.size, data.mime_type, data.checksum)
+    names_file = urlsplit(data.blob_url).path.endswith(f"/{pathname}")
+    # What clients tell is right as a rule: where a look costs nothing, one transaction, which checks it, is enough.
+    looks_first = service.storage.is_local and told.size <= WHOLE_BYTES and names_file
+    if looks_first and _is_right(await service.storage.finish(told), told):
+        return await complete(service, told)
 
-    def look(connection: Connection) -> tuple[Upload | None, Asset | None]:
-        asset = assets.by_id(connection, user.id, data.asset_id)
-        if asset is not None:
-            return None, asset
-        row = connection.execute(select(uploads).where(uploads.c.asset_id == data.asset_id)).first()
-        if row is not None and row.method != ABANDONED:
-            return Upload(*row), None
-        # It was completed, and turned out to be a file that was there.
-        return None, assets.by_checksum(connection, user.id, data.checksum)
+    def look(connection: Connection) -> Upload | Asset:
+        upload = open_uploads.find(connection, told.asset_id)
+        return assets.completed(connection, told) if upload is None else upload
 
-    upload, asset = await service.database.read(look)
-    if asset is not None:
-        return _completed(asset, is_duplicate=asset.id != data.asset_id)
-    if upload is None or upload.user_id != user.id:
-        raise not_found("upload: ask for a new address")
-    _check_same(upload, data)
+    upload = await service.database.read(look)
+    if isinstance(upload, Asset):
+        return completed(upload, is_duplicate=upload.id != data.asset_id)
+    open_uploads.check_same(upload, told)
+    if not names_file:
+        raise invalid("blobUrl is not the file that was signed", 409)
     held = await service.storage.finish(upload)
     if held is None:
         raise invalid("The bytes have not arrived: send them to the signed address first", 409)
-    if held.size != upload.size or held.sha256 != upload.checksum:
+    if not _is_right(held, upload):
         await give_up(service, upload)
         raise invalid("The bytes that arrived are not those that were signed; they were removed", 422)
     return await complete(service, upload)
 
 
 async def complete(service: Service, upload: Upload) -> Completed:
-    """Make an asset of an upload whose bytes are verified, and queue the work on it."""
+    """Make an asset of an upload whose bytes are verified. Workers see that something is to be done with it.
+
+    Raises:
+        ApiError: the upload is not open any more, or not of this file.
+    """
     blob_url = service.storage.url(upload.pathname)
-    asset, is_new = await service.database.write(
-        lambda connection: assets.add(service.database, connection, upload, blob_url)
-    )
+    asset = await service.database.write(lambda connection: assets.add(service.database, connection, upload, blob_url))
     if asset.id != upload.asset_id:
         await give_up(service, upload)
-    elif is_new:
-        await service.enqueue(asset.id)
-    return _completed(asset, is_duplicate=asset.id != upload.asset_id)
+    return completed(asset, is_duplicate=asset.id != upload.asset_id)
 
 
 async def give_up(service: Service, upload: Upload) -> None:
@@ -188,10 +189,10 @@ async def give_up(service: Service, upload: Upload) -> None:
 
     Nothing happens where it has become an asset meanwhile.
     """
-    if not await service.database.write(lambda connection: assets.abandon_upload(connection, upload.asset_id)):
+    if not await service.database.write(lambda connection: open_uploads.abandon(connection, upload.asset_id)):
         return
     await service.storage.abandon(upload)
-    await service.database.write(lambda connection: assets.close_upload(connection, upload.asset_id))
+    await service.database.write(lambda connection: open_uploads.remove(connection, upload.asset_id))
 
 
 def check_file(service: Service, file: NewFile) -> None:
@@ -233,7 +234,7 @@ def is_direct(service: Service, user_id: str) -> bool:
     return share < service.settings.server.direct_upload_percent
 
 
-def new_upload(service: Service, user_id: str, file: NewFile, method: str) -> Upload:
+def new_upload(service: Service, user_id: str, file: NewFile, method: Method) -> Upload:
     asset_id, moment = str(uuid.uuid4()), now_ms()
     return Upload(
         asset_id,
@@ -257,49 +258,54 @@ def base_of(request: Request[Any, Any, State], service: Service) -> str:
 
 
 async def _urls(service: Service, user: User, files: list[NewFile], base: str) -> list[UploadUrl]:
-    checksums = [file.checksum for file in files]
-    known = await service.database.read(lambda connection: assets.by_checksums(connection, user.id, checksums))
-    direct = is_direct(service, user.id)
-    answers, opened = [], []
-    for file in files:
-        if asset := known.get(file.checksum):
-            answers.append(UploadUrl(asset=asset, is_duplicate=True))
-            continue
-        upload = new_upload(service, user.id, file, "PUT" if direct else "POST")
-        if direct:
-            signed = await service.storage.sign(upload, base)
-            upload = structs.replace(upload, upload_id=signed.upload_id)
-            url, headers, parts = signed.url, signed.headers, signed.parts
-        else:
-            url, headers, parts = f"{base}/api/upload?assetId={upload.asset_id}", {}, ()
-        opened.append(structs.asdict(upload))
-        answers.append(
-            UploadUrl(
-                url,
-                upload.asset_id,
-                upload.pathname,
-                service.storage.url(upload.pathname),
-                "PUT" if direct else "POST",
-                headers,
-                upload.expires_at,
-                parts,
-            )
+    method: Method = "PUT" if is_direct(service, user.id) else "POST"
+    new = [new_upload(service, user.id, file, method) for file in files]
+    known = await begin(service, new)
+    return [
+        UploadUrl(asset=known[upload.checksum], is_duplicate=True)
+        if upload.checksum in known
+        else await _url(service, upload, base, method)
+        for upload in new
+    ]
+
+
+async def begin(service: Service, new: list[Upload]) -> dict[str, Asset]:
+    """Record uploads of one user, but of files that the user has; return these by checksum."""
+
+    def act(connection: Connection) -> dict[str, Asset]:
+        known = assets.by_checksums(connection, new[0].user_id, [upload.checksum for upload in new])
+        open_uploads.add(connection, [upload for upload in new if upload.checksum not in known])
+        return known
+
+    return await service.database.write(act) if new else {}
+
+
+async def _url(service: Service, upload: Upload, base: str, method: Method) -> UploadUrl:
+    if method == "PUT":
+        signed = await service.storage.sign(upload, base)
+    else:
+        signed = Signed(f"{base}/api/upload?assetId={upload.asset_id}")
+    if upload_id := signed.upload_id:
+        await service.database.write(
+            lambda connection: open_uploads.set_upload_id(connection, upload.asset_id, upload_id)
         )
-    if opened:
-        await service.database.write(lambda connection: connection.execute(uploads.insert(), opened))
-    return answers
+    return UploadUrl(
+        signed.url,
+        upload.asset_id,
+        upload.pathname,
+        service.storage.url(upload.pathname),
+        method,
+        signed.headers,
+        upload.expires_at,
+        signed.parts,
+    )
 
 
-def _check_same(upload: Upload, data: CompleteRequest) -> None:
-    """Check that a request tells of the file that was signed."""
-    for name in ("filename", "size", "mime_type", "checksum"):
-        if getattr(upload, name) != getattr(data, name):
-            raise invalid(f"{name} is not what the address was signed for", 409)
-    if not urlsplit(data.blob_url).path.endswith(f"/{upload.pathname}"):
-        raise invalid("blobUrl is not the file that was signed", 409)
+def _is_right(held: Held | None, upload: Upload) -> bool:
+    return held is not None and (held.size, held.sha256) == (upload.size, upload.checksum)
 
 
-def _completed(asset: Asset, *, is_duplicate: bool) -> Completed:
+def completed(asset: Asset, *, is_duplicate: bool) -> Completed:
     return Completed(
         success=True,
         asset=CompletedAsset(asset.id, asset.blob_url, is_duplicate, needs_processing=not asset.processed),

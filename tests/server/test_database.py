@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import select, text
 
 from nimbus_tasks.model.errors import SettingsError, StoreError
+from nimbus_tasks.server import connections
 from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.tables import buckets, metadata
 
@@ -65,6 +66,23 @@ def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
 
     with database.reading() as connection:
         assert connection.execute(select(buckets.c.name)).all() == []
+
+
+def test_connections_that_the_server_has_closed_are_replaced(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CHECKED_AFTER", 0)
+    for open_ in (database.reading, database.writing):
+        with open_() as connection:
+            number = None if database.is_sqlite else connection.scalar(text("SELECT pg_backend_pid()"))
+        if number is not None:
+            other = Database(database.url.render_as_string(hide_password=False))
+            with other.reading() as connection:
+                connection.execute(text("SELECT pg_terminate_backend(:number, 5000)"), {"number": number})
+            other.close()
+
+        with open_() as connection:
+            assert connection.scalar(text("SELECT 1")) == 1
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://host/name"])

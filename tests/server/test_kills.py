@@ -14,13 +14,13 @@ import time
 import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
 from service_process import Client, ServiceProcess
 from soaking import SEED
-from sqlalchemy import select
+from sqlalchemy import func, select
 from waiting import SECONDS
 
 from nimbus_tasks.project.settings import load
@@ -31,7 +31,7 @@ from nimbus_tasks.server.tables import assets, embeddings, uploads
 
 SETTINGS = """
 [server]
-lease = 3.0
+lease = 10.0
 rate_tokens = 100000
 [images]
 processes = 1
@@ -154,6 +154,20 @@ async def _check(folder: Path, count: int) -> None:
     service.close()
 
 
+class State(NamedTuple):
+    """How many assets there are, and how far they are."""
+
+    stored: int
+    processed: int
+    embedded: int
+
+
+def _state(database: Database) -> State:
+    counted = func.count(), func.count().filter(assets.c.processed), func.count().filter(assets.c.embedded)
+    with database.reading() as connection:
+        return State(*connection.execute(select(*counted).select_from(assets)).one())
+
+
 def rehearse(folder: Path, database_url: str, *, files: int, kills: int, webs: int, workers: int, seed: int) -> None:
     rng = random.Random(seed)
     opened = Database(database_url)
@@ -166,24 +180,22 @@ def rehearse(folder: Path, database_url: str, *, files: int, kills: int, webs: i
         assert first is not None
         key = first.new_key()
         deadline = time.monotonic() + 3000
-        left, sent, running = files, 0, list[Future[None]]()
-        while left or cluster.kills < kills:
-            assert time.monotonic() < deadline, f"{left} of {files} are left"
+        sent, running = 0, list[Future[None]]()
+        state = at_last_kill = _state(opened)
+        while state.embedded < files or cluster.kills < kills:
+            assert time.monotonic() < deadline, f"{state} of {files} after {cluster.kills} kills"
             # Bursts of uploads are spread over the kills.
             if sent < files and sent * kills <= (cluster.kills + 1) * files:
                 for number in range(sent, min(files, sent + BURST)):
                     running.append(pool.submit(upload, cluster, key, number, seed))
                 sent = min(files, sent + BURST)
-            if cluster.kills < kills:
-                time.sleep(rng.uniform(0.2, 1))
-                number = rng.randrange(len(cluster.roles))
+            time.sleep(rng.uniform(0.2, 1))
+            state = _state(opened)
+            # Between two kills something is done: else a slow machine would start processes only to kill them.
+            if cluster.kills < kills and (state != at_last_kill or state.embedded == sent):
+                number, at_last_kill = rng.randrange(len(cluster.roles)), state
                 if cluster.kill(number):
                     running.append(cluster.starters.submit(cluster.start, number))
-            else:
-                time.sleep(0.2)
-            with opened.reading() as connection:
-                done = connection.execute(select(assets.c.id).where(assets.c.embedded)).all()
-            left = files - len(done)
         for each in running:
             each.result()
     finally:
