@@ -22,6 +22,7 @@ import runpy
 import select
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -258,6 +259,10 @@ def _end(status: int) -> NoReturn:
     """End as an interpreter does, but for taking all modules to pieces: that would copy the memory of the fork."""
     threading._shutdown()
     atexit._run_exitfuncs()
+    for each in gc.get_objects():
+        if isinstance(each, sqlite3.Connection):
+            with contextlib.suppress(sqlite3.Error):
+                each.close()  # takes the files beside the database away
     try:
         sys.stdout.flush()
         sys.stderr.flush()
