@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 1024 * 1024
 #: Files that are written to the ledger at once.
 _NOTED_AT_ONCE = 1000
+#: Paths that are surely inside the project, and not hidden.
+_PLAIN = re.compile(r"\w[\w-]*(?:[/.][\w-]+)*", re.ASCII)
 #: Bytes from which on a file is worth a thread (20,000 files of 20 kB: 2.0 s in one, 4.9 s in two).
 LARGE = 1024 * 1024
 
@@ -170,6 +173,8 @@ def _stamped(settings: Settings, ledger: AssetLedger, found: Discovery) -> Itera
 
 def _why_not(path: str, folder: str) -> str:
     """Return why a path must not be read; empty if it may be. Maps are untrusted: other programs write them too."""
+    if (not folder or path.startswith(f"{folder}/")) and _PLAIN.fullmatch(path):
+        return ""
     parts = path.split("/")
     if path.startswith("/") or ".." in parts or "" in parts or "\0" in path or not is_utf8(path):
         return "is no path inside the project"

@@ -19,10 +19,13 @@ from nimbus_tasks.project.settings import STATE_FOLDER
 from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 
     from nimbus_tasks.project.scan import Stamp
     from nimbus_tasks.project.sqlite import Connection
+
+    #: Returns where a store holds the bytes with this digest, since when, and the digest of their record.
+    Stored = Callable[[str], tuple[Location | None, str, str] | None]
 
 
 class Content(Struct, frozen=True, gc=False):
@@ -35,7 +38,7 @@ class Content(Struct, frozen=True, gc=False):
     height: int = 0
 
 
-class Made(Struct, frozen=True, omit_defaults=True):
+class Made(Struct, frozen=True, omit_defaults=True, gc=False):
     """What was made of a picture. recipe: identifies how. whole: is sent in its place. narrower: smallest first."""
 
     recipe: str
@@ -47,7 +50,7 @@ class Made(Struct, frozen=True, omit_defaults=True):
         return self.narrower if self.whole is None else (self.whole, *self.narrower)
 
 
-class AssetFile(Struct, frozen=True):
+class AssetFile(Struct, frozen=True, gc=False):
     """A file that was read.
 
     path: from the project, with `/`. sha256: of its bytes. width, height: pixels of a picture, otherwise 0.
@@ -79,6 +82,8 @@ class AssetFile(Struct, frozen=True):
         return (self.sent.sha256, *(copy.sha256 for copy in self.narrower))
 
 
+#: Files for which it is not worth to read all that is known of a store.
+FEW = 200
 ASSETS_FILE = f"{STATE_FOLDER}/assets.db"
 
 _VERSION = 5
@@ -236,6 +241,19 @@ class AssetLedger(DatabaseFile):
         location, at, recorded = rows[0]
         return _decode_location(location) if location else None, at, recorded
 
+    def lookup(self, store: str, times: int) -> Stored:
+        """Return what does the same as `stored` for many files: all that is known of the store is read once."""
+        if times < FEW:
+            return lambda sha256: self.stored(store, sha256)
+        query = "SELECT sha256, location, at, recorded FROM stored WHERE store = ?"
+        rows = {row[0]: row for row in self.each(query, store)}
+
+        def stored(sha256: str) -> tuple[Location | None, str, str] | None:
+            row = rows.get(sha256)
+            return row and (_decode_location(row[1]) if row[1] else None, row[2], row[3])
+
+        return stored
+
     def begin(self, store: str, digests: Iterable[str]) -> None:
         """Note what is about to be sent."""
         with self.transaction():
@@ -282,11 +300,14 @@ class AssetLedger(DatabaseFile):
         with self.transaction():
             self.write("UPDATE stored SET told = ? WHERE store = ? AND sha256 = ?", [(digest, store, sha256)])
 
-    def note_used(self, store: str, digests: Iterable[str], at: str) -> None:
-        """Note that the site has these files. `at`: now."""
+    def note_used(self, store: str, digests: Iterable[str], day: str) -> None:
+        """Note that the site has these files today."""
+        known = {
+            sha256 for (sha256,) in self.rows("SELECT sha256 FROM stored WHERE store = ? AND used = ?", store, day)
+        }
         with self.transaction():
             update = "UPDATE stored SET used = ? WHERE store = ? AND sha256 = ?"
-            self.write(update, ((at, store, sha256) for sha256 in digests))
+            self.write(update, ((day, store, sha256) for sha256 in digests if sha256 not in known))
 
     def unused(self, store: str, since: str) -> list[tuple[str, Location]]:
         """Return what a store holds and what the site has not had since then."""

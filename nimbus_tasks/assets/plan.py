@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import UNSET, Struct
 
 from nimbus_tasks.assets.copies import file_of
 from nimbus_tasks.assets.records import Item, Placed, record_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from nimbus_tasks.assets.ledger import AssetFile
+    from nimbus_tasks.assets.ledger import AssetFile, Stored
     from nimbus_tasks.backends.blobs import Blob, Location
-
-    #: Returns where the store holds the bytes with this digest, since when, and the digest of their record.
-    Stored = Callable[[str], tuple[Location | None, str, str] | None]
 
 
 class Upload(Struct, frozen=True):
@@ -69,6 +67,14 @@ def make_plan(files: Iterable[AssetFile], stored: Stored, target: str, *, force:
     unchanged = repeated = 0
     for item in items_of(files):
         repeated += len(item.paths) - 1
+        if not item.copies and not force and (place := stored(item.sha256)) and place[0]:
+            # Nearly always: nothing is missing.
+            placed = Placed(item, place[0], place[1])
+            if place[2] == record_digest(target, placed):
+                unchanged += len(item.paths)
+            else:
+                records.append(placed)
+            continue
         known = {sha256: stored(sha256) for sha256 in item.digests}
         held = {sha256: each[0] for sha256, each in known.items() if each and each[0] and not force}
         _, at, recorded = known[item.sha256] or (None, "", "")
@@ -87,21 +93,17 @@ def make_plan(files: Iterable[AssetFile], stored: Stored, target: str, *, force:
 
 def items_of(files: Iterable[AssetFile]) -> list[Item]:
     """Return the files, equal ones as one item, in the order of their first paths."""
-    items = []
-    sent = sorted(((file.sent, file) for file in files), key=lambda each: (each[0].sha256, each[1].path))
-    for sha256, equal in groupby(sent, key=lambda each: each[0].sha256):
-        (content, first), *others = equal
-        items.append(
-            Item(
-                sha256,
-                (first.path, *(file.path for _, file in others)),
-                content.size,
-                content.content_type,
-                content.width or UNSET,
-                content.height or UNSET,
-                str(file_of(content)) if first.whole else "",
-                first.sha256 if first.whole else "",
-                first.narrower,
-            )
-        )
-    return sorted(items, key=lambda item: item.paths[0])
+    equal: dict[str, list[AssetFile]] = {}
+    for file in sorted(files, key=attrgetter("path")):
+        equal.setdefault(file.whole.sha256 if file.whole else file.sha256, []).append(file)
+    return [_item(some) for some in equal.values()]
+
+
+def _item(equal: list[AssetFile]) -> Item:
+    first = equal[0]
+    content, paths = first.sent, tuple([file.path for file in equal])
+    width, height = content.width or UNSET, content.height or UNSET
+    item = Item(content.sha256, paths, content.size, content.content_type, width, height, copies=first.narrower)
+    if first.whole is None:
+        return item
+    return msgspec.structs.replace(item, content=str(file_of(content)), original=first.sha256)

@@ -88,9 +88,7 @@ async def upload(plan: AssetPlan, stores: Stores, observer: Observer) -> str:
 
 
 async def adopt(blobs: BlobStore, ledger: AssetLedger, items: Sequence[Item]) -> None:
-    """Note which of these items a store holds already, where nothing is known of the store."""
-    if ledger.knows(blobs.identity):
-        return
+    """Note which of these items a store holds already."""
     wanted = {blob.sha256: blob.size for item in items for blob in item.blobs}
     found: list[tuple[str, Location, str]] = []
     async for held in blobs.list():

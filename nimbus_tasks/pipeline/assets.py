@@ -195,7 +195,7 @@ class AssetStage:
             return discover(self._settings, self.ledger, shown.advance)
 
     def _plan(self, files: list[AssetFile], identity: str, target: str, *, force: bool = False) -> AssetPlan:
-        return make_plan(files, lambda sha256: self.ledger.stored(identity, sha256), target, force=force)
+        return make_plan(files, self.ledger.lookup(identity, len(files)), target, force=force)
 
     async def _tell(
         self, found: Discovery, connection: Connection, narrator: Narrator, request: AssetRequest
@@ -222,7 +222,8 @@ class AssetStage:
         found.files = await self._copied(found.files, request, results)
         of_files = msgspec.structs.replace(connection, warn=results.warn)
         async with await open_blob_store(self.target, None, of_files, self.ledger) as blobs:
-            await adopt(blobs, self.ledger, items_of(found.files))
+            if not self.ledger.knows(blobs.identity):
+                await adopt(blobs, self.ledger, items_of(found.files))
             async with await connect(settings, connection) as kv:
                 target = target_identity(kv, settings)
                 plan = self._plan(found.files, blobs.identity, target, force=request.force)
@@ -237,7 +238,7 @@ class AssetStage:
                 if self.target.store == "server" and not (request.dry_run or stopped):
                     said = untold(stored, self.ledger, blobs.identity)
                     await tell(blobs, self.ledger, said, slots, results.warn)
-                self.ledger.note_used(blobs.identity, {each for file in stored for each in file.digests}, now())
+                self.ledger.note_used(blobs.identity, {each for file in stored for each in file.digests}, now()[:10])
                 if request.group and stored:
                     pointer = await self._point(kv, blobs.identity, stored[0], request, at)
         if not request.dry_run and not stopped and len(stored) == len(found.files):
@@ -306,7 +307,8 @@ class AssetStage:
     def _stored(self, identity: str, found: Discovery, results: list[AssetResult]) -> list[AssetFile]:
         """Return the files that the store and the target are known to have."""
         failed = {result.sha256 for result in results if result.result == "failed"}
-        held = ((each, self.ledger.stored(identity, each.sent.sha256)) for each in found.files)
+        stored = self.ledger.lookup(identity, len(found.files))
+        held = ((each, stored(each.sent.sha256)) for each in found.files)
         return [each for each, known in held if known and known[0] and known[2] and each.sent.sha256 not in failed]
 
     async def _point(self, kv: Store, identity: str, file: AssetFile, request: AssetRequest, at: int) -> str:
