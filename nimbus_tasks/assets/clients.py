@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 from nimbus_tasks.assets.pointers import plain_metadata, read_pointer, set_pointer, time_of_upload
 from nimbus_tasks.assets.records import put_records
 from nimbus_tasks.backends.blobs import Blob, Location, chunks_of
-from nimbus_tasks.backends.blobs.pinata import PLANS, PinataStore, Places
+from nimbus_tasks.backends.blobs.pinata import PLANS, PinataStore
+from nimbus_tasks.backends.blobs.pinata_requests import Places
 from nimbus_tasks.backends.blobs.retry import RetryBlobStore
 from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.backends.kv.cloudflare import CloudflareStore

@@ -7,48 +7,18 @@ from typing import TYPE_CHECKING
 from nimbus_tasks.html.apply.diff import diff
 from nimbus_tasks.html.apply.file_addresses import PublicFile, address_files
 from nimbus_tasks.html.apply.markup import UnsafeChangeError
-from nimbus_tasks.model.errors import SettingsError, SourceError
+from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.pipeline.apply import AppliedPage, RefusedChange
 from nimbus_tasks.pipeline.site_files import put_page, read_page, replace_page
-from nimbus_tasks.project.settings import PROJECT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from nimbus_tasks.backends.blobs import Location
     from nimbus_tasks.model.progress import Progress
     from nimbus_tasks.pipeline.apply import Request
-    from nimbus_tasks.pipeline.assets import AssetStage
-    from nimbus_tasks.project.settings import Assets
 
 #: The change that a page's result names where the page as a whole is refused.
 ADDRESSES = "addresses of files"
-
-
-def public_files(stage: AssetStage, assets: Assets) -> dict[str, PublicFile]:
-    """Return where readers get the files of the site that are uploaded as they are now, by source path.
-
-    Raises:
-        SettingsError: nothing says where readers get them.
-    """
-    found = {}
-    for stored in stage.stored_files():
-        sent = stored.file.sent
-        copies = tuple((_public_url(where, assets), copy.width) for copy, where in stored.copies)
-        url = _public_url(stored.location, assets)
-        found[stored.file.path] = PublicFile(url, sent.width, sent.height, copies)
-    return found
-
-
-def _public_url(location: Location, assets: Assets) -> str:
-    if location.url.startswith(("https://", "http://")):
-        return location.url
-    if not assets.public_url:
-        raise SettingsError(
-            f"{PROJECT_FILE}: [assets] public_url is not set.",
-            "Set it to the address where readers find the files.",
-        )
-    return f"{assets.public_url.rstrip('/')}/{'/'.join(location.url.split('/')[-2:])}"
 
 
 def apply_addresses(

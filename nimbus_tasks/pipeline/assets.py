@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
-from msgspec import Struct
 
 from nimbus_tasks.assets.context import tell, untold
-from nimbus_tasks.assets.copies import Recipe, make_copies, with_copies
+from nimbus_tasks.assets.copies import make_copies, with_copies
 from nimbus_tasks.assets.copies import remove_files as remove_copies
 from nimbus_tasks.assets.discovery import discover, note_uses, remove_if_unchanged
 from nimbus_tasks.assets.ledger import AssetLedger
@@ -29,73 +28,20 @@ from nimbus_tasks.model.assets import Pointer, pointer_key
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError, StateError
 from nimbus_tasks.model.progress import silently
+from nimbus_tasks.pipeline.asset_request import AssetRequest, recipe_of
 from nimbus_tasks.pipeline.asset_summary import AssetSummary, cost_of, summarize
 from nimbus_tasks.pipeline.asset_target import blob_target, name_of, with_store
 from nimbus_tasks.project import files
 from nimbus_tasks.publishing.ledger import target_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from nimbus_tasks.assets.discovery import Discovery
-    from nimbus_tasks.assets.ledger import AssetFile, Content
+    from nimbus_tasks.assets.ledger import AssetFile
     from nimbus_tasks.assets.plan import AssetPlan
     from nimbus_tasks.assets.webhook import Webhook
-    from nimbus_tasks.backends.blobs import Location
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.progress import ShowProgress
     from nimbus_tasks.project.settings import Settings
-
-
-class AssetRequest(Struct, frozen=True):
-    """What an upload of files is asked for.
-
-    force: send unchanged files too. dry_run: only plan and count.
-    group, variant: of the pointer that names the file afterwards; empty: none. metadata: kept with the pointer.
-    delete_local: delete files that are stored and recorded, and named by the pointer where there is one.
-    compress: send smaller copies of pictures, also where the settings do not say so.
-    """
-
-    force: bool = False
-    dry_run: bool = False
-    group: str = ""
-    variant: str = ""
-    metadata: dict[str, str] = {}
-    delete_local: bool = False
-    compress: bool = False
-
-    def check(self, found: Discovery) -> None:
-        """Check the pointer.
-
-        Raises:
-            SettingsError: its name is invalid, or several files would get it.
-        """
-        if self.compress and self.delete_local:
-            raise SettingsError(
-                "--compress and --delete-local are mutually exclusive.", "The original would be nowhere any more."
-            )
-        if not (self.group or self.variant):
-            return
-        pointer_key(self.group, self.variant)
-        if len(found.files) + sum(problem.failed for problem in found.problems) > 1:
-            raise SettingsError(
-                "A pointer names one file.", "Name one with --files, or leave out --group and --variant."
-            )
-
-
-def recipe_of(settings: Settings, request: AssetRequest = AssetRequest()) -> Recipe:  # noqa: B008 - it is immutable
-    """Return which copies of pictures are made. Files that are deleted here are sent as they are."""
-    assets = settings.assets
-    compress = assets.compress or ("webp" if request.compress else "")
-    return Recipe("" if request.delete_local else compress, assets.widths, settings.images.quality)
-
-
-class StoredFile(Struct, frozen=True):
-    """A file of the site, and where it and its narrower copies are stored."""
-
-    file: AssetFile
-    location: Location
-    copies: tuple[tuple[Content, Location], ...] = ()
 
 
 class Narrator(Observer, Protocol):
@@ -276,33 +222,6 @@ class AssetStage:
             files.replace(Path(self._settings.assets.metrics), text.encode())
         except StateError as error:
             narrator.warn(str(error))
-
-    def stored_files(self) -> Iterator[StoredFile]:
-        """Yield the files of the site that are stored as they are now, and where. Nothing is sent.
-
-        Raises:
-            SettingsError: settings or credentials are missing.
-        """
-        identity = blob_store(self.target).identity
-        held, made = self.ledger.held(identity), self.ledger.made()
-        found = self.discover(silently).files
-        copied = with_copies(found, recipe_of(self._settings), self.ledger, held)
-        pending = {file.sha256 for file in copied.pending}
-        for file in copied.files:
-            # What was uploaded with --compress, or before the settings changed, is still there.
-            last = made.get(file.sha256)
-            other = msgspec.structs.replace(file, whole=last.whole, narrower=last.narrower) if last else file
-            for each in (other, file) if file.sha256 in pending else (file, other):
-                if each.sent.sha256 in held:
-                    yield self._located(identity, each)
-                    break
-
-    def _located(self, identity: str, file: AssetFile) -> StoredFile:
-        known = [self.ledger.stored(identity, sha256) for sha256 in file.digests]
-        location, *copies = [each and each[0] for each in known]
-        assert location is not None
-        placed = zip(file.narrower, copies, strict=True)
-        return StoredFile(file, location, tuple((copy, where) for copy, where in placed if where is not None))
 
     def _stored(self, identity: str, found: Discovery, results: list[AssetResult]) -> list[AssetFile]:
         """Return the files that the store and the target are known to have."""

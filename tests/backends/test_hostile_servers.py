@@ -21,7 +21,8 @@ from loopback import Loopback, answer
 
 from nimbus_tasks.backends import http as http_module
 from nimbus_tasks.backends.blobs import Blob, Held, Location, read_back
-from nimbus_tasks.backends.blobs.pinata import PinataStore, Places
+from nimbus_tasks.backends.blobs.pinata import PinataStore
+from nimbus_tasks.backends.blobs.pinata_requests import Places
 from nimbus_tasks.backends.blobs.s3 import S3Store
 from nimbus_tasks.backends.blobs.s3_requests import Bucket, S3Requests
 from nimbus_tasks.backends.blobs.sigv4 import Credentials

@@ -177,7 +177,8 @@ def _region_of(endpoint: str) -> str:
 
 
 def _pinata(target: BlobTarget, read: Environment, connection: Connection, resumable: Resumable | None) -> BlobStore:
-    from nimbus_tasks.backends.blobs.pinata import PLANS, PinataStore, Places
+    from nimbus_tasks.backends.blobs.pinata import PLANS, PinataStore
+    from nimbus_tasks.backends.blobs.pinata_requests import Places
 
     plan = (read.text("PINATA_PLAN") or target.plan or "free").lower()
     if plan not in PLANS:

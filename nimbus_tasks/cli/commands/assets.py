@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.assets.discovery import Discovery
     from nimbus_tasks.cli.commands.run import Run
+    from nimbus_tasks.pipeline.asset_request import AssetRequest
     from nimbus_tasks.pipeline.asset_summary import AssetSummary
-    from nimbus_tasks.pipeline.assets import AssetRequest, AssetStage
+    from nimbus_tasks.pipeline.assets import AssetStage
     from nimbus_tasks.pipeline.snapshot import Snapshot
 
 
@@ -36,7 +37,7 @@ class AssetCommands:
 
     def upload(self, *, dry_run: bool, force: bool, compress: bool, as_json: bool) -> int:
         """Upload the files of the site."""
-        from nimbus_tasks.pipeline.assets import AssetRequest
+        from nimbus_tasks.pipeline.asset_request import AssetRequest
 
         request = AssetRequest(force=force, dry_run=dry_run, compress=compress)
         with self._stage() as stage, self._run.pipeline.locked("assets", self._run.look()):
@@ -48,7 +49,7 @@ class AssetCommands:
 
         Whatever is wrong with files is told, and pages are uploaded nevertheless.
         """
-        from nimbus_tasks.pipeline.assets import AssetRequest
+        from nimbus_tasks.pipeline.asset_request import AssetRequest
 
         if not self._run.pipeline.settings.assets.store:
             return True

@@ -226,9 +226,10 @@ class BatchCommands:
         """Write the public addresses of uploaded files into the HTML, in place or below `output`."""
         from nimbus_tasks.cli.messages.apply import Applied, addressed
         from nimbus_tasks.pipeline.apply import Request
-        from nimbus_tasks.pipeline.apply_addresses import apply_addresses, public_files
+        from nimbus_tasks.pipeline.apply_addresses import apply_addresses
         from nimbus_tasks.pipeline.assets import AssetStage
         from nimbus_tasks.pipeline.chosen import choose
+        from nimbus_tasks.pipeline.public_files import public_files
         from nimbus_tasks.pipeline.rules import read_rules
         from nimbus_tasks.pipeline.site_files import open_site
         from nimbus_tasks.pipeline.validate import candidates
@@ -243,7 +244,7 @@ class BatchCommands:
         wanted = choose(self.pipeline.pages, path, settings.source.name)
         paths = [page.source_path for page in candidates(self.pipeline.pages) if wanted(page.source_path)]
         with AssetStage(settings) as stage:
-            public = public_files(stage, settings.assets)
+            public = public_files(stage, settings)
         with self.console.progress("Applying", len(paths)) as progress:
             pages = sorted(apply_addresses(request, paths, public, progress), key=lambda page: page.path)
         done = Applied(dry_run, where, pages)

@@ -64,7 +64,7 @@ def _upload(
     *,
     as_json: bool,
 ) -> int:
-    from nimbus_tasks.pipeline.assets import AssetRequest
+    from nimbus_tasks.pipeline.asset_request import AssetRequest
 
     request = AssetRequest(force, dry_run, group, variant, _pairs(metadata), delete_local, compress)
     return commands.files.upload_named(request, files, store, concurrency, as_json=as_json)

@@ -24,7 +24,8 @@ from loopback import Asked, Loopback, answer
 from nimbus_tasks.assets.ledger import AssetLedger
 from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, s3_multipart
 from nimbus_tasks.backends.blobs.folder import FolderStore
-from nimbus_tasks.backends.blobs.pinata import PinataStore, Places
+from nimbus_tasks.backends.blobs.pinata import PinataStore
+from nimbus_tasks.backends.blobs.pinata_requests import Places
 from nimbus_tasks.backends.blobs.s3 import S3Store
 from nimbus_tasks.backends.blobs.s3_requests import Bucket, S3Requests
 from nimbus_tasks.backends.blobs.sigv4 import Credentials
@@ -476,7 +477,7 @@ def test_an_interrupted_upload_in_parts_goes_on_where_the_server_is(
     pinata: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata.LARGE", 1000)
-    monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata.PART", 1_000_000)
+    monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata_parts.PART", 1_000_000)
     blob = blob_of(tmp_path / "a.mp4", os.urandom(3_000_000))
     sent: list[int] = []
 
@@ -504,7 +505,7 @@ def test_an_upload_in_parts_is_resumed_by_another_process(
 ) -> None:
     """What a killed process leaves is in the ledger. An upload that is not there any more begins again."""
     monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata.LARGE", 1000)
-    monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata.PART", 1_000_000)
+    monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata_parts.PART", 1_000_000)
     blob = blob_of(tmp_path / "a.mp4", os.urandom(3_000_000))
 
     def killed(size: int) -> None:

@@ -18,7 +18,8 @@ from edge.seaweed import needs_seaweed
 from nimbus_tasks.backends.blobs import Blob, Held, Location, read_back, s3_multipart
 from nimbus_tasks.backends.blobs import pinata as pinata_module
 from nimbus_tasks.backends.blobs.folder import FolderStore
-from nimbus_tasks.backends.blobs.pinata import PinataStore, Places
+from nimbus_tasks.backends.blobs.pinata import PinataStore
+from nimbus_tasks.backends.blobs.pinata_requests import Places
 from nimbus_tasks.backends.blobs.retry import RetryBlobStore
 from nimbus_tasks.backends.blobs.s3 import S3Store
 from nimbus_tasks.backends.blobs.s3_requests import Bucket, S3Requests

@@ -33,9 +33,11 @@ from fault_table import FAULTS, READ_TIMEOUT, Fault
 from nimbus_tasks.assets.discovery import find_named
 from nimbus_tasks.assets.ledger import AssetLedger
 from nimbus_tasks.assets.pointers import read_pointer
-from nimbus_tasks.backends.blobs import Blob, Held, pinata, read_back, s3, s3_multipart, s3_requests
+from nimbus_tasks.backends.blobs import Blob, Held, pinata, pinata_parts, read_back, s3, s3_multipart, s3_requests
 from nimbus_tasks.backends.blobs.folder import FolderStore
-from nimbus_tasks.backends.blobs.pinata import PinataStore, Places
+from nimbus_tasks.backends.blobs.pinata import PinataStore
+from nimbus_tasks.backends.blobs.pinata_parts import PinataParts
+from nimbus_tasks.backends.blobs.pinata_requests import Places
 from nimbus_tasks.backends.blobs.retry import RetryBlobStore
 from nimbus_tasks.backends.blobs.s3 import S3Store
 from nimbus_tasks.backends.blobs.s3_requests import Bucket, S3Requests
@@ -45,6 +47,7 @@ from nimbus_tasks.backends.kv.pacing import Pace, Pacing
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.model.errors import NimbusError
 from nimbus_tasks.pipeline import assets
+from nimbus_tasks.pipeline.asset_request import AssetRequest
 from nimbus_tasks.project.secrets import Secret
 from nimbus_tasks.project.settings import Assets, Project, Settings
 
@@ -211,7 +214,7 @@ class Run(NamedTuple):
 
     def _upload(self, blob: Blob, step: Callable[[], None]) -> int:
         variant = blob.file.stem
-        request = assets.AssetRequest(group=GROUP, variant=variant, delete_local=True)
+        request = AssetRequest(group=GROUP, variant=variant, delete_local=True)
         try:
             with assets.AssetStage(SETTINGS) as stage:
                 done = stage.upload(find_named([blob.file.name]), Connection(), Silent(step), request)
@@ -322,7 +325,7 @@ def _stepping(fatal: int) -> Callable[[], None]:
 def _smaller_parts(kind: str) -> None:
     s3_multipart.PART = s3.PART = PART
     if kind == "pinata":
-        pinata.LARGE, pinata.PART = 100_000, 120_000
+        pinata.LARGE, pinata_parts.PART = 100_000, 120_000
 
 
 def _sign_for(proxy: str, server: str) -> None:
@@ -337,8 +340,8 @@ def _sign_for(proxy: str, server: str) -> None:
 
 def _is_at(proxy: str, server: str) -> None:
     """Take the server's own address, which it says for an upload in parts, for that of the proxy."""
-    is_here = PinataStore._is_here
-    PinataStore._is_here = lambda self, at: is_here(self, at.replace(server, proxy))  # type: ignore[method-assign]
+    is_here = PinataParts._is_here
+    PinataParts._is_here = lambda self, at: is_here(self, at.replace(server, proxy))  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

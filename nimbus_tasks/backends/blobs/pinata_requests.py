@@ -1,0 +1,96 @@
+"""Requests to Pinata's API, at the pace of the plan, and what it answers.
+
+Source: docs.pinata.cloud/api-reference.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from aiolimiter import AsyncLimiter
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nimbus_tasks.backends.http import Answer, Http, Upload
+
+#: Files are private by default, and then no gateway has them.
+NETWORK = "public"
+_HINT = "Check PINATA_JWT: it needs the permissions to read and write files, and to read groups."
+
+
+class StoredFile(Struct):
+    """What the API tells of a file."""
+
+    id: str
+    cid: str
+    size: int = 0
+    group_id: str | None = None
+    keyvalues: dict[str, object] | None = None
+
+
+class One(Struct):
+    data: StoredFile
+
+
+class Listing(Struct):
+    files: list[StoredFile] | None = None
+    next_page_token: str | None = None
+
+
+class _Many(Struct):
+    data: Listing
+
+
+class Places(Struct, frozen=True):
+    """The servers of Pinata: for uploads, for everything else, and the one that readers get files from."""
+
+    uploads: Http
+    api: Http
+    gateway: Http
+
+
+class PinataRequests:
+    """Sends requests: all of them count against the plan."""
+
+    def __init__(self, places: Places, requests_a_minute: int) -> None:
+        self.places = places
+        # A sixth may begin at once. With those that come back evenly, no minute has more than all.
+        self._limiter = AsyncLimiter(max(1.0, requests_a_minute / 6), 12)
+
+    async def send(
+        self,
+        server: Http,
+        method: str,
+        path: str,
+        body: bytes | Upload = b"",
+        headers: Mapping[str, str] | None = None,
+        expected: tuple[int, ...] = (200,),
+    ) -> Answer:
+        """Send a request and return its answer.
+
+        Raises:
+            StoreError: its status is not an expected one.
+        """
+        async with self._limiter:
+            answer = await server.send(method, path, body, headers)
+        if answer.status not in expected:
+            raise server.failure(answer, hint=_HINT)
+        return answer
+
+    async def list(self, query: Mapping[str, str]) -> Listing:
+        """Return a part of the listing of files."""
+        told = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
+        answer = await self.send(self.places.api, "GET", f"/v3/files/{NETWORK}?{told}")
+        return self.places.api.decode(answer, _Many).data
+
+    async def close(self) -> None:
+        for each in (self.places.uploads, self.places.api, self.places.gateway):
+            await each.close()
+
+
+def unicode_name(name: str) -> str:
+    """Return a file name without what is not Unicode in it: file systems have such names."""
+    return name.encode(errors="replace").decode()
