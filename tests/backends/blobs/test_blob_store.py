@@ -202,7 +202,7 @@ def test_a_part_that_is_cut_off_goes_on_where_it_was(
 ) -> None:
     """Five parts, of which every second one is cut off: attempts count for each part."""
     monkeypatch.setattr(pinata_module, "LARGE", 1_000_000)
-    monkeypatch.setattr(pinata_module, "PART", 700_000)
+    monkeypatch.setattr("nimbus_tasks.backends.blobs.pinata_parts.PART", 700_000)
     blob = blob_of(tmp_path / "a.mp4", random.Random(2).randbytes(3_000_000), "video/mp4")
     with Pinata(fail_parts=2) as server:
 
@@ -257,4 +257,4 @@ def test_a_wrong_token_is_said_and_not_shown(request: pytest.FixtureRequest) -> 
 def test_an_upload_elsewhere_is_refused() -> None:
     store = pinata_store(Account("http://127.0.0.1:9", "a-token"))
     with pytest.raises(StoreError, match="another server"):
-        store._path_of("https://evil.example/files/1")
+        store._parts._path_of("https://evil.example/files/1")
