@@ -50,7 +50,7 @@ export interface Commands {
       dryRun?: boolean | undefined;
       /** send unchanged files too */
       force?: boolean | undefined;
-      /** send pictures as WebP, or as [assets] compress says, where that is smaller; the files here stay */
+      /** send pictures as WebP, or as [assets] compress says, where that is smaller; files here stay */
       compress?: boolean | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from doit.task import Task
 
 
-COMPRESS = "send pictures as WebP, or as [assets] compress says, where that is smaller; the files here stay"
+COMPRESS = "send pictures as WebP, or as [assets] compress says, where that is smaller; files here stay"
 
 
 def asset_tasks() -> Iterator[Task]:
