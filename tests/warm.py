@@ -44,7 +44,7 @@ NOT_PRELOADED = (
     "nimbus_tasks.tasks",
     "nimbus_tasks.cli.tasks",
     "nimbus_tasks.backends.kv.fake.__main__",
-    "nimbus_tasks.backends.blobs.fake_pinata",
+    "nimbus_tasks.backends.blobs.fake_pinata.__main__",
     "nimbus_tasks.server",
     "nimbus_tasks.media",
     "nimbus_tasks.__main__",
