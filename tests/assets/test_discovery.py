@@ -11,11 +11,13 @@ from nimbus_tasks.assets.discovery import find_named
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 MEBIBYTE = 1024 * 1024
 
 
-def test_digests_of_files_of_any_size_are_right(tmp_path: Path) -> None:
-    os.chdir(tmp_path)
+def test_digests_of_files_of_any_size_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     contents = [os.urandom(size) for size in (0, 1, MEBIBYTE - 1, MEBIBYTE, MEBIBYTE + 1, 3 * MEBIBYTE)]
     for number, content in enumerate(contents):
         (tmp_path / f"{number}.bin").write_bytes(content)
