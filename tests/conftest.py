@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def has_room(folder: Path) -> bool:
 # A commit waits for the disk, some milliseconds each time: longer than all that a command does between its commits.
 if "TMPDIR" not in os.environ and has_room(MEMORY):
     os.environ["TMPDIR"] = str(MEMORY)
+    tempfile.tempdir = None  # pytest has asked for it before
 
 # `make test` repeats few examples, `make soak` explores many new ones.
 settings.register_profile("repeat", deadline=None, derandomize=True, max_examples=30)
