@@ -16,18 +16,14 @@ from msgspec.structs import replace
 from nimbus_tasks.html.styles.cascade import HARD_NAME, Cascade, matches, winning
 from nimbus_tasks.html.styles.defaults import BROWSER
 from nimbus_tasks.html.styles.sheets import Sheet, Window, read_sheet
-from nimbus_tasks.html.styles.style import compute, initial_style
+from nimbus_tasks.html.styles.style import Known, compute, initial_style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from turbohtml import Element
 
-    from nimbus_tasks.html.styles.cascade import Ranked
-    from nimbus_tasks.html.styles.style import Style
-
-    #: The tag of an element, its classes and id as far as the sheets name them, and its `style` attribute.
-    Key = tuple[str, frozenset[str], str | None, str | None]
+    from nimbus_tasks.html.styles.style import Key, Style
 
 #: Styles to remember: a page whose elements all differ fills no memory.
 MOST_STYLES = 20_000
@@ -43,18 +39,6 @@ _SIBLING = re.compile(r"(?<![^\s>+~])[^\s>+~]+\s*[+~]\s*")
 _NO_NAMES: frozenset[str] = frozenset()
 #: A condition that holds for every element.
 _ANY = ":not(nimbus)"
-
-
-class Known:
-    """What is remembered of a path: the rules that match for sure, those to try, and the style for each outcome."""
-
-    __slots__ = ("asked", "asking", "certain", "styles")
-
-    def __init__(self, certain: list[Ranked], asking: list[Ranked]) -> None:
-        self.certain = certain
-        self.asking = asking
-        self.asked = [(_needed(rule.selector), rule.selector) for _, rule in asking]
-        self.styles: dict[tuple[bool, ...], Style] = {}
 
 
 _defaults: list[Sheet] = []
@@ -133,7 +117,7 @@ class Computed:
                     certain.append(ranked)
             elif not loose or matches(element, loose):
                 asking.append(ranked)
-        return Known(certain, asking)
+        return Known(certain, asking, [(_needed(rule.selector), rule.selector) for _, rule in asking])
 
 
 @lru_cache(maxsize=50_000)

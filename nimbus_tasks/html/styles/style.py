@@ -11,8 +11,11 @@ from nimbus_tasks.html.styles.values import MOST, ZERO, Length, Units, length, n
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nimbus_tasks.html.styles.computed import Key, Known
+    from nimbus_tasks.html.styles.cascade import Ranked
     from nimbus_tasks.html.styles.sheets import Window
+
+    #: The tag of an element, its classes and id as far as the sheets name them, and its `style` attribute.
+    Key = tuple[str, frozenset[str], str | None, str | None]
 
 _MEDIUM = 16.0
 #: The line height `normal`, and the ascent and descent of a text, of common fonts.
@@ -102,6 +105,21 @@ class Style:
     children: dict[Key, Known]
 
     __slots__ = tuple(__annotations__)
+
+
+class Known:
+    """What is remembered of a path: the rules that match for sure, those to try, and the style for each outcome.
+
+    asked: of each rule to try, an attribute without which it does not match (empty: none is known), and its selector.
+    """
+
+    __slots__ = ("asked", "asking", "certain", "styles")
+
+    def __init__(self, certain: list[Ranked], asking: list[Ranked], asked: list[tuple[str, str]]) -> None:
+        self.certain = certain
+        self.asking = asking
+        self.asked = asked
+        self.styles: dict[tuple[bool, ...], Style] = {}
 
 
 def initial_style() -> Style:
