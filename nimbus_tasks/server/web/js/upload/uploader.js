@@ -275,7 +275,8 @@ export class Uploader {
     let attempts = 0;
     let renewals = 0;
     if (!this._began.has(item)) this._began.set(item, performance.now());
-    const began = Date.now();
+    // The time after the first failures: files that were under way before a cut may still get through then.
+    let since = 0;
     for (;;) {
       try {
         const asset = await transfer(item, grant, (sent) => this._items.progress(item, sent), signal);
@@ -297,9 +298,10 @@ export class Uploader {
         if (!mayBeExpired) {
           attempts += 1;
           this._failures.sent += 1;
+          if (attempts <= 2) since = Date.now();
           this.pace = afterFailure(this.pace);
           if (!failed.isTransient) return this._fail(item, failed);
-          if (attempts >= ATTEMPTS) return await this._giveUp(item, failed, began);
+          if (attempts >= ATTEMPTS) return await this._giveUp(item, failed, since);
           await pause(retryDelay(attempts, Math.random()), signal);
           continue;
         }
@@ -318,10 +320,10 @@ export class Uploader {
    * A file has used up its attempts. It has failed, unless nobody answers: then it waits in line again.
    * @param {Item} item
    * @param {ApiError} error
-   * @param {number} began when it was tried first
+   * @param {number} since a time before its last attempts
    */
-  async _giveUp(item, error, began) {
-    const othersFailToo = this._lastSent < began && this._items.counts.queued + this._sending.size > 1;
+  async _giveUp(item, error, since) {
+    const othersFailToo = this._lastSent < since && this._items.counts.queued + this._sending.size > 1;
     const isAway = isOutage(error) && (othersFailToo || !(await isReady()));
     if (item.state !== "uploading") return;
     if (!isAway) return this._fail(item, error);
