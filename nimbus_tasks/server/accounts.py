@@ -19,8 +19,9 @@ from nimbus_tasks.model import keys
 from nimbus_tasks.model.clock import now, timestamp
 from nimbus_tasks.model.keys import LOCAL_USER
 from nimbus_tasks.model.records import UserRecord
-from nimbus_tasks.server.auth import COOKIE, SessionRecord, User, csrf_token, session_id, session_key
+from nimbus_tasks.server.auth import COOKIE, csrf_token
 from nimbus_tasks.server.errors import ApiError
+from nimbus_tasks.server.lookups import SessionRecord, User, session_id, session_key
 from nimbus_tasks.server.pages import document
 from nimbus_tasks.server.rate_limit import LOGIN, limit
 from nimbus_tasks.server.service import Service
@@ -88,7 +89,7 @@ async def login_by_key(request: Request[Any, Any, State], service: Service, data
     if request.content_type[0] != "application/json":  # what a form of another site cannot send
         raise ApiError(415, "invalid", "Send the key as JSON, with content-type: application/json")
     client = await _count_attempt(request, service)
-    user = await service.lookups.key(service, data.key.strip())
+    user = await service.lookups.key(data.key.strip())
     if user is None:
         raise ApiError(401, "auth", "This API key is not known, or it was revoked")
     answer: Response[None] = Response(None, status_code=204)

@@ -17,7 +17,8 @@ from sqlalchemy import text
 
 import nimbus_tasks
 from nimbus_tasks.server import accounts, assets, classic_upload, errors, folder_uploads, page_batches, pages, uploads
-from nimbus_tasks.server.auth import User, check_access
+from nimbus_tasks.server.auth import check_access
+from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.requests import RequestLayer
 from nimbus_tasks.server.service import Service
 

@@ -12,8 +12,8 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, tuple_
 
 from nimbus_tasks.server import open_uploads, search
-from nimbus_tasks.server.auth import User
 from nimbus_tasks.server.errors import invalid, not_found
+from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.service import Service
 from nimbus_tasks.server.tables import assets
 

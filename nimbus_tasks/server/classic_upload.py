@@ -12,8 +12,8 @@ from litestar.datastructures import State, UploadFile
 from litestar.params import Parameter
 
 from nimbus_tasks.server import open_uploads
-from nimbus_tasks.server.auth import User
 from nimbus_tasks.server.errors import invalid, not_found
+from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.service import Service
 from nimbus_tasks.server.storage import Upload
 from nimbus_tasks.server.uploads import (

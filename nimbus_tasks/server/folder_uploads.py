@@ -16,9 +16,9 @@ from litestar.response import File
 
 from nimbus_tasks.backends.blobs import RANGE
 from nimbus_tasks.server import assets, open_uploads
-from nimbus_tasks.server.auth import User
 from nimbus_tasks.server.errors import ApiError, invalid, not_found
 from nimbus_tasks.server.folder_storage import CHECKSUM, Claim, FolderStorage, is_expired
+from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.service import Service
 
 _USED = "This address was used or has been given up: ask for a new one"

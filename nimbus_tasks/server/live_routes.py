@@ -18,10 +18,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from nimbus_tasks.project.secrets import find_secret
 from nimbus_tasks.server import assets, claims, dead_letters, search
 from nimbus_tasks.server.assets import Asset, now_ms
-from nimbus_tasks.server.auth import User
 from nimbus_tasks.server.dead_letters import DeadLetters
 from nimbus_tasks.server.errors import ApiError, invalid, not_found
 from nimbus_tasks.server.live import Live
+from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.rate_limit import CRON, limit
 from nimbus_tasks.server.service import Service
 from nimbus_tasks.server.stats import Stats

@@ -17,8 +17,8 @@ from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.keys import LOCAL_USER
 from nimbus_tasks.publishing.outbox import open_outbox
 from nimbus_tasks.publishing.target import open_target
-from nimbus_tasks.server.auth import User
 from nimbus_tasks.server.errors import ApiError, invalid
+from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.service import Service
 
 if TYPE_CHECKING:

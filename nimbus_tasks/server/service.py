@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.log import LOG_FILE, Log
 from nimbus_tasks.project.secrets import find_secret
-from nimbus_tasks.server.auth import Lookups
 from nimbus_tasks.server.database import Database
+from nimbus_tasks.server.lookups import Lookups
 from nimbus_tasks.server.records_store import RecordsStore
 from nimbus_tasks.server.tables import records
 
@@ -44,7 +45,7 @@ class Service:
         self.buckets = buckets
         self.signing_key = signing_key
         self.log = Log(settings.log.level, root / LOG_FILE)
-        self.lookups = Lookups()
+        self.lookups = Lookups(self.records)
         #: Is set when the process is told to stop: requests that would go on for long end.
         self.stopping = asyncio.Event()
 
@@ -73,13 +74,40 @@ def open_service(settings: Settings, root: Path, *, processes: int = 1) -> Servi
         StoreError: the database does not answer.
     """
     from nimbus_tasks.server.rate_limit import open_buckets
-    from nimbus_tasks.server.storage import open_storage
 
     database = open_database(root)
     key = _signing_key(database)
-    storage = open_storage(settings, root, key)
+    storage = _open_storage(settings, root, key)
     buckets = open_buckets(settings.server, database, find_secret("REDIS_URL", root), processes)
     return Service(settings, root, database, storage, buckets, key)
+
+
+def _open_storage(settings: Settings, root: Path, signing_key: bytes) -> Storage:
+    """Return the storage that the settings name.
+
+    Raises:
+        SettingsError: a setting or a credential is missing or malformed.
+    """
+    if settings.server.storage == "folder":
+        from nimbus_tasks.server.folder_storage import FolderStorage
+
+        return FolderStorage(root, signing_key, settings.server.public_url.rstrip("/"))
+    from nimbus_tasks.backends.blobs.open import BlobTarget, s3_requests
+    from nimbus_tasks.server.s3_storage import S3Storage
+
+    assets = settings.assets
+    target = BlobTarget(
+        store="s3",
+        endpoint=assets.endpoint,
+        bucket=assets.bucket,
+        prefix=assets.prefix,
+        region="" if assets.region == "auto" else assets.region,
+        public_url=assets.public_url,
+    )
+    try:
+        return S3Storage(s3_requests(target, root))
+    except SettingsError as error:
+        raise SettingsError(f'[server] storage = "s3": {error.message}', "See [assets], and AWS_* variables.") from None
 
 
 def _signing_key(database: Database) -> bytes:

@@ -1,4 +1,4 @@
-"""Where the bytes of uploads are: the contract of the service's storage, and which one the settings name.
+"""Where the bytes of uploads are: the contract of the service's storage.
 
 A file is stored under its pathname, `assets/USER/ID/NAME`. Clients send the bytes to a signed address; the service
 signs, verifies and removes. `folder_storage.py` is the simplest one.
@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from nimbus_tasks.model.errors import SettingsError
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from nimbus_tasks.project.settings import Settings
 
 #: Bytes of the largest file that is sent in one request; larger ones go in parts.
 WHOLE_BYTES = 90 * 1024 * 1024
@@ -154,31 +151,3 @@ async def digest_of(chunks: AsyncIterator[bytes]) -> Held:
         digest.update(chunk)
         size += len(chunk)
     return Held(size, digest.hexdigest())
-
-
-def open_storage(settings: Settings, root: Path, signing_key: bytes) -> Storage:
-    """Return the storage that the settings name.
-
-    Raises:
-        SettingsError: a setting or a credential is missing or malformed.
-    """
-    if settings.server.storage == "folder":
-        from nimbus_tasks.server.folder_storage import FolderStorage
-
-        return FolderStorage(root, signing_key, settings.server.public_url.rstrip("/"))
-    from nimbus_tasks.backends.blobs.open import BlobTarget, s3_requests
-    from nimbus_tasks.server.s3_storage import S3Storage
-
-    assets = settings.assets
-    target = BlobTarget(
-        store="s3",
-        endpoint=assets.endpoint,
-        bucket=assets.bucket,
-        prefix=assets.prefix,
-        region="" if assets.region == "auto" else assets.region,
-        public_url=assets.public_url,
-    )
-    try:
-        return S3Storage(s3_requests(target, root))
-    except SettingsError as error:
-        raise SettingsError(f'[server] storage = "s3": {error.message}', "See [assets], and AWS_* variables.") from None

@@ -20,8 +20,8 @@ from sqlalchemy import Connection
 
 from nimbus_tasks.server import assets, open_uploads
 from nimbus_tasks.server.assets import MOST_CHECKSUMS, Asset, now_ms
-from nimbus_tasks.server.auth import User
 from nimbus_tasks.server.errors import ApiError, Code, invalid
+from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.rate_limit import Rate, limit
 from nimbus_tasks.server.service import Service
 from nimbus_tasks.server.storage import WHOLE_BYTES, Held, PartUrl, Signed, Upload, pathname_of

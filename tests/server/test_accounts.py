@@ -15,8 +15,9 @@ from warm import run_doit
 from nimbus_tasks.gateway.keys import keys_of_user, revoke_among
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.settings import load
-from nimbus_tasks.server import accounts, auth
-from nimbus_tasks.server.auth import COOKIE, CSRF_HEADER, Lookups
+from nimbus_tasks.server import accounts
+from nimbus_tasks.server.auth import COOKIE, CSRF_HEADER
+from nimbus_tasks.server.lookups import Lookups
 from nimbus_tasks.server.options import ServeOptions
 from nimbus_tasks.server.serve import serve
 from nimbus_tasks.server.service import open_service
@@ -199,22 +200,22 @@ def test_attempts_to_log_in_are_limited(web: ServiceProcess, browser: Browser) -
 def test_a_revoked_key_works_no_longer_nor_its_sessions(
     web: ServiceProcess, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a process has looked up is known to it for auth.REMEMBERED seconds, here a moment."""
-    monkeypatch.setattr(auth, "REMEMBERED", 0.05)
+    """What a process has looked up is known to it for lookups.REMEMBERED seconds, here a moment."""
+    monkeypatch.setattr("nimbus_tasks.server.lookups.REMEMBERED", 0.05)
     service = open_service(load(web.folder), web.folder)
     key = web.new_key("user_revoked")
     log_in(browser, key).raise_for_status()
     cookie = browser.cookies[COOKIE]
 
     async def found(lookups: Lookups) -> tuple[bool, bool]:
-        by_key, by_cookie = await lookups.key(service, key), await lookups.session(service, cookie)
+        by_key, by_cookie = await lookups.key(key), await lookups.session(cookie)
         return by_key is not None, by_cookie is not None
 
     async def revoke() -> None:
         known = await keys_of_user(service.records, "user_revoked")
         await revoke_among(service.records, known, "", known.keys[0].hash)
 
-    lookups = Lookups()
+    lookups = Lookups(service.records)
     assert asyncio.run(found(lookups)) == (True, True)
     asyncio.run(revoke())
     wait_until(lambda: asyncio.run(found(lookups)) == (False, False))

@@ -126,7 +126,7 @@ def test_of_many_files_each_is_refused_for_itself(web: ServiceProcess) -> None:
     answers = client.http.post("/api/upload-urls", json={"files": files}).raise_for_status().json()["files"]
 
     assert (answers[0]["isDuplicate"], answers[0]["asset"]["id"]) == (True, there["id"])
-    for answer, word in zip(answers[1:-1], ("types", "at most", "path", "empty"), strict=True):
+    for answer, word in zip(answers[1:-1], ("are taken", "at most", "path", "empty"), strict=True):
         assert answer.keys() == {"error", "code"}
         assert answer["code"] == "invalid"
         assert word in answer["error"]
