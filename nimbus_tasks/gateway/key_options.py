@@ -43,7 +43,10 @@ class KeyOptions(Struct, frozen=True):
         if not self.name:
             raise SettingsError("A key needs a name that says where it is used.", "Such as --name=ci")
         if len(self.name) > LONGEST_NAME or not self.name.isprintable() or self.name != self.name.strip():
-            raise SettingsError(f"--name={self.name[:LONGEST_NAME]} must be 1 to {LONGEST_NAME} printable characters.")
+            raise SettingsError(
+                f"A key's name must be 1 to {LONGEST_NAME} printable characters, with no space at either end.",
+                "Such as --name=ci",
+            )
         if self.user and not _USER.fullmatch(self.user):
             raise SettingsError(f"--user={self.user} must look like user_0123456789ab.")
         if self.email and not (_EMAIL.fullmatch(self.email) and self.email.isprintable()):

@@ -16,7 +16,17 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from sqlalchemy import text
 
 import nimbus_tasks
-from nimbus_tasks.server import accounts, assets, classic_upload, errors, folder_uploads, page_batches, pages, uploads
+from nimbus_tasks.server import (
+    accounts,
+    api_keys,
+    assets,
+    classic_upload,
+    errors,
+    folder_uploads,
+    page_batches,
+    pages,
+    uploads,
+)
 from nimbus_tasks.server.auth import check_access
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.requests import RequestLayer
@@ -46,7 +56,7 @@ async def readyz(service: Service) -> dict[str, str]:
 
 
 OWN_ROUTES: list[Any] = [
-    healthz, readyz, *pages.ROUTES, *page_batches.ROUTES, *accounts.ROUTES,
+    healthz, readyz, *pages.ROUTES, *page_batches.ROUTES, *accounts.ROUTES, *api_keys.ROUTES,
     *uploads.ROUTES, *classic_upload.ROUTES, *folder_uploads.ROUTES, *assets.ROUTES,
 ]  # fmt: skip
 

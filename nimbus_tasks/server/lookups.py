@@ -21,7 +21,10 @@ _MOST_REMEMBERED = 10_000
 
 
 class User(Struct, frozen=True):
-    """Who makes a request. session: of a cookie; empty for an API key. key: the hash of an API key."""
+    """Who makes a request. session: of a cookie; empty for an API key.
+
+    key: the hash of the API key, or of the one that the session was opened with; empty where that was a link.
+    """
 
     id: str
     email: str = ""
@@ -79,12 +82,16 @@ class Lookups:
                 return None
             if found.key and await self._owner_of(found.key) != found.user_id:
                 return None
-            user = User(found.user_id, found.email, session)
+            user = User(found.user_id, found.email, session, found.key)
             self._remember(session, user)
         return user
 
     def forget(self, name: str) -> None:
         self._known.pop(name, None)
+
+    def forget_key(self, hashed: str) -> None:
+        """Forget an API key, and the sessions that it opened."""
+        self._known = {name: known for name, known in self._known.items() if known[1].key != hashed}
 
     def _remembered(self, name: str) -> User | None:
         until, user = self._known.get(name, (0.0, None))

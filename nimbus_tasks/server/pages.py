@@ -24,7 +24,7 @@ def document() -> Response[bytes]:
 
 
 @get(
-    ["/", "/gallery", "/asset", "/failed-jobs", "/status", "/batches"],
+    ["/", "/gallery", "/asset", "/failed-jobs", "/status", "/batches", "/keys"],
     opt=PUBLIC,
     sync_to_thread=False,
     include_in_schema=False,

@@ -50,9 +50,10 @@ class Rate(Struct, frozen=True):
         return max(0, _TOKEN - tokens) / (1000 * self.per_minute)
 
 
-#: Failed logins from one address, and calls of the cron endpoints.
+#: Failed logins from one address, calls of the cron endpoints, and keys that a user creates.
 LOGIN = Rate(10, 10)
 CRON = Rate(10, 10)
+KEYS = Rate(20, 10)
 
 
 class Buckets(Protocol):

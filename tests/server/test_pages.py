@@ -19,7 +19,7 @@ from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.pages import WEB
 from nimbus_tasks.server.records_store import RecordsStore
 
-PAGES = ["/", "/gallery", "/asset", "/failed-jobs", "/status", "/batches", "/login", "/login?link=used"]
+PAGES = ["/", "/gallery", "/asset", "/failed-jobs", "/status", "/batches", "/keys", "/login", "/login?link=used"]
 SCRIPTS = ["/static/js/main.js", "/static/js/upload/" + min(path.name for path in (WEB / "js/upload").glob("*.js"))]
 
 
@@ -78,6 +78,7 @@ def test_the_api_and_its_files_need_a_login(web: ServiceProcess) -> None:
         "/api/assets",
         "/api/session",
         "/api/batches",
+        "/api/keys",
         "/api/upload-url",
         "/api/dead-letters",
         "/files/assets/a/b/c",

@@ -37,6 +37,7 @@ after(async () => {
 });
 
 let made = 0;
+let browsers = 0;
 
 /** @returns {string} the path of a file that the service has not */
 export function newFile(name = `picture-${(made += 1)}.svg`, content = "") {
@@ -58,7 +59,9 @@ export const pictures = (number) => Array.from({ length: number }, () => newFile
  * @param {object} options of the browser's context
  */
 export async function browse(t, options = {}) {
-  const context = await browser.newContext({ viewport: WIDE, ...options });
+  // Attempts to log in are counted by address: each browser has its own.
+  const extraHTTPHeaders = { "x-forwarded-for": `10.0.0.${(browsers += 1)}` };
+  const context = await browser.newContext({ viewport: WIDE, extraHTTPHeaders, ...options });
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   const errors = [];

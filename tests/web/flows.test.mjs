@@ -17,7 +17,7 @@ import {
   url,
 } from "./browser.mjs";
 
-const PAGES = ["/", "/gallery", "/failed-jobs", "/status", "/batches", "/login"];
+const PAGES = ["/", "/gallery", "/failed-jobs", "/status", "/batches", "/keys", "/login"];
 const PHONE = { width: 360, height: 740 };
 
 test("a login with a wrong key says so, and leads on after the right one", async (t) => {
@@ -62,6 +62,68 @@ test("nobody sees the files of another user", async (t) => {
   await other.page.getByText("There is no such file").first().waitFor();
   await mine.page.goto(`${url}${asset}`);
   await mine.page.getByRole("heading", { name }).waitFor();
+});
+
+test("a key is created, shown once, logs in, and is revoked", async (t) => {
+  const { context, page } = await openPage(t);
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.goto(`${url}/keys`);
+  await page.getByText("opened this session").waitFor();
+  const name = `laptop ${Date.now()}`;
+  const create = async () => {
+    await page.getByLabel("Name").fill(name);
+    await page.keyboard.press("Enter");
+  };
+  await create();
+  const made = (await page.locator(".new-key code").textContent()) ?? "";
+  assert.match(made, /^sk_live_[0-9a-f]{32}$/);
+  assert.equal(await page.evaluate(() => document.activeElement?.className), "note new-key");
+  await page.getByRole("button", { name: "Copy" }).click();
+  await page.getByText("Copied.").waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), made);
+  await create();
+  await page.getByText(`has an active key named ${name} already.`).waitFor();
+  await page.reload();
+  await page.getByRole("button", { name: `Revoke ${name}` }).waitFor();
+  assert.ok(!(await page.content()).includes(made));
+
+  const other = await openPage(t, { key: made });
+  await other.page.goto(`${url}/keys`);
+  await other.page.getByText("opened this session").waitFor();
+  /** @type {string[]} */
+  const asked = [];
+  let agrees = false;
+  page.on("dialog", (dialog) => {
+    asked.push(dialog.message());
+    void (agrees ? dialog.accept() : dialog.dismiss());
+  });
+  const row = page.getByRole("row", { name });
+  await row.getByRole("button").click();
+  assert.match(await row.innerText(), /Active/);
+  agrees = true;
+  await row.getByRole("button").click();
+  await row.getByText("Revoked").waitFor();
+  assert.equal(asked.length, 2);
+  assert.equal(await row.getByRole("button").count(), 0);
+  await other.page.reload();
+  await other.page.waitForURL("**/login?**");
+});
+
+test("revoking the key of the session says so, and logs out", async (t) => {
+  const { page } = await openPage(t);
+  const headers = { "x-csrf-token": (await (await page.request.get(`${url}/api/session`)).json()).csrfToken };
+  const answer = await page.request.post(`${url}/api/keys`, { headers, data: { name: `own ${Date.now()}` } });
+  const made = await answer.json();
+  const own = await openPage(t, { key: made.key });
+  await own.page.goto(`${url}/keys`);
+  let said = "";
+  own.page.on("dialog", (dialog) => {
+    said = dialog.message();
+    void dialog.accept();
+  });
+  await own.page.getByRole("button", { name: `Revoke ${made.name}` }).click();
+  await own.page.waitForURL("**/login");
+  assert.match(said, /you are logged out/);
 });
 
 test("a reload in mid-upload continues: no file is hashed or sent twice", async (t) => {

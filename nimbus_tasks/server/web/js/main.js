@@ -14,6 +14,7 @@ const PAGES = {
   "/failed-jobs": () => import("./failed-jobs.js"),
   "/status": () => import("./status.js"),
   "/batches": () => import("./batches.js"),
+  "/keys": () => import("./keys.js"),
   "/login": () => import("./login.js"),
 };
 
@@ -24,6 +25,7 @@ const LINKS = [
   ["/failed-jobs", "failedJobs"],
   ["/status", "status"],
   ["/batches", "batches"],
+  ["/keys", "keys"],
 ];
 
 function showHeader() {

@@ -7,6 +7,7 @@ export const TEXTS = {
   failedJobs: "Failed jobs",
   status: "Status",
   batches: "Page batches",
+  keys: "Keys",
   logout: "Log out",
   skip: "Skip to the page",
   pages: "Pages",
@@ -94,6 +95,7 @@ export const TEXTS = {
   deleteAsk: "Delete {name}?",
   copy: "Copy",
   copied: "Copied.",
+  notCopied: "Not copied: select the text",
   assetGone: "There is no such file, or it was deleted.",
 
   // Failed jobs
@@ -125,6 +127,27 @@ export const TEXTS = {
   pagesCount: "Pages",
   progress: "Progress",
   batchCounts: "{completed} completed, {failed} failed, {pending} pending",
+
+  // Keys
+  keysHelp: "A key lets a program use the service as you. Give each program its own, named after where it is used.",
+  noKeys: "No key yet.",
+  keyName: "Name",
+  keyHash: "Hash",
+  keyCreated: "Created",
+  lastUsed: "Last used",
+  requests: "Requests",
+  never: "Never",
+  keyActive: "Active",
+  keyIsRevoked: "Revoked",
+  ownKey: "opened this session",
+  contentKey: "only reads pages",
+  createKey: "Create",
+  keyShownOnce: "The key {name} was created. Copy it now: it is not shown again.",
+  revoke: "Revoke",
+  revokeNamed: "Revoke {name}",
+  revokeAsk: "Revoke {name}? Programs that use it are refused from then on, and its sessions end.",
+  revokeOwnAsk: "Revoke {name}? This session was opened with it: you are logged out.",
+  keyRevoked: "{name} is revoked.",
 
   // What went wrong, and what to do
   rate_limit: "Too many requests. It is tried again by itself.",
