@@ -1,4 +1,4 @@
-"""What pages say of their files: alt texts and page titles, by which our own service finds them.
+"""What pages say of their files: alt texts and titles, by which our own service finds them, and the pages' addresses.
 
 The ledger knows them from the maps, and what the service was told: only what changed is sent.
 """
@@ -6,22 +6,26 @@ The ledger knows them from the maps, and what the service was told: only what ch
 from __future__ import annotations
 
 import hashlib
+import re
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from nimbus_tasks.backends.blobs import Context
+from nimbus_tasks.backends.blobs import Context, PageInUse
 from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.model.errors import RefusedError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from nimbus_tasks.assets.ledger import AssetFile, AssetLedger
     from nimbus_tasks.backends.blobs import BlobStore, Location
 
 #: What the service takes: so many texts of each kind, so many characters of a text.
 MOST_TEXTS, MOST_CHARACTERS = 100, 2000
+#: The same of pages: so many, characters of an address, and of a title.
+MOST_PAGES, MOST_OF_URL, MOST_OF_TITLE = 50, 2000, 300
 
 
 class Untold(NamedTuple):
@@ -33,19 +37,22 @@ class Untold(NamedTuple):
     digest: str
 
 
-def untold(files: Iterable[AssetFile], ledger: AssetLedger, store: str) -> list[Untold]:
-    """Return the stored files whose context is to be sent."""
+def untold(files: Iterable[AssetFile], ledger: AssetLedger, store: str, domain: str) -> list[Untold]:
+    """Return the stored files whose context is to be sent. domain: of the site; without one, pages have only paths."""
+    site = _site(domain)
     digests = {file.path: file.sent.sha256 for file in files}
     alts: dict[str, dict[str, None]] = {}
     titles: dict[str, dict[str, None]] = {}
-    for path, title, alt in ledger.contexts():
+    pages: dict[str, dict[str, str]] = {}
+    for path, page, alt in ledger.contexts():
         if sha256 := digests.get(path):
-            titles.setdefault(sha256, {})[title] = None
+            titles.setdefault(sha256, {})[page.title] = None
+            pages.setdefault(sha256, {}).setdefault(site + page.url, page.title)
             alts.setdefault(sha256, {}).update(dict.fromkeys(alt))
     found = []
     for sha256, (location, told) in ledger.told(store).items():
         if sha256 in titles:
-            context = Context(_texts(alts[sha256]), _texts(titles[sha256]))
+            context = Context(_texts(alts[sha256]), _texts(titles[sha256]), _pages(pages[sha256]))
             digest = hashlib.blake2b(msgspec.json.encode(context), digest_size=12).hexdigest()
             if digest != told:
                 found.append(Untold(sha256, location, context, digest))
@@ -73,6 +80,20 @@ async def tell(
     await in_parallel(slots, untold, one)
     if failed:
         warn(f"The service does not know the alt texts and titles of {len(failed)} files: {failed[0]}")
+
+
+def _site(domain: str) -> str:
+    """Return what the addresses of a site begin with; empty where the domain, as people write it, names no host."""
+    from nimbus_tasks.html.extract.addresses import host_of
+
+    host = host_of(domain)
+    return f"https://{host}" if re.fullmatch(r"[\w.:\[\]-]+", host) else ""
+
+
+def _pages(titles: Mapping[str, str]) -> tuple[PageInUse, ...]:
+    """Return pages by their titles. An address that is too long is left out: a part of it leads elsewhere."""
+    pages = (PageInUse(url, title[:MOST_OF_TITLE]) for url, title in titles.items() if len(url) <= MOST_OF_URL)
+    return tuple(islice(pages, MOST_PAGES))
 
 
 def _texts(texts: Iterable[str]) -> tuple[str, ...]:

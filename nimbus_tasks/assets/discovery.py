@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.assets.content_types import content_type_of, picture_size
-from nimbus_tasks.assets.ledger import AssetFile
+from nimbus_tasks.assets.ledger import AssetFile, MappedPage
 from nimbus_tasks.model import lenient
 from nimbus_tasks.project import beneath
 from nimbus_tasks.project.patterns import matcher
@@ -69,10 +69,17 @@ class _Map(Struct):
     """The part of a map that is read here."""
 
     path: str = ""
+    url: object = ""
     assets: list[str] = []
     head: dict[str, object] = {}
     above_fold_blocks: list[_Block] = []
     rest_of_page_blocks: list[_Block] = []
+
+    def page(self, folder: str) -> MappedPage:
+        from nimbus_tasks.html.extract.addresses import path_on_site, url_of
+
+        url = path_on_site(str(self.url)) or url_of(self.path, folder)
+        return MappedPage(self.path, url, str(self.head.get("title", "")))
 
     def alts(self, folder: str) -> dict[str, list[str]]:
         """Return the alt texts of each file that the page refers to. folder: where source paths begin."""
@@ -97,9 +104,10 @@ def note_uses(ledger: AssetLedger, source: Source | None = None) -> None:
             read = msgspec.json.decode(Path(map_file).read_bytes(), type=_Map)
         except (OSError, *lenient.UNDECODABLE):
             continue  # validation says so, and the next run reads it again
-        alts = read.alts(source.name if source else "")
+        folder = source.name if source else ""
+        alts = read.alts(folder)
         files = {source.file_of(path) if source else path: alt for path, alt in alts.items()}
-        ledger.note_uses(map_file, stamp, read.path, str(read.head.get("title", "")), files)
+        ledger.note_uses(map_file, stamp, read.page(folder), files)
 
 
 def discover(settings: Settings, ledger: AssetLedger, advance: Callable[[int], None] = lambda _: None) -> Discovery:

@@ -8,7 +8,7 @@ it at the store. A file that is lost or damaged is made again: maps and files ar
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
 from msgspec import Struct
@@ -82,18 +82,26 @@ class AssetFile(Struct, frozen=True, gc=False):
         return (self.sent.sha256, *(copy.sha256 for copy in self.narrower))
 
 
+class MappedPage(NamedTuple):
+    """A page as its map has it. url: its path on the site."""
+
+    source_path: str
+    url: str
+    title: str
+
+
 #: Files for which it is not worth to read all that is known of a store.
 FEW = 200
 ASSETS_FILE = f"{STATE_FOLDER}/assets.db"
 
-_VERSION = 5
+_VERSION = 6
 _SCHEMA = f"""
 PRAGMA user_version = {_VERSION};
 CREATE TABLE map(
     folder TEXT, name TEXT, mtime INTEGER, size INTEGER, ctime INTEGER, PRIMARY KEY(folder, name)
 ) WITHOUT ROWID;
 CREATE TABLE use(
-    path TEXT, map_file TEXT, source_path TEXT NOT NULL, title TEXT NOT NULL, alt BLOB NOT NULL,
+    path TEXT, map_file TEXT, source_path TEXT NOT NULL, url TEXT NOT NULL, title TEXT NOT NULL, alt BLOB NOT NULL,
     PRIMARY KEY(path, map_file)
 ) WITHOUT ROWID;
 CREATE INDEX use_by_map ON use(map_file);
@@ -151,15 +159,13 @@ class AssetLedger(DatabaseFile):
                 self._connection.execute("DETACH site")
         return [(join(*row[:2]), tuple(row[2:])) for row in changed], [join(*row) for row in gone]
 
-    def note_uses(
-        self, map_file: str, stamp: Stamp, source_path: str, title: str, files: Mapping[str, Sequence[str]]
-    ) -> None:
+    def note_uses(self, map_file: str, stamp: Stamp, page: MappedPage, files: Mapping[str, Sequence[str]]) -> None:
         """Replace what is known of a map. files: that its page refers to, by path, with their alt texts."""
         with self.transaction():
             self._forget(map_file)
             self.write("INSERT INTO map VALUES (?, ?, ?, ?, ?)", [(*split(map_file), *stamp)])
-            uses = ((path, map_file, source_path, title, msgspec.json.encode(alt)) for path, alt in files.items())
-            self.write("INSERT INTO use VALUES (?, ?, ?, ?, ?)", uses)
+            uses = ((path, map_file, *page, msgspec.json.encode(alt)) for path, alt in files.items())
+            self.write("INSERT INTO use VALUES (?, ?, ?, ?, ?, ?)", uses)
 
     def forget_maps(self, map_files: Iterable[str]) -> None:
         with self.transaction():
@@ -174,10 +180,11 @@ class AssetLedger(DatabaseFile):
         """Return the source paths of the pages that use a file, sorted."""
         return [row[0] for row in self.rows("SELECT source_path FROM use WHERE path = ? ORDER BY 1", path)]
 
-    def contexts(self) -> Iterator[tuple[str, str, list[str]]]:
-        """Yield the files that pages use, each with the title of a page and its alt texts there."""
-        for path, title, alt in self.each("SELECT path, title, alt FROM use ORDER BY path, source_path"):
-            yield path, title, _decode_texts(alt)
+    def contexts(self) -> Iterator[tuple[str, MappedPage, list[str]]]:
+        """Yield the files that pages use, each with one of these pages and its alt texts there."""
+        query = "SELECT path, source_path, url, title, alt FROM use ORDER BY path, source_path"
+        for path, *page, alt in self.each(query):
+            yield path, MappedPage(*page), _decode_texts(alt)
 
     # --- digests --------------------------------------------------------------------------------------
 

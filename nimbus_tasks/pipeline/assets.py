@@ -113,7 +113,7 @@ class AssetStage:
         files, pending = with_copies(found.files, recipe_of(self._settings), self.ledger, self.ledger.held(identity))
         if pending or not self._plan(files, identity, target).empty:
             return False
-        return self.target.store != "server" or not untold(files, self.ledger, identity)
+        return self.target.store != "server" or not untold(files, self.ledger, identity, self._settings.project.domain)
 
     def upload(
         self, found: Discovery, connection: Connection, narrator: Narrator, request: AssetRequest | None = None
@@ -182,7 +182,7 @@ class AssetStage:
                     stopped = await upload(plan, stores, results)
                 stored = [] if request.dry_run else self._stored(blobs.identity, found, results.all)
                 if self.target.store == "server" and not (request.dry_run or stopped):
-                    said = untold(stored, self.ledger, blobs.identity)
+                    said = untold(stored, self.ledger, blobs.identity, settings.project.domain)
                     await tell(blobs, self.ledger, said, slots, results.warn)
                 self.ledger.note_used(blobs.identity, {each for file in stored for each in file.digests}, now()[:10])
                 if request.group and stored:

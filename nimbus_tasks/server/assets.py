@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from litestar import delete, get
 from litestar.params import Parameter
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, tuple_
 
 from nimbus_tasks.server import open_uploads, search
 from nimbus_tasks.server.errors import invalid, not_found
 from nimbus_tasks.server.lookups import User
+from nimbus_tasks.server.search import PageOfAsset
 from nimbus_tasks.server.service import Service
 from nimbus_tasks.server.tables import assets
 
@@ -60,6 +61,12 @@ class Asset(Struct, rename="camel", kw_only=True):
     error_class: str | None
     failed_at: int | None
     created_at: int
+
+
+class AssetInUse(Asset, kw_only=True):
+    """An asset with the pages that use it."""
+
+    pages: list[PageOfAsset]
 
 
 class AssetPage(Struct, rename="camel"):
@@ -163,9 +170,16 @@ async def list_assets(
 
 
 @get("/api/assets/{asset_id:str}")
-async def get_asset(service: Service, user: User, asset_id: str) -> Asset:
-    """Return one asset."""
-    found = await service.database.read(lambda connection: by_id(connection, user.id, asset_id))
+async def get_asset(service: Service, user: User, asset_id: str) -> AssetInUse:
+    """Return one asset, and the pages that use it."""
+
+    def read(connection: Connection) -> AssetInUse | None:
+        asset = by_id(connection, user.id, asset_id)
+        if asset is None:
+            return None
+        return AssetInUse(**structs.asdict(asset), pages=search.context_of(connection, asset.id).pages)
+
+    found = await service.database.read(read)
     if found is None:
         raise not_found("asset")
     return found

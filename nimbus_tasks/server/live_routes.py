@@ -12,7 +12,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.params import Parameter
 from litestar.response import Stream
-from msgspec import Meta, Struct
+from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from nimbus_tasks.project.secrets import find_secret
@@ -23,6 +23,7 @@ from nimbus_tasks.server.errors import ApiError, invalid, not_found
 from nimbus_tasks.server.live import Live
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.rate_limit import CRON, limit
+from nimbus_tasks.server.search import ContextOfAsset
 from nimbus_tasks.server.service import Service
 from nimbus_tasks.server.stats import Stats
 from nimbus_tasks.server.telemetry import Telemetry
@@ -34,7 +35,6 @@ PUBLIC = {"public": True}
 #: What a call of a cron endpoint does at most, and in how many seconds.
 CRON_MOST: dict[Step, int] = {"image": 10, "embedding": 5}
 CRON_SECONDS = 60.0
-_Text = Annotated[str, Meta(max_length=2000)]
 
 
 def _live(state: State) -> Live:
@@ -58,13 +58,6 @@ class Found(Struct, frozen=True):
 
     assets: list[Asset]
     scores: list[float] = []
-
-
-class ContextOfAsset(Struct, frozen=True):
-    """What pages say of an asset."""
-
-    alt: Annotated[list[_Text], Meta(max_length=100)] = []
-    titles: Annotated[list[_Text], Meta(max_length=100)] = []
 
 
 class CronAnswer(Struct, frozen=True):
@@ -184,11 +177,9 @@ async def search_assets(
 
 @put("/api/assets/{asset_id:str}/context", status_code=204)
 async def set_context(service: Service, user: User, asset_id: str, data: ContextOfAsset) -> None:
-    """Say which alt texts and page titles an asset is found by, in place of those it had."""
+    """Say which alt texts and titles an asset is found by, and which pages use it, in place of what was known."""
     database = service.database
-    if not await database.write(
-        lambda connection: search.set_context(database, connection, user.id, asset_id, data.alt, data.titles)
-    ):
+    if not await database.write(lambda connection: search.set_context(database, connection, user.id, asset_id, data)):
         raise not_found("asset")
 
 

@@ -6,19 +6,18 @@ that have all of its words, or words that begin with them.
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
+from msgspec import Meta, Struct
 from sqlalchemy import bindparam, select, text
 
 from nimbus_tasks.server.tables import assets, search_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import Connection
     from sqlalchemy.dialects import postgresql, sqlite
 
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 MOST_WORDS = 12
 LONGEST_TEXT = 20_000
 _BREAKS = re.compile(r"[\W_]+")
+_Text = Annotated[str, Meta(max_length=2000)]
+#: An address on the web, or a path on a site. Not `javascript:`, nor `//host`, nor what a browser takes for that.
+_ADDRESS = r"^(?:https?://[^\x00-\x20\x7f/\\?#@]+(?:[/?#][^\x00-\x20\x7f]*)?|/(?![/\\])[^\x00-\x20\x7f]*)$(?!\n)"
 _SQLITE = text(
     "SELECT search_words.asset_id FROM search_text JOIN search_words ON search_words.number = search_text.rowid "
     "JOIN assets ON assets.id = search_words.asset_id AND assets.deleted_at IS NULL "
@@ -43,6 +45,24 @@ _POSTGRESQL = text(
 )
 
 
+class PageOfAsset(Struct, frozen=True):
+    """A page that uses an asset. url: a path where the site's domain is not known."""
+
+    url: Annotated[str, Meta(max_length=2000, pattern=_ADDRESS)]
+    title: Annotated[str, Meta(max_length=300)] = ""
+
+
+class ContextOfAsset(Struct, frozen=True):
+    """What pages say of an asset: texts that it is found by, and which pages use it."""
+
+    alt: Annotated[list[_Text], Meta(max_length=100)] = []
+    titles: Annotated[list[_Text], Meta(max_length=100)] = []
+    pages: Annotated[list[PageOfAsset], Meta(max_length=50)] = []
+
+
+NO_CONTEXT = ContextOfAsset()
+
+
 def fold(words: str) -> str:
     """Return words as they are indexed and searched."""
     plain = unicodedata.normalize("NFKD", words.casefold())
@@ -55,15 +75,14 @@ def index(
     asset_id: str,
     user_id: str,
     filename: str,
-    alt: Sequence[str] = (),
-    titles: Sequence[str] = (),
+    context: ContextOfAsset = NO_CONTEXT,
 ) -> None:
     """Make an asset findable by its words, in place of those it had."""
     values = {
         "asset_id": asset_id,
         "user_id": user_id,
-        "context": json.dumps({"alt": list(alt), "titles": list(titles)}, ensure_ascii=False),
-        "words": fold(" ".join((filename, *alt, *titles)))[:LONGEST_TEXT],
+        "context": msgspec.json.encode(context).decode(),
+        "words": fold(" ".join((filename, *context.alt, *context.titles)))[:LONGEST_TEXT],
     }
     connection.execute(_index(database.insert), values)
 
@@ -76,27 +95,21 @@ def _index(insert: NewInsert) -> sqlite.Insert | postgresql.Insert:
 
 
 def set_context(
-    database: Database,
-    connection: Connection,
-    user_id: str,
-    asset_id: str,
-    alt: Sequence[str],
-    titles: Sequence[str],
+    database: Database, connection: Connection, user_id: str, asset_id: str, context: ContextOfAsset
 ) -> bool:
     """Say what pages say of an asset; False where the user has no such asset."""
     mine = (assets.c.id == asset_id, assets.c.user_id == user_id, assets.c.deleted_at.is_(None))
     filename = connection.execute(select(assets.c.filename).where(*mine)).scalar()
     if filename is None:
         return False
-    index(database, connection, asset_id, user_id, filename, alt, titles)
+    index(database, connection, asset_id, user_id, filename, context)
     return True
 
 
-def context_of(connection: Connection, asset_id: str) -> tuple[list[str], list[str]]:
-    """Return the alt texts and page titles of an asset."""
+def context_of(connection: Connection, asset_id: str) -> ContextOfAsset:
+    """Return what pages say of an asset."""
     known = connection.execute(select(search_words.c.context).where(search_words.c.asset_id == asset_id)).scalar()
-    context = json.loads(known) if known else {}
-    return context.get("alt", []), context.get("titles", [])
+    return msgspec.json.decode(known, type=ContextOfAsset) if known else NO_CONTEXT
 
 
 def by_words(connection: Connection, user_id: str, query: str, most: int) -> list[str]:

@@ -149,7 +149,7 @@ turns = Table(
     Column("taken", Text, nullable=False),
 )
 
-#: What assets are found by. context: alt texts and titles of pages, JSON. words: those and the file name, folded.
+#: What assets are found by. context: what pages say of it, JSON. words: those and the file name, folded.
 #: The full-text indexes over `words`, named search_text, are the migration's: each database has its own kind.
 search_words = Table(
     "search_words",

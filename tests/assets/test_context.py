@@ -11,7 +11,7 @@ import pytest
 from nimbus_tasks.assets.context import tell, untold
 from nimbus_tasks.assets.discovery import note_uses
 from nimbus_tasks.assets.ledger import AssetFile, AssetLedger
-from nimbus_tasks.backends.blobs import BlobStore, Context, Location
+from nimbus_tasks.backends.blobs import BlobStore, Context, Location, PageInUse
 from nimbus_tasks.model.errors import RefusedError
 from nimbus_tasks.project.settings import Source
 
@@ -37,9 +37,10 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AssetLed
         yield opened
 
 
-def note(ledger: AssetLedger, path: str, title: str, *blocks: dict[str, object], **head: str) -> None:
+def note(ledger: AssetLedger, path: str, title: str, *blocks: dict[str, object], url: object = "", **head: str) -> None:
     content = {
         "path": path,
+        "url": url,
         "head": {"title": title} | head,
         "assets": ["dist/img/a.png", "dist/b.png"],
         "above_fold_blocks": blocks[:1],
@@ -53,8 +54,11 @@ def note(ledger: AssetLedger, path: str, title: str, *blocks: dict[str, object],
 FILES = [AssetFile("dist/img/a.png", STAMP, A, "image/png"), AssetFile("dist/b.png", STAMP, B, "image/png")]
 
 
-def contexts(ledger: AssetLedger, files: list[AssetFile] = FILES) -> dict[str, Context]:
-    return {each.sha256: each.context for each in untold(files, ledger, "here")}
+def contexts(ledger: AssetLedger, files: list[AssetFile] = FILES, domain: str = "") -> dict[str, Context]:
+    return {each.sha256: each.context for each in untold(files, ledger, "here", domain)}
+
+
+ONE, TWO = PageInUse("/one.html", "One"), PageInUse("/sub/two.html", "Two")
 
 
 def test_alt_texts_are_of_the_files_that_addresses_name(ledger: AssetLedger) -> None:
@@ -66,13 +70,43 @@ def test_alt_texts_are_of_the_files_that_addresses_name(ledger: AssetLedger) -> 
     note(ledger, "dist/one.html", "One", *blocks, canonical="https://me.example/one")
     note(ledger, "dist/sub/two.html", "Two", image("../b.png", "up"), image("../img/a.png", ""))
     assert contexts(ledger) == {
-        A: Context(("relative", "absolute", "own"), ("One", "Two")),
-        B: Context(("up",), ("One", "Two")),
+        A: Context(("relative", "absolute", "own"), ("One", "Two"), (ONE, TWO)),
+        B: Context(("up",), ("One", "Two"), (ONE, TWO)),
     }
     # Equal files are one asset, and long texts are cut.
     note(ledger, "dist/one.html", "One", image("img/a.png", "x" * 3000))
     equal = [FILES[0], AssetFile("dist/b.png", STAMP, A, "image/png")]
-    assert contexts(ledger, equal) == {A: Context(("up", "x" * 2000), ("One", "Two"))}
+    assert contexts(ledger, equal) == {A: Context(("up", "x" * 2000), ("One", "Two"), (ONE, TWO))}
+
+
+@pytest.mark.parametrize(
+    ("domain", "site"),
+    [
+        ("", ""),
+        ("example.com", "https://example.com"),
+        ("http://Example.com:8080/", "https://example.com:8080"),
+        ("my site", ""),
+        ("me@example.com", ""),
+    ],
+)
+def test_pages_are_told_by_their_addresses(ledger: AssetLedger, domain: str, site: str) -> None:
+    """The address that a map names where it is one, as at the edge; without a domain it is a path."""
+    for number, url in enumerate(("/named/", "", "//other.example/", "javascript:alert(1)", 5)):
+        note(ledger, f"dist/{number}/index.html", str(number), url=url)
+    paths = ("/named/", "/1/", "/2/", "/3/", "/4/")
+    told = contexts(ledger, domain=domain)[A].pages
+    assert told == tuple(PageInUse(site + path, str(number)) for number, path in enumerate(paths))
+
+
+def test_of_many_pages_some_are_told(ledger: AssetLedger) -> None:
+    note(ledger, "dist/0.html", "0", url="/" + "x" * 2000)
+    note(ledger, "dist/1.html", "x" * 500)
+    for number in range(2, 60):
+        note(ledger, f"dist/{number}.html", "Same", url="/same" if number < 4 else "")
+    told = contexts(ledger)[A].pages
+    assert len(told) == 50
+    assert told[0] == PageInUse("/1.html", "x" * 300)
+    assert [page.url for page in told].count("/same") == 1
 
 
 def test_only_what_changed_is_told_and_failures_are_told_again(ledger: AssetLedger) -> None:
@@ -89,11 +123,11 @@ def test_only_what_changed_is_told_and_failures_are_told_again(ledger: AssetLedg
             told.append((location.url, context))
 
     async def work() -> None:
-        await tell(Service(), ledger, untold(FILES, ledger, "here"), 2, warnings.append)
+        await tell(Service(), ledger, untold(FILES, ledger, "here", ""), 2, warnings.append)
 
     asyncio.run(work())
-    assert told == [("a", Context(("alt",), ("One",)))]
+    assert told == [("a", Context(("alt",), ("One",), (ONE,)))]
     assert warnings == ["The service does not know the alt texts and titles of 1 files: no such asset"]
     assert list(contexts(ledger)) == [B]
     note(ledger, "dist/one.html", "Another", image("img/a.png", "alt"))
-    assert contexts(ledger)[A] == Context(("alt",), ("Another",))
+    assert contexts(ledger)[A] == Context(("alt",), ("Another",), (PageInUse("/one.html", "Another"),))

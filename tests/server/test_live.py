@@ -13,6 +13,12 @@ from test_kills import png
 from waiting import SECONDS, wait_until
 
 SECRET = "cron-secret-of-the-tests"
+#: What is neither an address on the web nor a path on a site.
+HOSTILE = [
+    "", "javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "//other.example/", "/\\other.example",
+    "page", "https://", "https:///x", "https://me:secret@example.com/", "https://a b/", "/a\nb", "/a\n", " /a",
+    "/\t/other.example", "https://a.example/\x00", "/" + "x" * 2000,
+]  # fmt: skip
 SETTINGS = "[server]\nrate_tokens = 1000\n[images]\nprocesses = 1\n"
 
 
@@ -78,6 +84,15 @@ def test_a_story(service: ServiceProcess) -> None:
     assert ([each["id"] for each in like["assets"]], len(like["scores"])) == ([ids[1]], 1)
     assert client.http.put(f"/api/assets/{ids[0]}/context", json={"alt": ["A harbour"]}).status_code == 204
     assert [each["id"] for each in asked("/api/search", params={"q": "harb"}).json()["assets"]] == [ids[0]]
+    pages = [{"url": "https://example.com/a?b#c", "title": "A"}, {"url": "/b/", "title": ""}]
+    assert client.http.put(f"/api/assets/{ids[0]}/context", json={"pages": pages}).status_code == 204
+    assert asked(f"/api/assets/{ids[0]}").json()["pages"] == pages
+    assert asked(f"/api/assets/{ids[1]}").json()["pages"] == []
+    for url in HOSTILE:
+        answer = client.http.put(f"/api/assets/{ids[0]}/context", json={"pages": [{"url": url}]})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid"), url
+    assert client.http.put(f"/api/assets/{ids[0]}/context", json={"pages": pages * 26}).status_code == 400
+    assert asked(f"/api/assets/{ids[0]}").json()["pages"] == pages
     for params, status in (({}, 400), ({"q": "--"}, 400), ({"like": broken}, 404), ({"q": "a", "like": "b"}, 400)):
         assert asked("/api/search", params=params).status_code == status
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from rows import add_assets, change
+from sqlalchemy import update
 
 from nimbus_tasks.server import search
 from nimbus_tasks.server.database import Database
+from nimbus_tasks.server.tables import search_words
 
 NAMES = ["IMG_2041-Zürich.jpg", "harbour.at.night.png", "Straße 7.webp", "日本の庭.png", "100%_wool'; --.jpg"]
 
@@ -48,9 +50,12 @@ def test_file_names_are_found(database: Database, ids: list[str], query: str, pl
 
 
 def test_what_pages_say_is_found_and_replaced(database: Database, ids: list[str]) -> None:
+    pages = [search.PageOfAsset("https://example.com/lakes", "Ponds")]
+
     def say(alt: list[str], titles: list[str], user: str = "ann") -> bool:
         with database.writing() as connection:
-            return search.set_context(database, connection, user, ids[0], alt, titles)
+            context = search.ContextOfAsset(alt, titles, pages)
+            return search.set_context(database, connection, user, ids[0], context)
 
     assert say(["A red boat"], ["Lakes of Switzerland", "Home"])
     assert find(database, "red lakes") == [ids[0]]
@@ -59,8 +64,10 @@ def test_what_pages_say_is_found_and_replaced(database: Database, ids: list[str]
     assert find(database, "blue") == [ids[0]]
     assert not say(["Mine now"], [], user="bob")
     with database.reading() as connection:
-        assert search.context_of(connection, ids[0]) == (["A blue boat"], [])
-        assert search.context_of(connection, "unknown") == ([], [])
+        assert search.context_of(connection, ids[0]) == search.ContextOfAsset(["A blue boat"], [], pages)
+        assert search.context_of(connection, "unknown") == search.NO_CONTEXT
+        connection.execute(update(search_words).values(context='{"alt": ["Before there were pages"], "titles": []}'))
+        assert search.context_of(connection, ids[0]) == search.ContextOfAsset(["Before there were pages"])
 
 
 def test_others_and_deleted_ones_are_not_found(database: Database, ids: list[str]) -> None:

@@ -181,11 +181,21 @@ def test_pictures_are_found_by_what_pages_say_of_them(project: Project, web: Ser
         assert ended.returncode == 0, (ended.stdout + ended.stderr).decode()
         return ended.stdout.decode()
 
+    def pages(words: str) -> list[tuple[str, str]]:
+        (asset,) = http.get("/api/search", params={"q": words}).json()["assets"]
+        return [(each["url"], each["title"]) for each in http.get(f"/api/assets/{asset['id']}").json()["pages"]]
+
     doit("assets")
+    assert pages("bicycle") == [("/a.html", "Summer tour"), ("/b.html", "Wheels")]
     assert (found("bicycle"), found("two wheels"), found("summer")) == (["1.png"], ["1.png"], ["1.png", "2.png"])
     (project.folder / "dist/b.html").write_text(page("Repairs", '<img src="./img/1.png" alt="Two wheels">'))
     assert "No files to upload" in doit("upload")
+    assert pages("repairs") == [("/a.html", "Summer tour"), ("/b.html", "Repairs")]
     assert (found("repairs"), found("wheels"), found("bicycle")) == (["1.png"], ["1.png"], ["1.png"])
+    domain = settings.replace(PROJECT, f'{PROJECT}domain = "example.com"\n')
+    (project.folder / ".nimbus/project.toml").write_text(domain)
+    doit("assets")
+    assert [url for url, _ in pages("repairs")] == ["https://example.com/a.html", "https://example.com/b.html"]
 
 
 def _user(*, through_the_service: bool) -> str:

@@ -64,6 +64,37 @@ test("nobody sees the files of another user", async (t) => {
   await mine.page.getByRole("heading", { name }).waitFor();
 });
 
+test("the pages that use a file are named, and only those on the web are links", async (t) => {
+  const { page } = await openPage(t);
+  const name = `used-${Date.now()}.svg`;
+  await page.setInputFiles("#files", newFile(name));
+  await stored(page, 1);
+  await page.goto(`${url}/gallery`);
+  const link = page.getByRole("link", { name: new RegExp(name) }).first();
+  const asset = (await link.getAttribute("href")) ?? "";
+  const id = new URLSearchParams(asset.split("?")[1]).get("id");
+  const pages = [
+    { url: "https://example.com/tour", title: "<b>Tour</b>" },
+    { url: "/wheels/", title: "Wheels" },
+  ];
+  const headers = { authorization: `Bearer ${key}` };
+  const put = await page.request.put(`${url}/api/assets/${id}/context`, { headers, data: { pages } });
+  assert.equal(put.status(), 204);
+  // What an older version, or a hole in the check of this one, has let in.
+  await page.route(`**/api/assets/${id}`, async (route) => {
+    const response = await route.fetch();
+    const told = await response.json();
+    assert.deepEqual(told.pages, pages);
+    told.pages.push({ url: "javascript:alert(1)", title: "Odd" });
+    await route.fulfill({ response, json: told });
+  });
+  await page.goto(`${url}${asset}`);
+  await page.getByText("Used by").waitFor();
+  assert.equal(await page.getByRole("link", { name: "<b>Tour</b>" }).getAttribute("href"), pages[0].url);
+  assert.deepEqual(await page.locator(".plain li").allTextContents(), ["<b>Tour</b>", "Wheels /wheels/", "Odd javascript:alert(1)"]); // prettier-ignore
+  assert.equal(await page.locator(".plain a").count(), 1);
+});
+
 test("a key is created, shown once, logs in, and is revoked", async (t) => {
   const { context, page } = await openPage(t);
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);

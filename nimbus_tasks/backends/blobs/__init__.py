@@ -67,11 +67,19 @@ class Held(Struct, frozen=True):
     location: Location
 
 
+class PageInUse(Struct, frozen=True):
+    """A page that uses a file. url: its path where the site's domain is not known."""
+
+    url: str
+    title: str = ""
+
+
 class Context(Struct, frozen=True):
     """What pages say of a file. titles: of the pages that use it."""
 
     alt: tuple[str, ...] = ()
     titles: tuple[str, ...] = ()
+    pages: tuple[PageInUse, ...] = ()
 
 
 class Page(Struct, frozen=True):

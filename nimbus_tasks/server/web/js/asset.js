@@ -1,11 +1,12 @@
 /** One asset: its picture, what is known of it, addresses to copy. */
 
-import { announce } from "./announce.js";
 import { api, ApiError } from "./api.js";
+import { copyButton } from "./copy.js";
 import { el } from "./dom.js";
 import { bytesText, text } from "./texts.js";
 
-/** @typedef {import("./gallery.js").Asset & {pages?: {url: string, title: string}[]}} Asset */
+/** @typedef {{url: string, title: string}} Page url: a path where the site's domain is not known */
+/** @typedef {import("./gallery.js").Asset & {pages: Page[]}} Asset */
 
 /** @param {HTMLElement} root */
 export async function show(root) {
@@ -40,7 +41,7 @@ function view(asset) {
   for (const [name, url] of addresses) {
     if (url) add(name, el("a", { href: url }, url), " ", copyButton(new URL(url, location.href).href));
   }
-  for (const page of asset.pages ?? []) add("usedBy", el("a", { href: page.url }, page.title || page.url));
+  if (asset.pages.length) add("usedBy", el("ul", { class: "plain" }, ...asset.pages.map((page) => el("li", {}, ...linkTo(page))))); // prettier-ignore
   const problem = asset.processingError ?? asset.embeddingError;
   if (problem) add("lastError", problem);
   const actions = el("p", { class: "actions" });
@@ -55,13 +56,14 @@ function stateOf(asset) {
   return asset.embedded ? "ready" : "uploaded";
 }
 
-/** @param {string} value */
-function copyButton(value) {
-  const copy = async () => {
-    await navigator.clipboard.writeText(value);
-    announce(text("copied"));
-  };
-  return el("button", { type: "button", class: "small", onclick: copy }, text("copy"));
+/**
+ * What other programs have said of pages is trusted as a link only where it leads to the web.
+ * @param {Page} page
+ */
+function linkTo({ url, title }) {
+  const address = el("span", { class: "quiet" }, url);
+  if (/^https?:\/\//i.test(url)) return [el("a", { href: url }, title || url)];
+  return title ? [title, " ", address] : [address];
 }
 
 /** @param {Asset} asset */
