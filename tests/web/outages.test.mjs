@@ -41,6 +41,20 @@ test("the service is killed while the last file is sent: it is no failure of the
   assert.equal(ready, 1);
 });
 
+test("an upload whose last answer was lost is neither a failure nor a duplicate", async (t) => {
+  const { page } = await openPage(t);
+  let lost = 0;
+  await page.route("**/api/upload-complete", async (route) => {
+    lost += 1;
+    await route.fetch();
+    await route.abort("connectionreset");
+  });
+  await page.setInputFiles("#files", pictures(1));
+  await searchable(page, 1);
+  assert.equal(await page.locator('.file[data-state="ready"]').count(), 1);
+  assert.equal(lost, 1);
+});
+
 test("while the store is away, no file fails", async (t) => {
   const { page } = await openPage(t);
   let refused = 0;

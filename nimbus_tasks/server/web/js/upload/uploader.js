@@ -55,6 +55,8 @@ export class Uploader {
     /** Failures in a row: of requests for several files, and of files. */
     this._failures = { asked: 0, sent: 0 };
     this._lastSent = 0;
+    /** @type {WeakMap<Item, string>} what a file becomes when its upload is complete */
+    this._assetIds = new WeakMap();
     /** @type {WeakMap<Item, number>} when the first byte of a file was sent, in `performance`'s time */
     this._began = new WeakMap();
     addEventListener("online", () => this._comeBack());
@@ -218,8 +220,17 @@ export class Uploader {
    */
   _grant(item, grant) {
     if (grant.error) this._items.change(item, "failed", { failure: grant.code ?? "invalid", detail: grant.error });
-    else if (grant.isDuplicate) this._items.change(item, "duplicate", { assetId: grant.asset?.id ?? "" });
+    else if (grant.isDuplicate) this._settle(item, grant.asset?.id ?? "");
     else this._granted.set(item, grant);
+  }
+
+  /**
+   * The server has a file: as one that was there before, or of an upload of ours whose answer did not arrive.
+   * @param {Item} item
+   * @param {string} assetId
+   */
+  _settle(item, assetId) {
+    this._items.change(item, this._assetIds.get(item) === assetId ? "uploaded" : "duplicate", { assetId });
   }
 
   /**
@@ -274,6 +285,7 @@ export class Uploader {
   async _sendOne(item, grant, signal) {
     let attempts = 0;
     let renewals = 0;
+    this._assetIds.set(item, grant.assetId);
     if (!this._began.has(item)) this._began.set(item, performance.now());
     // The time after the first failures: files that were under way before a cut may still get through then.
     let since = 0;
@@ -312,6 +324,9 @@ export class Uploader {
         );
         if (!renewed) return item.state === "uploading" ? this._items.change(item, "queued") : undefined;
         grant = /** @type {Grant} */ (renewed.files[0]);
+        if (item.state !== "uploading") return;
+        if (grant.error || grant.isDuplicate) return this._grant(item, grant);
+        this._assetIds.set(item, grant.assetId);
       }
     }
   }
