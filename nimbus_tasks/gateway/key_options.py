@@ -27,12 +27,14 @@ class KeyOptions(Struct, frozen=True):
     """The options of a new key.
 
     user: its owner if the project has none yet; empty: a new user. content: it only reads pages by their address.
+    program: it opens no session at the service.
     """
 
     name: str
     user: str = ""
     email: str = ""
     content: bool = False
+    program: bool = False
 
     def check(self) -> None:
         """Check the options before the target is asked.

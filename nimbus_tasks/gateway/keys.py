@@ -119,6 +119,8 @@ async def _put_key(
     record = ApiKeyRecord(user, moment, active=True, name=options.name, usage=ApiKeyUsage())
     if options.content:
         record.scope = "content"
+    elif options.program:
+        record.scope = "program"
     await _put(store, apikey_key(hashed), record)
     return NewKey(key, hashed, options.name, user, moment)
 

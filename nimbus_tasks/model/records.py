@@ -249,7 +249,8 @@ class ApiKeyUsage(Shape):
 class ApiKeyRecord(Shape, omit_defaults=True):
     """`apikey:{sha256:...}`. Written last, since it enables the key; the key itself is not stored.
 
-    scope: `content` for a key that only reads pages by their address; left out for all others.
+    scope: `content` for a key that only reads pages by their address, `program` for one that opens no session at the
+    service; left out for all others.
     """
 
     user_id: str
@@ -258,7 +259,7 @@ class ApiKeyRecord(Shape, omit_defaults=True):
     name: str
     usage: ApiKeyUsage
     last_used: str | UnsetType = UNSET
-    scope: Literal["content"] | UnsetType = UNSET
+    scope: Literal["content", "program"] | UnsetType = UNSET
 
 
 class CacheRecord(Shape):

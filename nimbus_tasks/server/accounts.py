@@ -92,6 +92,8 @@ async def login_by_key(request: Request[Any, Any, State], service: Service, data
     user = await service.lookups.key(data.key.strip())
     if user is None:
         raise ApiError(401, "auth", "This API key is not known, or it was revoked")
+    if not user.logs_in:
+        raise ApiError(403, "auth", "This API key is for a program: it does not log in")
     answer: Response[None] = Response(None, status_code=204)
     await _open_session(request, service, user.id, client, answer, user.key)
     return answer

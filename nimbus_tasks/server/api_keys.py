@@ -1,7 +1,7 @@
 """A user's own API keys: list, create, revoke. How keys are stored: `gateway/keys.py`.
 
-To create or revoke one takes a session: a program's key, should it leak, does not do that by itself. The log names the
-key that such a session was opened with.
+To create or revoke one takes a session, and a key that is created here opens none unless it is said to: a program's key
+that leaks is of no use for either.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from nimbus_tasks.server.service import Service
 
 
 class KeyEntry(Struct, rename="camel"):
-    """A key as its user sees it. requests: so far, counted once a minute. scope: empty, or `content`: it reads pages.
+    """A key as its user sees it.
 
-    own: the key of this request, or the one that its session was opened with.
+    requests: so far, counted once a minute. own: the key of this request, or the one that its session was opened with.
+    scope: `program`: it opens no session; `content`: it only reads pages; empty: it may do everything.
     """
 
     name: str
@@ -45,7 +46,10 @@ class KeyList(Struct):
 
 
 class KeyToCreate(Struct):
+    """login: whether the key may open sessions, in which its holder could create and revoke keys."""
+
     name: str
+    login: bool = False
 
 
 class CreatedKey(Struct):
@@ -68,7 +72,7 @@ async def list_keys(service: Service, user: User) -> KeyList:
 async def create_key(service: Service, user: User, data: KeyToCreate) -> CreatedKey:
     """Create an API key of the user."""
     _check_session(user)
-    options = KeyOptions(data.name)
+    options = KeyOptions(data.name, program=not data.login)
     try:
         options.check()
     except SettingsError as error:

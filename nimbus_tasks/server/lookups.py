@@ -24,12 +24,14 @@ class User(Struct, frozen=True):
     """Who makes a request. session: of a cookie; empty for an API key.
 
     key: the hash of the API key, or of the one that the session was opened with; empty where that was a link.
+    logs_in: whether the API key opens sessions.
     """
 
     id: str
     email: str = ""
     session: str = ""
     key: str = ""
+    logs_in: bool = True
 
 
 class SessionRecord(Struct):
@@ -65,10 +67,10 @@ class Lookups:
         hashed = keys.apikey_hash(key)
         user = self._remembered(hashed)
         if user is None:
-            user_id = await self._owner_of(hashed)
-            if not user_id:
+            found = await self._find(hashed)
+            if found is None:
                 return None
-            user = User(user_id, key=hashed)
+            user = User(found.user_id, key=hashed, logs_in=not found.scope)
             self._remember(hashed, user)
         self.used[hashed] = self.used.get(hashed, 0) + 1
         return user
@@ -80,8 +82,10 @@ class Lookups:
             found = await read_one(self._records, session_key(session), SessionRecord)
             if found is None or seconds_of(found.expires) < time.time():
                 return None
-            if found.key and await self._owner_of(found.key) != found.user_id:
-                return None
+            if found.key:
+                key = await self._find(found.key)
+                if key is None or key.scope or key.user_id != found.user_id:
+                    return None
             user = User(found.user_id, found.email, session, found.key)
             self._remember(session, user)
         return user
@@ -102,10 +106,11 @@ class Lookups:
             self._known.clear()
         self._known[name] = (time.monotonic() + REMEMBERED, user)
 
-    async def _owner_of(self, hashed: str) -> str:
-        """Return whose API key this is; empty where it is not one that may do everything, or was revoked."""
+    async def _find(self, hashed: str) -> _Key | None:
+        """Return an API key; None where it is not one for the service, or was revoked."""
         found = await read_one(self._records, keys.apikey_key(hashed), _Key)
-        return "" if found is None or found.active is not True or found.scope else found.user_id
+        usable = found is not None and found.user_id and found.active is True and found.scope in ("", "program")
+        return found if usable else None
 
 
 def session_id(cookie: str) -> str:

@@ -36,8 +36,8 @@ class Session:
         found: list[dict[str, Any]] = self.http.get("/api/keys").raise_for_status().json()["keys"]
         return found
 
-    def create(self, name: object) -> httpx.Response:
-        return self.http.post("/api/keys", json={"name": name})
+    def create(self, name: object, **more: object) -> httpx.Response:
+        return self.http.post("/api/keys", json={"name": name} | more)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_key_is_created_works_and_is_revoked_at_once(service: ServiceProcess, 
     (own,) = ann.listed()
     assert (own["own"], own["active"], own["requests"], own["lastUsed"], own["scope"]) == (True, True, 0, None, "")
 
-    answer = ann.create("laptop")
+    answer = ann.create("laptop", login=True)
     made = answer.json()
     assert (answer.status_code, answer.headers["cache-control"]) == (201, "no-store")
     assert sorted(made) == ["created", "hash", "key", "name"]
@@ -89,6 +89,18 @@ def test_revoking_the_key_of_the_session_ends_it(ann: Session) -> None:
     (own,) = ann.listed()
     assert ann.http.delete(f"/api/keys/{own['hash']}").status_code == 204
     assert ann.http.get("/api/keys").status_code == 401
+
+
+def test_a_key_for_a_program_opens_no_session(service: ServiceProcess, ann: Session) -> None:
+    """Not as a login, nor as an API key: so it cannot lead to other keys."""
+    key = ann.create("ci").json()["key"]
+    assert [each["scope"] for each in ann.listed() if not each["own"]] == ["program"]
+    answer = httpx.post(f"{service.url}/api/session", json={"key": key})
+    assert (answer.status_code, answer.json()["code"], "set-cookie" in answer.headers) == (403, "auth", False)
+    with bearer(service, key) as program:
+        assert program.get("/api/assets").status_code == 200
+        assert program.post("/api/upload-check", json={"checksums": []}).status_code == 200
+        assert program.post("/api/keys", json={"name": "more", "login": True}).status_code == 403
 
 
 def test_keys_of_others_are_neither_seen_nor_revoked(service: ServiceProcess, ann: Session) -> None:

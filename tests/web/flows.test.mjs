@@ -102,6 +102,7 @@ test("a key is created, shown once, logs in, and is revoked", async (t) => {
   await page.getByText("opened this session").waitFor();
   const name = `laptop ${Date.now()}`;
   const create = async () => {
+    await page.getByLabel("It can log in").check();
     await page.getByLabel("Name").fill(name);
     await page.keyboard.press("Enter");
   };
@@ -114,6 +115,15 @@ test("a key is created, shown once, logs in, and is revoked", async (t) => {
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), made);
   await create();
   await page.getByText(`has an active key named ${name} already.`).waitFor();
+  await page.getByLabel("It can log in").uncheck();
+  await page.getByLabel("Name").fill("program");
+  await page.keyboard.press("Enter");
+  await page.getByText("The key program was created.").waitFor();
+  const program = await browse(t);
+  await program.page.goto(`${url}/login`);
+  await program.page.fill("input[name=key]", (await page.locator(".new-key code").textContent()) ?? "");
+  await program.page.click("button.primary");
+  await program.page.getByText("This key is for a program").waitFor();
   await page.reload();
   await page.getByRole("button", { name: `Revoke ${name}` }).waitFor();
   assert.ok(!(await page.content()).includes(made));
@@ -143,7 +153,10 @@ test("a key is created, shown once, logs in, and is revoked", async (t) => {
 test("revoking the key of the session says so, and logs out", async (t) => {
   const { page } = await openPage(t);
   const headers = { "x-csrf-token": (await (await page.request.get(`${url}/api/session`)).json()).csrfToken };
-  const answer = await page.request.post(`${url}/api/keys`, { headers, data: { name: `own ${Date.now()}` } });
+  const answer = await page.request.post(`${url}/api/keys`, {
+    headers,
+    data: { name: `own ${Date.now()}`, login: true },
+  });
   const made = await answer.json();
   const own = await openPage(t, { key: made.key });
   await own.page.goto(`${url}/keys`);

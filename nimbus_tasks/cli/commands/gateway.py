@@ -198,8 +198,8 @@ class GatewayCommands:
             if key.last_used:
                 requests = f"{key.usage.requests_today} today, {key.usage.requests_total} in total"
                 use = f"used {local(key.last_used)}, {requests}"
-            reads = "  only reads content" if key.scope == "content" else ""
-            line = f"   {key.name:<{width}}  {key.short}  {local(key.created)}  {state:<7}  {use}{reads}"
+            limits = {"content": "  only reads content", "program": "  does not log in"}.get(str(key.scope), "")
+            line = f"   {key.name:<{width}}  {key.short}  {local(key.created)}  {state:<7}  {use}{limits}"
             self.console.line(line, style)
         return OK
 

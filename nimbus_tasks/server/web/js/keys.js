@@ -14,7 +14,7 @@ import { text } from "./texts.js";
  * @property {string | null} lastUsed ISO 8601
  * @property {number} requests
  * @property {boolean} active
- * @property {string} scope "" or `content`: it only reads pages
+ * @property {string} scope `program`: it does not log in; `content`: it only reads pages; "": it may do everything
  * @property {boolean} own whether this session was opened with it
  */
 
@@ -25,6 +25,7 @@ const LONGEST_NAME = 64;
 /** @param {HTMLElement} root */
 export async function show(root) {
   const name = el("input", { name: "name", maxlength: LONGEST_NAME, required: true, autocomplete: "off", "aria-describedby": "key-help" }); // prettier-ignore
+  const login = el("input", { type: "checkbox", name: "login" });
   const problem = el("p", { role: "alert" });
   const created = el("div", { class: "note new-key", tabindex: "-1", hidden: true });
   const list = el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": text("keys") });
@@ -44,14 +45,14 @@ export async function show(root) {
   };
   const create = () =>
     change(async () => {
-      const made = await api("/api/keys", { method: "POST", body: { name: name.value.trim() } });
+      const made = await api("/api/keys", { method: "POST", body: { name: name.value.trim(), login: login.checked } });
       created.replaceChildren(
         el("p", {}, text("keyShownOnce", { name: made.name })),
         el("p", { class: "actions" }, el("code", {}, made.key), copyButton(made.key)),
       );
       created.hidden = false;
       created.focus();
-      name.value = "";
+      form.reset();
     });
   const revoke = (/** @type {Key} */ key) => {
     if (!confirm(text(key.own ? "revokeOwnAsk" : "revokeAsk", { name: key.name }))) return;
@@ -66,6 +67,7 @@ export async function show(root) {
     "form",
     { class: "actions" },
     el("label", { class: "actions" }, text("keyName"), name),
+    el("label", { class: "choice" }, login, text("mayLogIn")),
     el("button", { class: "primary" }, text("createKey")),
   );
   form.addEventListener("submit", (event) => {
@@ -93,7 +95,8 @@ function table(keys, revoke) {
   const head = el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, text(name))), el("td", {}));
   const rows = keys.map((key) => {
     const named = { type: "button", class: "small", "aria-label": text("revokeNamed", { name: key.name }) };
-    const notes = [key.own && text("ownKey"), key.scope && text("contentKey")].filter((note) => note).join(", ");
+    const scope = key.scope === "content" ? text("contentKey") : key.scope ? "" : text("logsIn");
+    const notes = [key.own && text("ownKey"), scope].filter((note) => note).join(", ");
     return el(
       "tr",
       {},

@@ -35,6 +35,7 @@ export function show(root) {
 /** @param {ApiError} error */
 function problemText(error) {
   if (error.kind === "rate_limit") return text("loginTooOften", { time: durationText(error.retryAfter) });
+  if (error.status === 403) return text("loginForPrograms");
   return error.kind === "auth" ? text("loginWrong") : text(error.kind);
 }
 

@@ -18,6 +18,7 @@ export const TEXTS = {
   loginHelp: "doit nimbus:key:create --service makes a key. The first start of the service prints a link that logs in.",
   linkUsed: "That link has been used or has expired. Log in with an API key, or restart the service for a new link.",
   loginWrong: "This key is not known, or it was revoked.",
+  loginForPrograms: "This key is for a program: it does not log in.",
   loginTooOften: "Too many attempts. Try again in {time}.",
 
   // Upload
@@ -141,6 +142,8 @@ export const TEXTS = {
   keyIsRevoked: "Revoked",
   ownKey: "opened this session",
   contentKey: "only reads pages",
+  logsIn: "can log in",
+  mayLogIn: "It can log in here, and so create and revoke keys",
   createKey: "Create",
   keyShownOnce: "The key {name} was created. Copy it now: it is not shown again.",
   revoke: "Revoke",
