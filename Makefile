@@ -68,6 +68,7 @@ SEED := $(shell $(PYTHON) -c 'import random; print(random.randrange(10**6))')
 endif
 
 bench: $(VENV)/tested sites servers peers  ## Measure, side by side with peers, in one run
+	pip install --quiet --group bench
 	python -m benchmarks $(ARGS)
 
 load: $(VENV)/tested servers  ## Load test of the service: up to 2,000 pictures through the page and the client, with failures; takes hours
