@@ -19,7 +19,8 @@ from nimbus_tasks.model.errors import RefusedError, TransientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from nimbus_tasks.assets.ledger import AssetFile, AssetLedger
+    from nimbus_tasks.assets.asset_file import AssetFile
+    from nimbus_tasks.assets.ledger import AssetLedger
     from nimbus_tasks.backends.blobs import BlobStore, Location
 
 #: What the service takes: so many texts of each kind, so many characters of a text.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.assets.ledger import Content, Made
+from nimbus_tasks.assets.asset_file import Content, Made
 from nimbus_tasks.backends.concurrency import in_parallel
 from nimbus_tasks.project import files
 from nimbus_tasks.project.scan import cores, stamp_of
@@ -23,7 +23,8 @@ from nimbus_tasks.project.settings import STATE_FOLDER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence, Set
 
-    from nimbus_tasks.assets.ledger import AssetFile, AssetLedger
+    from nimbus_tasks.assets.asset_file import AssetFile
+    from nimbus_tasks.assets.ledger import AssetLedger
     from nimbus_tasks.media.images import ImageWorkers
     from nimbus_tasks.media.values import CopiesWanted, Encoded
     from nimbus_tasks.project.settings import Images

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.assets.asset_file import AssetFile, MappedPage
 from nimbus_tasks.assets.content_types import content_type_of, picture_size
-from nimbus_tasks.assets.ledger import AssetFile, MappedPage
 from nimbus_tasks.model import lenient
 from nimbus_tasks.project import beneath
 from nimbus_tasks.project.patterns import matcher

@@ -14,7 +14,8 @@ from nimbus_tasks.assets.records import Item, Placed, record_digest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nimbus_tasks.assets.ledger import AssetFile, Stored
+    from nimbus_tasks.assets.asset_file import AssetFile
+    from nimbus_tasks.assets.ledger import Stored
     from nimbus_tasks.backends.blobs import Blob, Location
 
 

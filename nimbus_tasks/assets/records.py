@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from msgspec import UNSET, Struct
 
+from nimbus_tasks.assets.asset_file import Content
 from nimbus_tasks.assets.copies import file_of, name_of
-from nimbus_tasks.assets.ledger import Content
 from nimbus_tasks.backends.blobs import Blob
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.backends.kv.records import decode_or_skip, put_many, read_values, rewrite

@@ -35,8 +35,8 @@ from nimbus_tasks.project import files
 from nimbus_tasks.publishing.ledger import target_identity
 
 if TYPE_CHECKING:
+    from nimbus_tasks.assets.asset_file import AssetFile
     from nimbus_tasks.assets.discovery import Discovery
-    from nimbus_tasks.assets.ledger import AssetFile
     from nimbus_tasks.assets.plan import AssetPlan
     from nimbus_tasks.assets.webhook import Webhook
     from nimbus_tasks.backends.kv import Store

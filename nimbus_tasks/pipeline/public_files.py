@@ -18,7 +18,7 @@ from nimbus_tasks.project.settings import PROJECT_FILE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nimbus_tasks.assets.ledger import AssetFile, Content
+    from nimbus_tasks.assets.asset_file import AssetFile, Content
     from nimbus_tasks.backends.blobs import Location
     from nimbus_tasks.pipeline.assets import AssetStage
     from nimbus_tasks.project.settings import Assets, Settings
