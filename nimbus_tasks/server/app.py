@@ -21,6 +21,7 @@ from nimbus_tasks.server import (
     api_keys,
     assets,
     classic_upload,
+    completion,
     errors,
     folder_uploads,
     page_batches,
@@ -57,7 +58,7 @@ async def readyz(service: Service) -> dict[str, str]:
 
 OWN_ROUTES: list[Any] = [
     healthz, readyz, *pages.ROUTES, *page_batches.ROUTES, *accounts.ROUTES, *api_keys.ROUTES,
-    *uploads.ROUTES, *classic_upload.ROUTES, *folder_uploads.ROUTES, *assets.ROUTES,
+    *uploads.ROUTES, *completion.ROUTES, *classic_upload.ROUTES, *folder_uploads.ROUTES, *assets.ROUTES,
 ]  # fmt: skip
 
 

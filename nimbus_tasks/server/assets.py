@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from litestar import delete, get
 from litestar.params import Parameter
-from msgspec import Struct, structs
+from msgspec import Meta, Struct, structs
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, tuple_
 
 from nimbus_tasks.server import open_uploads, search
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Checksums in one query: SQLite takes 32,766 values.
 MOST_CHECKSUMS = 1000
+#: A SHA-256 in hex.
+Checksum = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 #: Ids in one question.
 MOST_IDS = 100
 

@@ -12,21 +12,12 @@ from litestar.datastructures import State, UploadFile
 from litestar.params import Parameter
 
 from nimbus_tasks.server import open_uploads
+from nimbus_tasks.server.completion import Completed, complete, completed, give_up
 from nimbus_tasks.server.errors import invalid, not_found
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.service import Service
 from nimbus_tasks.server.storage import Upload
-from nimbus_tasks.server.uploads import (
-    Completed,
-    NewFile,
-    begin,
-    check_file,
-    complete,
-    completed,
-    give_up,
-    new_upload,
-    take_token,
-)
+from nimbus_tasks.server.uploads import NewFile, begin, check_file, new_upload, take_token
 
 _CHUNK = 256 * 1024
 #: What a form has besides its file.

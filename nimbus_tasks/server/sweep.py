@@ -10,7 +10,7 @@ from sqlalchemy import Connection, or_, select
 
 from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.model.clock import seconds_of
-from nimbus_tasks.server import uploads
+from nimbus_tasks.server import completion
 from nimbus_tasks.server.assets import now_ms
 from nimbus_tasks.server.rate_limit import CRON, LOGIN, Rate
 from nimbus_tasks.server.storage import Upload
@@ -42,7 +42,7 @@ async def sweep_uploads(service: Service, now: int | None = None) -> int:
     removed = 0
     while rows := await service.database.read(lambda connection: connection.execute(query).all()):
         for row in rows:
-            await uploads.give_up(service, Upload(*row))
+            await completion.give_up(service, Upload(*row))
         removed += len(rows)
     if removed:
         service.log.event("info", "abandoned uploads removed", count=removed)

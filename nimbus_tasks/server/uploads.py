@@ -1,7 +1,7 @@
-"""Uploads: check what is there, sign addresses, complete. The service records and verifies; bytes go to the storage.
+"""Uploads: check what is there, sign addresses. The service records and verifies; bytes go to the storage.
 
-An upload is a row of the table `uploads` from the moment its address is signed. Completing it makes it an asset. What
-is not completed in time is removed by the sweep (`sweep.py`), with its bytes.
+An upload is a row of the table `uploads` from the moment its address is signed. Completing it (`completion.py`) makes
+it an asset. What is not completed in time is removed by the sweep (`sweep.py`), with its bytes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import hashlib
 import re
 import uuid
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from litestar import Request, get, post
 from litestar.datastructures import State
@@ -19,15 +18,14 @@ from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
 from nimbus_tasks.server import assets, open_uploads
-from nimbus_tasks.server.assets import MOST_CHECKSUMS, Asset, now_ms
+from nimbus_tasks.server.assets import MOST_CHECKSUMS, Asset, Checksum, now_ms
 from nimbus_tasks.server.errors import ApiError, Code, invalid
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.rate_limit import Rate, limit
 from nimbus_tasks.server.service import Service
-from nimbus_tasks.server.storage import WHOLE_BYTES, Held, PartUrl, Signed, Upload, pathname_of
+from nimbus_tasks.server.storage import PartUrl, Signed, Upload, pathname_of
 
 Method = Literal["PUT", "POST"]
-Checksum = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 #: Files that one request asks addresses for.
 MOST_FILES = 100
 _MIME_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+_-]{0,80}")
@@ -84,27 +82,6 @@ class UrlsAnswer(Struct):
     files: list[UploadUrl]
 
 
-class CompleteRequest(Struct, rename="camel"):
-    asset_id: Annotated[str, Meta(pattern="^[0-9A-Za-z-]{1,64}$")]
-    blob_url: str
-    filename: str
-    size: int
-    mime_type: str
-    checksum: Checksum
-
-
-class CompletedAsset(Struct, rename="camel"):
-    id: str
-    blob_url: str
-    is_duplicate: bool
-    needs_processing: bool
-
-
-class Completed(Struct):
-    success: bool
-    asset: CompletedAsset
-
-
 @post("/api/upload-check", status_code=200)
 async def upload_check(service: Service, user: User, data: CheckRequest) -> CheckAnswer:
     """Say which files the user already has, by SHA-256, so that they are not sent again."""
@@ -139,60 +116,6 @@ async def upload_urls(
     accepted = [file for file, refusal in zip(data.files, refused, strict=True) if refusal is None]
     signed = iter(await _urls(service, user, accepted, base_of(request, service)))
     return UrlsAnswer([refusal or next(signed) for refusal in refused])
-
-
-@post("/api/upload-complete", status_code=200)
-async def upload_complete(service: Service, user: User, data: CompleteRequest) -> Completed:
-    """Make an asset of an upload whose bytes have arrived. The same request again gives the same answer."""
-    pathname = pathname_of(user.id, data.asset_id, data.filename)
-    told = Upload(data.asset_id, user.id, pathname, data.filename, data.size, data.mime_type, data.checksum)
-    names_file = urlsplit(data.blob_url).path.endswith(f"/{pathname}")
-    # What clients tell is right as a rule: where a look costs nothing, one transaction, which checks it, is enough.
-    looks_first = service.storage.is_local and told.size <= WHOLE_BYTES and names_file
-    if looks_first and _is_right(await service.storage.finish(told), told):
-        return await complete(service, told)
-
-    def look(connection: Connection) -> Upload | Asset:
-        upload = open_uploads.find(connection, told.asset_id)
-        return assets.completed(connection, told) if upload is None else upload
-
-    upload = await service.database.read(look)
-    if isinstance(upload, Asset):
-        return completed(upload, is_duplicate=upload.id != data.asset_id)
-    open_uploads.check_same(upload, told)
-    if not names_file:
-        raise invalid("blobUrl is not the file that was signed", 409)
-    held = await service.storage.finish(upload)
-    if held is None:
-        raise invalid("The bytes have not arrived: send them to the signed address first", 409)
-    if not _is_right(held, upload):
-        await give_up(service, upload)
-        raise invalid("The bytes that arrived are not those that were signed; they were removed", 422)
-    return await complete(service, upload)
-
-
-async def complete(service: Service, upload: Upload) -> Completed:
-    """Make an asset of an upload whose bytes are verified. Workers see that something is to be done with it.
-
-    Raises:
-        ApiError: the upload is not open any more, or not of this file.
-    """
-    blob_url = service.storage.url(upload.pathname)
-    asset = await service.database.write(lambda connection: assets.add(service.database, connection, upload, blob_url))
-    if asset.id != upload.asset_id:
-        await give_up(service, upload)
-    return completed(asset, is_duplicate=asset.id != upload.asset_id)
-
-
-async def give_up(service: Service, upload: Upload) -> None:
-    """Remove an upload with its bytes: the row last, so that the sweep finds what an interruption leaves.
-
-    Nothing happens where it has become an asset meanwhile.
-    """
-    if not await service.database.write(lambda connection: open_uploads.abandon(connection, upload.asset_id)):
-        return
-    await service.storage.abandon(upload)
-    await service.database.write(lambda connection: open_uploads.remove(connection, upload.asset_id))
 
 
 def check_file(service: Service, file: NewFile) -> None:
@@ -301,20 +224,9 @@ async def _url(service: Service, upload: Upload, base: str, method: Method) -> U
     )
 
 
-def _is_right(held: Held | None, upload: Upload) -> bool:
-    return held is not None and (held.size, held.sha256) == (upload.size, upload.checksum)
-
-
-def completed(asset: Asset, *, is_duplicate: bool) -> Completed:
-    return Completed(
-        success=True,
-        asset=CompletedAsset(asset.id, asset.blob_url, is_duplicate, needs_processing=not asset.processed),
-    )
-
-
 def _matches(mime_type: str, patterns: tuple[str, ...]) -> bool:
     kind = mime_type.partition("/")[0]
     return any(pattern in (mime_type, f"{kind}/*", "*/*") for pattern in patterns)
 
 
-ROUTES: list[Any] = [upload_check, upload_url, upload_urls, upload_complete]
+ROUTES: list[Any] = [upload_check, upload_url, upload_urls]

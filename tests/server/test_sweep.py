@@ -17,7 +17,7 @@ from sqlalchemy import select
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.project.settings import load
-from nimbus_tasks.server import accounts, sweep, uploads
+from nimbus_tasks.server import accounts, completion, sweep, uploads
 from nimbus_tasks.server.assets import now_ms
 from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.errors import ApiError
@@ -88,7 +88,7 @@ def test_abandoned_uploads_go_with_their_bytes(service: Service, monkeypatch: py
     store(service, f"parts/{large.asset_id}/{len(part_ranges(large.size)):05d}")
     under_way, late = begin(service, b"under way"), begin(service, b"late", hours_ago=0.5)
     done = begin(service, b"done", hours_ago=2)
-    asyncio.run(uploads.complete(service, done))
+    asyncio.run(completion.complete(service, done))
 
     assert asyncio.run(sweep.sweep_uploads(service)) == 6
 
@@ -111,7 +111,7 @@ def test_a_sweep_that_fails_is_done_by_the_next_one(service: Service, monkeypatc
             asyncio.run(sweep.sweep_uploads(service))
     # Its bytes may be half gone: it becomes no asset any more.
     with pytest.raises(ApiError, match="ask for a new address"):
-        asyncio.run(uploads.complete(service, upload))
+        asyncio.run(completion.complete(service, upload))
     assert asset_ids(service) == set()
 
     assert asyncio.run(sweep.sweep_uploads(service)) == 1
@@ -122,8 +122,8 @@ def test_an_upload_that_completes_during_the_sweep_keeps_its_bytes(service: Serv
     upload = begin(service, b"late", hours_ago=2)
 
     async def run() -> None:
-        await uploads.complete(service, upload)
-        await uploads.give_up(service, upload)  # the sweep has read its row before
+        await completion.complete(service, upload)
+        await completion.give_up(service, upload)  # the sweep has read its row before
 
     asyncio.run(run())
 
@@ -144,12 +144,12 @@ def test_an_upload_that_is_swept_while_it_completes_becomes_no_asset(
         return held
 
     monkeypatch.setattr(service.storage, "finish", finish_and_sweep)
-    told = uploads.CompleteRequest(
+    told = completion.CompleteRequest(
         upload.asset_id, f"/files/{upload.pathname}", "one.png", len(content), "image/png", upload.checksum
     )
     user = uploads.User("ann")
     with pytest.raises(ApiError, match="ask for a new address") as raised:
-        asyncio.run(uploads.upload_complete.fn(service, user, told))
+        asyncio.run(completion.upload_complete.fn(service, user, told))
 
     assert raised.value.status == 404
     assert (asset_ids(service), open_uploads(service), stored(service)) == (set(), set(), set())
