@@ -179,6 +179,8 @@ def test_no_setting_holds_a_secret() -> None:
         ('[source]\nfolder = "../elsewhere"', "[source] folder `../elsewhere` must be a folder inside the project"),
         ('[source]\nfolder = "/etc"', "must be a folder inside the project"),
         ('[source]\nfolder = "a\\\\b"', "must be a folder inside the project"),
+        ('[assets]\ncompress = "jpg"', "[assets] compress must be one of avif, lossless, webp."),
+        ("[assets]\nwidths = [0]", "[assets] widths must be a list of whole numbers from 1 to 16383."),
         ('[source]\nnoindex = "maybe"', "[source] noindex must be one of keep, skip."),
         ("[upload]\ntries = 0", "[upload] tries must be a whole number from 1 on."),
         ("[upload]\nretry_wait = 0", "[upload] retry_wait must be a whole number from 1 on."),

@@ -78,7 +78,7 @@ def _words(allowed: msgspec.inspect.Type) -> str:  # noqa: PLR0911 - a table
     """Return which values are allowed, in the terms of TOML."""
     match _plain(allowed):
         case msgspec.inspect.LiteralType(values=values):
-            return f"one of {', '.join(str(value) for value in values)}"
+            return f"one of {', '.join(str(value) for value in values if value != '')}"
         case msgspec.inspect.IntType() as number:
             return f"a whole number{_bounds(number)}"
         case msgspec.inspect.FloatType() as number:
@@ -87,7 +87,9 @@ def _words(allowed: msgspec.inspect.Type) -> str:  # noqa: PLR0911 - a table
             return "true or false"
         case msgspec.inspect.VarTupleType(item_type=each):
             words = _words(each)
-            return 'a list of texts: ["..."]' if words == _TEXT else words.replace("a number", "a list of numbers", 1)
+            if words == _TEXT:
+                return 'a list of texts: ["..."]'
+            return re.sub(r"^a (whole )?number", r"a list of \1numbers", words)
         case msgspec.inspect.DictType():
             return 'a table of texts: name = "..."'
         case _:
