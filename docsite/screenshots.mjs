@@ -13,9 +13,11 @@ const browser = await chromium.launch({ executablePath: CHROMIUM ?? "/usr/bin/ch
 const page = await browser.newPage({ viewport: { width: 1100, height: 760 } });
 
 /** @param {string} name */
-const shoot = (name) => page.screenshot({ path: join(images, `service-${name}.png`) });
+const shoot = (name, fullPage = false) => page.screenshot({ path: join(images, `service-${name}.png`), fullPage });
 
 await page.goto(`${url}/login`);
+await page.waitForSelector("input[name=key]");
+await shoot("login");
 await page.fill("input[name=key]", key);
 await page.click("button.primary");
 await page.waitForSelector(".drop");
@@ -35,6 +37,14 @@ await shoot("asset");
 await page.goto(`${url}/failed-jobs`);
 await page.waitForSelector("table");
 await shoot("failed-jobs");
+await page.goto(`${url}/status`);
+await page.waitForSelector("svg");
+await page.waitForTimeout(12_000); // the charts need some values
+await shoot("status", true);
+await page.goto(`${url}/batches`);
+await page.waitForSelector("table");
+await page.waitForLoadState("networkidle");
+await shoot("batches");
 await page.goto(`${url}/keys`);
 for (const name of ["photo desk", "nightly build"]) {
   await page.fill("input[name=name]", name);

@@ -1,12 +1,14 @@
 """Pictures of the service's pages for the documents: `python -m docsite.screenshots` (docs/images).
 
-A service is started in a temporary folder, gets some drawn pictures, and is looked at with Chromium.
+A service is started in a temporary folder with a published site, gets some drawn pictures, and is looked at with
+Chromium.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,7 @@ from pathlib import Path
 DOIT = str(Path(sys.executable).with_name("doit"))
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "docs/images"
+SETTINGS = '[project]\nid = "proj_0123456789ab"\nname = "Example"\n[source]\nfolder = "dist"\n'
 NAMES = ("harbour", "lighthouse", "meadow", "mountain", "orchard", "river", "station", "tower", "valley", "village")
 
 
@@ -22,8 +25,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / ".nimbus").mkdir()
-        (folder / ".nimbus/project.toml").write_text('[project]\nid = "proj_0123456789ab"\nname = "Example"\n')
+        (folder / ".nimbus/project.toml").write_text(SETTINGS)
         (folder / "pyproject.toml").write_text('[tool.doit]\nloader = "nimbus"\n')
+        shutil.copytree(HERE.parent / "examples/site", folder / "dist")
+        for command in (["upload"], ["nimbus:process", "--until-empty"]):
+            subprocess.run([DOIT, *command], cwd=folder, stdout=subprocess.DEVNULL, check=True)
         pictures = folder / "pictures"
         pictures.mkdir()
         for number, each in enumerate(NAMES):

@@ -105,9 +105,9 @@ def by_id(connection: Connection, user_id: str, asset_id: str) -> Asset | None:
     return None if row is None else _asset_of(row)
 
 
-def by_ids(connection: Connection, user_id: str, ids: Sequence[str]) -> list[Asset]:
-    """Return the user's assets with these ids, in this order."""
-    query = select(*_COLUMNS).where(assets.c.user_id == user_id, assets.c.id.in_(ids), _LIVE)
+def by_ids(connection: Connection, user_id: str, ids: Sequence[str], in_state: AssetState = "any") -> list[Asset]:
+    """Return the user's assets with these ids that are in this state, in this order."""
+    query = select(*_COLUMNS).where(assets.c.user_id == user_id, assets.c.id.in_(ids), _LIVE, *_IN_STATE[in_state])
     found = {asset.id: asset for asset in (_asset_of(row) for row in connection.execute(query))}
     return [found[id_] for id_ in ids if id_ in found]
 

@@ -17,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from nimbus_tasks.project.secrets import find_secret
 from nimbus_tasks.server import assets, claims, dead_letters, search
-from nimbus_tasks.server.assets import Asset, now_ms
+from nimbus_tasks.server.assets import Asset, AssetState, now_ms
 from nimbus_tasks.server.dead_letters import DeadLetters
 from nimbus_tasks.server.errors import ApiError, invalid, not_found
 from nimbus_tasks.server.live import Live
@@ -35,6 +35,8 @@ PUBLIC = {"public": True}
 #: What a call of a cron endpoint does at most, and in how many seconds.
 CRON_MOST: dict[Step, int] = {"image": 10, "embedding": 5}
 CRON_SECONDS = 60.0
+#: Results of a search among which those in one state are looked for.
+MOST_LOOKED_AT = 1000
 
 
 def _live(state: State) -> Live:
@@ -155,23 +157,25 @@ async def search_assets(
     user: User,
     q: str = "",
     like: str = "",
+    in_state: Annotated[AssetState, Parameter(query="state")] = "any",
     most: Annotated[int, Parameter(query="limit", ge=1, le=100)] = 50,
 ) -> Found:
     """Find assets by words, or by a picture that they are like."""
+    looked_at = most if in_state == "any" else MOST_LOOKED_AT
     if bool(q) == bool(like):
         raise invalid("Search by q, words, or by like, an asset")
     scores: dict[str, float] = {}
     if like:
-        neighbours = await live.similar.like(user.id, like, most)
+        neighbours = await live.similar.like(user.id, like, looked_at)
         if neighbours is None:
             raise not_found("asset that can be compared: its embedding job is not done")
         scores = dict(neighbours)
         ids = list(scores)
     elif search.fold(q):
-        ids = await service.database.read(lambda connection: search.by_words(connection, user.id, q, most))
+        ids = await service.database.read(lambda connection: search.by_words(connection, user.id, q, looked_at))
     else:
         raise invalid("q must have a word to look for")
-    found = await service.database.read(lambda connection: assets.by_ids(connection, user.id, ids))
+    found = await service.database.read(lambda connection: assets.by_ids(connection, user.id, ids, in_state)[:most])
     return Found(found, [round(scores[asset.id], 4) for asset in found] if like else [])
 
 

@@ -12,6 +12,7 @@ import {
   otherKey,
   pictures,
   rows,
+  searchable,
   shown,
   stored,
   url,
@@ -62,6 +63,43 @@ test("nobody sees the files of another user", async (t) => {
   await other.page.getByText("There is no such file").first().waitFor();
   await mine.page.goto(`${url}${asset}`);
   await mine.page.getByRole("heading", { name }).waitFor();
+});
+
+test("a damaged picture is explained in failed jobs and on the status page, retried and dismissed", async (t) => {
+  const { page } = await openPage(t, { key: otherKey });
+  const name = `damaged-${Date.now()}.png`;
+  await page.setInputFiles("#files", newFile(name, `no picture ${name}`));
+  await shown(page, "jobFailed", 1);
+  await page.goto(`${url}/status`);
+  await page.locator(".errors").getByRole("link", { name }).waitFor();
+  await page.goto(`${url}/failed-jobs`);
+  const row = page.getByRole("row", { name: new RegExp(name) });
+  await row.getByRole("button", { name: "Retry" }).click();
+  await row.waitFor({ state: "detached" });
+  await page.waitForFunction(async () => (await (await fetch("/api/dead-letters")).json()).total === 1);
+  await page.reload();
+  await row.getByRole("button", { name: "Dismiss" }).click();
+  await page.getByText("No job has failed").waitFor();
+});
+
+test("the gallery finds by words, by state and by a similar picture", async (t) => {
+  const { page } = await openPage(t);
+  const word = `lighthouse${Date.now()}`;
+  await page.setInputFiles("#files", [newFile(`${word}.svg`), newFile()]);
+  await searchable(page, 2);
+  await page.goto(`${url}/gallery`);
+  const found = page.locator(".card").filter({ hasText: word });
+  await page.getByRole("searchbox").fill(word);
+  await page.waitForFunction(() => document.querySelectorAll(".card").length === 1);
+  await page.getByRole("combobox").selectOption("failedState");
+  await page.getByText("Nothing found.").first().waitFor();
+  await page.getByRole("combobox").selectOption("readyState");
+  await found.click();
+  await page.getByRole("link", { name: "Find similar pictures" }).click();
+  await page.waitForURL("**/gallery?like=*");
+  await page.locator(".card").first().waitFor();
+  await page.getByRole("searchbox").fill("noSuchWordAnywhere");
+  await page.getByText("Nothing found.").first().waitFor();
 });
 
 test("the pages that use a file are named, and only those on the web are links", async (t) => {

@@ -46,7 +46,7 @@ function table(batches, root) {
     return el(
       "tr",
       {},
-      el("td", {}, el("a", { href: `${path}/report` }, batch.batch_id), el("br"), el("span", { class: "quiet" }, batch.created)), // prettier-ignore
+      el("td", {}, el("a", { href: `${path}/report` }, batch.batch_id), el("br"), el("span", { class: "quiet" }, new Date(batch.created).toLocaleString("en"))), // prettier-ignore
       el("td", {}, batch.status),
       el("td", {}, String(batch.page_count)),
       el("td", {}, bar, text("batchCounts", { completed, failed, pending })),

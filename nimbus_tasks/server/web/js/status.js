@@ -1,4 +1,4 @@
-/** How the service is doing: counts now, latencies, and small charts of the last minutes. */
+/** How the service is doing: counts now, latencies, small charts of the last minutes, and the last errors. */
 
 import { api } from "./api.js";
 import { el, setText } from "./dom.js";
@@ -9,6 +9,8 @@ import { text } from "./texts.js";
 const SHOWN = 60;
 const EVERY = 5000;
 const COUNTS = /** @type {const} */ (["total", "ready", "processing", "embedding", "uploading", "failed"]);
+/** Failed jobs that are shown; the page of failed jobs has all. */
+const ERRORS = 5;
 const LATENCIES = /** @type {const} */ (["p50", "p95", "p99"]);
 
 /** @param {HTMLElement} root */
@@ -17,6 +19,7 @@ export function show(root) {
   const latencies = new Map(LATENCIES.map((name) => [name, el("dd", {}, "–")]));
   const queue = chart();
   const speed = chart();
+  const errors = el("ul", { class: "errors" });
   const numbers = (/** @type {Map<string, HTMLElement>} */ values, /** @type {(name: string) => string} */ label) =>
     el("dl", { class: "numbers" }, ...[...values].map(([name, dd]) => el("div", {}, el("dt", {}, label(name)), dd)));
   root.replaceChildren(
@@ -28,10 +31,13 @@ export function show(root) {
     speed.element,
     el("h2", {}, text("uploadLatency")),
     numbers(latencies, (name) => name),
+    el("h2", {}, text("recentErrors")),
+    errors,
   );
   /** @type {import("./events.js").Stats | null} */
   let now = null;
   let readyBefore = -1;
+  let failedBefore = -1;
   followStats((stats) => {
     now = stats;
     for (const name of COUNTS) setText(/** @type {HTMLElement} */ (counts.get(name)), stats[name].toLocaleString("en"));
@@ -41,6 +47,7 @@ export function show(root) {
       queue.add(now.processing + now.embedding);
       if (readyBefore >= 0) speed.add(Math.max(0, now.ready - readyBefore) * (60_000 / EVERY));
       readyBefore = now.ready;
+      if (now.failed !== failedBefore && (await showErrors(errors))) failedBefore = now.failed;
     }
     const telemetry = await api("/api/telemetry").catch(() => null);
     for (const name of LATENCIES) {
@@ -53,6 +60,24 @@ export function show(root) {
     setTimeout(() => void sample(), EVERY);
   };
   void sample();
+}
+
+/**
+ * @param {HTMLElement} list
+ * @returns {Promise<boolean>} whether the service has answered
+ */
+async function showErrors(list) {
+  /** @type {{deadLetters: import("./failed-jobs.js").DeadLetter[]} | null} */
+  const answer = await api("/api/dead-letters").catch(() => null);
+  if (!answer) return false;
+  const rows = answer.deadLetters.slice(0, ERRORS).map((letter) => {
+    const when = new Date(letter.failedAt).toLocaleString("en");
+    const file = el("a", { href: `/asset?id=${encodeURIComponent(letter.assetId)}` }, letter.filename);
+    return el("li", {}, file, ` ${letter.error} `, el("span", { class: "quiet" }, when));
+  });
+  const all = el("li", {}, el("a", { href: "/failed-jobs" }, text("allFailedJobs")));
+  list.replaceChildren(...(rows.length ? [...rows, all] : [el("li", { class: "quiet" }, text("noFailedJobs"))]));
+  return true;
 }
 
 /** A line of the last values, and the newest one as a number. */
@@ -74,8 +99,8 @@ function chart() {
     add(value) {
       values.push(value);
       if (values.length > SHOWN) values.shift();
-      const most = Math.max(1, ...values);
-      line.setAttribute("points", values.map((each, index) => `${index},${1 - each / most}`).join(" "));
+      const most = Math.max(...values);
+      line.setAttribute("points", values.map((each, index) => `${index},${1 - each / (most || 1)}`).join(" "));
       setText(said, text("nowAndMost", { now: Math.round(value), most: Math.round(most) }));
     },
   };

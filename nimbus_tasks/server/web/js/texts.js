@@ -118,6 +118,8 @@ export const TEXTS = {
   count_uploading: "Uploading",
   count_failed: "Failed",
   waitingJobs: "Waiting jobs",
+  recentErrors: "Recent errors",
+  allFailedJobs: "All failed jobs",
   donePerMinute: "Done in a minute",
   uploadLatency: "Time to complete an upload",
   nowAndMost: "now {now}, most {most}",
