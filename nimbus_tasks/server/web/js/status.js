@@ -37,7 +37,6 @@ export function show(root) {
   /** @type {import("./events.js").Stats | null} */
   let now = null;
   let readyBefore = -1;
-  let failedBefore = -1;
   followStats((stats) => {
     now = stats;
     for (const name of COUNTS) setText(/** @type {HTMLElement} */ (counts.get(name)), stats[name].toLocaleString("en"));
@@ -47,8 +46,8 @@ export function show(root) {
       queue.add(now.processing + now.embedding);
       if (readyBefore >= 0) speed.add(Math.max(0, now.ready - readyBefore) * (60_000 / EVERY));
       readyBefore = now.ready;
-      if (now.failed !== failedBefore && (await showErrors(errors))) failedBefore = now.failed;
     }
+    await showErrors(errors);
     const telemetry = await api("/api/telemetry").catch(() => null);
     for (const name of LATENCIES) {
       const value = telemetry?.uploadLatency?.[name];
@@ -62,14 +61,11 @@ export function show(root) {
   void sample();
 }
 
-/**
- * @param {HTMLElement} list
- * @returns {Promise<boolean>} whether the service has answered
- */
+/** @param {HTMLElement} list */
 async function showErrors(list) {
   /** @type {{deadLetters: import("./failed-jobs.js").DeadLetter[]} | null} */
   const answer = await api("/api/dead-letters").catch(() => null);
-  if (!answer) return false;
+  if (!answer) return;
   const rows = answer.deadLetters.slice(0, ERRORS).map((letter) => {
     const when = new Date(letter.failedAt).toLocaleString("en");
     const file = el("a", { href: `/asset?id=${encodeURIComponent(letter.assetId)}` }, letter.filename);
@@ -77,7 +73,6 @@ async function showErrors(list) {
   });
   const all = el("li", {}, el("a", { href: "/failed-jobs" }, text("allFailedJobs")));
   list.replaceChildren(...(rows.length ? [...rows, all] : [el("li", { class: "quiet" }, text("noFailedJobs"))]));
-  return true;
 }
 
 /** A line of the last values, and the newest one as a number. */
