@@ -39,11 +39,9 @@ class Stats(Struct, frozen=True):
         return bool(self.uploading or self.processing or self.embedding)
 
 
-class _StatsAnswer(Struct):
-    stats: Stats
+class _Answer(Struct):
+    """The service's answer, and the data of its `progress` events."""
 
-
-class _Event(Struct):
     stats: Stats
 
 
@@ -63,7 +61,7 @@ class ServiceProgress:
         """Return how far the service is with the user's files."""
         answer = await self._http.send("GET", "/api/processing-stats")
         expect(self._http, answer, 200)
-        return self._http.decode(answer, _StatsAnswer).stats
+        return self._http.decode(answer, _Answer).stats
 
     async def stream(self) -> AsyncGenerator[Stats]:
         """Yield how far the service is, as it tells it, from after what it told last; until it ends the stream.
@@ -94,5 +92,5 @@ class ServiceProgress:
 def _read(data: str) -> Stats | None:
     """Return the stats of an event; None where it is another one."""
     with contextlib.suppress(*lenient.UNDECODABLE):
-        return msgspec.json.decode(data, type=_Event).stats
+        return msgspec.json.decode(data, type=_Answer).stats
     return None
