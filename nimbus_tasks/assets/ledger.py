@@ -16,7 +16,7 @@ from nimbus_tasks.assets.asset_file import AssetFile, Made, MappedPage
 from nimbus_tasks.backends.blobs import Location
 from nimbus_tasks.project.manifest import SITE, join, split
 from nimbus_tasks.project.settings import STATE_FOLDER
-from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, transaction
+from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, renew_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -283,11 +283,4 @@ class AssetLedger(DatabaseFile):
 def _prepare(connection: Connection) -> None:
     log_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")  # otherwise a power cut could bring an older row back
-    if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-        with transaction(connection):
-            if connection.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
-                return
-            for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-                connection.execute(f'DROP TABLE "{name}"')
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
+    renew_tables(connection, _VERSION, _SCHEMA)

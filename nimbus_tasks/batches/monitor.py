@@ -17,7 +17,7 @@ from msgspec import UNSET, Struct
 from nimbus_tasks.backends.kv.open import Connection
 from nimbus_tasks.batches.listing import find_batch, get_batch
 from nimbus_tasks.batches.page_states import page_total, unsettled, with_statuses
-from nimbus_tasks.model.errors import SettingsError, StoreError
+from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.keys import status_key
 from nimbus_tasks.model.records import BatchRecord, PageStatus
 from nimbus_tasks.model.states import ENDED_BATCHES, shown_batch_state
@@ -97,18 +97,6 @@ class Viewer(Protocol):
     def waiting(self, seconds: float, why: str) -> None: ...
 
     def retrying(self, attempt: int, attempts: int, why: str) -> None: ...
-
-
-def check_interval(interval: int) -> None:
-    """Check `--interval`.
-
-    Raises:
-        SettingsError: it is too short.
-    """
-    if interval < LEAST_INTERVAL:
-        raise SettingsError(
-            f"--interval={interval} is too short.", f"The shortest interval is {LEAST_INTERVAL} milliseconds."
-        )
 
 
 class Monitor:

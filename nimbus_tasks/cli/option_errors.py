@@ -22,6 +22,16 @@ MAX_NAMES = 6
 MAX_CHARACTERS = 60
 
 
+def check_interval(interval: int, least: int) -> None:
+    """Check `--interval`, in milliseconds.
+
+    Raises:
+        SettingsError: it is too short.
+    """
+    if interval < least:
+        raise SettingsError(f"--interval={interval} is too short.", f"The shortest interval is {least} milliseconds.")
+
+
 class Option(Struct, frozen=True):
     """An option as it is typed. name: without dashes. help: a sentence. A flag takes no value."""
 

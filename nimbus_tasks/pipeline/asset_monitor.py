@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.model.errors import RefusedError, SettingsError, StoreError, TransientError
+from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -18,18 +18,6 @@ if TYPE_CHECKING:
 LEAST_INTERVAL = 500
 #: Seconds for which a service that answered once may be away.
 PATIENCE = 600.0
-
-
-def check_interval(interval: int) -> None:
-    """Check `--interval`.
-
-    Raises:
-        SettingsError: it is too short.
-    """
-    if interval < LEAST_INTERVAL:
-        raise SettingsError(
-            f"--interval={interval} is too short.", f"The shortest interval is {LEAST_INTERVAL} milliseconds."
-        )
 
 
 async def follow(

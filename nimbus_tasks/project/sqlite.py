@@ -60,6 +60,22 @@ def open_or_renew(path: Path, prepare: Callable[[sqlite3.Connection], object], d
     return _prepared(path, prepare)
 
 
+def renew_tables(connection: sqlite3.Connection, version: int, schema: str) -> None:
+    """Make the tables of a database that can be made again; those of another version are dropped.
+
+    schema: statements that create the tables and set `user_version`. Another process may have made them just now.
+    """
+    if _version(connection) == version:
+        return
+    with transaction(connection):
+        if _version(connection) == version:
+            return
+        for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            connection.execute(f'DROP TABLE "{name}"')
+        for statement in schema.split(";"):
+            connection.execute(statement)
+
+
 def check_pages(connection: sqlite3.Connection) -> None:
     """Read every page of a database once.
 
@@ -133,6 +149,10 @@ def _prepared(path: Path, prepare: Callable[[sqlite3.Connection], object]) -> sq
         connection.close()
         raise
     return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _inode(path: Path) -> int:

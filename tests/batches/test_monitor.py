@@ -9,7 +9,7 @@ import pytest
 from filled import BATCH, OTHER, PROJECT, SETTINGS, STARTED, UPLOADED, Filled, run
 
 from nimbus_tasks.batches import monitor as monitoring
-from nimbus_tasks.batches.monitor import SHOWN, Failure, InWork, Look, Monitor, Rate, check_interval
+from nimbus_tasks.batches.monitor import SHOWN, Failure, InWork, Look, Monitor, Rate
 from nimbus_tasks.cli.messages.monitor import summary_line
 from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.model.keys import batch_key
@@ -254,13 +254,6 @@ def test_a_batch_in_which_nothing_happens_is_told_to_be_idle(
     )
     watched.until_it_ends()
     assert [look.idle for look in watched.looks] == [False, False, True, True, False, False]
-
-
-@pytest.mark.parametrize("interval", [99, 0, -1])
-def test_an_interval_must_be_one(interval: int) -> None:
-    with pytest.raises(SettingsError, match=f"--interval={interval} is too short"):
-        check_interval(interval)
-    check_interval(100)
 
 
 # --- the rate -----------------------------------------------------------------------------------------

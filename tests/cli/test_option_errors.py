@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from nimbus_tasks.cli.option_errors import (
     Option,
+    check_interval,
     refuse_name,
     refuse_task,
     refuse_value,
     refuse_variable,
     refuse_words,
 )
+from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.suggest import meant_tasks, nearest, tasks_below
 
 OPTIONS = (
@@ -139,3 +141,10 @@ def test_what_is_meant_is_always_a_name_that_there_is(name: str, known: list[str
 )
 def test_a_wrong_name_in_a_configuration_is_told_with_the_right_ones(name: str, known: list[str], hint: str) -> None:
     assert str(refuse_name("upload", known, name)) == f"upload has no option `{name}`. {hint}"
+
+
+@pytest.mark.parametrize("interval", [99, 0, -1])
+def test_an_interval_has_a_least_length(interval: int) -> None:
+    check_interval(100, 100)
+    with pytest.raises(SettingsError, match=f"--interval={interval} is too short.*100 milliseconds"):
+        check_interval(interval, 100)

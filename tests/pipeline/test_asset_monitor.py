@@ -9,9 +9,9 @@ import pytest
 
 from nimbus_tasks.backends.blobs.server_progress import Stats
 from nimbus_tasks.cli.messages.assets import phases
-from nimbus_tasks.model.errors import RefusedError, SettingsError, StoreError, TransientError
+from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
 from nimbus_tasks.pipeline import asset_monitor
-from nimbus_tasks.pipeline.asset_monitor import check_interval, follow
+from nimbus_tasks.pipeline.asset_monitor import follow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
@@ -84,12 +84,6 @@ def test_a_service_that_never_answers_or_stays_away_is_given_up(
 def test_a_service_that_refuses_to_be_asked_is_no_service_to_follow() -> None:
     with pytest.raises(RefusedError):
         asyncio.run(follow(Scripted([RefusedError("No.")], streams=False), 1, print, print))  # type: ignore[arg-type]
-
-
-def test_the_interval_has_a_least_length() -> None:
-    check_interval(500)
-    with pytest.raises(SettingsError, match="500 milliseconds"):
-        check_interval(499)
 
 
 def test_three_phases_in_one_line() -> None:

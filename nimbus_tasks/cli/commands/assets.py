@@ -102,10 +102,11 @@ class AssetCommands:
         """Follow the files in our own service."""
         from nimbus_tasks.backends.blobs.open import service
         from nimbus_tasks.cli.messages.assets import AssetsViewer
-        from nimbus_tasks.pipeline.asset_monitor import check_interval, follow
+        from nimbus_tasks.cli.option_errors import check_interval
+        from nimbus_tasks.pipeline.asset_monitor import LEAST_INTERVAL, follow
         from nimbus_tasks.pipeline.asset_target import blob_target, with_store
 
-        check_interval(interval)
+        check_interval(interval, LEAST_INTERVAL)
         store = service(blob_target(with_store(self._run.pipeline.settings, "server")))
         with AssetsViewer(self._console) as viewer:
             stats = concurrency.run(follow(store, interval, viewer.show, viewer.lost))

@@ -145,11 +145,12 @@ class BatchCommands:
 
     def monitor(self, batch_id: str, interval: int, *, as_json: bool) -> int:
         """Follow a batch, by default the newest, until it ends."""
-        from nimbus_tasks.batches.monitor import Monitor, check_interval
+        from nimbus_tasks.batches.monitor import LEAST_INTERVAL, Monitor
         from nimbus_tasks.batches.page_states import is_complete
         from nimbus_tasks.cli.messages.monitor import MonitorViewer
+        from nimbus_tasks.cli.option_errors import check_interval
 
-        check_interval(interval)
+        check_interval(interval, LEAST_INTERVAL)
         with MonitorViewer(self.console, interval) as viewer:
             pipeline = self.pipeline
             monitor = Monitor(pipeline.settings, batch_id, interval, viewer, pipeline.log_request, pipeline.warn)

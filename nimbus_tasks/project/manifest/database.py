@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
-from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, transaction
+from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, renew_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,18 +105,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
     log_ahead(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -16000")
-    if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-        with transaction(connection):
-            _create(connection)
+    renew_tables(connection, _VERSION, _SCHEMA)
     for statement in _FOUND.split(";"):
-        connection.execute(statement)
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    """Make the tables, unless another process has just done so."""
-    if connection.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
-        return
-    for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-        connection.execute(f'DROP TABLE "{name}"')
-    for statement in _SCHEMA.split(";"):
         connection.execute(statement)
