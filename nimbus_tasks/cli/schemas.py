@@ -30,11 +30,11 @@ from nimbus_tasks.model.records import BatchRecord
 from nimbus_tasks.pipeline.asset_prune import Pruned
 from nimbus_tasks.pipeline.asset_records import Assets, Verification
 from nimbus_tasks.pipeline.asset_summary import AssetSummary
-from nimbus_tasks.pipeline.asset_test import UploadTest
 from nimbus_tasks.pipeline.pointers import ShownPointer, ShownPointers
 from nimbus_tasks.pipeline.reconcile import Reconciled
 from nimbus_tasks.pipeline.render import Rendered
 from nimbus_tasks.pipeline.summary import PlanDocument
+from nimbus_tasks.pipeline.trial_upload import UploadTest
 from nimbus_tasks.pipeline.validate import ValidationReport
 from nimbus_tasks.processing.totals import Totals
 from nimbus_tasks.project import files

@@ -161,7 +161,7 @@ class AssetCommands:
     def test_upload(self, store: str, *, as_json: bool) -> int:
         """Send a small picture through the configured stores, step by step."""
         from nimbus_tasks.cli.messages.assets import upload_tested
-        from nimbus_tasks.pipeline.asset_test import test_upload
+        from nimbus_tasks.pipeline.trial_upload import test_upload
 
         with self._stage(store) as stage:
             done = test_upload(stage, self._run.pipeline.settings, self._run.connection())

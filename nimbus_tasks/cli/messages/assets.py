@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.pipeline.asset_prune import Pruned
     from nimbus_tasks.pipeline.asset_records import Assets, Verification
     from nimbus_tasks.pipeline.asset_summary import AssetSummary
-    from nimbus_tasks.pipeline.asset_test import UploadTest
     from nimbus_tasks.pipeline.pointers import ShownPointer, ShownPointers
+    from nimbus_tasks.pipeline.trial_upload import UploadTest
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
