@@ -9,14 +9,29 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from litestar import delete, get
 from litestar.params import Parameter
 from msgspec import Meta, Struct, structs
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    func,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects import postgresql
 
 from nimbus_tasks.server import open_uploads, search
 from nimbus_tasks.server.errors import invalid, not_found
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.search import PageOfAsset
 from nimbus_tasks.server.service import Service
-from nimbus_tasks.server.tables import assets
+from nimbus_tasks.server.tables import assets, uploads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,33 +213,49 @@ def add(database: Database, connection: Connection, told: Upload, blob_url: str)
     Raises:
         ApiError: the upload was given up meanwhile, or is not of this file. Nothing is stored.
     """
-    upload = open_uploads.take(connection, told)
-    if upload is None:
-        return completed(connection, told)
-    moment = now_ms()
-    values = {
-        "id": upload.asset_id,
-        "user_id": upload.user_id,
-        "pathname": upload.pathname,
-        "blob_url": blob_url,
-        "filename": upload.filename,
-        "size": upload.size,
-        "mime_type": upload.mime_type,
-        "checksum": upload.checksum,
-        "created_at": moment,
-        "upload_ms": max(0, moment - upload.created_at),
-    }
-    row = connection.execute(_insert(database.insert), values).first()
-    if row is None:
-        open_uploads.put_back(connection, upload)
-        return completed(connection, told)
-    search.index(database, connection, upload.asset_id, upload.user_id, upload.filename)
-    return _asset_of(row)
+    values = structs.asdict(told) | {"blob_url": blob_url, "moment": now_ms()}
+    values |= search.row_of(told.asset_id, told.user_id, told.filename)
+    if database.is_sqlite:
+        row = connection.execute(_store(database.insert), values).first()
+        if row is not None:
+            open_uploads.remove(connection, told.asset_id)
+            search.index(database, connection, told.asset_id, told.user_id, told.filename)
+    else:
+        row = connection.execute(_store_in_one_trip(), values).first()
+    if row is not None:
+        return _asset_of(row)
+    upload = open_uploads.find(connection, told.asset_id)
+    if upload is not None:
+        open_uploads.check_same(upload, told)
+    return completed(connection, told)
 
 
 @cache
-def _insert(insert: NewInsert) -> ReturningInsert[Any]:
-    return insert(assets).on_conflict_do_nothing().returning(*_COLUMNS)
+def _store(insert: NewInsert) -> ReturningInsert[Any]:
+    """Return the statement that makes an asset of an open upload; no row where it is none, or its bytes are known."""
+    moment = bindparam("moment", type_=BigInteger)
+    passed = case((uploads.c.created_at < moment, moment - uploads.c.created_at), else_=0)
+    copied = ("user_id", "pathname", "filename", "size", "mime_type", "checksum")
+    values = {name: uploads.c[name] for name in copied} | {
+        "id": uploads.c.asset_id,
+        "blob_url": bindparam("blob_url", type_=Text),
+        "created_at": moment,
+        "upload_ms": cast(passed, Integer),
+    }
+    # Locked on PostgreSQL: whoever gives it up meanwhile goes first, and then it is none.
+    open_ = select(*values.values()).where(open_uploads.SAME).with_for_update()
+    return insert(assets).from_select(list(values), open_).on_conflict_do_nothing().returning(*_COLUMNS)
+
+
+@cache
+def _store_in_one_trip() -> Select[Any]:
+    """Return one statement for all that `add` writes: SQLite has none that writes several tables.
+
+    In a transaction of three it is five round trips to PostgreSQL, and twice the processor time.
+    """
+    stored = _store(postgresql.insert).cte("stored")
+    others = open_uploads.removing(stored).cte("removed"), search.indexing(stored).cte("indexed")
+    return select(stored).add_cte(*others)
 
 
 @delete("/api/assets/{asset_id:str}", status_code=204)

@@ -75,7 +75,9 @@ async def complete(service: Service, upload: Upload) -> Completed:
         ApiError: the upload is not open any more, or not of this file.
     """
     blob_url = service.storage.url(upload.pathname)
-    asset = await service.database.write(lambda connection: assets.add(service.database, connection, upload, blob_url))
+    asset = await service.database.write_each(
+        lambda connection: assets.add(service.database, connection, upload, blob_url)
+    )
     if asset.id != upload.asset_id:
         await give_up(service, upload)
     return completed(asset, is_duplicate=asset.id != upload.asset_id)

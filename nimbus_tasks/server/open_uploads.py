@@ -8,16 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import structs
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, select
 
 from nimbus_tasks.server.errors import ApiError, invalid, not_found
 from nimbus_tasks.server.storage import Upload
-from nimbus_tasks.server.tables import uploads
+from nimbus_tasks.server.tables import assets, uploads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import CTE, Connection, Delete
 
 #: The `method` of an upload whose bytes are being removed.
 _ABANDONED = "abandoned"
@@ -25,10 +25,23 @@ _ABANDONED = "abandoned"
 _THIS = uploads.c.asset_id == bindparam("id")
 _IS_OPEN = uploads.c.method != _ABANDONED
 _FIND = select(uploads).where(_THIS, _IS_OPEN)
-_ADD = uploads.insert()
+_OWN = select(1).where(
+    assets.c.user_id == bindparam("user_id"), assets.c.checksum == bindparam("checksum"), assets.c.deleted_at.is_(None)
+)
+_ADD = uploads.insert().from_select(
+    [column.name for column in uploads.c],
+    select(*(bindparam(column.name, type_=column.type) for column in uploads.c)).where(~_OWN.exists()),
+)
 _ABANDON = uploads.update().where(_THIS).values(method=_ABANDONED)
-_TAKE = uploads.delete().where(_THIS, _IS_OPEN).returning(*uploads.c)
 _REMOVE = uploads.delete().where(_THIS)
+#: What a client tells again when it completes an upload.
+_TOLD = ("filename", "size", "mime_type", "checksum")
+#: The open upload that a client tells of: of the values of an `Upload`.
+SAME = and_(
+    uploads.c.asset_id == bindparam("asset_id"),
+    _IS_OPEN,
+    *(uploads.c[name] == bindparam(name) for name in ("user_id", *_TOLD)),
+)
 
 
 def find(connection: Connection, asset_id: str) -> Upload | None:
@@ -37,33 +50,17 @@ def find(connection: Connection, asset_id: str) -> Upload | None:
     return None if row is None else Upload(*row)
 
 
-def add(connection: Connection, opened: Sequence[Upload]) -> None:
-    if opened:
-        connection.execute(_ADD, [structs.asdict(upload) for upload in opened])
+def add(connection: Connection, opened: Sequence[Upload]) -> int:
+    """Record uploads, but of files that their users have; return how many were recorded."""
+    rows = [structs.asdict(upload) for upload in opened]
+    # psycopg sends a list in another way, which takes longer for a single row.
+    added = connection.execute(_ADD, rows if len(rows) > 1 else rows[0], execution_options={"preserve_rowcount": True})
+    return added.rowcount
 
 
 def set_upload_id(connection: Connection, asset_id: str, upload_id: str) -> None:
     """Record under which id the storage knows an upload in parts."""
     connection.execute(uploads.update().where(_THIS).values(upload_id=upload_id), {"id": asset_id})
-
-
-def take(connection: Connection, told: Upload) -> Upload | None:
-    """Remove an upload that becomes an asset, and return it; None where it is not open, and must not become one.
-
-    Raises:
-        ApiError: it is not the one that the client tells of.
-    """
-    row = connection.execute(_TAKE, {"id": told.asset_id}).first()
-    if row is None:
-        return None
-    upload = Upload(*row)
-    check_same(upload, told)
-    return upload
-
-
-def put_back(connection: Connection, upload: Upload) -> None:
-    """Undo `take` for an upload that has become no asset: its bytes are to be removed."""
-    add(connection, [structs.replace(upload, method=_ABANDONED)])
 
 
 def check_same(upload: Upload, told: Upload) -> None:
@@ -74,7 +71,7 @@ def check_same(upload: Upload, told: Upload) -> None:
     """
     if upload.user_id != told.user_id:
         raise gone()
-    for name in ("filename", "size", "mime_type", "checksum"):
+    for name in _TOLD:
         if getattr(upload, name) != getattr(told, name):
             raise invalid(f"{name} is not what the address was signed for", 409)
 
@@ -91,3 +88,8 @@ def abandon(connection: Connection, asset_id: str) -> bool:
 def remove(connection: Connection, asset_id: str) -> None:
     """Remove an upload whose bytes are removed."""
     connection.execute(_REMOVE, {"id": asset_id})
+
+
+def removing(stored: CTE) -> Delete:
+    """Return what removes the uploads that have become these assets, as a part of the statement that stores them."""
+    return uploads.delete().where(uploads.c.asset_id == stored.c.id)

@@ -140,7 +140,7 @@ class DatabaseBuckets:
             tokens, updated = connection.execute(known).one()
             return rate.wait(rate.refilled(tokens, now - updated))
 
-        return await self._database.write(act)
+        return await self._database.write_each(act)
 
     async def close(self) -> None:
         """Do nothing: the database is closed by who opened it."""

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta, Struct
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import Text, bindparam, select, text
 
 from nimbus_tasks.server.tables import assets, search_words
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import CTE, Connection, Insert
     from sqlalchemy.dialects import postgresql, sqlite
 
     from nimbus_tasks.server.database import Database, NewInsert
@@ -78,13 +78,23 @@ def index(
     context: ContextOfAsset = NO_CONTEXT,
 ) -> None:
     """Make an asset findable by its words, in place of those it had."""
-    values = {
+    connection.execute(_index(database.insert), row_of(asset_id, user_id, filename, context))
+
+
+def row_of(asset_id: str, user_id: str, filename: str, context: ContextOfAsset = NO_CONTEXT) -> dict[str, str]:
+    """Return the row of `search_words` that an asset is found by."""
+    return {
         "asset_id": asset_id,
         "user_id": user_id,
         "context": msgspec.json.encode(context).decode(),
         "words": fold(" ".join((filename, *context.alt, *context.titles)))[:LONGEST_TEXT],
     }
-    connection.execute(_index(database.insert), values)
+
+
+def indexing(stored: CTE) -> Insert:
+    """Return what makes a new asset findable, as a part of the statement that stores it; its values: of `row_of`."""
+    row = select(stored.c.id, *(bindparam(name, type_=Text) for name in ("user_id", "context", "words")))
+    return search_words.insert().from_select(["asset_id", "user_id", "context", "words"], row)
 
 
 @cache

@@ -196,11 +196,11 @@ async def begin(service: Service, new: list[Upload]) -> dict[str, Asset]:
     """Record uploads of one user, but of files that the user has; return these by checksum."""
 
     def act(connection: Connection) -> dict[str, Asset]:
-        known = assets.by_checksums(connection, new[0].user_id, [upload.checksum for upload in new])
-        open_uploads.add(connection, [upload for upload in new if upload.checksum not in known])
-        return known
+        if open_uploads.add(connection, new) == len(new):
+            return {}
+        return assets.by_checksums(connection, new[0].user_id, [upload.checksum for upload in new])
 
-    return await service.database.write(act) if new else {}
+    return await service.database.write_each(act) if new else {}
 
 
 async def _url(service: Service, upload: Upload, base: str, method: Method) -> UploadUrl:

@@ -12,7 +12,8 @@ import pytest
 from msgspec import structs
 from rows import add_assets, change
 from service_process import PROJECT, sha256
-from sqlalchemy import select
+from sqlalchemy import Connection, select, text
+from waiting import SECONDS
 
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.model.errors import StoreError
@@ -22,6 +23,7 @@ from nimbus_tasks.server.assets import now_ms
 from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.errors import ApiError
 from nimbus_tasks.server.folder_storage import UPLOADS_FOLDER, FolderStorage
+from nimbus_tasks.server.open_uploads import abandon
 from nimbus_tasks.server.rate_limit import MemoryBuckets
 from nimbus_tasks.server.service import Service
 from nimbus_tasks.server.storage import Held, Upload, part_ranges
@@ -129,6 +131,30 @@ def test_an_upload_that_completes_during_the_sweep_keeps_its_bytes(service: Serv
 
     assert asset_ids(service) == {upload.asset_id}
     assert stored(service) == {upload.pathname}
+
+
+def test_completing_waits_for_who_gives_the_upload_up(service: Service, database: Database) -> None:
+    upload = begin(service, b"late", hours_ago=2)
+
+    async def run() -> None:
+        with database.writing() as connection:
+            assert abandon(connection, upload.asset_id)
+            completing = asyncio.create_task(completion.complete(service, upload))
+            while not database.is_sqlite and not await database.read(_waiting):  # SQLite has one writer at a time
+                await asyncio.sleep(0.01)
+        with pytest.raises(ApiError, match="ask for a new address"):
+            await completing
+
+    asyncio.run(asyncio.wait_for(run(), SECONDS))
+
+    assert asset_ids(service) == set()
+    assert open_uploads(service) == {upload.asset_id}
+
+
+def _waiting(connection: Connection) -> int:
+    """Return how many connections wait for a lock."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    return connection.execute(waiting).scalar_one()
 
 
 def test_an_upload_that_is_swept_while_it_completes_becomes_no_asset(
