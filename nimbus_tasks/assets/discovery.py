@@ -22,7 +22,7 @@ from nimbus_tasks.assets.content_types import content_type_of, picture_size
 from nimbus_tasks.model import lenient
 from nimbus_tasks.project import beneath
 from nimbus_tasks.project.patterns import matcher
-from nimbus_tasks.project.scan import CLOCK_STEP_NS, cores, is_utf8, scan, stamp_of
+from nimbus_tasks.project.scan import CLOCK_STEP_NS, Scan, cores, is_utf8, scan, stamp_of
 from nimbus_tasks.project.settings import STATE_FOLDER
 from nimbus_tasks.project.spool import runs
 
@@ -52,11 +52,23 @@ class Problem(Struct, frozen=True):
 
 
 class Discovery(Struct):
-    """The files of a site, by path. hashed: how many were read."""
+    """Files, by path. hashed: how many were read.
+
+    stable: a later change of any gives it another stamp. included: how many the settings name. version: of the ledger,
+    when it was asked which files pages use; None: these are not the files of the site.
+    """
 
     files: list[AssetFile] = []
     problems: list[Problem] = []
     hashed: int = 0
+    stable: bool = True
+    included: int = 0
+    version: int | None = None
+
+    @property
+    def failed(self) -> int:
+        """How many files should be uploaded and cannot be."""
+        return sum(problem.failed for problem in self.problems)
 
 
 class _Block(Struct):
@@ -112,7 +124,7 @@ def note_uses(ledger: AssetLedger, source: Source | None = None) -> None:
 
 def discover(settings: Settings, ledger: AssetLedger, advance: Callable[[int], None] = lambda _: None) -> Discovery:
     """Return the files of the site. `advance` is called with the number of files that were looked at."""
-    found = Discovery()
+    found = Discovery(version=ledger.version())
     for some in runs(_stamped(settings, ledger, found), _NOTED_AT_ONCE):
         known = ledger.files(some)
         read = _read_all([path for path, file in known.items() if file is None])
@@ -123,6 +135,7 @@ def discover(settings: Settings, ledger: AssetLedger, advance: Callable[[int], N
             else:
                 found.problems.append(Problem(path, read[path].reason))
         found.hashed += len(read)
+        found.stable = found.stable and all(each.stable for each in read.values())
         advance(len(some))
     return found
 
@@ -157,11 +170,10 @@ def _stamped(settings: Settings, ledger: AssetLedger, found: Discovery) -> Itera
     folder, assets = settings.source.folder, settings.assets
     excluded = matcher(assets.exclude) if assets.exclude else lambda _: False
     offset = len(folder) + 1 if folder else 0
-    named: dict[str, Stamp] = {}
-    if assets.include:
-        scanned = scan(folder or ".", matcher(assets.include, assets.exclude))
-        named = dict(scanned.files)
-        found.problems += [Problem(odd.path, odd.reason) for odd in scanned.odd]
+    included = included_files(settings)
+    named = dict(included.files)
+    found.included = len(named)
+    found.problems += [Problem(odd.path, odd.reason) for odd in included.odd]
     for path in list(ledger.used()):
         if path in named or excluded(path[offset:]):
             continue
@@ -177,6 +189,14 @@ def _stamped(settings: Settings, ledger: AssetLedger, found: Discovery) -> Itera
         except (OSError, ValueError) as error:
             found.problems.append(Problem(path, _words(error)))
     yield from sorted(named.items())
+
+
+def included_files(settings: Settings) -> Scan:
+    """Return the files that the settings name, and what among them is no plain file."""
+    assets = settings.assets
+    if not assets.include:
+        return Scan({})
+    return scan(settings.source.folder or ".", matcher(assets.include, assets.exclude))
 
 
 def _why_not(path: str, folder: str) -> str:

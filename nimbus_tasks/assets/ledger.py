@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FEW = 200
 ASSETS_FILE = f"{STATE_FOLDER}/assets.db"
 
-_VERSION = 6
+_VERSION = 7
 _SCHEMA = f"""
 PRAGMA user_version = {_VERSION};
 CREATE TABLE map(
@@ -54,7 +54,16 @@ CREATE TABLE stored(
     PRIMARY KEY(store, sha256)
 ) WITHOUT ROWID;
 CREATE TABLE resumable(sha256 TEXT PRIMARY KEY, location TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE baseline(conditions TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE baseline_folder(path TEXT PRIMARY KEY, files BLOB NOT NULL) WITHOUT ROWID;
 """
+#: What ends the baseline (`pipeline/asset_baseline.py`), whoever writes it.
+_CHANGES = [
+    *(f"{change} ON {table}" for change in ("INSERT", "DELETE", "UPDATE") for table in ("use", "file", "made")),
+    *(f"{change} ON stored" for change in ("INSERT", "DELETE", "UPDATE OF location, at, recorded, told")),
+]
+_END_BASELINE = "BEGIN DELETE FROM baseline; END"
+_TRIGGERS = [f"CREATE TRIGGER change{number} AFTER {change} {_END_BASELINE}" for number, change in enumerate(_CHANGES)]
 _RENEWED = "The maps and files are read again, and the store is asked what it holds."
 _CHANGED = """
 SELECT folder, name, mtime, size, ctime FROM site.map WHERE NOT invalid
@@ -85,6 +94,10 @@ class AssetLedger(DatabaseFile):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def version(self) -> int:
+        """Return a number that is another one after another process has written."""
+        return int(self.rows("PRAGMA data_version")[0][0])
+
     # --- which pages use which files ------------------------------------------------------------------
 
     def stale_maps(self, manifest: Path = Path(SITE)) -> tuple[list[tuple[str, Stamp]], list[str]]:
@@ -99,16 +112,18 @@ class AssetLedger(DatabaseFile):
 
     def note_uses(self, map_file: str, stamp: Stamp, page: MappedPage, files: Mapping[str, Sequence[str]]) -> None:
         """Replace what is known of a map. files: that its page refers to, by path, with their alt texts."""
+        uses = [(path, map_file, *page, msgspec.json.encode(files[path])) for path in sorted(files)]
         with self.transaction():
-            self._forget(map_file)
-            self.write("INSERT INTO map VALUES (?, ?, ?, ?, ?)", [(*split(map_file), *stamp)])
-            uses = ((path, map_file, *page, msgspec.json.encode(alt)) for path, alt in files.items())
-            self.write("INSERT INTO use VALUES (?, ?, ?, ?, ?, ?)", uses)
+            self.write("INSERT OR REPLACE INTO map VALUES (?, ?, ?, ?, ?)", [(*split(map_file), *stamp)])
+            if uses != self.rows("SELECT * FROM use WHERE map_file = ? ORDER BY path", map_file):
+                self.write("DELETE FROM use WHERE map_file = ?", [(map_file,)])
+                self.write("INSERT INTO use VALUES (?, ?, ?, ?, ?, ?)", uses)
 
     def forget_maps(self, map_files: Iterable[str]) -> None:
         with self.transaction():
             for map_file in map_files:
-                self._forget(map_file)
+                self.write("DELETE FROM map WHERE folder = ? AND name = ?", [split(map_file)])
+                self.write("DELETE FROM use WHERE map_file = ?", [(map_file,)])
 
     def used(self) -> Iterator[str]:
         """Yield the paths that pages use, sorted. Write nothing meanwhile."""
@@ -273,14 +288,8 @@ class AssetLedger(DatabaseFile):
         for sha256, location, at in self.each(query, store):
             yield sha256, _decode_location(location), at
 
-    # --- the file -------------------------------------------------------------------------------------
-
-    def _forget(self, map_file: str) -> None:
-        self.write("DELETE FROM map WHERE folder = ? AND name = ?", [split(map_file)])
-        self.write("DELETE FROM use WHERE map_file = ?", [(map_file,)])
-
 
 def _prepare(connection: Connection) -> None:
     log_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")  # otherwise a power cut could bring an older row back
-    renew_tables(connection, _VERSION, _SCHEMA)
+    renew_tables(connection, _VERSION, (*_SCHEMA.split(";"), *_TRIGGERS))

@@ -45,7 +45,7 @@ class AssetRequest(Struct, frozen=True):
         if not (self.group or self.variant):
             return
         pointer_key(self.group, self.variant)
-        if len(found.files) + sum(problem.failed for problem in found.problems) > 1:
+        if len(found.files) + found.failed > 1:
             raise SettingsError(
                 "A pointer names one file.", "Name one with --files, or leave out --group and --variant."
             )

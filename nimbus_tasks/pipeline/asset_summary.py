@@ -91,18 +91,17 @@ def summarize(
     stopped: str,
     cost: AssetCost | None,
 ) -> AssetSummary:
-    unreadable = sum(problem.failed for problem in found.problems)
     uploaded = [result for result in results if result.result == "uploaded"]
     failures = Counter(result.failure for result in results if result.result == "failed")
-    failures.update(["unreadable"] * unreadable)
+    failures.update(["unreadable"] * found.failed)
     return AssetSummary(
         store=store,
-        files=len(found.files) + unreadable,
+        files=len(found.files) + found.failed,
         unchanged=plan.unchanged,
         repeated=plan.repeated,
         uploaded=len(uploaded),
         recorded=sum(result.result == "recorded" for result in results),
-        failed=unreadable + sum(result.result == "failed" for result in results),
+        failed=found.failed + sum(result.result == "failed" for result in results),
         bytes=plan.bytes if cost is not None else sum(result.sent for result in uploaded),
         results=tuple(results),
         problems=tuple(found.problems),

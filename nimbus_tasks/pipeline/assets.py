@@ -15,10 +15,10 @@ import msgspec
 from nimbus_tasks.assets.context import tell, untold
 from nimbus_tasks.assets.copies import make_copies, with_copies
 from nimbus_tasks.assets.copies import remove_files as remove_copies
-from nimbus_tasks.assets.discovery import discover, note_uses, remove_if_unchanged
+from nimbus_tasks.assets.discovery import Discovery, discover, note_uses, remove_if_unchanged
 from nimbus_tasks.assets.ledger import AssetLedger
 from nimbus_tasks.assets.metrics import last_run
-from nimbus_tasks.assets.plan import items_of, make_plan
+from nimbus_tasks.assets.plan import AssetPlan, items_of, make_plan
 from nimbus_tasks.assets.pointers import set_pointer, time_of_upload
 from nimbus_tasks.assets.upload import AssetResult, Observer, Stores, adopt, upload
 from nimbus_tasks.backends import concurrency
@@ -28,6 +28,7 @@ from nimbus_tasks.model.assets import Pointer, pointer_key
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError, StateError
 from nimbus_tasks.model.progress import silently
+from nimbus_tasks.pipeline.asset_baseline import Baseline, find_baseline, save_baseline
 from nimbus_tasks.pipeline.asset_request import AssetRequest, recipe_of
 from nimbus_tasks.pipeline.asset_summary import AssetSummary, cost_of, summarize
 from nimbus_tasks.pipeline.asset_target import blob_target, name_of, with_store
@@ -36,8 +37,7 @@ from nimbus_tasks.publishing.ledger import target_identity
 
 if TYPE_CHECKING:
     from nimbus_tasks.assets.asset_file import AssetFile
-    from nimbus_tasks.assets.discovery import Discovery
-    from nimbus_tasks.assets.plan import AssetPlan
+    from nimbus_tasks.assets.context import Untold
     from nimbus_tasks.assets.webhook import Webhook
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.progress import ShowProgress
@@ -102,23 +102,32 @@ class AssetStage:
 
     def is_current(self) -> bool:
         """Return whether the store is known to hold every file as it is. Nothing is sent."""
-        found = self.discover(silently)
-        if any(problem.failed for problem in found.problems):
-            return False
+        target = f"{known_identity(Path(), self._settings.target)} {self._settings.project.id}"
+        found = self.changes(silently)
+        if isinstance(found, Baseline):
+            if found.target == target:
+                return True
+            found = self._discover(silently)
         try:
             identity = blob_store(self.target).identity
         except SettingsError:
             return False  # the upload says what is missing
-        target = f"{known_identity(Path(), self._settings.target)} {self._settings.project.id}"
-        files, pending = with_copies(found.files, recipe_of(self._settings), self.ledger, self.ledger.held(identity))
-        if pending or not self._plan(files, identity, target).empty:
+        copied = with_copies(found.files, recipe_of(self._settings), self.ledger, self.ledger.held(identity))
+        found.files = copied.files
+        plan = self._plan(found.files, identity, target)
+        if copied.pending or not plan.empty or found.failed or self._untold(found.files, identity):
             return False
-        return self.target.store != "server" or not untold(files, self.ledger, identity, self._settings.project.domain)
+        self._save_baseline(found, plan, AssetRequest(), target)
+        return True
 
     def upload(
-        self, found: Discovery, connection: Connection, narrator: Narrator, request: AssetRequest | None = None
+        self,
+        found: Discovery | Baseline,
+        connection: Connection,
+        narrator: Narrator,
+        request: AssetRequest | None = None,
     ) -> AssetSummary:
-        """Bring the store up to date.
+        """Bring the store up to date with these files.
 
         Raises:
             SettingsError: settings or credentials are missing, or the pointer cannot be.
@@ -126,7 +135,8 @@ class AssetStage:
             StateError: the ledger cannot be used.
         """
         request = request or AssetRequest()
-        request.check(found)
+        if isinstance(found, Discovery):
+            request.check(found)
         began = time.monotonic()
         done = concurrency.run(self._tell(found, connection, narrator, request))
         done = msgspec.structs.replace(done, ms=round((time.monotonic() - began) * 1000))
@@ -134,17 +144,59 @@ class AssetStage:
             self._write_metrics(done, narrator)
         return done
 
+    def changes(self, progress: ShowProgress, request: AssetRequest | None = None) -> Discovery | Baseline:
+        """Return what to upload: the files of the site as they are now, or the baseline where they are as they were."""
+        note_uses(self.ledger, self._settings.source)
+        request = request or AssetRequest()
+        conditions = "" if request.force else self._conditions(request)
+        return find_baseline(self.ledger, conditions, self._settings) or self._discover(progress)
+
     def discover(self, progress: ShowProgress) -> Discovery:
         """Return the files of the site, as they are now."""
         note_uses(self.ledger, self._settings.source)
+        return self._discover(progress)
+
+    def _discover(self, progress: ShowProgress) -> Discovery:
         with progress(sum(1 for _ in self.ledger.used())) as shown:
             return discover(self._settings, self.ledger, shown.advance)
 
     def _plan(self, files: list[AssetFile], identity: str, target: str, *, force: bool = False) -> AssetPlan:
         return make_plan(files, self.ledger.lookup(identity, len(files)), target, force=force)
 
+    # --- the baseline ---------------------------------------------------------------------------------
+
+    def _conditions(self, request: AssetRequest) -> str:
+        """Return what decides, besides the files and the target, whether all is stored; empty where it is not known."""
+        try:
+            identity = blob_store(self.target).identity
+        except SettingsError:
+            return ""
+        settings, assets, recipe = self._settings, self._settings.assets, recipe_of(self._settings, request)
+        said = (identity, recipe, settings.source, assets.include, assets.exclude, settings.project)
+        return msgspec.json.encode(said).decode()
+
+    def _save_baseline(
+        self, found: Discovery, plan: AssetPlan, request: AssetRequest, target: str, day: str = ""
+    ) -> None:
+        nothing = AssetPlan([], frozenset(), [], len(found.files), plan.repeated)
+        summary = summarize(self.target.store, found, nothing, [], "", None)
+        save_baseline(self.ledger, self._conditions(request), found, Baseline(summary, found.included, target, day))
+
+    async def _holds(self, baseline: Baseline, connection: Connection) -> bool:
+        """Return whether the target is that of the baseline, and the ledger knows that its files are used today."""
+        async with await connect(self._settings, connection) as kv:
+            return baseline.target == target_identity(kv, self._settings) and baseline.day == now()[:10]
+
+    def _nothing_to_do(self, baseline: Baseline, results: _Results, request: AssetRequest) -> AssetSummary:
+        done = baseline.summary
+        plan = AssetPlan([], frozenset(), [], done.files, done.repeated)
+        results.files_planned(plan, Discovery(problems=list(done.problems)))
+        return msgspec.structs.replace(done, cost=cost_of(plan, self._settings)) if request.dry_run else done
+
+    # --- an upload ------------------------------------------------------------------------------------
+
     async def _tell(
-        self, found: Discovery, connection: Connection, narrator: Narrator, request: AssetRequest
+        self, found: Discovery | Baseline, connection: Connection, narrator: Narrator, request: AssetRequest
     ) -> AssetSummary:
         """Upload, and tell the webhook about it if there is one."""
         async with contextlib.AsyncExitStack() as open_files:
@@ -159,8 +211,12 @@ class AssetStage:
         return done
 
     async def _upload(
-        self, found: Discovery, connection: Connection, results: _Results, request: AssetRequest
+        self, found: Discovery | Baseline, connection: Connection, results: _Results, request: AssetRequest
     ) -> AssetSummary:
+        if isinstance(found, Baseline):
+            if await self._holds(found, connection):
+                return self._nothing_to_do(found, results, request)
+            found = self._discover(silently)
         settings = self._settings
         pointer, deleted = "", list[str]()
         slots = self.target.concurrency if connection.concurrency is None else connection.concurrency
@@ -181,18 +237,26 @@ class AssetStage:
                 elif not plan.empty:
                     stopped = await upload(plan, stores, results)
                 stored = [] if request.dry_run else self._stored(blobs.identity, found, results.all)
-                if self.target.store == "server" and not (request.dry_run or stopped):
-                    said = untold(stored, self.ledger, blobs.identity, settings.project.domain)
+                if not stopped and (said := self._untold(stored, blobs.identity)):
                     await tell(blobs, self.ledger, said, slots, results.warn)
-                self.ledger.note_used(blobs.identity, {each for file in stored for each in file.digests}, now()[:10])
+                today = now()[:10]
+                self.ledger.note_used(blobs.identity, {each for file in stored for each in file.digests}, today)
                 if request.group and stored:
                     pointer = await self._point(kv, blobs.identity, stored[0], request, at)
         if not request.dry_run and not stopped and len(stored) == len(found.files):
             remove_copies()
+            if not (found.failed or self._untold(stored, blobs.identity)):
+                self._save_baseline(found, plan, request, target, today)
         if request.delete_local:
             deleted = [each.path for each in stored if remove_if_unchanged(each.path, each.stamp)]
         summary = summarize(self.target.store, found, plan, results.all, stopped, cost)
         return msgspec.structs.replace(summary, pointer=pointer, deleted=tuple(deleted))
+
+    def _untold(self, files: list[AssetFile], identity: str) -> list[Untold]:
+        """Return what our own service does not know of these files; other stores are told nothing."""
+        if self.target.store != "server":
+            return []
+        return untold(files, self.ledger, identity, self._settings.project.domain)
 
     async def _copied(self, files: list[AssetFile], request: AssetRequest, results: _Results) -> list[AssetFile]:
         """Return the files with their copies, which are made where they are missing."""

@@ -60,7 +60,7 @@ def open_or_renew(path: Path, prepare: Callable[[sqlite3.Connection], object], d
     return _prepared(path, prepare)
 
 
-def renew_tables(connection: sqlite3.Connection, version: int, schema: str) -> None:
+def renew_tables(connection: sqlite3.Connection, version: int, schema: Iterable[str]) -> None:
     """Make the tables of a database that can be made again; those of another version are dropped.
 
     schema: statements that create the tables and set `user_version`. Another process may have made them just now.
@@ -72,7 +72,7 @@ def renew_tables(connection: sqlite3.Connection, version: int, schema: str) -> N
             return
         for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
             connection.execute(f'DROP TABLE "{name}"')
-        for statement in schema.split(";"):
+        for statement in schema:
             connection.execute(statement)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.assets.discovery import Discovery
     from nimbus_tasks.cli.commands.run import Run
+    from nimbus_tasks.pipeline.asset_baseline import Baseline
     from nimbus_tasks.pipeline.asset_request import AssetRequest
     from nimbus_tasks.pipeline.asset_summary import AssetSummary
     from nimbus_tasks.pipeline.assets import AssetStage
@@ -41,7 +42,7 @@ class AssetCommands:
 
         request = AssetRequest(force=force, dry_run=dry_run, compress=compress)
         with self._stage() as stage, self._run.pipeline.locked("assets", self._run.look()):
-            done = self._upload(stage, self._site_files(stage), request)
+            done = self._upload(stage, self._changes(stage, request), request)
         return self._ended(done, as_json=as_json)
 
     def upload_first(self, snapshot: Snapshot, *, dry_run: bool) -> bool:
@@ -55,7 +56,8 @@ class AssetCommands:
             return True
         try:
             with self._stage() as stage, self._run.pipeline.locked("assets", snapshot):
-                return self._upload(stage, self._site_files(stage), AssetRequest(dry_run=dry_run)).complete
+                request = AssetRequest(dry_run=dry_run)
+                return self._upload(stage, self._changes(stage, request), request).complete
         except NimbusError as error:
             self._console.fail(str(error))
             return False
@@ -172,7 +174,7 @@ class AssetCommands:
         return OK if done.passed else SOME_FAILED
 
     def _upload(
-        self, stage: AssetStage, found: Discovery, request: AssetRequest, concurrency: int | None = None
+        self, stage: AssetStage, found: Discovery | Baseline, request: AssetRequest, concurrency: int | None = None
     ) -> AssetSummary:
         from nimbus_tasks.cli.messages.assets import AssetNarrator, assets_uploaded
 
@@ -188,8 +190,8 @@ class AssetCommands:
             return NOTHING_DONE
         return OK if done.complete else SOME_FAILED
 
-    def _site_files(self, stage: AssetStage) -> Discovery:
-        return stage.discover(self._run.progress("Reading files"))
+    def _changes(self, stage: AssetStage, request: AssetRequest) -> Discovery | Baseline:
+        return stage.changes(self._run.progress("Reading files"), request)
 
     @contextlib.contextmanager
     def _stage(self, store: str = "") -> Iterator[AssetStage]:

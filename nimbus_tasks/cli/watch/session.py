@@ -143,7 +143,7 @@ class Session:
             with AssetStage(self.settings) as stage:
                 if not stage.is_current():
                     connection = Connection(record=self._pipeline.log_request)
-                    done = stage.upload(stage.discover(silently), connection, observer)
+                    done = stage.upload(stage.changes(silently), connection, observer)
                     problems.files = asset_problems(done)
                     problems.unsent = bool(done.stopped)
         except StoreError as error:

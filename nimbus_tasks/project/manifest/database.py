@@ -105,6 +105,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
     log_ahead(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -16000")
-    renew_tables(connection, _VERSION, _SCHEMA)
+    renew_tables(connection, _VERSION, _SCHEMA.split(";"))
     for statement in _FOUND.split(";"):
         connection.execute(statement)

@@ -1,0 +1,88 @@
+"""The baseline: the files of a site as they were when all of them were stored. Where they still are, nothing is to do.
+
+Looking takes a row for each folder and the status of each file, and reads neither digests nor where files are stored.
+The ledger drops the baseline when anything else changes in it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from nimbus_tasks.assets.discovery import included_files
+from nimbus_tasks.pipeline.asset_summary import AssetSummary
+from nimbus_tasks.project import beneath
+from nimbus_tasks.project.manifest import split
+from nimbus_tasks.project.scan import Entry
+
+if TYPE_CHECKING:
+    from nimbus_tasks.assets.discovery import Discovery
+    from nimbus_tasks.assets.ledger import AssetLedger
+    from nimbus_tasks.project.settings import Settings
+
+
+class Baseline(Struct, frozen=True):
+    """What an upload of these files says.
+
+    included: files that the settings name. target: where the records are. day: the ledger has them as used then.
+    """
+
+    summary: AssetSummary
+    included: int
+    target: str
+    day: str = ""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Baseline).decode
+_decode_entries = msgspec.msgpack.Decoder(list[Entry]).decode
+
+
+def save_baseline(ledger: AssetLedger, conditions: str, found: Discovery, baseline: Baseline) -> None:
+    """Note that all of these files are stored. conditions: what must be the same besides: settings and store.
+
+    Nothing is noted where a change could go unnoticed: files are too young for their stamps to tell, or another process
+    has written to the ledger since.
+    """
+    folders: dict[str, list[Entry]] = {}
+    for file in found.files:
+        folder, name = split(file.path)
+        folders.setdefault(folder, []).append((name, *file.stamp))
+    with ledger.transaction():
+        if found.stable and ledger.version() == found.version:
+            ledger.write("DELETE FROM baseline_folder")
+            ledger.write(
+                "INSERT INTO baseline_folder VALUES (?, ?)", ((at, _encode(some)) for at, some in folders.items())
+            )
+            ledger.write("DELETE FROM baseline")
+            ledger.write("INSERT INTO baseline VALUES (?, ?)", [(conditions, _encode(baseline))])
+
+
+def find_baseline(ledger: AssetLedger, conditions: str, settings: Settings) -> Baseline | None:
+    """Return the baseline if the files of the site are as they were then; None if any may differ."""
+    rows = ledger.rows("SELECT value FROM baseline WHERE conditions = ?", conditions)
+    if not rows:
+        return None
+    baseline = _decode(rows[0][0])
+    if any(os.path.lexists(missing.path) for missing in baseline.summary.problems):
+        return None
+    if not all(_are_there(*row) for row in ledger.each("SELECT path, files FROM baseline_folder")):
+        return None
+    included = included_files(settings)  # all of before are there, so as many are the same
+    return baseline if len(included.files) == baseline.included and not included.odd else None
+
+
+def _are_there(folder: str, files: bytes) -> bool:
+    """Return whether these files of a folder are as they were."""
+    try:
+        with beneath.folder(".", folder.split("/") if folder else ()) as at:
+            for name, modified, size, changed in _decode_entries(files):
+                status = os.stat(name, dir_fd=at, follow_symlinks=False)
+                if (status.st_mtime_ns, status.st_size, status.st_ctime_ns) != (modified, size, changed):
+                    return False
+    except OSError:
+        return False
+    return True
