@@ -70,3 +70,12 @@ class MappedPage(NamedTuple):
     source_path: str
     url: str
     title: str
+
+
+class Uses(NamedTuple):
+    """The files that a page refers to, by path, with their alt texts there. map_file, stamp: of its map."""
+
+    map_file: str
+    stamp: Stamp
+    page: MappedPage
+    files: dict[str, list[str]]

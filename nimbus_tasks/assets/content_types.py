@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import imagesize
 
 if TYPE_CHECKING:
-    from pathlib import PurePath
     from typing import BinaryIO
 
 #: What other content types begin with (mimesniff.spec.whatwg.org, "matching an image type pattern").
@@ -33,7 +32,7 @@ for _type, _suffix in (
     _TYPES.add_type(_type, _suffix)
 
 
-def content_type_of(path: PurePath, beginning: bytes) -> str:
+def content_type_of(name: str, beginning: bytes) -> str:
     """Return the content type of a file. Where its bytes say something else than its name, the bytes are right."""
     for start, content_type in _BEGINNINGS.items():
         if beginning.startswith(start):
@@ -42,7 +41,7 @@ def content_type_of(path: PurePath, beginning: bytes) -> str:
         return "image/webp"
     if beginning[4:12] in (b"ftypavif", b"ftypavis"):
         return "image/avif"
-    named = _TYPES.guess_type(path.name)[0] or UNKNOWN
+    named = _TYPES.guess_type(name)[0] or UNKNOWN
     raster = named.startswith("image/") and named in {*_BEGINNINGS.values(), "image/webp", "image/avif"}
     return UNKNOWN if raster else named
 

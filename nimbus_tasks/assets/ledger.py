@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from nimbus_tasks.assets.asset_file import AssetFile, Made, MappedPage
+from nimbus_tasks.assets.asset_file import AssetFile, Made, MappedPage, Uses
 from nimbus_tasks.backends.blobs import Location
 from nimbus_tasks.project.manifest import SITE, join, split
 from nimbus_tasks.project.settings import STATE_FOLDER
 from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, renew_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+    from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
     from nimbus_tasks.project.scan import Stamp
     from nimbus_tasks.project.sqlite import Connection
@@ -110,14 +110,15 @@ class AssetLedger(DatabaseFile):
                 self._connection.execute("DETACH site")
         return [(join(*row[:2]), tuple(row[2:])) for row in changed], [join(*row) for row in gone]
 
-    def note_uses(self, map_file: str, stamp: Stamp, page: MappedPage, files: Mapping[str, Sequence[str]]) -> None:
-        """Replace what is known of a map. files: that its page refers to, by path, with their alt texts."""
-        uses = [(path, map_file, *page, msgspec.json.encode(files[path])) for path in sorted(files)]
+    def note_uses(self, maps: Iterable[Uses]) -> None:
+        """Replace what is known of these maps."""
         with self.transaction():
-            self.write("INSERT OR REPLACE INTO map VALUES (?, ?, ?, ?, ?)", [(*split(map_file), *stamp)])
-            if uses != self.rows("SELECT * FROM use WHERE map_file = ? ORDER BY path", map_file):
-                self.write("DELETE FROM use WHERE map_file = ?", [(map_file,)])
-                self.write("INSERT INTO use VALUES (?, ?, ?, ?, ?, ?)", uses)
+            for map_file, stamp, page, files in maps:
+                self.write("INSERT OR REPLACE INTO map VALUES (?, ?, ?, ?, ?)", [(*split(map_file), *stamp)])
+                uses = [(path, map_file, *page, msgspec.json.encode(files[path])) for path in sorted(files)]
+                if uses != self.rows("SELECT * FROM use WHERE map_file = ? ORDER BY path", map_file):
+                    self.write("DELETE FROM use WHERE map_file = ?", [(map_file,)])
+                    self.write("INSERT INTO use VALUES (?, ?, ?, ?, ?, ?)", uses)
 
     def forget_maps(self, map_files: Iterable[str]) -> None:
         with self.transaction():

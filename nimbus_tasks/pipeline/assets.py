@@ -15,12 +15,14 @@ import msgspec
 from nimbus_tasks.assets.context import tell, untold
 from nimbus_tasks.assets.copies import make_copies, with_copies
 from nimbus_tasks.assets.copies import remove_files as remove_copies
-from nimbus_tasks.assets.discovery import Discovery, discover, note_uses, remove_if_unchanged
+from nimbus_tasks.assets.digests import remove_if_unchanged
+from nimbus_tasks.assets.discovery import Discovery, discover
 from nimbus_tasks.assets.ledger import AssetLedger
 from nimbus_tasks.assets.metrics import last_run
 from nimbus_tasks.assets.plan import AssetPlan, items_of, make_plan
 from nimbus_tasks.assets.pointers import set_pointer, time_of_upload
 from nimbus_tasks.assets.upload import AssetResult, Observer, Stores, adopt, upload
+from nimbus_tasks.assets.uses import note_uses
 from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.blobs.open import blob_store, open_blob_store
 from nimbus_tasks.backends.kv.open import Connection, connect, known_identity

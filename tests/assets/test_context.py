@@ -10,8 +10,8 @@ import pytest
 
 from nimbus_tasks.assets.asset_file import AssetFile
 from nimbus_tasks.assets.context import tell, untold
-from nimbus_tasks.assets.discovery import note_uses
 from nimbus_tasks.assets.ledger import AssetLedger
+from nimbus_tasks.assets.uses import note_uses
 from nimbus_tasks.backends.blobs import BlobStore, Context, Location, PageInUse
 from nimbus_tasks.model.errors import RefusedError
 from nimbus_tasks.project.settings import Source

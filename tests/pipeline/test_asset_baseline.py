@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from nimbus_tasks.assets.asset_file import MappedPage
-from nimbus_tasks.assets.discovery import note_uses
+from nimbus_tasks.assets.asset_file import MappedPage, Uses
 from nimbus_tasks.assets.ledger import AssetLedger
+from nimbus_tasks.assets.uses import note_uses
 from nimbus_tasks.backends.kv.open import KV_FILE, Connection
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline import assets
@@ -40,10 +40,10 @@ class Silent:
         return lambda *_: None
 
 
-def use(*names: str, map_file: str = "maps/index.json", alt: str = "") -> None:
+def use(*names: str, map_file: str = "maps/index.json") -> None:
     """Have a page refer to these files, and to no others."""
     with AssetLedger() as ledger:
-        ledger.note_uses(map_file, (1, len(names), 1), PAGE, {f"dist/{name}": [alt] for name in names})
+        ledger.note_uses([Uses(map_file, (1, len(names), 1), PAGE, {f"dist/{name}": [""] for name in names})])
 
 
 def upload(settings: Settings = SETTINGS, **asked: Any) -> tuple[bool, AssetSummary]:
@@ -182,7 +182,7 @@ def test_another_target_gets_its_records(site: Path) -> None:
 def test_uses_that_stay_the_same_are_no_change(site: Path) -> None:
     with AssetLedger() as ledger:
         files = {f"dist/{name}": [""] for name in ("img/none.png", "img/same.png", "img/b.png", "a.png")}
-        ledger.note_uses("maps/index.json", (7, 8, 9), PAGE, files)
+        ledger.note_uses([Uses("maps/index.json", (7, 8, 9), PAGE, files)])
     assert upload()[0]
 
 
