@@ -52,7 +52,11 @@ class AssetRequest(Struct, frozen=True):
 
 
 def recipe_of(settings: Settings, request: AssetRequest = AssetRequest()) -> Recipe:  # noqa: B008 - it is immutable
-    """Return which copies of pictures are made. Files that are deleted here are sent as they are."""
+    """Return which copies of pictures are made. Files that are deleted here are sent as they are.
+
+    Our own service gets no narrower copies: each would be a picture of its own there, beside its own thumbnails.
+    """
     assets = settings.assets
     compress = assets.compress or ("webp" if request.compress else "")
-    return Recipe("" if request.delete_local else compress, assets.widths, settings.images.quality)
+    widths = () if assets.store == "server" else assets.widths
+    return Recipe("" if request.delete_local else compress, widths, settings.images.quality)

@@ -220,6 +220,8 @@ class AssetStage:
                 return self._nothing_to_do(found, results, request)
             found = self._discover(silently)
         settings = self._settings
+        if settings.assets.store == "server" and settings.assets.widths:
+            results.warn("[assets] widths is not used: the service makes its own thumbnails.")
         pointer, deleted = "", list[str]()
         slots = self.target.concurrency if connection.concurrency is None else connection.concurrency
         stopped, cost = "", None

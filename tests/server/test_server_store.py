@@ -105,6 +105,15 @@ def test_files_go_once(project: Project, tmp_path: Path, web: ServiceProcess) ->
     assert (verified["verified"], verified["wrong"]) == (20, 1)
 
 
+def test_a_picture_is_one_picture_there_whatever_widths_say(project: Project) -> None:
+    """The service makes its own thumbnails."""
+    (project.folder / ".nimbus/project.toml").write_text(f"{SETTINGS}[assets]\nwidths = [40]\n")
+    project.write("noise.png", pyvips.Image.gaussnoise(200, 100).cast("uchar").write_to_buffer(".png"))
+    ended = run_doit(["nimbus:assets:upload", "--files=photos", "--store=server"], project.folder, project.environment)
+    assert ended.returncode == 0 and b"[assets] widths is not used" in ended.stdout + ended.stderr
+    assert project.counts() == (1, 0)
+
+
 def test_a_refused_file_does_not_stop_the_others(project: Project) -> None:
     project.write("1.png", picture(1))
     project.write("2.txt", b"no picture")

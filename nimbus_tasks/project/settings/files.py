@@ -53,7 +53,7 @@ class Assets(Struct, frozen=True):
     ] = ""
     widths: Annotated[
         tuple[Annotated[int, Meta(ge=1, le=16_383)], ...],
-        says("narrower copies of each picture are sent with it: pixels, such as [480, 960, 1600]"),
+        says("narrower copies of each picture are sent with it, but to server: pixels, such as [480, 960, 1600]"),
     ] = ()
     webhook: Annotated[
         str,
