@@ -27,6 +27,7 @@ MODULES = (
     "processing",
     "kills",
     "applying",
+    "discovering",
     "blobs",
     "images",
     "service",

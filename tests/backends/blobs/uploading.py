@@ -1,6 +1,6 @@
 """Trials of uploads that meet a fault and are killed at a random step, and run again without either.
 
-    python uploading.py KIND WORK --trials=N [--seed=N] [--large-every=N] [FAULT...]
+    python uploading.py KIND WORK --trials=N [--first=N] [--seed=N] [--large-every=N] [FAULT...]
 
 KIND is folder, s3 (SeaweedFS) or pinata (its test server, which keeps duplicates). A run is what
 `nimbus:assets:upload --group --variant --delete-local` does with each of three files. A JSON line tells what became of
@@ -83,22 +83,30 @@ ROWS = {name: FAULTS[name] for name in FAULTS if name != "unsuccessful_keys"} | 
 class Server:
     """A store's server, and how a run opens the store: through the proxy, or straight."""
 
-    def __init__(self, kind: str, work: Path, open_files: contextlib.ExitStack) -> None:
+    def __init__(self, kind: str, work: Path, rounds: int, open_files: contextlib.ExitStack) -> None:
         self.kind, self.work = kind, work
         self.seaweed = open_files.enter_context(Seaweed(work / "seaweed")) if kind == "s3" else None
         self.pinata = (
-            open_files.enter_context(Pinata(requests=10_000_000, duplicates="new")) if kind == "pinata" else None
+            open_files.enter_context(Pinata(accounts=rounds + 1, requests=10_000_000, duplicates="new"))
+            if kind == "pinata"
+            else None
         )
+        self.token = ""
         server = self.seaweed or self.pinata
         self.url = server.url if server else ""
         self.proxy = open_files.enter_context(Faults(self.url, journal=work / "journal")) if server else None
+
+    def begin_round(self) -> None:
+        """Take another account: a trial lists what its account holds."""
+        if self.pinata:
+            self.token = self.pinata.account().token
 
     def store(self, name: str, url: str, timeouts: Timeouts, resumable: Resumable | None = None) -> BlobStore:
         if self.seaweed:
             requests = S3Requests(Http(url, None, timeouts), self.seaweed.credentials, Bucket("files", f"{name}/"))
             return S3Store(requests)
         if self.pinata:
-            token = Secret(self.pinata.token)
+            token = Secret(self.token)
             places = Places(Http(url, token, timeouts), Http(url, token, timeouts), Http(url, None, timeouts))
             return PinataStore(places, requests_a_minute=1_000_000, resumable=resumable)
         return FolderStore(self.work / name / "blobs")
@@ -109,17 +117,19 @@ def main() -> None:
     parser.add_argument("kind", choices=["folder", "s3", "pinata"])
     parser.add_argument("work", type=Path)
     parser.add_argument("--trials", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first trial of each fault")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--large-every", type=int, default=10, help="every so many trials have a file in parts")
     parser.add_argument("faults", nargs="*", default=list(ROWS))
     asked = parser.parse_intermixed_args()
     _smaller_parts(asked.kind)
     with contextlib.ExitStack() as open_files:
-        server = Server(asked.kind, asked.work, open_files)
+        server = Server(asked.kind, asked.work, asked.trials, open_files)
         if server.proxy:
             _sign_for(server.proxy.url, server.url)
             _is_at(server.proxy.url, server.url)
-        for number in range(asked.trials):
+        for number in range(asked.first, asked.first + asked.trials):
+            server.begin_round()
             for fault in asked.faults:
                 large = number % asked.large_every == 0
                 told = trial(server, fault, f"{asked.seed}/{number}/{fault}", large=large)
