@@ -342,9 +342,9 @@ def growth(function: Callable[[str], object], unit: str, size: int, most: int) -
         if seconds(function, large) > MEASURABLE:
             # The best of several: another process may slow down some of them. A bad ratio is measured again.
             ratios = []
-            for tries in (1, 4, 8, 12):
-                first = min(seconds(function, small) for _ in range(tries))
-                last = min(seconds(function, large) for _ in range(tries))
+            for tries in (1, 4, 8, 12, 16, 24, 32):
+                pairs = [(seconds(function, small), seconds(function, large)) for _ in range(tries)]
+                first, last = (min(times) for times in zip(*pairs, strict=True))
                 ratios.append(math.sqrt(last / max(first, MEASURABLE / 16)))
                 if ratios[-1] <= MOST:
                     break

@@ -20,7 +20,7 @@ from nimbus_tasks.project.scan import Scan, Stamp, is_utf8, stamp_of, stamps_now
 from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from nimbus_tasks.cli.watch.classify import Role
     from nimbus_tasks.pipeline.snapshot import Snapshot
@@ -73,7 +73,7 @@ class Scanner:
             maps = maps.with_changes(stamps_now(look.maps))
         self.forget()  # until this cycle has extracted and validated
         # Those that are as they were have been finished before.
-        pages, others = tuple(unfinished(sources.changed())), tuple(unfinished(maps.changed()))
+        pages, others = unfinished(sources.changed()), unfinished(maps.changed())
         odd = {each.path for each in snapshot.maps.odd}
         away = () if removals else tuple(path for path in maps.missing() if path not in odd)
         validated = snapshot.pages.entries
@@ -123,17 +123,19 @@ def folder_identity(folder: str) -> int:
         return -1
 
 
-def unfinished(files: Iterable[tuple[str, Stamp]]) -> Iterator[str]:
-    """Yield the files that another program is still writing: young, and empty or open for writing.
+def unfinished(files: Iterable[tuple[str, Stamp]]) -> list[str]:
+    """Return the files that another program is still writing: young, and empty or open for writing.
 
     HTML itself says nothing: a page without `</html>` is whole. Without leases (not Linux, or another user's files) a
     page that is written with pauses longer than the debounce may be read half.
     """
     now = time.time_ns()
     oldest, newest = now - int(YOUNG * 1e9), now + int(YOUNG * 1e9)
-    for path, (_, size, changed) in files:
-        if oldest < changed < newest and (not size or _open_for_writing(path)):
-            yield path
+    young = {path: stamp for path, stamp in files if oldest < stamp[2] < newest}
+    open_ = {path for path, (_, size, _) in young.items() if not size or _open_for_writing(path)}
+    # Another one may have been closed since it was seen, with more in it.
+    later = stamps_now(young.keys() - open_)
+    return [path for path, stamp in young.items() if path in open_ or later[path] not in (stamp, None)]
 
 
 def _open_for_writing(path: str) -> bool:

@@ -53,6 +53,14 @@ def test_a_page_is_unfinished_as_long_as_its_writer_has_it_open() -> None:
     assert found() == set()
 
 
+def test_a_page_that_got_its_second_half_since_it_was_seen_is_unfinished() -> None:
+    page = Path("a.html")
+    page.write_text("<p>half")
+    seen = stamp_of(page.stat())
+    page.write_text("<p>half and half")
+    assert unfinished([("a.html", seen)]) == ["a.html"]
+
+
 def test_a_reader_does_not_count() -> None:
     Path("a.html").write_text("<p>whole")
     with Path("a.html").open() as reader:
