@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import mimetypes
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from nimbus_tasks.assets.pointers import plain_metadata, read_pointer, set_pointer, time_of_upload
+from nimbus_tasks.assets.digests import content_of
+from nimbus_tasks.assets.pointers import plain_metadata, plain_name, read_pointer, set_pointer, time_of_upload
 from nimbus_tasks.assets.records import put_records
-from nimbus_tasks.backends.blobs import Blob, Location, chunks_of
+from nimbus_tasks.backends.blobs import Blob, Location
 from nimbus_tasks.backends.blobs.pinata import PLANS, PinataStore
 from nimbus_tasks.backends.blobs.pinata_requests import Places
 from nimbus_tasks.backends.blobs.retry import RetryBlobStore
@@ -24,6 +24,7 @@ from nimbus_tasks.model.errors import FileError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from nimbus_tasks.assets.asset_file import Content
     from nimbus_tasks.assets.config import CloudflareKVConfig, PinataConfig
     from nimbus_tasks.assets.records import Placed
     from nimbus_tasks.backends.attempts import OnRetry
@@ -31,34 +32,23 @@ if TYPE_CHECKING:
 
 #: Attempts for each request to KV, and seconds before the second one at most.
 TRIES, RETRY_WAIT = 5, 1.0
-UNKNOWN_TYPE = "application/octet-stream"
 
 
-def content_type_of(file: Path) -> str:
-    """Return the content type that a file's name says."""
-    return mimetypes.guess_type(file.name)[0] or UNKNOWN_TYPE
-
-
-async def blob_of(file: Path, labels: Mapping[str, str] | None = None) -> Blob:
-    """Return a file with its digest.
+async def read_content(file: Path) -> Content:
+    """Read a file to its end, and return what it holds.
 
     Raises:
         FileError: it cannot be read.
     """
     try:
-        size = file.stat().st_size
+        with file.open("rb") as opened:
+            return await asyncio.to_thread(content_of, opened.fileno(), file.name, os.fstat(opened.fileno()).st_size)
     except OSError as error:
         raise FileError(f"{file} cannot be read: {(error.strerror or '').lower()}.") from None
-    unnamed = Blob(file, "", size, content_type_of(file), file.name, dict(labels or {}))
-    sha256 = await asyncio.to_thread(_digest_of, unnamed)
-    return Blob(file, sha256, size, unnamed.content_type, file.name, unnamed.labels)
 
 
-def _digest_of(blob: Blob) -> str:
-    digest = hashlib.sha256()
-    for chunk in chunks_of(blob):
-        digest.update(chunk)
-    return digest.hexdigest()
+def blob_of(file: Path, content: Content, labels: Mapping[str, str] | None = None) -> Blob:
+    return Blob(file, content.sha256, content.size, content.content_type, file.name, dict(labels or {}))
 
 
 class PinataUploader:
@@ -94,7 +84,8 @@ class PinataUploader:
             RefusedError: the file cannot be read, or Pinata refuses it.
             StoreError: Pinata does not answer.
         """
-        return await self.upload_blob(await blob_of(Path(file), labels), sent)
+        path = Path(file)
+        return await self.upload_blob(blob_of(path, await read_content(path), labels), sent)
 
     async def upload_blob(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
         """Upload a file whose digest is known, as `upload_file` does."""
@@ -130,7 +121,7 @@ class CloudflareKVClient:
         """Point `{group}:{variant}:latest` to a file; return False where a later upload has done so.
 
         Args:
-            group: 1 to 64 of `a-z 0-9 _ -`, as the variant.
+            group: 1 to 64 of `a-z 0-9 _ -`, or a member of an enum, as the variant.
             variant: of the group.
             url: `ipfs://CID`, or an address.
             metadata: kept with the pointer.
@@ -140,7 +131,7 @@ class CloudflareKVClient:
             SettingsError: a name is invalid.
             StoreError: KV does not answer, or its key holds something else.
         """
-        group, variant = str(group), str(variant)
+        group, variant = plain_name(group), plain_name(variant)
         at = str(updated_at or await self.time_of_upload(group, variant))
         ipfs = url.startswith("ipfs://")
         pointer = Pointer(at, plain_metadata(metadata or {}), **{"ipfs_url" if ipfs else "url": url})
@@ -148,7 +139,7 @@ class CloudflareKVClient:
 
     async def get_latest_image(self, group: str, variant: str) -> Pointer | None:
         """Return a pointer; None where there is none."""
-        return await read_pointer(self._store, str(group), str(variant))
+        return await read_pointer(self._store, plain_name(group), plain_name(variant))
 
     async def save_record(self, project_id: str, placed: Placed) -> None:
         """Write the `asset:` record of a file in Pinata, with what is known of it from elsewhere.
@@ -161,7 +152,7 @@ class CloudflareKVClient:
 
     async def time_of_upload(self, group: str, variant: str) -> int:
         """Return the time of an upload that begins now, later than the pointer's: seconds since 1970."""
-        return await time_of_upload(self._store, str(group), str(variant))
+        return await time_of_upload(self._store, plain_name(group), plain_name(variant))
 
     async def close(self) -> None:
         await self._store.close()

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from nimbus_tasks.assets.asset_file import AssetFile
+from nimbus_tasks.assets.asset_file import AssetFile, Content
 from nimbus_tasks.assets.content_types import content_type_of, picture_size
 from nimbus_tasks.project import beneath
 from nimbus_tasks.project.manifest import split
@@ -79,28 +79,31 @@ def _read(at: int, path: str) -> FileRead:
     name = split(path)[1]
     try:
         with beneath.opened(at, name) as (descriptor, before):
-            # No more than is there: memory for a whole megabyte would take longer than hashing a small file.
-            beginning = chunk = os.read(descriptor, min(before.st_size + 1, _AT_ONCE))
-            digest = hashlib.sha256(chunk)
-            while len(chunk) == _AT_ONCE or (chunk and before.st_size >= _AT_ONCE):
-                chunk = os.read(descriptor, _AT_ONCE)
-                digest.update(chunk)
-            content_type = content_type_of(name, beginning)
-            width, height = _picture_size(descriptor, beginning) if content_type.startswith("image/") else (0, 0)
+            content = content_of(descriptor, name, before.st_size)
             stamp = stamp_of(os.fstat(descriptor))
     except OSError as error:
         return FileRead(None, why(error))
     if stamp != stamp_of(before):
         return FileRead(None, "changed while it was read: run the same command again")
-    file = AssetFile(path, stamp, digest.hexdigest(), content_type, width, height)
+    file = AssetFile(path, stamp, content.sha256, content.content_type, content.width, content.height)
     return FileRead(file, stable=stamp[2] < time.time_ns() - CLOCK_STEP_NS)
 
 
-def _picture_size(descriptor: int, beginning: bytes) -> tuple[int, int]:
-    if len(beginning) < _AT_ONCE:
-        return picture_size(io.BytesIO(beginning))
-    with open(descriptor, "rb", closefd=False) as file:  # the size may be anywhere in it
-        return picture_size(file)
+def content_of(descriptor: int, name: str, size: int) -> Content:
+    """Return what an open file holds. name, size: its own; a file that grows or shrinks is read to its end."""
+    # No more than is there: memory for a whole megabyte would take longer than hashing a small file.
+    beginning = chunk = os.read(descriptor, min(size + 1, _AT_ONCE))
+    digest, length = hashlib.sha256(chunk), len(chunk)
+    while chunk and length != size:
+        chunk = os.read(descriptor, _AT_ONCE)
+        digest.update(chunk)
+        length += len(chunk)
+    content_type = content_type_of(name, beginning)
+    width = height = 0
+    if content_type.startswith("image/"):
+        with io.BytesIO(beginning) if len(beginning) == length else open(descriptor, "rb", closefd=False) as file:
+            width, height = picture_size(file)
+    return Content(digest.hexdigest(), length, content_type, width, height)
 
 
 def why(error: OSError | ValueError) -> str:

@@ -6,10 +6,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from nimbus_tasks.assets.copies import file_of
-from nimbus_tasks.assets.records import Item, Placed, record_digest
+from nimbus_tasks.assets.records import Item, Placed, item_of, record_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,9 +102,7 @@ def items_of(files: Iterable[AssetFile]) -> list[Item]:
 
 def _item(equal: list[AssetFile]) -> Item:
     first = equal[0]
-    content, paths = first.sent, tuple([file.path for file in equal])
-    width, height = content.width or UNSET, content.height or UNSET
-    item = Item(content.sha256, paths, content.size, content.content_type, width, height, copies=first.narrower)
+    item = item_of(first.sent, tuple([file.path for file in equal]), first.narrower)
     if first.whole is None:
         return item
-    return msgspec.structs.replace(item, content=str(file_of(content)), original=first.sha256)
+    return msgspec.structs.replace(item, content=str(file_of(first.whole)), original=first.sha256)

@@ -7,6 +7,7 @@ upload's time is later than that of the pointer it found when it began.
 from __future__ import annotations
 
 import time
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +20,7 @@ from nimbus_tasks.model.errors import RefusedError, StoreError, UnreadableRecord
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from nimbus_tasks.assets.asset_file import Content
     from nimbus_tasks.backends.kv import Store
 
 #: Bytes of a pointer's record: it names a file, and does not hold one. The gateway has the same limit.
@@ -77,6 +79,17 @@ async def all_pointers(store: Store, group: str = "") -> AsyncIterator[tuple[str
         names = names_of_pointer(listed.key)
         if names is not None:
             yield names
+
+
+def metadata_of(filename: str, group: str, variant: str, content: Content, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a pointer says of its file; `given` wins, but for the bytes."""
+    named = {"filename": filename, "group": group, "variant": variant, "content_type": content.content_type}
+    return {**named, **given, "sha256": content.sha256, "size": content.size}
+
+
+def plain_name(name: object) -> str:
+    """Return a group's or variant's name, which may be a member of an enum."""
+    return str(name.value) if isinstance(name, Enum) else str(name)
 
 
 def plain_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:

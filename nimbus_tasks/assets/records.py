@@ -61,6 +61,12 @@ class Item(Struct, frozen=True, omit_defaults=True):
         return [itself, *(_blob_of(copy, self.paths[0]) for copy in self.copies)]
 
 
+def item_of(content: Content, paths: tuple[str, ...], copies: tuple[Content, ...] = ()) -> Item:
+    """Return the item of files that all hold this."""
+    width, height = content.width or UNSET, content.height or UNSET
+    return Item(content.sha256, paths, content.size, content.content_type, width, height, copies=copies)
+
+
 def _blob_of(copy: Content, original: str) -> Blob:
     return Blob(file_of(copy), copy.sha256, copy.size, copy.content_type, name_of(copy, original))
 

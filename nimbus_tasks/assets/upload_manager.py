@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -17,10 +16,10 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader, blob_of
+from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader, blob_of, read_content
 from nimbus_tasks.assets.metrics import Meter, UploadMetrics, failure_of
-from nimbus_tasks.assets.pointers import plain_metadata
-from nimbus_tasks.assets.records import Item, Placed
+from nimbus_tasks.assets.pointers import metadata_of, plain_metadata, plain_name
+from nimbus_tasks.assets.records import Placed, item_of
 from nimbus_tasks.assets.webhook import Webhook
 from nimbus_tasks.model.assets import asset_key, pointer_key
 from nimbus_tasks.model.clock import now
@@ -156,29 +155,22 @@ class UploadManager:
         return list(await asyncio.gather(*map(one, assets)))
 
     async def _upload(self, path: Path, asset: Uploadable) -> UploadResult:
-        group, variant = _plain(asset.group), _plain(asset.variant)
+        group, variant = plain_name(asset.group), plain_name(asset.variant)
         key = pointer_key(group, variant)
         given = plain_metadata(asset.metadata)
         before = _identity(path)
         at = await self._kv.time_of_upload(group, variant)
-        blob = await blob_of(path, {"group": group, "variant": variant})
-        log.debug("hashed", path=str(path), sha256=blob.sha256, bytes=blob.size)
-        location = await self._pinata.upload_blob(blob, self._sent(path, blob.size))
+        content = await read_content(path)
+        sha256, size = content.sha256, content.size
+        log.debug("hashed", path=str(path), sha256=sha256, bytes=size)
+        blob = blob_of(path, content, {"group": group, "variant": variant})
+        location = await self._pinata.upload_blob(blob, self._sent(path, size))
         log.debug("verified", path=str(path), cid=location.cid, verified=location.verified)
         if self._project:
-            item = Item(blob.sha256, (path.as_posix(),), blob.size, blob.content_type)
+            item = item_of(content, (path.as_posix(),))
             await self._kv.save_record(self._project, Placed(item, location, now()))
-            log.debug("recorded", path=str(path), key=asset_key(self._project, blob.sha256))
-        size = blob.size
-        metadata = {
-            "filename": path.name,
-            "group": group,
-            "variant": variant,
-            "content_type": blob.content_type,
-            **given,
-            "sha256": blob.sha256,
-            "size": size,
-        }
+            log.debug("recorded", path=str(path), key=asset_key(self._project, sha256))
+        metadata = metadata_of(path.name, group, variant, content, given)
         is_latest = await self._kv.set_latest_image(group, variant, location.ipfs_url, metadata, updated_at=at)
         deleted = self._delete_local and _delete_unchanged(path, before)
         return UploadResult(
@@ -204,11 +196,6 @@ def _warn(message: str) -> None:
 
 def _retrying(attempt: int, attempts: int, why: str) -> None:
     log.warning("retrying", attempt=attempt, attempts=attempts, why=hide(why))
-
-
-def _plain(name: object) -> str:
-    """Return a group's or variant's name, which may be a member of an enum."""
-    return str(name.value) if isinstance(name, Enum) else str(name)
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

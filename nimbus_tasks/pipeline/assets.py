@@ -20,7 +20,7 @@ from nimbus_tasks.assets.discovery import Discovery, discover
 from nimbus_tasks.assets.ledger import AssetLedger
 from nimbus_tasks.assets.metrics import last_run
 from nimbus_tasks.assets.plan import AssetPlan, items_of, make_plan
-from nimbus_tasks.assets.pointers import set_pointer, time_of_upload
+from nimbus_tasks.assets.pointers import metadata_of, set_pointer, time_of_upload
 from nimbus_tasks.assets.upload import AssetResult, Observer, Stores, adopt, upload
 from nimbus_tasks.assets.uses import note_uses
 from nimbus_tasks.backends import concurrency
@@ -304,15 +304,7 @@ class AssetStage:
         held = self.ledger.stored(identity, sent.sha256)
         location = held[0] if held else None
         assert location is not None
-        metadata = {
-            "filename": Path(file.path).name,
-            "group": request.group,
-            "variant": request.variant,
-            "sha256": sent.sha256,
-            "size": sent.size,
-            "content_type": sent.content_type,
-            **request.metadata,
-        }
+        metadata = metadata_of(Path(file.path).name, request.group, request.variant, sent, request.metadata)
         address = {"ipfs_url": location.ipfs_url} if location.ipfs_url else {"url": location.url}
         is_latest = await set_pointer(kv, request.group, request.variant, Pointer(str(at), metadata, **address))
         return pointer_key(request.group, request.variant) if is_latest else ""

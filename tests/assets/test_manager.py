@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from edge.fake import Fake
 from edge.pinata import Pinata
@@ -54,7 +55,7 @@ def config(environment: dict[str, str]) -> UploadConfig:
 @pytest.fixture
 def plot(tmp_path: Path) -> Path:
     path = tmp_path / "plot.png"
-    path.write_bytes(b"\x89PNG of " + str(tmp_path).encode())
+    path.write_bytes(b"\x89PNG\r\n\x1a\n of " + str(tmp_path).encode())
     return path
 
 
@@ -90,6 +91,22 @@ def test_a_file_goes_up_is_pointed_to_and_deleted(config: UploadConfig, plot: Pa
     assert pointer.metadata["content_type"] == "image/png"
 
 
+def test_the_record_says_what_the_bytes_are_whatever_the_name_says(
+    config: UploadConfig, servers: tuple[Pinata, Fake], tmp_path: Path
+) -> None:
+    """Names that this machine knows, and others do not, decide nothing."""
+    config = msgspec.structs.replace(config, project_id="proj_0123456789ab")
+    webp = tmp_path / "plot.jpg"
+    webp.write_bytes(b"RIFF\x1a\0\0\0WEBPVP8L\x0e\0\0\0\x2f\x1f\x40\x07" + bytes(10))
+    result = with_manager(config, lambda manager: manager.upload(Asset(webp, "kind", "webp", {"sha256": "mine"})))
+    assert result.success, result.error
+    metadata = latest(config, "kind", "webp").metadata
+    (held,) = servers[1].state(f"asset:{config.project_id}:{metadata['sha256']}").values()
+    record = json.loads(held["value"])
+    assert metadata["content_type"] == record["content_type"] == "image/webp"
+    assert (record["width"], record["height"]) == (32, 30)
+
+
 class Sensor(str, Enum):  # noqa: UP042 - what programs for older Pythons have
     HUMIDITY = "humidity"
 
@@ -98,6 +115,7 @@ def test_groups_may_be_enums_and_files_may_stay(environment: dict[str, str], plo
     config = UploadConfig.from_env({**environment, "DELETE_LOCAL_FILES": "false"})
     result = with_manager(config, lambda manager: manager.upload_visualization(Asset(plot, Sensor.HUMIDITY, "hourly")))
     assert result.kv_key == "humidity:hourly:latest"
+    assert latest(config, Sensor.HUMIDITY, "hourly").ipfs_url == result.ipfs_url
     assert plot.exists()
     assert not result.local_deleted
 
