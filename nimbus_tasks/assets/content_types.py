@@ -17,6 +17,7 @@ _BEGINNINGS = {
     b"GIF87a": "image/gif",
     b"GIF89a": "image/gif",
     b"%PDF-": "application/pdf",
+    b"\0\0\1\0": "image/x-icon",
 }
 UNKNOWN = "application/octet-stream"
 #: Not the types of this machine: each machine would upload others.

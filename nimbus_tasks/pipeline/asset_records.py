@@ -16,6 +16,7 @@ from nimbus_tasks.backends.kv.open import connect
 from nimbus_tasks.backends.kv.records import read_many
 from nimbus_tasks.model.assets import AssetRecord, asset_key
 from nimbus_tasks.model.errors import RefusedError, TransientError
+from nimbus_tasks.pipeline.asset_target import check_store
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.blobs import BlobStore, Location
@@ -50,7 +51,13 @@ class Verification(Struct, frozen=True):
 
 
 def list_assets(settings: Settings, connection: Connection, store: str = "") -> Assets:
-    """Return the records of the project's files; of those in one blob store, if it is named."""
+    """Return the records of the project's files; of those in one blob store, if it is named.
+
+    Raises:
+        SettingsError: it is no blob store.
+        StoreError: the target does not answer.
+    """
+    check_store(store)
     return concurrency.run(_list(settings, connection, store))
 
 

@@ -35,6 +35,16 @@ def with_store(settings: Settings, store: str) -> Settings:
     return msgspec.structs.replace(settings, assets=msgspec.structs.replace(settings.assets, store=store))
 
 
+def check_store(store: str) -> None:
+    """Check the name of a blob store.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    if store not in get_args(BlobStoreName):
+        raise SettingsError(f"--store={store} is no blob store.", "It is one of: folder, s3, pinata, server.")
+
+
 def blob_target(settings: Settings) -> BlobTarget:
     """Return the blob store that the settings name.
 
@@ -42,8 +52,7 @@ def blob_target(settings: Settings) -> BlobTarget:
         SettingsError: they name none.
     """
     assets, upload_ = settings.assets, settings.upload
-    if assets.store not in get_args(BlobStoreName):
-        raise SettingsError(f"--store={assets.store} is no blob store.", "It is one of: folder, s3, pinata, server.")
+    check_store(assets.store)
     if not assets.store:
         raise SettingsError(
             f"{PROJECT_FILE}: [assets] store is not set, so images and files are not uploaded.",

@@ -26,6 +26,7 @@ from nimbus_tasks.server import (
     folder_uploads,
     page_batches,
     pages,
+    public_blobs,
     uploads,
 )
 from nimbus_tasks.server.auth import check_access
@@ -59,6 +60,7 @@ async def readyz(service: Service) -> dict[str, str]:
 OWN_ROUTES: list[Any] = [
     healthz, readyz, *pages.ROUTES, *page_batches.ROUTES, *accounts.ROUTES, *api_keys.ROUTES,
     *uploads.ROUTES, *completion.ROUTES, *classic_upload.ROUTES, *folder_uploads.ROUTES, *assets.ROUTES,
+    *public_blobs.ROUTES,
 ]  # fmt: skip
 
 

@@ -376,6 +376,11 @@ def test_what_cannot_be_meant_is_said(site: Site, options: tuple[str, ...], why:
     assert (run.status, why in run.said) == (2, True), run.said
 
 
+def test_a_list_of_what_is_in_no_store_is_said(site: Site) -> None:
+    run = site.doit("nimbus:assets:list", "--store=ftp")
+    assert (run.status, "--store=ftp is no blob store" in run.said) == (2, True), run.said
+
+
 @pytest.mark.parametrize("files", ["nothing.png", "../outside.png", "/etc/passwd", ".nimbus/project.toml"])
 def test_a_name_that_is_no_file_to_publish_is_a_failure(site: Site, files: str) -> None:
     site.settings(FOLDER)

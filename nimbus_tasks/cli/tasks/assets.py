@@ -18,6 +18,7 @@ COMPRESS = "send pictures as WebP, or as [assets] compress says, where that is s
 
 def asset_tasks() -> Iterator[Task]:
     store = option("store", "", "blob store: folder, s3, pinata or server (default: from the settings)")
+    of_store = option("store", "", "only files in this blob store: folder, s3, pinata or server (default: in any)")
     yield command(
         "nimbus:assets:upload",
         _UPLOAD_HELP,
@@ -35,7 +36,7 @@ def asset_tasks() -> Iterator[Task]:
             option("dry_run", False, "print what would be sent; send nothing"),
         ],
     )
-    yield command("nimbus:assets:list", _LIST_HELP, commands.files.list, params=[store])
+    yield command("nimbus:assets:list", _LIST_HELP, commands.files.list, params=[of_store])
     yield command("nimbus:assets:verify", _VERIFY_HELP, commands.files.verify, params=[store])
     interval = option("interval", 2000, "milliseconds between looks where the service sends no events (default: 2000)")
     yield command("nimbus:assets:monitor", _MONITOR_HELP, commands.files.monitor, params=[interval])
