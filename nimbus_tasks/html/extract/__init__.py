@@ -100,7 +100,7 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
     count_above = find_fold(document, body, places, source_path, rules, styles)
     positions, holding = find_positions(places)
     signs = Signs(content.main, base)
-    apart = find_apart(content.main)
+    apart = find_apart(content.main, content.unseen)
     media = place_media(references.media, content.main, content.unseen, (element for element, _, _ in places))
 
     # From here on the tree is taken apart: everything that needs all of it comes before.

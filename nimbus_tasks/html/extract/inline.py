@@ -61,10 +61,10 @@ class Apart(NamedTuple):
 TOGETHER = Apart(frozenset(), frozenset())
 
 
-def find_apart(main: Element) -> Apart:
+def find_apart(main: Element, unseen: Container[Element]) -> Apart:
     """Return the elements in a line of text that are set apart without white space. The tree must be complete."""
-    buttons = frozenset(main.select(_APART))
-    touched = frozenset(element for element in main.select(_TOUCHED) if _touches(element))
+    buttons = frozenset(element for element in main.select(_APART) if element not in unseen)
+    touched = frozenset(each for each in main.select(_TOUCHED) if each not in unseen and _touches(each))
     return Apart(buttons | touched, buttons)
 
 

@@ -15,7 +15,13 @@ from nimbus_tasks.html.extract import Rules, Skipped, extract
 # Elements that may stand in each other anywhere, so that the parser builds the tree that is drawn here.
 BLOCKS = ["div", "section", "article", "blockquote", "ul", "aside", "header", "x-block", "center", "details"]
 INLINE = ["span", "b", "em", "code", "x-inline", "ins", "button"]
-HIDDEN = ["<script>%s</script>", "<div hidden>%s</div>", "<svg><text>%s</text></svg>", "<template>%s</template>"]
+HIDDEN = [
+    "<script>%s</script>",
+    "<div hidden>%s</div>",
+    "<div hidden><button>%s</button></div>",
+    "<svg><text>%s</text></svg>",
+    "<template>%s</template>",
+]
 IDS = ["", " id=a", " id=A", " id=b", " id='1 x'", " class=c"]
 
 
