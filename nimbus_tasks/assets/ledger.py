@@ -14,6 +14,7 @@ import msgspec
 
 from nimbus_tasks.assets.asset_file import AssetFile, Made, MappedPage, Uses
 from nimbus_tasks.backends.blobs import Location
+from nimbus_tasks.model.changes import Replaced
 from nimbus_tasks.project.manifest import SITE, join, split
 from nimbus_tasks.project.settings import STATE_FOLDER
 from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, renew_tables
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 FEW = 200
 ASSETS_FILE = f"{STATE_FOLDER}/assets.db"
 
-_VERSION = 7
+_VERSION = 8
 _SCHEMA = f"""
 PRAGMA user_version = {_VERSION};
 CREATE TABLE map(
@@ -53,6 +54,7 @@ CREATE TABLE stored(
     used TEXT NOT NULL DEFAULT '', told TEXT NOT NULL DEFAULT '',
     PRIMARY KEY(store, sha256)
 ) WITHOUT ROWID;
+CREATE TABLE replaced(path TEXT PRIMARY KEY, addresses BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE resumable(sha256 TEXT PRIMARY KEY, location TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE baseline(conditions TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE baseline_folder(path TEXT PRIMARY KEY, files BLOB NOT NULL) WITHOUT ROWID;
@@ -72,6 +74,7 @@ EXCEPT SELECT folder, name, mtime, size, ctime FROM main.map
 _GONE = "SELECT folder, name FROM main.map EXCEPT SELECT folder, name FROM site.map WHERE NOT invalid"
 _decode_location = msgspec.json.Decoder(Location).decode
 _decode_texts = msgspec.json.Decoder(list[str]).decode
+_decode_replaced = msgspec.json.Decoder(list[Replaced]).decode
 _decode_made = msgspec.json.Decoder(Made).decode
 
 
@@ -139,6 +142,17 @@ class AssetLedger(DatabaseFile):
         query = "SELECT path, source_path, url, title, alt FROM use ORDER BY path, source_path"
         for path, *page, alt in self.each(query):
             yield path, MappedPage(*page), _decode_texts(alt)
+
+    # --- public addresses in pages ---------------------------------------------------------------------
+
+    def replaced(self, path: str) -> list[Replaced]:
+        """Return the public addresses that `apply --assets` wrote into a page, and what they stand for."""
+        rows = self.rows("SELECT addresses FROM replaced WHERE path = ?", path)
+        return _decode_replaced(rows[0][0]) if rows else []
+
+    def note_replaced(self, path: str, replaced: Sequence[Replaced]) -> None:
+        with self.transaction():
+            self.write("INSERT OR REPLACE INTO replaced VALUES (?, ?)", [(path, msgspec.json.encode(replaced))])
 
     # --- digests --------------------------------------------------------------------------------------
 

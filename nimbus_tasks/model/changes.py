@@ -1,6 +1,11 @@
-"""A proposed change to a page: optimisers return it, page records keep it, `nimbus:apply` writes it into the HTML."""
+"""A proposed change to a page: optimisers return it, page records keep it, `nimbus:apply` writes it into the HTML.
+
+And what `nimbus:apply --assets` has written there.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -46,6 +51,13 @@ class Optimization(Struct, frozen=True):
     confidence: float = 0.0
     changes: int = 0
     optimized_blocks: tuple[Change, ...] = ()
+
+
+class Replaced(NamedTuple):
+    """The markup of an address in a page, with the attributes that came with it: now, and before."""
+
+    now: str
+    before: str
 
 
 def read_optimization(raw: Raw | UnsetType) -> Optimization | None:

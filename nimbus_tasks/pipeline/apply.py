@@ -17,13 +17,16 @@ from nimbus_tasks.model.keys import page_key
 from nimbus_tasks.model.page_map import PageMap
 from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.pipeline.processes import map_pages
+from nimbus_tasks.pipeline.replaced import as_before, find_replaced
 from nimbus_tasks.pipeline.rules import SiteRules, sheets_of
 from nimbus_tasks.pipeline.site_files import Site, put_page, read_page, replace_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from nimbus_tasks.model.changes import Replaced
     from nimbus_tasks.model.progress import Progress
+    from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.target import OpenTarget
 
 #: From this many pages on, more processes pay: a page takes a few milliseconds.
@@ -91,8 +94,10 @@ class Request(Struct, frozen=True):
     extracted: frozenset[str] = frozenset()
 
 
-def apply_proposals(request: Request, proposals: list[Proposal], progress: Progress) -> Iterator[AppliedPage]:
-    """Apply the proposals of many pages, on all cores.
+def apply_proposals(
+    settings: Settings, request: Request, proposals: list[Proposal], progress: Progress
+) -> Iterator[AppliedPage]:
+    """Apply the proposals of many pages, on all cores. A page that changes has its own addresses of files again.
 
     Raises:
         SettingsError: the project has no source folder.
@@ -102,20 +107,25 @@ def apply_proposals(request: Request, proposals: list[Proposal], progress: Progr
         raise SettingsError("[source] folder is not set.", "apply needs the HTML that the maps were made from.")
     # What a process needs for one page is all that it is given.
     shared = msgspec.structs.replace(request, extracted=frozenset())
-    asked = [(proposal, proposal.page_map.path in request.extracted) for proposal in proposals]
+    with find_replaced(settings) as replaced:
+        asked = [
+            (each, each.page_map.path in request.extracted, replaced(settings.source.file_of(each.page_map.path)))
+            for each in proposals
+        ]
     yield from map_pages(partial(_apply, shared), asked, progress, worth=WORTH_MORE_PROCESSES)
 
 
-def _apply(request: Request, asked: tuple[Proposal, bool]) -> AppliedPage:
+def _apply(request: Request, asked: tuple[Proposal, bool, Sequence[Replaced]]) -> AppliedPage:
     """Apply one page's changes to its HTML. A page that cannot be read has all its changes refused."""
-    proposal, extracted = asked
+    proposal, extracted, replaced = asked
     site, rules, path = request.site, request.rules, proposal.page_map.path
     try:
         before = read_page(site, path)
-        made = apply_changes(before, proposal.page_map, proposal.changes, rules.rules, sheets_of(rules).styles)
+        original = as_before(before, replaced)
+        made = apply_changes(original, proposal.page_map, proposal.changes, rules.rules, sheets_of(rules).styles)
         shown = diff(path, before, made.html) if request.dry_run and made.applied else ""
         if not request.dry_run and site.output:
-            put_page(site, path, made.html)
+            put_page(site, path, made.html if made.applied else before)
         elif not request.dry_run and made.applied:
             replace_page(site, path, before, made.html, request.stamp)
     except SourceError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.pipeline.replaced import as_before, find_replaced
 from nimbus_tasks.pipeline.rules import read_rules, refuse_bad_rules, sheets_of
 from nimbus_tasks.pipeline.site_files import open_site, read_page
 
@@ -33,4 +34,6 @@ def explain_page(settings: Settings, manifest: Manifest, path: str) -> Explanati
         path = inside
     path = site.source_path(path)
     html = read_page(open_site(Path(), site.folder, named=site.rules.folder), path)
+    with find_replaced(settings) as replaced:
+        html = as_before(html, replaced(settings.source.file_of(path)))
     return explain(path, html, site.rules, sheets_of(site).styles)

@@ -16,6 +16,7 @@ from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.pipeline.extract_file import Extracted, extract_file, has_digest, map_file_of
 from nimbus_tasks.pipeline.learn_chrome import learn_chrome
 from nimbus_tasks.pipeline.processes import map_pages
+from nimbus_tasks.pipeline.replaced import find_replaced
 from nimbus_tasks.pipeline.rules import (
     Sheet,
     SiteRules,
@@ -35,6 +36,7 @@ from nimbus_tasks.project.spool import Spool, runs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from nimbus_tasks.model.changes import Replaced
     from nimbus_tasks.model.progress import Progress, ShowProgress
     from nimbus_tasks.project.settings import Settings
 
@@ -166,10 +168,11 @@ def extract(
     with_map = with_chrome = 0
     # Which maps this run writes: if it is killed and a page goes, its map goes too.
     entries.announce(((path, map_file_of(path)) for path, _ in plan.changed), site.digest)
-    with show(len(plan.changed)) as progress:
+    with show(len(plan.changed)) as progress, find_replaced(settings) as replaced:
         work = partial(_extract, site=site)
         unread = _unless_the_same(plan.changed, entries, site.folder, progress)
-        done = map_pages(work, unread, progress, worth=WORTH_MORE_PROCESSES)
+        asked = ((path, stamp, replaced(path)) for path, stamp in unread)
+        done = map_pages(work, asked, progress, worth=WORTH_MORE_PROCESSES)
         # Noted as they come: the run after a killed one reads the others alone.
         for some in runs(done, NOTED_AT_ONCE):
             results = []
@@ -227,9 +230,9 @@ def _learn(site: SiteRules, files: Files) -> bool:
     return learn_chrome(site, paths, MIN_PAGES)
 
 
-def _extract(found: tuple[str, Stamp], site: SiteRules) -> tuple[Stamp, Extracted]:
-    path, stamp = found
-    return stamp, extract_file(path, site=site)
+def _extract(page: tuple[str, Stamp, Sequence[Replaced]], site: SiteRules) -> tuple[Stamp, Extracted]:
+    path, stamp, replaced = page
+    return stamp, extract_file(path, site, replaced)
 
 
 def _unless_the_same(

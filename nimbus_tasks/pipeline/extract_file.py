@@ -11,10 +11,14 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.pipeline.replaced import as_before
 from nimbus_tasks.project import beneath, files
 from nimbus_tasks.project.settings import MAPS_FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nimbus_tasks.model.changes import Replaced
     from nimbus_tasks.pipeline.rules import Sheet, SiteRules
 
 #: Larger files are not pages: KV takes 25 MiB a value, and much of HTML is markup.
@@ -40,17 +44,17 @@ class Extracted(Struct, frozen=True, array_like=True):
     sheets: tuple[tuple[str, Sheet], ...] = ()
 
 
-def extract_file(path: str, site: SiteRules) -> Extracted:
-    """Extract one file of the source folder, and write its map if it changed."""
+def extract_file(path: str, site: SiteRules, replaced: Sequence[Replaced] = ()) -> Extracted:
+    """Extract one file of the source folder, and write its map if it changed. replaced: addresses in it."""
     try:
         html = read_source(path, site.folder)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return Extracted(path, "", skipped=f"cannot be read: {reason}", failed=True)
-    return extract_html(path, html, site)
+    return extract_html(path, html, site, replaced)
 
 
-def extract_html(path: str, html: bytes, site: SiteRules) -> Extracted:
+def extract_html(path: str, html: bytes, site: SiteRules, replaced: Sequence[Replaced] = ()) -> Extracted:
     """Extract one page from its HTML, and write its map if it changed."""
     from nimbus_tasks.html.extract import Skipped, extract_page
     from nimbus_tasks.pipeline.rules import sheets_of
@@ -59,7 +63,7 @@ def extract_html(path: str, html: bytes, site: SiteRules) -> Extracted:
     if len(html) > LARGEST_PAGE:
         return too_large(path)
     sheets = sheets_of(site)
-    result = extract_page(site.source_path(path), html, site.rules, sheets.styles)
+    result = extract_page(site.source_path(path), as_before(html, replaced), site.rules, sheets.styles)
     page, matched, digest, read = result.page, tuple(result.matched), _digest(html), sheets.take()
     if isinstance(page, Skipped):
         return Extracted(path, "", skipped=page.reason, digest=digest, matched=matched, sheets=read)

@@ -12,6 +12,7 @@ from msgspec import Struct
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.model.issues import Issue, Verdict
 from nimbus_tasks.pipeline.extract_file import extract_file, map_file_of
+from nimbus_tasks.pipeline.replaced import find_replaced
 from nimbus_tasks.pipeline.rules import read_rules
 from nimbus_tasks.project import files as storage
 from nimbus_tasks.project import heal
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nimbus_tasks.model.progress import ShowProgress
+    from nimbus_tasks.pipeline.rules import SiteRules
     from nimbus_tasks.pipeline.snapshot import Snapshot
     from nimbus_tasks.project.scan import Odd, Stamp
     from nimbus_tasks.project.settings import Settings
@@ -145,11 +147,16 @@ def _make_again(settings: Settings, entries: dict[str, PageEntry], sources: Sour
         if entry.source_path and map_file_of(entry.source_path) == file:
             continue
         for source, _ in list(sources.made(file)):
-            if entry.source_path != site.source_path(source) and extract_file(source, site).written:
+            if entry.source_path != site.source_path(source) and _extract_again(settings, source, site):
                 why = entry.issues[0].message.partition(":")[0] if entry.issues else "it names another page"
                 heal.warn(Path(file), why, "It was made again from its page.")
                 healed.append(file)
     return healed
+
+
+def _extract_again(settings: Settings, source: str, site: SiteRules) -> bool:
+    with find_replaced(settings) as replaced:
+        return extract_file(source, site, replaced(source)).written
 
 
 def all_issues(pages: Pages) -> Iterable[Issue]:

@@ -61,10 +61,28 @@ def test_only_proposed_changes_are_made_and_only_once(proposed: Site) -> None:
     assert "We repair, clean and polish watches." in proposed.store.text(A)
 
 
+def test_texts_are_applied_to_pages_with_public_addresses(site: Site) -> None:
+    """`apply --assets` in place, and then `apply`: the page gets its texts, and its own addresses again."""
+    site.settings('[assets]\nstore = "folder"\npublic_url = "https://img.example"\n')
+    site.write("dist/w.jpg", "picture")
+    site.page("a", "We repair , clean and polish watches.")
+    before = (site / A).read_bytes()
+    site.publish()
+    assert site.doit("nimbus:process", "--until-empty").status == 0
+    assert site.doit("nimbus:apply", "--assets").status == 0
+    assert b"https://img.example" in (site / A).read_bytes()
+    run = site.doit("nimbus:apply", "--json", "--path=a.html")
+    assert (run.status, [page["refused"] for page in run.json["pages"]]) == (0, [[]]), run.said
+    after = (site / A).read_bytes()
+    assert b"repair, clean" in after
+    assert b'src="w.jpg"' in after
+    assert after != before
+
+
 def test_pages_are_written_to_another_folder(proposed: Site) -> None:
     before = (proposed / A).read_bytes()
     run = proposed.doit("nimbus:apply", "--output=edited")
-    assert (run.status, run.out.splitlines()[-1]) == (0, "   Written to edited")
+    assert (run.status, run.out.splitlines()[-1]) == (0, "   Written to edited: pages, no other files")
     assert (proposed / A).read_bytes() == before
     assert b"repair, clean" in (proposed / "edited/a.html").read_bytes()
     for output, message in (

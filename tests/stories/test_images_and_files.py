@@ -436,6 +436,39 @@ def test_public_addresses_go_into_the_html(site: Site, place: Place) -> None:
     assert backup.read_bytes() == before
 
 
+def test_pages_with_public_addresses_are_the_same_pages(site: Site, place: Place) -> None:
+    """After `apply --assets` in place their maps, files and records stay, and the next run knows what it has done."""
+    site.settings(f'{place.settings}public_url = "https://img.example"\n')
+    picture(site, "w.jpg")
+    built = (site / "dist/a.html").read_bytes()
+    good(site.doit("upload", **place.environment))
+    apply, known = ("nimbus:apply", "--assets"), (site.maps(), site.store)
+    good(site.doit(*apply, **place.environment))
+    with contextlib.closing(sqlite3.connect(site / ".nimbus/assets.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE stored SET at = '2020-01-01', used = '2020-01-01'")
+
+    # Also where all pages are read anew, as after an upgrade or with other settings.
+    for selectors in ("[]", '[".none"]'):
+        site.settings(ignore=selectors)
+        good(site.doit(**place.environment))
+        assert (site.maps(), site.store) == known
+        again = good(site.doit(*apply, "--json", **place.environment)).json
+        assert [(page["applied"], page["already"]) for page in again["pages"]] == [([], ["dist/w.jpg"])] * 3
+        said = good(site.doit(*apply, **place.environment)).said
+        assert "📊 Changed 0 pages, already there: 3; 1 file of the site is uploaded" in said
+        prune = good(site.doit("nimbus:assets:prune", "--days=1", "--dry-run", "--json", **place.environment))
+        assert prune.json["files"] == {}
+
+    # A picture that changed gets another address, with and without a new build.
+    for content in (PNG + b"one", PNG + b"two"):
+        applied = (site / "dist/a.html").read_bytes()
+        picture(site, "w.jpg", content)
+        good(site.doit("assets", **place.environment))
+        good(site.doit(*apply, **place.environment))
+        assert (site / "dist/a.html").read_bytes() not in (applied, built)
+        (site / "dist/a.html").write_bytes(built)
+
+
 def test_a_folder_without_a_public_address_is_said(site: Site) -> None:
     site.settings(FOLDER)
     picture(site, "w.jpg")

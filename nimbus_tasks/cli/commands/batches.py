@@ -216,7 +216,7 @@ class BatchCommands:
         site = open_site(Path(), settings.source.folder, output, named=settings.source.name)
         request = Request(site, rules, now().replace(":", ""), dry_run, sources)
         with self.console.progress("Applying", len(proposals)) as progress:
-            pages = list(apply_proposals(request, proposals, progress)) if proposals else []
+            pages = list(apply_proposals(settings, request, proposals, progress)) if proposals else []
         done = Applied(dry_run, where, pages)
         give_document(done, as_json=as_json)
         if not as_json:
@@ -243,11 +243,11 @@ class BatchCommands:
         site = open_site(Path(), settings.source.folder, where)
         request = Request(site, read_rules(settings, Manifest()), now().replace(":", ""), dry_run)
         wanted = choose(self.pipeline.pages, path, settings.source.name)
-        paths = [page.source_path for page in candidates(self.pipeline.pages) if wanted(page.source_path)]
-        with AssetStage(settings) as stage:
-            public = public_files(stage, settings)
-        with self.console.progress("Applying", len(paths)) as progress:
-            pages = sorted(apply_addresses(request, paths, public, progress), key=lambda page: page.path)
+        found = [page.source_path for page in candidates(self.pipeline.pages) if wanted(page.source_path)]
+        paths = map(settings.source.file_of, found)
+        with AssetStage(settings) as stage, self.console.progress("Applying", len(found)) as progress:
+            public, ledger = public_files(stage, settings), stage.ledger
+            pages = sorted(apply_addresses(request, paths, public, ledger, progress), key=lambda page: page.path)
         done = Applied(dry_run, where, pages)
         give_document(done, as_json=as_json)
         if not as_json:

@@ -42,7 +42,11 @@ def applied(console: Console, done: Applied) -> None:
     console.line(f"📊 {verb}: {now}, already there: {before}, refused: {refusals}")
     if now and not done.dry_run:
         # doit does not read another folder, so there is no next step.
-        console.line(f"   Written to {done.output}" if done.output else "   Originals: .nimbus/backup/. Next: doit")
+        console.line(
+            f"   Written to {done.output}: pages, no other files"
+            if done.output
+            else "   Originals: .nimbus/backup/. Next: doit"
+        )
 
 
 def addressed(console: Console, done: Applied, known: int) -> None:
@@ -55,13 +59,17 @@ def addressed(console: Console, done: Applied, known: int) -> None:
             console.line(f"✅ {verb} {page.path}: {count(len(page.applied), 'file')}")
         for each in page.refused:
             console.fail(f"{page.path}: {each.change} - {each.reason}")
-    changed = sum(bool(page.applied) for page in done.pages)
+    changed, same = sum(bool(page.applied) for page in done.pages), sum(bool(page.already) for page in done.pages)
     verb = "Would change" if done.dry_run else "Changed"
-    console.line(f"📊 {verb} {count(changed, 'page')}; {count(known, 'file')} of the site {_are(known)} uploaded")
+    before = f", already there: {same}" if same else ""
+    uploaded = f"{count(known, 'file')} of the site {_are(known)} uploaded"
+    console.line(f"📊 {verb} {count(changed, 'page')}{before}; {uploaded}")
     if not known:
         console.line("   Upload them first: doit assets")
     if changed and not done.dry_run:
-        console.line(f"   Written to {done.output}" if done.output else "   Originals: .nimbus/backup/")
+        console.line(
+            f"   Written to {done.output}: pages, no other files" if done.output else "   Originals: .nimbus/backup/"
+        )
 
 
 def _are(number: int) -> str:

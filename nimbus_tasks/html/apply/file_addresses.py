@@ -18,9 +18,10 @@ from nimbus_tasks.html.apply.source import Source
 from nimbus_tasks.html.extract.addresses import Base, base_of, local_file, origin_of, url_of
 from nimbus_tasks.html.extract.parse import parse_page, parse_text
 from nimbus_tasks.html.extract.references import ICONS, IMAGE_NAMES, SRCSET_DESCRIPTOR
+from nimbus_tasks.model.changes import Replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from turbohtml import Document
 
@@ -51,10 +52,14 @@ FindPublic = Callable[[str], PublicFile | None]
 
 
 class Addressed(Struct, frozen=True):
-    """A page with public addresses. files: source paths of the files that it now names by them."""
+    """A page with public addresses.
+
+    files: source paths of the files that it now names by them. replaced: what was changed, in the page's order.
+    """
 
     html: bytes
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
 
 
 def address_files(html: bytes, path: str, folder: str, public: FindPublic) -> Addressed:
@@ -70,11 +75,27 @@ def address_files(html: bytes, path: str, folder: str, public: FindPublic) -> Ad
     page = _Page(source.text, parse_text(source.text), path, folder, public)
     edits = sorted(page.edits())
     if not edits:
-        return Addressed(html, ())
+        return Addressed(html)
     changed = source.splice(edits)
     if _described(parse_page(changed)) != _described(page.document, page.wanted):
         raise UnsafeChangeError(UNPROVEN)
-    return Addressed(changed, tuple(sorted(page.files)))
+    replaced = (Replaced(edit.text, source.text[edit.start : edit.end]) for edit in edits)
+    return Addressed(changed, tuple(sorted(page.files)), tuple(replaced))
+
+
+def restore_addresses(html: bytes, replaced: Iterable[Replaced]) -> bytes:
+    """Return a page with the addresses that it had before; what was written anew since stays as it is."""
+    try:
+        source = Source(html)
+    except UnsafeChangeError:
+        return html
+    edits, at = [], 0
+    for now, before in replaced:
+        place = source.text.find(now, at)
+        if place >= 0:
+            at = place + len(now)
+            edits.append(Edit(place, at, before))
+    return source.splice(edits)
 
 
 class _Page:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_tasks.html.apply import file_addresses
-from nimbus_tasks.html.apply.file_addresses import PublicFile, address_files
+from nimbus_tasks.html.apply.file_addresses import PublicFile, address_files, restore_addresses
 from nimbus_tasks.html.apply.markup import Edit, UnsafeChangeError
 
 PUBLIC = {
@@ -48,7 +48,10 @@ def addressed(html: str, path: str = "dist/sub/a.html", folder: str = "dist") ->
     ],
 )
 def test_addresses_of_known_files_become_public(before: str, after: str) -> None:
-    assert addressed(f"<title>t</title>\r\n{before}<p>é") == f"<title>t</title>\r\n{after}<p>é"
+    html = f"<title>t</title>\r\n{before}<p>é"
+    assert addressed(html) == f"<title>t</title>\r\n{after}<p>é"
+    made = address_files(html.encode(), "dist/sub/a.html", "dist", PUBLIC.get)
+    assert restore_addresses(made.html, made.replaced).decode() == html
     assert addressed(after) == after
 
 
@@ -118,6 +121,14 @@ def test_other_encodings_stay_what_they_are() -> None:
     assert made == before.replace(b"/w.jpg", W.encode())
 
 
+def test_addresses_that_were_written_anew_since_stay() -> None:
+    made = address_files(b"<img src=/w.jpg width=1><p>a<img src='/w.jpg' width=2>", "dist/a.html", "dist", PUBLIC.get)
+    edited = made.html.replace(b"<p>a", b"<p>b").replace(f'src="{W}"'.encode(), b"src=/w.jpg")
+    assert restore_addresses(edited, made.replaced) == b"<img src=/w.jpg width=1><p>b<img src='/w.jpg' width=2>"
+    unwritable = b"<meta charset=iso-2022-jp><img src=/w.jpg>"
+    assert restore_addresses(unwritable, made.replaced) == unwritable
+
+
 def test_an_edit_that_does_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_addresses, "set_value", lambda *_: Edit(0, 0, "<p>"))
     with pytest.raises(UnsafeChangeError, match="not read as it should"):
@@ -137,6 +148,7 @@ def test_any_markup_keeps_all_other_bytes_or_is_refused(html: str) -> None:
         made = address_files(html.encode(), "dist/a.html", "dist", PUBLIC.get)
     except UnsafeChangeError:
         return
+    assert restore_addresses(made.html, made.replaced) == html.encode()
     without = made.html.decode()
     for quote in ('"', "'"):
         without = without.replace(f" width={quote}3{quote} height={quote}2{quote}", "")
