@@ -11,7 +11,8 @@ from nimbus_tasks.assets.digests import content_of
 from nimbus_tasks.assets.pointers import plain_metadata, plain_name, read_pointer, set_pointer, time_of_upload
 from nimbus_tasks.assets.records import put_records
 from nimbus_tasks.backends.blobs import Blob, Location
-from nimbus_tasks.backends.blobs.pinata import PLANS, PinataStore
+from nimbus_tasks.backends.blobs.open import PINATA_PLANS
+from nimbus_tasks.backends.blobs.pinata import PinataStore
 from nimbus_tasks.backends.blobs.pinata_requests import Places
 from nimbus_tasks.backends.blobs.retry import RetryBlobStore
 from nimbus_tasks.backends.http import Http, Timeouts
@@ -66,7 +67,7 @@ class PinataUploader:
             Http(config.api_url, config.jwt, timeouts),
             Http(config.gateway_url, None, timeouts),
         )
-        store = PinataStore(places, config.group_id, PLANS[config.plan], warn)
+        store = PinataStore(places, PINATA_PLANS[config.plan], config.group_id, warn)
         self._store = RetryBlobStore(store, Pace(Pacing()), TRIES, RETRY_WAIT, retrying)
 
     async def __aenter__(self) -> Self:

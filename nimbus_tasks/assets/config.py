@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from msgspec import Struct
 
 from nimbus_tasks.assets.webhook import SECRET, key_of
-from nimbus_tasks.backends.blobs.pinata import PLANS
+from nimbus_tasks.backends.blobs.open import PINATA_API, PINATA_GATEWAY, PINATA_PLANS, PINATA_UPLOADS
 from nimbus_tasks.backends.http.addresses import check_address
+from nimbus_tasks.backends.kv.open import CLOUDFLARE_API
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.environment import Environment
 from nimbus_tasks.project.secrets import Secret, find_secret
@@ -34,9 +35,9 @@ class PinataConfig(Struct, frozen=True, kw_only=True):
     jwt: Secret
     group_id: str = ""
     plan: str = "free"
-    upload_url: str = "https://uploads.pinata.cloud"
-    api_url: str = "https://api.pinata.cloud"
-    gateway_url: str = "https://gateway.pinata.cloud"
+    upload_url: str = PINATA_UPLOADS
+    api_url: str = PINATA_API
+    gateway_url: str = PINATA_GATEWAY
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -52,10 +53,10 @@ class PinataConfig(Struct, frozen=True, kw_only=True):
         return cls(
             jwt=reader.secret("PINATA_JWT"),
             group_id=reader.text("PINATA_GROUP_ID"),
-            plan=reader.choice("PINATA_PLAN", tuple(PLANS), "free"),
-            upload_url=reader.address("PINATA_UPLOAD_URL", "https://uploads.pinata.cloud"),
-            api_url=reader.address("PINATA_API_URL", "https://api.pinata.cloud"),
-            gateway_url=reader.address("PINATA_GATEWAY_URL", "https://gateway.pinata.cloud"),
+            plan=reader.choice("PINATA_PLAN", tuple(PINATA_PLANS), "free"),
+            upload_url=reader.address("PINATA_UPLOAD_URL", PINATA_UPLOADS),
+            api_url=reader.address("PINATA_API_URL", PINATA_API),
+            gateway_url=reader.address("PINATA_GATEWAY_URL", PINATA_GATEWAY),
         )
 
 
@@ -65,7 +66,7 @@ class CloudflareKVConfig(Struct, frozen=True, kw_only=True):
     api_token: Secret
     account_id: str
     namespace_id: str
-    api_url: str = "https://api.cloudflare.com/client/v4"
+    api_url: str = CLOUDFLARE_API
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -82,7 +83,7 @@ class CloudflareKVConfig(Struct, frozen=True, kw_only=True):
             api_token=reader.secret("CLOUDFLARE_API_TOKEN"),
             account_id=reader.matching("CLOUDFLARE_ACCOUNT_ID", _ID, "32 hex digits"),
             namespace_id=reader.matching("KV_NAMESPACE_ID", _ID, "32 hex digits"),
-            api_url=reader.address("CLOUDFLARE_API_BASE_URL", "https://api.cloudflare.com/client/v4"),
+            api_url=reader.address("CLOUDFLARE_API_BASE_URL", CLOUDFLARE_API),
         )
 
 

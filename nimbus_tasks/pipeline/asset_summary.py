@@ -10,14 +10,12 @@ from msgspec import Struct
 from nimbus_tasks.assets.discovery import Problem
 from nimbus_tasks.assets.metrics import UploadMetrics, percentiles
 from nimbus_tasks.assets.upload import AssetResult
+from nimbus_tasks.backends.blobs.open import PINATA_PLANS
 
 if TYPE_CHECKING:
     from nimbus_tasks.assets.discovery import Discovery
     from nimbus_tasks.assets.plan import AssetPlan
     from nimbus_tasks.project.settings import Settings
-
-#: Requests a minute of Pinata's plans (docs.pinata.cloud/account-management/limits).
-PINATA_RATES = {"free": 60, "picnic": 250, "fiesta": 500}
 
 
 class AssetCost(Struct, frozen=True):
@@ -78,7 +76,7 @@ class AssetSummary(Struct, frozen=True):
 
 def cost_of(plan: AssetPlan, settings: Settings) -> AssetCost:
     requests = len(plan.blobs) + len(plan.unconfirmed)
-    rate = PINATA_RATES[settings.assets.plan] if settings.assets.store == "pinata" else 0
+    rate = PINATA_PLANS[settings.assets.plan] if settings.assets.store == "pinata" else 0
     minutes = round(requests / rate, 1) if rate else 0.0
     return AssetCost(requests, plan.bytes, len(plan.uploads) + len(plan.records), minutes)
 

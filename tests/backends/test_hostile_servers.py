@@ -231,7 +231,7 @@ BLOB = Blob(
 def _blob_store(kind: str, url: str) -> Any:
     if kind == "pinata":
         return PinataStore(
-            Places(_http(url), _http(url), Http(url, None, SHORT, hidden=(Secret(TOKEN),))), "group", 100_000
+            Places(_http(url), _http(url), Http(url, None, SHORT, hidden=(Secret(TOKEN),))), 100_000, "group"
         )
     return S3Store(
         S3Requests(Http(url, None, SHORT, hidden=(Secret(TOKEN),)), Credentials("an-id", TOKEN, "r"), Bucket("b"))

@@ -17,7 +17,7 @@ from msgspec import Struct
 from nimbus_tasks.model.errors import FileError, StoreError
 
 if TYPE_CHECKING:
-    from nimbus_tasks.backends.http import Upload
+    from nimbus_tasks.backends.http import Answer, Upload
 
 #: Bytes that are read from a file at once.
 READ_AT_ONCE = 256 * 1024
@@ -207,6 +207,18 @@ class BlobStore(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+def range_from(start: int) -> dict[str, str]:
+    """Return the headers of a request for the bytes of a file from `start` on, RANGE at the most."""
+    return {"range": f"bytes={start}-{start + RANGE - 1}", "accept-encoding": "identity"}
+
+
+def bytes_from(answer: Answer, start: int) -> bytes:
+    """Return the bytes of an answer to `range_from`. Not every server knows ranges: some send the whole file."""
+    if answer.status == 416:  # nothing begins there: an empty file, or one of whole ranges
+        return b""
+    return answer.body if answer.status == 206 else answer.body[start : start + RANGE]
 
 
 async def read_back(store: BlobStore, blob: Blob, location: Location) -> bool:

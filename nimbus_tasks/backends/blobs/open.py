@@ -27,6 +27,8 @@ BLOBS_FOLDER = f"{STATE_FOLDER}/blobs"
 PINATA_UPLOADS = "https://uploads.pinata.cloud"
 PINATA_API = "https://api.pinata.cloud"
 PINATA_GATEWAY = "https://gateway.pinata.cloud"
+#: Requests a minute of each of Pinata's plans (docs.pinata.cloud/account-management/limits).
+PINATA_PLANS = {"free": 60, "picnic": 250, "fiesta": 500}
 
 
 class BlobTarget(Struct, frozen=True, kw_only=True):
@@ -177,12 +179,12 @@ def _region_of(endpoint: str) -> str:
 
 
 def _pinata(target: BlobTarget, read: Environment, connection: Connection, resumable: Resumable | None) -> BlobStore:
-    from nimbus_tasks.backends.blobs.pinata import PLANS, PinataStore
+    from nimbus_tasks.backends.blobs.pinata import PinataStore
     from nimbus_tasks.backends.blobs.pinata_requests import Places
 
     plan = (read.text("PINATA_PLAN") or target.plan or "free").lower()
-    if plan not in PLANS:
-        read.note(f"PINATA_PLAN must be one of: {', '.join(PLANS)}.")
+    if plan not in PINATA_PLANS:
+        read.note(f"PINATA_PLAN must be one of: {', '.join(PINATA_PLANS)}.")
     token = read.secret("PINATA_JWT")
     clients = _Clients(read, target, connection, (token,))
     places = Places(
@@ -192,7 +194,7 @@ def _pinata(target: BlobTarget, read: Environment, connection: Connection, resum
     )
     read.raise_mistakes()
     group_id = read.text("PINATA_GROUP_ID") or target.group_id
-    return PinataStore(places, group_id, PLANS[plan], connection.warn, resumable)
+    return PinataStore(places, PINATA_PLANS[plan], group_id, connection.warn, resumable)
 
 
 def _server(target: BlobTarget, read: Environment, connection: Connection) -> BlobStore:

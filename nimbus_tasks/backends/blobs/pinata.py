@@ -19,15 +19,16 @@ from urllib.parse import quote
 import msgspec
 
 from nimbus_tasks.backends.blobs import (
-    RANGE,
     Blob,
     BlobStore,
     Held,
     Location,
     Page,
     ResumableHere,
+    bytes_from,
     changed,
     chunks_of,
+    range_from,
     read_back,
     upload_of,
 )
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 
 #: Bytes above which a file goes up in parts, as with Pinata's own client (PinataCloud/pinata).
 LARGE = 90 * 1024 * 1024
-#: Requests a minute of each plan (docs.pinata.cloud/account-management/limits).
-PLANS = {"free": 60, "picnic": 250, "fiesta": 500}
 #: Files of a listing in one request.
 LISTED = 1000
 #: The label that files are found by.
@@ -58,8 +57,8 @@ class PinataStore(BlobStore):
     def __init__(
         self,
         places: Places,
+        requests_a_minute: int,
         group_id: str = "",
-        requests_a_minute: int = PLANS["free"],
         warn: Callable[[str], None] = lambda _: None,
         resumable: Resumable | None = None,
     ) -> None:
@@ -110,16 +109,13 @@ class PinataStore(BlobStore):
         return None
 
     async def read_at(self, held: Held, start: int) -> bytes:
-        headers = {"range": f"bytes={start}-{start + RANGE - 1}", "accept-encoding": "identity"}
         path = f"/ipfs/{quote(held.location.cid, safe='')}"
-        answer = await self._places.gateway.send("GET", path, headers=headers)
+        answer = await self._places.gateway.send("GET", path, headers=range_from(start))
         if answer.status in (404, 410):
             raise RefusedError(f"{held.location.url} is not there.")
-        if answer.status == 416:  # nothing begins there: an empty file, or one of whole ranges
-            return b""
-        if answer.status not in (200, 206):
+        if answer.status not in (200, 206, 416):
             raise self._places.gateway.failure(answer)
-        return answer.body if answer.status == 206 else answer.body[start:]
+        return bytes_from(answer, start)
 
     async def page(self, cursor: str = "") -> Page:
         listed = await self._requests.list({"limit": str(LISTED)} | ({"pageToken": cursor} if cursor else {}))

@@ -13,14 +13,15 @@ import re
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.backends.blobs import (
-    RANGE,
     Blob,
     BlobStore,
     Held,
     Location,
     Page,
     as_base64,
+    bytes_from,
     check_unchanged,
+    range_from,
     read_back,
     upload_of,
 )
@@ -65,14 +66,11 @@ class S3Store(BlobStore):
         return await self._find(blob)
 
     async def read_at(self, held: Held, start: int) -> bytes:
-        headers = {"range": f"bytes={start}-{start + RANGE - 1}", "accept-encoding": "identity"}
-        answer = await self._requests.send("GET", held.sha256, None, headers)
+        answer = await self._requests.send("GET", held.sha256, None, range_from(start))
         if answer.status == 404:
             raise RefusedError(f"{held.location.url} is not there.")
-        if answer.status == 416:  # nothing begins there: an empty file, or one of whole ranges
-            return b""
-        self._requests.expect(answer, 200, 206)
-        return answer.body if answer.status == 206 else answer.body[start:]
+        self._requests.expect(answer, 200, 206, 416)
+        return bytes_from(answer, start)
 
     async def page(self, cursor: str = "") -> Page:
         prefix = self._requests.bucket.prefix

@@ -14,14 +14,15 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.backends.blobs import (
-    RANGE,
     Blob,
     BlobStore,
     Context,
     Held,
     Location,
     Page,
+    bytes_from,
     check_unchanged,
+    range_from,
     upload_of,
 )
 from nimbus_tasks.backends.blobs.server_addresses import Address, Addresses, Asset, expect
@@ -95,14 +96,11 @@ class ServerStore(BlobStore):
 
     async def read_at(self, held: Held, start: int) -> bytes:
         url = urljoin(self._http.base, held.location.url)
-        headers = {"range": f"bytes={start}-{start + RANGE - 1}", "accept-encoding": "identity"}
-        answer = await self._at(url).send("GET", _path(url), b"", headers)
+        answer = await self._at(url).send("GET", _path(url), b"", range_from(start))
         if answer.status == 404:
             raise RefusedError(f"{held.location.url} is not there.")
-        if answer.status == 416:
-            return b""
-        self._expect(answer, 200, 206)
-        return answer.body if answer.status == 206 else answer.body[start : start + RANGE]
+        self._expect(answer, 200, 206, 416)
+        return bytes_from(answer, start)
 
     async def page(self, cursor: str = "") -> Page:
         answer = await self._http.send("GET", f"/api/assets?limit=500&cursor={cursor}")

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nimbus_tasks.backends import concurrency
-from nimbus_tasks.backends.blobs.open import blob_store, open_blob_store
-from nimbus_tasks.backends.blobs.pinata import PLANS
+from nimbus_tasks.backends.blobs.open import PINATA_PLANS, blob_store, open_blob_store
 from nimbus_tasks.backends.blobs.s3 import S3Store
 from nimbus_tasks.cli.doctor.findings import failed, ok, problem
 from nimbus_tasks.cli.doctor.target import ALL_SECONDS, CONNECT_SECONDS, READ_SECONDS
@@ -43,7 +42,11 @@ def check_files(root: Path, settings: Settings) -> list[Finding]:
 
 async def _look(root: Path, target: BlobTarget, domain: str) -> list[Finding]:
     plan = Environment(None, root).text("PINATA_PLAN").lower() or target.plan
-    rate = f" (plan {plan}: {PLANS[plan]} requests a minute)" if target.store == "pinata" and plan in PLANS else ""
+    rate = (
+        f" (plan {plan}: {PINATA_PLANS[plan]} requests a minute)"
+        if target.store == "pinata" and plan in PINATA_PLANS
+        else ""
+    )
     try:
         async with asyncio.timeout(ALL_SECONDS):
             store = await open_blob_store(target, root)
