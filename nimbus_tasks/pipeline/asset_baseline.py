@@ -13,12 +13,14 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.assets.discovery import included_files
-from nimbus_tasks.pipeline.asset_summary import AssetSummary
+from nimbus_tasks.assets.plan import AssetPlan
+from nimbus_tasks.pipeline.asset_summary import AssetSummary, summarize
 from nimbus_tasks.project import beneath
 from nimbus_tasks.project.manifest import split
 from nimbus_tasks.project.scan import Entry
 
 if TYPE_CHECKING:
+    from nimbus_tasks.assets.copies import Recipe
     from nimbus_tasks.assets.discovery import Discovery
     from nimbus_tasks.assets.ledger import AssetLedger
     from nimbus_tasks.project.settings import Settings
@@ -35,14 +37,32 @@ class Baseline(Struct, frozen=True):
     target: str
     day: str = ""
 
+    @property
+    def plan(self) -> AssetPlan:
+        """The plan of an upload of these files: there is nothing to do."""
+        return AssetPlan([], frozenset(), [], self.summary.files, self.summary.repeated)
+
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Baseline).decode
 _decode_entries = msgspec.msgpack.Decoder(list[Entry]).decode
 
 
+def conditions_of(settings: Settings, identity: str, recipe: Recipe) -> str:
+    """Return what decides, besides the files and the target, whether all is stored. identity: of the store."""
+    assets = settings.assets
+    said = (identity, recipe, settings.source, assets.include, assets.exclude, settings.project)
+    return msgspec.json.encode(said).decode()
+
+
+def baseline_of(found: Discovery, plan: AssetPlan, store: str, target: str, day: str = "") -> Baseline:
+    """Return the baseline of files that are all stored. plan: of their upload, or of one that found them stored."""
+    nothing = AssetPlan([], frozenset(), [], len(found.files), plan.repeated)
+    return Baseline(summarize(store, found, nothing, [], "", None), found.included, target, day)
+
+
 def save_baseline(ledger: AssetLedger, conditions: str, found: Discovery, baseline: Baseline) -> None:
-    """Note that all of these files are stored. conditions: what must be the same besides: settings and store.
+    """Note that all of these files are stored.
 
     Nothing is noted where a change could go unnoticed: files are too young for their stamps to tell, or another process
     has written to the ledger since.

@@ -30,7 +30,7 @@ from nimbus_tasks.model.assets import Pointer, pointer_key
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError, StateError
 from nimbus_tasks.model.progress import silently
-from nimbus_tasks.pipeline.asset_baseline import Baseline, find_baseline, save_baseline
+from nimbus_tasks.pipeline.asset_baseline import Baseline, baseline_of, conditions_of, find_baseline, save_baseline
 from nimbus_tasks.pipeline.asset_request import AssetRequest, recipe_of
 from nimbus_tasks.pipeline.asset_summary import AssetSummary, cost_of, summarize
 from nimbus_tasks.pipeline.asset_target import blob_target, name_of, with_store
@@ -119,7 +119,8 @@ class AssetStage:
         plan = self._plan(found.files, identity, target)
         if copied.pending or not plan.empty or found.failed or self._untold(found.files, identity):
             return False
-        self._save_baseline(found, plan, AssetRequest(), target)
+        conditions = self._conditions(identity, AssetRequest())
+        save_baseline(self.ledger, conditions, found, baseline_of(found, plan, self.target.store, target))
         return True
 
     def upload(
@@ -149,9 +150,11 @@ class AssetStage:
     def changes(self, progress: ShowProgress, request: AssetRequest | None = None) -> Discovery | Baseline:
         """Return what to upload: the files of the site as they are now, or the baseline where they are as they were."""
         note_uses(self.ledger, self._settings.source)
-        request = request or AssetRequest()
-        conditions = "" if request.force else self._conditions(request)
-        return find_baseline(self.ledger, conditions, self._settings) or self._discover(progress)
+        request, baseline = request or AssetRequest(), None
+        with contextlib.suppress(SettingsError):  # the upload says what is missing
+            conditions = self._conditions(blob_store(self.target).identity, request)
+            baseline = None if request.force else find_baseline(self.ledger, conditions, self._settings)
+        return baseline or self._discover(progress)
 
     def discover(self, progress: ShowProgress) -> Discovery:
         """Return the files of the site, as they are now."""
@@ -164,36 +167,6 @@ class AssetStage:
 
     def _plan(self, files: list[AssetFile], identity: str, target: str, *, force: bool = False) -> AssetPlan:
         return make_plan(files, self.ledger.lookup(identity, len(files)), target, force=force)
-
-    # --- the baseline ---------------------------------------------------------------------------------
-
-    def _conditions(self, request: AssetRequest) -> str:
-        """Return what decides, besides the files and the target, whether all is stored; empty where it is not known."""
-        try:
-            identity = blob_store(self.target).identity
-        except SettingsError:
-            return ""
-        settings, assets, recipe = self._settings, self._settings.assets, recipe_of(self._settings, request)
-        said = (identity, recipe, settings.source, assets.include, assets.exclude, settings.project)
-        return msgspec.json.encode(said).decode()
-
-    def _save_baseline(
-        self, found: Discovery, plan: AssetPlan, request: AssetRequest, target: str, day: str = ""
-    ) -> None:
-        nothing = AssetPlan([], frozenset(), [], len(found.files), plan.repeated)
-        summary = summarize(self.target.store, found, nothing, [], "", None)
-        save_baseline(self.ledger, self._conditions(request), found, Baseline(summary, found.included, target, day))
-
-    async def _holds(self, baseline: Baseline, connection: Connection) -> bool:
-        """Return whether the target is that of the baseline, and the ledger knows that its files are used today."""
-        async with await connect(self._settings, connection) as kv:
-            return baseline.target == target_identity(kv, self._settings) and baseline.day == now()[:10]
-
-    def _nothing_to_do(self, baseline: Baseline, results: _Results, request: AssetRequest) -> AssetSummary:
-        done = baseline.summary
-        plan = AssetPlan([], frozenset(), [], done.files, done.repeated)
-        results.files_planned(plan, Discovery(problems=list(done.problems)))
-        return msgspec.structs.replace(done, cost=cost_of(plan, self._settings)) if request.dry_run else done
 
     # --- an upload ------------------------------------------------------------------------------------
 
@@ -217,14 +190,14 @@ class AssetStage:
     ) -> AssetSummary:
         if isinstance(found, Baseline):
             if await self._holds(found, connection):
-                return self._nothing_to_do(found, results, request)
+                results.files_planned(found.plan, Discovery(problems=list(found.summary.problems)))
+                cost = cost_of(found.plan, self._settings) if request.dry_run else None
+                return msgspec.structs.replace(found.summary, cost=cost)
             found = self._discover(silently)
-        settings = self._settings
-        if settings.assets.store == "server" and settings.assets.widths:
+        settings, name, stopped = self._settings, self.target.store, ""
+        if name == "server" and settings.assets.widths:
             results.warn("[assets] widths is not used: the service makes its own thumbnails.")
-        pointer, deleted = "", list[str]()
         slots = self.target.concurrency if connection.concurrency is None else connection.concurrency
-        stopped, cost = "", None
         found.files = await self._copied(found.files, request, results)
         of_files = msgspec.structs.replace(connection, warn=results.warn)
         async with await open_blob_store(self.target, None, of_files, self.ledger) as blobs:
@@ -235,26 +208,34 @@ class AssetStage:
                 plan = self._plan(found.files, blobs.identity, target, force=request.force)
                 at = await time_of_upload(kv, request.group, request.variant) if request.group else 0
                 results.files_planned(plan, found)
-                stores = Stores(blobs, kv, self.ledger, settings.project.id, self.target.store, target, slots)
                 if request.dry_run:
-                    cost = cost_of(plan, settings)
-                elif not plan.empty:
+                    return summarize(name, found, plan, [], "", cost_of(plan, settings))
+                if not plan.empty:
+                    stores = Stores(blobs, kv, self.ledger, settings.project.id, name, target, slots)
                     stopped = await upload(plan, stores, results)
-                stored = [] if request.dry_run else self._stored(blobs.identity, found, results.all)
+                stored = self._stored(blobs.identity, found, results.all)
                 if not stopped and (said := self._untold(stored, blobs.identity)):
                     await tell(blobs, self.ledger, said, slots, results.warn)
-                today = now()[:10]
-                self.ledger.note_used(blobs.identity, {each for file in stored for each in file.digests}, today)
-                if request.group and stored:
-                    pointer = await self._point(kv, blobs.identity, stored[0], request, at)
-        if not request.dry_run and not stopped and len(stored) == len(found.files):
+                self.ledger.note_used(blobs.identity, {each for file in stored for each in file.digests}, _today())
+                pointed = request.group and stored
+                pointer = await self._point(kv, blobs.identity, stored[0], request, at) if pointed else ""
+        if not stopped and len(stored) == len(found.files):
             remove_copies()
             if not (found.failed or self._untold(stored, blobs.identity)):
-                self._save_baseline(found, plan, request, target, today)
-        if request.delete_local:
-            deleted = [each.path for each in stored if remove_if_unchanged(each.path, each.stamp)]
-        summary = summarize(self.target.store, found, plan, results.all, stopped, cost)
-        return msgspec.structs.replace(summary, pointer=pointer, deleted=tuple(deleted))
+                conditions = self._conditions(blobs.identity, request)
+                save_baseline(self.ledger, conditions, found, baseline_of(found, plan, name, target, _today()))
+        removable = stored if request.delete_local else []
+        deleted = tuple([each.path for each in removable if remove_if_unchanged(each.path, each.stamp)])
+        summary = summarize(name, found, plan, results.all, stopped, None)
+        return msgspec.structs.replace(summary, pointer=pointer, deleted=deleted)
+
+    def _conditions(self, identity: str, request: AssetRequest) -> str:
+        return conditions_of(self._settings, identity, recipe_of(self._settings, request))
+
+    async def _holds(self, baseline: Baseline, connection: Connection) -> bool:
+        """Return whether the target is that of the baseline, and the ledger knows that its files are used today."""
+        async with await connect(self._settings, connection) as kv:
+            return baseline.target == target_identity(kv, self._settings) and baseline.day == _today()
 
     def _untold(self, files: list[AssetFile], identity: str) -> list[Untold]:
         """Return what our own service does not know of these files; other stores are told nothing."""
@@ -308,3 +289,7 @@ class AssetStage:
         address = {"ipfs_url": location.ipfs_url} if location.ipfs_url else {"url": location.url}
         is_latest = await set_pointer(kv, request.group, request.variant, Pointer(str(at), metadata, **address))
         return pointer_key(request.group, request.variant) if is_latest else ""
+
+
+def _today() -> str:
+    return now()[:10]
