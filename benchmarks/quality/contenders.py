@@ -38,9 +38,8 @@ def ours(root: Path, pages: Sequence[Path]) -> Iterator[Kept]:
     rules = Rules(noindex=True)
     everything = sorted(path for path in root.rglob("*.htm*") if path.is_file() and not path.is_symlink())
     learning = (everything[number] for number in sample_of(len(everything)))
-    rules = replace(
-        rules, chrome=learn(((str(path.relative_to(root)), path.read_bytes()) for path in learning), rules, styles)
-    )
+    common = learn(((str(path.relative_to(root)), path.read_bytes()) for path in learning), rules, styles)
+    rules = replace(rules, chrome=common.selectors, chrome_texts=frozenset(common.texts))
     for path in pages:
         name = str(path.relative_to(root))
         html = path.read_bytes()

@@ -1,8 +1,9 @@
 """What the pages of a site have in common besides their content: learnt from some of them, by structure.
 
 A bar, a sidebar or a list of the site's pages stands at the same place of most pages, with the same words or with
-nothing but links. What is learnt are selectors of such places. They say nothing about a page's words, so a page more
-or less changes nothing. Extraction leaves out what they find at the ends of a page's content (`Rules.chrome`).
+nothing but links. What is learnt are selectors of such places, and digests of the texts that many pages have there.
+Extraction leaves out what is at such a place, at the ends of a page's content, and says the same or is a list of links
+(`Rules.chrome`): other words are the page's own. A page more or less changes nothing.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from msgspec import Struct
 
 from nimbus_tasks.html.extract.content import locate
 from nimbus_tasks.html.extract.parse import not_a_page, parse_page
-from nimbus_tasks.html.extract.surroundings import find_headline
+from nimbus_tasks.html.extract.surroundings import digest_of, find_headline
 from nimbus_tasks.html.extract.text import PHRASING, collapsed_text
 
 if TYPE_CHECKING:
@@ -53,6 +54,13 @@ def sample_of(pages: int) -> range:
     return range(step // 2, pages, step)[:ENOUGH_PAGES]
 
 
+class Common(NamedTuple):
+    """What many pages have: the selectors of its places, and the digests of its texts, both in alphabetical order."""
+
+    selectors: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+
 class Place(Struct):
     """What an element of a page holds. words, links, repeated: all words, those in links, those of repeated texts."""
 
@@ -65,8 +73,8 @@ class Place(Struct):
     repeated: int = 0
 
 
-def learn(pages: Iterable[tuple[str, bytes]], rules: Rules, styles: Styles | None = None) -> tuple[str, ...]:
-    """Return the selectors of what the pages (source path, HTML) have in common, in alphabetical order."""
+def learn(pages: Iterable[tuple[str, bytes]], rules: Rules, styles: Styles | None = None) -> Common:
+    """Return what the pages (source path, HTML) have in common."""
     documents = []
     sources = []
     for path, html in pages:
@@ -78,7 +86,7 @@ def learn(pages: Iterable[tuple[str, bytes]], rules: Rules, styles: Styles | Non
             documents.append((body, headline))
             sources.append(html)
     if len(documents) < MIN_PAGES:
-        return ()
+        return Common()
     headlines = Counter(collapsed_text(headline) for _, headline in documents if headline is not None)
     often = _OFTEN * len(documents)
     names = Counter(name for body, _ in documents for name in _names_in(body))
@@ -101,7 +109,14 @@ def learn(pages: Iterable[tuple[str, bytes]], rules: Rules, styles: Styles | Non
                 parent.headline |= place.headline
     found = {key for key in _common(read) if _is_selector(key)}
     outermost = [key for key in found if not any(above in found for above in _above(key))]
-    return tuple(sorted(set(outermost) - _too_wide(outermost, sources, headlines)))
+    chosen = set(outermost) - _too_wide(outermost, sources, headlines)
+    repeated = {
+        digest_of(place.text)
+        for places in read
+        for place in places
+        if texts[place.text] >= max(2, often) and (place.key in chosen or not chosen.isdisjoint(_above(place.key)))
+    }
+    return Common(tuple(sorted(chosen)), tuple(sorted(repeated)))
 
 
 def _read(body: Element, headline: Element | None, common: frozenset[str]) -> list[Place]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nimbus_tasks.pipeline.extract_file import LARGEST_PAGE, read_source
-from nimbus_tasks.pipeline.rules import CHROME_FILE, Chrome, read_chrome, sheets_of
+from nimbus_tasks.pipeline.rules import CHROME_FILE, CHROME_VERSION, Chrome, read_chrome, sheets_of
 from nimbus_tasks.project import files
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ def learn_chrome(site: SiteRules, paths: Iterable[str], least: int) -> bool:
     if len(pages) < least:
         return False
     plain = msgspec.structs.replace(site.rules, chrome=())
-    selectors = learn(pages, plain, sheets_of(site).styles)
+    common = learn(pages, plain, sheets_of(site).styles)
     before = read_chrome()
-    document = msgspec.json.encode(Chrome(len(pages), selectors))
+    document = msgspec.json.encode(Chrome(len(pages), common.selectors, common.texts, CHROME_VERSION))
     files.replace(Path(CHROME_FILE), msgspec.json.format(document, indent=2) + b"\n")
-    return before is None or before.selectors != selectors
+    return before is None or (before.selectors, before.texts) != common
 
 
 def _source(folder: str, path: str) -> bytes | None:

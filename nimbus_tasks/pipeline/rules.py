@@ -29,15 +29,17 @@ if TYPE_CHECKING:
     from nimbus_tasks.project.settings import Settings
 
 CHROME_FILE = f"{STATE_FOLDER}/chrome.json"
+CHROME_VERSION = 2
 #: Larger sheets are not written by people, and take seconds.
 _LARGEST_SHEET = 8 * 1024 * 1024
 
 
 class Chrome(Struct):
-    """The file with what was learnt of a site. pages: how many it was learnt from."""
+    """The file with what was learnt of a site (`html/chrome.py`). pages: how many it was learnt from."""
 
     pages: int
     selectors: tuple[str, ...]
+    texts: tuple[str, ...] = ()
     version: int = 1
 
 
@@ -87,13 +89,14 @@ def read_rules(settings: Settings, manifest: Database) -> SiteRules:
     sheets = {address: _look(folder, address, sheet) for address, sheet in known.items()}
     rules = settings.rules
     if chrome := read_chrome():
-        rules = msgspec.structs.replace(rules, chrome=chrome.selectors)
+        rules = msgspec.structs.replace(rules, chrome=chrome.selectors, chrome_texts=frozenset(chrome.texts))
     return _site_rules(rules, folder, sheets, time.monotonic_ns())
 
 
 def read_chrome() -> Chrome | None:
-    """Return what was learnt of the site; None where nothing was yet."""
-    return files.read_json(Path(CHROME_FILE), Chrome, "It is learnt again from the pages.")
+    """Return what was learnt of the site; None where nothing was yet, or by an earlier version, without texts."""
+    chrome = files.read_json(Path(CHROME_FILE), Chrome, "It is learnt again from the pages.")
+    return chrome if chrome is not None and chrome.version == CHROME_VERSION else None
 
 
 def refuse_bad_rules(rules: Rules) -> None:

@@ -90,9 +90,9 @@ def test_what_pages_have_in_common_is_learnt_once() -> None:
     assert all(b"The site" not in page.read_bytes() for page in maps)
     assert extract(relearn=True).read == 0
     # It may be edited, and is part of the rules.
-    Path(CHROME_FILE).write_text('{"pages": 12, "selectors": [], "version": 1}')
+    Path(CHROME_FILE).write_text('{"pages": 12, "selectors": [], "version": 2}')
     assert extract().read == 12
-    Path(CHROME_FILE).write_text('{"pages": 12, "selectors": ["p["], "version": 1}')
+    Path(CHROME_FILE).write_text('{"pages": 12, "selectors": ["p["], "version": 2}')
     with pytest.raises(SettingsError, match=r"chrome.json: chrome: 'p\[' is not a CSS selector"):
         extract()
 

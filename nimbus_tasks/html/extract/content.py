@@ -14,7 +14,7 @@ from nimbus_tasks.html.extract.presets import find_preset
 from nimbus_tasks.html.extract.rules import IGNORED
 from nimbus_tasks.html.extract.surroundings import (
     Surrounding,
-    ends_of,
+    find_ends,
     find_headline,
     find_surroundings,
     share_of_links,
@@ -187,10 +187,10 @@ def find_content(
         if headline is not None and main not in above_headline:
             content = _with_headline(content, headline, above_headline, beside)
     if rules.chrome and (found := body.select(", ".join(rules.chrome))):
-        ends = ends_of(content.main, set(found), content.unseen, headline)
-        content.unseen.update(_with_descendants(ends)[0])
-        content.surroundings.extend(Surrounding(element, "the same on many pages of the site") for element in ends)
-        return replace(content, has_chrome=True)
+        ends = find_ends(content.main, set(found), rules.chrome_texts, content.unseen, headline)
+        content.unseen.update(_with_descendants(ends.common)[0])
+        content.surroundings.extend(Surrounding(each, "the same on many pages of the site") for each in ends.common)
+        return replace(content, has_chrome=bool(ends.common) or not ends.has_other)
     return content
 
 

@@ -32,7 +32,9 @@ class Rules(Struct, frozen=True):
     patterns: source paths with names in braces, `dist/local/{brand}-{service}.html`.
     selectors: dimension -> CSS selector; the text of the first match is the value.
     constants: dimension -> value, for every page.
-    chrome: CSS selectors of what many pages of the site have in common (`html/chrome.py`); left out at a page's ends.
+    chrome: CSS selectors of what many pages of the site have in common (`html/chrome.py`); left out at a page's ends,
+    where it is a list of links or says what `chrome_texts` has.
+    chrome_texts: digests of the texts that many pages have there (`surroundings.digest_of`).
     folder: the source folder as source paths name it, from which on a path is an address on the site.
     domain: of the site; canonical addresses on it are obeyed.
     """
@@ -46,6 +48,7 @@ class Rules(Struct, frozen=True):
     selectors: dict[str, str] = {}
     constants: dict[str, str] = {}
     chrome: tuple[str, ...] = ()
+    chrome_texts: frozenset[str] = frozenset()
     folder: str = ""
     domain: str = ""
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from turbohtml import Element, Text
 
-from nimbus_tasks.html.extract.text import collapsed_text
+from nimbus_tasks.html.extract.text import PHRASING, collapse, collapsed_text
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Set
 
     from turbohtml import Node
 
@@ -111,30 +112,77 @@ def share_of_links(element: Element) -> float:
 
 # --- what many pages of a site have -------------------------------------------------------------------
 
+#: What stands at a common place is common where this share of its words is in common texts or in links.
+_COMMON = 0.7
+_INLINE = frozenset(PHRASING)
+_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 
-def ends_of(main: Element, chrome: set[Element], unseen: Container[Element], headline: Element | None) -> list[Element]:
-    """Return the elements of `chrome` before the first and after the last text of the main content.
 
-    What is between its texts stays, and if nothing else is left, all of it does. So does the headline.
+class Ends(NamedTuple):
+    """What a page has at the common places of its site, before the first and after the last text of its content.
+
+    common: what is left out. has_other: whether something else is at such a place.
     """
-    around = {each for element in chrome for each in element.ancestors}
+
+    common: list[Element]
+    has_other: bool
+
+
+def digest_of(text: str) -> str:
+    """Return the digest of a text, as what was learnt names it."""
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+class _Block(NamedTuple):
+    """The pieces of a block's text, without that of the blocks in it, and those of them that are in links."""
+
+    pieces: list[str]
+    linked: list[str]
+
+
+def _collect(
+    element: Element, block: _Block, blocks: list[_Block], unseen: Container[Element], *, linked: bool
+) -> None:
+    """Add an element's text to that of its block, and the blocks in it to `blocks`."""
+    for child in element.children:
+        if isinstance(child, Text):
+            block.pieces.append(child.data)
+            if linked:
+                block.linked.append(child.data)
+        elif isinstance(child, Element) and child not in unseen:
+            inner = block
+            if child.tag not in _INLINE:
+                block.pieces.append("\n")
+                blocks.append(inner := _Block([], []))
+            _collect(child, inner, blocks, unseen, linked=linked or child.tag == "a")
+
+
+def find_ends(
+    main: Element, places: set[Element], texts: Set[str], unseen: Container[Element], headline: Element | None
+) -> Ends:
+    """Return what is common at these places.
+
+    What is between the texts of the content stays, and if nothing else is left, all of it does. So does the headline.
+    texts: digests of what many pages say there.
+    """
+    around = {each for element in places for each in element.ancestors}
     if headline is not None:
         around.update(headline.ancestors)
-    ends = _Ends(chrome - around, unseen)
+    ends = _Ends(places - around, texts, unseen)
     if ends.reach(main, forwards=True):
-        return []
+        return Ends([], ends.has_other)
     ends.reach(main, forwards=False)
-    return ends.passed
+    return Ends(ends.common, ends.has_other)
 
 
 class _Ends:
-    def __init__(self, chrome: Container[Element], unseen: Container[Element]) -> None:
-        self._chrome = chrome
-        self._unseen = unseen
-        self.passed: list[Element] = []
+    def __init__(self, places: Container[Element], texts: Set[str], unseen: Container[Element]) -> None:
+        self._places, self._texts, self._unseen = places, texts, unseen
+        self.common: list[Element] = []
+        self.has_other = False
 
     def reach(self, element: Element, *, forwards: bool) -> bool:
-        """Pass chrome until the first text; return whether there is none."""
+        """Pass what is common until the first text; return whether there is none."""
         children = list(element.children)
         for child in children if forwards else reversed(children):
             if isinstance(child, Text):
@@ -142,8 +190,34 @@ class _Ends:
                     return False
             elif not isinstance(child, Element):
                 continue
-            elif child in self._chrome:
-                self.passed.append(child)
+            elif child in self._places and self._is_common(child):
+                self.common.append(child)
             elif child not in self._unseen and (child.attr("alt") or not self.reach(child, forwards=forwards)):
                 return False
         return True
+
+    def _is_common(self, element: Element) -> bool:
+        """Return whether an element says what many pages say, or is a list of links that no heading announces."""
+        blocks = [_Block([], [])]
+        _collect(element, blocks[0], blocks, self._unseen, linked=False)
+        words = known = linked = 0
+        for block in blocks:
+            text = collapse("".join(block.pieces))
+            size = len(text.split())
+            words += size
+            if digest_of(text) in self._texts:
+                known += size
+            else:
+                linked += sum(len(piece.split()) for piece in block.linked)
+        enough = _COMMON * words
+        is_common = known >= enough or (known + linked >= enough and not _is_announced(element))
+        self.has_other |= not is_common
+        return is_common
+
+
+def _is_announced(element: Element) -> bool:
+    """Return whether an element is a section of the content, or stands below the heading of one."""
+    before = element.previous_sibling
+    while isinstance(before, Text) and before.data.isspace():
+        before = before.previous_sibling
+    return (isinstance(before, Element) and before.tag in _HEADINGS) or element.tag == "section"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from reading import PATH, read, texts
 
-from nimbus_tasks.html.chrome import ENOUGH_PAGES, MIN_PAGES, learn, sample_of
+from nimbus_tasks.html.chrome import ENOUGH_PAGES, MIN_PAGES, Common, learn, sample_of
 from nimbus_tasks.html.extract import Rules, Skipped, extract
 from nimbus_tasks.html.extract.explain import explain
+from nimbus_tasks.html.extract.surroundings import digest_of
 from nimbus_tasks.html.styles import Styles
 from nimbus_tasks.model.page_map import PageMap
 
@@ -130,6 +131,10 @@ def test_a_page_of_frames_has_no_generator() -> None:
 # --- what many pages have -----------------------------------------------------------------------------
 
 
+def rules_of(learnt: Common) -> Rules:
+    return Rules(chrome=learnt.selectors, chrome_texts=frozenset(learnt.texts))
+
+
 def site(pages: int, template: str) -> list[tuple[str, bytes]]:
     """Return pages; `{n}` in the template is the number of the page, `{words}` words that no other page has."""
     return [
@@ -148,12 +153,13 @@ TEMPLATE = (
 
 def test_what_pages_have_in_common_is_learnt_by_structure() -> None:
     learnt = learn(site(20, TEMPLATE), Rules())
-    assert learnt == (
+    assert learnt.selectors == (
         "body > div#side",
         "body > div.text > div.note",
         "body > div.top",
         'body > div[role="note"]',
     )
+    assert set(learnt.texts) == {digest_of(text) for text in ("one", "Note", "Our site", "Rights reserved")}
     # A page more changes nothing.
     assert learn(site(21, TEMPLATE), Rules()) == learnt
 
@@ -161,7 +167,7 @@ def test_what_pages_have_in_common_is_learnt_by_structure() -> None:
 def test_what_is_learnt_is_dropped_at_the_ends_alone() -> None:
     learnt = learn(site(20, TEMPLATE), Rules())
     path, html = site(30, TEMPLATE)[29]
-    page = extract(path, html, Rules(chrome=learnt))
+    page = extract(path, html, rules_of(learnt))
     assert isinstance(page, PageMap)
     assert [block.content[:8] for block in page.above_fold_blocks] == ["Title 29", "Note", "w29x0 w2"]
 
@@ -169,8 +175,8 @@ def test_what_is_learnt_is_dropped_at_the_ends_alone() -> None:
 def test_a_title_that_all_pages_have_is_the_name_of_the_site() -> None:
     template = "<body><header><h1>Site</h1></header><p>{words}"
     learnt = learn(site(8, template), Rules())
-    assert learnt == ("body > header:not([class])",)
-    assert contents("<header><h1>Site</h1></header><p>a", chrome=learnt) == ["Site", "a"]
+    assert learnt.selectors == ("body > header:not([class])",)
+    assert contents("<header><h1>Site</h1></header><p>a", chrome=learnt.selectors) == ["Site", "a"]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +193,35 @@ def test_a_title_that_all_pages_have_is_the_name_of_the_site() -> None:
     ],
 )
 def test_text_before_and_after_the_content_is_left_out(html: str, left: list[str]) -> None:
-    assert contents(html, chrome=(".x",)) == left
+    assert contents(html, chrome=(".x",), chrome_texts=frozenset(map(digest_of, "ace"))) == left
+
+
+@pytest.mark.parametrize(
+    ("html", "left"),
+    [
+        # The same words, at least most of them.
+        ("<p>b</p><div class=x><p>We sell</p> <p>nine lives</p> 2026</div>", ["b"]),
+        ("<p>b</p><div class=x><p>We sell</p> words of its own</div>", ["b", "words of its own", "We sell"]),
+        ("<p>b</p><div class=x><p>words of its own</p></div>", ["b", "words of its own"]),
+        ("<p>b</p><div class=x>We <b>sell</b></div>", ["b"]),
+        ("<p>b</p><div class=x>We sell<div hidden>more</div></div>", ["b"]),
+        ("<p>b</p><div class=x><img alt=logo></div>", ["b"]),
+        # Links, whatever they say: to the pages before and after this one, for example.
+        ("<p>b</p><div class=x>Next: <a href=c><b>a</b> <i>chapter</i> of its own</a></div>", ["b"]),
+        ("<p>b</p><div class=x>Next: <a href=c>page</a></div>", ["b", "Next: page"]),
+        ("<p>b</p><div class=x><a href=c><div>a page</div></a><p>We sell</p></div>", ["b"]),
+        # A list of links below a heading is the section of a page.
+        ("<p>b</p><h2>See also</h2>\n<ul class=x><li><a href=c>c</a></ul>", ["b", "See also", "c"]),
+        (
+            "<p>b</p><section class=x><h2>See</h2><a href=c>another page</a></section>",
+            ["b", "another page", "See"],
+        ),
+        ("<p>b</p> words <ul class=x><li><a href=c>c</a></ul>", ["words", "b"]),
+    ],
+)
+def test_at_a_common_place_only_common_words_and_links_are_left_out(html: str, left: list[str]) -> None:
+    texts = frozenset(map(digest_of, ("We sell", "nine lives")))
+    assert contents(html, chrome=(".x",), chrome_texts=texts) == left
 
 
 @pytest.mark.parametrize(
@@ -202,12 +236,12 @@ def test_text_before_and_after_the_content_is_left_out(html: str, left: list[str
     ],
 )
 def test_from_few_pages_or_different_ones_nothing_is_learnt(pages: list[tuple[str, bytes]]) -> None:
-    assert learn(pages, Rules()) == ()
+    assert learn(pages, Rules()) == Common()
 
 
 def test_names_that_no_selector_has_are_not_learnt() -> None:
     learnt = learn(site(8, "<body><div class='a\x01b -'><b>x</b> same</div><p>{words}"), Rules())
-    for selector in learnt:
+    for selector in learnt.selectors:
         read("<p>a", chrome=(selector,))
 
 
