@@ -38,18 +38,21 @@ _HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class CpuPool:
-    """Runs one function in child processes. `cpu_seconds`: processor time that one message may take."""
+    """Runs one function in child processes. size: how many children there are.
+
+    cpu_seconds: processor time that one message may take.
+    """
 
     def __init__(self, work: Work, cpu_seconds: float, most: int = 0) -> None:
         """`most`: children at a time; 0: one for each core."""
         self._work, self._cpu_seconds = work, cpu_seconds
-        self._most = min(most, cores()) if most else cores()
+        self.size = min(most, cores()) if most else cores()
         self._children: list[_Child] = []
         self._starting = asyncio.Lock()
 
     async def start(self) -> None:
         """Start the children. Raises StateError if no process can be started."""
-        while len(self._children) < self._most:
+        while len(self._children) < self.size:
             self._children.append(await _Child.start(self._work, self._cpu_seconds))
 
     async def run(self, message: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.clock import seconds_of
@@ -135,8 +136,10 @@ class KvQueue:
         return line_up(items, self._clock(), self._delays)
 
     def _claim(self, limit: int, skip: Callable[[Claim], bool]) -> list[Claim]:
-        ready = [each for each in self._line().ready if each.page_id not in self._claimed and not skip(Claim(each))]
-        taken = self._leases.take(ready, limit) if ready and limit else []
+        # One after the other: most of a long queue is not looked at.
+        ready = (each for each in self._line().ready if each.page_id not in self._claimed and not skip(Claim(each)))
+        first = next(ready, None) if limit else None
+        taken = self._leases.take(chain([first], ready), limit) if first is not None else []
         self._claimed.update(entry.page_id for entry in taken)
         return [
             Claim(entry, resumed=entry.page_id in self._leases.resumed, part=self._parts[entry.page_id])

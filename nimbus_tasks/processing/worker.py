@@ -85,7 +85,7 @@ class Worker:
 
     async def _work(self, options: RunOptions, stop: Stop) -> None:
         async with task_group() as group:
-            workers = [group.create_task(self._optimise()) for _ in range(self._settings.workers)]
+            workers = [group.create_task(self._optimise()) for _ in range(self._optimiser.at_a_time)]
             others = [
                 group.create_task(stage)
                 for stage in (
@@ -153,7 +153,7 @@ class Worker:
         now = time.monotonic()
         if self.in_hand and now < self._drained_until:
             return 0  # the queue had no more a moment ago
-        wanted = min(MAX_OPEN, max(self._settings.workers, sum(when > now - 1.0 for when in self._pace)))
+        wanted = min(MAX_OPEN, max(self._optimiser.at_a_time, sum(when > now - 1.0 for when in self._pace)))
         room = min(wanted - (len(self.in_hand) - self._to_write), MAX_IN_HAND - len(self.in_hand))
         if max_pages:
             room = min(room, max_pages - self._taken)
@@ -211,7 +211,8 @@ class Worker:
                 self._pace.append(time.monotonic())
                 self._to_write += 1
                 self._tried.put_nowait(tried)
-            self._progress.set()
+            if tried is None or self._todo.empty():
+                self._progress.set()
             await asyncio.sleep(0)  # an optimiser that never waits would leave the other workers without work
 
     async def _try(self, page: Taken) -> Tried | None:

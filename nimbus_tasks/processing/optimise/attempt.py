@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Characters of an error message that are kept; a server may send any amount.
 LONGEST_MESSAGE = 500
+#: Pages that wait in each child process: it works on them while this process writes results and takes pages.
+AHEAD = 16
 #: Processor time for one page. By rules, 5 MB of text take less than 2 s.
 MAX_CPU_SECONDS = 20.0
 _HEAD_IDS = frozenset({TITLE, DESCRIPTION})
@@ -56,12 +58,14 @@ class RecordOptimiser:
     """Runs an optimiser of pages on page records, in child processes where it takes the processor.
 
     cpu_seconds: processor time that one page may take there. workers: pages at a time.
+    at_a_time: pages to hand over at a time, with those that wait in child processes.
     """
 
-    def __init__(self, optimiser: Optimiser, tone: str, cpu_seconds: float = MAX_CPU_SECONDS, workers: int = 0) -> None:
+    def __init__(self, optimiser: Optimiser, tone: str, cpu_seconds: float = MAX_CPU_SECONDS, workers: int = 1) -> None:
         self._optimiser, self._tone = optimiser, tone
         improve: Callable[[Page], Optimised] | None = getattr(optimiser, "improve", None)
         self._pool = None if improve is None else CpuPool(partial(_optimise, improve), cpu_seconds, workers)
+        self.at_a_time = workers if self._pool is None else AHEAD * self._pool.size
 
     async def start(self) -> None:
         """Start the child processes, if there are any to be. Raises StateError if that is not possible."""

@@ -117,7 +117,8 @@ class Here:
 
     def __init__(self, work: Callable[[bytes], bytes], cpu_seconds: float, most: int) -> None:
         self.run_one = work
-        assert cpu_seconds > most == 0
+        self.size = most
+        assert cpu_seconds > most
 
     async def start(self) -> None:
         """Do nothing: there is no process."""
@@ -144,6 +145,7 @@ def test_work_in_a_child_process_answers_with_changes_or_a_failure(
 ) -> None:
     monkeypatch.setattr("nimbus_tasks.processing.optimise.attempt.CpuPool", Here)
     optimise = RecordOptimiser(Pure(error), "friendly")
+    assert optimise.at_a_time > 1  # the others wait in the child, which then need not wait for this process
     asyncio.run(optimise.start())
     tried = asyncio.run(attempt(TAKEN, optimise))
     asyncio.run(optimise.close())

@@ -88,11 +88,21 @@ def _is_prose(block: Block, page: Page) -> bool:
         and is_whole(text)
         and not is_foreign(block, page)
         and not looks_like_code(text)
-        and len(text.split()) >= _LEAST_WORDS
         and not is_dense(text)
         and _NOT_PROSE.search(text) is None
-        and sum(each.isalpha() or each.isspace() for each in text) >= _LEAST_PROSE * len(text)
-        and sum(map(str.isupper, text)) <= _MOST_CAPITALS * sum(map(str.isalpha, text))
+        and _is_mostly_letters(text)
+    )
+
+
+def _is_mostly_letters(text: str) -> bool:
+    """Return whether a text has enough words, of letters in lower case."""
+    words = text.split()
+    # `map` takes a third of the time that a generator takes for each character.
+    letters, signs = sum(map(str.isalpha, text)), sum(map(len, words))
+    return (
+        len(words) >= _LEAST_WORDS
+        and letters + len(text) - signs >= _LEAST_PROSE * len(text)
+        and sum(map(str.isupper, text)) <= _MOST_CAPITALS * letters
     )
 
 

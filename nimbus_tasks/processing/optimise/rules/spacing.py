@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 CODE = frozenset({"code", "kbd", "listing", "plaintext", "pre", "samp", "textarea", "xmp"})
 
 # HTML's white space. Not the no-break space: it is intended, alone or as layout.
-_BREAKS = "\t\n\f\r"
-_BLANKS = f" {_BREAKS}"
+_BLANKS = " \t\n\f\r"
 _SPACES = re.compile(f"[{_BLANKS}]{{2,}}")
 #: A no-break space beside a plain one, between words, comes from a text editor.
 _MIXED = re.compile(r"(?<=[^\W\d_]|[.,;])(?: \u00a0 ?|\u00a0 )(?=[^\W\d_])")
@@ -66,7 +65,7 @@ _MOST_PASSES = 20
 _LONGEST = 100_000
 #: Characters that prose lacks, and what else it lacks. Apart, because a pattern of characters alone is fast.
 _LIKE_CODE = re.compile(r"[{}\[\]<>=_\\`|^$#@~*+]")
-_CODE_MARKS = ("&&", "://", "()", "--", "::")
+_CODE_MARKS = re.compile(r"&&|://|\(\)|--|::")
 _CODE_NAMES = re.compile(r"&#?\w+;|(?<!\S)&\w|\bwww\.")
 
 
@@ -107,7 +106,7 @@ def tidied(text: str, style: Style, *, title: bool = False) -> str:
     if len(text) > _LONGEST or is_dense(text, style.language):
         return text
     # A substring test before each pattern: the patterns try every word, and few texts have a slip.
-    doubled = "  " in text or any(blank in text for blank in _BREAKS)
+    doubled = "  " in text or not text.isprintable()  # as line breaks and tabs are not
     text = (_SPACES.sub(" ", text) if doubled else text).strip(_BLANKS) or text
     if looks_like_code(text):
         return text
@@ -122,7 +121,7 @@ def tidied(text: str, style: Style, *, title: bool = False) -> str:
 def looks_like_code(text: str) -> bool:
     return (
         _LIKE_CODE.search(text) is not None
-        or any(mark in text for mark in _CODE_MARKS)
+        or _CODE_MARKS.search(text) is not None
         or (("&" in text or "www." in text) and _CODE_NAMES.search(text) is not None)
     )
 
