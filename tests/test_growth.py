@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
-TAKES_TEXT = re.compile(r"\b(str|bytes|Page|PageMap|MarkedTree|Block)\b")
+TAKES_TEXT = re.compile(r"\b(str|bytes|Page|PageMap|SourceTree|Block)\b")
 #: They take one record that is decoded already, the words of one file name, and pages: what takes the time of
 #: these is extraction, which is measured.
 UNMEASURED = {

@@ -1,9 +1,12 @@
 """Apply changes to a page: HTML bytes and changes in, HTML bytes out. Only the changed texts differ in the result.
 
 In the order of the work: `plan.py` (which changes are still to be made), `source.py` (bytes to characters and back),
-`source_map.py` with `tokens.py` (where each text of the tree is written), `edits.py` with `rewrite_text.py`,
-`word_diff.py` and `markup.py` (what to write there). Then the result is extracted and compared with what it should
-be. A change that is not certain is refused. Pure.
+`source_map.py` (where each text of the tree is written), `edits.py` with `rewrite_text.py`, `word_diff.py` and
+`markup.py` (what to write there). Then the result is extracted and compared with what it should be. A change that is
+not certain is refused. Pure.
+
+Most pages are as their maps say, and all of their changes can be made. That the result is as it should be proves both,
+so these pages are extracted once. The others are extracted before, too, to see which changes are left and possible.
 """
 
 from __future__ import annotations
@@ -18,9 +21,9 @@ from nimbus_tasks.html.apply.edits import Blocks, adds_description, edit_descrip
 from nimbus_tasks.html.apply.markup import UnsafeChangeError
 from nimbus_tasks.html.apply.plan import Plan, content_of, level_changes, make_plan
 from nimbus_tasks.html.apply.source import Source
-from nimbus_tasks.html.apply.source_map import MarkedTree, shape
+from nimbus_tasks.html.apply.source_map import SourceTree, shape
 from nimbus_tasks.html.extract import Rules, Skipped, extract
-from nimbus_tasks.html.extract.parse import parse_page
+from nimbus_tasks.html.extract.parse import not_a_page, parse_page
 from nimbus_tasks.model.changes import DESCRIPTION, TITLE
 
 if TYPE_CHECKING:
@@ -67,6 +70,27 @@ def apply_changes(
     changes = list(changes)
     # What is above the fold is no content, and the costliest to find.
     rules = msgspec.structs.replace(rules or Rules(), fold=0)
+    return _apply_all(html, page_map, changes, rules, styles) or _apply_each(html, page_map, changes, rules, styles)
+
+
+def _apply_all(
+    html: bytes, page_map: PageMap, changes: list[Change], rules: Rules, styles: Styles | None
+) -> Applied | None:
+    """Apply all changes to a page that is as its map says. None: one cannot be made, or it differs from its map."""
+    content = content_of(page_map)
+    plan = make_plan(content, content, changes)
+    if plan.refused or plan.already or not plan.todo or not_a_page(html):
+        return None
+    try:
+        page = PageEditor(html, page_map, rules, styles)
+        made = page.make_all(plan.todo)
+    except UnsafeChangeError:
+        return None
+    return None if made is None else Applied(made, tuple(new.id for new in plan.todo), (), ())
+
+
+def _apply_each(html: bytes, page_map: PageMap, changes: list[Change], rules: Rules, styles: Styles | None) -> Applied:
+    """Apply those changes to a page that it does not have yet and that can be made."""
     now = extract(page_map.path, html, rules, styles)
     if isinstance(now, Skipped):
         return Applied(html, (), (), tuple((change.id, now.reason) for change in changes))
@@ -106,10 +130,19 @@ class PageEditor:
         self._styles = styles
         self._path = now.path
         self._now = content_of(now)
-        self._tree = MarkedTree(self._source.text)
+        self._tree = SourceTree(self._source.text)
         self._edits: dict[str, list[Edit]] = {}
         #: The title, where a description would be a new element after it. `Blocks` takes the tree apart later.
         self._meta_follows = find_title(self._tree) if adds_description(self._tree) else None
+
+    def make_all(self, todo: Sequence[NewText]) -> bytes | None:
+        """Return the page with all of these changes; None where it would not read as it should.
+
+        Raises:
+            UnsafeChangeError: one of them cannot be made safely.
+        """
+        self._edits = {new.id: self.find_edits(new) for new in self._head_first(todo)}
+        return None if self._wrong(list(todo)) else self.html_with(todo)
 
     def make(self, todo: Sequence[NewText], levels: Collection[str]) -> tuple[list[NewText], list[tuple[str, str]]]:
         """Return the changes that can be made together, and the others with their reasons.
@@ -117,8 +150,7 @@ class PageEditor:
         `levels`: ids of the changes of heading levels, which are made all or not at all.
         """
         refused = []
-        # The head first: finding the blocks takes the tree apart, including stray titles.
-        for new in sorted(todo, key=lambda each: each.id in self._now.blocks):
+        for new in self._head_first(todo):
             try:
                 self._edits[new.id] = self.find_edits(new)
             except UnsafeChangeError as error:
@@ -140,6 +172,10 @@ class PageEditor:
     def html_with(self, made: Iterable[NewText]) -> bytes:
         return self._source.splice(sorted(edit for new in made for edit in self._edits[new.id]))
 
+    def _head_first(self, texts: Iterable[NewText]) -> list[NewText]:
+        """Return the texts of the head, then the blocks: finding these takes the tree apart, including stray titles."""
+        return sorted(texts, key=lambda each: each.id in self._now.blocks)
+
     def find_edits(self, new: NewText) -> list[Edit]:
         """Return the edits of one change.
 
@@ -147,9 +183,9 @@ class PageEditor:
             UnsafeChangeError: it cannot be made safely.
         """
         if new.id == TITLE:
-            return edit_title(self._tree, new.content)
+            return edit_title(self._tree, self._now.head.get(TITLE, ""), new.content)
         if new.id == DESCRIPTION:
-            return edit_description(self._tree, new.content)
+            return edit_description(self._tree, self._now.head.get(DESCRIPTION, ""), new.content)
         return self._blocks.edits(self._now.blocks[new.id], new.content, new.type)
 
     @cached_property
@@ -182,10 +218,10 @@ class PageEditor:
             return made
         retyped = any(new.type != self._now.blocks[new.id].type for new in made if new.type)
         expected, found = self._now.replaced(made), content_of(after)
-        if found.digest(selectors=not retyped) == expected.digest(selectors=not retyped):
+        if found.equals(expected, selectors=not retyped):
             return [] if self._keeps_shape(html, made) else made
         wrong = [new for new in made if new.id in found.blocks and not found.has(new)]
-        others_are_right = found.replaced(wrong).digest(selectors=False) == expected.digest(selectors=False)
+        others_are_right = found.replaced(wrong).equals(expected, selectors=False)
         return wrong if others_are_right else made
 
     def _keeps_shape(self, html: bytes, made: list[NewText]) -> bool:

@@ -26,7 +26,7 @@ from nimbus_tasks.model.changes import HEADINGS
 if TYPE_CHECKING:
     from turbohtml import Element
 
-    from nimbus_tasks.html.apply.source_map import MarkedTree
+    from nimbus_tasks.html.apply.source_map import SourceTree
     from nimbus_tasks.html.extract.rules import Rules
     from nimbus_tasks.html.styles import Styles
     from nimbus_tasks.model.page_map import Block
@@ -48,7 +48,7 @@ _ATTRIBUTE = re.compile(
 _TAG_NAME = re.compile(r"<[^\t\n\f />]+")
 
 
-def set_attribute(tree: MarkedTree, element: Element, name: str, value: str, *, after: str = "") -> Edit:
+def set_attribute(tree: SourceTree, element: Element, name: str, value: str, *, after: str = "") -> Edit:
     """Return the edit that sets an attribute. A new one follows the attribute `after`, or comes first.
 
     Raises:
@@ -74,7 +74,7 @@ def set_value(text: str, start: int, end: int, name: str, value: str, *, after: 
     return Edit(place, place, f" {name.upper() if upper else name}={quoted(value, quote)}")
 
 
-def change_level(tree: MarkedTree, element: Element, level: str) -> list[Edit]:
+def change_level(tree: SourceTree, element: Element, level: str) -> list[Edit]:
     """Return the edits that change a heading's level in its two tags.
 
     Raises:
@@ -98,7 +98,7 @@ class Blocks:
     """The elements of a page that may own text, and those that are hidden."""
 
     def __init__(
-        self, tree: MarkedTree, rules: Rules, selector_map: dict[str, str], path: str = "", styles: Styles | None = None
+        self, tree: SourceTree, rules: Rules, selector_map: dict[str, str], path: str = "", styles: Styles | None = None
     ) -> None:
         self._tree = tree
         self._selectors = selector_map
@@ -130,46 +130,56 @@ class Blocks:
             UnsafeChangeError: the change cannot be made safely.
         """
         element = self.element(block.id)
+        if element.tag != block.type:
+            raise UnsafeChangeError(f"it is not <{block.type}> but <{element.tag}>")
         edits = change_level(self._tree, element, type_) if type_ not in ("", block.type) else []
         if content == block.content:
             return edits
         if block.type == "img":
+            _require_text(collapse(element.attr("alt") or ""), block.content)
             return [*edits, set_attribute(self._tree, element, "alt", content, after="src")]
         own = read_own_text(self._tree, element, self._elements, self._unseen, self._apart)
         exact = block.type in PREFORMATTED
-        if (own.text if exact else collapse(own.text)) != block.content:
-            raise UnsafeChangeError("where its text is written is not certain")
+        _require_text(own.text if exact else collapse(own.text), block.content)
         return edits + rewrite_text(self._tree, own, content, exact=exact)
+
+
+def _require_text(written: str, known: str) -> None:
+    """Raise UnsafeChangeError unless a text is written as the change knows it."""
+    if written != known:
+        raise UnsafeChangeError("where its text is written is not certain")
 
 
 # --- head ---------------------------------------------------------------------------------------------
 
 
-def edit_title(tree: MarkedTree, title: str) -> list[Edit]:
+def edit_title(tree: SourceTree, old: str, title: str) -> list[Edit]:
     """Return the edits that change the title.
 
     Raises:
-        UnsafeChangeError: the page has no title.
+        UnsafeChangeError: the page has no title, or another one.
     """
     element = find_title(tree)
     if element is None:
         raise UnsafeChangeError("the page has no <title>")
+    _require_text(collapse(element.text), old)
     if any(isinstance(node, Text) and collapse(node.data) for node in element.children):
         return rewrite_text(tree, read_own_text(tree, element, (), ()), title, exact=False)
     start, end = tree.start_tag(element)[1], tree.end_tag(element)
     return [Edit(start, end[0] if end else start, as_text(title))]
 
 
-def edit_description(tree: MarkedTree, description: str) -> list[Edit]:
+def edit_description(tree: SourceTree, old: str, description: str) -> list[Edit]:
     """Return the edits that set the description; without one, a new `<meta>` follows the title.
 
     Raises:
-        UnsafeChangeError: the page has neither.
+        UnsafeChangeError: the page has neither, or another description.
     """
     elements = _descriptions(tree)
     if elements:
         # As in extraction: the first that is not empty.
         element = next((each for each in elements if collapse(each.attr("content") or "")), elements[0])
+        _require_text(collapse(element.attr("content") or ""), old)
         return [set_attribute(tree, element, "content", description, after="name")]
     title = find_title(tree)
     end = tree.end_tag(title) if title is not None else None
@@ -178,12 +188,12 @@ def edit_description(tree: MarkedTree, description: str) -> list[Edit]:
     return [Edit(end[1], end[1], _new_meta(tree, title, description))]
 
 
-def adds_description(tree: MarkedTree) -> bool:
+def adds_description(tree: SourceTree) -> bool:
     """Return whether a description needs a new element."""
     return not _descriptions(tree)
 
 
-def _descriptions(tree: MarkedTree) -> list[Element]:
+def _descriptions(tree: SourceTree) -> list[Element]:
     return [
         element
         for element in tree.document.iter_elements("meta")
@@ -191,13 +201,13 @@ def _descriptions(tree: MarkedTree) -> list[Element]:
     ]
 
 
-def find_title(tree: MarkedTree) -> Element | None:
+def find_title(tree: SourceTree) -> Element | None:
     """Return the title that extraction reads: the first that is not empty, except in SVG."""
     titles = [each for each in tree.document.iter_elements("title") if each.namespace.value == "html"]
     return next((each for each in titles if collapse(each.text)), titles[0] if titles else None)
 
 
-def _new_meta(tree: MarkedTree, title: Element, description: str) -> str:
+def _new_meta(tree: SourceTree, title: Element, description: str) -> str:
     """Return a `<meta>` in the style of the page: line, indent, quotes, case, closing slash."""
     start, end = tree.start_tag(title)
     line = _BEFORE_ON_LINE.search(tree.text, max(0, start - 200), start)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from nimbus_tasks.html.extract.text import PREFORMATTED, collapse
 from nimbus_tasks.model.changes import DESCRIPTION, TITLE
-from nimbus_tasks.model.page_map import Block, content_digest
+from nimbus_tasks.model.page_map import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,10 +64,14 @@ class PageContent(Struct, frozen=True):
                 head.pop(new.id, None)
         return PageContent(self.main_selector, head, blocks, self.selector_map)
 
-    def digest(self, *, selectors: bool) -> str:
-        """Return a digest. Leave out the selectors to compare pages whose heading levels differ: they count those."""
-        lasting: dict[str, Any] = {"main": self.main_selector, "head": self.head, "blocks": self.blocks}
-        return content_digest(lasting | {"selectors": self.selector_map} if selectors else lasting)
+    def equals(self, other: PageContent, *, selectors: bool) -> bool:
+        """Compare two contents. Without selectors where heading levels differ, as those are counted in them."""
+        return (
+            self.blocks == other.blocks
+            and self.head == other.head
+            and self.main_selector == other.main_selector
+            and (not selectors or self.selector_map == other.selector_map)
+        )
 
 
 def content_of(page: PageMap) -> PageContent:
@@ -102,7 +106,7 @@ def make_plan(now: PageContent, before: PageContent, changes: Iterable[Change]) 
             plan.todo.append(new)
         seen.add(change.id)
     retyped = any(now.blocks[old.id].type != old.type for old in done if old.id in now.blocks)
-    if now.replaced(done).digest(selectors=not retyped) == before.digest(selectors=not retyped):
+    if now.replaced(done).equals(before, selectors=not retyped):
         return plan
     rest = [(change_id, CHANGED) for change_id in (*plan.already, *(new.id for new in plan.todo))]
     return Plan([], [], plan.refused + rest)

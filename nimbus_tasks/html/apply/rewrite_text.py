@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from turbohtml import Element
 
-    from nimbus_tasks.html.apply.source_map import MarkedTree, OwnText, Piece
+    from nimbus_tasks.html.apply.source_map import OwnText, Piece, SourceTree
     from nimbus_tasks.html.apply.word_diff import Replacement, Word
 
     Path = tuple[Element, ...]
 
 
-def rewrite_text(tree: MarkedTree, own: OwnText, new: str, *, exact: bool) -> list[Edit]:
+def rewrite_text(tree: SourceTree, own: OwnText, new: str, *, exact: bool) -> list[Edit]:
     """Return the edits that give a block a new text. `exact`: white space counts (in `<pre>`).
 
     Raises:
@@ -39,7 +39,7 @@ def rewrite_text(tree: MarkedTree, own: OwnText, new: str, *, exact: bool) -> li
 
 
 class _Rewriting:
-    def __init__(self, tree: MarkedTree, own: OwnText, *, exact: bool) -> None:
+    def __init__(self, tree: SourceTree, own: OwnText, *, exact: bool) -> None:
         self._tree = tree
         self._own = own
         self._exact = exact

@@ -1,14 +1,15 @@
 """Where each text of the tree is written in the page, and the text of one block in pieces.
 
-The parser moves, joins and drops texts, and does not tell where they come from. So it parses a copy of the page with
-a number before the first visible character of each text. What it does with a text depends on whether that is
-visible, not on its words: the copy gives the same tree, and each number shows where its text went.
+The parser tells where tags are written, and not where texts are. A text stands between the tag before it and the one
+after it, unless the parser moved it (out of a table, into markup that was closed too late). So what stands there is
+compared with the text, and a text that differs must be written in one place of the page alone.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import deque
 from itertools import islice, takewhile
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,34 +17,27 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 from turbohtml import Element, Text
 
-from nimbus_tasks.html.apply.markup import UnsafeChangeError, decode_text
-from nimbus_tasks.html.apply.tokens import PLAIN, find_foreign, find_texts
+from nimbus_tasks.html.apply.markup import WHITE_SPACE, UnsafeChangeError, decode_text
 from nimbus_tasks.html.extract.inline import TOGETHER
 from nimbus_tasks.html.extract.parse import parse_text
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from turbohtml import Document, Node
 
+    from nimbus_tasks.html.apply.markup import Decoded
     from nimbus_tasks.html.extract.inline import Apart
 
-#: Elements whose text is visible, and those of them in which character references have no meaning.
-_SHOWN = frozenset({"", "title", "xmp", PLAIN})
-_RAW = frozenset({"xmp", PLAIN})
-#: Characters for private use: the first that the page does not contain encloses the numbers.
-_FENCES = range(0xE000, 0xF8FF)
-# Not a possessive group, for the reason in tokens.py.
-_INVISIBLE = re.compile(r"(?:[\t\n\f \0]++|&(?:#0*(?:9|10|12|13|32)|#[xX]0*(?:9|[aA]|[cC]|[dD]|20)|Tab|NewLine);)*")
-
-
-class _Numbered(NamedTuple):
-    """A text in the page: where it begins, where its visible part begins, and where it ends."""
-
-    start: int
-    visible: int
-    end: int
-    raw: bool
+#: Elements whose content is text up to their end tag, and those of them in which character references mean nothing.
+_TEXT_ALONE = frozenset({"title", "xmp", "plaintext"})
+_RAW = frozenset({"xmp", "plaintext"})
+#: Begins what may be written between two tags besides text: comments, and end tags that end nothing.
+_NO_TEXT = re.compile(r"<(?:!--|[!?/])")
+_SPACE = re.compile(f"[{WHITE_SPACE}]*")
+#: Texts that are looked for in all of a page. It takes time, and real pages have a few of them.
+MOST_MOVED = 100
+_UNCERTAIN = "where its text is written is not certain"
 
 
 class Written(NamedTuple):
@@ -55,45 +49,31 @@ class Written(NamedTuple):
     raw: bool
 
 
-class MarkedTree:
-    """A page's tree, and where its texts and tags are written. All places are offsets in the page, not in the copy.
-
-    Raises:
-        UnsafeChangeError: the page uses every character that could enclose the numbers.
-    """
+class SourceTree:
+    """A page's tree, and where its texts and tags are written: offsets in the page."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._numbered: list[_Numbered] = []
-        #: Where the marks end in the copy, and how much longer than the page the copy is from there on.
-        self._ends, self._longer = [0], [0]
-        self._marks: dict[Text, list[tuple[int, int]]] = {}
-        self._fence = _fence(text)
-        self.document = parse_text("".join(self._with_marks()))
-        for node in [node for node in self.document.descendants if isinstance(node, Text)]:
-            if self._fence in node.data:
-                self._take_marks(node)
+        self.document = parse_text(text)
         #: Taken before edits.Blocks removes the hidden parts.
         self.shape = shape(self.document)
+        self._written: dict[Text, list[Written]] = {}
+        self._moved = 0
 
-    def written(self, node: Text) -> Iterator[Written]:
-        """Yield the parts of a text node whose places are known, in order. White space may be missing.
+    def written(self, node: Text) -> list[Written]:
+        """Return the parts of a text node whose places are known, in order. White space may be missing.
 
         Raises:
-            UnsafeChangeError: the node differs from the texts it should consist of.
+            UnsafeChangeError: it differs from what is written between the tags around it.
         """
-        done = 0
-        for at, number in self._marks.get(node, ()):
-            token = self._numbered[number]
-            visible = decode_text(self.text, token.visible, token.end, references=not token.raw)
-            end = at + len(visible.text)
-            if node.data[at:end] != visible.text:
-                raise UnsafeChangeError("where its text is written is not certain")
-            # The parser may drop white space before it: a line end after `<pre>`, spaces before the body.
-            space = decode_text(self.text, token.start, token.visible, references=not token.raw)
-            taken = _common_end(node.data[done:at], space.text)
-            yield Written(at - taken, end, space.places[len(space.text) - taken : -1] + visible.places, token.raw)
-            done = end
+        if node.data.isspace():
+            return []
+        if node not in self._written:
+            try:
+                self._locate(node)
+            except UnsafeChangeError:
+                self._written[node] = [self._only_place(node)]
+        return self._written[node]
 
     def start_tag(self, element: Element) -> tuple[int, int]:
         """Return where an element's start tag begins and ends.
@@ -104,58 +84,119 @@ class MarkedTree:
         place = element.source_location
         if place is None:
             raise UnsafeChangeError("the parser added its element, which has no tag in the page")
-        return self._place(place.start_tag.start_offset), self._place(place.start_tag.end_offset)
+        return place.start_tag.start_offset, place.start_tag.end_offset
 
     def end_tag(self, element: Element) -> tuple[int, int] | None:
         """Return where an element's end tag begins and ends, or None without one."""
         place = element.source_location
         if place is None or place.end_tag is None:
             return None
-        return self._place(place.end_tag.start_offset), self._place(place.end_tag.end_offset)
+        return place.end_tag.start_offset, place.end_tag.end_offset
 
-    def _place(self, in_copy: int) -> int:
-        return in_copy - self._longer[bisect_right(self._ends, in_copy) - 1]
+    def _locate(self, node: Text) -> None:
+        """Find all texts between the same two tags: comments divide them."""
+        nodes: list[Node] = [node]
+        while (before := nodes[-1].previous_sibling) is not None and _has_no_tag(before):
+            nodes.append(before)
+        nodes.reverse()
+        while (following := nodes[-1].next_sibling) is not None and _has_no_tag(following):
+            nodes.append(following)
+        texts = [each for each in nodes if isinstance(each, Text)]
+        parent = node.parent.tag if isinstance(node.parent, Element) else ""
+        written = self._between(self._end_before(nodes[0]), self._start_after(nodes[-1]), parent)
+        parts = deque(_matched("".join(text.data for text in texts), written, raw=parent in _RAW))
+        begin = 0
+        for text in texts:
+            end = begin + len(text.data)
+            found = self._written[text] = []
+            while parts and parts[0].start < end:
+                start, stop, places, raw = parts.popleft()
+                found.append(Written(start - begin, stop - begin, places, raw))
+            begin = end
 
-    def _with_marks(self) -> Iterator[str]:
-        done = 0
-        for start, end, tag in find_texts(self.text, find_foreign(self.text)):
-            visible = _visible_from(self.text, start, end)
-            if tag not in _SHOWN or visible == end:
-                continue
-            mark = f"{self._fence}{len(self._numbered)}{self._fence}"
-            self._numbered.append(_Numbered(start, visible, end, tag in _RAW))
-            yield self.text[done:visible]
-            yield mark
-            self._longer.append(self._longer[-1] + len(mark))
-            self._ends.append(visible + self._longer[-1])
-            done = visible
-        yield self.text[done:]
+    def _only_place(self, node: Text) -> Written:
+        """Return the only place of the page where a text that the parser has moved is written as it reads."""
+        words = node.data.strip(WHITE_SPACE)
+        self._moved += 1
+        place = self.text.find(words) if self._moved <= MOST_MOVED else -1
+        if place < 0 or self.text.find(words, place + 1) >= 0:
+            raise UnsafeChangeError(_UNCERTAIN)
+        start = node.data.index(words)
+        return Written(start, start + len(words), [*range(place, place + len(words) + 1)], raw=False)
 
-    def _take_marks(self, node: Text) -> None:
-        """Remove the marks from a text node, and record where they were."""
-        first, *parts = node.data.split(self._fence)
-        texts, marks, length = [first], [], len(first)
-        for number, text in zip(parts[::2], parts[1::2], strict=False):
-            if number.isdecimal() and int(number) < len(self._numbered):
-                marks.append((length, int(number)))
-            texts.append(text)
-            length += len(text)
-        node.data = "".join(texts)
-        self._marks[node] = marks
+    def _between(self, start: int, end: int, parent: str) -> Iterator[Decoded]:
+        """Yield the texts that are written between two places."""
+        while parent not in _TEXT_ALONE and (other := _NO_TEXT.search(self.text, start, end)):
+            yield decode_text(self.text, start, other.start(), references=True)
+            closing = "-->" if other[0] == "<!--" else ">"
+            closed = self.text.find(closing, other.end(), end)
+            start = closed + len(closing) if closed >= 0 else end
+        yield decode_text(self.text, start, end, references=parent not in _RAW)
+
+    def _end_before(self, node: Node) -> int:
+        """Return where the last tag before a node ends."""
+        before, parent = node.previous_sibling, node.parent
+        while before is not None and _has_no_tag(before):  # around an element that the parser added
+            before = before.previous_sibling
+        if before is not None:
+            return self._end_of(before)
+        if not isinstance(parent, Element):
+            return 0
+        return self._end_before(parent) if parent.source_location is None else self.start_tag(parent)[1]
+
+    def _end_of(self, node: Node) -> int:
+        """Return where a node's last tag ends."""
+        while isinstance(node, Element):
+            if end := self.end_tag(node):
+                return end[1]
+            if not node.children:
+                return self.start_tag(node)[1]
+            node = node.children[-1]
+        raise UnsafeChangeError(_UNCERTAIN)
+
+    def _start_after(self, node: Node) -> int:
+        """Return where the next tag after a node begins."""
+        following, parent = node.next_sibling, node.parent
+        if isinstance(following, Element):
+            return self.start_tag(following)[0]
+        if not isinstance(parent, Element):
+            return len(self.text)
+        end = self.end_tag(parent)
+        return end[0] if end else self._start_after(parent)
 
 
-def _fence(text: str) -> str:
-    used = set(text)
-    for fence in map(chr, _FENCES):
-        if fence not in used:
-            return fence
-    raise UnsafeChangeError("it uses all characters for private use")
+def _has_no_tag(node: Node) -> bool:
+    """Return whether nothing between two texts is a tag: an element may be there for an end tag alone (`</p>`)."""
+    return not isinstance(node, Element) or (node.source_location is None and not node.children)
 
 
-def _visible_from(text: str, start: int, end: int) -> int:
-    """Return where a text becomes visible: after white space and NUL characters."""
-    match = _INVISIBLE.match(text, start, end)
-    return match.end() if match else start
+def _matched(data: str, written: Iterable[Decoded], *, raw: bool) -> Iterator[Written]:
+    """Yield where each written text is in the text of the tree.
+
+    Raises:
+        UnsafeChangeError: the two differ by more than white space.
+    """
+    done = 0
+    for text, places in written:
+        space = _space_end(text, 0)
+        visible = text[space:]
+        if not visible:
+            continue
+        start = _space_end(data, done)
+        if not data.startswith(visible, start):
+            raise UnsafeChangeError(_UNCERTAIN)
+        # The parser may drop white space: a line end after `<pre>`, spaces before the body.
+        taken = _common_end(data[done:start], text[:space])
+        yield Written(start - taken, start + len(visible), places[space - taken :], raw)
+        done = start + len(visible)
+    if _space_end(data, done) < len(data):
+        raise UnsafeChangeError(_UNCERTAIN)
+
+
+def _space_end(text: str, start: int) -> int:
+    """Return where the white space at `start` ends."""
+    found = _SPACE.match(text, start)
+    return found.end() if found else start
 
 
 def _common_end(one: str, other: str) -> int:
@@ -223,7 +264,7 @@ class OwnText(Struct, frozen=True):
 
 
 def read_own_text(
-    tree: MarkedTree, block: Element, blocks: Container[Element], hidden: Container[Element], apart: Apart = TOGETHER
+    tree: SourceTree, block: Element, blocks: Container[Element], hidden: Container[Element], apart: Apart = TOGETHER
 ) -> OwnText:
     """Return the text of a block without that of inner blocks, as extraction reads it.
 

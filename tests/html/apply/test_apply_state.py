@@ -55,6 +55,22 @@ def test_changes_that_the_page_has_are_not_made_again() -> None:
     assert twice.html.startswith(b'<title>T</title><meta name="description" content="D"><h3>Top</h3><p>New')
 
 
+@pytest.mark.parametrize(
+    ("mapped", "now", "where"),
+    [
+        ("<p>a<img alt=b src=c>", "<p>a<img alt=other src=c>", 1),
+        ("<title>T</title><p>a", "<title>Other</title><p>a", "title"),
+        ("<meta name=description content=D><p>a", "<meta name=description content=Other><p>a", "metaDescription"),
+        ("<title>T</title><p>a", "<title>T</title><meta name=description content=Other><p>a", "metaDescription"),
+        ("<h2>a</h2>", "<h3>a</h3>", 0),
+    ],
+)
+def test_what_an_author_has_changed_since_is_not_written_over(mapped: str, now: str, where: str | int) -> None:
+    page = map_of(mapped)
+    applied = apply_changes(now.encode(), page, [change(page, where, "New")])
+    assert (applied.html, [why for _, why in applied.refused]) == (now.encode(), [CHANGED])
+
+
 def test_a_heading_level_that_has_changed_refuses_the_page() -> None:
     page = map_of(HTML)
     retyped = change(page, 0, "Head", "h3")
