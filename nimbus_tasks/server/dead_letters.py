@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from sqlalchemy import and_, func, or_, select, tuple_, update
 
+from nimbus_tasks.server.claims import Step  # the description of the API reads the types of fields
 from nimbus_tasks.server.tables import assets
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
-
-    from nimbus_tasks.server.claims import Step
 
 #: Dead letters in one answer.
 PAGE = 100

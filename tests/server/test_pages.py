@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.pages import WEB
 from nimbus_tasks.server.records_store import RecordsStore
 
+DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ["/", "/gallery", "/asset", "/failed-jobs", "/status", "/batches", "/keys", "/login", "/login?link=used"]
 SCRIPTS = ["/static/js/main.js", "/static/js/upload/" + min(path.name for path in (WEB / "js/upload").glob("*.js"))]
 
@@ -86,6 +88,24 @@ def test_the_api_and_its_files_need_a_login(web: ServiceProcess) -> None:
     for path in paths:
         answer = httpx.get(web.url + path)
         assert (answer.status_code, answer.json()["code"]) == (401, "auth"), path
+
+
+def test_the_description_of_the_api_has_every_documented_endpoint(web: ServiceProcess) -> None:
+    asked = web.client().http.get
+    told = asked("/schema/openapi.json").raise_for_status().json()
+    assert asked("/schema").raise_for_status().json() == told
+    described = {re.sub(r"\{\w+\}", "{}", path): {*ways} for path, ways in told["paths"].items()}
+    documented = [
+        (way.lower(), re.sub(r"\{\w+\}", "{}", path))
+        for page in DOCS.glob("service*.md")
+        for way, path in re.findall(
+            r"`(?:(GET|POST|PUT|DELETE) )?(/(?:api/|blobs/|\w+z\b|metrics)[^\s`?]*)", page.read_text()
+        )
+    ]
+    assert len(documented) > 20
+    for way, path in documented:
+        assert path in described, path
+        assert not way or way in described[path], f"{way} {path}"
 
 
 def test_a_listing_of_some(web: ServiceProcess) -> None:
