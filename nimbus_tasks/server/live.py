@@ -17,7 +17,7 @@ from nimbus_tasks.server.jobs import Jobs
 from nimbus_tasks.server.progress import DEFAULT_PACE, Pace, Progress
 from nimbus_tasks.server.similar import SimilarPictures
 from nimbus_tasks.server.stats import StatsCache
-from nimbus_tasks.server.telemetry import Metrics, log_line
+from nimbus_tasks.server.telemetry import log_line
 from nimbus_tasks.server.workers import work as run_workers
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ class Live:
     changes: Changes
     stats: StatsCache
     progress: Progress
-    metrics: Metrics
     similar: SimilarPictures
     jobs: Jobs
 
@@ -49,18 +48,18 @@ async def open_live(service: Service, *, work: bool, pace: Pace = DEFAULT_PACE) 
     Raises:
         SettingsError: a library or a credential that the settings need is missing.
     """
-    stats, metrics = StatsCache(service.database), Metrics()
+    stats = StatsCache(service.database)
     similar = SimilarPictures(service.database, service.settings.embeddings)
     async with (
         ImageWorkers(service.settings.images) as images,
         _closing(open_embedder(service.settings.embeddings, images, service.root)) as embedder,
         Changes(service.database) as changes,
         Progress(stats, changes, pace) as progress,
-        Jobs(service, images, embedder, metrics.job) as jobs,
+        Jobs(service, images, embedder, service.metrics.job) as jobs,
     ):
 
         async def report() -> None:
-            service.log.event("info", log_line(await metrics.read(service, progress.streams)))
+            service.log.event("info", log_line(await service.metrics.read(service, progress.streams)))
 
         async def end_streams() -> None:
             await service.stopping.wait()
@@ -70,7 +69,7 @@ async def open_live(service: Service, *, work: bool, pace: Pace = DEFAULT_PACE) 
         if work:
             tasks.append(asyncio.create_task(run_workers(service, jobs, changes, report)))
         try:
-            yield Live(changes, stats, progress, metrics, similar, jobs)
+            yield Live(changes, stats, progress, similar, jobs)
         finally:
             for task in tasks:
                 task.cancel()

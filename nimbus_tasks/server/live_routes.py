@@ -193,14 +193,14 @@ async def set_context(service: Service, user: User, asset_id: str, data: Context
 @get("/api/telemetry")
 async def telemetry(service: Service, live: Live, user: User) -> Telemetry:  # noqa: ARG001 - for users only
     """Return figures of the whole service."""
-    return await live.metrics.read(service, live.progress.streams)
+    return await service.metrics.read(service, live.progress.streams)
 
 
 @get("/metrics", opt=PUBLIC)
 async def metrics(service: Service, live: Live) -> Response[bytes]:
     """Return figures for Prometheus. No names, no ids."""
-    told = await live.metrics.read(service, live.progress.streams)
-    return Response(live.metrics.text(told), headers={"content-type": CONTENT_TYPE_LATEST})
+    told = await service.metrics.read(service, live.progress.streams)
+    return Response(service.metrics.text(told), headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 # --- cron ---------------------------------------------------------------------------------------------------

@@ -57,12 +57,12 @@ class RequestLayer:
         request_id = _id_of(scope)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        status = 0
+        status, seconds = 0, None
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, seconds
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, seconds = message["status"], time.perf_counter() - began
                 headers = list(message["headers"])
                 given = {name.lower() for name, _ in headers}
                 usual = _HEADERS + _TLS_ONLY if scope["scheme"] == "https" else _HEADERS
@@ -74,7 +74,10 @@ class RequestLayer:
         try:
             await self._app(scope, patient, send_with_headers)
         finally:
-            self._log(scope, status, time.perf_counter() - began)
+            if status:
+                self._service.metrics.request(scope["method"], status)
+            # Until the answer began: a stream of events stays open, and a client may read slowly.
+            self._log(scope, status, time.perf_counter() - began if seconds is None else seconds)
 
     def _patient(self, receive: Receive) -> Receive:
         """Return a `receive` that gives up a client that sends nothing more of its body."""

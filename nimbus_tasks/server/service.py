@@ -1,4 +1,4 @@
-"""What one process of the service holds: settings, database, blob storage, limits. Handlers and jobs get it.
+"""What one process of the service holds: settings, database, blob storage, limits, metrics. Handlers and jobs get it.
 
 Handlers ask for it by name: `async def stats(service: Service, user: User)`.
 """
@@ -18,6 +18,7 @@ from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.lookups import Lookups
 from nimbus_tasks.server.records_store import RecordsStore
 from nimbus_tasks.server.tables import records
+from nimbus_tasks.server.telemetry import Metrics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +47,7 @@ class Service:
         self.signing_key = signing_key
         self.log = Log(settings.log.level, root / LOG_FILE)
         self.lookups = Lookups(self.records)
+        self.metrics = Metrics()
         #: Is set when the process is told to stop: requests that would go on for long end.
         self.stopping = asyncio.Event()
 

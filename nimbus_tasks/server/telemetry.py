@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NEWEST = 1000
 #: How long an answer is good.
 CACHE_SECONDS = 5.0
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
@@ -130,6 +131,8 @@ class Metrics:
         self._jobs.labels(step, outcome).observe(seconds)
 
     def request(self, method: str, status: int) -> None:
+        """Count an answer. A method that is not HTTP's own is `other`: clients must not make up labels without end."""
+        method = method if method in _METHODS else "other"
         self._requests.labels(method, f"{status // 100}xx").inc()
 
     async def read(self, service: Service, streams: int) -> Telemetry:

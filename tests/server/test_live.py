@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from service_process import Client, ServiceProcess
 from test_kills import png
 from waiting import SECONDS, wait_until
 
+DEPLOY = Path(__file__).parents[2] / "deploy"
 SECRET = "cron-secret-of-the-tests"
 #: What is neither an address on the web nor a path on a site.
 HOSTILE = [
@@ -19,7 +22,7 @@ HOSTILE = [
     "page", "https://", "https:///x", "https://me:secret@example.com/", "https://a b/", "/a\nb", "/a\n", " /a",
     "/\t/other.example", "https://a.example/\x00", "/" + "x" * 2000,
 ]  # fmt: skip
-SETTINGS = "[server]\nrate_tokens = 1000\n[images]\nprocesses = 1\n"
+SETTINGS = '[server]\nrate_tokens = 1000\n[images]\nprocesses = 1\n[log]\nlevel = "debug"\n'
 
 
 @pytest.fixture
@@ -57,8 +60,10 @@ def stats(event: dict[str, str]) -> dict[str, int]:
 def test_a_story(service: ServiceProcess) -> None:
     client, other = service.client(), service.client("bob")
     asked = client.http.get
+    began = time.perf_counter()
     stream = events(client)
     first = next(stream)
+    answered = 1000 * (time.perf_counter() - began)
     assert stats(first)["total"] == 0
 
     ids = [client.upload(png(number), name)["id"] for number, name in enumerate(("red boat.png", "blue boat.png"))]
@@ -112,7 +117,13 @@ def test_a_story(service: ServiceProcess) -> None:
 
     figures = asked("/api/telemetry").json()
     assert figures["uploadLatency"]["count"] == 3
+    assert httpx.request("PROPFIND", f"{service.url}/metrics").status_code == 405
     text = httpx.get(f"{service.url}/metrics").text
+    for sample in ('method="GET",status="2xx"', 'method="PUT",status="4xx"', 'method="other",status="4xx"'):
+        assert float(text.partition(f"nimbus_requests_total{{{sample}}} ")[2].split()[0]) >= 1
+    for file in ("prometheus/alerts.yaml", "grafana/dashboard.json"):
+        for name in re.findall(r"\b(?:nimbus|process)_\w+", (DEPLOY / file).read_text()):
+            assert re.search(rf"^{name}[ {{]", text, re.MULTILINE), f"{file}: {name}"
     assert 'nimbus_job_seconds_count{outcome="done",step="image"} 2.0' in text
     assert 'nimbus_queue_depth{queue="dead_letters"} 1.0' in text
 
@@ -121,3 +132,6 @@ def test_a_story(service: ServiceProcess) -> None:
     open_stream = events(client)
     next(open_stream)
     assert service.stop() == 0  # streams do not hold up a stop
+    logged = [json.loads(line) for line in (service.folder / ".nimbus/log.jsonl").read_text().splitlines()]
+    streams = [each for each in logged if each.get("path") == "/api/sse/processing-updates"]
+    assert streams[0]["ms"] < answered  # a stream is no slow request, however long it is open
