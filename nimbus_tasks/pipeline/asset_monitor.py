@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LEAST_INTERVAL = 500
 #: Seconds for which a service that answered once may be away.
 PATIENCE = 600.0
+#: Seconds without a change after which uploads that nobody continues are not waited for.
+QUIET = 30.0
 
 
 async def follow(
@@ -25,12 +27,15 @@ async def follow(
 ) -> Stats:
     """Return the stats once nothing moves any more. lost: is called when the service stops answering.
 
+    Where no job is left, and nothing arrives for `QUIET` seconds at the addresses that were given, nobody uploads.
+
     The service tells them as they change. Where its events do not arrive, it is asked every `interval` milliseconds.
 
     Raises:
         StoreError: the service does not answer at first, or not for `PATIENCE` seconds.
     """
     answered: float | None = None
+    last, changed = None, 0.0
     is_away, streams = False, True
     try:
         while True:
@@ -38,8 +43,11 @@ async def follow(
                 async with contextlib.aclosing(service.stream() if streams else _asked(service)) as looks:
                     async for stats in looks:
                         answered, is_away = time.monotonic(), False
+                        if stats != last:
+                            last, changed = stats, answered
                         show(stats)
-                        if not stats.is_moving:
+                        is_quiet = not stats.has_jobs and answered - changed > QUIET
+                        if is_quiet or not stats.is_moving:
                             return stats
             except TransientError as error:
                 if answered is None or time.monotonic() - answered > PATIENCE:

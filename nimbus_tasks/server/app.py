@@ -51,9 +51,10 @@ def healthz() -> dict[str, str]:
 
 @get("/readyz", opt=PUBLIC)
 async def readyz(service: Service) -> dict[str, str]:
-    """Say that the database and the blob store answer; 503 where one does not."""
+    """Say that the database, the blob store and Redis, where it is used, answer; 503 where one does not."""
     await service.database.read(lambda connection: connection.execute(text("SELECT 1")).scalar_one())
     await service.storage.check()
+    await service.buckets.check()
     return {"status": "ready"}
 
 

@@ -60,7 +60,7 @@ def answer_our_error(request: _Request, error: NimbusError) -> _Response:
     request.scope["state"]["cause"] = str(error)
     if isinstance(error, RefusedError):
         return answer_api_error(request, ApiError(507, "quota", "The blob store does not take this file"))
-    told = ApiError(503, "network", "The service cannot reach its database or blob store: try again")
+    told = ApiError(503, "network", "The service cannot reach its database, its blob store or Redis: try again")
     told.headers = {"retry-after": str(round(error.wait or 5) if isinstance(error, TransientError) else 5)}
     return answer_api_error(request, told)
 

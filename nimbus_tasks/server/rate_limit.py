@@ -63,6 +63,13 @@ class Buckets(Protocol):
         """Take a token. Return 0 where there was one, else the seconds until there is."""
         ...
 
+    async def check(self) -> None:
+        """See that the place answers.
+
+        Raises:
+            TransientError: it does not.
+        """
+
     async def close(self) -> None: ...
 
 
@@ -99,6 +106,9 @@ class MemoryBuckets:
         allowed = tokens >= _TOKEN
         self._known[name] = (tokens - _TOKEN if allowed else tokens, now, rate)
         return 0 if allowed else rate.wait(tokens)
+
+    async def check(self) -> None:
+        """Do nothing."""
 
     async def close(self) -> None:
         """Do nothing."""
@@ -141,6 +151,9 @@ class DatabaseBuckets:
             return rate.wait(rate.refilled(tokens, now - updated))
 
         return await self._database.write_each(act)
+
+    async def check(self) -> None:
+        """Do nothing: the database is asked for itself."""
 
     async def close(self) -> None:
         """Do nothing: the database is closed by who opened it."""
@@ -212,11 +225,23 @@ class RedisBuckets:
         try:
             tokens = int(await self._script(keys=[f"nimbus:bucket:{name}"], args=told))
         except RedisError as error:
-            raise TransientError(f"Redis does not answer: {type(error).__name__}.") from None
+            raise _away(error) from None
         return 0 if tokens >= _TOKEN else rate.wait(tokens)
+
+    async def check(self) -> None:
+        from redis.exceptions import RedisError
+
+        try:
+            await self._redis.ping()
+        except RedisError as error:
+            raise _away(error) from None
 
     async def close(self) -> None:
         await self._redis.aclose()
+
+
+def _away(error: Exception) -> TransientError:
+    return TransientError(f"Redis does not answer: {type(error).__name__}.", "Is it running? Check REDIS_URL.")
 
 
 def open_buckets(settings: Server, database: Database, redis_url: Secret | None, processes: int) -> Buckets:

@@ -46,7 +46,7 @@ def serve(options: ServeOptions, tell: Callable[[Running], None]) -> None:
 
     Raises:
         SettingsError: a setting is missing or malformed, or the port is taken.
-        StoreError: the database does not answer.
+        StoreError: the database or Redis does not answer.
     """
     root = Path(options.root)
     settings = load(root)
@@ -57,6 +57,7 @@ def serve(options: ServeOptions, tell: Callable[[Running], None]) -> None:
             running, listening = Running("", "", options.role, options.workers), None
         else:
             asyncio.run(_check_host(service, host))
+            asyncio.run(_check_limits(service))
             listening = _listen(host, port)
             shown = f"[{host}]" if ":" in host else host
             url = settings.server.public_url.rstrip("/") or f"http://{shown}:{listening.getsockname()[1]}"
@@ -90,6 +91,18 @@ async def _check_host(service: Service, host: str) -> None:
         f"--host={host} lets other machines in, and there is no API key yet.",
         "Make one first: doit nimbus:key:create --service --name=admin",
     )
+
+
+async def _check_limits(service: Service) -> None:
+    """See that Redis answers, where it counts rate limits: no upload would work without it.
+
+    Raises:
+        TransientError: it does not.
+    """
+    try:
+        await service.buckets.check()
+    finally:
+        await service.buckets.close()  # its connections belong to this event loop
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -65,6 +65,12 @@ def test_each_look_is_shown_until_nothing_moves(followed: Followed) -> None:
     assert followed(MOVING, MOVING, ENDED) == (ENDED, [MOVING, MOVING, ENDED])
 
 
+def test_uploads_that_nobody_continues_are_not_waited_for(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
+    unused = Stats(3, 2, 2, 2, 0, 1, 0, 0)
+    monkeypatch.setattr(asset_monitor, "QUIET", 0.0)
+    assert followed(MOVING, MOVING, unused) == (unused, [MOVING, MOVING, unused, unused])
+
+
 def test_an_absence_is_told_once_and_waited_for(followed: Followed) -> None:
     assert followed(MOVING, AWAY, AWAY, MOVING, AWAY, ENDED) == (ENDED, [MOVING, AWAY, MOVING, AWAY, ENDED])
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from service_process import ServiceProcess, picture
 from waiting import wait_until
+from warm import run_doit
 
 from nimbus_tasks.model.errors import SettingsError, TransientError
 from nimbus_tasks.project.secrets import Secret
@@ -125,7 +126,7 @@ def _answers(port: int) -> bool:
 
 
 @pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
+def redis(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     if REDIS is None:
         pytest.skip("Redis is not here: apt-get install redis-server")
     with socket.socket() as free:
@@ -134,8 +135,14 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
     command = [REDIS, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         wait_until(lambda: _answers(port))
-        yield f"redis://127.0.0.1:{port}/0"
+        yield process
         process.terminate()
+
+
+@pytest.fixture
+def redis_url(redis: subprocess.Popen[bytes]) -> str:
+    assert isinstance(redis.args, list)
+    return f"redis://127.0.0.1:{redis.args[redis.args.index('--port') + 1]}/0"
 
 
 def test_150_at_once_in_redis(redis_url: str) -> None:
@@ -153,16 +160,39 @@ def test_150_at_once_in_redis(redis_url: str) -> None:
         assert (error.status, error.message, error.headers) == (429, message, {"retry-after": str(seconds)})
 
 
-def test_redis_that_does_not_answer_is_told() -> None:
+@pytest.mark.parametrize("checks", [False, True])
+def test_redis_that_does_not_answer_is_told(checks: bool) -> None:
     async def run() -> None:
         places = RedisBuckets(Secret("redis://127.0.0.1:1/0"))
         try:
-            await places.take("one", RATE)
+            await (places.check() if checks else places.take("one", RATE))
         finally:
             await places.close()
 
     with pytest.raises(TransientError, match="Redis does not answer"):
         asyncio.run(run())
+
+
+def test_a_service_that_counts_in_redis_does_not_start_without_it(tmp_path: Path) -> None:
+    project = ServiceProcess(tmp_path, REDIS_URL="redis://127.0.0.1:1/0")
+    ended = run_doit(["nimbus:serve", "--port=0"], project.folder, project.environment)
+    assert (ended.returncode, ended.stderr) == (2, b"")
+    assert b"Redis does not answer" in ended.stdout
+
+
+def test_a_service_is_not_ready_once_redis_is_away(
+    tmp_path: Path, redis: subprocess.Popen[bytes], redis_url: str
+) -> None:
+    with ServiceProcess(tmp_path / "service", "--role=web", REDIS_URL=redis_url) as service:
+        client = service.client()
+        client.ask(picture()).raise_for_status()
+        client.http.get("/readyz").raise_for_status()
+        redis.kill()
+        redis.wait()
+        for path in ("/readyz", "/api/upload-url"):
+            answer = client.http.get(path, params=client.describe(picture(1)))
+            assert (answer.status_code, answer.json()["code"]) == (503, "network"), path
+            assert "Redis" in answer.json()["error"]
 
 
 def test_where_limits_are_counted(database: Database) -> None:

@@ -135,10 +135,12 @@ def test_the_monitor_ends_when_nothing_moves_and_says_where_failures_are_explain
         project.write("right.png", pyvips.Image.black(40, 30).pngsave_buffer())
         project.write("broken.png", picture())
         project.run("nimbus:assets:upload", "--files=photos")
+        service.client().ask(picture(7)).raise_for_status()  # and nobody sends it
         followed = run_doit(["nimbus:assets:monitor"], project.folder, project.environment)
     assert followed.returncode == 1
-    *_, phases, where = followed.stdout.decode().splitlines()
-    assert phases.endswith("Uploading 2/2 · Processing 1/2 · Searchable 1/2 · 1 failed")
+    *_, phases, unused, where = followed.stdout.decode().splitlines()
+    assert phases.endswith("Uploading 2/3 · Processing 1/3 · Searchable 1/3 · 1 failed")
+    assert "1 upload began and did not end" in unused
     assert where.endswith(f"Which files failed, and why: {service.url}/failed-jobs")
 
 

@@ -280,6 +280,22 @@ def test_what_cannot_be_meant_is_one_line_and_asks_nobody(project: Site, command
     assert why in target.refused(f"nimbus:key:{first}", *options)
 
 
+def test_what_is_said_of_the_services_keys_names_its_own_commands(project: Site) -> None:
+    target = Target(project, {})
+    assert "doit nimbus:key:create --service" in target.doit("nimbus:key:list", "--service").out
+    made = target.doit("nimbus:key:create", "--service", "--name=ci")
+    assert "Set it as NIMBUS_SERVICE_KEY" in made.out
+    for refused in (
+        "create --service --name=ci",
+        "revoke --service",
+        "revoke --service --key=sk_live_0a",
+        "revoke --service --name=q",
+    ):
+        first, *options = refused.split()
+        said = target.refused(f"nimbus:key:{first}", *options)
+        assert said.count("nimbus:key:") == len(re.findall(r"key:\w+ --service", said)), said
+
+
 def test_a_key_in_place_of_its_hash_is_not_repeated(project: Site) -> None:
     key = "sk_live_" + "0a" * 16
     said = Target(project, {"NIMBUS_TARGET": "cloudflare"}).refused("nimbus:key:revoke", f"--key={key}")

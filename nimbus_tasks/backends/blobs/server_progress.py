@@ -36,7 +36,11 @@ class Stats(Struct, frozen=True):
 
     @property
     def is_moving(self) -> bool:
-        return bool(self.uploading or self.processing or self.embedding)
+        return bool(self.uploading or self.has_jobs)
+
+    @property
+    def has_jobs(self) -> bool:
+        return bool(self.processing or self.embedding)
 
 
 class _Answer(Struct):

@@ -103,6 +103,7 @@ class AssetCommands:
     def monitor(self, interval: int, *, as_json: bool) -> int:
         """Follow the files in our own service."""
         from nimbus_tasks.backends.blobs.open import service
+        from nimbus_tasks.cli.messages import count
         from nimbus_tasks.cli.messages.assets import AssetsViewer
         from nimbus_tasks.cli.option_errors import check_interval
         from nimbus_tasks.pipeline.asset_monitor import LEAST_INTERVAL, follow
@@ -112,6 +113,9 @@ class AssetCommands:
         store = service(blob_target(with_store(self._run.pipeline.settings, "server")))
         with AssetsViewer(self._console) as viewer:
             stats = concurrency.run(follow(store, interval, viewer.show, viewer.lost))
+        if stats.uploading:
+            unused = count(stats.uploading, "upload")
+            self._console.line(f"   {unused} began and did not end; nothing arrived for a while, so nobody goes on")
         if stats.failed:
             self._console.line(f"   Which files failed, and why: {store.failed_jobs}")
         give_document(stats, as_json=as_json)

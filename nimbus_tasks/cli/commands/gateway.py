@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -170,9 +171,8 @@ class GatewayCommands:
         if content:
             self.console.line("   It is shown only once. It reads pages by their address (/content/), and nothing else")
             return OK
-        self.console.line(
-            "   It is shown only once. Set it as NIMBUS_API_KEY where uploads run: in a secret of the CI,"
-        )
+        variable = "NIMBUS_SERVICE_KEY" if service else "NIMBUS_API_KEY"
+        self.console.line(f"   It is shown only once. Set it as {variable} where uploads run: in a secret of the CI,")
         self.console.line("   the environment, or .nimbus/credentials.toml (mode 0600)")
         return OK
 
@@ -188,7 +188,8 @@ class GatewayCommands:
             return OK
         owner, known, where = found.user_id, found.keys, _SERVICE if service else self._where()
         if not known:
-            self.console.line(f"{owner or project} has no API key at {where} yet: doit nimbus:key:create")
+            option = " --service" if service else ""
+            self.console.line(f"{owner or project} has no API key at {where} yet: doit nimbus:key:create{option}")
             return OK
         self.console.line(f"{count(len(known), 'API key')} of {owner} at {where}")
         width = max(len(key.name) for key in known)
@@ -210,7 +211,8 @@ class GatewayCommands:
         from nimbus_tasks.gateway import keys
         from nimbus_tasks.gateway.key_options import check_choice
 
-        check_choice(name, hashed)
+        with server.of_service() if service else contextlib.nullcontext():
+            check_choice(name, hashed)
         project = self.pipeline.settings.project.id
         if service:
             done = server.revoke_key(user, name, hashed)

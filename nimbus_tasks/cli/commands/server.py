@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
@@ -14,7 +16,7 @@ from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.server.options import Role, Running, ServeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.cli.console import Console
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OK = 0
+_KEY_COMMAND = re.compile(r"doit nimbus:key:\w+")
 #: Packages that the extra brings.
 _EXTRA = {"alembic", "litestar", "multipart", "numpy", "prometheus_client", "psycopg", "sqlalchemy", "redis", "uvicorn"}
 
@@ -112,9 +115,19 @@ def _at_service(ask: Callable[[Store], Awaitable[T]]) -> T:
 
     database = open_database(Path())
     try:
-        return concurrency.run(run())
+        with of_service():
+            return concurrency.run(run())
     finally:
         database.close()
+
+
+@contextlib.contextmanager
+def of_service() -> Iterator[None]:
+    """Let the next step of an error name the commands about the service's keys, not about the gateway's."""
+    try:
+        yield
+    except SettingsError as error:
+        raise SettingsError(error.message, _KEY_COMMAND.sub(r"\g<0> --service", error.next_step)) from None
 
 
 class _ExtraNeeded:
