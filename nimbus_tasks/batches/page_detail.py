@@ -11,11 +11,11 @@ from nimbus_tasks.model import keys
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.issues import Issue
 from nimbus_tasks.model.records import BatchPage, BatchRecord, LogEntry, LogsRecord, PageRecord, PageStatus, QueueRecord
-from nimbus_tasks.model.suggest import closest
+from nimbus_tasks.project.page_names import named_pages, no_page
 from nimbus_tasks.publishing.page_records import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from nimbus_tasks.project.manifest import Pages
     from nimbus_tasks.publishing.target import OpenTarget
@@ -71,15 +71,18 @@ class PageLog(Struct, frozen=True, kw_only=True):
 
 
 async def read_page(target: OpenTarget, here: Pages, path: str, skipped: Mapping[str, str] | None = None) -> PageDetail:
-    """Return the detail of the page with this source path or id. `skipped`: why files have no map, by source path.
+    """Return the detail of the page that a name means. `skipped`: why files have no map.
 
     Raises:
         SettingsError: there is no such page (names the nearest paths), or its file is skipped.
     """
-    page_id = _page_id(target, path)
-    record_key, status_key = (kind(target.project_id, page_id) for kind in (keys.page_key, keys.status_key))
-    logs_key = keys.logs_key(target.project_id, page_id)
-    held = await read_values(target.store, [record_key, status_key, logs_key])
+    skipped, source = skipped or {}, target.settings.source
+    named = named_pages(path, target.settings, here, skipped)
+    record_keys = {each.page_id: _keys(target, each.page_id) for each in named}
+    held = await read_values(target.store, [key for some in record_keys.values() for key in some])
+    page_id = next((each for each, (*some, _) in record_keys.items() if any(held.get(key) for key in some)), None)
+    page_id = page_id or named[0].page_id
+    record_key, status_key, logs_key = record_keys[page_id]
     record = decode_or_skip(target.store, held, record_key, PageRecord)
     status = decode_or_skip(target.store, held, status_key, PageStatus)
     log = decode_or_skip(target.store, held, logs_key, LogsRecord)
@@ -88,10 +91,11 @@ async def read_page(target: OpenTarget, here: Pages, path: str, skipped: Mapping
         status = None  # from a time when there was a queue: uploads write none now
     local = here.of_page(page_id)
     if record is None and status is None and local is None:
-        why = {keys.page_id(target.project_id, each): why for each, why in (skipped or {}).items()}.get(page_id)
-        if why:
+        ids = ((keys.page_id(target.project_id, source.source_path(file)), why) for file, why in skipped.items())
+        if why := dict(ids).get(page_id):
             raise SettingsError(f"{path} is skipped: {why}.", "Its file exists, but is not published.")
-        raise SettingsError(f"There is no page {path}, here or at the target.", await _nearest(target, here, path))
+        known = {entry.source_path for entry in here.entries.values()} | target.known_paths()
+        raise no_page(path, known - {""}, source, ", here or at the target")
     known_path = record.source_path if record is not None else local.source_path if local is not None else UNSET
     return PageDetail(
         page_id=page_id,
@@ -120,10 +124,10 @@ def place_in(queue: QueueRecord, page_id: str) -> Place | None:
     return None
 
 
-def _page_id(target: OpenTarget, path: str) -> str:
-    if not path:
-        raise SettingsError("Name a page with --path.", "It is the path of its HTML, such as dist/index.html.")
-    return target.page_id(path)
+def _keys(target: OpenTarget, page_id: str) -> tuple[str, str, str]:
+    kinds = (keys.page_key, keys.status_key, keys.logs_key)
+    record, status, logs = (kind(target.project_id, page_id) for kind in kinds)
+    return record, status, logs
 
 
 async def _batch(
@@ -133,11 +137,3 @@ async def _batch(
     key = keys.batch_key(target.project_id, batch_id)
     held = decode_or_skip(target.store, await target.store.get([key]), key, BatchRecord) if batch_id else None
     return UNSET if held is None else InBatch(batch_id, held.status, held.pages.get(page_id, UNSET))
-
-
-async def _nearest(target: OpenTarget, here: Pages, path: str) -> str:
-    """Return a hint with the most similar paths known here. Page records are not read: there may be many."""
-    known: Iterable[str] = {entry.source_path for entry in here.entries.values()}
-    known = sorted({*known, *target.known_paths()} - {""})
-    nearest = closest(path, known)
-    return f"Nearest: {', '.join(nearest)}." if nearest else "No page is known here yet: run doit upload."

@@ -13,9 +13,11 @@ from nimbus_tasks.model import keys
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.project import files
-from nimbus_tasks.project.manifest import Manifest
+from nimbus_tasks.project.manifest import Manifest, read_pages
+from nimbus_tasks.project.page_names import named_pages
 
 if TYPE_CHECKING:
+    from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.target import OpenTarget
 
 FORMATS = {"markdown": to_markdown, "html": to_html}
@@ -35,18 +37,18 @@ class Rendered(Struct, frozen=True):
     text: str
 
 
-def find_map(project_id: str, path: str) -> dict[str, Any] | None:
-    """Return the decoded map of a page, by its source path or id; None where there is none that can be read."""
-    manifest, path = Manifest(), path.removeprefix("./")
-    page_id = path if path.startswith("page_") else keys.page_id(project_id, path)
-    map_file = next((file for file, _ in manifest.pages.where("page_id = ? LIMIT 1", page_id)), "")
-    if not map_file and (entry := manifest.sources.get(path)) is not None:
+def find_map(settings: Settings, name: str) -> tuple[str, dict[str, Any]] | None:
+    """Return the source path and the decoded map of the page that a name means; None without a map that can be read."""
+    manifest = Manifest()
+    page = named_pages(name, settings, read_pages(manifest), manifest.sources)[0]
+    map_file = next((file for file, _ in manifest.pages.where("page_id = ? LIMIT 1", page.page_id)), "")
+    if not map_file and (entry := manifest.sources.get(settings.source.file_of(page.source_path))) is not None:
         map_file = entry.map_file  # extracted, and not validated so far
     try:
         found = msgspec.json.decode(files.read(Path(map_file))) if map_file else None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return found if isinstance(found, dict) else None
+    return (page.source_path, found) if isinstance(found, dict) else None
 
 
 async def read_extraction(target: OpenTarget, page_id: str, path: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,7 +12,7 @@ from nimbus_tasks.backends.kv.open import connect
 from nimbus_tasks.backends.kv.records import put_many, read_many, read_one, update_record
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import StoreError
-from nimbus_tasks.model.keys import batch_key, page_id, page_key
+from nimbus_tasks.model.keys import batch_key, page_key
 from nimbus_tasks.model.records import BatchRecord
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger, target_identity
 from nimbus_tasks.publishing.queue_record import change_entries, read_queue
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from nimbus_tasks.publishing.queue_parts import Decide
 
 T = TypeVar("T")
-
-_PAGE_ID = re.compile(r"page_[0-9a-f]{12}")
 
 
 class OpenTarget:
@@ -74,16 +71,6 @@ class OpenTarget:
     async def put(self, writes: Iterable[Write]) -> dict[str, str]:
         """Store many values, and return why some of them failed, by the last part of their keys."""
         return {last_part(key): why for key, why in (await put_many(self.store, writes, self.slots)).items()}
-
-    # --- names of pages -------------------------------------------------------------------------------
-
-    def page_id(self, name: str) -> str:
-        """Return a page's id, given that id or its source path (absolute or relative to the project)."""
-        if _PAGE_ID.fullmatch(name):
-            return name
-        with contextlib.suppress(ValueError):
-            name = Path(name).relative_to(Path.cwd()).as_posix()
-        return page_id(self.project_id, self.settings.source.source_path(name.removeprefix("./")))
 
     # --- what this machine knows ----------------------------------------------------------------------
 

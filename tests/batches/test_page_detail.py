@@ -15,6 +15,7 @@ from nimbus_tasks.model import keys
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.page_map import content_digest
 from nimbus_tasks.model.records import LogEntry, LogsRecord, PageRecord, QueueEntry, QueueRecord
+from nimbus_tasks.project import settings
 from nimbus_tasks.project.manifest import PageEntry, Pages
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.publishing.plan import Held
@@ -57,9 +58,12 @@ def test_a_page_that_waits_has_a_place_a_batch_and_the_same_content(filled: Fill
     assert [entry.message for entry in page.log_entries] == ["stored"]
 
 
-@pytest.mark.parametrize("name", [ID, f"./{PATH}"])
-def test_a_page_goes_by_other_names_too(filled: Filled, name: str) -> None:
-    assert detail(filled, name).source_path == PATH
+@pytest.mark.parametrize("pages", [Pages(), here(PATH)])
+@pytest.mark.parametrize("name", [ID, f"./{PATH}", "a.html", "./a.html", "/a.html"])
+def test_a_page_goes_by_other_names_too(filled: Filled, name: str, pages: Pages) -> None:
+    name = str(Path(PATH).absolute()) if name == "/a.html" else name
+    filled.target.settings = settings.parse(f'[project]\nid = "{PROJECT}"\n[source]\nfolder = "dist"\n', {})
+    assert detail(filled, name, pages).source_path == PATH
 
 
 def test_the_optimisation_does_not_change_the_digest(filled: Filled) -> None:

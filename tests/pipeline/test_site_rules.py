@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_tasks.model.errors import SettingsError, SourceError
+from nimbus_tasks.model import keys
+from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline import extract as extracting
 from nimbus_tasks.pipeline.explain import explain_page
@@ -14,7 +15,7 @@ from nimbus_tasks.pipeline.learn_chrome import learn_chrome
 from nimbus_tasks.pipeline.rules import CHROME_FILE, read_chrome, read_rules
 from nimbus_tasks.pipeline.snapshot import look
 from nimbus_tasks.project import settings
-from nimbus_tasks.project.manifest import Manifest
+from nimbus_tasks.project.manifest import NEVER, Manifest, SourceEntry
 from nimbus_tasks.project.settings import PROJECT_FILE
 
 SETTINGS = '[project]\nid = "proj_0123456789ab"\nname = "x"\ncreated = "2026-01-02T03:04:05.678Z"\n'
@@ -110,8 +111,11 @@ def test_a_page_is_explained() -> None:
     write("a.html", f"{body}<i class=x>{'long ' * 20}</i><a class=x>#</a><script>four</script><i class=z>five</i>")
     Path(PROJECT_FILE).write_text(SETTINGS + '[source]\nfolder = "dist"\nignore = [".z"]\n')
     loaded = settings.load(Path())
-    for path in ("dist/a.html", "a.html"):
-        page = explain_page(loaded, Manifest(), path)
+    manifest = Manifest()
+    manifest.sources.put([("dist/a.html", SourceEntry(NEVER, "dist/a.json"))])
+    page_id = keys.page_id(loaded.project.id, "dist/a.html")
+    for path in ("dist/a.html", "./dist/a.html", "a.html", str(Path("dist/a.html").absolute()), page_id):
+        page = explain_page(loaded, manifest, path)
         assert (page.path, page.main, page.blocks) == ("dist/a.html", "body", 1)
     assert [(each.words, each.why, each.text[:5]) for each in page.left_out] == [
         (1, "navigation", "menuo"),
@@ -126,8 +130,11 @@ def test_what_cannot_be_explained_is_said() -> None:
     loaded = settings.load(Path())
     Path("dist/a.html").write_bytes(b"GIF8")
     assert explain_page(loaded, Manifest(), "dist/a.html").skipped == "not HTML but GIF"
-    with pytest.raises(SourceError):
-        explain_page(loaded, Manifest(), "dist/b.html")
+    manifest = Manifest()
+    manifest.sources.put([("dist/a.html", SourceEntry(NEVER, "dist/a.json"))])
+    for name in ("b", "dist/b.html", "page_0123456789ab", "../a.html"):
+        with pytest.raises(SettingsError, match=f"There is no page {name}. Nearest: dist/a.html"):
+            explain_page(loaded, manifest, name)
     Path(PROJECT_FILE).write_text(SETTINGS)
     with pytest.raises(SettingsError):
         explain_page(settings.load(Path()), Manifest(), "dist/a.html")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from kit import page_id
+
 if TYPE_CHECKING:
     from kit import Run, Site
 
@@ -21,12 +23,13 @@ def test_a_page_is_printed_from_its_map_or_its_record(site: Site) -> None:
     good(site.doit("upload"))
     from_map = good(site.doit("nimbus:render", f"--path={A}")).out
     assert from_map == '---\ntitle: "T"\n---\n\n# One\n\ntwo **three**\n'
-    page = good(site.doit("nimbus:render", f"--path={A}", "--format=html", "--json")).json
+    page = good(site.doit("nimbus:render", "--path=a.html", "--format=html", "--json")).json
     assert (page["path"], page["format"]) == (A, "html")
     assert "<p>two <strong>three</strong></p>" in page["text"]
     for folder in ("maps", "manifest"):
         shutil.rmtree(site / f".nimbus/{folder}")
-    assert good(site.doit("nimbus:render", f"--path={A}")).out == from_map
+    for name in (A, "a.html", str(site / A), page_id(A)):
+        assert good(site.doit("nimbus:render", f"--path={name}")).out == from_map
 
 
 def test_a_page_or_a_format_that_is_not_known_is_named(published: Site) -> None:

@@ -183,12 +183,14 @@ class BatchCommands:
         from nimbus_tasks.pipeline.render import Rendered, check_format, find_map, read_extraction, render
 
         check_format(name)
-        project_id, source = self.pipeline.settings.project.id, self.pipeline.settings.source
-        found = find_map(project_id, source.source_path(path)) or find_map(project_id, path)
+        found = find_map(self.pipeline.settings, path)
         if found is None:
             page = self._page(path)  # says which paths are near, where there is none
-            found = self._at_target(lambda target: read_extraction(target, page.page_id, path))
-        text = render(found, name, path)
+            path = page.source_path or path
+            document = self._at_target(lambda target: read_extraction(target, page.page_id, path))
+        else:
+            path, document = found
+        text = render(document, name, path)
         give_document(Rendered(path, name, text), as_json=as_json)
         if not as_json:
             give_text(text)
@@ -260,7 +262,7 @@ class BatchCommands:
 
         manifest = Manifest()
         pages = read_pages(manifest)
-        skipped = {source: entry.skipped for source, entry in manifest.sources.where("skipped != ''")}
+        skipped = {file: entry.skipped for file, entry in manifest.sources.where("skipped != ''")}
         return self._at_target(lambda target: read_page(target, pages, path, skipped))
 
     # --- the target -----------------------------------------------------------------------------------

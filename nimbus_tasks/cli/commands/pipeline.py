@@ -12,7 +12,6 @@ from nimbus_tasks.cli.commands.assets import AssetCommands
 from nimbus_tasks.cli.commands.run import Run
 from nimbus_tasks.cli.json_output import Extracted, SkippedSource, give_document, is_wanted
 from nimbus_tasks.cli.messages import Retries, rate_limited
-from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.pipeline.extract import plan_extraction
 from nimbus_tasks.pipeline.snapshot import look_at_maps
 from nimbus_tasks.pipeline.validate import all_issues, check_folder, plan_validation
@@ -93,8 +92,6 @@ class Commands:
         from nimbus_tasks.cli.messages.pipeline import explained
         from nimbus_tasks.pipeline.explain import explain_page
 
-        if not path:
-            raise SettingsError("Which page? --path is missing.", "Name it: --path dist/about.html")
         explanation = explain_page(self.pipeline.settings, Manifest(), path)
         give_document(explanation, as_json=as_json)
         if not as_json:

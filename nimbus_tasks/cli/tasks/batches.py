@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def batch_tasks() -> Iterator[Task]:
     batch = option("batch", "", "the batch's id")
     newest = option("batch", "", "the batch's id (default: the newest)")
-    path = option("path", "", "the page's source path or id")
+    path = option("path", "", "the page: its path or its id")
     yield command("nimbus:batch:list", _LIST_HELP, lambda as_json: _commands().list(as_json=as_json))
     yield command(
         "nimbus:batch:status",
@@ -35,7 +35,7 @@ def batch_tasks() -> Iterator[Task]:
         "nimbus:batch:retry",
         _RETRY_HELP,
         lambda batch, page, as_json: _commands().retry(batch, page, as_json=as_json),
-        params=[batch, _optional(option("page", "", "only this page, by its source path or id"))],
+        params=[batch, _optional(option("page", "", "only this page: its path or its id"))],
     )
     yield command(
         "nimbus:batch:cancel",

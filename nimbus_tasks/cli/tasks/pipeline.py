@@ -213,7 +213,7 @@ def maps_tasks() -> Iterator[Task]:
     repair = option("repair", False, "replace records at the target that cannot be read")
     requeue = option("requeue", False, "put stored pages that wait, but that the queue lacks, back into it")
     yield command("nimbus:reconcile", _RECONCILE_HELP, commands.reconcile, params=[dry_run, deep, repair, requeue])
-    path = option("path", "", "the page, such as dist/about.html")
+    path = option("path", "", "the page: its path or its id")
     yield command("nimbus:explain", _EXPLAIN_HELP, commands.explain, params=[path])
 
 
