@@ -123,7 +123,7 @@ export interface Commands {
       {
         /** the batch's id */
         batch?: string | undefined;
-        /** only this page, by its source path or id */
+        /** only this page: its path or its id */
         page?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
@@ -178,7 +178,7 @@ export interface Commands {
   /** Say where the content of a page was found, and what was left out and why */
   readonly explain: Command<
     {
-      /** the page, such as dist/about.html */
+      /** the page: its path or its id */
       path?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
@@ -267,7 +267,7 @@ export interface Commands {
     /** Show one page's log, entry by entry */
     readonly log: Command<
       {
-        /** the page's source path or id */
+        /** the page: its path or its id */
         path?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
@@ -281,7 +281,7 @@ export interface Commands {
     /** Show one page: its upload, content here and at the target, batch, status, recent log */
     readonly status: Command<
       {
-        /** the page's source path or id */
+        /** the page: its path or its id */
         path?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
@@ -421,7 +421,7 @@ export interface Commands {
   /** Print one page as Markdown or HTML, from its record alone */
   readonly render: Command<
     {
-      /** the page's source path or id */
+      /** the page: its path or its id */
       path?: string | undefined;
       /** markdown or html (default: markdown) */
       format?: string | undefined;

@@ -112,6 +112,8 @@ def _stamped(settings: Settings, ledger: AssetLedger, found: Discovery) -> Itera
     named = dict(included.files)
     found.included = len(named)
     found.problems += [Problem(odd.path, odd.reason) for odd in included.odd]
+    if assets.include and not (named or included.odd):
+        found.problems.append(Problem("[assets] include", f"matches no file in `{folder or '.'}`", failed=False))
     for path in list(ledger.used()):
         if path in named or excluded(path[offset:]):
             continue

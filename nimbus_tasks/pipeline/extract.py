@@ -25,7 +25,7 @@ from nimbus_tasks.pipeline.rules import (
     read_rules,
     refuse_bad_rules,
 )
-from nimbus_tasks.pipeline.snapshot import MAP_PATTERN, Snapshot, skipped_sources
+from nimbus_tasks.pipeline.snapshot import MAP_PATTERN, Snapshot, refuse_unmatched, skipped_sources
 from nimbus_tasks.project import files as storage
 from nimbus_tasks.project.compare import Files, look_again
 from nimbus_tasks.project.manifest import SourceEntry, Sources, SourceTable, read_sources, split
@@ -155,6 +155,7 @@ def extract(
     refuse_bad_rules(plan.rules.rules)
     files, entries = snapshot.source_files, snapshot.source_files.manifest.sources
     if plan.emptied:
+        refuse_unmatched(settings.source)
         raise SourceError(
             f"The source folder `{settings.source.folder}` holds no pages, and the site has {entries.count_pages()}.",
             "Did the build fail? Build the site again; nothing was removed.",

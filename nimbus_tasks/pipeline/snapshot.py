@@ -23,8 +23,8 @@ from nimbus_tasks.project.manifest import (
     read_sources,
 )
 from nimbus_tasks.project.patterns import matcher
-from nimbus_tasks.project.scan import Odd, Scan
-from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
+from nimbus_tasks.project.scan import Odd, Scan, scan
+from nimbus_tasks.project.settings import DEFAULT_INCLUDE, MAPS_FOLDER, PROJECT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -119,6 +119,21 @@ def scan_sources(source: Source, manifest: Manifest) -> Scan:
             f"Build the site, or set [source] folder in {PROJECT_FILE}.",
         )
     return compare(manifest, "source", source.folder, matcher(source.include, source.exclude))
+
+
+def refuse_unmatched(source: Source) -> None:
+    """Explain a site without pages where its HTML is there.
+
+    Raises:
+        SourceError: the settings leave out all HTML.
+    """
+    if source.folder and scan(source.folder, matcher(DEFAULT_INCLUDE)).files:
+        key = "exclude" if scan(source.folder, matcher(source.include)).files else "include"
+        if key == "include" or not scan(source.folder, matcher(source.include, source.exclude)).files:
+            raise SourceError(
+                f"[source] {key} leaves out all HTML in `{source.folder}`.",
+                f"Correct it in {PROJECT_FILE}; nothing was removed.",
+            )
 
 
 def skipped_sources(sources: Sources) -> tuple[Odd, ...]:

@@ -20,6 +20,7 @@ from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SourceError, StateError, StoreError
 from nimbus_tasks.pipeline.chosen import choose
 from nimbus_tasks.pipeline.content import addresses, published_as
+from nimbus_tasks.pipeline.snapshot import refuse_unmatched
 from nimbus_tasks.pipeline.validate import candidates
 from nimbus_tasks.project import files
 from nimbus_tasks.project.init import project_record
@@ -131,6 +132,7 @@ class Uploader:
         if request.folder != MAPS_FOLDER and not len(pages.entries):
             raise SourceError(f"There are no map files (*.json) in {request.folder}.", "Check --folder.")
         if request.whole_site and not pages.entries:
+            refuse_unmatched(self._settings.source)
             raise SourceError("There is no page to upload.", "Run doit extract, or check [source] in the settings.")
         done: list[Uploaded] = []
 

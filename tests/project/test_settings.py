@@ -182,6 +182,8 @@ def test_no_setting_holds_a_secret() -> None:
         ('[assets]\ncompress = "jpg"', "[assets] compress must be one of avif, lossless, webp."),
         ("[assets]\nwidths = [0]", "[assets] widths must be a list of whole numbers from 1 to 16383."),
         ('[source]\nnoindex = "maybe"', "[source] noindex must be one of keep, skip."),
+        ("[source]\nfold = -1", "[source] fold must be one of desktop, flow, phone or a whole number from 0 on."),
+        ('[source]\nfold = "fone"', "a whole number from 0 on. Did you mean `phone`?"),
         ("[upload]\ntries = 0", "[upload] tries must be a whole number from 1 on."),
         ("[upload]\nretry_wait = 0", "[upload] retry_wait must be a whole number from 1 on."),
         ("[upload]\nretry_wait = 0.5", "[upload] retry_wait must be a whole number from 1 on."),
@@ -239,6 +241,20 @@ def test_a_key_outside_of_any_table_is_named() -> None:
 
 def test_invalid_toml_is_reported_with_its_line() -> None:
     assert "line 2" in mistake("[project]\nid = \n")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("[assets]\n# A comment\n[log]\n[ assets ]\n", "line 6: [assets] is in line 3 already. Put its keys there."),
+        ("[source]\nmain = 'a'\n[log]\n[source]\n", "line 6: [source] is in line 3 already. Put its keys there."),
+        ("[log]\nlevel = 'info'\nlevel = 'debug'\n", "line 5: [log] level is in line 4 already. Keep one of them."),
+        ("[assets.a]\n[[assets]]\n", " is not valid TOML: Cannot overwrite a value (at line 4, column 9)."),
+    ],
+)
+def test_what_is_declared_twice_is_named_with_its_first_line(more: str, told: str) -> None:
+    said = mistake(f"{MINIMAL}{more}")
+    assert said in (f"{PROJECT_FILE}, {told}", f"{PROJECT_FILE}{told}")
 
 
 @pytest.mark.parametrize("text", ["", "[project]\n", '[project]\nid = "proj_x"\n', "[project]\nid = 3\n"])

@@ -147,10 +147,12 @@ def test_what_cannot_be_read_is_named_and_the_others_go_up(site: Site, spoil: Ca
     assert site.store.active == {"dist/a.html", "dist/b.html", "dist/c.html"}
 
 
-def test_a_picture_that_is_not_there_is_a_warning(site: Site) -> None:
-    site.settings(FOLDER)
-    run = good(site.doit("assets"))
-    assert "dist/w.jpg was not found; dist/a.html and 2 more refer to it." in run.said
+def test_a_file_that_is_not_there_is_a_warning(site: Site) -> None:
+    site.settings(f'{FOLDER}include = ["nothere/**"]\n')
+    for _ in range(2):
+        run = good(site.doit("assets"))
+        assert "dist/w.jpg was not found; dist/a.html and 2 more refer to it." in run.said
+        assert "[assets] include matches no file in `dist`." in run.said
 
 
 def test_empty_files_and_names_in_any_script_go_up(site: Site) -> None:

@@ -167,6 +167,8 @@ def test_a_large_run_is_split_into_batches(site: Site) -> None:
 
 # --- options that are none ------------------------------------------------------------------------------
 
+UPLAOD = "There is no task `uplaod`. Did you mean upload?  All tasks: doit list"
+
 
 @pytest.mark.parametrize(
     ("words", "line"),
@@ -178,7 +180,9 @@ def test_a_large_run_is_split_into_batches(site: Site) -> None:
         ("upload --dry-run=yes", "upload --dry-run takes no value."),
         ("upload limit=5", "upload: `limit=5` is not an option. Did you mean --limit=5?"),
         ("upload now", "There is no task `now`. All tasks: doit list"),
-        ("uplaod", "There is no task `uplaod`. Did you mean upload?  All tasks: doit list"),
+        ("uplaod", UPLAOD),
+        *[(f"{ask} uplaod", UPLAOD) for ask in ("help", "info", "list", "clean", "forget", "ignore", "reset-dep")],
+        ("help lsit", "There is no task `lsit`. Did you mean list?  All tasks: doit list"),
         (
             "nimbus:batch:stat",
             "There is no task `nimbus:batch:stat`. Did you mean nimbus:batch:status?  All tasks: doit list",

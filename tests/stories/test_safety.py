@@ -6,6 +6,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
+import pytest
 from kit import DODO, PROJECT, Site, page_id
 
 if TYPE_CHECKING:
@@ -66,6 +67,21 @@ def test_an_empty_source_folder_is_an_error_and_takes_nothing_away(published: Si
     run = published.doit("upload")
     assert (run.status, "holds no pages, and the site has 3. Did the build fail?" in run.out) == (2, True)
     assert published.store == before
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "right"), [("include", "nothere/**", "**/*.html"), ("exclude", "*", "nothere/**")]
+)
+def test_patterns_that_leave_out_every_page_are_named(site: Site, key: str, wrong: str, right: str) -> None:
+    """Before the first upload as after it."""
+    for first in (True, False):
+        site.settings(**{key: f'["{wrong}"]'})
+        before = {} if first else site.store.values
+        run = site.doit("upload")
+        assert (run.status, f"[source] {key} leaves out all HTML in `dist`." in run.said) == (2, True), run.said
+        assert site.store.values == before
+        site.settings(**{key: f'["{right}"]'})
+        site.publish()
 
 
 def test_a_site_that_never_had_a_page_cannot_be_uploaded(empty: Site) -> None:

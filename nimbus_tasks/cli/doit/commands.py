@@ -10,7 +10,8 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
-from doit import cmd_base, cmd_run
+from doit import cmd_base, cmd_clean, cmd_forget, cmd_ignore, cmd_list, cmd_resetdep, cmd_run
+from doit.cmd_help import Help
 from doit.cmd_info import Info
 from doit.control import TaskControl
 from doit.doit_cmd import DoitMain, reset_vars, set_var
@@ -24,6 +25,8 @@ from nimbus_tasks.model.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+_check_tasks_exist = cmd_base.check_tasks_exist
+_execute_help = Help._execute
 _execute_info = Info._execute
 _describe_reasons = Info.get_reasons
 
@@ -35,6 +38,9 @@ def correct_doit() -> None:
     """
     cmd_base.Dependency = Dependencies
     cmd_run.TaskControl = _Control
+    for module in (cmd_clean, cmd_forget, cmd_ignore, cmd_list, cmd_resetdep):
+        module.check_tasks_exist = _check
+    Help._execute = _help
     Info._execute = _info
     Info.get_reasons = staticmethod(_reasons)
     DoitMain.process_args = _arguments
@@ -66,6 +72,25 @@ def _until_reader_ends(execute: Callable[..., Any]) -> Callable[..., Any]:
             end_without_reader(sys.stdout)
 
     return executed
+
+
+def _check(tasks: Mapping[str, Any], names: Sequence[str], skip_wildcard: bool = False) -> None:
+    try:
+        _check_tasks_exist(tasks, names, skip_wildcard)
+    except InvalidCommand:
+        unknown = next(name for name in names if name not in tasks and not (skip_wildcard and "*" in name))
+        _refuse_unknown(unknown, tasks, names)
+        raise
+
+
+def _help(command: Help, pos_args: Sequence[str]) -> bool:
+    """Refuse an unknown name: doit itself prints its general help, and ends with status 0."""
+    if not _execute_help(command, pos_args):
+        from nimbus_tasks.cli.option_errors import refuse_task
+
+        public = [task.name for task in command.task_list if not task.name.startswith("_")]
+        exit_with(refuse_task(pos_args[0], [*public, *command.cmds]))
+    return True
 
 
 def _info(command: Info, pos_args: Sequence[str], hide_status: bool = False) -> int:

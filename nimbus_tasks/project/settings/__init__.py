@@ -122,7 +122,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Settings:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{PROJECT_FILE} is not valid TOML: {error}.") from None
+        raise mistakes.invalid_toml(PROJECT_FILE, text, str(error)) from None
     except RecursionError:
         raise SettingsError(f"{PROJECT_FILE}: its arrays or tables are nested too deep.") from None
     mistakes.refuse_unknown_keys(PROJECT_FILE, tables)

@@ -13,11 +13,25 @@ from nimbus_tasks.model.suggest import nearest
 from nimbus_tasks.project.settings.tables import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 #: Lower than for task names: the keys are few and differ clearly.
 _ALIKE = 0.4
 _TEXT = 'a text: "..."'
+_TWICE = re.compile(r"(?:Cannot declare .* twice|Cannot overwrite a value) \(at line (\d+)")
+_HEADER = re.compile(r"\s*\[\s*([\w.-]+)\s*\]")
+_KEY = re.compile(r"\s*([\w-]+)\s*=")
+
+
+def invalid_toml(file: str, text: str, message: str) -> SettingsError:
+    """Return the error for a text that is not TOML. What is declared twice is named with its first line."""
+    if found := _TWICE.match(message):
+        declared = list(_declared(text.split("\n")[: int(found[1])]))
+        name, first = declared[-1], declared.index(declared[-1]) + 1
+        if name and first < len(declared):
+            hint = "Put its keys there." if name.endswith("]") else "Keep one of them."
+            return SettingsError(f"{file}, line {len(declared)}: {name} is in line {first} already.", hint)
+    return SettingsError(f"{file} is not valid TOML: {message}.")
 
 
 def refuse_unknown_keys(file: str, tables: Mapping[str, Any]) -> None:
@@ -50,12 +64,23 @@ def wrong_value(file: str, message: str, tables: Mapping[str, Any]) -> SettingsE
             "Restore the file, or remove it and run: doit nimbus:project:init",
         )
     allowed = _type_of(table, key)
-    told = f"{file}: [{table}] {key} must be {_words(allowed)}."
+    told = f"{file}: [{table}] {key} must be {' or '.join(map(_words, allowed))}."
     given = tables[table].get(key)
-    if isinstance(allowed, msgspec.inspect.LiteralType) and isinstance(given, str):
-        meant = nearest(given, [str(value) for value in allowed.values])
-        return SettingsError(told, f"Did you mean `{meant}`?" if meant else "")
-    return SettingsError(told)
+    names = [str(name) for each in allowed if isinstance(each, msgspec.inspect.LiteralType) for name in each.values]
+    meant = nearest(given, names) if isinstance(given, str) else ""
+    return SettingsError(told, f"Did you mean `{meant}`?" if meant else "")
+
+
+def _declared(lines: Iterable[str]) -> Iterator[str]:
+    """Yield what each line of a file declares: `[table]`, `[table] key`, or nothing."""
+    table = ""
+    for line in lines:
+        if header := _HEADER.match(line):
+            table = f"[{header[1]}]"
+            yield table
+        else:
+            key = _KEY.match(line)
+            yield f"{table} {key[1]}".strip() if key else ""
 
 
 def _check_names(file: str, given: Mapping[str, Any], known: list[str], where: str) -> None:
@@ -66,17 +91,19 @@ def _check_names(file: str, given: Mapping[str, Any], known: list[str], where: s
             raise SettingsError(f"{file}: unknown {where}: `{_shown(name)}`.", hint)
 
 
-def _type_of(table: str, key: str) -> msgspec.inspect.Type:
-    found = msgspec.inspect.type_info(Settings)
+def _type_of(table: str, key: str) -> list[msgspec.inspect.Type]:
+    """Return the types that a setting may have, names before numbers."""
+    found: msgspec.inspect.Type = msgspec.inspect.type_info(Settings)
     for name in (table, key):
-        fields = _plain(found).fields  # type: ignore[attr-defined]  # tables are structs
-        found = _plain(next(field.type for field in fields if field.name == name))
-    return found
+        (struct,) = _plain(found)
+        fields = struct.fields  # type: ignore[attr-defined]  # tables are structs
+        found = next(field.type for field in fields if field.name == name)
+    return sorted(_plain(found), key=lambda each: not isinstance(each, msgspec.inspect.LiteralType))
 
 
 def _words(allowed: msgspec.inspect.Type) -> str:  # noqa: PLR0911 - a table
     """Return which values are allowed, in the terms of TOML."""
-    match _plain(allowed):
+    match allowed:
         case msgspec.inspect.LiteralType(values=values):
             return f"one of {', '.join(str(value) for value in values if value != '')}"
         case msgspec.inspect.IntType() as number:
@@ -86,7 +113,7 @@ def _words(allowed: msgspec.inspect.Type) -> str:  # noqa: PLR0911 - a table
         case msgspec.inspect.BoolType():
             return "true or false"
         case msgspec.inspect.VarTupleType(item_type=each):
-            words = _words(each)
+            words = _words(*_plain(each))
             if words == _TEXT:
                 return 'a list of texts: ["..."]'
             return re.sub(r"^a (whole )?number", r"a list of \1numbers", words)
@@ -105,15 +132,13 @@ def _bounds(number: Any) -> str:
     return f"{least} to {number.le:g}" if least.startswith(" from") else f"{least}, at most {number.le:g}"
 
 
-def _plain(allowed: msgspec.inspect.Type) -> msgspec.inspect.Type:
-    """Return a type without its description and without None."""
-    while True:
-        if isinstance(allowed, msgspec.inspect.Metadata):
-            allowed = allowed.type
-        elif isinstance(allowed, msgspec.inspect.UnionType):
-            allowed = next(each for each in allowed.types if not isinstance(each, msgspec.inspect.NoneType))
-        else:
-            return allowed
+def _plain(allowed: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
+    """Return the alternatives of a type without their descriptions and without None."""
+    if isinstance(allowed, msgspec.inspect.Metadata):
+        return _plain(allowed.type)
+    if isinstance(allowed, msgspec.inspect.UnionType):
+        return [each for some in allowed.types for each in _plain(some)]
+    return [] if isinstance(allowed, msgspec.inspect.NoneType) else [allowed]
 
 
 def _shown(name: str) -> str:
