@@ -91,7 +91,7 @@ def discard(stream: TextIO) -> None:
 class Console:
     """Writes to standard output, or to standard error where a document goes to standard output.
 
-    verbose: print a line for each page and each warning, however many. quiet: print only what is wrong.
+    verbose: print a line for each page and each warning, however many. quiet: print only what changes the exit status.
     document: standard output is reserved for one JSON document.
     odd_records: how many warnings about records of the target were shown.
     """
@@ -136,7 +136,7 @@ class Console:
         self.verbose |= verbose
 
     def line(self, text: str = "", style: str = "", *, matters: bool = False) -> None:
-        """Print one line. With --quiet, print it only if it `matters`: something is wrong.
+        """Print one line. With --quiet, print it only if it `matters`: something is wrong enough to fail.
 
         Characters that would move the cursor are escaped: text from files may hold anything.
         """
@@ -150,13 +150,14 @@ class Console:
         else:
             write(self._stream, f"{text}\n")
 
-    def warn(self, text: str) -> None:
-        self.line(f"⚠️  {text}", "yellow", matters=True)
+    def warn(self, text: str, *, matters: bool = False) -> None:
+        """Print a warning. With --quiet, print it only if it `matters`: the run cannot go on, or will not end with 0."""
+        self.line(f"⚠️  {text}", "yellow", matters=matters)
 
     def warn_of_record(self, text: str) -> None:
         """Warn of a record of the target that another program wrote and that cannot be read."""
         self.odd_records += 1
-        self.warn(text)
+        self.warn(text, matters=True)
 
     def fail(self, text: str) -> None:
         self.line(f"❌ {text}", "red", matters=True)

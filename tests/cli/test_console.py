@@ -148,10 +148,12 @@ def test_of_a_quiet_command_only_what_is_wrong_is_seen() -> None:
     with shown.progress("Sending", 100) as progress:
         progress.advance(50)
     shown.warn("careful")
+    shown.warn("waiting", matters=True)
+    shown.warn_of_record("cannot be read")
     shown.fail("broken")
     shown.line("a key that is shown once", matters=True)
     assert not shown.live
-    assert screen.shown == "⚠️  careful\n❌ broken\na key that is shown once\n"
+    assert screen.shown == "⚠️  waiting\n⚠️  cannot be read\n❌ broken\na key that is shown once\n"
 
 
 def test_what_one_command_was_asked_for_holds_for_all_of_the_process() -> None:

@@ -123,6 +123,12 @@ def test_a_report_that_cannot_be_written_is_told_and_what_was_uploaded_stays(sit
 
 
 def test_quiet_says_nothing_where_all_is_well_and_what_is_wrong_where_it_is_not(site: Site) -> None:
+    warning = 'warning: head.metaDescription is missing: add a <meta name="description"> to dist/a.html'
+    site.write(A, "<title>A</title><main><p>No description.</p></main>")
+    assert "   1 warning: doit validate lists them\n" in site.doit("upload", "--dry-run").out
+    assert f"   {warning}\n" in site.doit("validate").out
+    assert site.doit("validate", "--quiet") == (0, "", "")
+    site.settings(ignore='[".nowhere"]')
     assert site.doit("upload", "--quiet") == (0, "", "")
     assert site.doit("summarize", "--quiet") == (0, "", "")
     site.write(B, NO_TITLE)

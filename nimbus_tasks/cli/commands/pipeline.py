@@ -100,9 +100,12 @@ class Commands:
 
     def check(self) -> int:
         """Validate as a step of a larger command, which reports invalid pages itself."""
+        from nimbus_tasks.cli.messages.pipeline import warnings_counted
+
         with self.pipeline.locked("validate", self.run.look()) as before:
-            _, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
+            report, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
         self.run.keep(snapshot)
+        warnings_counted(self.console, report)
         return OK
 
     def validate(self, *, code_quality: str = "", junit: str = "", as_json: bool = False) -> int:
@@ -175,10 +178,13 @@ class Commands:
 
     def _validated_folder(self, folder: str) -> Snapshot:
         """Validate a folder of maps, for an upload without extraction."""
+        from nimbus_tasks.cli.messages.pipeline import warnings_counted
+
         if folder != MAPS_FOLDER:
             check_folder(folder)
         with self.pipeline.locked("validate", look_at_maps(folder)) as before:
-            _, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
+            report, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
+        warnings_counted(self.console, report)
         return snapshot
 
     def reconcile(self, *, dry_run: bool, deep: bool, repair: bool, requeue: bool, as_json: bool) -> int:

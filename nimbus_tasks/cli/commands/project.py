@@ -170,7 +170,7 @@ def doctor(console: Console, *, as_json: bool) -> int:
 
 def _print_finding(console: Console, finding: Finding) -> None:
     sign, style = _SIGNS[finding.level]
-    matters = finding.level != "ok"
+    matters = finding.level == "problem"
     console.line(f"{sign} {finding.check:<{_WIDTH}}  {finding.message}", style, matters=matters)
     if finding.next_step:
         console.line(f"   {'':<{_WIDTH}}  → {finding.next_step}", matters=matters)

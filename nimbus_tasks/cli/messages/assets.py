@@ -77,7 +77,7 @@ class AssetNarrator:
         for problem in missing if len(missing) <= FEW or console.verbose else missing[:FEW]:
             console.warn(f"{problem.path} {problem.reason}.")
         if len(missing) > FEW and not console.verbose:
-            console.line(f"   … and {len(missing) - FEW} more that were not found: --verbose names them", matters=True)
+            console.line(f"   … and {len(missing) - FEW} more that were not found: --verbose names them")
         if not self._dry_run and plan.uploads:
             label = "Uploading files (kB)"
             self._progress = self._exit.enter_context(console.progress(label, max(1, plan.bytes // 1000)))
@@ -222,7 +222,7 @@ class AssetsViewer:
         self._line = line
 
     def lost(self, error: StoreError) -> None:
-        self._console.warn(f"{error.message} Reconnecting until it answers (Ctrl-C stops).")
+        self._console.warn(f"{error.message} Reconnecting until it answers (Ctrl-C stops).", matters=True)
 
 
 def phases(stats: Stats) -> str:

@@ -57,7 +57,7 @@ class MonitorViewer:
             self._said_idle = True
 
     def lost(self, error: StoreError) -> None:
-        self._console.warn(f"{error.message} Reconnecting until it answers (Ctrl-C stops).")
+        self._console.warn(f"{error.message} Reconnecting until it answers (Ctrl-C stops).", matters=True)
 
     def waiting(self, seconds: float, why: str) -> None:
         rate_limited(self._console, seconds, why)

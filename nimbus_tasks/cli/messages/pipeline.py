@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_tasks.cli.console import FEW
 from nimbus_tasks.cli.messages import count, errors
-from nimbus_tasks.project.settings import SUMMARY_REPORT, VALIDATION_REPORT
+from nimbus_tasks.project.settings import MAPS_FOLDER, SUMMARY_REPORT, VALIDATION_REPORT
 
 if TYPE_CHECKING:
     from nimbus_tasks.cli.console import Console
@@ -76,9 +76,21 @@ def validated(console: Console, report: ValidationReport) -> None:
     errors(console, (_issue(issue) for issue in wrong), len(wrong))
     if console.verbose or len(warnings) <= FEW:
         for issue in warnings:
-            console.line(f"   warning: {_issue(issue)}", "dim", matters=True)
+            console.line(f"   warning: {_warning(issue)}", "dim")
     if wrong or warnings:
         console.line(f"   All of them: {VALIDATION_REPORT}", "dim")
+
+
+def warnings_counted(console: Console, report: ValidationReport) -> None:
+    """Print how many warnings there are, for a command that is about something else."""
+    if report.warnings:
+        console.line(f"   {count(report.warnings, 'warning')}: doit validate lists them", "dim")
+
+
+def _warning(issue: Issue) -> str:
+    # Most name the page: its map and the place in there would only repeat that.
+    page = issue.file.removeprefix(f"{MAPS_FOLDER}/").removesuffix(".json")
+    return issue.message if page in issue.message else _issue(issue)
 
 
 def _issue(issue: Issue) -> str:

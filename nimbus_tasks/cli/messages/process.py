@@ -76,7 +76,7 @@ class ProcessObserver:
     def store_lost(self, why: str, seconds: float) -> None:
         self._shown.close()
         self._progress = None
-        self._console.warn(f"{why} Trying again every {seconds:g} s.")
+        self._console.warn(f"{why} Trying again every {seconds:g} s.", matters=True)
 
     def store_back(self) -> None:
         self._console.line("✅ The store answers again")

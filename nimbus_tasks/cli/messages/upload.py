@@ -134,7 +134,7 @@ def _left_alone(console: Console, done: Uploaded, waiting: int, refusal: str) ->
         by = "--path or --limit" if done.some else "--limit"
         console.line(f"   {count(waiting, 'changed page')} left for later by {by}")
     if refusal:
-        console.warn(f"Pages whose source is gone stay as they are: {refusal}.")
+        console.fail(f"Pages whose source is gone stay as they are: {refusal}.")
 
 
 class DryRunNarrator(_Narrator):

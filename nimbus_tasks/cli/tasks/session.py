@@ -44,7 +44,7 @@ def option(name: str, default: str | int | bool, text: str) -> OptionDict:
 #: The options of every command.
 OUTPUT = (
     option("json", False, "print one JSON document on standard output"),
-    option("quiet", False, "print problems only"),
+    option("quiet", False, "print only problems that change the exit status, no warnings"),
     option("verbose", False, "print a line for each page and each warning"),
 )
 
