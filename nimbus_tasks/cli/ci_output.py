@@ -140,6 +140,7 @@ def check_reports(code_quality: str, junit: str) -> None:
     for option, path, beginning in (("code-quality", code_quality, b"["), ("junit", junit, b"<?xml")):
         if path and (path.endswith("/") or Path(path).is_dir()):
             raise SettingsError(f"--{option}={path} is a folder.", f"Name a file, such as {path.rstrip('/')}/{option}.")
+        files.refuse_missing_folder(f"--{option}", path)
         if path and not _may_be_replaced(Path(path), beginning):
             raise SettingsError(f"--{option}={path} exists and is not such a report.", "Name another file.")
     if code_quality and junit and Path(code_quality) == Path(junit):

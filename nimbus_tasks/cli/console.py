@@ -151,7 +151,7 @@ class Console:
             write(self._stream, f"{text}\n")
 
     def warn(self, text: str, *, matters: bool = False) -> None:
-        """Print a warning. With --quiet, print it only if it `matters`: the run cannot go on, or will not end with 0."""
+        """Print a warning. With --quiet, print it only if it `matters`: the run waits, or will not end with 0."""
         self.line(f"⚠️  {text}", "yellow", matters=matters)
 
     def warn_of_record(self, text: str) -> None:

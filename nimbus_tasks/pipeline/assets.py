@@ -140,6 +140,7 @@ class AssetStage:
         request = request or AssetRequest()
         if isinstance(found, Discovery):
             request.check(found)
+        files.refuse_missing_folder("[assets] metrics", self._settings.assets.metrics)
         began = time.monotonic()
         done = concurrency.run(self._tell(found, connection, narrator, request))
         done = msgspec.structs.replace(done, ms=round((time.monotonic() - began) * 1000))

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.model.changes import Replaced
     from nimbus_tasks.model.progress import Progress, ShowProgress
-    from nimbus_tasks.project.settings import Settings
+    from nimbus_tasks.project.settings import Settings, Source
 
 #: From this many pages on, more processes pay: to start them takes as long as 100 pages.
 WORTH_MORE_PROCESSES = 200
@@ -140,6 +140,14 @@ class Extraction(Struct, frozen=True):
     upgraded: bool = False
 
 
+def _emptied(source: Source, pages: int) -> SourceError:
+    refuse_unmatched(source)
+    return SourceError(
+        f"The source folder `{source.folder}` holds no pages, and the site has {pages}.",
+        "Did the build fail? Build the site again; nothing was removed.",
+    )
+
+
 def extract(
     settings: Settings, snapshot: Snapshot, show: ShowProgress, *, relearn: bool = False
 ) -> tuple[Extraction, Snapshot]:
@@ -155,11 +163,7 @@ def extract(
     refuse_bad_rules(plan.rules.rules)
     files, entries = snapshot.source_files, snapshot.source_files.manifest.sources
     if plan.emptied:
-        refuse_unmatched(settings.source)
-        raise SourceError(
-            f"The source folder `{settings.source.folder}` holds no pages, and the site has {entries.count_pages()}.",
-            "Did the build fail? Build the site again; nothing was removed.",
-        )
+        raise _emptied(settings.source, entries.count_pages())
     if (relearn or read_chrome() is None) and _learn(plan.rules, files):
         plan = plan_extraction(settings, snapshot)
     site = plan.rules

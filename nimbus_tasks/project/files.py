@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from nimbus_tasks.model.errors import StateError
+from nimbus_tasks.model.errors import SettingsError, StateError
 from nimbus_tasks.project import atomic, beneath, heal
 from nimbus_tasks.project.documents import encoded
 from nimbus_tasks.project.settings import STATE_FOLDER
@@ -27,13 +27,35 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: The next step where a file under .nimbus/ is not writable.
+#: The next steps where a file under .nimbus/ is not writable.
+READ_ONLY_DISK = "Its disk is mounted read-only: mount it for writing, or work in a copy of the project."
 MAKE_WRITABLE = "Give this user write permission to the folder .nimbus and its files."
+
+
+def refuse_missing_folder(option: str, path: str) -> None:
+    """Refuse an output whose folder would have to be made outside of the project: its name is most often misspelt.
+
+    Raises:
+        SettingsError: names the option.
+    """
+    folder = Path(path).parent
+    if path and not folder.exists() and not folder.resolve().is_relative_to(Path.cwd().resolve()):
+        raise SettingsError(f"{option}={path}: there is no folder {folder}.", "Make it, or name another one.")
 
 
 def is_read_only(error: OSError) -> bool:
     """Return whether an error means that a file or its folder is not writable."""
     return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def make_writable(path: Path) -> str:
+    """Return the next step where a file or its folder is not writable."""
+    return READ_ONLY_DISK if is_on_read_only_disk(path) else MAKE_WRITABLE
+
+
+def is_on_read_only_disk(path: Path) -> bool:
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    return bool(os.statvfs(there).f_flag & os.ST_RDONLY)
 
 
 def replace(path: Path, content: bytes | Iterable[bytes], *, mode: int | None = None, durable: bool = False) -> None:
@@ -103,6 +125,8 @@ def reason_of(error: OSError) -> str:
 
 
 def _next_step(error: OSError) -> str:
+    if error.errno == errno.EROFS:
+        return READ_ONLY_DISK
     return "Remove the link." if isinstance(error, beneath.LinkError) else "Free space or fix its permissions."
 
 

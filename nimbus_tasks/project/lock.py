@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.project import atomic, beneath
-from nimbus_tasks.project.files import MAKE_WRITABLE, is_read_only
+from nimbus_tasks.project.files import is_read_only, make_writable
 from nimbus_tasks.project.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def hold(root: Path, does: str, waiting: Callable[[Holder], None]) -> Iterator[i
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     except OSError as error:
         if is_read_only(error):
-            raise StateError(f"{path} is not writable.", MAKE_WRITABLE) from None
+            raise StateError(f"{path} is not writable.", make_writable(path)) from None
         raise StateError(f"{path} cannot be opened: {(error.strerror or '').lower()}.") from None
     try:
         try:

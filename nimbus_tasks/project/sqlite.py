@@ -130,7 +130,7 @@ def errors_as(kind: type[NimbusError], path: Path, message: str, next_step: str,
         yield
     except (sqlite3.Error, OSError) as error:
         if _is_read_only(error, path):
-            raise kind(f"{path} is not writable.", files.MAKE_WRITABLE) from None
+            raise kind(f"{path} is not writable.", files.make_writable(path)) from None
         if is_locked(error):
             raise kind(f"{path} is locked by another process.", _END_THE_OTHER) from None
         if renewed and is_damage(error, path):

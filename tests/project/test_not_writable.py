@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ from waiting import SECONDS
 
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.model.errors import StateError, StoreError
+from nimbus_tasks.project.files import READ_ONLY_DISK
 from nimbus_tasks.publishing.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -74,12 +76,16 @@ class ReadOnly(sqlite3.Connection):
         raise error
 
 
+@pytest.mark.parametrize("mounted_for_reading", [False, True])
 @pytest.mark.parametrize("module", ["nimbus_tasks.project.sqlite", "nimbus_tasks.backends.kv.sqlite"])
 def test_a_database_that_becomes_read_only_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, mounted_for_reading: bool
 ) -> None:
+    if mounted_for_reading:
+        monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
     monkeypatch.setattr(f"{module}.connect", ReadOnly)
     path = tmp_path / "some.db"
     with pytest.raises((StateError, StoreError)) as caught:
         Ledger(path, "sqlite") if module.endswith("project.sqlite") else SqliteStore(path)
-    assert str(caught.value) == f"{path} {NEXT_STEP}"
+    next_step = f"is not writable. {READ_ONLY_DISK}" if mounted_for_reading else NEXT_STEP
+    assert str(caught.value) == f"{path} {next_step}"

@@ -24,6 +24,7 @@ from nimbus_tasks.project.settings import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+DOMAINS = ("", "example.com", "https://example.com/", "//größe.example", "localhost:8000", "HTTP://a.b/docs/")
 MINIMAL = '[project]\nid = "proj_0123456789ab"\n'
 
 
@@ -177,6 +178,7 @@ def test_no_setting_holds_a_secret() -> None:
         ('[target]\nstore = "floppy"', "[target] store must be one of cloudflare, gateway, sqlite."),
         ("[dimensions]\nconstants = 3", '[dimensions] constants must be a table of texts: name = "..."'),
         ('[source]\nfolder = "../elsewhere"', "[source] folder `../elsewhere` must be a folder inside the project"),
+        ('domain = "a b"', "[project] domain `a b` is not a domain. Write the host, such as example.com."),
         ('[source]\nfolder = "/etc"', "must be a folder inside the project"),
         ('[source]\nfolder = "a\\\\b"', "must be a folder inside the project"),
         ('[assets]\ncompress = "jpg"', "[assets] compress must be one of avif, lossless, webp."),
@@ -295,7 +297,7 @@ def test_an_unreadable_file_is_reported(tmp_path: Path, content: bytes | None) -
         load(tmp_path, {})
 
 
-@given(st.text(), st.text(), st.sampled_from(["", "dist", "a b", "größe", 'quo"te', "{brace}"]))
+@given(st.text(), st.sampled_from(DOMAINS), st.sampled_from(["", "dist", "a b", "größe", 'quo"te', "{brace}"]))
 def test_what_init_writes_is_what_is_read(name: str, domain: str, source: str) -> None:
     text = project.settings_text("proj_0123456789ab", name, domain, source, "2026-01-01T00:00:00.000Z")
     chosen = parse(text, {})

@@ -63,6 +63,13 @@ def test_a_new_file_and_an_earlier_report_may_be_written(here: Path) -> None:
     check_reports("", "")
 
 
+@pytest.mark.parametrize("folder", ["../nowhere", "/nowhere/at/all", "new/../../nowhere"])
+def test_a_folder_is_made_inside_the_project_only(here: Path, folder: str) -> None:
+    with pytest.raises(SettingsError, match=f"^--junit={folder}/x.xml: there is no folder {folder}. Make it"):
+        check_reports("", f"{folder}/x.xml")
+    check_reports("", "../x.xml")
+
+
 def test_two_reports_are_two_files(here: Path) -> None:
     with pytest.raises(SettingsError, match="both name empty"):
         check_reports("./empty", "empty")

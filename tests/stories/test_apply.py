@@ -89,6 +89,7 @@ def test_pages_are_written_to_another_folder(proposed: Site) -> None:
         ("dist/inside", "lies in dist"),
         ("dist", "is the folder"),
         ("", "--output is empty"),
+        ("../nowhere/edited", "there is no folder ../nowhere"),
     ):
         run = proposed.doit("nimbus:apply", f"--output={output}")
         assert (run.status, len(run.said.splitlines())) == (2, 1), run.said

@@ -200,6 +200,13 @@ def test_init_with_a_folder_that_does_not_exist_makes_nothing(empty: Site) -> No
     assert not (empty / ".nimbus/project.toml").exists()
 
 
+def test_init_with_a_domain_that_is_none_makes_nothing(empty: Site) -> None:
+    run = empty.doit("nimbus:project:init", "--domain=https://exa mple.com/x")
+    assert run.status == 2
+    assert "--domain `https://exa mple.com/x` is not a domain. Write the host, such as example.com." in run.said
+    assert not (empty / ".nimbus/project.toml").exists()
+
+
 @pytest.mark.parametrize("folder", ["..", "/tmp"])
 def test_init_stays_inside_the_project(empty: Site, folder: str) -> None:
     run = empty.doit("nimbus:project:init", f"--source={folder}")

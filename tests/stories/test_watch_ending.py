@@ -61,12 +61,14 @@ def test_the_status_file_says_how_the_watch_stands(published: Site) -> None:
     assert until_status(published, lambda _: True)["state"] == "ended"
 
 
-@pytest.mark.parametrize("name", ["dodo.py", "dist", ".nimbus/project.toml", ".nimbus/maps/status.json"])
+@pytest.mark.parametrize(
+    "name", ["dodo.py", "dist", ".nimbus/project.toml", ".nimbus/maps/status.json", "../nowhere/status.json"]
+)
 def test_a_status_file_never_takes_the_place_of_another_file(published: Site, name: str) -> None:
     before = (published / "dodo.py").read_bytes()
     run = published.doit("watch", f"--status={name}")
     assert run.status == 2
-    assert run.out.startswith(f"❌ --status={name} ")
+    assert run.out.startswith(f"❌ --status={name}")
     assert run.out.count("\n") == 1
     assert (published / "dodo.py").read_bytes() == before
 

@@ -125,5 +125,5 @@ class FolderStore(BlobStore):
         return Location(self._path(sha256).as_posix(), verified=verified)
 
     def _failure(self, error: OSError) -> StoreError:
-        next_step = files.MAKE_WRITABLE if files.is_read_only(error) else "Check the disk."
+        next_step = files.make_writable(self._folder) if files.is_read_only(error) else "Check the disk."
         return StoreError(f"{self._folder} cannot be used: {(error.strerror or '').lower()}.", next_step)

@@ -16,6 +16,7 @@ from nimbus_tasks.cli.messages import Retries, rate_limited
 from nimbus_tasks.cli.messages import batches as messages
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.project import files
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -207,6 +208,7 @@ class BatchCommands:
         from nimbus_tasks.project.manifest import Manifest
 
         settings, where = self.pipeline.settings, output or ""
+        files.refuse_missing_folder("--output", where)
         if _is_given("--output", output) and settings.source.folder:
             open_site(Path(), settings.source.folder, where)
         wanted = choose(self.pipeline.pages, path, settings.source.name)
@@ -242,6 +244,7 @@ class BatchCommands:
         if not settings.source.folder:
             raise SettingsError("[source] folder is not set.", "apply needs the built HTML.")
         _is_given("--output", output)
+        files.refuse_missing_folder("--output", where)
         site = open_site(Path(), settings.source.folder, where)
         request = Request(site, read_rules(settings, Manifest()), now().replace(":", ""), dry_run)
         wanted = choose(self.pipeline.pages, path, settings.source.name)

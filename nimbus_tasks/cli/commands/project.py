@@ -112,6 +112,7 @@ def _make(console: Console, name: str, domain: str, source: str) -> Settings:
         raise SettingsError(f"There is no folder `{source}`.", "Build the site first, or name its folder: --source")
     if not domain and can_ask:
         domain = _ask(console, "Domain of the site (may stay empty)")
+    settings.refuse_bad_domain("--domain", domain)
     name = name or Path.cwd().name
     known = _known_id()
     project_id = known or project.new_project_id()

@@ -34,6 +34,7 @@ from nimbus_tasks.pipeline.snapshot import MAP_PATTERN
 from nimbus_tasks.processing.leases import CLAIMS_FILE
 from nimbus_tasks.processing.optimise.openai import KEY as AI_KEY
 from nimbus_tasks.project import init as project
+from nimbus_tasks.project.files import READ_ONLY_DISK, is_on_read_only_disk
 from nimbus_tasks.project.lock import LOCK_FILE, seen_holder
 from nimbus_tasks.project.manifest import SITE
 from nimbus_tasks.project.patterns import matcher
@@ -125,9 +126,8 @@ def _needed(settings: Settings) -> Iterator[str]:
 
 def check_permissions(root: Path) -> Iterator[Finding]:
     folder = root / STATE_FOLDER
-    if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        message = f"{STATE_FOLDER}/ is not writable: its disk is mounted read-only."
-        yield problem("permissions", message, "Mount it for writing, or work in a copy of the project.")
+    if is_on_read_only_disk(folder):
+        yield problem("permissions", f"{STATE_FOLDER}/ is not writable.", READ_ONLY_DISK)
         return
     own = folder.stat().st_uid == os.geteuid()
     fix = f"Run: {'chmod -R u+rwX' if own else 'sudo chown -R $(id -u)'} {STATE_FOLDER}"

@@ -223,5 +223,6 @@ def _refuse_bad_status_file(name: str) -> None:
         raise SettingsError(f"--status={name} is a place for other files.", "Use --status=.nimbus/watch.json")
     if path.is_dir():
         raise SettingsError(f"--status={name} is a folder.", "Name a file in it.")
+    files.refuse_missing_folder("--status", name)
     if path.exists() and path.stat().st_size and files.read_json(path, Status) is None:
         raise SettingsError(f"--status={name} is there and was not written by a watch.", "Name another file.")

@@ -55,7 +55,7 @@ __all__ += [
     "Server",
 ]
 __all__ += ["Settings", "Source", "StoreName", "Target", "Upload", "load", "parse"]
-__all__ += ["project_above"]
+__all__ += ["project_above", "refuse_bad_domain"]
 
 STATE_FOLDER = ".nimbus"
 PROJECT_FILE = f"{STATE_FOLDER}/project.toml"
@@ -78,6 +78,8 @@ LIKELY_SOURCES = (
 _MAX_PARTS = 100
 _STRING = re.compile(r'"[^"\n]*"|\'[^\'\n]*\'')
 _ENDLESS_KEY = re.compile(rf'(?:(?:[\w-]++|"")[ \t]*+\.[ \t]*+){{{_MAX_PARTS}}}')
+
+_DOMAIN = re.compile(r"(?:(?:https?:)?//)?[\w-]+(?:\.[\w-]+)*\.?(?::\d+)?(?:/\S*)?", re.IGNORECASE)
 
 #: environment variable -> (table, key) that it overrides
 ENVIRONMENT = {
@@ -137,9 +139,20 @@ def parse(text: str, environment: Mapping[str, str]) -> Settings:
         # The only variable whose value may be invalid: the others are any text.
         where = "NIMBUS_TARGET" if "$.target.store" in said and environment.get("NIMBUS_TARGET") else PROJECT_FILE
         raise mistakes.wrong_value(where, said, tables) from None
+    refuse_bad_domain(f"{PROJECT_FILE}: [project] domain", settings.project.domain)
     _refuse_climbing("folder", settings.source.folder)
     _refuse_climbing("known_as", settings.source.known_as)
     return settings
+
+
+def refuse_bad_domain(where: str, domain: str) -> None:
+    """Refuse what is not a host, as people write it: `https://example.com/` is one too.
+
+    Raises:
+        SettingsError: names `where` it was given.
+    """
+    if domain and not _DOMAIN.fullmatch(domain):
+        raise SettingsError(f"{where} `{domain}` is not a domain.", "Write the host, such as example.com.")
 
 
 def _read_server_variables(tables: dict[str, dict[str, object]], environment: Mapping[str, str]) -> None:
