@@ -15,7 +15,7 @@ export interface PublishOptions {
   dryRun?: boolean | undefined;
   /** send unchanged pages too */
   force?: boolean | undefined;
-  /** print problems only */
+  /** print only problems that change the exit status, no warnings */
   quiet?: boolean | undefined;
   /** print a line for each page and each warning */
   verbose?: boolean | undefined;
@@ -36,7 +36,7 @@ export interface Commands {
       assets?: boolean | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -54,7 +54,7 @@ export interface Commands {
       compress?: boolean | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -69,7 +69,7 @@ export interface Commands {
         batch?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -81,7 +81,7 @@ export interface Commands {
       {
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -97,7 +97,7 @@ export interface Commands {
         interval?: number | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -111,7 +111,7 @@ export interface Commands {
         batch?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -127,7 +127,7 @@ export interface Commands {
         page?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -141,7 +141,7 @@ export interface Commands {
         batch?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -156,7 +156,7 @@ export interface Commands {
       shell?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -168,7 +168,7 @@ export interface Commands {
     {
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -182,7 +182,7 @@ export interface Commands {
       path?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -196,7 +196,7 @@ export interface Commands {
       relearn?: boolean | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -219,7 +219,7 @@ export interface Commands {
         service?: boolean | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -235,7 +235,7 @@ export interface Commands {
         user?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -255,7 +255,7 @@ export interface Commands {
         user?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -271,7 +271,7 @@ export interface Commands {
         path?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -285,7 +285,7 @@ export interface Commands {
         path?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -303,7 +303,7 @@ export interface Commands {
         variant?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -317,7 +317,7 @@ export interface Commands {
         group?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -340,7 +340,7 @@ export interface Commands {
       path?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -361,7 +361,7 @@ export interface Commands {
         nested?: boolean | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -393,7 +393,7 @@ export interface Commands {
     junit?: string | undefined;
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print problems only */
+    /** print only problems that change the exit status, no warnings */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -411,7 +411,7 @@ export interface Commands {
       requeue?: boolean | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -427,7 +427,7 @@ export interface Commands {
       format?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -447,7 +447,7 @@ export interface Commands {
       workers?: number | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -459,7 +459,7 @@ export interface Commands {
     {
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -473,7 +473,7 @@ export interface Commands {
       store?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -506,7 +506,7 @@ export interface Commands {
     junit?: string | undefined;
     /** print one JSON document on standard output */
     json?: boolean | undefined;
-    /** print problems only */
+    /** print only problems that change the exit status, no warnings */
     quiet?: boolean | undefined;
     /** print a line for each page and each warning */
     verbose?: boolean | undefined;
@@ -520,7 +520,7 @@ export interface Commands {
       junit?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -536,7 +536,7 @@ export interface Commands {
       status?: string | undefined;
       /** print one JSON document on standard output */
       json?: boolean | undefined;
-      /** print problems only */
+      /** print only problems that change the exit status, no warnings */
       quiet?: boolean | undefined;
       /** print a line for each page and each warning */
       verbose?: boolean | undefined;
@@ -553,7 +553,7 @@ export interface Commands {
         folder?: string | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
@@ -569,7 +569,7 @@ export interface Commands {
         force?: boolean | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
-        /** print problems only */
+        /** print only problems that change the exit status, no warnings */
         quiet?: boolean | undefined;
         /** print a line for each page and each warning */
         verbose?: boolean | undefined;
