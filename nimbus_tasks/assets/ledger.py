@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from nimbus_tasks.assets.asset_file import AssetFile, Made, MappedPage, Uses
+from nimbus_tasks.assets.ledger_tables import prepare
 from nimbus_tasks.backends.blobs import Location
 from nimbus_tasks.model.changes import Replaced
 from nimbus_tasks.project.manifest import SITE, join, split
 from nimbus_tasks.project.settings import STATE_FOLDER
-from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, renew_tables
+from nimbus_tasks.project.sqlite import DatabaseFile, open_or_renew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
     from nimbus_tasks.project.scan import Stamp
-    from nimbus_tasks.project.sqlite import Connection
 
     #: Returns where a store holds the bytes with this digest, since when, and the digest of their record.
     Stored = Callable[[str], tuple[Location | None, str, str] | None]
@@ -33,39 +33,6 @@ if TYPE_CHECKING:
 FEW = 200
 ASSETS_FILE = f"{STATE_FOLDER}/assets.db"
 
-_VERSION = 8
-_SCHEMA = f"""
-PRAGMA user_version = {_VERSION};
-CREATE TABLE map(
-    folder TEXT, name TEXT, mtime INTEGER, size INTEGER, ctime INTEGER, PRIMARY KEY(folder, name)
-) WITHOUT ROWID;
-CREATE TABLE use(
-    path TEXT, map_file TEXT, source_path TEXT NOT NULL, url TEXT NOT NULL, title TEXT NOT NULL, alt BLOB NOT NULL,
-    PRIMARY KEY(path, map_file)
-) WITHOUT ROWID;
-CREATE INDEX use_by_map ON use(map_file);
-CREATE TABLE file(
-    path TEXT PRIMARY KEY, mtime INTEGER, size INTEGER, ctime INTEGER,
-    sha256 TEXT NOT NULL, content_type TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE made(original TEXT PRIMARY KEY, copies BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE stored(
-    store TEXT, sha256 TEXT, location BLOB, at TEXT NOT NULL, recorded TEXT NOT NULL DEFAULT '',
-    used TEXT NOT NULL DEFAULT '', told TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY(store, sha256)
-) WITHOUT ROWID;
-CREATE TABLE replaced(path TEXT PRIMARY KEY, addresses BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE resumable(sha256 TEXT PRIMARY KEY, location TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE baseline(conditions TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE baseline_folder(path TEXT PRIMARY KEY, files BLOB NOT NULL) WITHOUT ROWID;
-"""
-#: What ends the baseline (`pipeline/asset_baseline.py`), whoever writes it.
-_CHANGES = [
-    *(f"{change} ON {table}" for change in ("INSERT", "DELETE", "UPDATE") for table in ("use", "file", "made")),
-    *(f"{change} ON stored" for change in ("INSERT", "DELETE", "UPDATE OF location, at, recorded, told")),
-]
-_END_BASELINE = "BEGIN DELETE FROM baseline; END"
-_TRIGGERS = [f"CREATE TRIGGER change{number} AFTER {change} {_END_BASELINE}" for number, change in enumerate(_CHANGES)]
 _RENEWED = "The maps and files are read again, and the store is asked what it holds."
 _CHANGED = """
 SELECT folder, name, mtime, size, ctime FROM site.map WHERE NOT invalid
@@ -89,7 +56,7 @@ class AssetLedger(DatabaseFile):
         Raises:
             StateError: it cannot be opened or made.
         """
-        super().__init__(path, lambda: open_or_renew(path, _prepare, _RENEWED))
+        super().__init__(path, lambda: open_or_renew(path, prepare, _RENEWED))
 
     def __enter__(self) -> Self:
         return self
@@ -302,9 +269,3 @@ class AssetLedger(DatabaseFile):
         query = "SELECT sha256, location, at FROM stored WHERE store = ? AND location IS NOT NULL ORDER BY sha256"
         for sha256, location, at in self.each(query, store):
             yield sha256, _decode_location(location), at
-
-
-def _prepare(connection: Connection) -> None:
-    log_ahead(connection)
-    connection.execute("PRAGMA synchronous = FULL")  # otherwise a power cut could bring an older row back
-    renew_tables(connection, _VERSION, (*_SCHEMA.split(";"), *_TRIGGERS))
