@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.assets.copies import with_copies
-from nimbus_tasks.backends.blobs.open import blob_store
+from nimbus_tasks.backends.blobs.open import blob_store, service_address
 from nimbus_tasks.html.apply.file_addresses import PublicFile
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.progress import silently
@@ -36,18 +36,25 @@ def public_files(stage: AssetStage, settings: Settings) -> dict[str, PublicFile]
     """Return where readers get the files of the site that are uploaded as they are now, by source path.
 
     Raises:
-        SettingsError: nothing says where readers get them.
+        SettingsError: nothing says where readers get them, or they cannot.
     """
+    service = service_address(stage.target).rstrip("/") if settings.assets.store == "server" else ""
+    private = service and f"{service}/files/"
     found = {}
     for stored in stored_files(stage, settings):
         sent = stored.file.sent
-        copies = tuple((_public_url(where, settings.assets), copy.width) for copy, where in stored.copies)
-        url = _public_url(stored.location, settings.assets)
+        copies = tuple((_public_url(where, settings.assets, private), copy.width) for copy, where in stored.copies)
+        url = _public_url(stored.location, settings.assets, private)
         found[stored.file.path] = PublicFile(url, sent.width, sent.height, copies)
     return found
 
 
-def _public_url(location: Location, assets: Assets) -> str:
+def _public_url(location: Location, assets: Assets, private: str) -> str:
+    if private and location.url.startswith(private):
+        raise SettingsError(
+            "The service gives the files in its folder to their owner only, so readers of pages would not see them.",
+            'Let it keep them in a bucket that readers reach: [server] storage = "s3" and [assets] public_url there.',
+        )
     if location.url.startswith(("https://", "http://")):
         return location.url
     if not assets.public_url:

@@ -207,6 +207,8 @@ def test_pictures_are_found_by_what_pages_say_of_them(project: Project, web: Ser
     (project.folder / ".nimbus/project.toml").write_text(domain)
     doit("assets")
     assert [url for url, _ in pages("repairs")] == ["https://example.com/a.html", "https://example.com/b.html"]
+    applied = run_doit(["nimbus:apply", "--assets", "--dry-run"], project.folder, project.environment)
+    assert (applied.returncode, b"to their owner only" in applied.stdout + applied.stderr) == (2, True)
 
 
 def _user(*, through_the_service: bool) -> str:

@@ -135,6 +135,11 @@ def service(target: BlobTarget, root: Path | None = None, connection: Connection
     return ServiceProgress(http)
 
 
+def service_address(target: BlobTarget, root: Path | None = None) -> str:
+    """Return the address of our own service; empty where it is not set."""
+    return Environment(None, root or Path()).text("NIMBUS_SERVICE_URL") or target.service_url
+
+
 def s3_requests(target: BlobTarget, root: Path, connection: Connection | None = None) -> S3Requests:
     """Return what sends and signs requests to a bucket. Nothing is sent.
 
