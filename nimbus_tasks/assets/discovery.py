@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,14 +122,23 @@ def _stamped(settings: Settings, ledger: AssetLedger, found: Discovery) -> Itera
             found.problems.append(Problem(path, reason))
             continue
         try:
-            named[path] = stamp_of(os.stat(path, follow_symlinks=False))
+            status = os.stat(path, follow_symlinks=False)
+            if not stat.S_ISDIR(status.st_mode) or not _is_page(path):
+                named[path] = stamp_of(status)
         except (FileNotFoundError, NotADirectoryError):
+            if _is_page(path):
+                continue
             pages = ledger.pages_of(path)
             more = f" and {len(pages) - 1} more refer" if len(pages) > 1 else " refers"
             found.problems.append(Problem(path, f"was not found; {pages[0]}{more} to it", failed=False))
         except (OSError, ValueError) as error:
             found.problems.append(Problem(path, why(error)))
     yield from sorted(named.items())
+
+
+def _is_page(path: str) -> bool:
+    """Return whether a server would give a page at this address: `/v1.x`, `/about.us`."""
+    return any(Path(f"{path}{end}").is_file() for end in (".html", "/index.html"))
 
 
 def included_files(settings: Settings) -> Scan:

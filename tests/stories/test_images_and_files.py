@@ -155,6 +155,23 @@ def test_a_file_that_is_not_there_is_a_warning(site: Site) -> None:
         assert "[assets] include matches no file in `dist`." in run.said
 
 
+def test_a_file_that_a_link_leads_to_goes_up(site: Site) -> None:
+    """One that is not there is a warning, unless the address is that of a page without its extension."""
+    site.settings(FOLDER)
+    site.page(
+        "a", 'See <a href="plain.pdf">a</a> <a href="gone.csv">b</a> <a href="v1.x">c</a> <a href="about.us">d</a>'
+    )
+    site.page("v1.x/index")
+    site.page("about.us")
+    picture(site, "v1.x/w.jpg")
+    digest = picture(site, "plain.pdf", b"%PDF-1.7")
+    picture(site, "w.jpg")
+    run = good(site.doit("assets"))
+    assert "dist/gone.csv was not found; dist/a.html refers to it." in run.said
+    assert run.said.count("was not found") == 1, run.said
+    assert records(site)[digest]["content_type"] == "application/pdf"
+
+
 def test_empty_files_and_names_in_any_script_go_up(site: Site) -> None:
     site.settings(f'{FOLDER}include = ["downloads/**"]\n')
     names = ["leer.txt", "图片.png", "ä b'%20.pdf", "x" * 200]

@@ -17,7 +17,7 @@ from nimbus_tasks.html.apply.markup import Edit, UnsafeChangeError, quote_of, qu
 from nimbus_tasks.html.apply.source import Source
 from nimbus_tasks.html.extract.addresses import Base, base_of, local_file, origin_of, url_of
 from nimbus_tasks.html.extract.parse import parse_page, parse_text
-from nimbus_tasks.html.extract.references import ICONS, IMAGE_NAMES, SRCSET_DESCRIPTOR
+from nimbus_tasks.html.extract.references import ICONS, IMAGE_NAMES, SRCSET_DESCRIPTOR, links_to_file
 from nimbus_tasks.model.changes import Replaced
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from turbohtml import Document
 
 UNPROVEN = "the page would not read as it should afterwards"
-_WANTED = ":is(img, source, video, audio, input, link, meta)"
+_WANTED = ":is(img, source, video, audio, input, link, meta, a[href], area[href])"
 _ATTRIBUTES = {
     "audio": ("src",),
     "img": ("src", "srcset"),
@@ -34,6 +34,8 @@ _ATTRIBUTES = {
     "source": ("src", "srcset"),
     "video": ("src", "poster"),
 }
+#: Feeds and the like, for which programs ask again at the same address.
+_LASTING = re.compile(r"[^?#]*\.(?:atom|css|ics|js|json|rss|txt|webmanifest|xml)\s*(?:[?#]|$)", re.IGNORECASE)
 _PIXELS = re.compile(r"[ \t\n\f\r]*([0-9]{1,5})(?:px)?[ \t\n\f\r]*")
 _WORDS = re.compile(r"[^ \t\n\f\r]+")
 
@@ -63,7 +65,7 @@ class Addressed(Struct, frozen=True):
 
 
 def address_files(html: bytes, path: str, folder: str, public: FindPublic) -> Addressed:
-    """Return a page whose `src`, `srcset`, `poster`, icons and `og:image` have public addresses.
+    """Return a page whose `src`, `srcset`, `poster`, icons, `og:image` and links to files have public addresses.
 
     An `img` without width and height gets both, and one without srcset a srcset of its narrower copies. Addresses of
     files that are not known, and all others, stay.
@@ -120,7 +122,7 @@ class _Page:
             new, picture = self._srcset(value), None
         else:
             picture = self._find(value)
-            new = picture.url if picture else value
+            new = picture.url + _fragment(value) if picture else value
         if new == value:
             return
         place = element.source_location
@@ -145,7 +147,7 @@ class _Page:
             bare = address.strip(",")
             if bare and (found := self._find(bare)):
                 at = begin + address.index(bare)
-                pieces += [value[done:at], found.url]
+                pieces += [value[done:at], found.url + _fragment(bare)]
                 done = at + len(bare)
         return "".join([*pieces, value[done:]])
 
@@ -164,7 +166,18 @@ def _names(element: Element) -> tuple[str, ...]:
     if element.tag == "meta":
         name = (element.attr("property") or element.attr("name") or "").strip().lower()
         return ("content",) if name in IMAGE_NAMES else ()
+    if element.tag in ("a", "area"):
+        href = element.attr("href") or ""
+        # Browsers save no file of another host under the name that `download` says.
+        is_lasting = element.attr("download") is not None or _LASTING.match(href)
+        return ("href",) if links_to_file(href) and not is_lasting else ()
     return tuple(name for name in _ATTRIBUTES[element.tag] if element.attr(name))
+
+
+def _fragment(address: str) -> str:
+    """Return what an address names in the file: `#page=2`, `#icon`."""
+    _, mark, name = address.partition("#")
+    return mark + name
 
 
 def _missing(element: Element, picture: PublicFile) -> dict[str, str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: One query for all that the tree must be complete for.
 _WANTED = (
-    ":is(img, link, meta, source, video, audio, iframe, input, a[download], "
+    ":is(img, link, meta, source, video, audio, iframe, input, a[href], area[href], "
     'script[type="application/ld+json" i], [itemscope])'
 )
 ICONS = frozenset({"apple-touch-icon", "apple-touch-icon-precomposed", "icon", "mask-icon"})
@@ -197,20 +197,31 @@ def _item(item: Any) -> Any:
 #: The attributes of elements that name files.
 _FILES: dict[str, tuple[str, ...]] = {
     "a": ("href",),
+    "area": ("href",),
     "audio": ("src",),
     "img": ("src", "srcset"),
     "input": ("src",),
     "source": ("src", "srcset"),
     "video": ("src", "poster"),
 }
+#: The address of a link to a file that is no page: its path ends like one. A host or a fragment does not count.
+_FILE_LINK = re.compile(
+    r"[^?#]*\.(?!(?:[xsp]?html?|php\d?|[aj]spx?|cgi)\s*(?:[?#]|$))(?:7z|[a-z][a-z0-9]{0,11})\s*(?:[?#]|$)",
+    re.IGNORECASE,
+)
 #: What follows an address in a `srcset`: `2x`, `640w,`.
 SRCSET_DESCRIPTOR = re.compile(r"[\d.]+[wxh](?:,|$)")
+
+
+def links_to_file(href: str) -> bool:
+    """Return whether a link leads to a file that is no page, as far as its address tells."""
+    return _FILE_LINK.match(href) is not None
 
 
 def _files(element: Element, tag: str) -> Iterator[str]:
     for name in _FILES[tag]:
         written = element.attr(name)
-        if written:
+        if written and (name != "href" or links_to_file(written) or element.attr("download") is not None):
             yield from _candidates(written) if name == "srcset" else (written,)
 
 

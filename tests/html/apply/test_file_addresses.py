@@ -13,6 +13,8 @@ from nimbus_tasks.html.apply.markup import Edit, UnsafeChangeError
 PUBLIC = {
     "dist/w.jpg": PublicFile("https://cdn/w?a=1&b", 3, 2),
     "dist/img/b c.png": PublicFile("https://cdn/b"),
+    "dist/feed.xml": PublicFile("https://cdn/f"),
+    "dist/c.html": PublicFile("https://cdn/c"),
 }
 COPIES = PublicFile("https://cdn/p?a&b", 800, 600, (("https://cdn/200", 200), ("https://cdn/400?a&b", 400)))
 W = "https://cdn/w?a=1&amp;b"
@@ -40,6 +42,9 @@ def addressed(html: str, path: str = "dist/sub/a.html", folder: str = "dist") ->
         ("<input type=image src=/w.jpg>", f'<input type=image src="{W}">'),
         ('<link rel="shortcut icon" href="/w.jpg">', f'<link rel="shortcut icon" href="{W}">'),
         ('<meta property="og:image" content="/w.jpg">', f'<meta property="og:image" content="{W}">'),
+        ("<a class=b href=/w.jpg>b</a>", f'<a class=b href="{W}">b</a>'),
+        ("<map><area href='/w.jpg#page=2'></map>", f"<map><area href='{W}#page=2'></map>"),
+        ("<img width=1 src=/w.jpg#a srcset=/w.jpg#b>", f'<img width=1 src="{W}#a" srcset="{W}#b">'),
         ("<base href=/img/><img alt='' src='b c.png'>", "<base href=/img/><img alt='' src='https://cdn/b'>"),
         (
             '<link rel=canonical href="https://me.example/a"><img width=1 src="https://me.example/w.jpg">',
@@ -96,7 +101,7 @@ def test_an_address_that_would_break_a_srcset_is_in_none(address: str) -> None:
 @pytest.mark.parametrize(
     "html",
     [
-        "<a href=/w.jpg>x</a>",
+        "<a href=/c.html>x</a><a href=/feed.xml>x</a><a href=/w.jpg download>x</a><a href>x</a><a href=/x.pdf>x</a>",
         "<script src=/w.jpg></script><iframe src=/w.jpg></iframe>",
         "<img src=https://other.example/w.jpg><img src=w.jpg><img src><img src=' '><img alt=/w.jpg>",
         "<link rel=next href=/w.jpg><meta name=other content=/w.jpg><link>",
