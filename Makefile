@@ -57,7 +57,7 @@ screenshots: $(VENV)/tested servers  ## Pictures of the service's pages, for the
 soak: export TMPDIR ?= /tmp
 soak: $(VENV)/tested sites servers generators  ## The long tests: kills, full disks, clocks, faults, real sites; SEED=123 ONLY=kill repeats a part
 	@echo "Seed $(SEED). The same again: make soak SEED=$(SEED); a part of it: ONLY=words of its tests' names"
-	NIMBUS_SOAK_SEED=$(SEED) pytest -n $(WORKERS) --dist worksteal -m soak -k "$(ONLY)" --timeout 3600
+	NIMBUS_SOAK_SEED=$(SEED) pytest -n $(WORKERS) --dist worksteal -m soak -k "$(ONLY)" --timeout 3600 -rP
 ifndef ONLY
 	NIMBUS_TESTS_COLD=1 NIMBUS_KILL_EVERY=1 pytest -n $(WORKERS) --dist worksteal -m "not soak" tests/stories  # a new interpreter for each run
 	pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not soak" --hypothesis-profile explore --hypothesis-seed $(SEED) --timeout 3600
@@ -72,6 +72,7 @@ bench: $(VENV)/tested sites servers peers  ## Measure, side by side with peers, 
 	python -m benchmarks $(ARGS)
 
 load: $(VENV)/tested servers  ## Load test of the service: up to 2,000 pictures through the page and the client, with failures; takes hours
+	pip install --quiet --group bench
 	python -m benchmarks.load $(ARGS)
 
 quality: $(VENV)/tested peers  ## Judge the extraction of real sites in a browser, beside other tools

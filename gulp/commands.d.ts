@@ -217,6 +217,8 @@ export interface Commands {
         content?: boolean | undefined;
         /** the keys of doit nimbus:serve, in place of the gateway's */
         service?: boolean | undefined;
+        /** with --service: the key uploads, and cannot log in to the web pages */
+        program?: boolean | undefined;
         /** print one JSON document on standard output */
         json?: boolean | undefined;
         /** print only problems that change the exit status, no warnings */

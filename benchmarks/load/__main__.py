@@ -61,9 +61,17 @@ def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.2f} s"
 
 
+def _stored(each: Result) -> str:
+    told = f"{each.seconds_stored:,.0f} s, {each.seconds_searchable:,.0f} s"
+    if each.rclone is None:
+        return told
+    times = each.seconds_stored / each.rclone.seconds
+    return f"{told}; rclone {each.rclone.seconds:,.0f} s ({each.rclone.cpu:.0f} s of processor): {times:.2f} x"
+
+
 def _clients(each: Result) -> str:
     if each.client_mb is not None:
-        return f"client {each.client_mb:.0f} MB"
+        return f"client {each.client_mb:.0f} MB, {each.client_cpu:.0f} s of processor"
     return f"{each.tab_mb:.0f} MB ({each.heap_mb:.0f} MB), {each.browser_mb:.0f} MB"
 
 
@@ -73,7 +81,7 @@ _COLUMNS = (
     ("files, MB", lambda each: f"{each.files:,}, {each.megabytes:,}"),
     ("load", lambda each: f"{each.load:g}"),
     ("success", lambda each: f"{each.success:.1%}"),
-    ("stored in, searchable in", lambda each: f"{each.seconds_stored:,.0f} s, {each.seconds_searchable:,.0f} s"),
+    ("stored in, searchable in", _stored),
     ("p50, p95, p99 of a file", lambda each: ", ".join(_seconds(one) for one in (each.p50, each.p95, each.p99))),
     ("service", lambda each: f"{each.service_mb:.0f} MB, {each.service_cpu:.0f} s of processor"),
     ("workers", lambda each: f"{each.workers_mb:.0f} MB, {each.workers_cpu:.0f} s"),

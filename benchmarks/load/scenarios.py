@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from msgspec import Struct
 
+from benchmarks.blobs import Ran
 from benchmarks.load.pictures import write_pictures
+from benchmarks.load.s3 import s3_server
 from benchmarks.load.usage import Usage
 from benchmarks.timing import Figure, say
 
@@ -39,7 +41,10 @@ _LOOK_EVERY = 0.5
 
 
 class Scenario(Struct, frozen=True):
-    """cut: what the page does not reach. killed: the service. frozen: it answers nothing, as without a network."""
+    """cut: what the page does not reach. killed: the service. frozen: it answers nothing, as without a network.
+
+    s3: bytes go to SeaweedFS, and rclone copies the same files there.
+    """
 
     name: str
     by: By
@@ -47,6 +52,7 @@ class Scenario(Struct, frozen=True):
     cut: Literal["", "offline", "store"] = ""
     killed: bool = False
     frozen: bool = False
+    s3: bool = False
     settings: str = ""
 
 
@@ -55,6 +61,7 @@ _LIMITED = "rate_tokens = 2\nrate_per_minute = 20\n"
 SCENARIOS = (
     Scenario("happy path", "page"),
     Scenario("happy path", "client"),
+    Scenario("S3", "client", s3=True),
     Scenario("service killed", "page", killed=True),
     Scenario("service killed", "client", killed=True),
     Scenario("store cut", "page", cut="store"),
@@ -71,7 +78,7 @@ class Result(Struct, kw_only=True):
 
     p50, p95, p99: seconds of a file, from its first byte to its record; None: not measured.
     stored, searchable: as the service has them in the end. failures: by class. runs: of the client.
-    service_cpu, workers_cpu: seconds of processor time.
+    service_cpu, workers_cpu, client_cpu: seconds of processor time. rclone: with the same files, after them.
     long_tasks: of the page, over 50 ms. choosing_ms: what the browser took before it told the page of its files.
     """
 
@@ -93,7 +100,9 @@ class Result(Struct, kw_only=True):
     workers_mb: float
     workers_cpu: float
     client_mb: float | None = None
+    client_cpu: float | None = None
     runs: int | None = None
+    rclone: Ran | None = None
     tab_mb: float | None = None
     heap_mb: float | None = None
     browser_mb: float | None = None
@@ -123,14 +132,21 @@ def run(scenario: Scenario, load: Load, work: Path) -> Result:
     say(f"{scenario.name}, {scenario.by}: {each * scenario.users} files, {size / 1e6:,.0f} MB, load {_load():.1f}")
     # A worker that was killed keeps its jobs as long as its lease is.
     settings = f"[server]\nlease = {min(20.0, max(2.0, load.outage))}\n{scenario.settings}"
-    service = ServiceProcess(work / "service", f"--port={_free_port()}", settings=settings)
-    began_load = _load()
-    with service, Usage(lambda: service.process.pid) as usage:
+    with contextlib.ExitStack() as stack:
+        s3 = stack.enter_context(s3_server(work)) if scenario.s3 else None
+        environment = s3.environment if s3 else {}
+        settings += s3.settings if s3 else ""
+        service = ServiceProcess(work / "service", f"--port={_free_port()}", settings=settings, **environment)
+        began_load = _load()
+        stack.enter_context(service)
+        usage = stack.enter_context(Usage(lambda: service.process.pid))
         keys = [service.new_key(f"user_{number}") for number in range(scenario.users)]
         trouble = _Trouble(scenario, load, service)
         measure = _by_page if scenario.by == "page" else _by_client
         found = measure(scenario, load, service, folders, keys, trouble)
         held = _held(service)
+        if s3:
+            found["rclone"] = s3.rclone(folders[0])
     return Result(
         scenario=scenario.name,
         by=scenario.by,
@@ -247,7 +263,7 @@ def _by_client(
     (home / "pyproject.toml").write_text('[tool.doit]\nloader = "nimbus"\n')
     command = [DOIT, "nimbus:assets:upload", "--store=server", f"--files={folders[0].name}", "--json", "--quiet"]
     environment = os.environ | {"NIMBUS_SERVICE_URL": service.url, "NIMBUS_SERVICE_KEY": keys[0]}
-    began, runs, milliseconds, failures, peak = time.perf_counter(), 0, [], {}, 0.0
+    began, runs, milliseconds, failures, peak, spent = time.perf_counter(), 0, [], {}, 0.0, 0.0
     while runs < _MOST_RUNS:
         runs += 1
         with (
@@ -260,7 +276,7 @@ def _by_client(
                 time.sleep(_LOOK_EVERY)
             output.seek(0)
             answer = json.loads(output.read() or b"{}")
-        peak = max(peak, usage.main.mb)
+        peak, spent = max(peak, usage.main.mb), spent + usage.main.cpu
         milliseconds += [each["ms"] for each in answer.get("results", ()) if each["result"] == "uploaded"]
         failures = answer.get("failures", {})
         if process.returncode == 0:
@@ -277,6 +293,7 @@ def _by_client(
         **_percentiles(milliseconds),
         "failures": {f"failed: {name}": count for name, count in failures.items()},
         "client_mb": peak,
+        "client_cpu": spent,
         "runs": runs,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from service_process import ServiceProcess
 from waiting import SECONDS
+from warm import run_doit
 
 from nimbus_tasks.server.auth import CSRF_HEADER
 
@@ -101,6 +103,17 @@ def test_a_key_for_a_program_opens_no_session(service: ServiceProcess, ann: Sess
         assert program.get("/api/assets").status_code == 200
         assert program.post("/api/upload-check", json={"checksums": []}).status_code == 200
         assert program.post("/api/keys", json={"name": "more", "login": True}).status_code == 403
+
+
+def test_a_key_of_the_command_logs_in_unless_it_is_for_a_program(service: ServiceProcess) -> None:
+    def create(*options: str) -> subprocess.CompletedProcess[bytes]:
+        return run_doit(["nimbus:key:create", *options, "--json"], service.folder, service.environment)
+
+    for name, option, expected in (("me", (), 204), ("ci", ("--program",), 403)):
+        key = json.loads(create("--service", f"--name={name}", *option).stdout)["key"]
+        assert httpx.post(f"{service.url}/api/session", json={"key": key}).status_code == expected
+    refused = create("--name=more", "--program")
+    assert (refused.returncode, b"Add --service" in refused.stderr) == (2, True)
 
 
 def test_keys_of_others_are_neither_seen_nor_revoked(service: ServiceProcess, ann: Session) -> None:

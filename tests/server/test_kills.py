@@ -65,7 +65,7 @@ class Cluster:
         self.folder = folder
         self.roles = ["web"] * webs + ["worker"] * workers
         self.processes: list[ServiceProcess | None] = [None] * len(self.roles)
-        self.kills = 0
+        self.kills = {"web": 0, "worker": 0}
         self.starters = ThreadPoolExecutor(len(self.roles))
 
     def start(self, number: int) -> None:
@@ -84,7 +84,7 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.stop(signal.SIGKILL)
-        self.kills += 1
+        self.kills[self.roles[number]] += 1
         return True
 
     def stop(self) -> None:
@@ -127,14 +127,13 @@ def upload(cluster: Cluster, key: str, number: int, seed: int) -> None:
             time.sleep(0.05)
 
 
-async def _check(folder: Path, count: int) -> None:
-    """Compare rows, vectors and files after everything has ended."""
+async def _check(folder: Path, count: int) -> str:
+    """Compare rows, vectors and files after everything has ended; return what was swept."""
     service = open_service(load(folder), folder)
     database = service.database
     with database.writing() as connection:
         connection.execute(uploads.update().values(expires_at=0))
-    await sweep.sweep_uploads(service)
-    await sweep.sweep_orphans(service, older_than=-1)
+    swept = await sweep.sweep_uploads(service), await sweep.sweep_orphans(service, older_than=-1)
     with database.reading() as connection:
         rows = connection.execute(select(assets)).all()
         vectors = connection.execute(select(embeddings.c.asset_id)).scalars().all()
@@ -152,23 +151,28 @@ async def _check(folder: Path, count: int) -> None:
     assert len(expected) == 3 * count
     await service.storage.close()
     service.close()
+    return f"{swept[0]} uploads and {swept[1]} files swept"
 
 
 class State(NamedTuple):
-    """How many assets there are, and how far they are."""
+    """How many assets there are, and how far they are. interrupted: those whose last worker was killed."""
 
     stored: int
     processed: int
     embedded: int
+    interrupted: frozenset[str]
 
 
 def _state(database: Database) -> State:
     counted = func.count(), func.count().filter(assets.c.processed), func.count().filter(assets.c.embedded)
+    interrupted = select(assets.c.id).where(assets.c.interruptions > 0)
     with database.reading() as connection:
-        return State(*connection.execute(select(*counted).select_from(assets)).one())
+        counts = connection.execute(select(*counted).select_from(assets)).one()
+        return State(*counts, frozenset(connection.scalars(interrupted)))
 
 
-def rehearse(folder: Path, database_url: str, *, files: int, kills: int, webs: int, workers: int, seed: int) -> None:
+def rehearse(folder: Path, database_url: str, *, files: int, kills: int, webs: int, workers: int, seed: int) -> str:
+    """Upload files while processes are killed, until all is done; return what happened."""
     rng = random.Random(seed)
     opened = Database(database_url)
     opened.migrate()
@@ -179,25 +183,31 @@ def rehearse(folder: Path, database_url: str, *, files: int, kills: int, webs: i
         first = cluster.processes[0]
         assert first is not None
         key = first.new_key()
-        deadline = time.monotonic() + 3000
-        sent, running = 0, list[Future[None]]()
+        sent, killed, running, interrupted = 0, 0, list[Future[None]](), set[str]()
         state = at_last_kill = _state(opened)
-        while state.embedded < files or cluster.kills < kills:
-            assert time.monotonic() < deadline, f"{state} of {files} after {cluster.kills} kills"
+        moved = time.monotonic()
+        while state.embedded < files or killed < kills:
+            assert time.monotonic() < moved + 10 * SECONDS, f"{state} of {files} after {killed} kills"
             # Bursts of uploads are spread over the kills.
-            if sent < files and sent * kills <= (cluster.kills + 1) * files:
+            if sent < files and sent * kills <= (killed + 1) * files:
                 for number in range(sent, min(files, sent + BURST)):
                     running.append(pool.submit(upload, cluster, key, number, seed))
                 sent = min(files, sent + BURST)
             time.sleep(rng.uniform(0.2, 1))
-            state = _state(opened)
+            before, state = state, _state(opened)
+            interrupted |= state.interrupted
+            if state != before:
+                moved = time.monotonic()
             # Between two kills something is done: else a slow machine would start processes only to kill them.
-            if cluster.kills < kills and (state != at_last_kill or state.embedded == sent):
+            if killed < kills and (state != at_last_kill or state.embedded == sent):
                 number, at_last_kill = rng.randrange(len(cluster.roles)), state
                 if cluster.kill(number):
+                    killed, moved = killed + 1, time.monotonic()
                     running.append(cluster.starters.submit(cluster.start, number))
         for each in running:
             each.result()
+        by_role = " and ".join(f"{count} {role}s" for role, count in cluster.kills.items())
+        return f"{sent} files, {by_role} killed, at least {len(interrupted)} jobs continued by another worker"
     finally:
         pool.shutdown(cancel_futures=True)
         cluster.stop()
@@ -206,13 +216,17 @@ def rehearse(folder: Path, database_url: str, *, files: int, kills: int, webs: i
 
 def test_killed_processes_lose_nothing(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
-    rehearse(tmp_path, database_url, files=6, kills=2, webs=1, workers=1, seed=1)
-    asyncio.run(_check(tmp_path, 6))
+    _rehearse_and_check(tmp_path, database_url, files=6, kills=2, webs=1, workers=1, seed=1)
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)  # 20 minutes at load 18
 def test_two_hundred_kills_lose_nothing(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
-    rehearse(tmp_path, database_url, files=500, kills=200, webs=2, workers=3, seed=SEED)
-    asyncio.run(_check(tmp_path, 500))
+    _rehearse_and_check(tmp_path, database_url, files=500, kills=200, webs=2, workers=3, seed=SEED)
+
+
+def _rehearse_and_check(folder: Path, database_url: str, *, files: int, seed: int, **how: int) -> None:
+    told = rehearse(folder, database_url, files=files, seed=seed, **how)
+    swept = asyncio.run(_check(folder, files))
+    print(f"{database_url.partition(':')[0]}, seed {seed}: {told}; {swept}; 0 lost, 0 twice, 0 left")  # noqa: T201 - `make soak` shows it

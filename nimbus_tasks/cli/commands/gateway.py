@@ -141,7 +141,15 @@ class GatewayCommands:
     # --- the keys -------------------------------------------------------------------------------------
 
     def create_key(
-        self, name: str, user: str, email: str, *, content: bool, service: bool = False, as_json: bool
+        self,
+        name: str,
+        user: str,
+        email: str,
+        *,
+        content: bool,
+        service: bool = False,
+        program: bool = False,
+        as_json: bool,
     ) -> int:
         """Make an API key, and show it once."""
         from nimbus_tasks.gateway import keys
@@ -149,8 +157,10 @@ class GatewayCommands:
         from nimbus_tasks.model.clock import now
         from nimbus_tasks.project.secrets import Secret
 
-        options = KeyOptions(name, user, email, content)
+        options = KeyOptions(name, user, email, content, program)
         options.check()
+        if program and not service:
+            raise SettingsError("--program is for keys of the service.", "Add --service: no other keys log in.")
         settings = self.pipeline.settings
         if service:
             if content:

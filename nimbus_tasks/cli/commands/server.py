@@ -65,7 +65,7 @@ class ServerCommands:
             return
         self.console.line(f"👀 The service runs at {running.url}, in {processes} (Ctrl-C ends it)")
         self.console.line(f"   Log in, once, within 15 minutes: {running.login_url}")
-        self.console.line("   For programs: doit nimbus:key:create --service --name=ci")
+        self.console.line("   For programs: doit nimbus:key:create --service --name=ci --program")
 
 
 def create_key(options: KeyOptions) -> NewKey:

@@ -33,8 +33,8 @@ def gateway_tasks() -> Iterator[Task]:
     yield command(
         "nimbus:key:create",
         _KEY_CREATE_HELP,
-        lambda name, user, email, content, service, as_json: _gateway().create_key(
-            name, user, email, content=content, service=service, as_json=as_json
+        lambda name, user, email, content, service, program, as_json: _gateway().create_key(
+            name, user, email, content=content, service=service, program=program, as_json=as_json
         ),
         params=[
             option("name", "", "where the key is used, such as ci"),
@@ -42,6 +42,7 @@ def gateway_tasks() -> Iterator[Task]:
             option("email", "", "the user's address"),
             option("content", False, "the key only reads pages by their address"),
             service,
+            option("program", False, "with --service: the key uploads, and cannot log in to the web pages"),
         ],
     )
     user = option("user", "", "whose keys, with --service (default: its first user's)")
@@ -101,7 +102,8 @@ Examples:
   doit nimbus:key:create --name=laptop --email=ann@example.com
   doit nimbus:key:create --name=reader --content    for programs that show the pages: it cannot write
   doit nimbus:key:create --name=ci --json > key.json
-  doit nimbus:key:create --service --name=ci    a key to the service, doit nimbus:serve
+  doit nimbus:key:create --service --name=me              a key to the service, doit nimbus:serve
+  doit nimbus:key:create --service --name=ci --program    for programs that upload: it cannot log in
 """
 _KEY_LIST_HELP = """List the API keys of this project's owner: name, hash, age, state, last use, requests
 
