@@ -17,6 +17,7 @@ from nimbus_tasks.processing.optimise.rules.language import (
     APOSTROPHES,
     CLOSE_SET,
     CLOSING,
+    ENDING,
     OPENING,
     is_dense,
     is_foreign,
@@ -48,7 +49,7 @@ _BEFORE_WORD = rf"(?=\s+{_OPENING}[^\W\d_])"
 _AT_END = rf"(?=[{CLOSING}]*(?:\s|$))"
 
 #: Not at the end of a text: one comma would be no better there.
-_COMMAS = re.compile(rf"{_WORD},{{2,}}(?=\s+\S)")
+_COMMAS = re.compile(rf"{_WORD} *,{{2,}}(?=\s+\S)")
 _CALLS = re.compile(rf"{_WORD}(!)!+{_AT_END}")
 _QUESTIONS = re.compile(rf"{_WORD}(\?)\?+{_AT_END}")
 _LOOSE_COMMA = re.compile(rf"{_WORD} +,{_BEFORE_WORD}")
@@ -60,6 +61,13 @@ _CAPITAL = "[A-Z\u00c0-\u00de\u0410-\u042f]"
 _LOOSE_MARK = re.compile(rf"{_WORD_OR_SIZE} +([!?])\2*(?=[{CLOSING}]*(?:\s+{_OPENING}{_CAPITAL}|$))")
 # After a lower-case word it may be an argument: "run git add ."
 _LOOSE_STOP = re.compile(rf"{_START}({_OPENING}(?:{_CAPITAL}[^\W\d_]*|\d+)) +\.(?=[{CLOSING}]*$)")
+# Between two sentences, but for commands, and for names with dots between them, which end without one.
+_STOP_BETWEEN = re.compile(rf"{_WORD} +\.(?=\s+{_OPENING}{_CAPITAL})")
+_ENDS = re.compile(rf"[{ENDING}][{CLOSING}]*$")
+_COMMAND = re.compile(
+    r"\b(?:bash|black|build|cd|cp|docker|enter|execute|find|git|go|grep|ls|make|mv|npm|pip|ruff|run|tar|type|uv)\b",
+    re.IGNORECASE,
+)
 _MOST_PASSES = 20
 #: A longer text is data, and nobody reads a change of it, in characters.
 _LONGEST = 100_000
@@ -153,4 +161,6 @@ def _tidied_once(text: str, language: str) -> str:
         text = _LOOSE_MARK.sub(r"\1\2", text)
     if language in CLOSE_SET and " ." in text:
         text = _LOOSE_STOP.sub(r"\1.", text)
+        if _ENDS.search(text) and not _COMMAND.search(text):
+            text = _STOP_BETWEEN.sub(r"\1.", text)
     return text
