@@ -98,11 +98,13 @@ class ListItem(Struct, frozen=True, gc=False):
     """The item of a list that a block is, or stands in.
 
     level: 1 in a list that stands in no other. item: its number in the list, as `start` and `value` have it.
+    checked: of a task, whether its box is ticked.
     """
 
     kind: Literal["ul", "ol"]
     level: int
     item: int
+    checked: bool | UnsetType = UNSET
 
 
 class Cell(Struct, frozen=True, omit_defaults=True, gc=False):

@@ -21,7 +21,7 @@ _SAFE = "!#$%&'()+*,-./:;=?@[\\]^_~"
 #: The same in the path of a page, which names a file.
 _SAFE_IN_PATH = "!$&'()+*,-./:;=@_~"
 #: Names that a server leaves out of an address.
-_INDEX = ("index.html", "index.htm")
+INDEX = ("index.html", "index.htm")
 _NOT_IN_PATH = re.compile(r"%(?:2f|5c|00)", re.IGNORECASE)
 
 
@@ -33,7 +33,7 @@ def url_of(source_path: str, folder: str) -> str:
 
 def _folded(path: str) -> str:
     parent, _, name = path.rpartition("/")
-    return f"{parent}/" if name in _INDEX else path
+    return f"{parent}/" if name in INDEX else path
 
 
 def path_on_site(path: str) -> str:
@@ -41,7 +41,7 @@ def path_on_site(path: str) -> str:
     if not path.startswith("/") or _NOT_IN_PATH.search(path):
         return ""
     try:
-        plain = unquote(_without_dots(path) if "/." in path else path, errors="strict")
+        plain = unquote(without_dots(path) if "/." in path else path, errors="strict")
         return quote(_folded(plain), safe=_SAFE_IN_PATH) if _is_path(plain) else ""
     except UnicodeError:
         return ""  # not UTF-8
@@ -91,7 +91,7 @@ class Base(NamedTuple):
         if first == "?":
             return f"{self.origin}{self.path}{address}"
         path = address if first == "/" else f"{self.path.rpartition('/')[0]}/{address}"
-        return self.origin + (_without_dots(path) if "/." in path else path)
+        return self.origin + (without_dots(path) if "/." in path else path)
 
 
 def base_of(url: str, href: str | None) -> Base:
@@ -109,7 +109,7 @@ def base_of(url: str, href: str | None) -> Base:
     return Base(origin, path or "/", mark + query)
 
 
-def _without_dots(address: str) -> str:
+def without_dots(address: str) -> str:
     """Resolve `.` and `..` in the path of an address; those beyond the root are dropped."""
     end = min((place for place in (address.find("?"), address.find("#")) if place >= 0), default=len(address))
     parts: list[str] = []

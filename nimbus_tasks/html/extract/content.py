@@ -42,12 +42,21 @@ _HIDDEN_TAGS = (
     "annotation-xml",
     "dialog:not([open])",
 )
+#: Panels of tabs: all but the first are hidden until their tab is chosen, and yet content, like folded `<details>`.
+#: Those without a role or a known name have the radio buttons of their tabs beside them.
+_PANELS = (
+    '[role="tabpanel" i], .tabbed-block, .tabbed-content, .sd-tab-content, .sphinx-tabs-panel, .tab-content, '
+    ".tab-content > li, .tab-pane, .tabs-panel, .tabpanel, .book-tabs-content, .code-group-item, "
+    ".vp-code-group > .blocks > *, "
+    'input[type="radio" i] ~ :is(div, section, article):not(form *)'
+)
 # Selectors are compared one name after the other: the first `:not` spares most elements the long list.
 _HIDDEN = (
-    ':is([hidden]:not([hidden="until-found" i]), [popover], '
+    f':is([hidden]:not([hidden="until-found" i], {_PANELS}), [popover], '
     f"{IGNORED}, :not(span, a, li, code, p, td, div, tr, dt, dd, em):is({', '.join(_HIDDEN_TAGS)}))"
 )
 _MAYBE_HIDDEN_BY_STYLE = ':is([style*="none" i], [style*="hidden" i], [style*="collapse" i])'
+_MAYBE_HIDDEN_BY_STYLE += f":not({_PANELS})"
 _HIDING_STYLE = re.compile(
     r"(?: ^ | ; ) \s* (?: display \s* : \s* none | visibility \s* : \s* (?: hidden | collapse ) ) \b",
     re.IGNORECASE | re.VERBOSE,
@@ -142,6 +151,7 @@ def locate(
     """Return the hidden elements of a page, and where its content is."""
     preset = preset or find_preset(document)
     by_sheets = styles.hidden(document, body, source_path) if styles else []
+    by_sheets = [each for each in by_sheets if not each.matches(_PANELS)]
     hidden = find_hidden(body, rules.ignore + preset.ignore)  # empties `<style>` too
 
     def beside(element: Element) -> Sequence[Element]:

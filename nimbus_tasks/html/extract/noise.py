@@ -1,4 +1,4 @@
-"""Signs that generators put into a text for the mouse: permalinks, ways back from a footnote, copy buttons."""
+"""What generators add to a text: permalinks, ways back from a footnote, copy buttons, numbers of the lines of code."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ _BUTTONS = (
     '[aria-label^="copy" i], [title^="copy" i])',
     "clipboard-copy",
 )
+#: Numbers of lines, as Pygments, Chroma, Rouge, CodeRay, Prism, VitePress, Hexo and Expressive Code mark them.
+_NUMBERS = (
+    ":is(span, td, div, pre):is(.linenos, .linenodiv, .lineno, .lnt, .line-number, .line-numbers-rows, "
+    ".line-numbers-wrapper, .gutter, .rouge-gutter, .line-numbers:is(td, span), pre .ln)"
+)
+_NUMBER_CELLS = "td:is(.linenos, .lntd, .gutter, .rouge-gutter, .line-numbers)"
+_DIGITS_AND_SPACE = "0123456789 \u00a0\n\r\t"
 
 
 def without_signs(text: str) -> str:
@@ -29,10 +36,21 @@ def without_signs(text: str) -> str:
 
 
 def find_noise(body: Element) -> Iterator[Element]:
-    """Yield the elements of a page that are such signs."""
+    """Yield the elements of a page that are such signs or numbers."""
     for link in body.select(f"{_LINKS}, {_LINKS_ELSEWHERE}"):
         text = link.text
         if len(text) <= _MOST and text.strip().rstrip("\ufe0e\ufe0f") in _SIGNS:
             yield link
     for buttons in _BUTTONS:  # the parser finds tags without a look at all elements
         yield from body.select(buttons)
+    yield from filter(_is_numbers, body.select(_NUMBERS))
+
+
+def has_line_numbers(table: Element) -> bool:
+    """Return whether a table is there only to have the numbers of lines beside code."""
+    cell = table.find("td")
+    return cell is not None and cell.matches(_NUMBER_CELLS) and _is_numbers(cell) and table.find("pre") is not None
+
+
+def _is_numbers(element: Element) -> bool:
+    return not element.text.strip(_DIGITS_AND_SPACE)

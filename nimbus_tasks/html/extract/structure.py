@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Struct, UnsetType
 from turbohtml import Element
 
+from nimbus_tasks.html.extract.noise import has_line_numbers
 from nimbus_tasks.model.page_map import Cell, ListItem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from turbohtml import Node
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _LISTS = frozenset({"dir", "menu", "ol", "ul"})
 _GROUPS = frozenset({"details", "figure"})
+_OF_ROWS = frozenset({"td", "th", "tr"})
 #: The others stand where their parent stands.
 #: Seldom hold other blocks: looking these up costs less than noting all.
 _HOLDS_NOTHING = frozenset({"br", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "img", "p", "pre", "th"})
@@ -55,7 +57,7 @@ def find_positions(places: Sequence[Place]) -> tuple[list[Position], set[Node | 
 
     The tree must be complete.
     """
-    structure = _Structure()
+    structure = _Structure(_find_tasks(places[0][0]))
     known: dict[Node | None, Position] = {}
     holding: set[Node | None] = set()
     found: list[Position] = []
@@ -88,10 +90,23 @@ def _inherited(known: dict[Node | None, Position], holding: set[Node | None], no
     return position
 
 
-class _Structure:
-    """Counts lists, tables and groups of one page."""
+#: The boxes of task lists. Readers cannot tick them.
+_BOXES = 'li input[type="checkbox" i]:is([disabled], .task-list-item-checkbox, .task-list-item *)'
 
-    def __init__(self) -> None:
+
+def _find_tasks(main: Element) -> dict[Element, bool]:
+    tasks: dict[Element, bool] = {}
+    for box in main.select(_BOXES):
+        item = next(each for each in box.ancestors if isinstance(each, Element) and each.tag == "li")
+        tasks.setdefault(item, box.attr("checked") is not None)
+    return tasks
+
+
+class _Structure:
+    """Counts lists, tables and groups of one page. tasks: the items that are tasks, and whether they are done."""
+
+    def __init__(self, tasks: Mapping[Element, bool]) -> None:
+        self._tasks = tasks
         self._tables = 0
         self._groups = 0
         #: Whether it is an `<ol>`, level and next number of each list.
@@ -106,27 +121,35 @@ class _Structure:
         if tag == "li":
             if parent in self._lists:
                 item = self._item(element, parent)
-        elif rows is not None and tag in ("td", "th"):
+        elif tag in _OF_ROWS:
+            if rows is None:
+                return at
+            if tag == "tr":
+                rows.begin()
+                return at
             cell = rows.place(element, tag)
-        elif rows is not None and tag == "tr":
-            rows.begin()
-            return at
         elif tag in _LISTS:
             lists += 1
             first = _number(element, "start", 1, -_MOST_ROWS, 10**9) if tag == "ol" else 1
             self._lists[element] = tag == "ol", lists, first
         elif tag == "table":
-            rows, cell = _Rows(f"table-{self._tables}"), UNSET
-            self._tables += 1
+            rows, cell, language = self._table(element, at)
         elif tag == "blockquote":
             quote += 1
         elif tag == "pre":
-            language = _language(element)
+            language = _language(element) or language
         elif tag in _GROUPS:
             group = self._new_group()
         else:
             group = self._term(tag, parent)
         return Position(lists, item, cell, quote, group, language, rows)
+
+    def _table(self, element: Element, at: Position) -> tuple[_Rows | None, Cell | UnsetType, str]:
+        """Return the rows of a table, and the cell and the language of what is in it."""
+        if has_line_numbers(element):
+            return None, at.cell, _language(element) or at.language
+        self._tables += 1
+        return _Rows(f"table-{self._tables - 1}"), UNSET, at.language
 
     def _term(self, tag: str, parent: Node | None) -> str:
         """Return the group of a `<dt>` or `<dd>`."""
@@ -145,7 +168,7 @@ class _Structure:
         if ordered:
             number = _number(element, "value", number, -_MOST_ROWS, 10**9)
         self._lists[parent] = ordered, level, number + 1
-        return ListItem("ol" if ordered else "ul", level, number)
+        return ListItem("ol" if ordered else "ul", level, number, self._tasks.get(element, UNSET))
 
 
 class _Rows:
@@ -190,15 +213,17 @@ def _number(element: Element, name: str, default: int, least: int, most: int) ->
 
 #: How generators name the language of code: `language-python`, `highlight-python3`, `brush: js`.
 _LANGUAGE = re.compile(r"(?:^|[\s;])(?:language-|lang-|highlight-(?:source-)?|brush:\s*)([\w+#.-]+)", re.ASCII)
+#: The same of a `<figure>`, in Hexo: `highlight python`.
+_LANGUAGE_OF_FIGURE = re.compile(r"highlight ([\w+#.-]+)", re.ASCII)
 _NO_LANGUAGE = frozenset({"default", "none", "notranslate", "text", "plaintext", "txt"})
 #: How many elements around the code may name it.
 _AROUND = 3
 
 
-def _language(pre: Element) -> str:
-    """Return the language that the classes in and around a `<pre>` name, or nothing."""
-    inside = pre.find("code")
-    around: list[Element] = [inside, pre] if inside is not None else [pre]
+def _language(code: Element) -> str:
+    """Return the language that the classes in and around code name, or nothing."""
+    inside = code.find("code")
+    around: list[Element] = [inside, code] if inside is not None else [code]
     for _ in range(_AROUND):
         parent = around[-1].parent
         if not isinstance(parent, Element):
@@ -206,7 +231,8 @@ def _language(pre: Element) -> str:
         around.append(parent)
     for element in around:
         written = element.attr("data-lang") or element.attr("data-language")
-        found = _LANGUAGE.search(element.attr("class") or "") if not written else None
+        pattern = _LANGUAGE_OF_FIGURE if element.tag == "figure" else _LANGUAGE
+        found = pattern.search(element.attr("class") or "") if not written else None
         language = (written or (found[1] if found else "")).lower()
         if language:
             return "" if language in _NO_LANGUAGE or language == "code" else language[:40]

@@ -68,12 +68,78 @@ def test_marks_of_pre_leave_out_the_code_that_it_is() -> None:
         ("<pre data-lang=Rust>a</pre>", "rust"),
         ("<pre><code class='hljs lang-js'>a</code></pre>", "js"),
         ("<pre class='brush: xml; x'>a</pre>", "xml"),
+        ("<figure class='highlight js'><div><pre>a</pre></div></figure>", "js"),
         ("<div class='highlight-default'><pre>a</pre></div>", None),
         ("<pre>a</pre>", None),
     ],
 )
 def test_the_language_of_code_is_what_its_classes_name(html: str, language: str | None) -> None:
     assert details(html)[0].get("language") == language
+
+
+#: Two lines of code, as generators number them.
+NUMBERED = [
+    # Pygments, in Sphinx and MkDocs
+    "<div class='highlight-py notranslate'><div class=highlight><pre><span></span><span class=linenos>1</span>"
+    "<b>a</b>:\n"
+    "<span class=linenos>2</span>  7\n</pre></div></div>",
+    "<div class='highlight-py notranslate'><div class=highlight><table class=highlighttable><tr><td class=linenos>"
+    "<div class=linenodiv><pre><span class=normal>1</span>\n<span class=normal>2</span></pre></div></td>"
+    "<td class=code><div><pre><b>a</b>:\n  7\n</pre></div></td></tr></table></div></div>",
+    "<div class='language-py highlight'><table class=highlighttable><tr><td class=linenos><div class=linenodiv><pre>"
+    "<span></span><span class=normal><a href=#a1>1</a></span>\n<span class=normal><a href=#a2>2</a></span></pre></div>"
+    "</td><td class=code><div><pre><span></span><code><a id=a1 href=#a1></a><b>a</b>:\n<a id=a2 href=#a2></a>  7\n"
+    "</code></pre></div></td></tr></table></div>",
+    # Chroma, in Hugo
+    "<div class=highlight><pre class=chroma><code class=language-py data-lang=py><span class=line>"
+    "<span class=ln>1</span>"
+    "<span class=cl><b>a</b>:\n</span></span><span class=line><span class=ln>2</span><span class=cl>  7\n</span></span>"
+    "</code></pre></div>",
+    "<div class=highlight><div class=chroma><table class=lntable><tr><td class=lntd><pre class=chroma><code>"
+    "<span class=lnt>1\n</span><span class=lnt>2\n</span></code></pre></td><td class=lntd><pre class=chroma>"
+    "<code class=language-py data-lang=py><b>a</b>:\n  7\n</code></pre></td></tr></table></div></div>",
+    # Rouge, in Jekyll
+    "<figure class=highlight><pre><code class=language-py data-lang=py><table class=rouge-table><tbody><tr>"
+    "<td class='gutter gl'><pre class=lineno>1\n2\n</pre></td><td class=code><pre><b>a</b>:\n  7\n</pre></td></tr>"
+    "</tbody></table></code></pre></figure>",
+    "<div class='language-py highlighter-rouge'><div class=highlight><pre class=highlight><code>"
+    "<table class=rouge-table>"
+    "<tbody><tr><td class='rouge-gutter gl'><pre class=lineno>1\n2\n</pre></td><td class=rouge-code><pre><b>a"
+    "</b>:\n  7\n"
+    "</pre></td></tr></tbody></table></code></pre></div></div>",
+    # CodeRay, in Asciidoctor; Hexo; Prism; VitePress
+    "<pre class=CodeRay><code data-lang=py><span class=line-numbers><a href=#1>1</a></span><b>a</b>:\n"
+    "<span class=line-numbers>2</span>  7\n</code></pre>",
+    "<figure class='highlight py'><table><tr><td class=gutter><pre><span class=line>1</span><br>"
+    "<span class=line>2</span>"
+    "<br></pre></td><td class=code><pre><b>a</b>:\n  7\n</pre></td></tr></table></figure>",
+    "<pre class='line-numbers language-py'><code><b>a</b>:\n  7\n<span aria-hidden=true class=line-numbers-rows>"
+    "<span>1</span><span>2</span></span></code></pre>",
+    "<div class='language-py line-numbers-mode'><pre><code><b>a</b>:\n  7\n</code></pre>"
+    "<div class=line-numbers-wrapper><span class=line-number>1</span><br><span class=line-number>2</span><br>"
+    "</div></div>",
+]
+
+
+@pytest.mark.parametrize("html", NUMBERED)
+def test_numbers_of_lines_are_no_part_of_the_code(html: str) -> None:
+    (block,) = details(html)
+    code = {name: block[name] for name in ("content", "language", "marks")}
+    assert code == {"content": "a:\n  7\n", "language": "py", "marks": [{"type": "strong", "start": 0, "end": 1}]}
+    assert "table" not in block
+
+
+def test_numbers_that_are_content_stay() -> None:
+    html = (
+        "<pre class=line-numbers>42</pre><p class=ln>7</p><p><span class=lineno>Line 3</span>"
+        "<table><tr><td class=gutter><td>8<td class=gutter>a</table>"
+    )
+    assert [block["content"] for block in details(html)] == ["42", "7", "Line 3", "8", "a"]
+
+
+def test_code_with_line_numbers_stands_in_the_cell_around_it() -> None:
+    _, code = details(f"<table><tr><td>a<td>{NUMBERED[1]}</table>")
+    assert code["table"] == {"id": "table-0", "row": 0, "column": 1}
 
 
 @pytest.mark.parametrize(
@@ -158,6 +224,21 @@ def test_lists_have_a_kind_a_level_and_a_number() -> None:
         *(("a", "ul", 1, 1), ("b", "ol", 2, 3), ("c", "ol", 2, 7), ("d", "ol", 2, 8), ("e", "ul", 1, 2)),
         *(("f", "ol", 1, 1), ("g", "ul", 1, 1), ("h",), ("i",)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("item", "checked"),
+    [
+        ("<li><input type=checkbox disabled checked>a", True),
+        ("<li><input disabled type=checkbox>a", False),
+        ("<li><p><input class=task-list-item-checkbox type=checkbox checked>a</p>", True),
+        ("<li class=task-list-item><label><input type=CheckBox><span></span></label>a", False),
+        ("<li>a<ul><li><input type=checkbox disabled></ul>", None),
+        ("<li><input type=checkbox checked>a", None),
+    ],
+)
+def test_the_items_of_task_lists_are_done_or_not(item: str, checked: bool | None) -> None:
+    assert details(f"<ul>{item}</ul>")[0]["list"].get("checked") is checked
 
 
 def test_inner_blocks_have_their_place_in_the_text() -> None:

@@ -214,3 +214,42 @@ COLUMNS = "<h1>a</h1><div class=row><div class=side>b</div><div id=content>c c c
 )
 def test_columns_beside_content_below_its_headline_are_left_out(css: str, left: str) -> None:
     assert shown(COLUMNS, css) == left
+
+
+#: A tab that is chosen and one that is not, as generators write them.
+TABS = [
+    # Material for MkDocs
+    "<input type=radio checked><input type=radio><div class=tabbed-content><div class=tabbed-block>a</div>"
+    "<div class='tabbed-block off'>b</div></div>",
+    # sphinx-design, sphinx-inline-tabs, Hugo Book, or by hand
+    "<div><input type=radio checked><label></label><div class=sd-tab-content>a</div><input type=radio><label></label>"
+    "<div class='sd-tab-content off'>b</div></div>",
+    "<div><input type=radio><label></label><div class=x>a</div><input type=radio><label></label>"
+    "<div class=off>b</div></div>",
+    # sphinx-tabs, Docusaurus, Starlight; jQuery UI; Bootstrap; VitePress
+    "<div role=tabpanel>a</div><div role=tabpanel hidden>b</div>",
+    "<div role=tabpanel>a</div><div role=tabpanel style='display: none' hidden>b</div>",
+    "<div class='tab-pane active'>a</div><div class='tab-pane off'>b</div>",
+    "<div class=vp-code-group><div class=blocks><div class=active>a</div><div class=off>b</div></div></div>",
+]
+
+
+@pytest.mark.parametrize("body", TABS)
+def test_panels_of_tabs_are_content_like_folded_details(body: str) -> None:
+    assert shown(body, ".off { display: none }") == "a b"
+    assert shown(f"c<div hidden>{body}</div>", ".off { display: none }") == "c"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<p>a</p><div role=tabpanel data-nimbus-ignore hidden>b</div>",
+        "<p>a</p><div role=tabpanel class=x>b<p hidden>c</p></div>",
+        "<p>a</p><div role=tabpanel hidden><p class=off>b</div>",
+        "<p>a</p><input type=radio><label hidden>b</label>",
+        "<p>a</p><form><input type=radio><div class=off>b</div></form>",
+        "<p>a</p><input type=checkbox><div class=off>b</div>",
+    ],
+)
+def test_other_hidden_parts_in_and_beside_tabs_are_not(body: str) -> None:
+    assert shown(body, ".off { display: none }").removesuffix(" b" if "class=x" in body else "") == "a"
