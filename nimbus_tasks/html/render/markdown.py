@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.html.extract.text import PREFORMATTED
-from nimbus_tasks.html.render.markup import pieces_of, safe
+from nimbus_tasks.html.render.markup import folder_of, pieces_of, resolved, safe
 from nimbus_tasks.html.render.page_html import media_html
 from nimbus_tasks.html.render.tree import Leaf, Node, build_tree, containers_in, read_page
 from nimbus_tasks.model.changes import HEADINGS
@@ -43,7 +43,7 @@ def to_markdown(document: Mapping[str, Any]) -> str:
     media: dict[str, list[Media]] = {}
     for each in page.media or ():
         media.setdefault(each.after, []).append(each)
-    parts = ["".join(media_html(media.get("", ()))), *_Writer(media).children(build_tree(page))]
+    parts = ["".join(media_html(media.get("", ()))), *_Writer(media, folder_of(page)).children(build_tree(page))]
     body = "\n\n".join(part.rstrip("\n") for part in parts if part.strip())
     return f"{_front_matter(page)}{body}\n"
 
@@ -57,8 +57,9 @@ def _front_matter(page: FullPage) -> str:
 
 
 class _Writer:
-    def __init__(self, media: dict[str, list[Media]]) -> None:
+    def __init__(self, media: dict[str, list[Media]], folder: str) -> None:
         self._media = media
+        self._folder = folder
         #: What stands in a linked text is linked by that.
         self._in_link = False
         #: A cell is one line: what it holds is written as such.
@@ -90,7 +91,8 @@ class _Writer:
         items = []
         for item in containers_in(node):
             marker = f"{max(item.step.number, 0)}. " if node.step.kind == "ol" else "- "
-            items.append(_indented(self._container(item), marker, " " * len(marker)))
+            box = "" if item.step.checked is None else "[x] " if item.step.checked else "[ ] "
+            items.append(_indented(self._container(item), marker + box, " " * len(marker)))
         loose = any("\n\n" in item for item in items)
         return ("\n\n" if loose else "\n").join(items)
 
@@ -115,7 +117,7 @@ class _Writer:
     def _leaf(self, leaf: Leaf) -> Iterator[str]:
         block = leaf.block
         if block.type == "img":
-            yield _image(block, linked=not self._in_link)
+            yield _image(block, self._folder, linked=not self._in_link)
         elif block.type in PREFORMATTED and self._in_cell:
             yield "<br>".join(_code(line) for line in block.content.split("\n") if line)
             for node in leaf.inner.values():
@@ -159,7 +161,8 @@ class _Writer:
                 inner = [part for part in self.children(piece.node) if part]
                 self._in_link = around
                 if all(isinstance(child, Leaf) and child.block.type == "img" for child in piece.node.children):
-                    written += [" ", *inner] if written else [*inner, " "]
+                    images = " ".join(inner)
+                    written += [" ", images] if written else [images, " "]
                     continue
                 yield _line(prefix, [*written, *(end for _, end, _ in reversed(open_))])
                 yield from inner
@@ -203,8 +206,9 @@ def _escaped(text: str, *, at_start: bool) -> str:
     return text
 
 
-def _image(block: FullBlock, *, linked: bool) -> str:
-    image = f"![{_escaped(block.content, at_start=False)}]({_address(block.attributes.get('src', ''))})"
+def _image(block: FullBlock, folder: str, *, linked: bool) -> str:
+    address = _address(resolved(block.attributes.get("src", ""), folder))
+    image = f"![{_escaped(block.content, at_start=False)}]({address})"
     link = next(iter(block.links), None) if linked else None
     return f"[{image}]({_address(link.href)})" if link is not None else image
 

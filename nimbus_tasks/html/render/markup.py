@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from nimbus_tasks.html.extract.addresses import INDEX, without_dots
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nimbus_tasks.html.render.tree import Leaf, Node
-    from nimbus_tasks.model.page_map import Link
+    from nimbus_tasks.model.page_map import FullPage, Link
 
 _SCHEME = re.compile(r"[\x00-\x20]*([a-zA-Z][a-zA-Z0-9+.-]*):")
+#: A part of a `srcset`, and one that is no address: `2x`, `640w,`.
+_PART = re.compile(r"[^ \t\n\f\r]+")
+_DESCRIPTOR = re.compile(r"[0-9.]+[hwx],?")
 _SAFE_SCHEMES = frozenset({"ftp", "http", "https", "mailto", "tel"})
 
 
@@ -69,3 +74,30 @@ def safe(address: str) -> str:
     """Return an address that a reader may follow; empty where it would run a script or the like."""
     found = _SCHEME.match(address)
     return "" if found and found[1].lower() not in _SAFE_SCHEMES else address
+
+
+# --- addresses of images ------------------------------------------------------------------------------
+#
+# Links are stored as paths from the site's root, images as the page has them. A reader wants both alike.
+
+
+def folder_of(page: FullPage) -> str:
+    """Return where on its site a page stands, `/docs/`; empty where it does not say so."""
+    url = page.url or ""
+    if not url.startswith("/"):
+        return ""
+    # Canonical addresses leave out, or add, the slash that tells a folder from a page.
+    is_folder = page.path.rpartition("/")[2] in INDEX
+    return f"{url.rstrip('/')}/" if is_folder else f"{url.rstrip('/').rpartition('/')[0]}/"
+
+
+def resolved(address: str, folder: str) -> str:
+    """Return an address as a path from the site's root, unless it is one, names a host, or the folder is unknown."""
+    if not folder or not address or address[0] in "/#?" or _SCHEME.match(address):
+        return address
+    return without_dots(folder + address)
+
+
+def resolved_set(srcset: str, folder: str) -> str:
+    """Return a `srcset` with its addresses resolved."""
+    return _PART.sub(lambda part: part[0] if _DESCRIPTOR.fullmatch(part[0]) else resolved(part[0], folder), srcset)

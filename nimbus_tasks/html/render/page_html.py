@@ -6,8 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.html.extract.text import PREFORMATTED
-from nimbus_tasks.html.render.markup import pieces_of, safe
-from nimbus_tasks.html.render.tree import Leaf, Node, build_tree, read_page
+from nimbus_tasks.html.render.markup import folder_of, pieces_of, resolved, resolved_set, safe
+from nimbus_tasks.html.render.tree import Leaf, Node, build_tree, containers_in, read_page
 from nimbus_tasks.model.changes import HEADINGS
 
 if TYPE_CHECKING:
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.page_map import FullBlock, FullPage, Media
 
 #: Elements that a block keeps. Others are paragraphs; list items, cells and the like come from the tree.
-_KEPT = frozenset({*HEADINGS, "address", "caption", "dt", "figcaption", "p", "summary"})
+_KEPT = frozenset({*HEADINGS, "address", "dt", "figcaption", "p", "summary"})
 #: The tree has an element for these already.
 _BARE = frozenset({"dd", "details", "li", "td", "th"})
 _CONTAINERS = {"quote": "blockquote", "item": "li", "row": "tr", "page": ""}
 _IMAGE = ("src", "srcset", "sizes", "width", "height", "title")
 _MARKS = frozenset({"code", "em", "kbd", "strong", "sub", "sup"})
+#: Limits of HTML for cells. Rows and columns without text that a record claims beyond the last are not drawn.
+_MOST_COLUMNS = 1000
+_MOST_ROWS = 65_534
+_MOST_EMPTY = 100
 
 
 def to_html(document: Mapping[str, Any]) -> str:
@@ -49,28 +53,54 @@ def _page(page: FullPage) -> Iterator[str]:
     for each in page.media or ():
         media.setdefault(each.after, []).append(each)
     yield from media_html(media.get("", ()))
-    yield from _Writer(media).children(build_tree(page))
+    yield from _Writer(media, folder_of(page)).children(build_tree(page))
     yield "</main>\n</body>\n</html>\n"
 
 
 class _Writer:
-    def __init__(self, media: dict[str, list[Media]]) -> None:
+    def __init__(self, media: dict[str, list[Media]], folder: str) -> None:
         self._media = media
+        self._folder = folder
         #: What stands in a linked text is linked by that.
         self._in_link = False
 
     def children(self, node: Node) -> Iterator[str]:
-        column = 0
-        for child in node.children:
-            if isinstance(child, Leaf):
+        before: Leaf | Node | None = None
+        for child, after in zip(node.children, [*node.children[1:], None], strict=False):
+            if not isinstance(child, Leaf):
+                yield from self._table(child, before) if child.step.kind == "table" else self._container(child)
+            elif not _is_caption(child, after):
+                yield " " if _is_image(child) and _is_image(before) else ""  # a word does not end between two
                 yield from self._leaf(child)
+            if isinstance(child, Leaf):
                 yield from media_html(self._media.get(child.block.id, ()))
-            else:
-                if child.step.kind == "cell":
-                    # Cells without text are no blocks. Those that others reach into look the same.
-                    yield "<td></td>" * min(max(0, child.step.number - column), 100)
-                    column = child.step.number + _span(child)
-                yield from self._container(child)
+            before = child
+
+    def _table(self, node: Node, before: Leaf | Node | None) -> Iterator[str]:
+        """Yield a table. Rows and cells without text are no blocks; some cells reach into the rows below."""
+        yield "<table>"
+        if isinstance(before, Leaf) and _is_caption(before, node):
+            yield from self._leaf(before, "caption")
+        #: The first row that such a cell does not reach, by column.
+        free: dict[int, int] = {}
+        last = -1
+        for row in containers_in(node):
+            number = row.step.number
+            yield "<tr></tr>\n" * min(number - last - 1, _MOST_EMPTY)
+            yield "<tr>"
+            column = 0
+            for cell in containers_in(row):
+                first, own = cell.step.number, _own(cell)
+                left_out = range(column, min(first, column + _MOST_EMPTY))
+                yield "<td></td>" * sum(free.get(each, 0) <= number for each in left_out)
+                column = first + (_span(own, "colspan", _MOST_COLUMNS) or 1)
+                height = _span(own, "rowspan", _MOST_ROWS) or _MOST_ROWS
+                if height > 1:
+                    free.update(dict.fromkeys(range(first, column), number + height))
+                yield from self._container(cell)
+            yield "</tr>\n"
+            last = number
+        yield "</table>\n"
 
     def _container(self, node: Node) -> Iterator[str]:
         kind = node.step.kind
@@ -79,15 +109,19 @@ class _Writer:
         if kind == "ol" and (first := _first_number(node)) != 1:
             attributes = f' start="{first}"'
         if kind == "cell":
-            attributes = "".join(_attributes(_own(node), ("colspan", "rowspan")))
+            own = _own(node)
+            attributes = "".join(_attributes(own.attributes, ("colspan", "rowspan"))) if own else ""
         yield f"<{tag}{attributes}>"
+        if node.step.checked is not None:
+            yield f'<input type="checkbox" disabled{" checked" if node.step.checked else ""}> '
         yield from self.children(node)
         yield f"</{tag}>\n"
 
-    def _leaf(self, leaf: Leaf) -> Iterator[str]:
+    def _leaf(self, leaf: Leaf, tag: str = "") -> Iterator[str]:
+        """Yield a block, in an element of its own type unless a tag is given."""
         block = leaf.block
         if block.type == "img":
-            image = "".join(_image(block))
+            image = "".join(_image(block, self._folder))
             yield image if self._in_link else _linked(block, image)
             return
         if block.type in PREFORMATTED:
@@ -98,7 +132,7 @@ class _Writer:
             begin, end = "", ""
         else:
             holds_blocks = any(not _is_inline(node) for node in leaf.inner.values())
-            tag = "div" if holds_blocks else block.type if block.type in _KEPT else "p"
+            tag = tag or ("div" if holds_blocks else block.type if block.type in _KEPT else "p")
             begin, end = f"<{tag}>", f"</{tag}>\n"
         yield begin
         yield from self._text(leaf)
@@ -129,7 +163,16 @@ class _Writer:
 
 
 def _is_inline(node: Node) -> bool:
-    return all(isinstance(child, Leaf) and child.block.type == "img" for child in node.children)
+    return all(_is_image(child) for child in node.children)
+
+
+def _is_image(child: Leaf | Node | None) -> bool:
+    return isinstance(child, Leaf) and child.block.type == "img"
+
+
+def _is_caption(leaf: Leaf, after: Leaf | Node | None) -> bool:
+    """Return whether a block is the caption of the table that comes after it."""
+    return leaf.block.type == "caption" and isinstance(after, Node) and after.step.kind == "table"
 
 
 def _first_number(node: Node) -> int:
@@ -143,25 +186,27 @@ def _own(node: Node) -> FullBlock | None:
     return first.block if isinstance(first, Leaf) and first.block.type in ("td", "th") else None
 
 
-def _span(node: Node) -> int:
-    block = _own(node)
-    written = block.attributes.get("colspan", "1") if block is not None else "1"
-    return int(written) if written.isascii() and written.isdigit() and len(written) <= 4 else 1
+def _span(block: FullBlock | None, name: str, most: int) -> int:
+    written = block.attributes.get(name, "1") if block is not None else "1"
+    return min(int(written), most) if written.isascii() and written.isdigit() and len(written) <= 5 else 1
 
 
-def _attributes(block: FullBlock | None, names: Sequence[str]) -> Iterator[str]:
-    if block is not None:
-        for name in names:
-            if (value := block.attributes.get(name)) and safe(value):
-                yield f' {name}="{escape(value)}"'
+def _attributes(attributes: Mapping[str, str], names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        if (value := attributes.get(name)) and safe(value):
+            yield f' {name}="{escape(value)}"'
 
 
-def _image(block: FullBlock) -> Iterator[str]:
+def _image(block: FullBlock, folder: str) -> Iterator[str]:
+    attributes = dict(block.attributes)
     yield "<picture>" if block.sources else ""
     for source in block.sources:
         more = "".join(f' {name}="{escape(text)}"' for name in ("type", "media") if (text := getattr(source, name)))
-        yield f'<source srcset="{escape(safe(source.src))}"{more}>'
-    yield f'<img{"".join(_attributes(block, _IMAGE))} alt="{escape(block.content)}">'
+        yield f'<source srcset="{escape(safe(resolved_set(source.src, folder)))}"{more}>'
+    for name, resolve in (("src", resolved), ("srcset", resolved_set)):
+        if written := attributes.get(name):
+            attributes[name] = resolve(written, folder)
+    yield f'<img{"".join(_attributes(attributes, _IMAGE))} alt="{escape(block.content)}">'
     yield "</picture>" if block.sources else ""
 
 

@@ -66,13 +66,14 @@ class Step(NamedTuple):
     """A container of blocks.
 
     kind: `quote`, `ul`, `ol`, `item`, `table`, `row`, `cell`, `dl`, `dd`, `details`, `figure`.
-    key: tells it from its neighbours. number: of an item, a row or a column. header: of a cell.
+    key: tells it from its neighbours. number: of an item, a row or a column. header: of a cell. checked: of a task.
     """
 
     kind: str
     key: str = ""
     number: int = 0
     header: bool = False
+    checked: bool | None = None
 
 
 class Leaf(NamedTuple):
@@ -109,8 +110,9 @@ class _Builder:
         self._tables_in_list = _always(blocks, _table_of, lambda block: block.list_item is not UNSET)
         self._in_table = _always(blocks, lambda block: block.group, lambda block: block.table is not UNSET)
         self._definition = ("", "")
-        #: The open list at each level: its key, kind and number; how many lists and definitions there were.
-        self._lists: list[tuple[str, str, int]] = []
+        #: The open list at each level: its key, kind and number, and whether its item is ticked; how many lists and
+        #: definitions there were.
+        self._lists: list[tuple[str, str, int, bool | None]] = []
         self._count = 0
         self._paths = [self._path(block) for block in blocks]
 
@@ -172,18 +174,17 @@ class _Builder:
         del self._lists[level:]
         while len(self._lists) < level:
             self._count += 1
-            self._lists.append(
-                (f"list-{self._count}", item.kind, -1 if len(self._lists) < level - 1 else item.item - 1)
-            )
-        key, kind, number = self._lists[-1]
+            number = -1 if len(self._lists) < level - 1 else item.item - 1
+            self._lists.append((f"list-{self._count}", item.kind, number, None))
+        key, kind, number, _ = self._lists[-1]
         is_next = item.item > number if block.type == "li" else item.item >= number
         if kind != item.kind or not is_next:
             self._count += 1
             key = f"list-{self._count}"
-        self._lists[-1] = key, item.kind, item.item
+        self._lists[-1] = key, item.kind, item.item, None if item.checked is UNSET else item.checked
         steps = []
-        for key, kind, number in self._lists:
-            steps += [Step(kind, key), Step("item", f"{key}-{number}", number)]
+        for key, kind, number, checked in self._lists:
+            steps += [Step(kind, key), Step("item", f"{key}-{number}", number, checked=checked)]
         return steps
 
     def _group_steps(self, block: FullBlock) -> list[Step]:

@@ -88,8 +88,8 @@ CASES = [
     ),
     (
         "<figure><a href=l><img src=s alt=a></a><figcaption>b</figure>",
-        '<figure><a href="/l"><img src="s" alt="a"></a><figcaption>b</figcaption>\n</figure>',
-        "[![a](s)](/l)\n\nb",
+        '<figure><a href="/l"><img src="/s" alt="a"></a><figcaption>b</figcaption>\n</figure>',
+        "[![a](/s)](/l)\n\nb",
     ),
     (
         "<table><tr><th>a<th>b|c<tr><td><td>d<p>e</table>",
@@ -102,24 +102,49 @@ CASES = [
         "|  |  |  |\n| --- | --- | --- |\n| a |  | b |\n| c |  |  |",
     ),
     (
+        "<table><caption>c</caption><tr><th rowspan=2>a<th colspan=2>b<tr><td>d<td>e<tr><td>f<td><td>g</table>",
+        '<table><caption>c</caption>\n<tr><th rowspan="2">a</th>\n<th colspan="2">b</th>\n</tr>\n'
+        "<tr><td>d</td>\n<td>e</td>\n</tr>\n<tr><td>f</td>\n<td></td><td>g</td>\n</tr>\n</table>",
+        "c\n\n| a | b |  |\n| --- | --- | --- |\n|  | d | e |\n| f |  | g |",
+    ),
+    (
+        "<table><tr><td rowspan=0>a<td rowspan=2>b<td>c<tr><td><tr><td>d<td>e</table>",
+        '<table><tr><td rowspan="0">a</td>\n<td rowspan="2">b</td>\n<td>c</td>\n</tr>\n<tr></tr>\n'
+        "<tr><td>d</td>\n<td>e</td>\n</tr>\n</table>",
+        "|  |  |  |\n| --- | --- | --- |\n| a | b | c |\n|  | d | e |",
+    ),
+    ("<table><caption>a</caption></table><p>b", "<p>a</p>\n<p>b</p>", "a\n\nb"),
+    (
+        "<ul class=contains-task-list><li><input type=checkbox disabled checked> a<li><p><input type=checkbox disabled>"
+        "b<ul><li>c</ul></ul>",
+        '<ul><li><input type="checkbox" disabled checked> a</li>\n<li><input type="checkbox" disabled> <p>b</p>\n'
+        "<ul><li>c</li>\n</ul>\n</li>\n</ul>",
+        "- [x] a\n\n- [ ] b\n\n  - c",
+    ),
+    (
+        "<p>a <img src=s>\n<img src=https://e.org/t srcset='../b.png 1x, /c.png 2x'> b",
+        '<p>a<img src="/s" alt=""> <img src="https://e.org/t" srcset="/b.png 1x, /c.png 2x" alt=""> b</p>',
+        "a ![](/s) ![](https://e.org/t) b",
+    ),
+    (
         "<ul><li>a<table><tr><td>b</table></ul>",
         "<ul><li>a<table><tr><td>b</td>\n</tr>\n</table>\n</li>\n</ul>",
         "- a\n\n  |  |\n  | --- |\n  | b |",
     ),
     (
         "<table><tr><td><pre>a\nb<img src=s alt=c></pre></table>",
-        '<table><tr><td><pre>\na\nb<img src="s" alt="c">\n</pre>\n</td>\n</tr>\n</table>',
-        "|  |\n| --- |\n| `a`<br>`b`<br>![c](s) |",
+        '<table><tr><td><pre>\na\nb<img src="/s" alt="c">\n</pre>\n</td>\n</tr>\n</table>',
+        "|  |\n| --- |\n| `a`<br>`b`<br>![c](/s) |",
     ),
     (
         "<pre>a<img src=s alt=b></pre>",
-        '<pre>\na<img src="s" alt="b">\n</pre>',
-        "```\na\n```\n\n![b](s)",
+        '<pre>\na<img src="/s" alt="b">\n</pre>',
+        "```\na\n```\n\n![b](/s)",
     ),
     (
         "<p>a <picture><source srcset=w type=t><img src=s width=3></picture> b",
-        '<p>a<picture><source srcset="w" type="t"><img src="s" width="3" alt=""></picture> b</p>',
-        "a ![](s) b",
+        '<p>a<picture><source srcset="/w" type="t"><img src="/s" width="3" alt=""></picture> b</p>',
+        "a ![](/s) b",
     ),
     (
         "<meta property=og:image content=1><meta property=og:image content=2>"

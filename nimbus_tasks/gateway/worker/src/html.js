@@ -2,8 +2,8 @@
  * A record as an HTML page. The same as `nimbus_tasks/html/render/page_html.py`, and held to the same cases: change both.
  */
 
-import { HEADINGS, piecesOf, PREFORMATTED, safe } from "./markup.js";
-import { buildTree, isLeaf } from "./tree.js";
+import { folderOf, HEADINGS, piecesOf, PREFORMATTED, resolved, resolvedSet, safe } from "./markup.js";
+import { buildTree, containersIn, isLeaf } from "./tree.js";
 
 /** @typedef {import("./tree.js").Block} Block */
 /** @typedef {import("./tree.js").Leaf} Leaf */
@@ -12,12 +12,18 @@ import { buildTree, isLeaf } from "./tree.js";
 /** @typedef {import("./tree.js").Page} Page */
 
 /** Elements that a block keeps. Others are paragraphs; list items, cells and the like come from the tree. */
-const KEPT = new Set([...HEADINGS, "address", "caption", "dt", "figcaption", "p", "summary"]);
+const KEPT = new Set([...HEADINGS, "address", "dt", "figcaption", "p", "summary"]);
 /** The tree has an element for these already. */
 const BARE = new Set(["dd", "details", "li", "td", "th"]);
 const CONTAINERS = new Map([["quote", "blockquote"], ["item", "li"], ["row", "tr"], ["page", ""]]); // prettier-ignore
 const IMAGE = ["src", "srcset", "sizes", "width", "height", "title"];
+/** Those that hold addresses. */
+const RESOLVED = /** @type {const} */ ([["src", resolved], ["srcset", resolvedSet]]); // prettier-ignore
 const MARKS = new Set(["code", "em", "kbd", "strong", "sub", "sup"]);
+/** Limits of HTML for cells. Rows and columns without text that a record claims beyond the last are not drawn. */
+const MOST_COLUMNS = 1000;
+const MOST_ROWS = 65_534;
+const MOST_EMPTY = 100;
 
 const ESCAPES = new Map([["&", "&amp;"], ["<", "&lt;"], [">", "&gt;"], ['"', "&quot;"], ["'", "&#x27;"]]); // prettier-ignore
 
@@ -47,7 +53,7 @@ export function toHtml(page, base = "") {
   }
   const media = mediaByBlock(page);
   parts.push("</head>\n<body>\n<main>\n", mediaHtml(media.get("") ?? []));
-  new Writer(media, parts).children(buildTree(page));
+  new Writer(media, parts, folderOf(page)).children(buildTree(page));
   parts.push("</main>\n</body>\n</html>\n");
   return parts.join("");
 }
@@ -67,31 +73,72 @@ export function mediaByBlock(page) {
 class Writer {
   /** What stands in a linked text is linked by that. */
   #inLink = false;
+  #folder;
   #media;
   #parts;
 
-  /** @param {Map<string, Media[]>} media @param {string[]} parts */
-  constructor(media, parts) {
+  /** @param {Map<string, Media[]>} media @param {string[]} parts @param {string} folder */
+  constructor(media, parts, folder) {
+    this.#folder = folder;
     this.#media = media;
     this.#parts = parts;
   }
 
   /** @param {Node} node */
   children(node) {
-    let column = 0;
-    for (const child of node.children) {
-      if (isLeaf(child)) {
+    /** @type {Node | Leaf | undefined} */
+    let before;
+    for (const [at, child] of node.children.entries()) {
+      if (!isLeaf(child)) {
+        if (child.step.kind === "table") {
+          this.#table(child, before);
+        } else {
+          this.#container(child);
+        }
+      } else if (!isCaption(child, node.children[at + 1])) {
+        this.#parts.push(isImage(child) && isImage(before) ? " " : ""); // a word does not end between two
         this.#leaf(child);
+      }
+      if (isLeaf(child)) {
         this.#parts.push(mediaHtml(this.#media.get(child.block.id) ?? []));
-        continue;
       }
-      if (child.step.kind === "cell") {
-        // Cells without text are no blocks. Those that others reach into look the same.
-        this.#parts.push("<td></td>".repeat(Math.min(Math.max(0, child.step.number - column), 100)));
-        column = child.step.number + spanOf(child);
-      }
-      this.#container(child);
+      before = child;
     }
+  }
+
+  /**
+   * A table. Rows and cells without text are no blocks; some cells reach into the rows below.
+   * @param {Node} node
+   * @param {Node | Leaf | undefined} before
+   */
+  #table(node, before) {
+    this.#parts.push("<table>");
+    if (before && isLeaf(before) && isCaption(before, node)) {
+      this.#leaf(before, "caption");
+    }
+    /** The first row that such a cell does not reach, by column. @type {Map<number, number>} */
+    const free = new Map();
+    let last = -1;
+    for (const row of containersIn(node)) {
+      const { number } = row.step;
+      this.#parts.push("<tr></tr>\n".repeat(Math.max(0, Math.min(number - last - 1, MOST_EMPTY))), "<tr>");
+      let column = 0;
+      for (const cell of containersIn(row)) {
+        const [first, own] = [cell.step.number, ownBlock(cell)];
+        for (let each = column; each < Math.min(first, column + MOST_EMPTY); each++) {
+          this.#parts.push((free.get(each) ?? 0) <= number ? "<td></td>" : "");
+        }
+        column = first + (spanOf(own, "colspan", MOST_COLUMNS) || 1);
+        const height = spanOf(own, "rowspan", MOST_ROWS) || MOST_ROWS;
+        for (let each = first; height > 1 && each < column; each++) {
+          free.set(each, number + height);
+        }
+        this.#container(cell);
+      }
+      this.#parts.push("</tr>\n");
+      last = number;
+    }
+    this.#parts.push("</table>\n");
   }
 
   /** @param {Node} node */
@@ -101,18 +148,21 @@ class Writer {
     const first = firstNumber(node);
     let attributes = kind === "ol" && first !== 1 ? ` start="${first}"` : "";
     if (kind === "cell") {
-      attributes = attributesOf(ownBlock(node), ["colspan", "rowspan"]);
+      attributes = attributesOf(ownBlock(node)?.attributes ?? {}, ["colspan", "rowspan"]);
     }
     this.#parts.push(`<${tag}${attributes}>`);
+    if (node.step.checked !== undefined) {
+      this.#parts.push(`<input type="checkbox" disabled${node.step.checked ? " checked" : ""}> `);
+    }
     this.children(node);
     this.#parts.push(`</${tag}>\n`);
   }
 
-  /** @param {Leaf} leaf */
-  #leaf(leaf) {
+  /** A block, in an element of its own type unless a tag is given. @param {Leaf} leaf @param {string} given */
+  #leaf(leaf, given = "") {
     const { block } = leaf;
     if (block.type === "img") {
-      const image = imageOf(block);
+      const image = imageOf(block, this.#folder);
       this.#parts.push(this.#inLink ? image : linked(block, image));
       return;
     }
@@ -124,7 +174,7 @@ class Writer {
       }
     } else if (!BARE.has(block.type)) {
       const holdsBlocks = [...leaf.inner.values()].some((node) => !isInline(node));
-      const tag = holdsBlocks ? "div" : KEPT.has(block.type) ? block.type : "p";
+      const tag = given || (holdsBlocks ? "div" : KEPT.has(block.type) ? block.type : "p");
       [begin, end] = [`<${tag}>`, `</${tag}>\n`];
     }
     this.#parts.push(begin);
@@ -165,7 +215,14 @@ class Writer {
 }
 
 /** @param {Node} node */
-export const isInline = (node) => node.children.every((child) => isLeaf(child) && child.block.type === "img");
+export const isInline = (node) => node.children.every(isImage);
+
+/** @param {Node | Leaf | undefined} child */
+const isImage = (child) => child !== undefined && isLeaf(child) && child.block.type === "img";
+
+/** Whether a block is the caption of the table that comes after it. @param {Leaf} leaf @param {Node | Leaf | undefined} after */
+const isCaption = ({ block }, after) =>
+  block.type === "caption" && after !== undefined && !isLeaf(after) && after.step.kind === "table";
 
 /** @param {Node} node */
 function firstNumber(node) {
@@ -179,29 +236,36 @@ function ownBlock(node) {
   return first && isLeaf(first) && (first.block.type === "td" || first.block.type === "th") ? first.block : undefined;
 }
 
-/** @param {Node} node */
-function spanOf(node) {
-  const written = ownBlock(node)?.attributes.colspan ?? "1";
-  return /^[0-9]{1,4}$/.test(written) ? Number(written) : 1;
+/** @param {Block | undefined} block @param {string} name @param {number} most */
+function spanOf(block, name, most) {
+  const written = block?.attributes[name] ?? "1";
+  return /^[0-9]{1,5}$/.test(written) ? Math.min(Number(written), most) : 1;
 }
 
-/** @param {Block | undefined} block @param {string[]} names */
-function attributesOf(block, names) {
+/** @param {Record<string, string>} attributes @param {string[]} names */
+function attributesOf(attributes, names) {
   return names
     .map((name) => {
-      const value = block?.attributes[name];
+      const value = attributes[name];
       return value && safe(value) ? ` ${name}="${escaped(value)}"` : "";
     })
     .join("");
 }
 
-/** @param {Block} block */
-function imageOf(block) {
+/** @param {Block} block @param {string} folder */
+function imageOf(block, folder) {
   const sources = block.sources.map(({ src, type, media }) => {
     const more = (type ? ` type="${escaped(type)}"` : "") + (media ? ` media="${escaped(media)}"` : "");
-    return `<source srcset="${escaped(safe(src))}"${more}>`;
+    return `<source srcset="${escaped(safe(resolvedSet(src, folder)))}"${more}>`;
   });
-  const image = `<img${attributesOf(block, IMAGE)} alt="${escaped(block.content)}">`;
+  const attributes = { ...block.attributes };
+  for (const [name, resolve] of RESOLVED) {
+    const written = attributes[name];
+    if (written) {
+      attributes[name] = resolve(written, folder);
+    }
+  }
+  const image = `<img${attributesOf(attributes, IMAGE)} alt="${escaped(block.content)}">`;
   return sources.length ? `<picture>${sources.join("")}${image}</picture>` : image;
 }
 

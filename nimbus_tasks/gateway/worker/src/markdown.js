@@ -4,7 +4,7 @@
  */
 
 import { isInline, mediaByBlock, mediaHtml } from "./html.js";
-import { HEADINGS, piecesOf, PREFORMATTED, safe } from "./markup.js";
+import { folderOf, HEADINGS, piecesOf, PREFORMATTED, resolved, safe } from "./markup.js";
 import { buildTree, containersIn, isLeaf } from "./tree.js";
 
 /** @typedef {import("./tree.js").Block} Block */
@@ -31,7 +31,7 @@ const FACTS = new Map([["title", "title"], ["metaDescription", "description"], [
 /** @param {Page} page */
 export function toMarkdown(page) {
   const media = mediaByBlock(page);
-  const parts = [mediaHtml(media.get("") ?? []), ...new Writer(media).children(buildTree(page))];
+  const parts = [mediaHtml(media.get("") ?? []), ...new Writer(media, folderOf(page)).children(buildTree(page))];
   const body = parts.filter(hasText).map((part) => cut(part, LINE_FEED, false));
   return `${frontMatter(page)}${body.join("\n\n")}\n`;
 }
@@ -49,11 +49,13 @@ class Writer {
   #inLink = false;
   /** A cell is one line: what it holds is written as such. */
   #inCell = false;
+  #folder;
   #media;
 
-  /** @param {Map<string, Media[]>} media */
-  constructor(media) {
+  /** @param {Map<string, Media[]>} media @param {string} folder */
+  constructor(media, folder) {
     this.#media = media;
+    this.#folder = folder;
   }
 
   /**
@@ -96,7 +98,9 @@ class Writer {
   #list(node) {
     const items = containersIn(node).map((item) => {
       const marker = node.step.kind === "ol" ? `${Math.max(item.step.number, 0)}. ` : "- ";
-      return indented(this.#container(item), marker, " ".repeat(marker.length));
+      const { checked } = item.step;
+      const box = checked === undefined ? "" : checked ? "[x] " : "[ ] ";
+      return indented(this.#container(item), marker + box, " ".repeat(marker.length));
     });
     return items.join(items.some((item) => item.includes("\n\n")) ? "\n\n" : "\n");
   }
@@ -128,7 +132,7 @@ class Writer {
   #leaf(leaf, parts) {
     const { block } = leaf;
     if (block.type === "img") {
-      parts.push(imageOf(block, !this.#inLink));
+      parts.push(imageOf(block, this.#folder, !this.#inLink));
     } else if (PREFORMATTED.has(block.type)) {
       if (this.#inCell) {
         parts.push(block.content.split("\n").filter(Boolean).map(codeOf).join("<br>"));
@@ -179,7 +183,8 @@ class Writer {
         const inner = this.children(node).filter(Boolean);
         this.#inLink = around;
         if (isInline(node)) {
-          written = written.length ? [...written, " ", ...inner] : [...inner, " "];
+          const images = inner.join(" ");
+          written = written.length ? [...written, " ", images] : [images, " "];
           continue;
         }
         parts.push(lineOf(prefix, [...written, ...open.map(({ end }) => end).reverse()]));
@@ -264,9 +269,10 @@ function escaped(text, atStart) {
   return /^[0-9]/.test(mark) ? `${mark}\\${safeText.slice(mark.length)}` : `\\${safeText}`;
 }
 
-/** @param {Block} block @param {boolean} mayLink */
-function imageOf(block, mayLink) {
-  const image = `![${escaped(block.content, false)}](${addressOf(block.attributes.src ?? "")})`;
+/** @param {Block} block @param {string} folder @param {boolean} mayLink */
+function imageOf(block, folder, mayLink) {
+  const address = addressOf(resolved(block.attributes.src ?? "", folder));
+  const image = `![${escaped(block.content, false)}](${address})`;
   const link = mayLink ? block.links[0] : undefined;
   return link ? `[${image}](${addressOf(link.href)})` : image;
 }

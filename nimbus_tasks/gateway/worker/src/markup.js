@@ -6,6 +6,7 @@
 /** @typedef {import("./tree.js").Leaf} Leaf */
 /** @typedef {import("./tree.js").Node} Node */
 /** @typedef {import("./tree.js").Link} Link */
+/** @typedef {import("./tree.js").Page} Page */
 
 /**
  * A part of a text.
@@ -21,6 +22,11 @@ export const PREFORMATTED = new Set(["listing", "plaintext", "pre", "xmp"]);
 export const HEADINGS = new Set(["h1", "h2", "h3", "h4", "h5", "h6"]);
 
 const SCHEME = /^[\x00-\x20]*([a-zA-Z][a-zA-Z0-9+.-]*):/; // eslint-disable-line no-control-regex
+/** Names that a server leaves out of an address: `html/extract/addresses.py` has the same. */
+const INDEX = new Set(["index.html", "index.htm"]);
+/** A part of a `srcset`, and one that is no address: `2x`, `640w,`. */
+const PART = /[^ \t\n\f\r]+/g;
+const DESCRIPTOR = /^[0-9.]+[hwx],?$/;
 const SAFE_SCHEMES = new Set(["ftp", "http", "https", "mailto", "tel"]);
 
 /** An address that a reader may follow; "" where it would run a script or the like. @param {string} address */
@@ -84,4 +90,59 @@ export function* piecesOf({ block, inner: places }) {
   for (let left = open.length; left > 0; left--) {
     yield { kind: "close", text: "" };
   }
+}
+
+// --- addresses of images ------------------------------------------------------------------------------
+//
+// Links are stored as paths from the site's root, images as the page has them. A reader wants both alike.
+
+/** Where on its site a page stands, `/docs/`; "" where it does not say so. @param {Page} page */
+export function folderOf({ path, url }) {
+  if (!url.startsWith("/")) {
+    return "";
+  }
+  let end = url.length;
+  while (url[end - 1] === "/") {
+    end--;
+  }
+  // Canonical addresses leave out, or add, the slash that tells a folder from a page.
+  const own = url.slice(0, end);
+  const isFolder = INDEX.has(path.slice(path.lastIndexOf("/") + 1));
+  return `${isFolder ? own : own.slice(0, Math.max(0, own.lastIndexOf("/")))}/`;
+}
+
+/**
+ * An address as a path from the site's root, unless it is one, names a host, or the folder is unknown.
+ * @param {string} address
+ * @param {string} folder
+ */
+export function resolved(address, folder) {
+  if (!folder || !address || /^[/#?]/.test(address) || SCHEME.test(address)) {
+    return address;
+  }
+  return withoutDots(folder + address);
+}
+
+/** A `srcset` with its addresses resolved. @param {string} srcset @param {string} folder */
+export const resolvedSet = (srcset, folder) =>
+  srcset.replace(PART, (part) => (DESCRIPTOR.test(part) ? part : resolved(part, folder)));
+
+/** Resolve `.` and `..` in the path of an address; those beyond the root are dropped. @param {string} address */
+function withoutDots(address) {
+  const found = address.search(/[?#]/);
+  const end = found < 0 ? address.length : found;
+  /** @type {string[]} */
+  const parts = [];
+  const steps = address.slice(1, end).split("/");
+  for (const step of steps) {
+    if (step === "..") {
+      parts.pop();
+    } else if (step !== ".") {
+      parts.push(step);
+    }
+  }
+  if (/^\.\.?$/.test(steps.at(-1) ?? "")) {
+    parts.push("");
+  }
+  return `/${parts.join("/")}${address.slice(end)}`;
 }

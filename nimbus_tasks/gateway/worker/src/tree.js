@@ -18,7 +18,7 @@
  * @property {Mark[]} marks
  * @property {number[]} breaks
  * @property {{id: string, at: number}[]} inner
- * @property {{kind: string, level: number, item: number}} [list]
+ * @property {{kind: string, level: number, item: number, checked?: boolean}} [list]
  * @property {{id: string, row: number, column: number, header?: boolean}} [table]
  * @property {number} quote
  * @property {string} group
@@ -26,7 +26,7 @@
  * @property {Picture[]} sources
  */
 
-/** @typedef {{head: Record<string, string>, media: Media[], blocks: Block[]}} Page */
+/** @typedef {{path: string, url: string, head: Record<string, string>, media: Media[], blocks: Block[]}} Page */
 
 /**
  * A container of blocks.
@@ -35,6 +35,7 @@
  * @property {string} key tells it from its neighbours
  * @property {number} number of an item, a row or a column
  * @property {boolean} header of a cell
+ * @property {boolean} [checked] of a task
  */
 
 /** @typedef {{block: Block, inner: Map<number, Node>}} Leaf */
@@ -101,7 +102,10 @@ const ADDED = {
   },
   breaks: { check: listOf(whole), otherwise: [] },
   inner: { check: listOf(shape({ id: text, at: whole })), otherwise: [] },
-  list: { check: shape({ kind: oneOf("ul", "ol"), level: whole, item: whole }), otherwise: undefined },
+  list: {
+    check: shape({ kind: oneOf("ul", "ol"), level: whole, item: whole }, { checked: flag }),
+    otherwise: undefined,
+  },
   table: { check: shape({ id: text, row: whole, column: whole }, { header: flag }), otherwise: undefined },
   quote: { check: whole, otherwise: 0 },
   group: { check: text, otherwise: "" },
@@ -119,6 +123,8 @@ export function readPage(document) {
   }
   const media = listOf(isMedia)(document.media) ? document.media : [];
   return {
+    path: document.path ?? "",
+    url: text(document.url) ? document.url : "",
     head: document.head,
     media,
     blocks: [...document.above_fold_blocks, ...document.rest_of_page_blocks].map(full),
@@ -149,11 +155,14 @@ export const containersIn = (node) => node.children.flatMap((child) => (isLeaf(c
 /** @param {Page} page @returns {Node} */
 export const buildTree = (page) => new Builder(page.blocks).tree();
 
-/** @param {string} kind @returns {Step} */
-const step = (kind, key = "", number = 0, header = false) => ({ kind, key, number, header });
+/** @param {string} kind @param {boolean} [checked] @returns {Step} */
+const step = (kind, key = "", number = 0, header = false, checked = undefined) => ({
+  ...{ kind, key, number, header },
+  checked,
+});
 
 class Builder {
-  /** The open list at each level. @type {{key: string, kind: string, number: number}[]} */
+  /** The open list at each level. @type {{key: string, kind: string, number: number, checked?: boolean}[]} */
   #lists = [];
   #definition = { group: "", key: "" };
   #count = 0;
@@ -262,10 +271,10 @@ class Builder {
     const last = /** @type {{key: string, kind: string, number: number}} */ (this.#lists.at(-1));
     const isNext = block.type === "li" ? item.item > last.number : item.item >= last.number;
     const key = last.kind === item.kind && isNext ? last.key : `list-${++this.#count}`;
-    this.#lists[this.#lists.length - 1] = { key, kind: item.kind, number: item.item };
+    this.#lists[this.#lists.length - 1] = { key, kind: item.kind, number: item.item, checked: item.checked };
     return this.#lists.flatMap((list) => [
       step(list.kind, list.key),
-      step("item", `${list.key}-${list.number}`, list.number),
+      step("item", `${list.key}-${list.number}`, list.number, false, list.checked),
     ]);
   }
 
@@ -338,7 +347,8 @@ function common(one, other) {
       mine.kind === theirs.kind &&
       mine.key === theirs.key &&
       mine.number === theirs.number &&
-      mine.header === theirs.header
+      mine.header === theirs.header &&
+      mine.checked === theirs.checked
     );
   });
   return end < 0 ? one.length : end;
