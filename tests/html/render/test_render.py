@@ -160,6 +160,23 @@ def test_what_is_written(html: str, page: str, markdown: str) -> None:
     assert rendered(html) == (page, markdown)
 
 
+@pytest.mark.parametrize(
+    ("path", "canonical", "address"),
+    [
+        ("dist/docs/page.html", "", "/docs/s"),
+        ("dist/docs/index.html", "", "/docs/s"),
+        # Canonical addresses have, or have not, the slash of a folder.
+        ("dist/docs/index.html", "/docs", "/docs/s"),
+        ("dist/docs/page.html", "/docs/page/", "/docs/s"),
+        ("dist/index.html", "/", "/s"),
+    ],
+)
+def test_images_have_addresses_from_the_root_like_links(path: str, canonical: str, address: str) -> None:
+    html = f"<link rel=canonical href='{canonical}'><p>a <a href=s>b</a> <img src=s> c"
+    found = msgspec.json.decode(msgspec.json.encode(extract(path, html.encode(), Rules(folder="dist"))))
+    assert to_markdown(found).endswith(f"a [b]({address}) ![]({address}) c\n")
+
+
 def test_the_head_is_written_too() -> None:
     found = record(
         "<html lang=en><title>A &amp; B</title><meta name=description content=c><link rel=canonical href=/x><p>a"
