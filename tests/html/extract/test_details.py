@@ -423,7 +423,8 @@ def test_local_files_are_named_by_their_source_paths() -> None:
         "<video src=v.mp4 poster=p.png></video><iframe src=i.html></iframe>"
         "<a download href=d.pdf>d</a><a href='e.PDF?v=1.html#a'>e</a><map><area href=' f.7z '></map><a download=x>x</a>"
         "<a href=g.html>g</a><a href='h.xhtml#a.pdf'>h</a><a href=i.php?f=a.pdf>i</a><a href=/v1.2/>v</a>"
-        "<a href=/v1.2>v</a><a href=#a.pdf>j</a><a href=https://me.org>k</a><a href=mailto:a@me.org>l</a><a href=about>m</a><a>n</a>"
+        "<a href=/v1.2>v</a><a href=#a.pdf>j</a><a href=https://me.org>k</a><a href=mailto:a@me.org>l</a>"
+        "<a href=about>m</a><a>n</a>"
         "<input type=image src=in.png><img src='/%2e%2e/x.png'><img src=/dir/>"
     )
     docs = ["a,b.png", "a-1.png", "a-2.png", "a.png", "d.pdf", "e.PDF", "f.7z", "in.png", "p.png", "v.mp4"]
