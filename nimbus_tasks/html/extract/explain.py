@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from nimbus_tasks.html.extract import extract
 from nimbus_tasks.html.extract.content import locate
+from nimbus_tasks.html.extract.noise import find_line_numbers
 from nimbus_tasks.html.extract.parse import parse_page
 from nimbus_tasks.html.extract.presets import find_preset
 from nimbus_tasks.html.extract.rules import Rules, Skipped
@@ -62,6 +63,8 @@ def explain(source_path: str, html: bytes, rules: Rules, styles: Styles | None =
         named = next((why for selector, why in by_settings if element.matches(selector)), "")
         rule = styles.hiding_rule(as_written, element, source_path) if styles and not named else ""
         reasons[element] = named or (f"hidden by {rule}" if rule else "hidden in the page")
+    for element in find_line_numbers(body):  # one for each line
+        reasons.pop(element, "")
     reasons |= {each.element: each.why for each in content.surroundings}
     for above in (content.main, *content.main.ancestors):
         for other in above.parent.children if above.parent is not None else ():

@@ -43,7 +43,12 @@ def find_noise(body: Element) -> Iterator[Element]:
             yield link
     for buttons in _BUTTONS:  # the parser finds tags without a look at all elements
         yield from body.select(buttons)
-    yield from filter(_is_numbers, body.select(_NUMBERS))
+    yield from find_line_numbers(body)
+
+
+def find_line_numbers(body: Element) -> Iterator[Element]:
+    """Yield the elements with the numbers of lines of code."""
+    return filter(_is_numbers, body.select(_NUMBERS))
 
 
 def has_line_numbers(table: Element) -> bool:

@@ -255,7 +255,8 @@ def test_the_explanation_names_what_is_outside_of_the_main_content() -> None:
     html = generated(
         "mkdocs-material-9",
         f"<p>before</p><style>.q {{ display: none }}</style><article class=md-content__inner>"
-        f"<h1>Title<a class=headerlink>link</a></h1><p>{LONG}<b class=q>hidden</b></article><p>after</p>",
+        f"<h1>Title<a class=headerlink>link</a></h1><p>{LONG}<b class=q>hidden</b>"
+        f"<pre><span class=lineno>1</span>a</pre></article><p>after</p>",
     )
     page = explain(PATH, html.encode(), Rules(), Styles({}.get))
     assert (page.generator, page.why) == ("MkDocs Material", "MkDocs Material marks it")
