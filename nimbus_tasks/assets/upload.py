@@ -139,10 +139,13 @@ class _Upload:
             return
         began, item = time.monotonic(), upload.item
         new: dict[str, tuple[Location, str]] = {}
-        placed = None
+        placed: Placed | None = None
+        went_up: list[Blob] = []
         try:
             for blob in upload.blobs:
-                new[blob.sha256] = await self._locate(blob), now()
+                location, went = await self._locate(blob)
+                new[blob.sha256] = location, now()
+                went_up += [blob] if went else []
         except (RefusedError, TransientError) as error:
             self._observer.file(_failed(item, str(error), failure_of(error)))
         except StoreError as error:
@@ -151,14 +154,25 @@ class _Upload:
             where = upload.held | {sha256: location for sha256, (location, _) in new.items()}
             copies = tuple(where[copy.sha256] for copy in item.copies)
             placed = Placed(item, where[item.sha256], upload.at or now(), copies)
-        ms, sent = round((time.monotonic() - began) * 1000), sum(blob.size for blob in upload.blobs)
-        self._confirmed.put_nowait(_Confirmed(new, placed, ms, sent))
+        ms = round((time.monotonic() - began) * 1000) if went_up else -1
+        self._confirmed.put_nowait(_Confirmed(new, placed, ms, sum(blob.size for blob in went_up)))
 
-    async def _locate(self, blob: Blob) -> Location:
+    async def _locate(self, blob: Blob) -> tuple[Location, bool]:
+        """Return where a blob is now, and whether its bytes went up for that."""
         if blob.sha256 in self._plan.unconfirmed and (found := await self._stores.blobs.find(blob)):
             self._observer.sent(blob.size)
-            return found
-        return await self._stores.blobs.put(blob, self._observer.sent)
+            return found, False
+        went_up = not blob.size
+
+        def sent(size: int) -> None:
+            nonlocal went_up
+            went_up = True
+            self._observer.sent(size)
+
+        location = await self._stores.blobs.put(blob, sent)
+        if not went_up:  # the store had it: progress alone
+            self._observer.sent(blob.size)
+        return location, went_up
 
     # --- records --------------------------------------------------------------------------------------
 

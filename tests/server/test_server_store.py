@@ -19,7 +19,7 @@ from sqlalchemy import select
 from warm import run_doit
 
 from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, read_back
-from nimbus_tasks.backends.blobs.open import BlobTarget, blob_store
+from nimbus_tasks.backends.blobs.open import BlobTarget, blob_store, open_blob_store
 from nimbus_tasks.backends.blobs.server_progress import ServiceProgress
 from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.backends.kv.open import Connection
@@ -94,7 +94,8 @@ def test_files_go_once(project: Project, tmp_path: Path, web: ServiceProcess) ->
     for number in range(21):
         other.write(f"{number}.png", picture(number))
     before = {path: path.stat().st_mtime_ns for path in project.stored()}
-    other.run("nimbus:assets:upload", "--files=photos")
+    told = other.run("nimbus:assets:upload", "--files=photos")
+    assert (told["uploaded"], told["recorded"], told["bytes"]) == (0, 21, 0)
     assert {path: path.stat().st_mtime_ns for path in project.stored()} == before
     assert project.counts() == (21, 0)
 
@@ -127,6 +128,28 @@ def test_a_refused_file_does_not_stop_the_others(project: Project) -> None:
     assert "Its type is text/plain; these are taken: image/*" in errors["photos/2.txt"]
     assert "The file is empty" in errors["photos/3.png"]
     assert project.counts() == (2, 0)
+
+
+def test_an_upload_waits_for_a_service_that_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "1.png"
+    file.write_bytes(picture(1))
+    blob = Blob(file, sha256(picture(1)), len(picture(1)), "image/png", "1.png")
+    first = ServiceProcess(tmp_path / "service", "--role=web")
+
+    async def run() -> Location:
+        away = asyncio.Event()
+        connection = Connection(warn=lambda _: away.set())
+        target = BlobTarget(store="server", service_url=first.url, tries=2, retry_wait=1, give_up_after=2)
+        async with await open_blob_store(target, connection=connection) as store:
+            assert first.stop() == 0
+            putting = asyncio.create_task(store.put(blob))
+            await away.wait()
+            with ServiceProcess(first.folder, "--role=web", f"--port={first.url.rpartition(':')[2]}"):
+                return await putting
+
+    with first:
+        monkeypatch.setenv("NIMBUS_SERVICE_KEY", first.new_key())
+        assert asyncio.run(run()).verified == "checksum"
 
 
 def test_the_monitor_ends_when_nothing_moves_and_says_where_failures_are_explained(tmp_path: Path) -> None:

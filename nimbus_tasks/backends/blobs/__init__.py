@@ -139,6 +139,8 @@ class BlobStore(Protocol):
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
         """Store a file and verify it. Bytes that an interrupted put has sent are not sent again where the store can.
 
+        sent: is not called where the store turns out to have the file.
+
         Raises:
             RefusedError: the store refuses this file, or the file has changed since it was hashed.
             TransientError: a retry may succeed.

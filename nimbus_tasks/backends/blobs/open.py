@@ -207,7 +207,7 @@ def _server(target: BlobTarget, read: Environment, connection: Connection) -> Bl
     from nimbus_tasks.backends.http import Timeouts
 
     http, key = _service_http(target, read, connection)
-    return ServerStore(http, key, Timeouts(target.connect_timeout, target.read_timeout))
+    return ServerStore(http, key, Timeouts(target.connect_timeout, target.read_timeout), connection.warn)
 
 
 def _service_http(target: BlobTarget, read: Environment, connection: Connection) -> tuple[Http, Secret]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -30,11 +31,15 @@ from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.model.errors import RefusedError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from nimbus_tasks.backends.blobs import OnSent
     from nimbus_tasks.backends.http import Answer
     from nimbus_tasks.project.secrets import Secret
+
+
+#: Seconds that an upload waits for a service that restarts.
+PATIENCE = 120.0
 
 
 class Completed(Struct):
@@ -49,13 +54,18 @@ class _Listing(Struct, rename="camel"):
 class ServerStore(BlobStore):
     """The files of one user of a service."""
 
-    def __init__(self, http: Http, key: Secret, timeouts: Timeouts) -> None:
+    def __init__(
+        self, http: Http, key: Secret, timeouts: Timeouts, warn: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._http = http
         self._key = key
         self._timeouts = timeouts
+        self._warn = warn
         self._addresses = Addresses(http)
         #: For each origin that bytes are sent to.
         self._origins: dict[str, Http] = {}
+        #: When a service that is away is given up.
+        self._patient_until: float | None = None
 
     @property
     def identity(self) -> str:
@@ -70,12 +80,19 @@ class ServerStore(BlobStore):
         self._addresses.expect(blobs)
 
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
+        try:
+            return await self._put(blob, sent)
+        except TransientError as error:
+            if error.wait is None:
+                await self._until_ready()
+            raise
+
+    async def _put(self, blob: Blob, sent: OnSent) -> Location:
         address = await self._addresses.of(blob)
         if address.error:
             self._addresses.forget(blob)
             raise RefusedError(f"{self._http.host} does not take it: {self._http.plain(address.error)}.")
         if address.asset is not None:
-            sent(blob.size)
             return self._location(address.asset)
         try:
             if address.method == "POST":
@@ -124,6 +141,23 @@ class ServerStore(BlobStore):
     async def close(self) -> None:
         for each in (self._http, *self._origins.values()):
             await each.close()
+
+    async def _until_ready(self) -> None:
+        """Wait while the service restarts, as its page does: until it is ready, at most `PATIENCE` seconds."""
+        while True:
+            try:
+                ready = (await self._http.send("GET", "/readyz")).status == 200
+            except TransientError:
+                ready = False
+            if ready:
+                self._patient_until = None
+                return
+            if self._patient_until is None:
+                self._patient_until = time.monotonic() + PATIENCE
+                self._warn(f"{self._http.host} does not answer. Waiting for it, at most {PATIENCE:g} s.")
+            if time.monotonic() > self._patient_until:
+                return
+            await asyncio.sleep(1)
 
     # --- bytes ----------------------------------------------------------------------------------------
 

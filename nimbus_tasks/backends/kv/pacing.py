@@ -136,7 +136,7 @@ class Pace:
         last = f"the last one: {error.message}" if error is not None else "no more are sent"
         raise StoreError(
             f"{self._unanswered} consecutive requests failed; {last}",
-            "Check the network and the store's status page.",
+            "Check the network, and whether the store is up.",
         ) from None
 
 

@@ -127,7 +127,7 @@ def assets_uploaded(console: Console, done: AssetSummary, where: str) -> None:
     if done.deleted:
         console.line(f"   Deleted here: {count(len(done.deleted), 'file')}")
     if done.stopped:
-        console.fail(f"Stopped: {done.stopped} What was stored is safe; run doit assets to continue.")
+        console.fail(f"Stopped: {done.stopped} What was stored is safe; run the same command again to continue.")
 
 
 def assets_listed(console: Console, found: Assets, store: str) -> None:

@@ -370,7 +370,7 @@ def test_no_more_requests_are_sent_after_too_many_consecutive_failures() -> None
         last = await world.fails(busy())
         assert not isinstance(last, TransientError)
         assert last.message == "3 consecutive requests failed; the last one: The store is busy."
-        assert last.next_step == "Check the network and the store's status page."
+        assert last.next_step == "Check the network, and whether the store is up."
         after = await world.fails()
         assert after.message == "3 consecutive requests failed; no more are sent"
         assert len(world.starts) == 3
