@@ -20,10 +20,11 @@ from warm import run_doit
 
 from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, read_back
 from nimbus_tasks.backends.blobs.open import BlobTarget, blob_store, open_blob_store
+from nimbus_tasks.backends.blobs.server_addresses import Addresses
 from nimbus_tasks.backends.blobs.server_progress import ServiceProgress
-from nimbus_tasks.backends.http import Http, Timeouts
+from nimbus_tasks.backends.http import Answer, Http, Timeouts
 from nimbus_tasks.backends.kv.open import Connection
-from nimbus_tasks.model.errors import RefusedError
+from nimbus_tasks.model.errors import RefusedError, TransientError
 from nimbus_tasks.project.secrets import Secret
 from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.tables import assets, uploads
@@ -128,6 +129,41 @@ def test_a_refused_file_does_not_stop_the_others(project: Project) -> None:
     assert "Its type is text/plain; these are taken: image/*" in errors["photos/2.txt"]
     assert "The file is empty" in errors["photos/3.png"]
     assert project.counts() == (2, 0)
+
+
+def test_addresses_that_were_refused_are_asked_for_together_again(project: Project, web: ServiceProcess) -> None:
+    blobs = [
+        Blob(
+            project.write(f"{number}.png", picture(number)),
+            sha256(picture(number)),
+            len(picture(number)),
+            "image/png",
+            "x.png",
+        )
+        for number in range(3)
+    ]
+    http = Http(web.url, Secret(web.new_key(project.user)), Timeouts())
+    send, asked = http.send, list[int]()
+
+    async def refusing_once(method: str, path: str, *more: Any) -> Answer:
+        if path == "/api/upload-urls":
+            asked.append(len(json.loads(more[0])["files"]))
+            if len(asked) == 1:
+                raise TransientError("Too many uploads.")
+        return await send(method, path, *more)
+
+    async def run() -> None:
+        http.send = refusing_once  # type: ignore[assignment]
+        addresses = Addresses(http)
+        addresses.expect(blobs)
+        with pytest.raises(TransientError):
+            await addresses.of(blobs[0])
+        for blob in blobs:
+            assert (await addresses.of(blob)).upload_url
+        await http.close()
+
+    asyncio.run(run())
+    assert asked == [3, 3]
 
 
 def test_an_upload_waits_for_a_service_that_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

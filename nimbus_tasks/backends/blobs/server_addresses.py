@@ -123,7 +123,12 @@ class Addresses:
         if (asset := self._checked.get(first.sha256)) is not None:
             self._known[first.sha256] = Address(asset=asset)
             files = files[1:]
-        for blob, address in zip(files, await self._urls(files) if files else (), strict=True):
+        try:
+            addresses = await self._urls(files) if files else []
+        except StoreError:
+            self._expected.extendleft(reversed(files[1:]))  # the next attempt asks for all of them again
+            raise
+        for blob, address in zip(files, addresses, strict=True):
             self._known[blob.sha256] = address
 
     async def _urls(self, files: list[Blob]) -> list[Address]:
