@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.errors import SettingsError
-from nimbus_tasks.model.suggest import nearest
-from nimbus_tasks.project.page_names import from_project, is_page_id
+from nimbus_tasks.project.page_names import from_project, is_page_id, nearest_pages
 from nimbus_tasks.project.patterns import matcher
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def by_path(pattern: str, folder: str) -> Callable[[str], bool]:
 def _from_project(pattern: str) -> str:
     """Return a pattern without `./`. An absolute path beneath the project is one from the project on."""
     inside = from_project(pattern) if pattern.startswith("/") else "/"
-    return pattern.removeprefix("./") if inside.startswith(("/", ".")) else f"/{inside}"
+    return pattern.removeprefix("./") if inside == "." or inside.startswith("/") else f"/{inside}"
 
 
 def choose(pages: Pages, pattern: str, folder: str) -> Callable[[str], bool]:
@@ -47,12 +46,11 @@ def choose(pages: Pages, pattern: str, folder: str) -> Callable[[str], bool]:
         return lambda path: path == chosen.source_path
     wanted = by_path(pattern, folder)
     if pattern and not any(wanted(entry.source_path) for _, entry in pages.entries.items()):
-        near = nearest(_from_project(pattern), {entry.source_path for entry in pages.entries.values()})
         hint = "Patterns are as in .gitignore: dist/blog/, about.html, *.html."
-        raise SettingsError(
-            f"--path={pattern} matches none of the {len(pages.entries)} pages.",
-            f"Nearest: {near}. {hint}" if near else hint,
-        )
+        if not set(pattern) & set("*?[!#") and not pattern.endswith("/"):
+            near = nearest_pages(from_project(pattern), (entry.source_path for entry in pages.entries.values()), folder)
+            hint = f"Nearest: {', '.join(near)}." if near else hint
+        raise SettingsError(f"--path={pattern} matches none of the {len(pages.entries)} pages.", hint)
     return wanted
 
 

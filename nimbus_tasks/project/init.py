@@ -1,4 +1,4 @@
-"""A new project: its id, its settings file with a comment on each setting, its `.gitignore`, its record."""
+"""A new project: its id, its settings file with a comment on each setting of a site, its `.gitignore`, its record."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _TEMPLATE = """\
 #:schema ./project.schema.json
 # Nimbus Tasks: the settings of this project. Commit this file; it holds no secrets.
 # Environment variables override it: NIMBUS_TARGET, NIMBUS_WORKER_URL, CLOUDFLARE_ACCOUNT_ID, KV_NAMESPACE_ID.
+# Each table may be here once: put settings into the one below. The service (doit nimbus:serve) has more settings.
 
 [project]
 id = {id}  # part of every key in the store; never change it
@@ -75,9 +76,13 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 # optimiser = "rules"                   # embedded, no network; "openai": any OpenAI-compatible endpoint, see [openai]
 # workers = 5                           # maximum pages at a time
 # lease = 60                            # seconds after which the pages of a dead worker are free again
+# look = 2                              # seconds between two polls of an idle queue
+# flush = 1                             # minimum seconds between writes of the queue or a batch
+# grace = 10                            # seconds that Ctrl-C waits for pages under way
 # retry_delays = [60, 300, 900, 3600, 21600]  # seconds before the second, third, ... attempt at a page
 # queue = "record"                      # "cloudflare-queues" (needs queue_id): shared by several machines
 # queue_id = ""                         # uses [target] account_id and CLOUDFLARE_API_TOKEN
+# visibility = 300                      # seconds for which a message is hidden from other machines
 
 [openai]                                # where [process] optimiser = "openai"; the key is read from NIMBUS_AI_KEY
 # base_url = "https://api.openai.com/v1"  # URL before /chat/completions
@@ -100,6 +105,8 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 # include = ["downloads/**"]            # files besides those of pages; patterns as above
 # exclude = []
 # concurrency = 0                       # maximum files uploaded at a time; 0: 3 for pinata and server, else 16
+# compress = ""                         # "webp", "avif", "lossless": send smaller copies of pictures; files here stay
+# widths = []                           # pixels of narrower copies to send too, such as [480, 960, 1600]
 # bucket = ""                           # S3; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY come from the environment
 # prefix = ""
 # endpoint = ""                         # such as "https://ACCOUNT.r2.cloudflarestorage.com"
@@ -113,6 +120,7 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 
 [images]                                # the service (doit nimbus:serve): what it makes of pictures
 # max_side = 2048                       # maximum width and height of the main picture
+# quality = 82                          # of JPEG and WebP; holds for [assets] compress and widths, too
 # svg = "sanitise"                      # or "refuse"
 
 [embeddings]                            # the service: how it finds similar pictures

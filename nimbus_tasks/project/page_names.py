@@ -84,9 +84,15 @@ def from_project(path: str) -> str:
 
 def no_page(name: str, known: Iterable[str], source: Source, where: str = "") -> SettingsError:
     """Return the error for a name that means no page, with the known source paths that are nearest."""
-    near = closest(source_paths(name, source)[-1], known)
+    near = nearest_pages(source_paths(name, source)[0], known, source.name)
     hint = f"Nearest: {', '.join(near)}." if near else "No page is known here yet: run doit upload."
     return SettingsError(f"There is no page {name}{where}.", hint)
+
+
+def nearest_pages(path: str, known: Iterable[str], folder: str) -> list[str]:
+    """Return the most similar of the known source paths. The folder that they share says nothing."""
+    inside = {each.removeprefix(f"{folder}/"): each for each in known if each}
+    return [inside[name] for name in closest(path.removeprefix(f"{folder}/"), inside)]
 
 
 def _has_html(source_path: str, source: Source) -> bool:

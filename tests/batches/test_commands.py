@@ -79,12 +79,12 @@ def filled() -> Filled:
 
 def test_the_list_has_a_line_a_batch(filled: Filled) -> None:
     filled.batch("completed", a="done")
-    filled.batch("processing", OTHER, b="failed", c="uploaded")
+    filled.batch("processing", OTHER, b="failed", c="uploaded", d="cancelled", e="inactive")
     shown = Shown(filled)
     assert shown.commands.list(as_json=False) == 0
     assert shown.lines == [
         "📦 2 batches at .nimbus/kv.db",
-        f"   {OTHER}  processing           2 pages     0 done, 1 failed, 1 pending",
+        f"   {OTHER}  processing           4 pages     0 done, 1 failed, 1 pending, 2 superseded, cancelled or removed",
         f"   {BATCH}  completed            1 page      1 done, 0 failed, 0 pending",
     ]
 

@@ -27,6 +27,7 @@ PAGES = Pages(entries={path: PageEntry((1, 1, 1), path, IDS[path], "", 0) for pa
         (str(Path("dist/blog").absolute()), PATHS[1:3]),
         ("dist/blog/", PATHS[1:3]),
         ("blog/", PATHS[1:3]),
+        (str(Path("other/c.html").absolute()), PATHS[3:]),
         ("**/[bc].html", PATHS[2:]),
     ],
 )
@@ -40,6 +41,7 @@ def test_a_pattern_that_matches_nothing_is_an_error(pattern: str) -> None:
         choose(PAGES, pattern, "dist")
 
 
-def test_a_misspelt_path_is_answered_with_the_nearest() -> None:
-    with pytest.raises(SettingsError, match=r"Nearest: dist/blog/b.html\. Patterns are"):
-        choose(PAGES, "dist/blok/b.html", "dist")
+@pytest.mark.parametrize("name", ["dist/blok/b.html", "blog/b", "./blog/bb.html"])
+def test_a_misspelt_path_is_answered_with_the_nearest(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"none of the 4 pages\. Nearest: dist/blog/b.html, dist/"):
+        choose(PAGES, name, "dist")

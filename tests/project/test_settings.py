@@ -305,11 +305,15 @@ def test_what_init_writes_is_what_is_read(name: str, domain: str, source: str) -
     assert chosen == parse(text.replace("\n# ", "\n## "), {})
 
 
-def test_what_init_suggests_is_right_once_it_is_uncommented() -> None:
+def test_init_suggests_every_setting_of_a_site_and_each_is_right_once_it_is_uncommented() -> None:
     text = project.settings_text("proj_0123456789ab", "n", "d", "dist", "")
     tables = text.partition("[source]")[2]
     uncommented = "[source]" + "\n".join(line.removeprefix("# ") for line in tables.splitlines())
     parse(MINIMAL + uncommented, {})
+    tables = tomllib.loads(uncommented)
+    for table in msgspec.structs.fields(Settings):
+        if table.name not in ("project", "images", "embeddings", "server"):  # [images] and below are the service's
+            assert [key.name for key in msgspec.structs.fields(table.type) if key.name not in tables[table.name]] == []
     assert set(tomllib.loads(MINIMAL + uncommented)) == {field.name for field in msgspec.structs.fields(Settings)}
 
 

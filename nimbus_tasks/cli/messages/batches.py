@@ -52,7 +52,11 @@ def batch_list(console: Console, found: Batches, where: str) -> None:
         console.line(f"📦 {_counted(len(found.batches), 'batch', 'batches')} at {where}")
     for batch in found.batches:
         state = batch.shown_state
-        line = f"   {batch.batch_id}  {state:<19}  {count(batch.page_count, 'page'):<10}  {counts(batch.summary)}"
+        pages, summary = batch.page_count, batch.summary
+        line = f"   {batch.batch_id}  {state:<19}  {count(pages, 'page'):<10}  {counts(summary)}"
+        others = pages - summary.completed - summary.failed - summary.pending
+        if others > 0 and state != "uploading":
+            line += f", {others} superseded, cancelled or removed"
         console.line(line.rstrip(), STYLES.get(state, ""))
     if not found.complete:
         console.line("   This gateway cannot list batches: these were uploaded from here.", "dim")

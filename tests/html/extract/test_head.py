@@ -73,7 +73,8 @@ def test_lang_may_be_written_as_xml() -> None:
 HEAD = """<html lang=en><title>a</title><meta name=build content=1><meta name=description content=b>
     <meta property=og:title content=c><meta property=og:image content=/a.png><meta property=og:image content=/b.png>
     <meta name=nimbus:stamp content=2><meta name=nimbus:brand content=rolex><link rel=canonical href=/a>
-    <link rel=alternate hreflang=de href=/de><link rel=next href=/next><link rel=icon href=/i.png>
+    <link rel=alternate hreflang=de href=/de><link rel=next href=/next><link rel=previous href=/0>
+    <link rel=icon href=/i.png>
     <script type="application/ld+json">{"dateModified": 1}</script><body><p>text"""
 
 
@@ -88,6 +89,7 @@ HEAD = """<html lang=en><title>a</title><meta name=build content=1><meta name=de
         (["og:*"], {"og:title", "og:image", "media"}),
         (["canonical", "favicon", "hreflang:*"], {"canonical", "favicon", "hreflang:de", "alternate de"}),
         (["next", "json-ld"], {"alternate next", "structured_data"}),
+        (["next", "prev"], {"alternate next", "alternate prev"}),
         (["nimbus:s*"], {"stamp"}),
     ],
 )
