@@ -51,7 +51,8 @@ _decode_entries = msgspec.msgpack.Decoder(list[Entry]).decode
 def conditions_of(settings: Settings, identity: str, recipe: Recipe) -> str:
     """Return what decides, besides the files and the target, whether all is stored. identity: of the store."""
     assets = settings.assets
-    said = (identity, recipe, settings.source, assets.include, assets.exclude, settings.project)
+    files = (assets.include, assets.exclude, assets.public_url)
+    said = (identity, recipe, settings.source, files, settings.project)
     return msgspec.json.encode(said).decode()
 
 

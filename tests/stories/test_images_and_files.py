@@ -488,6 +488,27 @@ def test_pages_with_public_addresses_are_the_same_pages(site: Site, place: Place
         (site / "dist/a.html").write_bytes(built)
 
 
+def test_records_and_pointers_say_where_readers_get_the_files_of_a_folder(site: Site) -> None:
+    """Also those of before, once the address is set or another one."""
+    site.settings(FOLDER)
+    digest = picture(site, "w.jpg")
+    good(site.doit("upload"))
+    for line, begin in (
+        ("", ".nimbus/blobs"),
+        ("https://a.example/i/", "https://a.example/i"),
+        ("https://b", "https://b"),
+    ):
+        if line:
+            text = (site / ".nimbus/project.toml").read_text().split("public_url")[0]
+            (site / ".nimbus/project.toml").write_text(f'{text}public_url = "{line}"\n')
+            good(site.doit("assets"))
+        url = f"{begin}/{digest[:2]}/{digest}"
+        assert records(site)[digest]["locations"]["folder"]["url"] == url
+        good(site.doit("nimbus:assets:upload", "--files=dist/w.jpg", "--group=a", f"--variant=v{len(begin)}"))
+        assert site.store.values[f"a:v{len(begin)}:latest"]["url"] == url
+        assert good(site.doit("nimbus:assets:verify", "--json")).json["verified"] == 1
+
+
 def test_a_folder_without_a_public_address_is_said(site: Site) -> None:
     site.settings(FOLDER)
     picture(site, "w.jpg")

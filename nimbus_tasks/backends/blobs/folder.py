@@ -26,10 +26,14 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class FolderStore(BlobStore):
-    """Blobs in `folder`, in subfolders of their digests' first two digits."""
+    """Blobs in `folder`, in subfolders of their digests' first two digits.
 
-    def __init__(self, folder: Path) -> None:
+    public_url: from where readers get what is in the folder; empty: locations are paths.
+    """
+
+    def __init__(self, folder: Path, public_url: str = "") -> None:
         self._folder = folder
+        self._base = public_url.rstrip("/") or folder.as_posix()
 
     @property
     def identity(self) -> str:
@@ -122,7 +126,7 @@ class FolderStore(BlobStore):
         return self._folder / sha256[:2] / sha256
 
     def _location(self, sha256: str, verified: str = "") -> Location:
-        return Location(self._path(sha256).as_posix(), verified=verified)
+        return Location(f"{self._base}/{sha256[:2]}/{sha256}", verified=verified)
 
     def _failure(self, error: OSError) -> StoreError:
         next_step = files.make_writable(self._folder) if files.is_read_only(error) else "Check the disk."

@@ -35,8 +35,8 @@ class BlobTarget(Struct, frozen=True, kw_only=True):
     """Which blob store, and how to use it. The environment wins over what is said here.
 
     path: of a folder. endpoint, bucket, prefix, region: of an S3 service; without an endpoint it is AWS. public_url:
-    where readers get the files of an S3 bucket. plan, gateway_url: of Pinata; empty: its free plan and public gateway.
-    group_id: of the group of Pinata that files join; empty: none.
+    where readers get the files of a folder or a bucket. plan, gateway_url: of Pinata; empty: its free plan and public
+    gateway. group_id: of the group of Pinata that files join; empty: none.
     service_url: of our own service.
 
     concurrency: files at a time. tries: attempts for each request. retry_wait: milliseconds before the second one at
@@ -120,7 +120,7 @@ def blob_store(
         read.raise_mistakes()
     from nimbus_tasks.backends.blobs.folder import FolderStore
 
-    return FolderStore(root / target.path)
+    return FolderStore(root / target.path, target.public_url)
 
 
 def service(target: BlobTarget, root: Path | None = None, connection: Connection | None = None) -> ServiceProgress:
