@@ -6,6 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from nimbus_tasks.assets.digests import content_of
 from nimbus_tasks.assets.pointers import plain_metadata, plain_name, read_pointer, set_pointer, time_of_upload
@@ -20,7 +21,7 @@ from nimbus_tasks.backends.kv.cloudflare import CloudflareStore
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
 from nimbus_tasks.backends.kv.retry import RetryStore
 from nimbus_tasks.model.assets import Pointer
-from nimbus_tasks.model.errors import FileError, StoreError
+from nimbus_tasks.model.errors import FileError, SettingsError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,10 +130,12 @@ class CloudflareKVClient:
             updated_at: when the upload began, seconds since 1970 (`time_of_upload`); 0: now.
 
         Raises:
-            SettingsError: a name is invalid.
+            SettingsError: a name or the address is invalid.
             StoreError: KV does not answer, or its key holds something else.
         """
         group, variant = plain_name(group), plain_name(variant)
+        if urlsplit(url).scheme not in ("ipfs", "https", "http") or not urlsplit(url).netloc:
+            raise SettingsError(f"A pointer cannot name {url[:100]!r}.", "It takes ipfs://CID, or an http(s) address.")
         at = str(updated_at or await self.time_of_upload(group, variant))
         ipfs = url.startswith("ipfs://")
         pointer = Pointer(at, plain_metadata(metadata or {}), **{"ipfs_url" if ipfs else "url": url})

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
-import structlog
 from msgspec import Struct
 
 from nimbus_tasks.assets.clients import CloudflareKVClient, PinataUploader, blob_of, read_content
@@ -23,7 +23,7 @@ from nimbus_tasks.assets.records import Placed, item_of
 from nimbus_tasks.assets.webhook import Webhook
 from nimbus_tasks.model.assets import asset_key, pointer_key
 from nimbus_tasks.model.clock import now
-from nimbus_tasks.model.errors import NimbusError, SettingsError
+from nimbus_tasks.model.errors import FileError, NimbusError, SettingsError, StateError
 from nimbus_tasks.project.secrets import hide
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.assets.config import UploadConfig
     from nimbus_tasks.backends.blobs import OnSent
 
-log = structlog.get_logger("nimbus_tasks.assets")
+log = logging.getLogger("nimbus_tasks.assets")
 
 
 class Asset(Struct, frozen=True):
@@ -101,6 +101,7 @@ class UploadManager:
         self._kv = CloudflareKVClient(config.kv, retrying=_retrying)
         self._on_progress = on_progress
         self._meter = Meter()
+        self._closed = False
         about = {"project_id": config.project_id, "store": "pinata"}
         hook = config.webhook
         self._webhook = Webhook(hook.url, hook.secret, about, _warn) if hook else None
@@ -117,6 +118,7 @@ class UploadManager:
         await self.close()
 
     async def close(self) -> None:
+        self._closed = True
         if self._webhook:
             await self._webhook.finish()
             await self._webhook.close()
@@ -130,13 +132,13 @@ class UploadManager:
         try:
             result = await self._upload(path, asset)
         except (NimbusError, OSError, ValueError) as error:
-            log.error("upload failed", path=str(path), error=type(error).__name__)  # noqa: TRY400 - no traceback
+            log.error("upload failed: %s (%s)", path, type(error).__name__)  # noqa: TRY400 - no traceback
             self._meter.failed(failure_of(error))
             result = UploadResult(path, success=False, error=hide(str(error)), ms=_ms_since(began))
         else:
             result = msgspec.structs.replace(result, ms=_ms_since(began))
             self._meter.uploaded(result.size, result.ms)
-            log.info("uploaded", cid=result.cid, key=result.kv_key, bytes=result.size, ms=result.ms)
+            log.info("uploaded: %s, %d bytes, %d ms, %s", result.kv_key, result.size, result.ms, result.cid)
         if self._webhook:
             self._webhook.tell(result)
         return result
@@ -155,6 +157,8 @@ class UploadManager:
         return list(await asyncio.gather(*map(one, assets)))
 
     async def _upload(self, path: Path, asset: Uploadable) -> UploadResult:
+        if self._closed:
+            raise StateError("This UploadManager is closed.", "Upload inside its `async with` block.")
         group, variant = plain_name(asset.group), plain_name(asset.variant)
         key = pointer_key(group, variant)
         given = plain_metadata(asset.metadata)
@@ -162,14 +166,16 @@ class UploadManager:
         at = await self._kv.time_of_upload(group, variant)
         content = await read_content(path)
         sha256, size = content.sha256, content.size
-        log.debug("hashed", path=str(path), sha256=sha256, bytes=size)
+        if not size:
+            raise FileError(f"{path} is empty: nothing was uploaded.")
+        log.debug("hashed: %s, %d bytes, %s", path, size, sha256)
         blob = blob_of(path, content, {"group": group, "variant": variant})
         location = await self._pinata.upload_blob(blob, self._sent(path, size))
-        log.debug("verified", path=str(path), cid=location.cid, verified=location.verified)
+        log.debug("verified: %s by %s, %s", path, location.verified, location.cid)
         if self._project:
             item = item_of(content, (path.as_posix(),))
             await self._kv.save_record(self._project, Placed(item, location, now()))
-            log.debug("recorded", path=str(path), key=asset_key(self._project, sha256))
+            log.debug("recorded: %s as %s", path, asset_key(self._project, sha256))
         metadata = metadata_of(path.name, group, variant, content, given)
         is_latest = await self._kv.set_latest_image(group, variant, location.ipfs_url, metadata, updated_at=at)
         deleted = self._delete_local and _delete_unchanged(path, before)
@@ -191,11 +197,11 @@ class UploadManager:
 
 
 def _warn(message: str) -> None:
-    log.warning(hide(message))
+    log.warning("%s", hide(message))
 
 
 def _retrying(attempt: int, attempts: int, why: str) -> None:
-    log.warning("retrying", attempt=attempt, attempts=attempts, why=hide(why))
+    log.warning("retrying after attempt %d of %d: %s", attempt, attempts, hide(why))
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

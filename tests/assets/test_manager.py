@@ -76,12 +76,17 @@ def latest(config: UploadConfig, group: str, variant: str) -> Any:
     return asyncio.run(run())
 
 
-def test_a_file_goes_up_is_pointed_to_and_deleted(config: UploadConfig, plot: Path) -> None:
+def test_a_file_goes_up_is_pointed_to_and_deleted(
+    config: UploadConfig, plot: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "nimbus_tasks.assets")
     asset = Asset(plot, "temperature", "daily", {"data_points": 1440})
     result = with_manager(config, lambda manager: manager.upload(asset))
     assert (result.success, result.error, result.kv_key) == (True, "", "temperature:daily:latest")
     assert result.is_latest
     assert result.ipfs_url == f"ipfs://{result.cid}"
+    assert [each.getMessage().partition(":")[0] for each in caplog.records] == ["hashed", "verified", "uploaded"]
+    assert capfd.readouterr() == ("", "")  # a library prints nothing
     assert result.local_deleted
     assert not plot.exists()
     pointer = latest(config, "temperature", "daily")
@@ -121,18 +126,46 @@ def test_groups_may_be_enums_and_files_may_stay(environment: dict[str, str], plo
 
 
 def test_one_bad_file_does_not_stop_the_others(config: UploadConfig, plot: Path, tmp_path: Path) -> None:
+    (empty := tmp_path / "empty.png").touch()
     assets = [
         Asset(tmp_path / "missing.png", "light", "a"),
         Asset(plot, "page", "b"),
         Asset(plot, "Light", "c"),
         Asset(plot, "light", "d"),
+        Asset(empty, "light", "e"),
     ]
     results = with_manager(config, lambda manager: manager.upload_multiple(assets, max_concurrent=2))
-    assert [result.success for result in results] == [False, False, False, True]
+    assert [result.success for result in results] == [False, False, False, True, False]
     assert "missing.png cannot be read: no such file" in results[0].error
     assert "kind of record" in results[1].error
     assert "`Light`" in results[2].error
+    assert "empty.png is empty" in results[4].error
+    assert empty.exists()
+    assert latest(config, "light", "e") is None
     assert not plot.exists()
+
+
+def test_a_manager_that_is_closed_uploads_nothing(config: UploadConfig, plot: Path) -> None:
+    async def run() -> Any:
+        async with UploadManager(config) as manager:
+            pass
+        return await manager.upload(Asset(plot, "closed", "a"))
+
+    result = asyncio.run(run())
+    assert (result.success, plot.exists()) == (False, True)
+    assert "closed" in result.error
+
+
+@pytest.mark.parametrize("url", ["", "not a url", "ipfs://", "/files/1.png", "javascript:alert(1)"])
+def test_a_pointer_names_an_address(config: UploadConfig, url: str) -> None:
+    async def run() -> None:
+        assert config.kv
+        async with CloudflareKVClient(config.kv) as kv:
+            await kv.set_latest_image("address", "a", url)
+
+    with pytest.raises(SettingsError, match="It takes ipfs://CID"):
+        asyncio.run(run())
+    assert latest(config, "address", "a") is None
 
 
 def test_an_older_upload_does_not_replace_a_newer_pointer(
