@@ -19,6 +19,7 @@ _BEGINNINGS = {
     b"%PDF-": "application/pdf",
     b"\0\0\1\0": "image/x-icon",
 }
+_PICTURES = frozenset({"image/webp", "image/avif", *_BEGINNINGS.values()} - {"application/pdf"})
 UNKNOWN = "application/octet-stream"
 #: Not the types of this machine: each machine would upload others.
 _TYPES = mimetypes.MimeTypes()
@@ -42,9 +43,12 @@ def content_type_of(name: str, beginning: bytes) -> str:
         return "image/webp"
     if beginning[4:12] in (b"ftypavif", b"ftypavis"):
         return "image/avif"
-    named = _TYPES.guess_type(name)[0] or UNKNOWN
-    raster = named.startswith("image/") and named in {*_BEGINNINGS.values(), "image/webp", "image/avif"}
-    return UNKNOWN if raster else named
+    return UNKNOWN if is_named_like_picture(name) else _TYPES.guess_type(name)[0] or UNKNOWN
+
+
+def is_named_like_picture(name: str) -> bool:
+    """Return whether a name is that of a picture whose bytes tell its type."""
+    return _TYPES.guess_type(name)[0] in _PICTURES
 
 
 def picture_size(file: BinaryIO) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from nimbus_tasks.assets.asset_file import AssetFile
+from nimbus_tasks.assets.content_types import UNKNOWN, is_named_like_picture
 from nimbus_tasks.assets.digests import read_all, size_of, why
 from nimbus_tasks.project.patterns import matcher
 from nimbus_tasks.project.scan import Scan, is_utf8, scan, stamp_of
@@ -60,6 +61,13 @@ class Discovery(Struct):
         """How many files should be uploaded and cannot be."""
         return sum(problem.failed for problem in self.problems)
 
+    def add(self, file: AssetFile) -> None:
+        """Add a file that was read."""
+        self.files.append(file)
+        if file.content_type == UNKNOWN and is_named_like_picture(file.path):
+            why_odd = f"is named like a picture, and its bytes are none that browsers show: it is sent as {UNKNOWN}"
+            self.problems.append(Problem(file.path, why_odd, failed=False))
+
 
 def discover(settings: Settings, ledger: AssetLedger, advance: Callable[[int], None] = lambda _: None) -> Discovery:
     """Return the files of the site. `advance` is called with the number of files that were looked at."""
@@ -70,7 +78,7 @@ def discover(settings: Settings, ledger: AssetLedger, advance: Callable[[int], N
         ledger.note_files(each.file for each in read.values() if each.file and each.stable)
         for path, file in known.items():
             if file := file or read[path].file:
-                found.files.append(file)
+                found.add(file)
             else:
                 found.problems.append(Problem(path, read[path].reason))
         found.hashed += len(read)
@@ -99,7 +107,7 @@ def find_named(patterns: Iterable[str]) -> Discovery:
         if read.file is None:
             found.problems.append(Problem(path_, read.reason))
         else:
-            found.files.append(read.file)
+            found.add(read.file)
     found.hashed = len(paths)
     return found
 

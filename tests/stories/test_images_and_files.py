@@ -155,6 +155,16 @@ def test_a_file_that_is_not_there_is_a_warning(site: Site) -> None:
         assert "[assets] include matches no file in `dist`." in run.said
 
 
+def test_a_picture_that_is_none_is_a_warning_each_time(site: Site) -> None:
+    site.settings(f'{FOLDER}include = ["*.svg"]\n')
+    picture(site, "w.jpg", b"Not found")
+    picture(site, "drawing.svg", b"<svg/>")
+    for command in (("assets",), ("assets",), ("nimbus:assets:upload", "--files=dist")):
+        run = good(site.doit(*command))
+        warned = [line for line in run.said.splitlines() if "is named like a picture" in line]
+        assert [line.split()[1] for line in warned] == ["dist/w.jpg"], run.said
+
+
 def test_a_file_that_a_link_leads_to_goes_up(site: Site) -> None:
     """One that is not there is a warning, unless the address is that of a page without its extension."""
     site.settings(FOLDER)

@@ -77,7 +77,7 @@ class AssetNarrator:
         for problem in missing if len(missing) <= FEW or console.verbose else missing[:FEW]:
             console.warn(f"{problem.path} {problem.reason}.")
         if len(missing) > FEW and not console.verbose:
-            console.line(f"   … and {len(missing) - FEW} more that were not found: --verbose names them")
+            console.line(f"   … and {len(missing) - FEW} more of this kind: --verbose names them")
         if not self._dry_run and plan.uploads:
             label = "Uploading files (kB)"
             self._progress = self._exit.enter_context(console.progress(label, max(1, plan.bytes // 1000)))
