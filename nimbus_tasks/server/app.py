@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from litestar import Litestar, Request, get
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from sqlalchemy import text
@@ -80,7 +81,7 @@ def create_app(
         },
         guards=[check_access],
         before_request=_check_text,
-        exception_handlers=errors.HANDLERS,  # type: ignore[arg-type]  # each handles its own kind
+        exception_handlers={**errors.HANDLERS, NotFoundException: pages.answer_unknown_path},  # type: ignore[dict-item]
         state=State({"service": service}),
         request_max_body_size=MOST_BODY,
         openapi_config=OpenAPIConfig(

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from litestar import MediaType, Request, Response, get
-from litestar.exceptions import InternalServerException
+from litestar.exceptions import InternalServerException, NotFoundException
 from litestar.static_files import create_static_files_router
 
-from nimbus_tasks.server.errors import answer_api_error, not_found
+from nimbus_tasks.server.errors import answer_api_error, answer_http_error, not_found
 
 WEB = Path(__file__).with_name("web")
 PUBLIC = {"public": True}
@@ -17,10 +17,16 @@ PUBLIC = {"public": True}
 _ASK_AGAIN = "no-cache"
 
 
-def document() -> Response[bytes]:
+def document(status: int = 200) -> Response[bytes]:
     """Return the document of all pages. It holds nothing of a user; its scripts ask the API."""
     html = (WEB / "index.html").read_bytes()
-    return Response(html, media_type=MediaType.HTML, headers={"cache-control": _ASK_AGAIN})
+    return Response(html, status_code=status, media_type=MediaType.HTML, headers={"cache-control": _ASK_AGAIN})
+
+
+def answer_unknown_path(request: Request[Any, Any, Any], error: NotFoundException) -> Response[Any]:
+    """Answer a person with a page that says so, and a program with JSON."""
+    is_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    return document(404) if is_page else answer_http_error(request, error)
 
 
 @get(

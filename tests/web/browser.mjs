@@ -84,7 +84,6 @@ export async function openPage(t, { key: own = key, at = url, ...options } = {})
   await page.goto(`${at}/`);
   await logIn(page, own);
   await page.waitForSelector(".drop");
-  errors.length = 0; // the refusal that led to the login
   return { context, page, errors };
 }
 

@@ -58,7 +58,7 @@ test("nobody sees the files of another user", async (t) => {
   const link = mine.page.getByRole("link", { name: new RegExp(name) }).first();
   const asset = (await link.getAttribute("href")) ?? "";
   await other.page.goto(`${url}/gallery`);
-  await other.page.getByText("Nothing found.").first().waitFor();
+  await other.page.getByText("No files yet.").first().waitFor();
   await other.page.goto(`${url}${asset}`);
   await other.page.getByText("There is no such file").first().waitFor();
   await mine.page.goto(`${url}${asset}`);
@@ -97,9 +97,18 @@ test("the gallery finds by words, by state and by a similar picture", async (t) 
   await page.getByText("Nothing found.").first().waitFor();
   await page.getByRole("combobox").selectOption("readyState");
   await found.click();
+  await page.waitForURL("**/asset?id=*");
+  await page.goBack();
+  await found.waitFor();
+  assert.equal(await page.getByRole("searchbox").inputValue(), word);
+  assert.equal(await page.getByRole("combobox").inputValue(), "readyState");
+  await found.click();
   await page.getByRole("link", { name: "Find similar pictures" }).click();
   await page.waitForURL("**/gallery?like=*");
   await page.locator(".card").first().waitFor();
+  await page.getByRole("heading", { name: `similar to ${word}` }).waitFor();
+  await page.getByRole("searchbox").fill('"');
+  await page.getByText("Type a word").first().waitFor();
   await page.getByRole("searchbox").fill("noSuchWordAnywhere");
   await page.getByText("Nothing found.").first().waitFor();
 });
@@ -252,6 +261,27 @@ test("pause, resume, cancel one and retry it", async (t) => {
   await stored(page, 6);
 });
 
+test("a session that ends in mid-upload keeps the files until the next login", async (t) => {
+  const { context, page } = await openPage(t);
+  let held = true;
+  await page.route("**/files/**", (route) => (held ? undefined : route.continue()));
+  await page.setInputFiles("#files", pictures(4));
+  await rows(page, "uploading").first().waitFor();
+  const other = await context.newPage();
+  await other.goto(`${url}/`);
+  await other.getByRole("button", { name: "Log out" }).click();
+  await other.waitForURL("**/login");
+  held = false;
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+  await page.getByRole("button", { name: "Resume", exact: true }).click();
+  await page.getByText("You are logged out.").waitFor();
+  await other.fill("input[name=key]", key);
+  await other.click("button.primary");
+  await other.waitForSelector(".drop");
+  await page.getByRole("button", { name: "Resume", exact: true }).click();
+  await stored(page, 4);
+});
+
 test("two tabs upload at once, and neither takes the other's files", async (t) => {
   const { context, page } = await openPage(t);
   let held = true;
@@ -305,10 +335,18 @@ test("on a phone nothing is wider than the screen", async (t) => {
   const { page } = await openPage(t, { viewport: PHONE });
   await page.setInputFiles("#files", [...pictures(1), newFile(`${"a-long-name-".repeat(12)}.svg`)]);
   await stored(page, 2);
+  const titles = new Set();
   for (const path of PAGES) {
     if (path !== "/") await page.goto(`${url}${path}`);
     await page.waitForSelector("h1");
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(wide <= PHONE.width, `${path} is ${wide} wide`);
+    const hidden = await page.evaluate(() => [...document.querySelectorAll("td button")].filter((each) => each.getBoundingClientRect().right > innerWidth).length); // prettier-ignore
+    assert.equal(hidden, 0, `${path} has buttons out of sight`);
+    titles.add(await page.title());
   }
+  assert.equal(titles.size, PAGES.length, [...titles].join());
+  const answer = await page.goto(`${url}/nowhere`);
+  assert.equal(answer?.status(), 404);
+  await page.getByRole("heading", { name: "There is no such page." }).waitFor();
 });

@@ -20,6 +20,19 @@ export function session() {
   return known;
 }
 
+/** @type {() => boolean} whether the page stays although the session has ended: it says so then */
+let staysLoggedOut = () => false;
+
+/** @param {() => boolean} stays is asked when the session has ended; else the page leads to the login */
+export function whenLoggedOut(stays) {
+  staysLoggedOut = stays;
+}
+
+/** Ask again who is logged in: it may be somebody else, in another session. */
+export function forgetSession() {
+  known = null;
+}
+
 export class ApiError extends Error {
   /**
    * @param {ErrorClass} kind
@@ -66,7 +79,10 @@ export async function api(path, { method = "GET", body, signal } = {}) {
   }
   const answer = await response.json().catch(() => null);
   if (response.ok) return answer;
-  if (response.status === 401 && !isLogin) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+  if (response.status === 401 && !isLogin) {
+    if (staysLoggedOut()) throw new ApiError("network", ""); // it may succeed after a login in another tab
+    location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+  }
   throw errorOf(response.status, answer, Number(response.headers.get("retry-after")));
 }
 

@@ -1,5 +1,6 @@
 /** One asset: its picture, what is known of it, addresses to copy. */
 
+import { announce } from "./announce.js";
 import { api, ApiError } from "./api.js";
 import { copyButton } from "./copy.js";
 import { el } from "./dom.js";
@@ -10,17 +11,24 @@ import { bytesText, text } from "./texts.js";
 
 /** @param {HTMLElement} root */
 export async function show(root) {
-  const id = new URLSearchParams(location.search).get("id") ?? "";
+  const id = new URLSearchParams(location.search).get("id");
   try {
-    root.replaceChildren(...view(await api(`/api/assets/${encodeURIComponent(id)}`)));
+    if (!id) throw new ApiError("invalid", "", { status: 404 });
+    /** @type {Asset} */
+    const asset = await api(`/api/assets/${encodeURIComponent(id)}`);
+    document.title = `${asset.filename} · Nimbus Tasks`;
+    root.replaceChildren(...view(asset, () => void retry(root, asset)));
   } catch (error) {
-    const isGone = error instanceof ApiError && error.status === 404;
+    const isGone = error instanceof ApiError && (error.status === 404 || error.status === 400);
     root.replaceChildren(el("p", { role: "alert" }, text(isGone ? "assetGone" : "unknown")));
   }
 }
 
-/** @param {Asset} asset */
-function view(asset) {
+/**
+ * @param {Asset} asset
+ * @param {() => void} again
+ */
+function view(asset, again) {
   const picture = asset.mimeType.startsWith("image/")
     ? el("img", { src: asset.blobUrl, alt: asset.filename })
     : el("p", { class: "no-picture quiet" }, text("noPicture"));
@@ -46,6 +54,7 @@ function view(asset) {
   if (problem) add("lastError", problem);
   const actions = el("p", { class: "actions" });
   if (asset.embedded) actions.append(el("a", { href: `/gallery?like=${encodeURIComponent(asset.id)}` }, text("findSimilar"))); // prettier-ignore
+  if (asset.failedAt) actions.append(el("button", { type: "button", onclick: again }, text("retry")));
   actions.append(el("button", { type: "button", onclick: () => void remove(asset) }, text("delete")));
   return [el("h1", {}, asset.filename), el("div", { class: "asset" }, el("div", {}, picture), el("div", {}, fields, actions))]; // prettier-ignore
 }
@@ -64,6 +73,16 @@ function linkTo({ url, title }) {
   const address = el("span", { class: "quiet" }, url);
   if (/^https?:\/\//i.test(url)) return [el("a", { href: url }, title || url)];
   return title ? [title, " ", address] : [address];
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {Asset} asset whose job has failed
+ */
+async function retry(root, asset) {
+  await api(`/api/assets/${encodeURIComponent(asset.id)}/retry-processing`, { method: "POST" });
+  announce(text("queuedAgain"));
+  await show(root);
 }
 
 /** @param {Asset} asset */

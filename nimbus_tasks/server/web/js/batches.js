@@ -2,7 +2,7 @@
 
 import { announce } from "./announce.js";
 import { api, ApiError } from "./api.js";
-import { el } from "./dom.js";
+import { all, el, table } from "./dom.js";
 import { text } from "./texts.js";
 
 /**
@@ -19,7 +19,7 @@ export async function show(root) {
   try {
     /** @type {{batches: Batch[]}} */
     const { batches } = await api("/api/batches");
-    const list = batches.length ? table(batches, root) : el("p", { class: "quiet" }, text("noBatches"));
+    const list = batches.length ? batchTable(batches, root) : el("p", { class: "quiet" }, text("noBatches"));
     root.replaceChildren(el("h1", {}, text("batches")), list);
   } catch (error) {
     const said = error instanceof ApiError && error.message ? error.message : text("unknown");
@@ -31,9 +31,8 @@ export async function show(root) {
  * @param {Batch[]} batches
  * @param {HTMLElement} root
  */
-function table(batches, root) {
+function batchTable(batches, root) {
   const names = /** @type {const} */ (["batch", "state", "pagesCount", "progress"]);
-  const head = el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, text(name))), el("td", {}));
   const rows = batches.map((batch) => {
     const { completed, failed, pending } = batch.summary;
     const path = `/api/batches/${encodeURIComponent(batch.batch_id)}`;
@@ -43,15 +42,17 @@ function table(batches, root) {
       await show(root);
     };
     const bar = el("progress", { max: batch.page_count || 1, value: completed, "aria-label": batch.batch_id });
-    return el(
-      "tr",
-      {},
-      el("td", {}, el("a", { href: `${path}/report` }, batch.batch_id), el("br"), el("span", { class: "quiet" }, new Date(batch.created).toLocaleString("en"))), // prettier-ignore
-      el("td", {}, batch.status),
-      el("td", {}, String(batch.page_count)),
-      el("td", {}, bar, text("batchCounts", { completed, failed, pending })),
-      el("td", {}, failed ? el("button", { type: "button", class: "small", onclick: retry }, text("retry")) : null),
-    );
+    return [
+      all(
+        el("a", { href: `${path}/report` }, batch.batch_id),
+        el("br"),
+        el("span", { class: "quiet" }, new Date(batch.created).toLocaleString("en")),
+      ),
+      batch.status,
+      String(batch.page_count),
+      all(bar, text("batchCounts", { completed, failed, pending })),
+      failed > 0 && el("button", { type: "button", class: "small", onclick: retry }, text("retry")),
+    ];
   });
-  return el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
+  return table(names.map((name) => text(name)), rows); // prettier-ignore
 }

@@ -21,6 +21,29 @@ export function el(tag, attributes = {}, ...children) {
 }
 
 /**
+ * A table whose rows are cards on narrow screens, where each cell says the name of its column.
+ * @param {string[]} names of the columns; one more, without a name, has the buttons
+ * @param {Child[][]} rows cells; a cell with several nodes is a fragment or an element
+ */
+export function table(names, rows) {
+  const head = el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, name)), el("td", {}));
+  const body = rows.map((cells) =>
+    el("tr", {}, ...cells.map((cell, index) => el("td", { "data-name": names[index] ?? "" }, cell))),
+  );
+  return el("table", {}, el("thead", {}, head), el("tbody", {}, ...body));
+}
+
+/**
+ * @param {...Child} children
+ * @returns {DocumentFragment} several nodes as one
+ */
+export function all(...children) {
+  const fragment = document.createDocumentFragment();
+  for (const child of children) if (child) fragment.append(child);
+  return fragment;
+}
+
+/**
  * @template {Element} T
  * @param {ParentNode} root
  * @param {string} selector

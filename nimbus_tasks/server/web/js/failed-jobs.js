@@ -1,8 +1,7 @@
 /** Jobs that have failed for good: why, how often, and what can be done. */
 
-import { announce } from "./announce.js";
 import { api } from "./api.js";
-import { el } from "./dom.js";
+import { all, el, setText, table } from "./dom.js";
 import { text } from "./texts.js";
 
 /**
@@ -17,52 +16,58 @@ import { text } from "./texts.js";
  * @property {number} failedAt epoch milliseconds
  */
 
+/** Milliseconds between two looks: a job that is queued again may fail again. */
+const EVERY = 5000;
+
 /** @param {HTMLElement} root */
 export async function show(root) {
-  /** @type {{deadLetters: DeadLetter[], total: number}} */
-  const { deadLetters, total } = await api("/api/dead-letters");
-  const again = async (/** @type {string} */ path) => {
-    await api(path, { method: "POST" });
-    announce(text("queuedAgain"));
-    await show(root);
+  const said = el("p", { role: "status" });
+  const list = el("div", {});
+  root.replaceChildren(el("h1", {}, text("failedJobs")), said, list);
+  let shown = "";
+  const look = async () => {
+    /** @type {{deadLetters: DeadLetter[], total: number}} */
+    const { deadLetters, total } = await api("/api/dead-letters");
+    const now = JSON.stringify(deadLetters);
+    if (now !== shown) list.replaceChildren(...view(deadLetters, total, act));
+    shown = now;
   };
-  const all = el("button", { type: "button", class: "primary", onclick: () => again("/api/dead-letters/retry-all") }, text("retryAll", { count: total })); // prettier-ignore
-  root.replaceChildren(
-    el("h1", {}, text("failedJobs")),
-    ...(deadLetters.length
-      ? [el("p", { class: "actions" }, all), table(deadLetters, again)]
-      : [el("p", { class: "quiet" }, text("noFailedJobs"))]),
-  );
+  const act = async (/** @type {string} */ path, /** @type {string} */ done) => {
+    await api(path, { method: "POST" });
+    setText(said, done);
+    await look();
+  };
+  await look();
+  setInterval(() => void look().catch(() => {}), EVERY);
 }
 
 /**
  * @param {DeadLetter[]} letters
- * @param {(path: string) => Promise<void>} again
+ * @param {number} total
+ * @param {(path: string, done: string) => Promise<void>} act
  */
-function table(letters, again) {
+function view(letters, total, act) {
+  if (!letters.length) return [el("p", { class: "quiet" }, text("noFailedJobs"))];
+  const again = () => void act("/api/dead-letters/retry-all", text("queuedAgain"));
+  const retry = el("button", { type: "button", class: "primary", onclick: again }, text("retryAll", { count: total }));
   const names = /** @type {const} */ (["file", "step", "lastError", "attempts", "when"]);
-  const head = el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, text(name))), el("td", {}));
   const rows = letters.map((letter) => {
     const path = `/api/dead-letters/${encodeURIComponent(letter.id)}`;
     const file = el("a", { href: `/asset?id=${encodeURIComponent(letter.assetId)}` }, letter.filename);
-    const kind = letter.errorClass in KINDS ? text(/** @type {any} */ (letter.errorClass)) : letter.errorClass;
-    return el(
-      "tr",
-      {},
-      el("td", {}, file),
-      el("td", {}, text(letter.step === "embedding" ? "embeddingStep" : "imageStep")),
-      el("td", {}, letter.error, el("br"), el("span", { class: "quiet" }, kind)),
-      el("td", {}, String(letter.attempts)),
-      el("td", {}, new Date(letter.failedAt).toLocaleString("en")),
-      el(
-        "td",
-        { class: "actions" },
-        el("button", { type: "button", class: "small", onclick: () => again(`${path}/retry`) }, text("retry")),
-        el("button", { type: "button", class: "small", onclick: () => again(`${path}/dismiss`) }, text("dismiss")),
-      ),
-    );
+    // What is wrong with a file says all: the other classes say what to do.
+    const kind = letter.errorClass in KINDS && text(/** @type {any} */ (letter.errorClass));
+    const button = (/** @type {"retry" | "dismiss"} */ name, /** @type {string} */ done) =>
+      el("button", { type: "button", class: "small", onclick: () => void act(`${path}/${name}`, done) }, text(name));
+    return [
+      file,
+      text(letter.step === "embedding" ? "embeddingStep" : "imageStep"),
+      all(letter.error, kind && el("br"), kind && el("span", { class: "quiet" }, kind)),
+      String(letter.attempts),
+      new Date(letter.failedAt).toLocaleString("en"),
+      el("span", { class: "actions" }, button("retry", text("queuedAgain")), button("dismiss", "")),
+    ];
   });
-  return el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
+  return [el("p", { class: "actions" }, retry), table(names.map((name) => text(name)), rows)]; // prettier-ignore
 }
 
-const KINDS = { rate_limit: 1, network: 1, server: 1, invalid: 1, auth: 1, quota: 1, unknown: 1 };
+const KINDS = { rate_limit: 1, network: 1, server: 1, auth: 1, quota: 1, unknown: 1 };

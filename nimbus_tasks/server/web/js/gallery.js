@@ -31,30 +31,31 @@ const STATES = /** @type {const} */ (["anyState", "readyState", "workingState", 
 
 /** @param {HTMLElement} root */
 export function show(root) {
-  const query = new URLSearchParams(location.search);
-  const gallery = new Gallery(query.get("like") ?? "");
-  root.replaceChildren(...gallery.build(query.get("q") ?? ""));
+  const gallery = new Gallery(new URLSearchParams(location.search));
+  root.replaceChildren(...gallery.build());
   void gallery.load();
 }
 
 class Gallery {
-  /** @param {string} like an asset whose like are searched; "" for none */
-  constructor(like) {
-    this._like = like;
+  /** @param {URLSearchParams} query of the page: `q`, `state`, and `like`, an asset whose like are searched */
+  constructor(query) {
+    this._like = query.get("like") ?? "";
     this._cursor = "";
     this._timer = 0;
     /** Counts searches: an answer to an earlier one is not shown. */
     this._search = 0;
     this._cards = el("ul", { class: "cards" });
+    this._title = el("h1", {}, text("gallery"));
     this._said = el("p", { class: "quiet" });
     this._words = el("input", { type: "search", name: "q", "aria-label": text("searchWords"), placeholder: text("searchWords") }); // prettier-ignore
     this._state = el("select", { "aria-label": text("state") }, ...STATES.map((name) => el("option", { value: name }, text(name)))); // prettier-ignore
     this._more = el("button", { type: "button", hidden: true, onclick: () => void this.load(true) }, text("more"));
+    this._words.value = query.get("q") ?? "";
+    this._state.value = STATES.find((name) => name === `${query.get("state")}State`) ?? STATES[0];
   }
 
-  /** @param {string} words */
-  build(words) {
-    this._words.value = words;
+  build() {
+    if (this._like) void this._nameLike();
     this._words.addEventListener("input", () => {
       this._like = "";
       clearTimeout(this._timer);
@@ -62,12 +63,20 @@ class Gallery {
     });
     this._state.addEventListener("change", () => void this.load());
     const controls = el("form", { class: "actions", role: "search", onsubmit: (/** @type {Event} */ event) => event.preventDefault() }, this._words, this._state); // prettier-ignore
-    return [el("h1", {}, text(this._like ? "similar" : "gallery")), controls, this._said, this._cards, this._more];
+    return [this._title, controls, this._said, this._cards, this._more];
+  }
+
+  async _nameLike() {
+    setText(this._title, text("similar"));
+    const asset = await api(`/api/assets/${encodeURIComponent(this._like)}`).catch(() => null);
+    if (asset && this._like) setText(this._title, text("similarTo", { name: asset.filename }));
   }
 
   /** @param {boolean} isMore add the next ones to those that are shown */
   async load(isMore = false) {
     const search = (this._search += 1);
+    if (!this._like) setText(this._title, text("gallery"));
+    history.replaceState(null, "", `?${this._query()}`);
     const found = await api(this._address(isMore)).catch((error) => ({ assets: [], problem: error.kind }));
     if (search !== this._search) return;
     if (!isMore) this._cards.replaceChildren();
@@ -75,19 +84,38 @@ class Gallery {
     this._cursor = found.nextCursor ?? "";
     this._more.hidden = !this._cursor;
     const number = this._cards.childElementCount;
-    const said = found.problem ? text(found.problem) : number ? text("found", { count: number }) : text("nothingFound");
+    const said = this._saidOf(found.problem, number);
     setText(this._said, said);
     announce(said);
   }
 
-  /** @param {boolean} isMore */
-  _address(isMore) {
+  /**
+   * @param {import("./api.js").ErrorClass | undefined} problem
+   * @param {number} count
+   */
+  _saidOf(problem, count) {
+    if (problem === "invalid") return text(this._like ? "assetGone" : "noWords");
+    if (problem) return text(problem);
+    if (count) return text(this._cursor ? "firstFound" : "found", { count });
+    return text(`${this._query()}` ? "nothingFound" : "nothingYet");
+  }
+
+  /** What is searched, as the page's address and the service name it. */
+  _query() {
     const words = this._words.value.trim();
-    const query = new URLSearchParams(isMore ? { cursor: this._cursor } : {});
-    if (this._state.value !== "anyState") query.set("state", this._state.value.replace("State", ""));
+    const query = new URLSearchParams();
     if (this._like) query.set("like", this._like);
     else if (words) query.set("q", words);
-    return `/api/${this._like || words ? "search" : "assets"}?${query}`;
+    if (this._state.value !== "anyState") query.set("state", this._state.value.replace("State", ""));
+    return query;
+  }
+
+  /** @param {boolean} isMore */
+  _address(isMore) {
+    const query = this._query();
+    const isSearch = query.has("like") || query.has("q");
+    if (isMore) query.set("cursor", this._cursor);
+    return `/api/${isSearch ? "search" : "assets"}?${query}`;
   }
 }
 

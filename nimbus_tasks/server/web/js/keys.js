@@ -3,7 +3,7 @@
 import { announce } from "./announce.js";
 import { api, ApiError } from "./api.js";
 import { copyButton } from "./copy.js";
-import { el, setText } from "./dom.js";
+import { all, el, setText, table } from "./dom.js";
 import { text } from "./texts.js";
 
 /**
@@ -38,7 +38,7 @@ export async function show(root) {
     setText(problem, "");
     try {
       await act();
-      list.replaceChildren(table((await api("/api/keys")).keys, revoke));
+      list.replaceChildren(keyTable((await api("/api/keys")).keys, revoke));
     } catch (error) {
       setText(problem, error instanceof ApiError && error.message ? error.message : text("unknown"));
     }
@@ -89,27 +89,28 @@ export async function show(root) {
  * @param {Key[]} keys
  * @param {(key: Key) => void} revoke
  */
-function table(keys, revoke) {
+function keyTable(keys, revoke) {
   if (!keys.length) return el("p", { class: "quiet" }, text("noKeys"));
   const names = /** @type {const} */ (["keyName", "keyHash", "keyCreated", "lastUsed", "requests", "state"]);
-  const head = el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, text(name))), el("td", {}));
   const rows = keys.map((key) => {
     const named = { type: "button", class: "small", "aria-label": text("revokeNamed", { name: key.name }) };
     const scope = key.scope === "content" ? text("contentKey") : key.scope ? "" : text("logsIn");
     const notes = [key.own && text("ownKey"), scope].filter((note) => note).join(", ");
-    return el(
-      "tr",
-      {},
-      el("td", { class: "key-name" }, key.name, notes && el("br"), notes && el("span", { class: "quiet" }, notes)),
-      el("td", {}, el("code", {}, key.hash.replace("sha256:", "").slice(0, SHOWN_DIGITS))),
-      el("td", {}, timeText(key.created) || "–"),
-      el("td", {}, timeText(key.lastUsed) || text("never")),
-      el("td", {}, key.requests.toLocaleString("en")),
-      el("td", {}, text(key.active ? "keyActive" : "keyIsRevoked")),
-      el("td", {}, key.active && el("button", { ...named, onclick: () => revoke(key) }, text("revoke"))),
-    );
+    return [
+      all(
+        el("span", { class: "key-name" }, key.name),
+        notes && el("br"),
+        notes && el("span", { class: "quiet" }, notes),
+      ),
+      el("code", {}, key.hash.replace("sha256:", "").slice(0, SHOWN_DIGITS)),
+      timeText(key.created) || "–",
+      timeText(key.lastUsed) || text("never"),
+      key.requests.toLocaleString("en"),
+      text(key.active ? "keyActive" : "keyIsRevoked"),
+      key.active && el("button", { ...named, onclick: () => revoke(key) }, text("revoke")),
+    ];
   });
-  return el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows));
+  return table(names.map((name) => text(name)), rows); // prettier-ignore
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Shows the page that the address names. */
 
-import { api } from "./api.js";
+import { api, session } from "./api.js";
 import { el, find } from "./dom.js";
 import { text } from "./texts.js";
 
@@ -46,6 +46,21 @@ async function logOut() {
   location.assign("/login");
 }
 
-showHeader();
-const page = await (PAGES[location.pathname] ?? PAGES["/"])?.();
-await page?.show(find(document, "#page", HTMLElement));
+/** @param {HTMLElement} root */
+function showNoPage(root) {
+  root.replaceChildren(el("h1", {}, text("noPage")));
+}
+
+async function start() {
+  const here = location.pathname;
+  // Without a session this leads to the login: there is nothing else to show.
+  const isAllowed = here === "/login" || (await session().catch((error) => error.kind !== "auth"));
+  if (!isAllowed) return;
+  showHeader();
+  const name = here === "/login" ? "login" : LINKS.find(([path]) => path === here)?.[1];
+  if (name) document.title = `${text(name)} · Nimbus Tasks`;
+  const { show } = (await PAGES[here]?.()) ?? { show: showNoPage };
+  await show(find(document, "#page", HTMLElement));
+}
+
+await start();

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { el, setText } from "./dom.js";
 import { followStats } from "./events.js";
-import { text } from "./texts.js";
+import { durationText, text } from "./texts.js";
 
 /** Values that a chart shows, one in each interval. */
 const SHOWN = 60;
@@ -96,7 +96,14 @@ function chart() {
       if (values.length > SHOWN) values.shift();
       const most = Math.max(...values);
       line.setAttribute("points", values.map((each, index) => `${index},${1 - each / (most || 1)}`).join(" "));
-      setText(said, text("nowAndMost", { now: Math.round(value), most: Math.round(most) }));
+      setText(
+        said,
+        text("nowAndMost", {
+          now: Math.round(value),
+          most: Math.round(most),
+          time: durationText((values.length * EVERY) / 1000),
+        }),
+      );
     },
   };
 }

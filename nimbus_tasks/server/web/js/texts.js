@@ -15,7 +15,7 @@ export const TEXTS = {
   // Login
   login: "Log in",
   apiKey: "API key",
-  loginHelp: "doit nimbus:key:create --service makes a key. The first start of the service prints a link that logs in.",
+  loginHelp: "doit nimbus:key:create --service makes a key. Each start of the service prints a link that logs in.",
   linkUsed: "That link has been used or has expired. Log in with an API key, or restart the service for a new link.",
   loginWrong: "This key is not known, or it was revoked.",
   loginForPrograms: "This key is for a program: it does not log in.",
@@ -43,8 +43,9 @@ export const TEXTS = {
   phaseSearchable: "Searchable",
   phases: "Uploading {stored}/{total} · Processing {processed}/{total} · Searchable {searchable}/{total}",
   rate: "{rate}/s, {left} left",
-  emptyList: "Nothing chosen yet.",
-  ignored: "{count} empty files and folders were left out.",
+  emptyList: "No such files.",
+  ignored: "Left out, as they are empty: {names}",
+  andMore: "{names} and {count} more",
   addedTwice: "{count} files are in the list already.",
   missing: "{count} files must be chosen again to continue: the browser does not keep files over a reload.",
   continued: "Continued after a reload.",
@@ -52,8 +53,9 @@ export const TEXTS = {
   away: "The service does not answer. The upload continues when it does.",
   offline: "No connection. The upload continues when it is back.",
   paused: "Paused.",
+  loggedOut: "You are logged out. Log in again in another tab, then continue here: the files stay.",
   allDone: "All {total} files are uploaded and searchable.",
-  doneWithFailures: "Done: {stored} of {total} stored, {failed} failed.",
+  doneWithFailures: "Done: {searchable} of {total} searchable, {failed} failed.",
   leave: "Files are still being uploaded.",
 
   // States of a file
@@ -81,6 +83,10 @@ export const TEXTS = {
   more: "Show more",
   found: "{count} shown",
   nothingFound: "Nothing found.",
+  nothingYet: "No files yet. Those that you upload are shown here.",
+  noWords: "Type a word to search for.",
+  firstFound: "The first {count}",
+  similarTo: "Pictures similar to {name}",
   noPicture: "No preview",
   size: "Size",
   type: "Type",
@@ -107,6 +113,7 @@ export const TEXTS = {
   embeddingStep: "Search",
   attempts: "Attempts",
   when: "When",
+  noPage: "There is no such page.",
   dismiss: "Dismiss",
   queuedAgain: "Queued again.",
 
@@ -122,7 +129,7 @@ export const TEXTS = {
   allFailedJobs: "All failed jobs",
   donePerMinute: "Done in a minute",
   uploadLatency: "Time to complete an upload",
-  nowAndMost: "now {now}, most {most}",
+  nowAndMost: "now {now}, most {most} in the last {time}",
 
   // Batches of pages
   noBatches: "No batch of pages yet: doit upload makes one.",

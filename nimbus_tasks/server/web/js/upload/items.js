@@ -52,6 +52,7 @@ export class Items {
     /** @type {Item[]} in the order in which they were added */
     this.all = [];
     this.counts = noCounts();
+    /** Of the files that are not cancelled. */
     this.bytes = 0;
     this.bytesSent = 0;
     this._lastId = 0;
@@ -99,7 +100,7 @@ export class Items {
     this._byFile.set(key, item);
     if (item.assetId) this._byAsset.set(item.assetId, item);
     this.counts[item.state] += 1;
-    this.bytes += item.size;
+    if (item.state !== "cancelled") this.bytes += item.size;
     this.bytesSent += STORED.has(item.state) ? item.size : 0;
     this._set(item.state).add(item);
     this._tell(item);
@@ -115,6 +116,7 @@ export class Items {
     Object.assign(item, { failure: "", detail: "" }, fields);
     if (fields.assetId) this._byAsset.set(fields.assetId, item);
     if (item.state !== state) {
+      this.bytes += item.size * (Number(state !== "cancelled") - Number(item.state !== "cancelled"));
       this.counts[item.state] -= 1;
       this.counts[state] += 1;
       this._set(item.state).delete(item);
@@ -141,7 +143,7 @@ export class Items {
     this.all = this.all.filter((item) => !gone.has(item));
     for (const item of items) {
       this.counts[item.state] -= 1;
-      this.bytes -= item.size;
+      if (item.state !== "cancelled") this.bytes -= item.size;
       this.bytesSent -= item.sent;
       this._set(item.state).delete(item);
       this._byId.delete(item.id);

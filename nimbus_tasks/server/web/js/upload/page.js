@@ -1,7 +1,7 @@
 /** The upload page: drop zone, phases, list of files. */
 
 import { announce } from "../announce.js";
-import { session } from "../api.js";
+import { forgetSession, session, whenLoggedOut } from "../api.js";
 import { el, setText } from "../dom.js";
 import { bytesText, durationText, text } from "../texts.js";
 import { VirtualList } from "../virtual-list.js";
@@ -23,12 +23,17 @@ const START = 2;
 const ADDED_FOR = 12;
 /** Milliseconds between two drawings: bytes arrive much more often. */
 const DRAWN_EVERY = 100;
+/** Milliseconds over which the rate is taken, and after which it says something. */
+const RATE_OF = 10_000;
+const RATE_AFTER = 3000;
+/** Files that a note names. */
+const NAMED = 3;
 
 /** @type {Record<Filter, (item: Item) => boolean>} */
 const FILTERS = {
   all: () => true,
-  open: (item) => !hasEnded(item.state),
-  failed: (item) => ["failed", "jobFailed", "missing"].includes(item.state),
+  open: (item) => !hasEnded(item.state) || item.state === "missing",
+  failed: (item) => item.state === "failed" || item.state === "jobFailed",
   duplicate: (item) => item.state === "duplicate",
 };
 
@@ -54,8 +59,10 @@ class UploadPage {
     this._filter = "all";
     this._isDrawing = false;
     this._drawn = 0;
-    this._ignored = 0;
+    /** @type {string[]} paths of files without bytes */
+    this._ignored = [];
     this._again = 0;
+    this._isLoggedOut = false;
     /** @type {{time: number, bytes: number}[]} of the last seconds, for the rate */
     this._samples = [];
   }
@@ -121,6 +128,7 @@ class UploadPage {
     this._line = el("p", { class: "phases-line", "data-test": "phases" });
     this._rate = el("p", { class: "quiet" });
     this._note = el("p", { class: "note", hidden: true });
+    this._login = el("a", { href: "/login", target: "_blank", hidden: true }, text("login"));
     this._pause = el("button", { type: "button", onclick: () => this._togglePause() }, text("pause"));
     this._cancel = el("button", { type: "button", onclick: () => this._uploader.cancelAll() }, text("cancelAll"));
     this._retry = el("button", { type: "button", onclick: () => this._uploader.retryAll() });
@@ -129,6 +137,7 @@ class UploadPage {
       const button = el("button", { type: "button", class: "tab", onclick: () => this._show(name) });
       return { name, button };
     });
+    this._none = el("p", { class: "quiet", hidden: true }, text("emptyList"));
     const list = el("div", { class: "files", tabindex: 0, role: "region", "aria-label": text("upload") });
     this._list = new VirtualList(list, ROW_HEIGHT, rowKind(this._uploader));
     this._progress = el(
@@ -138,12 +147,14 @@ class UploadPage {
       el("div", { class: "phases" }, ...this._phases.map((each) => each.element)),
       this._rate,
       this._note,
+      this._login,
       el("p", { class: "actions" }, this._pause, this._retry, this._cancel, this._clear),
       el(
         "div",
         { class: "tabs", role: "group", "aria-label": text("filter") },
         ...this._tabs.map((each) => each.button),
       ),
+      this._none,
       list,
     );
     this._root.replaceChildren(this._drop, this._progress);
@@ -166,16 +177,25 @@ class UploadPage {
       this._journal?.flush(Infinity);
       if (this._items.open) event.preventDefault();
     });
+    whenLoggedOut(() => {
+      if (!this._items.open) return false;
+      if (!this._uploader.isPaused) this._uploader.pause();
+      this._isLoggedOut = true;
+      this._refresh();
+      return true;
+    });
     for (const name of ["online", "offline"]) addEventListener(name, () => this._refresh());
   }
 
   /** @param {AsyncIterable<import("./picking.js").Picked> | Iterable<import("./picking.js").Picked>} picked */
   async _add(picked) {
     let began = performance.now();
-    this._ignored = this._again = 0;
+    this._ignored = [];
+    this._again = 0;
+    this._filter = "all";
     for await (const { file, path, handle } of picked) {
       if (!file.size) {
-        this._ignored += 1;
+        this._ignored.push(path);
         continue;
       }
       const { name, size, lastModified: modified } = file;
@@ -190,6 +210,8 @@ class UploadPage {
   }
 
   _togglePause() {
+    if (this._isLoggedOut) forgetSession();
+    this._isLoggedOut = false;
     if (this._uploader.isPaused) this._uploader.resume();
     else this._uploader.pause();
     this._refresh();
@@ -239,13 +261,16 @@ class UploadPage {
     this._drawControls(counts, all.length);
     const shown = this._filter === "all" ? all : all.filter(FILTERS[this._filter]);
     this._list.items = shown;
+    if (this._none) this._none.hidden = shown.length > 0;
     const note = this._noteNow(counts);
     if (this._note) {
       this._note.hidden = !note;
       setText(this._note, note);
     }
-    this._drawRate();
-    this._announce(total, stored, counts);
+    if (this._login) this._login.hidden = !this._isLoggedOut;
+    const ended = this._ended(total, searchable, counts);
+    if (this._rate) setText(this._rate, ended || this._rateNow());
+    if (total) announce(ended || (this._line.textContent ?? ""));
   }
 
   /**
@@ -264,8 +289,8 @@ class UploadPage {
     this._clear.hidden = !(counts.ready + counts.duplicate + counts.cancelled);
     const numbers = {
       all,
-      open: open + counts.uploaded,
-      failed: failed + counts.missing,
+      open: open + counts.uploaded + counts.missing,
+      failed,
       duplicate: counts.duplicate,
     };
     const names = /** @type {const} */ ({
@@ -287,40 +312,50 @@ class UploadPage {
   _noteNow(counts) {
     const wait = waitOf(this._uploader.pace, Date.now());
     if (!navigator.onLine) return text("offline");
+    if (this._isLoggedOut) return text("loggedOut");
     if (this._uploader.isPaused) return text("paused");
     if (this._uploader.isAway && this._items.open) return text("away");
     if (wait > 1500 && this._items.open) return text("tooMany", { seconds: Math.ceil(wait / 1000) });
     if (counts.missing) return text("missing", { count: counts.missing });
-    if (this._ignored) return text("ignored", { count: this._ignored });
+    if (this._ignored.length) return text("ignored", { names: namesOf(this._ignored) });
     if (this._again) return text("addedTwice", { count: this._again });
     return "";
   }
 
-  _drawRate() {
+  /** @returns {string} bytes a second and the time that is left; "" where nothing can be said */
+  _rateNow() {
+    if (this._uploader.isPaused || !navigator.onLine) {
+      this._samples = [];
+      return "";
+    }
     const now = Date.now();
     this._samples.push({ time: now, bytes: this._items.bytesSent });
-    while ((this._samples[0]?.time ?? now) < now - 10_000) this._samples.shift();
+    while ((this._samples[0]?.time ?? now) < now - RATE_OF) this._samples.shift();
     const first = this._samples[0];
-    const seconds = first ? (now - first.time) / 1000 : 0;
-    const rate = first && seconds > 1 ? (this._items.bytesSent - first.bytes) / seconds : 0;
+    const passed = first ? now - first.time : 0;
+    if (!first || passed < RATE_AFTER || !this._items.open) return "";
+    const rate = ((this._items.bytesSent - first.bytes) / passed) * 1000;
     const left = this._items.bytes - this._items.bytesSent;
-    const said =
-      rate > 0 && this._items.open ? text("rate", { rate: bytesText(rate), left: durationText(left / rate) }) : "";
-    if (this._rate) setText(this._rate, said);
+    return rate > 0 ? text("rate", { rate: bytesText(rate), left: durationText(left / rate) }) : "";
   }
 
   /**
    * @param {number} total
-   * @param {number} stored
+   * @param {number} searchable
    * @param {import("./items.js").Counts} counts
+   * @returns {string} how it ended; "" while files are under way
    */
-  _announce(total, stored, counts) {
-    if (!total) return;
+  _ended(total, searchable, counts) {
+    if (!total || this._items.open || counts.uploaded || counts.missing) return "";
     const failed = counts.failed + counts.jobFailed;
-    if (this._items.open || counts.uploaded) announce(this._line?.textContent ?? "");
-    else if (failed) announce(text("doneWithFailures", { total, stored, failed }));
-    else if (!counts.missing) announce(text("allDone", { total }));
+    return failed ? text("doneWithFailures", { total, searchable, failed }) : text("allDone", { total });
   }
+}
+
+/** @param {string[]} paths */
+function namesOf(paths) {
+  const names = paths.slice(0, NAMED).join(", ");
+  return paths.length > NAMED ? text("andMore", { names, count: paths.length - NAMED }) : names;
 }
 
 /** @param {"phaseUploading" | "phaseProcessing" | "phaseSearchable"} name */
