@@ -14,7 +14,7 @@ from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.suggest import meant_tasks, nearest, tasks_below
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 #: Names of tasks in one line.
 MAX_NAMES = 6
@@ -53,27 +53,38 @@ class Option(Struct, frozen=True):
         return f"--{self.name}={value}"
 
 
-def refuse_words(task: str, options: Sequence[Option], words: Sequence[str]) -> SettingsError | None:
-    """Return what is wrong with the words behind a task's name; None if nothing is."""
+def refuse_words(
+    task: str, options: Sequence[Option], words: Sequence[str], variables: Iterable[tuple[str, str]] = ()
+) -> SettingsError | None:
+    """Return what is wrong with the words behind a task's name; None if nothing is.
+
+    variables: what doit took away: each word `a=b`, also where it was the value of an option.
+    """
     known = {option.name: option for option in options}
     try:
         given, _ = getopt.getopt(list(words), "", [name if known[name].is_flag else f"{name}=" for name in known])
     except getopt.GetoptError as error:
         is_long = any(word.startswith(f"--{error.opt}") for word in words)
-        return _unknown(task, known, error.opt, "--" if is_long else "-")
+        return _unknown(task, known, error.opt, "--" if is_long else "-", variables)
     for name, value in given:
-        if refused := refuse_value(task, known[name.removeprefix("--")], value, known):
+        if refused := refuse_value(task, known[name.removeprefix("--")], value, known, variables):
             return refused
     return None
 
 
-def refuse_value(task: str, option: Option, value: str, known: Collection[str] = ()) -> SettingsError | None:
+def refuse_value(
+    task: str,
+    option: Option,
+    value: str,
+    known: Collection[str] = (),
+    variables: Iterable[tuple[str, str]] = (),
+) -> SettingsError | None:
     """Return what is wrong with the value of an option; None if nothing is. `known`: the task's options."""
     if option.is_flag:
         return None
     if value.startswith("--") and value[2:].partition("=")[0] in known:
         # `--batch --json`: getopt took the second option for the value of the first.
-        return _needs_value(task, option)
+        return _needs_value(task, option, variables)
     try:
         option.type(value)
     except ValueError:
@@ -113,11 +124,17 @@ def refuse_task(name: str, known: Collection[str]) -> SettingsError:
     return SettingsError(message, f"Did you mean {meant}?  All tasks: doit list" if meant else "All tasks: doit list")
 
 
-def _unknown(task: str, known: Mapping[str, Option], name: str, dashes: str) -> SettingsError:
+def _unknown(
+    task: str, known: Mapping[str, Option], name: str, dashes: str, variables: Iterable[tuple[str, str]]
+) -> SettingsError:
     """Return the error for an option that getopt refuses. `name`: without dashes."""
     if name in known:
         option = known[name]
-        return SettingsError(f"{task} --{name} takes no value.") if option.is_flag else _needs_value(task, option)
+        return (
+            SettingsError(f"{task} --{name} takes no value.")
+            if option.is_flag
+            else _needs_value(task, option, variables)
+        )
     all_of_them = f"Its options: doit help {task}"
     given = f"{dashes}{_shown(name)}"
     started = sorted(each for each in known if each.startswith(name))
@@ -128,8 +145,12 @@ def _unknown(task: str, known: Mapping[str, Option], name: str, dashes: str) -> 
     return SettingsError(f"{task} has no option {given}.", f"{hint}{all_of_them if known else 'It takes none.'}")
 
 
-def _needs_value(task: str, option: Option) -> SettingsError:
-    return SettingsError(f"{task} --{option.name} needs a value.", f"Such as {option.form}")
+def _needs_value(task: str, option: Option, variables: Iterable[tuple[str, str]]) -> SettingsError:
+    hint = f"Such as {option.form}"
+    for name, value in variables:
+        word = _shown(f"{name}={value}")
+        hint = f"Join them: --{option.name}={word}  doit takes `{word}` alone for a variable."
+    return SettingsError(f"{task} --{option.name} needs a value.", hint)
 
 
 def _shown(word: str) -> str:

@@ -81,6 +81,13 @@ def test_an_option_that_was_taken_for_a_value_is_seen() -> None:
     assert said("--batch", "--not-ours") == ""
 
 
+@pytest.mark.parametrize("words", [["--batch"], ["--batch", "--json"]])
+def test_a_value_that_doit_took_for_a_variable_is_named_in_the_form_that_works(words: list[str]) -> None:
+    refused = refuse_words("upload", OPTIONS, words, [("unit", "celsius")])
+    hint = "Join them: --batch=unit=celsius  doit takes `unit=celsius` alone for a variable."
+    assert str(refused) == f"upload --batch needs a value. {hint}"
+
+
 @given(st.lists(st.text(max_size=12), max_size=5))
 def test_any_words_get_an_answer_and_doit_refuses_what_is_refused(words: list[str]) -> None:
     refused = refuse_words("upload", OPTIONS, words)

@@ -177,6 +177,11 @@ UPLAOD = "There is no task `uplaod`. Did you mean upload?  All tasks: doit list"
         ("upload --limit=two --json", "upload --limit: `two` is not a whole number. Such as --limit=5"),
         ("nimbus:batch:status --batch", "nimbus:batch:status --batch needs a value. Such as --batch=..."),
         ("nimbus:batch:status --batch --json", "nimbus:batch:status --batch needs a value. Such as --batch=..."),
+        (
+            "nimbus:assets:upload --files=dist --metadata unit=celsius",
+            "nimbus:assets:upload --metadata needs a value. Join them: --metadata=unit=celsius  "
+            "doit takes `unit=celsius` alone for a variable.",
+        ),
         ("upload --dry-run=yes", "upload --dry-run takes no value."),
         ("upload limit=5", "upload: `limit=5` is not an option. Did you mean --limit=5?"),
         ("upload now", "There is no task `now`. All tasks: doit list"),

@@ -7,6 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import doit
+from doit import doit_cmd
 from doit.cmdparse import CmdParseError
 from doit.task import Task
 
@@ -92,7 +93,8 @@ class NimbusTask(Task):  # type: ignore[misc]  # doit has no types
         from nimbus_tasks.cli.option_errors import refuse_value, refuse_words
 
         options = {option["name"]: _option(option) for option in self.params}
-        if refused := refuse_words(self.name, list(options.values()), args):
+        variables = doit_cmd._CMDLINE_VARS or {}  # doit tells no names
+        if refused := refuse_words(self.name, list(options.values()), args, variables.items()):
             return refused
         # Such as [tool.doit.tasks.upload] in pyproject.toml.
         for name, value in (self.cfg_values or {}).items():

@@ -28,7 +28,7 @@ def asset_tasks() -> Iterator[Task]:
             store,
             option("group", "", "first part of the pointer that names the file afterwards"),
             option("variant", "", "second part of the pointer"),
-            option("metadata", "", "kept with the pointer: key=value, separated by commas"),
+            option("metadata", "", "kept with the pointer: --metadata=key=value,other=value"),
             option("concurrency", 0, "files at a time (default: from the settings)"),
             option("compress", False, COMPRESS),
             option("delete_local", False, "delete each local file once everything about it is confirmed"),
@@ -91,7 +91,7 @@ names the file once its bytes are confirmed; an older upload never replaces a ne
 Examples:
   doit nimbus:assets:upload --files "plots/*.png,logo.svg"
   doit nimbus:assets:upload --files plots/today.png --group temperature --variant daily
-  doit nimbus:assets:upload --files plots/today.png --group temperature --variant daily --metadata "unit=celsius"
+  doit nimbus:assets:upload --files plots/today.png --group temperature --variant daily --metadata=unit=celsius
   doit nimbus:assets:upload --files plots --store pinata --delete-local
   doit nimbus:assets:upload --files "photos/*.jpg" --compress
 """
