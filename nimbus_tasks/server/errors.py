@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
@@ -50,7 +50,7 @@ def answer_http_error(request: _Request, error: HTTPException) -> _Response:
     """Answer what the framework has raised: unknown paths, wrong methods, bodies that are not as declared."""
     message = error.detail
     if isinstance(error, ValidationException) and error.extra:
-        message = "; ".join(_told(each) for each in error.extra)
+        message = "; ".join(_told(request, each) for each in error.extra)
     code: Code = "auth" if error.status_code in (401, 403) else "server" if error.status_code >= 500 else "invalid"
     return answer_api_error(request, ApiError(error.status_code, code, message.rstrip(".")))
 
@@ -70,13 +70,26 @@ def answer_any_error(request: _Request, error: Exception) -> _Response:
     return answer_api_error(request, ApiError(500, "server", "Something went wrong in the service: see its log"))
 
 
-def _told(problem: object) -> str:
-    """Return one problem of a request in words."""
+def _told(request: _Request, problem: object) -> str:
+    """Return one problem of a request in words. Parameters have the names and values that clients know."""
     if not isinstance(problem, dict):
         return str(problem)
     key, message = problem.get("key"), str(problem.get("message", ""))
     message = message[:1].lower() + message[1:]
+    if parameter := request.route_handler.parsed_fn_signature.parameters.get(str(key)):
+        key = getattr(parameter.kwarg_definition, "query", None) or key
+        if values := _values_of(parameter.annotation):
+            message = f"must be one of: {', '.join(values)}"
+    if "matching regex" in message:
+        message = "is not of the form that it must have"
     return f"{key}: {message}" if key else message
+
+
+def _values_of(annotation: object) -> list[str]:
+    """Return the values that a type names, if it names any."""
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation) if value]
+    return [value for each in get_args(annotation) for value in _values_of(each)]
 
 
 #: For the application.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from litestar import Request, Response, Router, get, post, put
 from litestar.datastructures import State
@@ -23,6 +23,7 @@ from nimbus_tasks.server.errors import ApiError, invalid, not_found
 from nimbus_tasks.server.live import Live
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.rate_limit import CRON, limit
+from nimbus_tasks.server.retry_schedule import ErrorClass
 from nimbus_tasks.server.search import ContextOfAsset
 from nimbus_tasks.server.service import Service
 from nimbus_tasks.server.stats import Stats
@@ -31,6 +32,8 @@ from nimbus_tasks.server.telemetry import Telemetry
 if TYPE_CHECKING:
     from nimbus_tasks.server.claims import Step
 
+#: Empty: all of them.
+AnyClass = ErrorClass | Literal[""]
 PUBLIC = {"public": True}
 #: What a call of a cron endpoint does at most, and in how many seconds.
 CRON_MOST: dict[Step, int] = {"image": 10, "embedding": 5}
@@ -109,7 +112,9 @@ async def retry_dead_letter(service: Service, user: User, asset_id: str) -> Queu
 
 
 @post("/api/dead-letters/retry-all", status_code=202)
-async def retry_all(service: Service, user: User, error_class: Annotated[str, Parameter(query="class")] = "") -> Queued:
+async def retry_all(
+    service: Service, user: User, error_class: Annotated[AnyClass, Parameter(query="class")] = ""
+) -> Queued:
     """Queue all dead letters of the user again, or those of one class."""
     return Queued(
         await service.database.write(lambda connection: dead_letters.retry_all(connection, user.id, error_class))
@@ -127,7 +132,7 @@ async def dismiss(service: Service, user: User, asset_id: str) -> None:
 
 @get("/api/dead-letters")
 async def list_dead_letters(
-    service: Service, user: User, cursor: str = "", error_class: Annotated[str, Parameter(query="class")] = ""
+    service: Service, user: User, cursor: str = "", error_class: Annotated[AnyClass, Parameter(query="class")] = ""
 ) -> DeadLetters:
     """List what has failed for good, newest first."""
     try:

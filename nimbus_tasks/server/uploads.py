@@ -45,9 +45,9 @@ class CheckAnswer(Struct):
 
 
 class NewFile(Struct, rename="camel"):
-    filename: Annotated[str, Meta(min_length=1, max_length=255)]
+    filename: str
     size: Annotated[int, Meta(ge=0)]
-    mime_type: Annotated[str, Meta(max_length=100)]
+    mime_type: str
     checksum: Checksum
 
 
@@ -125,6 +125,8 @@ def check_file(service: Service, file: NewFile) -> None:
         ApiError: we would not take it.
     """
     settings = service.settings.server
+    if not 1 <= len(file.filename) <= 255:
+        raise invalid("filename must have 1 to 255 characters", filename=file.filename[:100])
     if _NOT_IN_NAMES.search(file.filename) or file.filename in (".", ".."):
         raise invalid("filename must be a name without a path", filename=file.filename[:100])
     if not file.size:

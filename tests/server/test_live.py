@@ -96,6 +96,7 @@ def test_a_story(service: ServiceProcess) -> None:
     for url in HOSTILE:
         answer = client.http.put(f"/api/assets/{ids[0]}/context", json={"pages": [{"url": url}]})
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid"), url
+        assert len(answer.json()["error"]) < 100
     assert client.http.put(f"/api/assets/{ids[0]}/context", json={"pages": pages * 26}).status_code == 400
     assert asked(f"/api/assets/{ids[0]}").json()["pages"] == pages
     for params, status in (({}, 400), ({"q": "--"}, 400), ({"like": broken}, 404), ({"q": "a", "like": "b"}, 400)):
@@ -114,6 +115,15 @@ def test_a_story(service: ServiceProcess) -> None:
     assert client.http.post(f"/api/dead-letters/{broken}/dismiss").status_code == 204
     assert client.http.post(f"/api/dead-letters/{broken}/dismiss").status_code == 404
     assert asked("/api/dead-letters", params={"cursor": "odd"}).status_code == 400
+    for way, path, said in (
+        ("GET", "/api/dead-letters?class=foo", "class: must be one of: rate_limit, network, server"),
+        ("POST", "/api/dead-letters/retry-all?class=foo", "class: must be one of: rate_limit, network, server"),
+        ("GET", "/api/search?q=a&state=foo", "state: must be one of: any, ready, working, failed"),
+        ("GET", "/api/assets?state=foo", "state: must be one of: any, ready, working, failed"),
+        ("GET", "/api/search?q=a&limit=0", "limit: "),
+    ):
+        answer = client.http.request(way, path)
+        assert (answer.status_code, answer.json()["error"][: len(said)]) == (400, said), path
 
     figures = asked("/api/telemetry").json()
     assert figures["uploadLatency"]["count"] == 3

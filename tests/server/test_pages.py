@@ -140,6 +140,8 @@ def test_of_many_files_each_is_refused_for_itself(web: ServiceProcess) -> None:
         client.describe(picture(2), mimeType="text/html"),
         client.describe(picture(3), size=2 * 1024**3),
         client.describe(picture(4), filename="../one.png"),
+        client.describe(picture(6), filename="x" * 256 + ".png"),
+        client.describe(picture(7), mimeType="image/" + "x" * 200),
         client.describe(b""),
         client.describe(picture(5)),
     ]
@@ -147,7 +149,9 @@ def test_of_many_files_each_is_refused_for_itself(web: ServiceProcess) -> None:
     answers = client.http.post("/api/upload-urls", json={"files": files}).raise_for_status().json()["files"]
 
     assert (answers[0]["isDuplicate"], answers[0]["asset"]["id"]) == (True, there["id"])
-    for answer, word in zip(answers[1:-1], ("are taken", "at most", "path", "empty"), strict=True):
+    for answer, word in zip(
+        answers[1:-1], ("are taken", "at most", "path", "255 characters", "are taken", "empty"), strict=True
+    ):
         assert answer.keys() == {"error", "code"}
         assert answer["code"] == "invalid"
         assert word in answer["error"]

@@ -190,7 +190,7 @@ class AssetCommands:
 
     def _ended(self, done: AssetSummary, *, as_json: bool) -> int:
         give_document(done, as_json=as_json)
-        if done.stopped and not done.uploaded:
+        if done.stopped and not (done.uploaded or done.recorded):
             return NOTHING_DONE
         return OK if done.complete else SOME_FAILED
 
