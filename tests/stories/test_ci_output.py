@@ -107,12 +107,21 @@ def test_reports_of_a_site_that_is_published_already_are_written_too(published: 
     assert ElementTree.parse(published / "junit.xml").getroot().get("tests") == "3"
 
 
-@pytest.mark.parametrize("option", ["--junit=dist", "--code-quality=new/"])
-def test_a_report_that_is_no_file_is_refused_before_anything_is_done(site: Site, option: str) -> None:
-    run = site.doit("upload", option)
-    assert run.status == 2
-    assert f"{option} is a folder. Name a file" in run.said
-    assert site.store.values == {}
+@pytest.mark.parametrize("command", ["validate", "upload", "nimbus:upload"])
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--junit=dist", " is a folder. Name a file, such as dist/junit."),
+        ("--code-quality=new/", " is a folder. Name a file, such as new/code-quality."),
+        ("--junit=../nowhere/x.xml", ": there is no folder ../nowhere. Make it, or name another one."),
+    ],
+)
+def test_a_report_that_cannot_be_made_is_refused_before_anything_is_done(
+    site: Site, command: str, option: str, said: str
+) -> None:
+    run = site.doit(command, option)
+    assert (run.status, run.said) == (2, f"❌ {option}{said}\n")
+    assert not (site / ".nimbus/maps").exists()
 
 
 def test_a_report_that_cannot_be_written_is_told_and_what_was_uploaded_stays(site: Site) -> None:
@@ -126,7 +135,9 @@ def test_quiet_says_nothing_where_all_is_well_and_what_is_wrong_where_it_is_not(
     warning = 'warning: head.metaDescription is missing: add a <meta name="description"> to dist/a.html'
     site.write(A, "<title>A</title><main><p>No description.</p></main>")
     assert "   1 warning: doit validate lists them\n" in site.doit("upload", "--dry-run").out
-    assert f"   {warning}\n" in site.doit("validate").out
+    site.write(A, "<title>A</title><main><p>Still no description.</p></main>")
+    run = site.doit("validate")
+    assert (f"   {warning}\n" in run.out, "lists them" in run.out) == (True, False)
     assert site.doit("validate", "--quiet") == (0, "", "")
     site.settings(ignore='[".nowhere"]')
     assert site.doit("upload", "--quiet") == (0, "", "")

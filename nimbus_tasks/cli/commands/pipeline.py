@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.backends.kv.open import KV_FILE
-from nimbus_tasks.cli.ci_output import CIOutput, check_reports
+from nimbus_tasks.cli.ci_output import CIOutput
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
 from nimbus_tasks.cli.commands.assets import AssetCommands
 from nimbus_tasks.cli.commands.run import Run
@@ -35,6 +35,7 @@ class Commands:
         self.files = AssetCommands(self.run)
         self.ci = CIOutput(console)
         self._published: Summary | None = None
+        self._warnings = 0  # what validation found in this run
 
     # --- what doit asks before it runs a stage --------------------------------------------------------
 
@@ -100,18 +101,15 @@ class Commands:
 
     def check(self) -> int:
         """Validate as a step of a larger command, which reports invalid pages itself."""
-        from nimbus_tasks.cli.messages.pipeline import warnings_counted
-
         with self.pipeline.locked("validate", self.run.look()) as before:
             report, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
+        self._warnings = report.warnings
         self.run.keep(snapshot)
-        warnings_counted(self.console, report)
         return OK
 
     def validate(self, *, code_quality: str = "", junit: str = "", as_json: bool = False) -> int:
         from nimbus_tasks.cli.messages.pipeline import validated
 
-        check_reports(code_quality, junit)
         with self.pipeline.locked("validate", self.run.look()) as before:
             report, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
         self.run.keep(snapshot)
@@ -124,7 +122,7 @@ class Commands:
         return OK if reported and not report.invalid else SOME_FAILED
 
     def upload(self, request: Request, *, as_json: bool = False, validate_first: bool = False) -> int:
-        from nimbus_tasks.cli.messages.pipeline import summarized
+        from nimbus_tasks.cli.messages.pipeline import summarized, warnings_counted
         from nimbus_tasks.cli.messages.upload import (
             DryRunNarrator,
             UploadNarrator,
@@ -136,8 +134,8 @@ class Commands:
         from nimbus_tasks.pipeline.summary import invalid_results, plan_document
 
         request.check()
-        check_reports(request.code_quality, request.junit)
         snapshot = self._validated_folder(request.folder) if validate_first else self.run.look()
+        warnings_counted(self.console, self._warnings)
         files_done = self.files.upload_first(snapshot, dry_run=request.dry_run) if request.whole_site else True
         self.run.keep(None)
         invalid = list(invalid_results(snapshot.pages))
@@ -178,13 +176,11 @@ class Commands:
 
     def _validated_folder(self, folder: str) -> Snapshot:
         """Validate a folder of maps, for an upload without extraction."""
-        from nimbus_tasks.cli.messages.pipeline import warnings_counted
-
         if folder != MAPS_FOLDER:
             check_folder(folder)
         with self.pipeline.locked("validate", look_at_maps(folder)) as before:
             report, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
-        warnings_counted(self.console, report)
+        self._warnings = report.warnings
         return snapshot
 
     def reconcile(self, *, dry_run: bool, deep: bool, repair: bool, requeue: bool, as_json: bool) -> int:

@@ -56,7 +56,12 @@ class OptionDict(dict[str, Any]):
 
 
 class NimbusTask(Task):  # type: ignore[misc]  # doit has no types
-    """A task of ours. A mistake in its options is one line, with exit status 2 (doit's own is 3)."""
+    """A task of ours. A mistake in its options is one line, with exit status 2 (doit's own is 3).
+
+    check: raises a `NimbusError` for options that cannot be obeyed; called before any task runs.
+    """
+
+    check: Callable[[Mapping[str, Any]], object] | None = None
 
     def init_options(self, args: Sequence[str] | None = None) -> list[str] | None:
         """Read the options. `args` are the words behind the task's name; None where it was not named itself."""
@@ -71,6 +76,11 @@ class NimbusTask(Task):  # type: ignore[misc]  # doit has no types
         # doit takes `--batch --json` for a batch of that name.
         if self.options is not None and args and (mistake := self._mistake(args)):
             exit_with(mistake)
+        if self.check is not None and self.options is not None:
+            try:
+                self.check(self.options)
+            except NimbusError as error:
+                exit_with(error)
         return unread
 
     def _refuse_variables(self) -> None:
@@ -103,13 +113,20 @@ class NimbusTask(Task):  # type: ignore[misc]  # doit has no types
         return None
 
 
-def make_task(name: str, text: str, action: Callable[..., object], **more: Any) -> Task:
+def make_task(
+    name: str,
+    text: str,
+    action: Callable[..., object],
+    *,
+    check: Callable[[Mapping[str, Any]], object] | None = None,
+    **more: Any,
+) -> Task:
     """Return a task of ours. `clean` is called with `dry_run`; the rest of `more` is doit's own."""
     if clean := more.get("clean"):
         more["clean"] = [_clean_action(clean)]
     # Uncaptured, so that a live bar is live and its frames are not kept.
     task = NimbusTask(name, [action], io={"capture": False}, verbosity=2, **more)
-    task.doc = HelpText(text)
+    task.doc, task.check = HelpText(text), check
     made.append(task)
     return task
 

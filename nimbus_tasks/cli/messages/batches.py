@@ -55,7 +55,7 @@ def batch_list(console: Console, found: Batches, where: str) -> None:
         pages, summary = batch.page_count, batch.summary
         line = f"   {batch.batch_id}  {state:<19}  {count(pages, 'page'):<10}  {counts(summary)}"
         others = pages - summary.completed - summary.failed - summary.pending
-        if others > 0 and state != "uploading":
+        if others > 0 and state not in ("uploading", "cancelled", SUPERSEDED):
             line += f", {others} superseded, cancelled or removed"
         console.line(line.rstrip(), STYLES.get(state, ""))
     if not found.complete:

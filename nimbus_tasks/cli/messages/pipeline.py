@@ -81,10 +81,10 @@ def validated(console: Console, report: ValidationReport) -> None:
         console.line(f"   All of them: {VALIDATION_REPORT}", "dim")
 
 
-def warnings_counted(console: Console, report: ValidationReport) -> None:
+def warnings_counted(console: Console, warnings: int) -> None:
     """Print how many warnings there are, for a command that is about something else."""
-    if report.warnings:
-        console.line(f"   {count(report.warnings, 'warning')}: doit validate lists them", "dim")
+    if warnings:
+        console.line(f"   {count(warnings, 'warning')}: doit validate lists them", "dim")
 
 
 def _warning(issue: Issue) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nimbus_tasks.cli.ci_output import check_reports
 from nimbus_tasks.cli.doit import UpToDate, UpToDateUnlessAsked, make_task, run
 from nimbus_tasks.cli.tasks.assets import COMPRESS
 from nimbus_tasks.cli.tasks.session import command, commands, console, option
@@ -11,7 +12,7 @@ from nimbus_tasks.project.settings import MAPS_FOLDER, SUMMARY_REPORT, UPLOAD_RE
 from nimbus_tasks.publishing.plan import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from doit.task import Task
 
@@ -31,6 +32,10 @@ UPLOAD = [
     option("force", False, "send unchanged pages too"),
     *_CI_REPORTS,
 ]
+
+
+def _check_reports(options: Mapping[str, Any]) -> None:
+    check_reports(options["code_quality"], options["junit"])
 
 
 def request_of(options: dict[str, Any], *, folder: str = MAPS_FOLDER) -> Request:
@@ -99,6 +104,7 @@ def task_validate() -> Task:
         task_validate.__doc__ or "",
         commands.validate,
         params=_CI_REPORTS,
+        check=_check_reports,
         task_dep=["extract", "_validate"],
     )
 
@@ -150,6 +156,7 @@ def task_upload() -> Task:
         task_upload.__doc__ or "",
         upload,
         params=UPLOAD,
+        check=_check_reports,
         task_dep=["_validate"],
         uptodate=[UpToDateUnlessAsked(commands.is_published, commands.describe_upload)],
         clean=lambda dry_run: commands.clean([UPLOAD_REPORT], dry_run),
@@ -207,7 +214,7 @@ def maps_tasks() -> Iterator[Task]:
         return commands.upload(request, as_json=as_json, validate_first=True)
 
     folder = option("folder", MAPS_FOLDER, f"folder of map files (default: {MAPS_FOLDER})")
-    yield command("nimbus:upload", _UPLOAD_HELP, upload, params=[folder, *UPLOAD])
+    yield command("nimbus:upload", _UPLOAD_HELP, upload, params=[folder, *UPLOAD], check=_check_reports)
     dry_run = option("dry_run", False, "print the differences; change nothing")
     deep = option("deep", False, "read every value at the target, and check the digest of each page")
     repair = option("repair", False, "replace records at the target that cannot be read")
