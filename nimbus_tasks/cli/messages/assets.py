@@ -118,7 +118,7 @@ def assets_uploaded(console: Console, done: AssetSummary, where: str) -> None:
         console.line(f"   ✅ Successful: {done.uploaded + done.recorded} ({size(done.bytes)}{took})")
         classes = ", ".join(f"{number} {name}" for name, number in done.failures.items())
         console.line(f"   ❌ Failed: {done.failed}{f' ({classes})' if classes else ''}")
-    if done.saved:
+    if done.saved and done.uploaded:
         console.line(f"   🗜️  {size(done.saved)} saved by smaller copies; the originals are as they were")
     if done.copies and done.uploaded:
         console.line(f"   📐 Narrower copies of these pictures: {done.copies}")
@@ -147,7 +147,16 @@ def assets_listed(console: Console, found: Assets, store: str) -> None:
                 for copy in where.copies or ():
                     console.line(f"      {copy.width} px: {copy.ipfs_url or copy.url} ({size(copy.size)})", "dim")
     if found.assets:
-        console.line(f"{count(len(found.assets), 'file')}, {size(sum(each.size for each in found.assets))}")
+        copies = _copies_of(found, store)
+        more = f" and {len(copies)} narrower {'copy' if len(copies) == 1 else 'copies'}" if copies else ""
+        whole = sum(each.size for each in found.assets) + sum(copies.values())
+        console.line(f"{count(len(found.assets), 'file')}{more}, {size(whole)}")
+
+
+def _copies_of(found: Assets, store: str) -> dict[str, int]:
+    """Return the bytes of the narrower copies of files, by digest."""
+    places = (where for each in found.assets for name, where in each.locations.items() if not store or name == store)
+    return {copy.sha256: copy.size for where in places for copy in where.copies or ()}
 
 
 def assets_verified(console: Console, done: Verification, where: str) -> None:
