@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.model.errors import SettingsError
-from nimbus_tasks.project.secrets import Secret, find_secret
+from nimbus_tasks.project.secrets import CREDENTIALS_FILE, Secret, find_secret
 
 if TYPE_CHECKING:
     import re
@@ -21,6 +21,7 @@ class Environment:
         self.given = given
         self._root = root or Path()
         self._mistakes: list[str] = []
+        self._lacks_secrets = False
 
     def text(self, name: str) -> str:
         """Return a variable without white space around it; empty where it is not set."""
@@ -35,6 +36,7 @@ class Environment:
             return Secret("")
         if found is None and not optional:
             self.note(f"{name} is not set.")
+            self._lacks_secrets = True
         return found or Secret("")
 
     def matching(self, name: str, pattern: re.Pattern[str], form: str) -> str:
@@ -57,4 +59,5 @@ class Environment:
             SettingsError: the message names each.
         """
         if self._mistakes:
-            raise SettingsError(" ".join(self._mistakes), "Nothing was sent.")
+            where = f"Secrets are read from the environment and {CREDENTIALS_FILE}. " if self._lacks_secrets else ""
+            raise SettingsError(" ".join(self._mistakes), f"{where}Nothing was sent.")

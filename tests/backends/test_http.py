@@ -404,8 +404,7 @@ def test_so_it_is_over_a_network_and_each_answer_is_whole() -> None:
         (403, "127.0.0.1:9 answered 403: it does not accept the credentials. Check X."),
         (
             404,
-            "127.0.0.1:9 answered 404: there is nothing at http://127.0.0.1:9. "
-            "Check the address and the ids in [target].",
+            "127.0.0.1:9 answered 404: there is nothing at http://127.0.0.1:9. Check the address, and the ids in it.",
         ),
         (413, "127.0.0.1:9 answered 413: too large."),
         (429, "127.0.0.1:9 answered 429."),

@@ -195,7 +195,12 @@ def test_empty_files_and_names_in_any_script_go_up(site: Site) -> None:
     [
         ("", "[assets] store is not set"),
         ('[assets]\nstore = "ftp"\n', "assets"),
-        ('[assets]\nstore = "s3"\nendpoint = "http://example.com"\n', "The bucket is not set."),
+        (
+            '[assets]\nstore = "s3"\n',
+            ".nimbus/project.toml: [assets] bucket is not set. AWS_ACCESS_KEY_ID is not set. AWS_SECRET_ACCESS_KEY is not set. "
+            "Secrets are read from the environment and .nimbus/credentials.toml. Nothing was sent.",
+        ),
+        ('[assets]\nstore = "server"\n', ".nimbus/project.toml: [assets] service_url is not set"),
         ('[assets]\nstore = "pinata"\n', "PINATA_JWT is not set."),
     ],
 )

@@ -129,5 +129,9 @@ class FolderStore(BlobStore):
         return Location(f"{self._base}/{sha256[:2]}/{sha256}", verified=verified)
 
     def _failure(self, error: OSError) -> StoreError:
-        next_step = files.make_writable(self._folder) if files.is_read_only(error) else "Check the disk."
+        next_step = "Check the disk."
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            next_step = "It must be a folder: move away the file of that name."
+        elif files.is_read_only(error):
+            next_step = files.make_writable(self._folder)
         return StoreError(f"{self._folder} cannot be used: {(error.strerror or '').lower()}.", next_step)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from nimbus_tasks.backends.kv.open import Connection
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.environment import Environment
-from nimbus_tasks.project.settings import STATE_FOLDER
+from nimbus_tasks.project.settings import PROJECT_FILE, STATE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -162,15 +162,15 @@ def _s3_requests(target: BlobTarget, read: Environment, connection: Connection) 
     endpoint = read.text("AWS_ENDPOINT_URL_S3") or target.endpoint
     region = read.text("AWS_REGION") or target.region or _region_of(endpoint)
     if not target.bucket:
-        read.note("The bucket is not set.")
+        read.note(f"{PROJECT_FILE}: [assets] bucket is not set.")
     if not region:
-        read.note("AWS_REGION is not set.")
+        read.note(f"{PROJECT_FILE}: [assets] region is not set, and AWS_REGION neither.")
     key, secret = read.secret("AWS_ACCESS_KEY_ID"), read.secret("AWS_SECRET_ACCESS_KEY")
     session = read.secret("AWS_SESSION_TOKEN", optional=True)
     clients = _Clients(read, target, connection, (secret, session))
     http = clients.http("AWS_ENDPOINT_URL_S3", endpoint or f"https://s3.{region}.amazonaws.com")
     if target.public_url:
-        clients.http("The public address", target.public_url)
+        clients.http(f"{PROJECT_FILE}: [assets] public_url", target.public_url)
     read.raise_mistakes()
     credentials = Credentials(key.reveal(), secret.reveal(), region, session.reveal())
     return S3Requests(http, credentials, Bucket(target.bucket, target.prefix, target.public_url))
@@ -213,7 +213,7 @@ def _server(target: BlobTarget, read: Environment, connection: Connection) -> Bl
 def _service_http(target: BlobTarget, read: Environment, connection: Connection) -> tuple[Http, Secret]:
     address = read.text("NIMBUS_SERVICE_URL") or target.service_url
     if not address:
-        read.note("NIMBUS_SERVICE_URL is not set.")
+        read.note(f"{PROJECT_FILE}: [assets] service_url is not set, and NIMBUS_SERVICE_URL neither.")
     key = read.secret("NIMBUS_SERVICE_KEY")
     http = _Clients(read, target, connection, (key,)).http("NIMBUS_SERVICE_URL", address or "https://localhost", key)
     read.raise_mistakes()

@@ -238,7 +238,7 @@ class Http:
                 return StoreError(f"{told}: it does not accept the credentials.", hint)
             case 404:
                 missing = f"{told}: there is nothing at {self.base}."
-                return StoreError(missing, "Check the address and the ids in [target].")
+                return StoreError(missing, "Check the address, and the ids in it.")
             case 413:
                 return TooMuchError(f"{told}: too large.")
             case status if 300 <= status < 400:

@@ -124,7 +124,7 @@ class RetryStore(WrapperStore):
         except TransientError as error:
             raise StoreError(
                 f"{error.message} (tried {times(self._attempts.tries)})",
-                "Check the network and the address in [target].",
+                "Check the network and the target's address.",
             ) from None
 
 

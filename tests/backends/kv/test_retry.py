@@ -410,7 +410,7 @@ def test_each_read_has_tries_of_its_own_and_says_when_they_are_spent() -> None:
         store = held(*[BUSY] * 4)
         with pytest.raises(StoreError) as caught:
             run(call(steady(store)))
-        assert str(caught.value) == "Busy. (tried 3 times) Check the network and the address in [target]."
+        assert str(caught.value) == "Busy. (tried 3 times) Check the network and the target's address."
         assert not isinstance(caught.value, TransientError), "nobody is to try that again"
         assert len(store.script) == 1
 
