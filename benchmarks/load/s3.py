@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: Files at a time: as many as the client sends at most.
-_AT_ONCE = 8
+#: Files at a time, of the client and of rclone.
+AT_ONCE = 8
 
 
 class S3:
@@ -30,7 +30,7 @@ class S3:
 
     def rclone(self, folder: Path) -> Ran:
         """Copy the files of a folder under a prefix of its own."""
-        return self._bench.rclone("put", folder, self._bench.prefix(), _AT_ONCE)
+        return self._bench.rclone("put", folder, self._bench.prefix(), AT_ONCE)
 
 
 @contextlib.contextmanager

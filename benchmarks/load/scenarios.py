@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from benchmarks.blobs import Ran
 from benchmarks.load.pictures import write_pictures
-from benchmarks.load.s3 import s3_server
+from benchmarks.load.s3 import AT_ONCE, s3_server
 from benchmarks.load.usage import Usage
 from benchmarks.timing import Figure, say
 
@@ -250,8 +250,8 @@ def _follow(process: subprocess.Popen[str], trouble: _Trouble) -> dict[str, Any]
 
 
 def _by_client(
-    scenario: Scenario,  # noqa: ARG001 - the same arguments as for the page
-    load: Load,  # noqa: ARG001
+    scenario: Scenario,
+    load: Load,  # noqa: ARG001 - the same arguments as for the page
     service: ServiceProcess,
     folders: Sequence[Path],
     keys: Sequence[str],
@@ -259,7 +259,8 @@ def _by_client(
 ) -> dict[str, Any]:
     home = folders[0].parent
     (home / ".nimbus").mkdir()
-    (home / ".nimbus/project.toml").write_text(PROJECT)
+    at_once = f"[assets]\nconcurrency = {AT_ONCE}\n" if scenario.s3 else ""
+    (home / ".nimbus/project.toml").write_text(PROJECT + at_once)
     (home / "pyproject.toml").write_text('[tool.doit]\nloader = "nimbus"\n')
     command = [DOIT, "nimbus:assets:upload", "--store=server", f"--files={folders[0].name}", "--json", "--quiet"]
     environment = os.environ | {"NIMBUS_SERVICE_URL": service.url, "NIMBUS_SERVICE_KEY": keys[0]}
