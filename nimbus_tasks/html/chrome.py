@@ -80,7 +80,7 @@ def learn(pages: Iterable[tuple[str, bytes]], rules: Rules, styles: Styles | Non
     for path, html in pages:
         if not_a_page(html) is None and (body := (document := parse_page(html)).find("body")) is not None:
             hidden, content = locate(document, body, path, rules, styles)
-            headline = find_headline(body, content.unseen)
+            headline = find_headline(document, content.unseen)
             for element in hidden:
                 element.clear()
             documents.append((body, headline))
@@ -172,8 +172,9 @@ def _too_wide(keys: Iterable[str], sources: Sequence[bytes], headlines: Mapping[
     found: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     for html in sources:
-        body = cast("Element", parse_page(html).find("body"))
-        headline = find_headline(body, ())
+        document = parse_page(html)
+        body = cast("Element", document.find("body"))
+        headline = find_headline(document, ())
         above: set[Node] = set()
         if headline is not None and headlines[collapsed_text(headline)] == 1:
             above = {headline, *headline.ancestors}

@@ -110,7 +110,7 @@ class Blocks:
         places = [] if isinstance(found, str) else found
         self._by_selector = {selector: element for element, _, selector in places}
         self._elements = {element for element, _, _ in places}
-        self._apart = find_apart(content.main, content.unseen)
+        self._apart = find_apart(tree.document, content.unseen)
 
     def element(self, block_id: str) -> Element:
         """Return the element of a block.

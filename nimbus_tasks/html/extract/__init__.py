@@ -100,14 +100,14 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
     count_above = find_fold(document, body, places, source_path, rules, styles)
     positions, holding = find_positions(places)
     signs = Signs(content.main, base)
-    apart = find_apart(content.main, content.unseen)
+    apart = find_apart(document, content.unseen)
     media = place_media(references.media, content.main, content.unseen, (element for element, _, _ in places))
 
     # From here on the tree is taken apart: everything that needs all of it comes before.
     for element in (*hidden, *(each.element for each in content.surroundings)):
         element.clear()
     signs.set_apart(apart)
-    signs.put(content.main, content.unseen, holding)
+    signs.put(content.main, places, content.unseen, holding)
     blocks, selector_map, links = read_blocks(places, positions, signs)
     above = count_above(blocks, selector_map)
     page_map = FullPage(

@@ -111,9 +111,9 @@ def base_of(url: str, href: str | None) -> Base:
 
 def without_dots(address: str) -> str:
     """Resolve `.` and `..` in the path of an address; those beyond the root are dropped."""
-    end = min((place for place in (address.find("?"), address.find("#")) if place >= 0), default=len(address))
+    path = address.partition("#")[0].partition("?")[0]
     parts: list[str] = []
-    steps = address[1:end].split("/")
+    steps = path[1:].split("/")
     for step in steps:
         if step == "..":
             del parts[-1:]
@@ -121,7 +121,7 @@ def without_dots(address: str) -> str:
             parts.append(step)
     if steps[-1] in (".", ".."):
         parts.append("")
-    return f"/{'/'.join(parts)}{address[end:]}"
+    return f"/{'/'.join(parts)}{address[len(path) :]}"
 
 
 def origin_of(address: str) -> str:

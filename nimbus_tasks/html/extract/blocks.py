@@ -40,7 +40,8 @@ def read_blocks(places: Sequence[Place], positions: Sequence[Position], signs: S
     parser's speed, and the words before and after an inner block stay apart.
     """
     reading = _Reading(signs)
-    texts = [reading.read(element, tag) for element, tag, _ in reversed(places)]
+    last = len(places) - 1
+    texts = [reading.read(last - number, element, tag) for number, (element, tag, _) in enumerate(reversed(places))]
     blocks: list[Block] = []
     selector_map: dict[str, str] = {}
     last = reading.count - 1
@@ -86,7 +87,7 @@ class _Reading:
         self._free: list[int] = []
         self._lone: list[Sequence[Link]] = []
 
-    def read(self, element: Element, tag: str) -> str | None:
+    def read(self, place: int, element: Element, tag: str) -> str | None:
         """Return the text of a place, None where it has none, and empty it."""
         if tag == "br":
             element.set_text(self._break)
@@ -100,7 +101,7 @@ class _Reading:
                 element.set_text(sign * text.count(sign) or "\n")
                 return None
             if not text.isascii() or sign in text or self._break in text:
-                passage = self._signs.read(text, exact=tag in PREFORMATTED)
+                passage = self._signs.read(text, place, exact=tag in PREFORMATTED)
                 text = passage.content
                 if not self._take(passage):
                     element.set_text(sign * len(passage.inner) or "\n")

@@ -40,6 +40,7 @@ _HIDDEN_TAGS = (
     *OPAQUE,
     "annotation",  # repeats a formula in LaTeX
     "annotation-xml",
+    "clipboard-copy",
     "dialog:not([open])",
 )
 #: Panels of tabs: all but the first are hidden until their tab is chosen, and yet content, like folded `<details>`.
@@ -63,12 +64,12 @@ _HIDING_STYLE = re.compile(
 )
 
 
-def find_hidden(body: Element, ignore: Sequence[str]) -> list[Element]:
+def find_hidden(document: Document, body: Element, ignore: Sequence[str]) -> list[Element]:
     """Return the elements of the body that give no text, and empty those that hold nothing but text.
 
     The others keep their content until every selector is built: the ids in them count as ids of the page.
     """
-    hidden = []
+    hidden = list(find_noise(document))
     selector = ", ".join((_HIDDEN, *ignore))
     for element in body.select(f"{selector}, {_MAYBE_HIDDEN_BY_STYLE}"):
         if element.tag in _RAW:
@@ -76,7 +77,6 @@ def find_hidden(body: Element, ignore: Sequence[str]) -> list[Element]:
             hidden.append(element)
         elif (style := element.attr("style")) is None or _HIDING_STYLE.search(style) or element.matches(selector):
             hidden.append(element)
-    hidden += find_noise(body)
     return hidden
 
 
@@ -105,12 +105,8 @@ COMMON_CLASSES = (
     *("div.document", "div.body", ".content"),
     *("div.contents", "div.refentry", "div.chapter", "div.sect1"),
 )
-# One query for each group: most pages match none of it, or one.
-_GROUPS = (
-    (SEMANTIC, f":is({', '.join(SEMANTIC)})"),
-    (COMMON_IDS, f"[id]:is({', '.join(COMMON_IDS)})"),
-    (COMMON_CLASSES, f"[class]:is({', '.join(COMMON_CLASSES)})"),
-)
+_MARKS = (*SEMANTIC, *COMMON_IDS, *COMMON_CLASSES)
+_MARKED = f":is({', '.join(_MARKS)})"
 
 _MIN_SHARE = 0.25  # of the text that the body shows, without navigation and the like
 _MIN_SHARE_WITH_H1 = 0.10
@@ -152,7 +148,7 @@ def locate(
     preset = preset or find_preset(document)
     by_sheets = styles.hidden(document, body, source_path) if styles else []
     by_sheets = [each for each in by_sheets if not each.matches(_PANELS)]
-    hidden = find_hidden(body, rules.ignore + preset.ignore)  # empties `<style>` too
+    hidden = find_hidden(document, body, rules.ignore + preset.ignore)  # empties `<style>` too
 
     def beside(element: Element) -> Sequence[Element]:
         return styles.beside(document, element, source_path) if styles else ()
@@ -175,7 +171,7 @@ def find_content(
     if configured and (found := document.select(configured)):
         selector = _selector_of_one(found[0], configured, found)
         return Content(found[0], selector, "[source] main", unseen, [], configured=True)
-    headline = find_headline(body, unseen)
+    headline = find_headline(document, unseen)
     above_headline: set[Node] = set(headline.ancestors) if headline is not None else set()
     surroundings = list(find_surroundings(body, above_headline, unseen))
     around, outermost_around = _with_descendants(each.element for each in surroundings)
@@ -216,15 +212,14 @@ def _find_marked(
     document: Document, unseen: set[Element], text: _Text, above_headline: Container[Node]
 ) -> tuple[Element | None, str]:
     """Return the element that the page marks as its main content, and its selector."""
-    for selectors, any_of_them in _GROUPS:
-        marked = document.select(any_of_them)
-        for selector in selectors if marked else ():
-            found = [element for element in marked if element.matches(selector)]
-            seen = [element for element in found if element not in unseen]
-            if len(seen) != 1 or not _holds_the_page(seen[0], text, seen[0] in above_headline):
-                continue
-            if selectors is not COMMON_CLASSES or share_of_links(seen[0]) <= _MAX_LINKS:
-                return seen[0], _selector_of_one(seen[0], selector, found)
+    marked = document.select(_MARKED)  # few elements, if any
+    for selector in _MARKS if marked else ():
+        found = [element for element in marked if element.matches(selector)]
+        seen = [element for element in found if element not in unseen]
+        if len(seen) != 1 or not _holds_the_page(seen[0], text, seen[0] in above_headline):
+            continue
+        if selector not in COMMON_CLASSES or share_of_links(seen[0]) <= _MAX_LINKS:
+            return seen[0], _selector_of_one(seen[0], selector, found)
     return None, ""
 
 

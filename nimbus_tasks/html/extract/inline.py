@@ -8,7 +8,7 @@ collapsed.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from turbohtml import Element, Text
@@ -17,12 +17,16 @@ from nimbus_tasks.html.extract.text import collapse
 from nimbus_tasks.model.page_map import Link, Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
-    from turbohtml import Node
+    from turbohtml import Document, Node
 
     from nimbus_tasks.html.extract.addresses import Base
+    from nimbus_tasks.html.extract.places import Place
     from nimbus_tasks.model.page_map import MarkType
+
+    #: What a mark is, and where it leads.
+    _Markup = tuple[MarkType, Link | None]
 
 _TYPES: dict[str, MarkType] = {
     **{"a": "a", "b": "strong", "code": "code", "em": "em", "i": "em"},
@@ -31,14 +35,18 @@ _TYPES: dict[str, MarkType] = {
 #: In `pre > code`, the whole block is code.
 _MARKED = ":is(a[href], em, i, strong, b, code, kbd, sub, sup, tt):not(pre > code)"
 
+#: Holds the place of a mark that is still open.
+_OPEN_MARK = Mark("a", 0, 0)
+
 #: What `collapse` takes for white space.
 _WHITE_SPACE = "\t\n\v\f\r "
 
 #: Stands for an inner block, and for a `<br>`: white space, so that a text of nothing else is empty.
 _SPACES = "\x1c\x1d\x1e\x1f\x85\u2028\u2029"
-#: Stand for the beginnings and ends of markup: the two planes for private use.
-_PRIVATE = (*range(0xF0000, 0xFFFFE), *range(0x100000, 0x10FFFE))
-_ANY_PRIVATE = re.compile("[\U000f0000-\U0010ffff]")
+#: Stand for the beginning and the end of markup: control characters, which no page has, and which keep texts small;
+#: else those of a plane for private use.
+_CONTROLS = [chr(code) for code in range(0x86, 0xA0)]
+_PRIVATE = range(0xF0000, 0xFFFFE)
 
 
 # --- elements that stand apart ------------------------------------------------------------------------
@@ -47,8 +55,9 @@ _ANY_PRIVATE = re.compile("[\U000f0000-\U0010ffff]")
 _APART = "button"
 #: The same for two of these without anything between them, where both end in a word of their own: a style sheet sets
 #: them apart (`<span>Jan</span><span>2024</span>`). In code, they only give the words their colours.
-_TOUCHING = ":is(span, a, time, label, small)"
-_TOUCHED = f"{_TOUCHING} + {_TOUCHING}:not(pre > *, code > *)"
+_TOUCHING = ("span", "a", "time", "label", "small")
+# One query for each tag: of those, a document has an index.
+_TOUCHED = tuple(f":is({', '.join(_TOUCHING)}) + {tag}:not(pre > *, code > *)" for tag in _TOUCHING)
 
 
 class Apart(NamedTuple):
@@ -61,10 +70,12 @@ class Apart(NamedTuple):
 TOGETHER = Apart(frozenset(), frozenset())
 
 
-def find_apart(main: Element, unseen: Container[Element]) -> Apart:
+def find_apart(document: Document, unseen: Container[Element]) -> Apart:
     """Return the elements in a line of text that are set apart without white space. The tree must be complete."""
-    buttons = frozenset(element for element in main.select(_APART) if element not in unseen)
-    touched = frozenset(each for each in main.select(_TOUCHED) if each not in unseen and _touches(each))
+    buttons = frozenset(each for each in document.select(_APART) if each not in unseen)
+    touched = frozenset(
+        each for query in _TOUCHED for each in document.select(query) if each not in unseen and _touches(each)
+    )
     return Apart(buttons | touched, buttons)
 
 
@@ -95,51 +106,65 @@ class Passage(Struct, frozen=True, gc=False):
 
 
 class Signs:
-    """The signs of one page."""
+    """The signs of one page, which has none of these characters.
+
+    inner: an inner block. line_break: a `<br>`. Both are empty where the page has all white space. So are the others
+    where it has all of their characters.
+    """
 
     def __init__(self, main: Element, base: Base) -> None:
         text = main.text
-        free = [sign for sign in _SPACES if sign not in text]
-        #: Empty where the page has all of them.
-        self.inner, self.line_break = (free[0], free[1]) if len(free) > 1 else ("", "")
-        taken = set(_ANY_PRIVATE.findall(text)) if _may_have_private(text) else ()
-        self._free = (chr(code) for code in _PRIVATE if chr(code) not in taken) if taken else map(chr, _PRIVATE)
-        #: What an opening sign stands for, and the sign that closes it.
-        self._opened: dict[str, tuple[MarkType, Link | None, str]] = {}
+        self.inner, self.line_break = _two_not_in(text, _SPACES) or ("", "")
+        self._begin, self._end = (
+            _two_not_in(text, _CONTROLS) or _two_not_in(frozenset(text), map(chr, _PRIVATE)) or ("", "")
+        )
+        #: The markup in the text of each place, by its number: the last one first.
+        self._markup: dict[int, list[_Markup]] = {}
         self._base = base
         #: Begins the address of every place in this page.
         self._own = base.resolve("#")
-        self._addresses: dict[str, str] = {}
-        self._pieces = re.compile(f"([{self.inner}{self.line_break}\U000f0000-\U0010ffff])")
+        #: Links by their `href`, still without a text.
+        self._links: dict[str, Link] = {}
+        self._pieces = re.compile(f"([{self.inner}{self.line_break}{self._begin}{self._end}])")
 
-    def put(self, main: Element, unseen: Container[Element], holding: Container[Node | None]) -> None:
+    def put(
+        self, main: Element, places: Sequence[Place], unseen: Container[Element], holding: Container[Node | None]
+    ) -> None:
         """Put signs into the main content: each mark has one before and one after its text.
 
         holding: the elements in lines of text that hold an inner block. The others are replaced by their text, the
         last one first, which takes a tenth of the time that two new nodes take.
         """
+        numbers: dict[Node | None, int] = {element: number for number, (element, _, _) in enumerate(places)}
+        begin, end = self._begin, self._end
+        if not begin:
+            return
         for element in reversed(main.select(_MARKED)):
             if unseen and element in unseen:
                 continue
-            last, first = next(self._free, ""), next(self._free, "")
-            if not first:
-                return
             type_, text = _TYPES[element.tag], element.text
-            self._opened[first] = type_, self._link(element, text) if type_ == "a" else None, last
+            link = self._link(element, text) if type_ == "a" else None
+            number = numbers.get(parent := element.parent)
+            if number is None:
+                number = _number_around(numbers, parent)
+            self._markup.setdefault(number, []).append((type_, link))
             if element in holding:
-                element.insert(0, Text(first))
-                element.append(Text(last))
+                element.insert(0, Text(begin))
+                element.append(Text(end))
             else:
-                element.set_text(first + text + last)
+                element.set_text(f"{begin}{text}{end}")
 
     def _link(self, element: Element, text: str) -> Link:
         href = element.attr("href") or ""
-        address = self._addresses.get(href)
-        if address is None:
-            address = self._addresses[href] = self._base.resolve(href)
-        name = "" if text and not text.isspace() else element.attr("aria-label") or element.attr("title") or ""
+        link = self._links.get(href)
+        if link is None:
+            link = self._links[href] = Link("", self._base.resolve(href))
         rel = element.attr("rel")
-        return Link(name and collapse(name), address, collapse(rel) if rel else "")
+        named = bool(text) and not text.isspace()
+        if named and not rel:
+            return link
+        name = "" if named else element.attr("aria-label") or element.attr("title") or ""
+        return Link(collapse(name), link.href, collapse(rel or ""))
 
     @staticmethod
     def set_apart(apart: Apart) -> None:
@@ -149,59 +174,61 @@ class Signs:
         for element in apart.after:
             element.insert_after(Text(" "))
 
-    def read(self, text: str, *, exact: bool) -> Passage:
-        """Return a text without its signs, and what they say. `exact`: white space is kept, as in `<pre>`."""
-        has_blocks = self.inner in text or self.line_break in text
-        return (None if has_blocks else self._read_words(text, exact=exact)) or self._read_slowly(text, exact=exact)
+    def read(self, text: str, place: int, *, exact: bool) -> Passage:
+        """Return the text of a place without its signs, and what they say.
 
-    def _read_words(self, text: str, *, exact: bool) -> Passage | None:
+        exact: white space is kept, as in `<pre>`.
+        """
+        markup = self._markup.get(place, [])[::-1]
+        has_blocks = self.inner in text or self.line_break in text
+        return (None if has_blocks else self._read_words(text, markup, exact=exact)) or self._read_slowly(
+            text, markup, exact=exact
+        )
+
+    def _read_words(self, text: str, markup: Sequence[_Markup], *, exact: bool) -> Passage | None:
         """Do this for a text without inner blocks, whose marks begin and end beside a word; else return None."""
-        pieces = self._pieces.split(text if exact else _collapsed(text))
-        content = "".join(pieces[::2])
-        if len(pieces) == 1:
-            return Passage(content)
-        if not exact and ("  " in content or content[:1] == " " or content[-1:] == " "):
-            return None  # white space on both sides of a sign
-        signs = self._opened
-        marks: list[Any] = []
-        links: list[Any] = []
-        open_: list[tuple[int, int, int, str]] = []
-        place = 0
-        is_sign = True
-        for piece in pieces:
-            is_sign = not is_sign
-            if not is_sign:
-                place += len(piece)
-                continue
-            opened = signs.get(piece)
-            if opened is not None:
-                open_.append((place, len(marks), len(links), opened[2]))
-                marks.append(opened[0])
-                if opened[1] is not None:
-                    links.append(opened[1])
-                continue
-            if not open_ or open_[-1][3] != piece or open_[-1][0] == place:
-                return None  # a character of the page, or a mark without words
-            start, mark, link, _ = open_.pop()
-            end = place
-            if not exact:
-                start += content[start] == " "
-                end -= content[end - 1] == " "
-                if start >= end:
-                    return None
-            if marks[mark] == "a":
-                links[link] = Link(content[start:end], links[link].href, links[link].rel)
-            marks[mark] = Mark(marks[mark], start, end)
+        if not exact:
+            text = collapse(text)
+        if not markup:
+            return Passage(text)
+        content = text.replace(self._begin, "").replace(self._end, "")
+        if not content or (not exact and ("  " in content or content[0] == " " or content[-1] == " ")):
+            return None  # no words, or white space on both sides of a sign
+        marks: list[Mark] = []
+        links: list[Link] = []
+        open_: list[tuple[int, int, int, MarkType, Link | None]] = []
+        before, *pieces = text.split(self._begin)
+        place = len(before)
+        for (type_, link), piece in zip(markup, pieces, strict=True):
+            open_.append((place, len(marks), len(links), type_, link))
+            marks.append(_OPEN_MARK)
+            if link is not None:
+                links.append(link)
+            words, *others = piece.split(self._end)
+            place += len(words)
+            for after in others:
+                start, number, link_number, closed, target = open_.pop()
+                end = place
+                place += len(after)
+                if start == end:
+                    return None  # a mark without words
+                if not exact:
+                    start += content[start] == " "
+                    end -= content[end - 1] == " "
+                    if start >= end:
+                        return None
+                marks[number] = Mark(closed, start, end)
+                if target is not None:
+                    links[link_number] = Link(content[start:end], target.href, target.rel)
         return Passage(content, marks, links)
 
-    def _read_slowly(self, text: str, *, exact: bool) -> Passage:
+    def _read_slowly(self, text: str, markup: Sequence[_Markup], *, exact: bool) -> Passage:
         """Do the same where other blocks stand in the text, piece by piece."""
         words: list[str] = []
         length = 0
         spaced = False
         spans: list[_Span] = []
-        open_: dict[str, _Span] = {}
-        span: _Span | None
+        open_: list[_Span] = []
         waiting: list[_Span] = []  # without a word so far
         inner: list[int] = []
         breaks: list[int] = []
@@ -209,23 +236,22 @@ class Signs:
         for piece in self._pieces.split(text):
             is_sign = not is_sign
             if is_sign:
-                if (opened := self._opened.get(piece)) is not None:
-                    span = open_[opened[2]] = _Span(opened[0], opened[1], -1, len(inner))
+                if piece == self._begin:
+                    type_, link = markup[len(spans)]
+                    span = _Span(type_, link, -1, len(inner))
                     spans.append(span)
+                    open_.append(span)
                     waiting.append(span)
                     continue
-                if (span := open_.pop(piece, None)) is not None:
+                if piece == self._end:
+                    span = open_.pop()
                     span.end, span.last = length, len(inner)
                     if span.start < 0:
                         span.start = length
                         waiting.remove(span)
                     continue
-                if piece == self.inner:
-                    inner.append(length)
-                elif piece == self.line_break:
-                    breaks.append(length)
-                if piece in (self.inner, self.line_break):
-                    piece = "\n"  # noqa: PLW2901 - the piece of text that the sign stands for
+                (inner if piece == self.inner else breaks).append(length)
+                piece = "\n"  # noqa: PLW2901 - the piece of text that the sign stands for
             new = piece if exact else collapse(piece)
             if not new:
                 spaced = spaced or piece != ""
@@ -268,19 +294,22 @@ class Signs:
         return Passage(content, marks, links, breaks, inner, around)
 
 
-def _may_have_private(text: str) -> bool:
-    """Return whether a byte is there with which the two planes begin in UTF-8; emoji have others."""
-    if text.isascii():
-        return False
-    encoded = text.encode("utf-8", "replace")
-    return b"\xf3" in encoded or b"\xf4" in encoded
+def _two_not_in(text: Container[str], signs: Iterable[str]) -> tuple[str, str] | None:
+    """Return the first two of these signs that a text does not have."""
+    unused = (sign for sign in signs if sign not in text)
+    first, second = next(unused, ""), next(unused, "")
+    return (first, second) if second else None
 
 
-def _collapsed(text: str) -> str:
-    """Return what `collapse` does, which takes a text with signs for one that needs it."""
-    if "\n" in text or "  " in text or "\t" in text or "\r" in text or "\f" in text or "\v" in text:
-        return collapse(text)
-    return text.strip(" ")
+def _number_around(numbers: dict[Node | None, int], node: Node | None) -> int:
+    """Return the number of the nearest place around a node, and note it for all between."""
+    between = []
+    while node not in numbers and node is not None:
+        between.append(node)
+        node = node.parent
+    number = numbers.get(node, -1)
+    numbers.update(dict.fromkeys(between, number))
+    return number
 
 
 class _Span:

@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from turbohtml import Element
+    from turbohtml import Document, Element, Node
 
-_LINKS = 'a[href^="#"]'
-_LINKS_ELSEWHERE = ":is(a.headerlink, a.hash-link, a.header-anchor, a.anchorjs-link, a.footnote-backref)"
+# Both name a tag, so a document's index of tags spares the parser a look at all elements.
+_LINKS = 'a:is([href^="#"], .headerlink, .hash-link, .header-anchor, .anchorjs-link, .footnote-backref)'
+_BUTTONS = (
+    'button:is([class*="copy" i], [class*="clipboard" i], [data-clipboard-text], [data-clipboard-target], '
+    '[aria-label^="copy" i], [title^="copy" i])'
+)
 #: What such a link says, without variation selectors.
 _SIGNS = frozenset("¶#§∞🔗⚓↩⏎↵↑⤴⇧^")
 _SIGNS_AND_SPACE = "".join(_SIGNS) + " \ufe0e\ufe0f"
 #: Characters of a sign, its variation selector and white space.
 _MOST = 16
-_BUTTONS = (
-    'button:is([class*="copy" i], [class*="clipboard" i], [data-clipboard-text], [data-clipboard-target], '
-    '[aria-label^="copy" i], [title^="copy" i])',
-    "clipboard-copy",
-)
 #: Numbers of lines, as Pygments, Chroma, Rouge, CodeRay, Prism, VitePress, Hexo and Expressive Code mark them.
 _NUMBERS = (
     ":is(span, td, div, pre):is(.linenos, .linenodiv, .lineno, .lnt, .line-number, .line-numbers-rows, "
@@ -35,20 +34,19 @@ def without_signs(text: str) -> str:
     return text.rstrip(_SIGNS_AND_SPACE)
 
 
-def find_noise(body: Element) -> Iterator[Element]:
+def find_noise(document: Document) -> Iterator[Element]:
     """Yield the elements of a page that are such signs or numbers."""
-    for link in body.select(f"{_LINKS}, {_LINKS_ELSEWHERE}"):
+    for link in document.select(_LINKS):
         text = link.text
         if len(text) <= _MOST and text.strip().rstrip("\ufe0e\ufe0f") in _SIGNS:
             yield link
-    for buttons in _BUTTONS:  # the parser finds tags without a look at all elements
-        yield from body.select(buttons)
-    yield from find_line_numbers(body)
+    yield from document.select(_BUTTONS)
+    yield from find_line_numbers(document)
 
 
-def find_line_numbers(body: Element) -> Iterator[Element]:
+def find_line_numbers(page: Node) -> Iterator[Element]:
     """Yield the elements with the numbers of lines of code."""
-    return filter(_is_numbers, body.select(_NUMBERS))
+    return filter(_is_numbers, page.select(_NUMBERS))
 
 
 def has_line_numbers(table: Element) -> bool:

@@ -24,7 +24,9 @@ _TOO_LARGE = f"its elements are nested too deep: their selectors take more than 
 
 #: The parser counts the siblings of an element anew unless it has just been asked for a neighbour, which may take
 #: quadratic time: 3.5 s for 29,000 paragraphs, half of them with ids. From these numbers of elements, and of elements
-#: times the most siblings, they are counted here, which takes five times as long on real pages.
+#: times the most siblings, they are counted here, which takes five times as long on real pages. For a few selectors
+#: neither matters.
+FEW = 500
 MANY = 5000
 TOO_MANY = 50_000_000
 _SPECIAL = re.compile(r"[^\w\x80-\U0010ffff-]")
@@ -32,7 +34,7 @@ _SPECIAL = re.compile(r"[^\w\x80-\U0010ffff-]")
 
 def selectors_of(main: Element, elements: Sequence[Element]) -> list[str] | str:
     """Return the selectors of elements in the main content, or why the page is skipped. Its tree must be complete."""
-    path = _Numbered(main).selector if _is_wide(main) else Element.css_path
+    path = _Numbered(main).selector if len(elements) > FEW and _is_wide(main) else Element.css_path
     selectors, size = [], 0
     for element in elements:
         selector = path(element)
@@ -49,7 +51,7 @@ def selectors_of(main: Element, elements: Sequence[Element]) -> list[str] | str:
 
 def _is_wide(main: Element) -> bool:
     """Return whether to count siblings may take long."""
-    count: int = main.xpath_one("count(//*)")  # type: ignore[assignment] # XPath has other types too
+    count: float = main.xpath_one("count(//*)")  # type: ignore[assignment] # XPath has other types too
     return count > MANY and count * max(map(len, cast("list[Element]", main.xpath("//*")))) > TOO_MANY
 
 

@@ -12,7 +12,7 @@ from nimbus_tasks.html.extract.text import PHRASING, collapse, collapsed_text
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Set
 
-    from turbohtml import Node
+    from turbohtml import Document, Node
 
 _NAVIGATION = ':is(nav, [role="navigation"], [role="search"])'
 #: These surround the content of a page whose content is not marked; within marked content they are part of it.
@@ -24,24 +24,19 @@ _SECTIONS = "article, aside, main, nav, section"
 #: Class names and ids that generators and themes give to what surrounds the content.
 _NAMES = (
     *("navbar", "navheader", "navfooter", "nav-bar", "nav-panel", "navigation", "sidebar", "sphinxsidebar", "toolbar"),
-    *(
-        "breadcrumb",
-        "breadcrumbs",
-        "pagination",
-        "pager",
-        "skip-link",
-        "skip-to-content",
-        "report-bug",
-        "edit-this-page",
-    ),
+    *("breadcrumb", "breadcrumbs", "pagination", "pager", "skip-link", "skip-to-content"),
+    *("report-bug", "edit-this-page"),
     *("header", "footer", "nav", "menu", "topbar", "top-bar", "bottom-bar", "related", "site-header", "site-footer"),
     *("page-footer", "navbar-header", "md-footer", "cookie-banner", "cookie-consent"),
 )
-# The first `:not` spares most elements the long list.
-_NAMED = (
-    ":not(p, a, span, li, code, em, td, dt, dd, tt, pre, b, i, strong, tr, h1, h2, h3, h4):is("
-    + ", ".join([*(f".{name}" for name in _NAMES), *(f"#{name}" for name in _NAMES)])
-    + ")"
+_ANY_NAME = ", ".join(f".{name}, #{name}" for name in _NAMES)
+_TEXTS = "p, a, span, li, code, em, td, dt, dd, tt, pre, b, i, strong, tr, h1, h2, h3, h4"
+_NAMED = f":not({_TEXTS}):is([class], [id]):is({_ANY_NAME})"
+_ROLES = ("navigation", "search", "banner", "contentinfo", "complementary")
+# All of these. What comes before a list spares it most elements.
+_AROUND = (
+    f"""[role]:is({", ".join(f'[role="{role}"]' for role in _ROLES)}), """
+    f":not({_TEXTS}):is(nav, aside, header, footer, :is([class], [id]):is({_ANY_NAME}))"
 )
 
 #: An element with one of these names holds content where less of its text is links than this,
@@ -63,7 +58,7 @@ def find_surroundings(
 ) -> Iterator[Surrounding]:
     """Yield the elements that surround the content. What holds the headline is content."""
     whole = 0
-    for element in body.select(f"{_NAVIGATION}, {_ASIDE}, {_PAGE_LEVEL}, {_NAMED}"):
+    for element in body.select(_AROUND):
         if element in unseen or element in above_headline:
             continue
         if element.matches(_NAVIGATION):
@@ -79,13 +74,13 @@ def find_surroundings(
                 yield Surrounding(element, "named like navigation")
 
 
-def find_headline(body: Element, unseen: Container[Element]) -> Element | None:
+def find_headline(document: Document, unseen: Container[Element]) -> Element | None:
     """Return the h1 that says what the page is about; one in the page's header only where there is no other.
 
     An h1 that is a link to another page has the name of the site.
     """
     in_header = None
-    for h1 in body.select("h1"):
+    for h1 in document.select("h1"):
         if h1 in unseen or h1.closest(f"{_NAVIGATION}, aside, footer") is not None or _links_elsewhere(h1):
             continue
         if h1.closest(f"{_ASIDE}, {_PAGE_LEVEL}, {_NAMED}") is None or h1.closest(_SECTIONS) is not None:

@@ -57,10 +57,11 @@ def collapse(text: str) -> str:
 
     Only ASCII white space counts, as in HTML: a no-break space is kept, which `str.split` would not do.
     """
-    # Ten times faster for most texts, which are collapsed already: line breaks and tabs are not printable.
-    if text.isprintable() and "  " not in text:
-        return text.strip(" ")
-    return b" ".join(text.encode().split()).decode()
+    line = text.replace("\n", " ")
+    # Most texts need no more than that, which takes a third of the time.
+    if "  " in line or "\t" in line or "\r" in line or "\f" in line or "\v" in line:
+        return b" ".join(text.encode().split()).decode()
+    return line.strip(" ")
 
 
 def collapsed_text(element: Element) -> str:

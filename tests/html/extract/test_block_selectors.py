@@ -31,6 +31,7 @@ def test_selectors_of_pages_with_many_elements_are_the_same(body: str, doctype: 
     main = parse(f"{doctype}<body>{body}".encode(), scripting=True).find("body")
     elements = [main, *main.select("*")]
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selectors, "FEW", 0)
         patch.setattr(selectors, "MANY", 0)
         patch.setattr(selectors, "TOO_MANY", 0)
         assert selectors.selectors_of(main, elements) == [each.css_path() for each in elements]
