@@ -27,6 +27,8 @@ _MARKS = frozenset({"code", "em", "kbd", "strong", "sub", "sup"})
 _MOST_COLUMNS = 1000
 _MOST_ROWS = 65_534
 _MOST_EMPTY = 100
+#: Places of cells over several rows to remember for a page: more would take time with the square of its length.
+_MOST_REACHED = 100_000
 
 
 def to_html(document: Mapping[str, Any]) -> str:
@@ -61,6 +63,7 @@ class _Writer:
     def __init__(self, media: dict[str, list[Media]], folder: str) -> None:
         self._media = media
         self._folder = folder
+        self._left = _MOST_REACHED
         #: What stands in a linked text is linked by that.
         self._in_link = False
 
@@ -96,7 +99,9 @@ class _Writer:
                 column = first + (_span(own, "colspan", _MOST_COLUMNS) or 1)
                 height = _span(own, "rowspan", _MOST_ROWS) or _MOST_ROWS
                 if height > 1:
-                    free.update(dict.fromkeys(range(first, column), number + height))
+                    reached = range(first, min(column, first + self._left))
+                    self._left -= len(reached)
+                    free.update(dict.fromkeys(reached, number + height))
                 yield from self._container(cell)
             yield "</tr>\n"
             last = number

@@ -24,6 +24,8 @@ const MARKS = new Set(["code", "em", "kbd", "strong", "sub", "sup"]);
 const MOST_COLUMNS = 1000;
 const MOST_ROWS = 65_534;
 const MOST_EMPTY = 100;
+/** Places of cells over several rows to remember for a page: more would take time with the square of its length. */
+const MOST_REACHED = 100_000;
 
 const ESCAPES = new Map([["&", "&amp;"], ["<", "&lt;"], [">", "&gt;"], ['"', "&quot;"], ["'", "&#x27;"]]); // prettier-ignore
 
@@ -73,6 +75,7 @@ export function mediaByBlock(page) {
 class Writer {
   /** What stands in a linked text is linked by that. */
   #inLink = false;
+  #left = MOST_REACHED;
   #folder;
   #media;
   #parts;
@@ -130,8 +133,9 @@ class Writer {
         }
         column = first + (spanOf(own, "colspan", MOST_COLUMNS) || 1);
         const height = spanOf(own, "rowspan", MOST_ROWS) || MOST_ROWS;
-        for (let each = first; height > 1 && each < column; each++) {
+        for (let each = first; height > 1 && each < column && this.#left > 0; each++) {
           free.set(each, number + height);
+          this.#left--;
         }
         this.#container(cell);
       }
