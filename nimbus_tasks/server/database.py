@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
-from nimbus_tasks.model.errors import StoreError
+from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.server.connections import THREADS, address_of, open_engines
 from nimbus_tasks.server.group_commit import GroupCommit
 
@@ -44,6 +44,7 @@ class Database:
             SettingsError: the URL is malformed, or names another database system.
         """
         self.url = address_of(url, root or Path())
+        self._own_folder = None if url else Path(str(self.url.database)).parent
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine, self._reading = open_engines(self.url)
         #: Makes an INSERT that can say what happens on conflict.
@@ -101,8 +102,12 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
-        if self.is_sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        if self._own_folder:
+            self._own_folder.mkdir(parents=True, exist_ok=True)
+        elif self.is_sqlite and self.url.database and not (folder := Path(self.url.database).parent).is_dir():
+            raise SettingsError(
+                f"DATABASE_URL names a file in {folder}, which is no folder.", "Make it, or correct it."
+            )
         with self.writing() as connection:  # SQLite: holds the only lock for writing
             if not self.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})
@@ -146,4 +151,8 @@ class Database:
             raise
         except (DBAPIError, sqlalchemy.exc.TimeoutError) as error:
             reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()[0].rstrip(".")
-            raise StoreError(f"The database {self} does not answer: {reason}.", "Is it running?") from error
+            hint = "Is it running?"
+            if self.is_sqlite:
+                damaged = "not a database" in reason or "malformed" in reason
+                hint = "Restore a backup, or move the file away." if damaged else "Check the file and its disk."
+            raise StoreError(f"The database {self} does not answer: {reason}.", hint) from error

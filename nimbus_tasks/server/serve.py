@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import signal
 import socket
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 UPKEEP_SECONDS = 60.0
 #: Seconds between two listings of the storage.
 ORPHANS_SECONDS = 24 * 3600.0
+#: All addresses of this machine -> the one that is reachable from here.
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - not listened on here
 _READY = "ready"
 _LONGEST_START = 120.0
 
@@ -59,7 +62,7 @@ def serve(options: ServeOptions, tell: Callable[[Running], None]) -> None:
             asyncio.run(_check_host(service, host))
             asyncio.run(_check_limits(service))
             listening = _listen(host, port)
-            shown = f"[{host}]" if ":" in host else host
+            shown = _ANY.get(host, f"[{host}]" if ":" in host else host)
             url = settings.server.public_url.rstrip("/") or f"http://{shown}:{listening.getsockname()[1]}"
             link = asyncio.run(accounts.make_login_link(service))
             running = Running(url, url + link, options.role, options.workers)
@@ -116,7 +119,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise SettingsError(
             f"{host}:{port} cannot be listened on: {(error.strerror or str(error)).lower()}.",
-            "Choose another --port; 0 takes any free one.",
+            "Choose another --port; 0 takes any free one."
+            if error.errno in (errno.EADDRINUSE, errno.EACCES)
+            else "Check --host: it is an address of this machine.",
         ) from None
     return listening
 

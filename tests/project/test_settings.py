@@ -264,8 +264,31 @@ def test_without_an_id_the_way_out_is_named(text: str) -> None:
     assert "[project] needs an id of the form proj_ + 12 hex digits" in mistake(text)
 
 
-def test_a_wrong_variable_is_named_and_not_the_file() -> None:
-    assert mistake(MINIMAL, NIMBUS_TARGET="floppy").startswith("NIMBUS_TARGET: ")
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("NIMBUS_TARGET", "floppy", "NIMBUS_TARGET: "),
+        ("NIMBUS_SERVER_PORT", "abc", "NIMBUS_SERVER_PORT must be a whole number"),
+        ("NIMBUS_SERVER_STORAGE", "s4", "NIMBUS_SERVER_STORAGE must be one of folder, s3."),
+        ("NIMBUS_SERVER_RETRY_DELAYS", "1,x", "NIMBUS_SERVER_RETRY_DELAYS must be "),
+        ("NIMBUS_SERVER_PROT", "1", "The variable NIMBUS_SERVER_PROT is unknown. Did you mean NIMBUS_SERVER_PORT?"),
+        (
+            "NIMBUS_SERVER_PUBLIC_URL",
+            "photos.example.com",
+            "[server] public_url `photos.example.com` is not an address.",
+        ),
+        ("NIMBUS_SERVER_PUBLIC_URL", "https://a.example/?x", "[server] public_url `https://a.example/?x` is not"),
+        ("NIMBUS_SERVER_TRUSTED_PROXIES", "10.0.0.1,foo", "[server] trusted_proxies: `foo` is not an address."),
+    ],
+)
+def test_a_wrong_variable_is_named_and_not_the_file(variable: str, value: str, told: str) -> None:
+    assert mistake(MINIMAL, **{variable: value}).startswith(told)
+
+
+@pytest.mark.parametrize("proxies", ["127.0.0.1", "10.0.0.0/8,::1", "172.30.0.2/16", "*"])
+def test_proxies_are_addresses_or_networks(proxies: str) -> None:
+    settings = parse(MINIMAL, {"NIMBUS_SERVER_TRUSTED_PROXIES": proxies, "NIMBUS_SERVER_PUBLIC_URL": "https://a.b/c/"})
+    assert settings.server.trusted_proxies == tuple(proxies.split(","))
 
 
 # --- the file -----------------------------------------------------------------------------------------

@@ -243,3 +243,12 @@ def test_others_than_this_machine_are_not_let_in_before_there_is_a_key(tmp_path:
     for host in ("::", "0", "example.com"):
         with pytest.raises(SettingsError, match="there is no API key yet"):
             serve(ServeOptions(str(tmp_path), host=host, port=0), lambda _: pytest.fail("It listens"))
+
+    with ServiceProcess(tmp_path) as first:
+        port = int(first.url.rpartition(":")[2])
+        first.new_key()
+        for host, at, hint in (("127.0.0.1", port, "--port"), ("203.0.113.7", 0, "--host"), ("x.invalid", 0, "--host")):
+            with pytest.raises(SettingsError, match=f"(Choose another|Check) {hint}"):
+                serve(ServeOptions(str(tmp_path), host=host, port=at), lambda _: pytest.fail("It listens"))
+    with ServiceProcess(tmp_path, "--host=0.0.0.0") as everywhere:
+        assert everywhere.told["login_url"].startswith("http://127.0.0.1:")

@@ -91,6 +91,22 @@ def test_a_wrong_address_is_named(url: str) -> None:
         Database(url)
 
 
+def test_no_folder_is_made_for_an_address(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/missing/server.db")
+    with pytest.raises(SettingsError, match="missing, which is no folder"):
+        database.migrate()
+    database.close()
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "server.db").write_bytes(b"garbage" * 1000)
+    database = Database(f"sqlite:///{tmp_path}/server.db")
+    with pytest.raises(StoreError, match=r"not a database\. Restore a backup"):
+        database.migrate()
+    database.close()
+
+
 def test_no_password_is_shown(tmp_path: Path) -> None:
     database = Database("postgresql://ann:secret@127.0.0.1:1/name")
 

@@ -81,6 +81,8 @@ _ENDLESS_KEY = re.compile(rf'(?:(?:[\w-]++|"")[ \t]*+\.[ \t]*+){{{_MAX_PARTS}}}'
 
 _DOMAIN = re.compile(r"(?:(?:https?:)?//)?[\w-]+(?:\.[\w-]+)*\.?(?::\d+)?(?:/\S*)?", re.IGNORECASE)
 
+_WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?", re.IGNORECASE)
+
 #: environment variable -> (table, key) that it overrides
 ENVIRONMENT = {
     "NIMBUS_TARGET": ("target", "store"),
@@ -140,6 +142,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Settings:
         where = "NIMBUS_TARGET" if "$.target.store" in said and environment.get("NIMBUS_TARGET") else PROJECT_FILE
         raise mistakes.wrong_value(where, said, tables) from None
     refuse_bad_domain(f"{PROJECT_FILE}: [project] domain", settings.project.domain)
+    _refuse_bad_addresses(settings.server)
     _refuse_climbing("folder", settings.source.folder)
     _refuse_climbing("known_as", settings.source.known_as)
     return settings
@@ -155,9 +158,28 @@ def refuse_bad_domain(where: str, domain: str) -> None:
         raise SettingsError(f"{where} `{domain}` is not a domain.", "Write the host, such as example.com.")
 
 
+def _refuse_bad_addresses(server: Server) -> None:
+    if server.public_url and not _WEB_ADDRESS.fullmatch(server.public_url):
+        raise SettingsError(
+            f"[server] public_url `{server.public_url}` is not an address.", "Write all of it: https://img.example.com"
+        )
+    for proxy in server.trusted_proxies:
+        import ipaddress  # takes some milliseconds, and few have a proxy
+
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            if proxy != "*":
+                raise SettingsError(
+                    f"[server] trusted_proxies: `{proxy}` is not an address.", "Such as 10.0.0.7 or 10.0.0.0/24."
+                ) from None
+
+
 def _read_server_variables(tables: dict[str, dict[str, object]], environment: Mapping[str, str]) -> None:
     """Let variables such as NIMBUS_SERVER_PORT override `[server]`. Lists have commas between their items."""
-    for field in msgspec.structs.fields(Server):
+    fields = msgspec.structs.fields(Server)
+    mistakes.refuse_unknown_variables(SERVER_VARIABLE, [field.name for field in fields], environment)
+    for field in fields:
         name = f"{SERVER_VARIABLE}{field.name.upper()}"
         text = environment.get(name, "").strip()
         if not text:
@@ -165,8 +187,8 @@ def _read_server_variables(tables: dict[str, dict[str, object]], environment: Ma
         given = [part.strip() for part in text.split(",")] if isinstance(field.default, tuple) else text
         try:
             value = msgspec.convert(given, field.type, strict=False)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{name} is not valid: {str(error)[:1].lower()}{str(error)[1:]}.") from None
+        except msgspec.ValidationError:
+            raise mistakes.not_allowed(name, "server", field.name, given) from None
         tables.setdefault("server", {})[field.name] = msgspec.to_builtins(value)
 
 

@@ -13,7 +13,7 @@ from nimbus_tasks.model.suggest import nearest
 from nimbus_tasks.project.settings.tables import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 #: Lower than for task names: the keys are few and differ clearly.
 _ALIKE = 0.4
@@ -52,6 +52,21 @@ def refuse_unknown_keys(file: str, tables: Mapping[str, Any]) -> None:
         _check_names(file, namespaces, list(get_args(NamespaceName)), where="name in [target.namespaces]")
 
 
+def refuse_unknown_variables(prefix: str, known: Sequence[str], environment: Iterable[str]) -> None:
+    """Check the variables that begin with a prefix.
+
+    Raises:
+        SettingsError: a name is unknown; names the nearest known one.
+    """
+    names = [f"{prefix}{name.upper()}" for name in known]
+    for name in environment:
+        if name.startswith(prefix) and name not in names:
+            meant = nearest(name, names, alike=_ALIKE)
+            raise SettingsError(
+                f"The variable {_shown(name)} is unknown.", f"Did you mean {meant}?" if meant else "See [server]."
+            )
+
+
 def wrong_value(file: str, message: str, tables: Mapping[str, Any]) -> SettingsError:
     """Return the error for msgspec's "Expected `int`, got `str` - at `$.upload.delay`", in the terms of the file."""
     problem, _, path = message.partition(" - at `$.")
@@ -63,9 +78,13 @@ def wrong_value(file: str, message: str, tables: Mapping[str, Any]) -> SettingsE
             f"{file}: [project] needs an id of the form proj_ + 12 hex digits.",
             "Restore the file, or remove it and run: doit nimbus:project:init",
         )
+    return not_allowed(f"{file}: [{table}] {key}", table, key, tables[table].get(key))
+
+
+def not_allowed(where: str, table: str, key: str, given: object) -> SettingsError:
+    """Return the error for a setting whose value is not allowed. where: it was given."""
     allowed = _type_of(table, key)
-    told = f"{file}: [{table}] {key} must be {' or '.join(map(_words, allowed))}."
-    given = tables[table].get(key)
+    told = f"{where} must be {' or '.join(map(_words, allowed))}."
     names = [str(name) for each in allowed if isinstance(each, msgspec.inspect.LiteralType) for name in each.values]
     meant = nearest(given, names) if isinstance(given, str) else ""
     return SettingsError(told, f"Did you mean `{meant}`?" if meant else "")
