@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +20,7 @@ from nimbus_tasks.model.assets import AssetRecord, Pointer, asset_key, pointer_k
 from nimbus_tasks.model.clock import timestamp
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.model.progress import silently
+from nimbus_tasks.project.settings import MAPS_FOLDER
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.blobs import Location
@@ -27,8 +30,12 @@ if TYPE_CHECKING:
     from nimbus_tasks.project.settings import Settings
 
 
+#: What tells an address of a stored file from all others: its digest, or its CID.
+_LONG_NAME = re.compile(rb"[0-9A-Za-z]{40,}")
+
+
 class Pruned(Struct, frozen=True):
-    """Stored files that nothing uses. files: their addresses by digest. kept: those that a pointer still names."""
+    """Stored files that nothing uses. files: their addresses by digest. kept: those that a page or a pointer names."""
 
     store: str
     dry_run: bool
@@ -58,7 +65,7 @@ async def _prune(stage: AssetStage, settings: Settings, connection: Connection, 
     async with await open_blob_store(stage.target, connection=connection) as blobs:
         unused = [each for each in stage.ledger.unused(blobs.identity, since) if each[0] not in used]
         async with await connect(settings, connection) as kv:
-            named = await _named_by_pointers(kv) if unused else frozenset()
+            named = await _named_by_pointers(kv) | _named_by_pages(unused) if unused else frozenset()
             kept = stage.ledger.related(
                 {sha256 for sha256, where in unused if not named.isdisjoint(_addresses(sha256, where))}
             )
@@ -82,6 +89,15 @@ async def _named_by_pointers(kv: Store) -> frozenset[str]:
     keys = [pointer_key(*names) async for names in all_pointers(kv)]
     pointers = (await read_many(kv, keys, Pointer)).values()
     return frozenset({said for each in pointers for said in (each.address, str(each.metadata.get("sha256", "")))})
+
+
+def _named_by_pages(unused: list[tuple[str, Location]]) -> frozenset[str]:
+    """Return the digests of those that a map names by an address where readers get them."""
+    digests = {
+        name: sha256 for sha256, where in unused for name in _LONG_NAME.findall(f"{where.url} {sha256}".encode())
+    }
+    found = (name for path in Path(MAPS_FOLDER).rglob("*.json") for name in _LONG_NAME.findall(path.read_bytes()))
+    return frozenset(digests[name] for name in found if name in digests)
 
 
 async def _leave_out(kv: Store, key: str, name: str) -> None:

@@ -197,8 +197,8 @@ def test_empty_files_and_names_in_any_script_go_up(site: Site) -> None:
         ('[assets]\nstore = "ftp"\n', "assets"),
         (
             '[assets]\nstore = "s3"\n',
-            ".nimbus/project.toml: [assets] bucket is not set. AWS_ACCESS_KEY_ID is not set. AWS_SECRET_ACCESS_KEY is not set. "
-            "Secrets are read from the environment and .nimbus/credentials.toml. Nothing was sent.",
+            ".nimbus/project.toml: [assets] bucket is not set. AWS_ACCESS_KEY_ID is not set. "
+            "AWS_SECRET_ACCESS_KEY is not set. Secrets are read from the environment and .nimbus/credentials.toml.",
         ),
         ('[assets]\nstore = "server"\n', ".nimbus/project.toml: [assets] service_url is not set"),
         ('[assets]\nstore = "pinata"\n', "PINATA_JWT is not set."),
@@ -444,6 +444,21 @@ def test_what_nothing_uses_is_removed_after_a_while(site: Site, place: Place) ->
     assert good(site.doit(*prune, **place.environment)).json["files"] == {}
     assert good(site.doit("nimbus:assets:verify", "--json", **place.environment)).json["verified"] == 2
     assert site.doit("nimbus:assets:prune", "--days=0", **place.environment).status == 2
+
+
+def test_what_a_page_names_by_its_public_address_is_used(site: Site, place: Place) -> None:
+    """As where the page was written so, or `apply --assets` was run by another machine."""
+    site.settings(f'{place.settings}public_url = "https://img.example"\ninclude = ["*.png"]\n')
+    picture(site, "w.jpg")
+    digest = picture(site, "named.png", PNG + b"named")
+    good(site.doit("upload", **place.environment))
+    (location,) = records(site)[digest]["locations"].values()
+    site.page("a", f'<img alt="A picture" src="{location["url"]}">')
+    site.remove("dist/named.png")
+    good(site.doit("upload", **place.environment))
+    with contextlib.closing(sqlite3.connect(site / ".nimbus/assets.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE stored SET at = '2020-01-01', used = '2020-01-01'")
+    assert good(site.doit("nimbus:assets:prune", "--days=1", "--json", **place.environment)).json["files"] == {}
 
 
 # --- in the built HTML ----------------------------------------------------------------------------------------

@@ -173,7 +173,7 @@ def assets_pruned(console: Console, done: Pruned, where: str) -> None:
     for address in shown if len(shown) <= FEW or console.verbose else shown[:FEW]:
         console.line(f"{verb} {address}")
     unused = f"{count(len(shown), 'file')} in {where} that nothing has used for {count(done.days, 'day')}"
-    kept = f"; {done.kept} more are named by pointers" if done.kept else ""
+    kept = f"; {done.kept} more are named by pages or pointers" if done.kept else ""
     console.line(f"🗑️  {verb} {unused}{kept}")
 
 

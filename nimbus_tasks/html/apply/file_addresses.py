@@ -36,6 +36,8 @@ _ATTRIBUTES = {
 }
 #: Feeds and the like, for which programs ask again at the same address.
 _LASTING = re.compile(r"[^?#]*\.(?:atom|css|ics|js|json|rss|txt|webmanifest|xml)\s*(?:[?#]|$)", re.IGNORECASE)
+#: A page that lacks more of the addresses that it had was built anew.
+_MOST_MISSED = 50
 _PIXELS = re.compile(r"[ \t\n\f\r]*([0-9]{1,5})(?:px)?[ \t\n\f\r]*")
 _WORDS = re.compile(r"[^ \t\n\f\r]+")
 
@@ -91,12 +93,14 @@ def restore_addresses(html: bytes, replaced: Iterable[Replaced]) -> bytes:
         source = Source(html)
     except UnsafeChangeError:
         return html
-    edits, at = [], 0
+    edits, at, missed = [], 0, 0
     for now, before in replaced:
         place = source.text.find(now, at)
         if place >= 0:
             at = place + len(now)
             edits.append(Edit(place, at, before))
+        elif (missed := missed + 1) > _MOST_MISSED:
+            break  # each search reads the rest of the page
     return source.splice(edits)
 
 

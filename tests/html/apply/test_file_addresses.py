@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from nimbus_tasks.html.apply import file_addresses
 from nimbus_tasks.html.apply.file_addresses import PublicFile, address_files, restore_addresses
 from nimbus_tasks.html.apply.markup import Edit, UnsafeChangeError
+from nimbus_tasks.model.changes import Replaced
 
 PUBLIC = {
     "dist/w.jpg": PublicFile("https://cdn/w?a=1&b", 3, 2),
@@ -130,6 +131,7 @@ def test_addresses_that_were_written_anew_since_stay() -> None:
     made = address_files(b"<img src=/w.jpg width=1><p>a<img src='/w.jpg' width=2>", "dist/a.html", "dist", PUBLIC.get)
     edited = made.html.replace(b"<p>a", b"<p>b").replace(f'src="{W}"'.encode(), b"src=/w.jpg")
     assert restore_addresses(edited, made.replaced) == b"<img src=/w.jpg width=1><p>b<img src='/w.jpg' width=2>"
+    assert restore_addresses(made.html, [Replaced("other", "")] * 60 + list(made.replaced)) == made.html
     unwritable = b"<meta charset=iso-2022-jp><img src=/w.jpg>"
     assert restore_addresses(unwritable, made.replaced) == unwritable
 
