@@ -1,7 +1,8 @@
 """The files of a folder beside what the manifest knows of them: what is new, what changed, what is missing.
 
 For each folder the manifest has a digest of the names and stamps of its files, so one without changes costs one row.
-The files of the others are compared one by one, a folder at a time. Memory does not grow with the site.
+The files of the others are compared one by one, a folder at a time. Memory does not grow with the site. Our maps are
+where their pages are: in a hidden folder, if the source folder is in one (`docs/.vitepress/dist`).
 """
 
 from __future__ import annotations
@@ -261,7 +262,7 @@ def _differing(manifest: Manifest, kind: str, folder: str, wanted: Callable[[str
     """Yield the folders whose digests are not as the manifest has them."""
     odd: list[Odd] = []
     known = 0
-    for listing in walk(folder, wanted, odd):
+    for listing in walk(folder, wanted, odd, hidden=folder == MAPS_FOLDER):
         digest = _digest(listing.files)
         held = manifest.rows("SELECT digest FROM folder WHERE kind = ? AND path = ?", kind, listing.folder)
         known += len(held)
@@ -289,7 +290,7 @@ def _taken_in(
                 files.look(*each)
         if answer.known < manifest.count("SELECT count(*) FROM folder WHERE kind = ?", kind):
             # A folder is gone, or holds no such file any more: which ones, only another walk can tell.
-            present = {listing.folder for listing in walk(folder, wanted, [])}
+            present = {listing.folder for listing in walk(folder, wanted, [], hidden=folder == MAPS_FOLDER)}
             for (path,) in manifest.rows("SELECT path FROM folder WHERE kind = ?", kind):
                 if path not in present:
                     files.look(path, b"", ())

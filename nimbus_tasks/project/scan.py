@@ -98,9 +98,12 @@ def is_utf8(path: str) -> bool:
     return path.isascii() or not any("\ud800" <= char <= "\udfff" for char in path)
 
 
-def walk(folder: str, wanted: Callable[[str], bool], odd: list[Odd], *, deep: bool = True) -> Iterator[Listing]:
+def walk(
+    folder: str, wanted: Callable[[str], bool], odd: list[Odd], *, deep: bool = True, hidden: bool = False
+) -> Iterator[Listing]:
     """Yield the wanted plain files of `folder` and (`deep`) of those below it, a folder at a time; `odd` gets the rest.
 
+    hidden: whether hidden folders are entered too.
     A later change of any of them must give it another stamp: where a file is too young for that, it is stamped again.
     """
     # "." is a folder too, but no path names it.
@@ -120,7 +123,7 @@ def walk(folder: str, wanted: Callable[[str], bool], odd: list[Odd], *, deep: bo
             for entry in entries:
                 path = entry.path[start:]
                 if entry.is_dir(follow_symlinks=False):
-                    if deep and not entry.name.startswith("."):
+                    if deep and (hidden or not entry.name.startswith(".")):
                         pending.append(entry.path)
                     if wanted(path[offset:]):
                         odd.append(Odd(_printable(path), "a folder, not a file"))

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from kit import html
 
 if TYPE_CHECKING:
     from kit import Site
@@ -178,3 +179,18 @@ def test_pages_in_folders_keep_their_folders(site: Site) -> None:
     site.publish()
     assert "dist/local/rolex-repair.html" in site.store.pages
     assert (site / ".nimbus/maps/dist/local/rolex-repair.html.json").is_file()
+
+
+def test_a_source_folder_in_a_hidden_one_keeps_its_pages_where_no_map_changes(site: Site) -> None:
+    """As VitePress and Nuxt build: the maps are in a hidden folder too."""
+    site.settings(folder='"docs/.vitepress/dist"')
+    pages = {f"docs/.vitepress/dist/{name}.html" for name in "abc"}
+    for page in pages:
+        site.write(page, html(f"All about {page}."))
+    assert site.publish().said.count("Uploaded: ") == 3
+    before = site.store
+    for page in pages:
+        os.utime(site / page, (1, 1))
+    assert "0 maps changed, 3 pages in all" in site.publish().out
+    assert site.store == before
+    assert before.active == pages

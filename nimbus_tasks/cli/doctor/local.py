@@ -72,7 +72,7 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
 
 def check_source(settings: Settings) -> Iterator[Finding]:
     source = settings.source
-    maps = sum(len(each.files) for each in walk(MAPS_FOLDER, matcher(MAP_PATTERN), []))
+    maps = sum(len(each.files) for each in walk(MAPS_FOLDER, matcher(MAP_PATTERN), [], hidden=True))
     if not source.folder:
         if maps:
             yield ok("source", f"{maps:,} maps of another tool in {MAPS_FOLDER}")

@@ -105,7 +105,7 @@ def role_of(settings: Settings) -> Callable[[str], Role]:
         if path == PROJECT_FILE:
             return "settings"
         if path.startswith(maps):
-            return "map" if path.endswith(".json") and not _is_hidden(path.removeprefix(maps)) else "other"
+            return "map" if path.endswith(".json") else "other"
         below = path.removeprefix(root)
         in_source = source.folder and path.startswith(root) and not _is_hidden(below)
         if in_source and is_page(below):

@@ -186,7 +186,7 @@ def settings_with(source: Source, store: BlobStoreName = "") -> Settings:
         ("other/a.html", "other"),
         (PROJECT_FILE, "settings"),
         (".nimbus/maps/dist/a.html.json", "map"),
-        (".nimbus/maps/.git/a.json", "other"),
+        (".nimbus/maps/docs/.vitepress/dist/a.html.json", "map"),
         (".nimbus/maps/.123.tmp", "other"),
         (".nimbus/kv.db", "other"),
     ],
