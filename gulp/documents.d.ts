@@ -381,6 +381,7 @@ export interface Problem {
   path: string;
   reason: string;
   failed: boolean;
+  sent: boolean;
 }
 
 export interface Processing {

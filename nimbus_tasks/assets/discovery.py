@@ -35,11 +35,15 @@ _PLAIN = re.compile(r"\w[\w-]*(?:[/.][\w-]+)*", re.ASCII)
 
 
 class Problem(Struct, frozen=True):
-    """A file that cannot be uploaded, and why. failed: it should have been; otherwise it is only worth a warning."""
+    """What is wrong with a file. failed: it should be uploaded and cannot be; otherwise it is only worth a warning.
+
+    sent: it is uploaded nevertheless.
+    """
 
     path: str
     reason: str
     failed: bool = True
+    sent: bool = False
 
 
 class Discovery(Struct):
@@ -66,7 +70,7 @@ class Discovery(Struct):
         self.files.append(file)
         if file.content_type == UNKNOWN and is_named_like_picture(file.path):
             why_odd = f"is named like a picture, and its bytes are none that browsers show: it is sent as {UNKNOWN}"
-            self.problems.append(Problem(file.path, why_odd, failed=False))
+            self.problems.append(Problem(file.path, why_odd, failed=False, sent=True))
 
 
 def discover(settings: Settings, ledger: AssetLedger, advance: Callable[[int], None] = lambda _: None) -> Discovery:

@@ -88,7 +88,7 @@ def find_baseline(ledger: AssetLedger, conditions: str, settings: Settings) -> B
     if not rows:
         return None
     baseline = _decode(rows[0][0])
-    if any(os.path.lexists(missing.path) for missing in baseline.summary.problems):
+    if any(os.path.lexists(each.path) for each in baseline.summary.problems if not each.sent):
         return None
     if not all(_are_there(*row) for row in ledger.each("SELECT path, files FROM baseline_folder")):
         return None
