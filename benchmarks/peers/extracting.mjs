@@ -1,4 +1,5 @@
-// Extraction with cheerio, the same work as ours: head, main content, blocks, a unique selector for each, JSON.
+// Extraction with cheerio, the same work as ours: head, main content, blocks with a unique selector for each, links, marks,
+// list levels, table cells, quotes, local files, JSON. Media, structured data and groups are left out.
 //
 // Written for speed, like ours: one walk over the tree, each parent's children numbered once, paths memoised.
 
@@ -119,38 +120,161 @@ function selectors($) {
   };
 }
 
-function readBlocks(main, selector) {
+const MARKS = { a: "a", em: "em", i: "em", strong: "strong", b: "strong", code: "code", tt: "code", kbd: "kbd", sub: "sub", sup: "sup" }; // prettier-ignore
+const LANGUAGE = /(?:^|\s)(?:language-|lang-|highlight-)([\w+#-]+)/;
+
+/** Returns the place in the collapsed text of each place in the text, and the collapsed text. */
+function collapsing(text) {
+  const places = new Int32Array(text.length + 1);
+  let content = "";
+  let isSpace = true;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text[at];
+    const isBlank = char === " " || (char <= "\r" && /[\t\n\f\r]/.test(char));
+    places[at] = content.length;
+    if (!isBlank) content += char;
+    else if (!isSpace) content += " ";
+    isSpace = isBlank;
+  }
+  places[text.length] = content.length;
+  return [places, content.endsWith(" ") ? content.slice(0, -1) : content];
+}
+
+/** Returns marks and links by their places in the content. */
+function placed(text, marks, content, resolve) {
+  const [places] = collapsing(text);
+  const found = { marks: [], links: [] };
+  for (const { node, start, end } of marks) {
+    let [from, to] = [places[start], Math.min(places[end], content.length)];
+    while (from < to && content[from] === " ") from += 1;
+    while (to > from && content[to - 1] === " ") to -= 1;
+    if (from === to) continue;
+    found.marks.push({ type: MARKS[node.name], start: from, end: to });
+    if (node.name !== "a") continue;
+    const link = { text: content.slice(from, to), href: resolve(node.attribs.href ?? "") };
+    if (node.attribs.rel) link.rel = node.attribs.rel;
+    found.links.push(link);
+  }
+  return found;
+}
+
+/** Numbers the cells of tables: the columns that cells of earlier rows take are not free. */
+function cellsOf() {
+  const tables = new Map();
+  return function cell(node) {
+    let table = node;
+    while (table && table.name !== "table") table = table.parent;
+    if (!table) return undefined;
+    if (!tables.has(table)) {
+      const made = new Map();
+      const id = `table-${tables.size}`;
+      const taken = [];
+      let row = 0;
+      (function rows(parent) {
+        for (const child of parent.children) {
+          if (child.name === "table") continue;
+          if (child.name !== "tr") {
+            if (child.children) rows(child);
+            continue;
+          }
+          let column = 0;
+          for (const each of child.children) {
+            if (each.name !== "td" && each.name !== "th") continue;
+            while ((taken[column] ?? 0) > row) column += 1;
+            const place = { id, row, column };
+            if (each.name === "th") place.header = true;
+            made.set(each, place);
+            const down = Math.min(Number(each.attribs.rowspan) || 1, 1000);
+            for (let wide = Math.min(Number(each.attribs.colspan) || 1, 1000); wide > 0; wide -= 1) {
+              taken[column] = row + down;
+              column += 1;
+            }
+          }
+          row += 1;
+        }
+      })(table);
+      tables.set(table, made);
+    }
+    return tables.get(table).get(node);
+  };
+}
+
+function readBlocks(main, selector, resolve) {
   const found = [];
-  function visit(node, owner) {
+  const cellOf = cellsOf();
+  function visit(node, owner, within) {
     for (const child of node.children) {
       if (child.type === "text") owner.text += child.data;
       else if (!child.name || isUnseen(child)) continue;
       else if (main.name === "body" && AROUND.has(child.name)) continue;
-      else if (PHRASING.has(child.name)) visit(child, owner);
-      else {
+      else if (PHRASING.has(child.name)) {
+        const start = owner.text.length;
+        const mark = { node: child, start, end: start };
+        if (child.name in MARKS) owner.marks.push(mark);
+        visit(child, owner, within);
+        mark.end = owner.text.length;
+      } else {
+        if (child.name === "br") owner.breaks += 1;
         owner.text += "\n";
-        const block = { node: child, text: child.name === "img" ? (child.attribs.alt ?? "") : "" };
+        const block = { node: child, text: child.name === "img" ? (child.attribs.alt ?? "") : "", marks: [], breaks: 0, within }; // prettier-ignore
         found.push(block);
-        visit(child, block);
+        let inside = within;
+        if (child.name === "ul" || child.name === "ol")
+          inside = { ...within, kind: child.name, level: within.level + 1, items: { count: (Number(child.attribs.start) || 1) - 1 } }; // prettier-ignore
+        else if (child.name === "li" && within.kind) {
+          within.items.count += 1;
+          inside = { ...within, item: within.items.count };
+        } else if (child.name === "td" || child.name === "th") inside = { ...within, cell: cellOf(child) };
+        else if (child.name === "blockquote") inside = { ...within, quote: within.quote + 1 };
+        block.within = inside;
+        visit(child, block, inside);
       }
     }
   }
-  const first = { node: main, text: "" };
+  const outside = { kind: "", level: 0, item: 0, items: null, cell: undefined, quote: 0 };
+  const first = { node: main, text: "", marks: [], breaks: 0, within: outside };
   found.push(first);
-  visit(main, first);
+  visit(main, first, outside);
   const blocks = [];
   const selectorMap = {};
-  for (const { node, text } of found) {
+  for (const { node, text, marks, within } of found) {
     const content = node.name === "pre" ? text : collapse(text);
     if (!content.trim() && node.name !== "img") continue;
     const id = `block-${blocks.length}`;
     const block = { id, type: node.name, content };
     const attributes = Object.entries(node.attribs).filter(([name]) => !name.startsWith("on"));
     if (attributes.length) block.attributes = Object.fromEntries(attributes);
+    if (marks.length) {
+      const inside = placed(text, marks, content, resolve);
+      if (inside.links.length) block.links = inside.links;
+      if (inside.marks.length) block.marks = inside.marks;
+    }
+    if (within.item) block.list = { kind: within.kind, level: within.level, item: within.item };
+    if (within.cell) block.table = within.cell;
+    if (within.quote) block.quote = within.quote;
+    if (node.name === "pre") {
+      const language = LANGUAGE.exec(`${node.attribs.class ?? ""} ${node.children[0]?.attribs?.class ?? ""}`);
+      if (language) block.language = language[1];
+    }
     blocks.push(block);
     selectorMap[id] = selector(node);
   }
   return [blocks, selectorMap];
+}
+
+/** Resolves addresses against the page's own, each once. */
+function resolver(path) {
+  const known = new Map();
+  const base = new URL(`https://site.invalid/${path}`);
+  return (href) => {
+    let made = known.get(href);
+    if (made === undefined) {
+      const url = URL.canParse(href, base) ? new URL(href, base) : null;
+      made = url ? (url.origin === base.origin ? url.href.slice(base.origin.length) : url.href) : href;
+      known.set(href, made);
+    }
+    return made;
+  };
 }
 
 export function extract(path, html) {
@@ -158,7 +282,13 @@ export function extract(path, html) {
   const body = $("body")[0];
   if (!body) return "";
   const [main, mainSelector] = findMain($, body);
-  const [blocks, selectorMap] = readBlocks(main, selectors($));
+  const resolve = resolver(path);
+  const [blocks, selectorMap] = readBlocks(main, selectors($), resolve);
+  const assets = new Set();
+  for (const { attribs } of $("img[src], source[src], video[src], audio[src]")) {
+    const address = resolve(attribs.src);
+    if (address.startsWith("/")) assets.add(address.slice(1));
+  }
   const above = Math.min(12, blocks.length);
   return JSON.stringify({
     path,
@@ -169,5 +299,7 @@ export function extract(path, html) {
     above_fold_blocks: blocks.slice(0, above),
     rest_of_page_blocks: blocks.slice(above),
     selector_map: selectorMap,
+    url: resolve(""),
+    assets: [...assets].sort(),
   });
 }
