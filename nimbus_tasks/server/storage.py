@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+import unicodedata
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -130,7 +131,8 @@ class Storage(Protocol):
 
 def pathname_of(user_id: str, asset_id: str, filename: str) -> str:
     """Return where a file is stored. Its name is for people who look into the storage; the id makes it unique."""
-    safe = _UNSAFE.sub("-", filename).strip(".-")
+    letters = "".join(each for each in unicodedata.normalize("NFKD", filename) if not unicodedata.combining(each))
+    safe = _UNSAFE.sub("-", letters).strip(".-")
     stem, dot, extension = safe.rpartition(".")
     name = f"{stem[:_LONGEST_NAME]}{dot}{extension[:16]}" if dot else safe[:_LONGEST_NAME]
     return f"assets/{user_id}/{asset_id}/{name or 'file'}"
