@@ -22,6 +22,10 @@ PYTHON
 fi
 mv "$folder/database.new" "$folder/database"
 cp -p .nimbus/project.toml "$folder/"
+# What makes doit find the commands: a folder has one of them, or is started with `python -m nimbus_tasks`.
+for file in dodo.py pyproject.toml; do
+  [ ! -e "$file" ] || cp -p "$file" "$folder/"
+done
 
 # With the store s3 there are none here: the bucket has its own versions and copies.
 for kind in assets thumbnails; do

@@ -16,5 +16,8 @@ else
   cp "$folder/database" .nimbus/server.db
 fi
 [ -e .nimbus/project.toml ] || cp -p "$folder/project.toml" .nimbus/
+for file in dodo.py pyproject.toml; do
+  [ -e "$file" ] || [ ! -e "$folder/$file" ] || cp -p "$folder/$file" .
+done
 [ ! -d "$folder/uploads" ] || cp -Rp "$folder/uploads" .nimbus/
 echo "Restored from $folder: now start the service"

@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 from nimbus_tasks.assets import CloudflareKVClient, CloudflareKVConfig
+from nimbus_tasks.model.errors import NimbusError
 
 
 async def main() -> int:
@@ -19,4 +20,7 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(main()))
+    except NimbusError as error:  # such as a variable that is not set
+        sys.exit(str(error))

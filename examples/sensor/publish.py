@@ -21,6 +21,7 @@ matplotlib.use("agg")  # files only, no window
 from matplotlib import pyplot as plt
 
 from nimbus_tasks.assets import Asset, UploadConfig, UploadManager
+from nimbus_tasks.model.errors import NimbusError
 
 EVERY = 60
 
@@ -67,4 +68,7 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(main()))
+    except NimbusError as error:  # such as a variable that is not set
+        sys.exit(str(error))

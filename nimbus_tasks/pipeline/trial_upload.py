@@ -103,7 +103,7 @@ class _Test:
             for name, step in steps:
                 passed = passed and await self._try(name, step)
             if self._location is not None:
-                passed = await self._try("clean up", self._clean_up) and passed
+                passed = await self._try("remove the picture", self._clean_up) and passed
         finally:
             for each in (self._blobs, self._kv):
                 if each is not None:

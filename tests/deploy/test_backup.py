@@ -63,6 +63,7 @@ def test_a_service_goes_on_from_a_backup_of_a_running_one(databases: list[dict[s
     done = script("restore.sh", new, backup, after)
     assert (done.returncode, done.stderr) == (0, "")
     assert (new / ".nimbus/project.toml").read_text() == PROJECT
+    assert (new / "pyproject.toml").read_text() == (old.folder / "pyproject.toml").read_text()  # how doit finds us
     with (
         ServiceProcess(new, "--role=web", **after) as service,
         httpx.Client(base_url=service.url, headers={"authorization": f"Bearer {key}"}, timeout=SECONDS) as http,

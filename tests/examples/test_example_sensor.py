@@ -37,6 +37,13 @@ def test_a_plot_is_published_and_its_pointer_read_back(tmp_path: Path) -> None:
                 command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
             )
 
+        token = environment.pop("CLOUDFLARE_API_TOKEN")
+        for program in ("latest.py", "publish.py"):
+            refused = run(program)
+            assert (refused.returncode, refused.stdout) == (1, "")
+            (line,) = refused.stderr.splitlines()
+            assert "CLOUDFLARE_API_TOKEN is not set" in line
+        environment["CLOUDFLARE_API_TOKEN"] = token
         none = run("latest.py")
         assert (none.returncode, none.stdout) == (1, "No plot yet: python publish.py --once\n")
         published = run("publish.py", "--once")

@@ -366,7 +366,7 @@ def assert_shown(site: Site, pointer: dict[str, Any]) -> None:
 def test_the_test_upload_tells_each_step_and_leaves_no_file(site: Site, place: Place) -> None:
     site.settings(place.settings)
     steps = good(site.doit("nimbus:test-upload", "--json", **place.environment)).json["steps"]
-    assert [step["name"] for step in steps][-1] == "clean up"
+    assert [step["name"] for step in steps][-1] == "remove the picture"
     assert "test:upload:latest" in site.store.values
     assert not records(site)
     run = site.doit(
