@@ -21,8 +21,8 @@ const EVERY = 5000;
 
 /** @param {HTMLElement} root */
 export async function show(root) {
-  const said = el("p", { role: "status" });
-  const list = el("div", {});
+  const said = el("p", { class: "said", role: "status" });
+  const list = el("div", { class: "list" });
   root.replaceChildren(el("h1", {}, text("failedJobs")), said, list);
   let shown = "";
   const look = async () => {

@@ -33,21 +33,26 @@ export function rowKind(uploader) {
         el("span", { class: "file-name" }),
         el("span", { class: "file-size quiet" }),
         el("span", { class: "file-state" }),
-        el("progress", { max: 1, value: 0, "aria-hidden": "true" }),
         el(
-          "button",
-          { type: "button", class: "small retry", onclick: acting((item) => uploader.retry(item)) },
-          text("retry"),
-        ),
-        el(
-          "button",
-          { type: "button", class: "small cancel", onclick: acting((item) => uploader.cancel(item)) },
-          text("cancel"),
+          "span",
+          { class: "file-actions" },
+          el("progress", { max: 1, value: 0, "aria-hidden": "true" }),
+          el(
+            "button",
+            { type: "button", class: "small", onclick: acting((item) => uploader.retry(item)) },
+            text("retry"),
+          ),
+          el(
+            "button",
+            { type: "button", class: "small", onclick: acting((item) => uploader.cancel(item)) },
+            text("cancel"),
+          ),
         ),
       ),
     show(row, item) {
       shown.set(row, item);
-      const [name, size, state, bar, retry, cancel] = /** @type {any[]} */ ([...row.children]);
+      const [name, size, state, actions] = /** @type {any[]} */ ([...row.children]);
+      const [bar, retry, cancel] = actions.children;
       setText(name, item.path);
       name.title = item.path;
       setText(size, bytesText(item.size));
