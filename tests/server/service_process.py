@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +30,14 @@ PROJECT = '[project]\nid = "proj_0123456789ab"\n'
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
+def _put(file: Path, text: str) -> None:
+    """Write a file at once, and only where it differs: other processes of the service may read it just then."""
+    if not file.exists() or file.read_text() != text:
+        whole = file.with_name(f"{file.name}.{threading.get_ident()}")
+        whole.write_text(text)
+        whole.replace(file)
+
+
 class ServiceProcess:
     """One running service in a folder; `url` is there once it answers."""
 
@@ -36,8 +45,8 @@ class ServiceProcess:
         self.folder = folder
         self._options = options
         (folder / ".nimbus").mkdir(parents=True, exist_ok=True)
-        (folder / ".nimbus/project.toml").write_text(PROJECT + settings)
-        (folder / "pyproject.toml").write_text('[tool.doit]\nloader = "nimbus"\n')
+        _put(folder / ".nimbus/project.toml", PROJECT + settings)
+        _put(folder / "pyproject.toml", '[tool.doit]\nloader = "nimbus"\n')
         self.environment = os.environ | environment
         self._clients: list[Client] = []
         self._numbers = itertools.count()
