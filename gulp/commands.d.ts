@@ -30,6 +30,8 @@ export interface Commands {
       path?: string | undefined;
       /** write changed pages to this folder (default: in place, with a backup) */
       output?: string | undefined;
+      /** only changes that published pages had already, as in a CI after each build */
+      accepted?: boolean | undefined;
       /** show the differences and change nothing */
       dryRun?: boolean | undefined;
       /** write the public addresses of uploaded files instead of proposed changes */

@@ -337,7 +337,18 @@ export interface PageLog {
 export interface PageResult {
   path: string;
   page_id: string;
-  reason: "changed" | "forced" | "missing" | "moved" | "new" | "removed" | "unchanged" | "unfinished" | "upgraded" | "";
+  reason:
+    | "applied"
+    | "changed"
+    | "forced"
+    | "missing"
+    | "moved"
+    | "new"
+    | "removed"
+    | "unchanged"
+    | "unfinished"
+    | "upgraded"
+    | "";
   result: "failed" | "invalid" | "queued" | "removed" | "skipped" | "stored" | "unchanged" | "waiting";
   error: string;
   bytes: number;

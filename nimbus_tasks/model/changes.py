@@ -68,3 +68,13 @@ def read_optimization(raw: Raw | UnsetType) -> Optimization | None:
         return msgspec.json.decode(raw, type=Optimization)
     except msgspec.MsgspecError:
         return None
+
+
+def read_accepted(raw: Raw | UnsetType) -> tuple[Change, ...]:
+    """Return a page record's accepted changes: none where another program wrote something else there."""
+    if raw is UNSET:
+        return ()
+    try:
+        return msgspec.json.decode(raw, type=tuple[Change, ...])
+    except msgspec.MsgspecError:
+        return ()

@@ -41,6 +41,7 @@ class PageRecord(Shape, omit_defaults=True):
 
     extraction: the page map without `path`, with unknown fields.
     optimization: see `model.changes.Optimization`.
+    accepted: a list of `model.changes.Change`, of what `nimbus:apply` wrote into the page before it was published.
     """
 
     page_id: Name
@@ -50,13 +51,14 @@ class PageRecord(Shape, omit_defaults=True):
     uploaded: str
     extraction: Raw
     optimization: Raw | UnsetType = UNSET
+    accepted: Raw | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        for name in ("extraction", "optimization"):
+        for name in ("extraction", "optimization", "accepted"):
             held = getattr(self, name)
             if held is not UNSET:
                 str(memoryview(held), "utf-8")  # what is not UTF-8 is a `ValueError` too
-            if held is not UNSET and bytes(memoryview(held)[:1]) != b"{":
+            if held is not UNSET and name != "accepted" and bytes(memoryview(held)[:1]) != b"{":
                 raise ValueError(f"{name} is not an object")
 
 

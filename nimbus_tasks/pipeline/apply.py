@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.html.apply import apply_changes
+from nimbus_tasks.html.apply import Applied, apply_accepted, apply_changes
 from nimbus_tasks.html.apply.diff import diff
 from nimbus_tasks.html.apply.plan import CHANGED
-from nimbus_tasks.model.changes import Change, read_optimization
+from nimbus_tasks.model.changes import Change, read_accepted, read_optimization
 from nimbus_tasks.model.errors import SettingsError, SourceError, UnreadableRecordError
 from nimbus_tasks.model.keys import page_key
 from nimbus_tasks.model.page_map import PageMap
@@ -56,10 +56,14 @@ class AppliedPage(Struct, frozen=True):
 
 
 class Proposal(Struct, frozen=True):
-    """The changes proposed for a page, and its map at that time."""
+    """The changes proposed for a page, its map at that time, and those that were accepted before.
+
+    accepted: an earlier build of the page had them; a later one may lack them.
+    """
 
     page_map: PageMap
     changes: tuple[Change, ...]
+    accepted: tuple[Change, ...] = ()
 
 
 async def find_proposals(target: OpenTarget, page_ids: list[str]) -> list[Proposal]:
@@ -67,8 +71,9 @@ async def find_proposals(target: OpenTarget, page_ids: list[str]) -> list[Propos
     keys = [page_key(target.project_id, page_id) for page_id in page_ids]
     proposals = []
     for page_id, record in (await target.read(keys, PageRecord)).items():
-        optimization = read_optimization(record.optimization)
-        if optimization is None or not optimization.optimized_blocks:
+        optimization, accepted = read_optimization(record.optimization), read_accepted(record.accepted)
+        proposed = optimization.optimized_blocks if optimization is not None else ()
+        if not proposed and not accepted:
             continue
         content = msgspec.json.decode(record.extraction, type=dict[str, Any])
         try:
@@ -76,7 +81,7 @@ async def find_proposals(target: OpenTarget, page_ids: list[str]) -> list[Propos
         except msgspec.ValidationError as error:
             target.store.warn(str(UnreadableRecordError(page_key(target.project_id, page_id), str(error))))
             continue
-        proposals.append(Proposal(page_map, optimization.optimized_blocks))
+        proposals.append(Proposal(page_map, proposed, accepted))
     return sorted(proposals, key=lambda proposal: proposal.page_map.path)
 
 
@@ -119,17 +124,30 @@ def _apply(request: Request, asked: tuple[Proposal, bool, Sequence[Replaced]]) -
     """Apply one page's changes to its HTML. A page that cannot be read has all its changes refused."""
     proposal, extracted, replaced = asked
     site, rules, path = request.site, request.rules, proposal.page_map.path
+    asked_for = (*proposal.accepted, *proposal.changes)
     try:
         before = read_page(site, path)
         original = as_before(before, replaced)
-        made = apply_changes(original, proposal.page_map, proposal.changes, rules.rules, sheets_of(rules).styles)
+        made = _make(original, proposal, rules)
         shown = diff(path, before, made.html) if request.dry_run and made.applied else ""
         if not request.dry_run and site.output:
             put_page(site, path, made.html if made.applied else before)
         elif not request.dry_run and made.applied:
             replace_page(site, path, before, made.html, request.stamp)
     except SourceError as error:
-        return AppliedPage(path, refused=tuple(RefusedChange(change.id, str(error)) for change in proposal.changes))
+        return AppliedPage(path, refused=tuple(RefusedChange(each.id, str(error)) for each in asked_for))
     reasons = {} if extracted else {CHANGED: OTHER_TOOL}
     refused = tuple(RefusedChange(change_id, reasons.get(reason, reason)) for change_id, reason in made.refused)
     return AppliedPage(path, made.applied, made.already, refused, shown)
+
+
+def _make(html: bytes, proposal: Proposal, rules: SiteRules) -> Applied:
+    """Make the accepted changes that the page lacks, then those that are proposed for the page with these."""
+    with_styles, styles = rules.rules, sheets_of(rules).styles
+    first = Applied(html, (), (), ())
+    if proposal.accepted:
+        first = apply_accepted(html, proposal.page_map, proposal.accepted, with_styles, styles)
+    if not proposal.changes:
+        return first
+    then = apply_changes(first.html, proposal.page_map, proposal.changes, with_styles, styles)
+    return Applied(then.html, first.applied + then.applied, first.already + then.already, first.refused + then.refused)

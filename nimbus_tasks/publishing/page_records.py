@@ -109,26 +109,26 @@ async def count_proposals(store: Store, project_id: str, page_ids: Iterable[str]
 
 async def read_replaced(
     store: Store, project_id: str, page_ids: Sequence[str]
-) -> tuple[dict[str, bytes], dict[str, PageRecord]]:
+) -> tuple[dict[str, bytes], dict[str, tuple[PageRecord, PageStatus | None]]]:
     """Read the records of pages that are sent again.
 
     Returns the page and status records that hold more than an upload writes, by key, and the page records that an
-    optimiser has worked on and whose status is `done`.
+    optimiser has worked on, each with its status where that is `done`.
     """
     statuses = {status_key(project_id, each): page_key(project_id, each) for each in page_ids}
     shapes: dict[str, type[Any]] = dict.fromkeys(statuses.values(), PageRecord) | dict.fromkeys(statuses, PageStatus)
     worked: dict[str, PageRecord] = {}
-    done: set[str] = set()
+    done: dict[str, PageStatus] = {}
 
     def look(key: str, record: Any) -> None:
         if isinstance(record, PageRecord):
-            if record.optimization is not UNSET:
+            if record.optimization is not UNSET or record.accepted is not UNSET:
                 worked[key] = record
         elif record.status == "done":
-            done.add(statuses[key])
+            done[statuses[key]] = record
 
     before = await read_foreign(store, shapes, 1, look)
-    return before, {key: record for key, record in worked.items() if key in done}
+    return before, {key: (record, done.get(key)) for key, record in worked.items()}
 
 
 async def mark_uploaded(

@@ -22,7 +22,9 @@ MAX_EDITED = 3
 #: How far the ledger knows a page to be: stored (its record), marked (its status too), enqueued (in the queue too: the
 #: target holds it); retired: its source is gone and the target marks it inactive.
 Step = Literal["stored", "marked", "enqueued", "retired"]
-Reason = Literal["new", "changed", "forced", "missing", "unfinished", "removed", "unchanged", "upgraded", "moved"]
+Reason = Literal[
+    "new", "changed", "forced", "missing", "unfinished", "removed", "unchanged", "upgraded", "moved", "applied"
+]
 _COUNTED: tuple[Reason, ...] = ("changed", "new", "moved", "forced", "missing", "unfinished", "removed")
 
 

@@ -21,6 +21,7 @@ from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.keys import page_key
 from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.project.spool import Spool, runs
+from nimbus_tasks.publishing.accepted import keep_changes, status_of
 from nimbus_tasks.publishing.batch_records import UploadingBatches, close_batches
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.moves import done_page, read_moved
@@ -37,7 +38,6 @@ from nimbus_tasks.publishing.page_records import (
 from nimbus_tasks.publishing.plan import Held
 from nimbus_tasks.publishing.project_record import count_usage
 from nimbus_tasks.publishing.queued_pages import check_queue, update_queue
-from nimbus_tasks.publishing.upgrades import keep_proposals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.records import BatchPage, PageStatus
     from nimbus_tasks.publishing.moves import Moved
     from nimbus_tasks.publishing.outcome import Observer
-    from nimbus_tasks.publishing.plan import BatchWork, Candidate, Plan, Planned, Step
+    from nimbus_tasks.publishing.plan import BatchWork, Candidate, Plan, Planned, Reason, Step
 
 #: Requests up to this number are counted before the first one.
 COUNTED = 20
@@ -174,7 +174,7 @@ async def _send_request(
     upgraded: dict[str, str] = {}
     statuses: dict[str, PageStatus] = {}
     replaced = [planned.page.page_id for planned in request if planned.reason != "new"]
-    before, done = await read_replaced(context.store, context.project.project_id, replaced)
+    before, worked = await read_replaced(context.store, context.project.project_id, replaced)
     if not context.queues:
         # These have a status, which says `inactive`. First, so that a run killed in between repeats it.
         errors |= await put_uploaded([(p.page.page_id, batch_id) for p in request if p.returns], context, before)
@@ -184,10 +184,13 @@ async def _send_request(
         try:
             record = _record(planned.page, batch_id, uploaded, context)
             key = page_key(record.project_id, record.page_id)
-            former = done.get(key) if planned.reason == "changed" else None
-            if former is not None and (proposals := keep_proposals(former, record.extraction)) is not None:
-                record.batch_id, record.optimization = former.batch_id, proposals
-                upgraded[record.page_id] = former.batch_id
+            former, done = worked.get(key, (None, None))
+            if former is not None:
+                kept_as = keep_changes(record, former, done=done is not None and planned.reason == "changed")
+                if kept_as == "upgraded":
+                    upgraded[record.page_id] = record.batch_id
+                elif kept_as == "applied" and done is not None:
+                    statuses[record.page_id] = status_of(record, done)
             move = moved.get(record.page_id)
             if move is not None and (proposals := move.proposals(record.extraction)) is not None:
                 record.optimization = proposals
@@ -215,7 +218,8 @@ async def _send_request(
         result: ResultName = "failed" if fault else "stored"
         is_kept = page.page_id in upgraded
         former_row = moved[page.page_id].row if page.page_id in moved else None
-        reason = "upgraded" if is_kept else "moved" if former_row else planned.reason
+        in_place: Reason = "applied" if page.page_id in statuses else planned.reason
+        reason: Reason = "upgraded" if is_kept else "moved" if former_row else in_place
         batch = upgraded[page.page_id] if is_kept else batch_id
         moved_from = former_row.source_path if former_row else ""
         path, page_id = page.source_path, page.page_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -133,3 +134,69 @@ def test_without_proposals_there_is_nothing_to_apply(site: Site) -> None:
     site.publish()
     run = site.doit("nimbus:apply")
     assert (run.status, run.out.splitlines()[-1]) == (0, "📊 Applied: 0, already there: 0, refused: 0")
+
+
+def test_accepted_changes_are_made_again_in_every_build(proposed: Site) -> None:
+    """The published page keeps what was accepted: a build that lacks it gets it again, and nothing is sent for it."""
+    built = (proposed / A).read_bytes()
+    for name in ("b", "c"):
+        proposed.page(name)
+    proposed.publish()
+    assert proposed.doit("nimbus:process", "--until-empty").status == 0
+    assert proposed.doit("nimbus:apply").status == 0
+    improved = (proposed / A).read_bytes()
+    sent = proposed.publish()
+    assert "1 page changed by accepted proposals only: not queued again" in sent.out
+    assert (proposed.store.status(A), proposed.store.queue) == ("done", [])
+    assert "repair, clean" in proposed.store.text(A)
+
+    def build_and_apply(html: bytes, *options: str) -> str:
+        (proposed / A).write_bytes(html)
+        run = proposed.doit("nimbus:apply", *options)
+        assert run.status == 0, run.said
+        return run.out
+
+    def forget() -> None:
+        """Go to another machine, which has only what is committed."""
+        (proposed / ".nimbus/ledger.db").unlink()
+        shutil.rmtree(proposed / ".nimbus/manifest")
+
+    for again in range(2):
+        if again:
+            forget()
+        assert "Applied: 1, already there: 0, refused: 0" in build_and_apply(built, *["--accepted"] * again)
+        assert (proposed / A).read_bytes() == improved
+        assert "already there: 1" in proposed.doit("nimbus:apply").out
+        page, batches = proposed.store.page(A), proposed.store.batches
+        run = proposed.publish()
+        assert (proposed.store.page(A), proposed.store.batches, proposed.store.queue) == (page, batches, []), run.said
+    assert "discards proposals" not in proposed.publish("--force").said
+    assert A in proposed.store.queue, "--force optimises it once more"
+    assert proposed.doit("nimbus:process", "--until-empty").status == 0
+
+    # An upload that forgot to apply: the page is not optimised for that, and what was accepted is not lost.
+    (proposed / A).write_bytes(built)
+    assert "not queued again" in proposed.publish().out
+    assert "repair , clean" in proposed.store.text(A)
+    assert "Applied: 1," in build_and_apply(built)
+    assert "not queued again" in proposed.publish().out
+
+    # An author edits the page.
+    forget()
+    edited = built.replace(b"<h1>", b"<p>New, and not yet improved , alas.</p><h1>")
+    assert "Applied: 1," in build_and_apply(edited)
+    proposed.publish()
+    assert proposed.store.queue == [A]
+    assert proposed.doit("nimbus:process", "--until-empty").status == 0
+    assert "Applied: 1," in build_and_apply(edited, "--accepted"), "the new proposal is not reviewed yet"
+    assert "Applied: 1, already there: 1," in proposed.doit("nimbus:apply").out
+    assert "not queued again" in proposed.publish().out
+    assert "Applied: 2," in build_and_apply(edited)
+    before = proposed.store
+    proposed.publish()
+    assert proposed.store == before
+
+
+def test_accepted_changes_are_texts(site: Site) -> None:
+    run = site.doit("nimbus:apply", "--accepted", "--assets")
+    assert (run.status, run.said) == (2, "❌ --accepted and --assets do not go together. Run the command twice.\n")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.kv.open import KV_FILE
 from nimbus_tasks.cli.json_output import give_document
@@ -16,6 +18,7 @@ from nimbus_tasks.cli.messages import Retries, rate_limited
 from nimbus_tasks.cli.messages import batches as messages
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.model.progress import silently
 from nimbus_tasks.project import files
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.model.records import BatchRecord
     from nimbus_tasks.pipeline.pipeline import Pipeline
+    from nimbus_tasks.project.manifest import Pages
     from nimbus_tasks.publishing.target import OpenTarget
 
 T = TypeVar("T")
@@ -197,8 +201,10 @@ class BatchCommands:
             give_text(text)
         return OK
 
-    def apply(self, output: str | None, path: str = "", *, dry_run: bool, as_json: bool) -> int:
-        """Write the proposed changes into the HTML, in place or below `output`."""
+    def apply(
+        self, output: str | None, path: str = "", *, only_accepted: bool = False, dry_run: bool, as_json: bool
+    ) -> int:
+        """Write the proposed changes into the HTML, in place or below `output`; or only those accepted before."""
         from nimbus_tasks.cli.messages.apply import Applied, applied
         from nimbus_tasks.pipeline.apply import Request, apply_proposals, find_proposals
         from nimbus_tasks.pipeline.chosen import choose
@@ -211,9 +217,12 @@ class BatchCommands:
         files.refuse_missing_folder("--output", where)
         if _is_given("--output", output) and settings.source.folder:
             open_site(Path(), settings.source.folder, where)
-        wanted = choose(self.pipeline.pages, path, settings.source.name)
-        page_ids = [page.page_id for page in candidates(self.pipeline.pages) if wanted(page.source_path)]
+        known = self._known_pages()
+        wanted = choose(known, path, settings.source.name)
+        page_ids = [page.page_id for page in candidates(known) if wanted(page.source_path)]
         proposals = self._at_target(lambda target: find_proposals(target, page_ids))
+        if only_accepted:
+            proposals = [msgspec.structs.replace(each, changes=()) for each in proposals if each.accepted]
         manifest = Manifest()
         sources, rules = frozenset(map(settings.source.source_path, manifest.sources)), read_rules(settings, manifest)
         output = where if settings.source.folder else ""
@@ -226,6 +235,15 @@ class BatchCommands:
         if not as_json:
             applied(self.console, done)
         return SOME_FAILED if any(page.refused for page in pages) else OK
+
+    def _known_pages(self) -> Pages:
+        """Return the pages of the site, extracted first where this machine knows none, as in a CI."""
+        pipeline = self.pipeline
+        if pipeline.settings.source.folder and not pipeline.pages.entries:
+            with pipeline.locked("nimbus:apply", None) as found:
+                _, extracted = pipeline.extract(found, silently)
+                pipeline.validate(extracted, silently)
+        return pipeline.pages
 
     def apply_addresses(self, output: str | None, path: str = "", *, dry_run: bool, as_json: bool) -> int:
         """Write the public addresses of uploaded files into the HTML, in place or below `output`."""

@@ -41,12 +41,12 @@ def applied(console: Console, done: Applied) -> None:
     verb = "Would apply" if done.dry_run else "Applied"
     console.line(f"📊 {verb}: {now}, already there: {before}, refused: {refusals}")
     if now and not done.dry_run:
-        # doit does not read another folder, so there is no next step.
-        console.line(
-            f"   Written to {done.output}: pages, no other files"
-            if done.output
-            else "   Originals: .nimbus/backup/. Next: doit"
-        )
+        if done.output:
+            # doit does not read another folder, so there is no next step.
+            console.line(f"   Written to {done.output}: pages, no other files")
+        else:
+            console.line("   Originals: .nimbus/backup/. Next: doit")
+            console.line("   After each build of the site: doit nimbus:apply --accepted, then doit")
 
 
 def addressed(console: Console, done: Applied, known: int) -> None:

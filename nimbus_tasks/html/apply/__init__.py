@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from nimbus_tasks.html.apply.accepted import sort_accepted
 from nimbus_tasks.html.apply.edits import Blocks, adds_description, edit_description, edit_title, find_title
 from nimbus_tasks.html.apply.markup import UnsafeChangeError
 from nimbus_tasks.html.apply.plan import Plan, content_of, level_changes, make_plan
@@ -71,6 +72,26 @@ def apply_changes(
     # What is above the fold is no content, and the costliest to find.
     rules = msgspec.structs.replace(rules or Rules(), fold=0)
     return _apply_all(html, page_map, changes, rules, styles) or _apply_each(html, page_map, changes, rules, styles)
+
+
+def apply_accepted(
+    html: bytes,
+    record: PageMap,
+    accepted: Iterable[Change],
+    rules: Rules | None = None,
+    styles: Styles | None = None,
+) -> Applied:
+    """Make the accepted changes of the page in `record` again, in a later build of it.
+
+    The page may have changed elsewhere. A change whose text is gone is left out.
+    """
+    rules = msgspec.structs.replace(rules or Rules(), fold=0)
+    now = extract(record.path, html, rules, styles)
+    if isinstance(now, Skipped):
+        return Applied(html, (), (), tuple((change.id, now.reason) for change in accepted))
+    todo, already = sort_accepted(record, now, accepted)
+    made = apply_changes(html, now, todo, rules, styles) if todo else Applied(html, (), (), ())
+    return msgspec.structs.replace(made, already=already)
 
 
 def _apply_all(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.changes import Change
     from nimbus_tasks.model.page_map import PageMap
 
+#: Texts of the head that can change.
+CHANGEABLE_HEAD = (TITLE, DESCRIPTION)
 CHANGED = "the page has changed since its extraction: run doit, then doit nimbus:process"
 
 
@@ -124,12 +126,17 @@ def level_changes(before: PageContent, changes: Iterable[Change]) -> set[str]:
 
 def _new_text(change: Change, before: PageContent) -> NewText:
     block = before.blocks.get(change.id)
-    # A lone surrogate is not a character: it becomes a question mark.
-    text = change.optimized_content.encode("utf-8", "replace").decode()
     if block is None:
-        return NewText(change.id, collapse(text))
-    content = change.optimized_content if block.type in PREFORMATTED else collapse(text)
-    return NewText(change.id, content, _new_type(change) or block.type)
+        return NewText(change.id, new_content(change, ""))
+    return NewText(change.id, new_content(change, block.type), _new_type(change) or block.type)
+
+
+def new_content(change: Change, block_type: str) -> str:
+    """Return the text of a change as the page has it afterwards."""
+    if block_type in PREFORMATTED:
+        return change.optimized_content
+    # A lone surrogate is not a character: it becomes a question mark.
+    return collapse(change.optimized_content.encode("utf-8", "replace").decode())
 
 
 def _new_type(change: Change) -> str:
