@@ -18,14 +18,16 @@ import pytest
 from msgspec import UNSET
 
 from nimbus_tasks import html
-from nimbus_tasks.html.apply import apply_changes
+from nimbus_tasks.html.apply import apply_accepted, apply_changes
+from nimbus_tasks.html.apply.accepted import find_accepted
 from nimbus_tasks.html.apply.diff import diff
-from nimbus_tasks.html.apply.file_addresses import PublicFile, address_files
+from nimbus_tasks.html.apply.file_addresses import PublicFile, address_files, restore_addresses
 from nimbus_tasks.html.extract import Rules, extract
 from nimbus_tasks.html.extract.addresses import canonical_path, host_of
 from nimbus_tasks.html.extract.noise import without_signs
 from nimbus_tasks.html.extract.parse import REDIRECTS_TO
 from nimbus_tasks.html.extract.rules import compile_pattern, renamed
+from nimbus_tasks.html.extract.surroundings import digest_of
 from nimbus_tasks.html.extract.text import collapse
 from nimbus_tasks.html.redirects import page_redirect, read_redirects
 from nimbus_tasks.html.render import to_html, to_markdown
@@ -36,7 +38,7 @@ from nimbus_tasks.html.styles.style import compute, initial_style
 from nimbus_tasks.html.styles.values import Units, length, number, substitute
 from nimbus_tasks.html.validate import extraction_of, validate_map
 from nimbus_tasks.model import lenient
-from nimbus_tasks.model.changes import DESCRIPTION, TITLE, Change
+from nimbus_tasks.model.changes import DESCRIPTION, TITLE, Change, Replaced
 from nimbus_tasks.model.issues import printable, quote
 from nimbus_tasks.model.page_map import Block, PageMap
 from nimbus_tasks.model.records import PageRecord
@@ -130,6 +132,16 @@ def extracted(text: str) -> object:
     return extract("dist/a.html", text.encode(), Rules())
 
 
+def at_common_places(text: str) -> object:
+    rules = Rules(chrome=(".x",), chrome_texts=frozenset({digest_of("We sell")}))
+    return extract("dist/a.html", f"<!doctype html><p>word</p>{text}".encode(), rules)
+
+
+def restored(text: str) -> object:
+    replaced = [Replaced(f"https://cdn/{number}", "a.png") for number in range(len(text) // 20)]
+    return restore_addresses(text.encode(), replaced)
+
+
 def rendered(text: str) -> object:
     page = msgspec.json.decode(msgspec.json.encode(extracted(text)))
     return (to_html(page), to_markdown(page)) if "head" in page else page
@@ -170,7 +182,11 @@ def applied_to(source: str) -> object:
     changes.append(Change(TITLE, "title", page.head["title"], source[-40:] + "new"))
     if description := page.head.get(DESCRIPTION):
         changes.append(Change(DESCRIPTION, "meta", description, f"{description} new"))
-    return apply_changes(source.encode(), page, changes)
+    made = apply_changes(source.encode(), page, changes)
+    after = extract("dist/a.html", made.html, Rules())
+    assert isinstance(after, PageMap)
+    # A later build of the same page gets them again.
+    return made, apply_accepted(source.encode(), after, find_accepted(page, after, (), changes).changes)
 
 
 def valid(text: str) -> object:
@@ -305,6 +321,16 @@ FUNCTIONS: dict[str, tuple[Callable[[str], object], dict[str, str]]] = {
             "texts": "word ",
         },
     ),
+    "common places": (
+        at_common_places,
+        {
+            "bars": "<div class=x>We sell</div>",
+            "others": "<div class=x>a <b>b</b></div>",
+            "lists of links": "<ul class=x><li><a href=a><i>b</i></a></ul>",
+            "one in another": "<div class=x>" * 20 + "a" + "</div>" * 20,
+        },
+    ),
+    "restored": (restored, {"there": "src='https://cdn/1' ", "not there": "src='https://other/1' "}),
     "values": (
         measured,
         {"sums": "1px + ", "brackets": "(", "calls": "calc(", "digits": "9", "variables": "var(--a)", "parts": "1px "},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from html.entities import html5
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -93,7 +94,13 @@ _QUOTED = {
 
 def quote_of(text: str, start: int, end: int) -> str:
     """Return the quotation mark that a tag's attributes use, else the page's."""
-    found = _QUOTE.search(text, start, end) or _QUOTE.search(text)
+    found = _QUOTE.search(text, start, end)
+    return found[1] if found else _quote_of_page(text)
+
+
+@lru_cache(maxsize=1)  # each edit of a page without any asks for it
+def _quote_of_page(text: str) -> str:
+    found = _QUOTE.search(text)
     return found[1] if found else '"'
 
 

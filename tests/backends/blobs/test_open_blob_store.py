@@ -71,12 +71,12 @@ def test_a_store_is_made_from_values(target: BlobTarget, environment: Mapping[st
         (
             {"store": "s3"},
             {},
-            ["The bucket is", "AWS_REGION is", "AWS_ACCESS_KEY_ID is", "AWS_SECRET_ACCESS_KEY is"],
+            ["[assets] bucket is", "AWS_REGION neither", "AWS_ACCESS_KEY_ID is", "AWS_SECRET_ACCESS_KEY is"],
         ),
         (
             {"store": "s3", "bucket": "b", "public_url": "ftp://x"},
             AWS | {"AWS_ENDPOINT_URL_S3": "http://store.example", "AWS_SESSION_TOKEN": "two words"},
-            ["AWS_ENDPOINT_URL_S3: http://store.example is not encrypted", "The public address: `ftp://x`", "SESSION"],
+            ["AWS_ENDPOINT_URL_S3: http://store.example is not encrypted", "[assets] public_url: `ftp://x`", "SESSION"],
         ),
         (
             {"store": "pinata", "gateway_url": "gateway"},
