@@ -69,7 +69,10 @@ def _entries(page: PageResult, now: str, *, queues: bool) -> list[LogEntry]:
     if page.result == "stored":
         facts = {"reason": page.reason, "batch_id": page.batch_id, "bytes": page.bytes}
         entries.append(LogEntry(now, "info", "upload", "Page record stored", facts, max(1, round(page.ms))))
-    if queues:
+    if page.reason == "applied":
+        message = "Done: changed by accepted proposals only, and not queued again"
+        entries.append(LogEntry(now, "info", "process", message, {"batch_id": page.batch_id}))
+    elif queues and page.reason != "upgraded":  # which stays done in its former batch
         entries.append(LogEntry(now, "info", "queue", "Waits for optimisation", {"batch_id": page.batch_id}))
     return entries
 

@@ -148,6 +148,7 @@ def test_accepted_changes_are_made_again_in_every_build(proposed: Site) -> None:
     sent = proposed.publish()
     assert "1 page changed by accepted proposals only: not queued again" in sent.out
     assert (proposed.store.status(A), proposed.store.queue) == ("done", [])
+    assert proposed.store.log(A)[-1]["message"] == "Done: changed by accepted proposals only, and not queued again"
     assert "repair, clean" in proposed.store.text(A)
 
     def build_and_apply(html: bytes, *options: str) -> str:

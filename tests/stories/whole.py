@@ -137,7 +137,8 @@ def _wrong_batches(project: str, content: Content, here: Iterable[str]) -> Itera
 
 def _states(batch: Mapping[str, Any], states: Counter[str]) -> set[str]:
     """Return the states that a batch may have whose pages have these."""
-    begun = any("started" in page for page in batch["pages"].values())
+    # A page that only accepted changes have changed is done from the first.
+    begun = any("started" in page or page["status"] == "done" for page in batch["pages"].values())
     if states["uploaded"] or states["queued"]:
         return {"queued", "processing", "retrying"} if begun else {"queued"}
     if begun:
