@@ -20,7 +20,7 @@ Kept = Literal["upgraded", "applied"]
 
 
 def keep_changes(record: PageRecord, former: PageRecord, *, done: bool) -> Kept | None:
-    """Give a record the accepted changes of its page, and the proposals where the page is not to be queued again.
+    """Carry accepted changes over to the new record of a page, and its proposals if the page is not queued again.
 
     done: an optimiser has finished with the former record, and nobody asked for another run.
     """

@@ -17,8 +17,8 @@ from nimbus_tasks.html.apply.markup import (
 )
 from nimbus_tasks.html.apply.rewrite_text import rewrite_text
 from nimbus_tasks.html.apply.source_map import read_own_text
+from nimbus_tasks.html.extract.apart import find_apart
 from nimbus_tasks.html.extract.content import locate
-from nimbus_tasks.html.extract.inline import find_apart
 from nimbus_tasks.html.extract.places import find_places
 from nimbus_tasks.html.extract.text import PREFORMATTED, collapse
 from nimbus_tasks.model.changes import HEADINGS

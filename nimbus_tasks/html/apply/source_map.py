@@ -18,7 +18,7 @@ from msgspec import Struct
 from turbohtml import Element, Text
 
 from nimbus_tasks.html.apply.markup import WHITE_SPACE, UnsafeChangeError, decode_text
-from nimbus_tasks.html.extract.inline import TOGETHER
+from nimbus_tasks.html.extract.apart import TOGETHER
 from nimbus_tasks.html.extract.parse import parse_text
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from turbohtml import Document, Node
 
     from nimbus_tasks.html.apply.markup import Decoded
-    from nimbus_tasks.html.extract.inline import Apart
+    from nimbus_tasks.html.extract.apart import Apart
 
 #: Elements whose content is text up to their end tag, and those of them in which character references mean nothing.
 _TEXT_ALONE = frozenset({"title", "xmp", "plaintext"})

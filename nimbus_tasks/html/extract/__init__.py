@@ -16,12 +16,13 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from nimbus_tasks.html.extract.addresses import base_of, canonical_path, url_of
+from nimbus_tasks.html.extract.apart import find_apart, set_apart
 from nimbus_tasks.html.extract.blocks import read_blocks
 from nimbus_tasks.html.extract.content import locate
 from nimbus_tasks.html.extract.fold import find_fold
 from nimbus_tasks.html.extract.head import read_dimensions, read_head
 from nimbus_tasks.html.extract.head_filter import HeadFilter
-from nimbus_tasks.html.extract.inline import Signs, find_apart
+from nimbus_tasks.html.extract.inline import Signs
 from nimbus_tasks.html.extract.parse import not_a_page, not_for_readers, parse_page
 from nimbus_tasks.html.extract.places import find_places
 from nimbus_tasks.html.extract.presets import find_preset
@@ -106,7 +107,7 @@ def extract_page(source_path: str, html: bytes, rules: Rules, styles: Styles | N
     # From here on the tree is taken apart: everything that needs all of it comes before.
     for element in (*hidden, *(each.element for each in content.surroundings)):
         element.clear()
-    signs.set_apart(apart)
+    set_apart(apart)
     signs.put(content.main, places, content.unseen, holding)
     blocks, selector_map, links = read_blocks(places, positions, signs)
     above = count_above(blocks, selector_map)

@@ -8,7 +8,7 @@ collapsed.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from turbohtml import Element, Text
@@ -19,7 +19,7 @@ from nimbus_tasks.model.page_map import Link, Mark
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
-    from turbohtml import Document, Node
+    from turbohtml import Node
 
     from nimbus_tasks.html.extract.addresses import Base
     from nimbus_tasks.html.extract.places import Place
@@ -47,47 +47,6 @@ _SPACES = "\x1c\x1d\x1e\x1f\x85\u2028\u2029"
 #: else those of a plane for private use.
 _CONTROLS = [chr(code) for code in range(0x86, 0xA0)]
 _PRIVATE = range(0xF0000, 0xFFFFE)
-
-
-# --- elements that stand apart ------------------------------------------------------------------------
-
-#: Elements of their own width, whose words do not belong to those beside them.
-_APART = "button"
-#: The same for two of these without anything between them, where both end in a word of their own: a style sheet sets
-#: them apart (`<span>Jan</span><span>2024</span>`). In code, they only give the words their colours.
-_TOUCHING = ("span", "a", "time", "label", "small")
-# One query for each tag: of those, a document has an index.
-_TOUCHED = tuple(f":is({', '.join(_TOUCHING)}) + {tag}:not(pre > *, code > *)" for tag in _TOUCHING)
-
-
-class Apart(NamedTuple):
-    """Elements that need a space before them, and after them."""
-
-    before: frozenset[Element]
-    after: frozenset[Element]
-
-
-TOGETHER = Apart(frozenset(), frozenset())
-
-
-def find_apart(document: Document, unseen: Container[Element]) -> Apart:
-    """Return the elements in a line of text that are set apart without white space. The tree must be complete."""
-    buttons = frozenset(each for each in document.select(_APART) if each not in unseen)
-    touched = frozenset(
-        each for query in _TOUCHED for each in document.select(query) if each not in unseen and _touches(each)
-    )
-    return Apart(buttons | touched, buttons)
-
-
-def _touches(element: Element) -> bool:
-    before = element.previous_sibling
-    if not isinstance(before, Element):
-        return False
-    first, last = before.text, element.text
-    return len(first) > 1 < len(last) and first[-1].isalnum() and last[0].isalnum()
-
-
-# --- signs --------------------------------------------------------------------------------------------
 
 
 class Passage(Struct, frozen=True, gc=False):
@@ -165,14 +124,6 @@ class Signs:
             return link
         name = "" if named else element.attr("aria-label") or element.attr("title") or ""
         return Link(collapse(name), link.href, collapse(rel or ""))
-
-    @staticmethod
-    def set_apart(apart: Apart) -> None:
-        """Put the spaces that the page leaves to its style sheet."""
-        for element in apart.before:
-            element.insert_before(Text(" "))
-        for element in apart.after:
-            element.insert_after(Text(" "))
 
     def read(self, text: str, place: int, *, exact: bool) -> Passage:
         """Return the text of a place without its signs, and what they say.
