@@ -18,6 +18,7 @@ from nimbus_tasks.batches.cancel import Cancelled
 from nimbus_tasks.batches.listing import Batches
 from nimbus_tasks.batches.monitor import Failure, InWork, Look
 from nimbus_tasks.batches.retry import Retried
+from nimbus_tasks.cli.commands.apply import ApplyCommands
 from nimbus_tasks.cli.commands.batches import BatchCommands
 from nimbus_tasks.cli.console import FEW, Console
 from nimbus_tasks.cli.messages import batches as messages
@@ -295,7 +296,7 @@ def test_an_empty_option_is_no_option_that_was_left_out(filled: Filled) -> None:
     with pytest.raises(SettingsError, match=r"--page is empty\. Give it a value, or leave it out"):
         shown.commands.retry(BATCH, "")
     with pytest.raises(SettingsError, match="--output is empty"):
-        shown.commands.apply("", dry_run=False, as_json=False)
+        ApplyCommands(shown.commands.console, shown.commands.pipeline).proposals("", dry_run=False, as_json=False)
 
 
 # --- pages --------------------------------------------------------------------------------------------

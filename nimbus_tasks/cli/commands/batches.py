@@ -6,61 +6,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from nimbus_tasks.backends import concurrency
 from nimbus_tasks.backends.kv.open import KV_FILE
+from nimbus_tasks.cli.commands import OK, SOME_FAILED
+from nimbus_tasks.cli.commands.target import TargetCommands, is_given
 from nimbus_tasks.cli.json_output import give_document
-from nimbus_tasks.cli.messages import Retries, rate_limited
 from nimbus_tasks.cli.messages import batches as messages
-from nimbus_tasks.model.clock import now
-from nimbus_tasks.model.errors import SettingsError
-from nimbus_tasks.model.progress import silently
-from nimbus_tasks.project import files
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from nimbus_tasks.batches.page_detail import PageDetail
     from nimbus_tasks.batches.report.report import Report
-    from nimbus_tasks.cli.console import Console
     from nimbus_tasks.model.records import BatchRecord
-    from nimbus_tasks.pipeline.pipeline import Pipeline
-    from nimbus_tasks.project.manifest import Pages
     from nimbus_tasks.publishing.target import OpenTarget
 
-T = TypeVar("T")
 
-OK, SOME_FAILED = 0, 1
-
-
-def _is_given(option: str, value: str | None) -> bool:
-    """Return whether an option was given. An empty value is an error: it is most often an unset variable.
-
-    Raises:
-        SettingsError: it is empty.
-    """
-    if value == "":
-        raise SettingsError(f"{option} is empty.", "Give it a value, or leave it out.")
-    return value is not None
-
-
-class BatchCommands:
-    """The commands over one pipeline and one console."""
-
-    def __init__(self, console: Console, pipeline: Pipeline) -> None:
-        self.console = console
-        self.pipeline = pipeline
+class BatchCommands(TargetCommands):
+    """The commands about batches and pages."""
 
     # --- batches --------------------------------------------------------------------------------------
 
     def list(self, *, as_json: bool) -> int:
         from nimbus_tasks.batches.listing import list_batches
 
-        found = self._at_target(list_batches)
+        found = self.at_target(list_batches)
         give_document(found, as_json=as_json)
         if not as_json:
             messages.batch_list(self.console, found, self._where())
@@ -78,7 +48,7 @@ class BatchCommands:
             failed = [each for each, page in batch.pages.items() if page.status == "failed"]
             return batch, {} if as_json else await target.paths(failed)
 
-        batch, paths = self._at_target(ask)
+        batch, paths = self.at_target(ask)
         give_document(batch, as_json=as_json)
         if not as_json:
             messages.batch_status(self.console, batch, paths)
@@ -96,7 +66,7 @@ class BatchCommands:
             with self.console.progress("Reading records", 2 * len(batch.pages)) as progress:
                 return await gather(target, batch, progress.advance)
 
-        report = self._at_target(ask)
+        report = self.at_target(ask)
         written = write(report)
         self.pipeline.log.event("info", "batch reported", batch_id=report.batch_id, pages=len(report.pages))
         give_document(report, as_json=as_json)
@@ -111,7 +81,7 @@ class BatchCommands:
         from nimbus_tasks.batches.retry import Retried, retry
         from nimbus_tasks.publishing.outbox import open_outbox
 
-        _is_given("--page", page)
+        is_given("--page", page)
 
         def starting(pages: int) -> None:
             if not as_json:
@@ -122,7 +92,7 @@ class BatchCommands:
                 batch = await batch_to_change(target, batch_id)
                 return await retry(target, batch, page or "", sender=sender, starting=starting)
 
-        done = self._at_target(ask)
+        done = self.at_target(ask)
         self.pipeline.log.event(
             "info", "batch retried", batch_id=done.batch_id, pages=len(done.pages), refused=len(done.refused)
         )
@@ -139,7 +109,7 @@ class BatchCommands:
         async def ask(target: OpenTarget) -> Cancelled:
             return await cancel(target, await batch_to_change(target, batch_id))
 
-        done = self._at_target(ask)
+        done = self.at_target(ask)
         self.pipeline.log.event(
             "info", "batch cancelled", batch_id=done.batch_id, pages=done.pages, refused=len(done.refused)
         )
@@ -192,7 +162,7 @@ class BatchCommands:
         if found is None:
             page = self._page(path)  # says which paths are near, where there is none
             path = page.source_path or path
-            document = self._at_target(lambda target: read_extraction(target, page.page_id, path))
+            document = self.at_target(lambda target: read_extraction(target, page.page_id, path))
         else:
             path, document = found
         text = render(document, name, path)
@@ -201,82 +171,6 @@ class BatchCommands:
             give_text(text)
         return OK
 
-    def apply(
-        self, output: str | None, path: str = "", *, only_accepted: bool = False, dry_run: bool, as_json: bool
-    ) -> int:
-        """Write the proposed changes into the HTML, in place or below `output`; or only those accepted before."""
-        from nimbus_tasks.cli.messages.apply import Applied, applied
-        from nimbus_tasks.pipeline.apply import Request, apply_proposals, find_proposals
-        from nimbus_tasks.pipeline.chosen import choose
-        from nimbus_tasks.pipeline.rules import read_rules
-        from nimbus_tasks.pipeline.site_files import open_site
-        from nimbus_tasks.pipeline.validate import candidates
-        from nimbus_tasks.project.manifest import Manifest
-
-        settings, where = self.pipeline.settings, output or ""
-        files.refuse_missing_folder("--output", where)
-        if _is_given("--output", output) and settings.source.folder:
-            open_site(Path(), settings.source.folder, where)
-        known = self._known_pages()
-        wanted = choose(known, path, settings.source.name)
-        page_ids = [page.page_id for page in candidates(known) if wanted(page.source_path)]
-        proposals = self._at_target(lambda target: find_proposals(target, page_ids))
-        if only_accepted:
-            proposals = [msgspec.structs.replace(each, changes=()) for each in proposals if each.accepted]
-        manifest = Manifest()
-        sources, rules = frozenset(map(settings.source.source_path, manifest.sources)), read_rules(settings, manifest)
-        output = where if settings.source.folder else ""
-        site = open_site(Path(), settings.source.folder, output, named=settings.source.name)
-        request = Request(site, rules, now().replace(":", ""), dry_run, sources)
-        with self.console.progress("Applying", len(proposals)) as progress:
-            pages = list(apply_proposals(settings, request, proposals, progress)) if proposals else []
-        done = Applied(dry_run, where, pages)
-        give_document(done, as_json=as_json)
-        if not as_json:
-            applied(self.console, done)
-        return SOME_FAILED if any(page.refused for page in pages) else OK
-
-    def _known_pages(self) -> Pages:
-        """Return the pages of the site, extracted first where this machine knows none, as in a CI."""
-        pipeline = self.pipeline
-        if pipeline.settings.source.folder and not pipeline.pages.entries:
-            with pipeline.locked("nimbus:apply", None) as found:
-                _, extracted = pipeline.extract(found, silently)
-                pipeline.validate(extracted, silently)
-        return pipeline.pages
-
-    def apply_addresses(self, output: str | None, path: str = "", *, dry_run: bool, as_json: bool) -> int:
-        """Write the public addresses of uploaded files into the HTML, in place or below `output`."""
-        from nimbus_tasks.cli.messages.apply import Applied, addressed
-        from nimbus_tasks.pipeline.apply import Request
-        from nimbus_tasks.pipeline.apply_addresses import apply_addresses
-        from nimbus_tasks.pipeline.assets import AssetStage
-        from nimbus_tasks.pipeline.chosen import choose
-        from nimbus_tasks.pipeline.public_files import public_files
-        from nimbus_tasks.pipeline.rules import read_rules
-        from nimbus_tasks.pipeline.site_files import open_site
-        from nimbus_tasks.pipeline.validate import candidates
-        from nimbus_tasks.project.manifest import Manifest
-
-        settings, where = self.pipeline.settings, output or ""
-        if not settings.source.folder:
-            raise SettingsError("[source] folder is not set.", "apply needs the built HTML.")
-        _is_given("--output", output)
-        files.refuse_missing_folder("--output", where)
-        site = open_site(Path(), settings.source.folder, where)
-        request = Request(site, read_rules(settings, Manifest()), now().replace(":", ""), dry_run)
-        wanted = choose(self.pipeline.pages, path, settings.source.name)
-        found = [page.source_path for page in candidates(self.pipeline.pages) if wanted(page.source_path)]
-        paths = map(settings.source.file_of, found)
-        with AssetStage(settings) as stage, self.console.progress("Applying", len(found)) as progress:
-            public, ledger = public_files(stage, settings), stage.ledger
-            pages = sorted(apply_addresses(request, paths, public, ledger, progress), key=lambda page: page.path)
-        done = Applied(dry_run, where, pages)
-        give_document(done, as_json=as_json)
-        if not as_json:
-            addressed(self.console, done, len(public))
-        return SOME_FAILED if any(page.refused for page in pages) else OK
-
     def _page(self, path: str) -> PageDetail:
         from nimbus_tasks.batches.page_detail import read_page
         from nimbus_tasks.project.manifest import Manifest, read_pages
@@ -284,30 +178,9 @@ class BatchCommands:
         manifest = Manifest()
         pages = read_pages(manifest)
         skipped = {file: entry.skipped for file, entry in manifest.sources.where("skipped != ''")}
-        return self._at_target(lambda target: read_page(target, pages, path, skipped))
+        return self.at_target(lambda target: read_page(target, pages, path, skipped))
 
     # --- the target -----------------------------------------------------------------------------------
-
-    def _at_target(self, ask: Callable[[OpenTarget], Awaitable[T]]) -> T:
-        from nimbus_tasks.backends.kv.open import Connection
-        from nimbus_tasks.publishing.target import open_target
-
-        def say(seconds: float, why: str) -> None:
-            rate_limited(self.console, seconds, why)
-
-        answers: list[T] = []
-
-        async def run() -> None:
-            pipeline = self.pipeline
-            connection = Connection(
-                waiting=say, retrying=Retries(self.console), record=pipeline.log_request, warn=pipeline.warn
-            )
-            async with open_target(self.pipeline.settings, connection) as target:
-                answers.append(await ask(target))
-
-        # Not returned as the task's result: after Ctrl-C asyncio formats that, which takes long for thousands of pages.
-        concurrency.run(run())
-        return answers[0]
 
     def _where(self) -> str:
         target = self.pipeline.settings.target

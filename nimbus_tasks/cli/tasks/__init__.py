@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.cli.doit import reporter_for
+from nimbus_tasks.cli.tasks.apply import apply_task
 from nimbus_tasks.cli.tasks.assets import asset_tasks
 from nimbus_tasks.cli.tasks.batches import batch_tasks
 from nimbus_tasks.cli.tasks.gateway import gateway_tasks
@@ -76,6 +77,7 @@ def task_nimbus() -> Iterator[Task]:
     yield from asset_tasks()
     yield from batch_tasks()
     yield from process_tasks()
+    yield apply_task()
     yield from gateway_tasks()
     yield from server_tasks()
     yield from streaming_tasks()

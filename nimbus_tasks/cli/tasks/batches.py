@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nimbus_tasks.cli.tasks.session import command, console, option, pipeline
-from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.cli.tasks.session import command, console, option, optional, pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +35,7 @@ def batch_tasks() -> Iterator[Task]:
         "nimbus:batch:retry",
         _RETRY_HELP,
         lambda batch, page, as_json: _commands().retry(batch, page, as_json=as_json),
-        params=[batch, _optional(option("page", "", "only this page: its path or its id"))],
+        params=[batch, optional("page", "only this page: its path or its id")],
     )
     yield command(
         "nimbus:batch:cancel",
@@ -49,18 +48,6 @@ def batch_tasks() -> Iterator[Task]:
         _MONITOR_HELP,
         lambda batch, interval, as_json: _commands().monitor(batch, interval, as_json=as_json),
         params=[newest, option("interval", 5000, "milliseconds between looks (default: 5000)")],
-    )
-    yield command(
-        "nimbus:apply",
-        _APPLY_HELP,
-        _apply,
-        params=[
-            option("path", "", "only pages whose source paths match this pattern, as in .gitignore"),
-            _optional(option("output", "", "write changed pages to this folder (default: in place, with a backup)")),
-            option("accepted", False, "only changes that published pages had already, as in a CI after each build"),
-            option("dry_run", False, "show the differences and change nothing"),
-            option("assets", False, "write the public addresses of uploaded files instead of proposed changes"),
-        ],
     )
     yield command(
         "nimbus:page:status",
@@ -80,19 +67,6 @@ def batch_tasks() -> Iterator[Task]:
         lambda path, as_json: _commands().page_log(path, as_json=as_json),
         params=[path],
     )
-
-
-def _apply(output: str | None, path: str, accepted: bool, dry_run: bool, assets: bool, *, as_json: bool) -> int:
-    if not assets:
-        return _commands().apply(output, path, only_accepted=accepted, dry_run=dry_run, as_json=as_json)
-    if accepted:
-        raise SettingsError("--accepted and --assets do not go together.", "Run the command twice.")
-    return _commands().apply_addresses(output, path, dry_run=dry_run, as_json=as_json)
-
-
-def _optional(made: dict[str, Any]) -> dict[str, Any]:
-    """Make an option None if it is not given, to tell that from an empty value, such as an unset variable."""
-    return made | {"default": None}
 
 
 def _commands() -> BatchCommands:
@@ -150,22 +124,6 @@ Examples:
   doit nimbus:batch:monitor
   doit nimbus:batch:monitor --batch=batch_20240902_134500 --interval=1000
   doit nimbus:batch:monitor --json    prints the batch once it has ended
-"""
-_APPLY_HELP = """Write the proposed changes into the HTML, and change no other byte
-
-A page that has changed since its extraction is refused, and so is a change whose place is not certain; each with its
-reason, and exit status 1. Applying twice changes nothing more.
-
-The next build of the site lacks the changes. A published page keeps them as accepted ones: run the command again after
-each build, before doit. With --accepted it makes only these, wherever the texts that they replace are still there.
-
-Examples:
-  doit nimbus:apply --dry-run
-  doit nimbus:apply                  in place; the originals go to .nimbus/backup/
-  doit nimbus:apply --accepted       after each build, as in a CI: no new proposals
-  doit nimbus:apply --output=edited
-  doit nimbus:apply --assets --output=deploy    public addresses of uploaded images and files
-  doit nimbus:apply --path=dist/blog/
 """
 _PAGE_STATUS_HELP = """Show one page: its upload, content here and at the target, batch, status, recent log
 

@@ -41,6 +41,11 @@ def option(name: str, default: str | int | bool, text: str) -> OptionDict:
     return OptionDict(name=name, long=name.replace("_", "-"), type=type(default), default=default, help=text)
 
 
+def optional(name: str, text: str) -> dict[str, Any]:
+    """Return an option that is None if it is not given, to tell that from an empty value, such as an unset variable."""
+    return option(name, "", text) | {"default": None}
+
+
 #: The options of every command.
 OUTPUT = (
     option("json", False, "print one JSON document on standard output"),
