@@ -356,6 +356,7 @@ export interface PageResult {
   map_file: string;
   batch_id: string;
   moved_from: string;
+  stays_done: boolean;
 }
 
 export interface PageStatus {

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Entries in one log: the oldest make room, so that a page that fails for weeks does not fill its log.
 MAX_ENTRIES = 1000
+#: Why a page is done in its new batch from the first. One of an earlier version stays in its former batch.
+_STAYS_DONE = {"applied": "changed by accepted proposals only", "moved": "renamed"}
 #: Pages whose entries an upload makes at a time.
 PART = 500
 
@@ -69,10 +71,10 @@ def _entries(page: PageResult, now: str, *, queues: bool) -> list[LogEntry]:
     if page.result == "stored":
         facts = {"reason": page.reason, "batch_id": page.batch_id, "bytes": page.bytes}
         entries.append(LogEntry(now, "info", "upload", "Page record stored", facts, max(1, round(page.ms))))
-    if page.reason == "applied":
-        message = "Done: changed by accepted proposals only, and not queued again"
+    if page.stays_done and page.reason in _STAYS_DONE:
+        message = f"Done: {_STAYS_DONE[page.reason]}, and not queued again"
         entries.append(LogEntry(now, "info", "process", message, {"batch_id": page.batch_id}))
-    elif queues and page.reason != "upgraded":  # which stays done in its former batch
+    elif queues and not page.stays_done:
         entries.append(LogEntry(now, "info", "queue", "Waits for optimisation", {"batch_id": page.batch_id}))
     return entries
 

@@ -216,14 +216,14 @@ async def _send_request(
         fault = errors.get(page.page_id, "")
         size = 0 if fault else len(writes[page.page_id].value)
         result: ResultName = "failed" if fault else "stored"
-        is_kept = page.page_id in upgraded
+        is_kept, is_done = page.page_id in upgraded, page.page_id in statuses
         former_row = moved[page.page_id].row if page.page_id in moved else None
-        in_place: Reason = "applied" if page.page_id in statuses else planned.reason
+        in_place: Reason = "applied" if is_done else planned.reason
         reason: Reason = "upgraded" if is_kept else "moved" if former_row else in_place
         batch = upgraded[page.page_id] if is_kept else batch_id
         moved_from = former_row.source_path if former_row else ""
-        path, page_id = page.source_path, page.page_id
-        note(PageResult(path, page_id, reason, result, fault, size, ms, page.map_file, batch, moved_from))
+        path, page_id, stays_done = page.source_path, page.page_id, (is_kept or is_done) and not fault
+        note(PageResult(path, page_id, reason, result, fault, size, ms, page.map_file, batch, moved_from, stays_done))
 
 
 def _held(page: Candidate, kept_in: str, batch_id: str, uploaded: str, done: Collection[str]) -> Held:

@@ -204,6 +204,7 @@ def test_a_renamed_page_keeps_what_was_proposed(tmp_path: Path) -> None:
     after = site.store
     assert after.page("dist/moved.html")["optimization"] == before.page("dist/b.html")["optimization"]
     assert after.status("dist/moved.html") == "done"
+    assert after.log("dist/moved.html")[-1]["message"] == "Done: renamed, and not queued again"
     assert after.status("dist/b.html") == "inactive"
     assert after.queue == ["dist/d.html"]
     batch = after.batches[max(after.batches)]
