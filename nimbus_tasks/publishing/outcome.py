@@ -23,7 +23,8 @@ class PageResult(Struct, frozen=True, gc=False):
     path: the source path, or the map file where that is not known.
     reason: why it was sent, or why it was not.
     result: `queued`: stored by an interrupted run, added to the queue by this one.
-    moved_from: its former source path, where it was renamed. stays_done: it was sent, stays optimised, and is not queued again.
+    moved_from: its former source path, where it was renamed.
+    stays_done: it was sent, stays optimised, and is not queued again.
     """
 
     path: str
