@@ -259,15 +259,16 @@ class AssetLedger(DatabaseFile):
         )
         return [(sha256, _decode_location(location)) for sha256, location in self.rows(query, store, since)]
 
-    def relocate(self, store: str, base: str) -> None:
-        """Let the addresses of what a folder holds begin with `base`: that is a setting, which may have changed."""
+    def relocate(self, store: str, pattern: str) -> None:
+        """Let readers get what a store holds by its `pattern` of now: settings decide it, and may have changed."""
         update = (
             "UPDATE stored SET location = CAST(json_set(CAST(location AS TEXT), '$.url', "
-            "? || '/' || substr(sha256, 1, 2) || '/' || sha256) AS BLOB) WHERE store = ? "
-            "AND json_extract(CAST(location AS TEXT), '$.url') != ? || '/' || substr(sha256, 1, 2) || '/' || sha256"
+            "replace(replace(?, '{aa}', substr(sha256, 1, 2)), '{sha256}', sha256)) AS BLOB) WHERE store = ? "
+            "AND json_extract(CAST(location AS TEXT), '$.url') != "
+            "replace(replace(?, '{aa}', substr(sha256, 1, 2)), '{sha256}', sha256)"
         )
         with self.transaction():
-            self.write(update, [(base, store, base)])
+            self.write(update, [(pattern, store, pattern)])
 
     def forget_store(self, store: str, digests: Iterable[str]) -> None:
         """Forget that a store holds these files: they were not found there."""

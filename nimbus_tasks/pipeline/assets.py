@@ -163,9 +163,10 @@ class AssetStage:
         return self._discover(progress)
 
     def _discover(self, progress: ShowProgress) -> Discovery:
-        if self.target.store == "folder":
-            base = self.target.public_url.rstrip("/") or self.target.path
-            self.ledger.relocate(blob_store(self.target).identity, base)
+        with contextlib.suppress(SettingsError):  # the upload says what is missing
+            store = blob_store(self.target)
+            if store.pattern:
+                self.ledger.relocate(store.identity, store.pattern)
         with progress(sum(1 for _ in self.ledger.used())) as shown:
             return discover(self._settings, self.ledger, shown.advance)
 

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,37 @@ def test_files_go_once(project: Project, tmp_path: Path, web: ServiceProcess) ->
     project.stored()[0].write_bytes(bytes(len(picture())))
     verified = project.run("nimbus:assets:verify", status=1)
     assert (verified["verified"], verified["wrong"]) == (20, 1)
+
+
+def test_what_nothing_uses_is_removed(project: Project, web: ServiceProcess) -> None:
+    """Of this user, and not what a pointer names."""
+    files = [project.write(f"{number}.png", picture(number)) for number in range(2)]
+    pointer = ("--group=photo", "--variant=latest")
+    project.run("nimbus:assets:upload", "--files=photos/0.png")
+    project.run("nimbus:assets:upload", "--files=photos/1.png", *pointer)
+    others = Project(project.folder / "others", web, f"{project.user}_other")
+    others.write("0.png", picture(0))
+    others.run("nimbus:assets:upload", "--files=photos")
+    with contextlib.closing(sqlite3.connect(project.folder / ".nimbus/assets.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE stored SET at = '2020-01-01', used = '2020-01-01'")
+
+    for option, left in (("--dry-run", 2), ("--days=1", 1)):
+        done = project.run("nimbus:assets:prune", "--days=1", option)
+        assert (list(done["files"]), done["kept"]) == ([sha256(picture(0))], 1)
+        assert len(web.client(project.user).assets()) == left
+    assert project.run("nimbus:assets:verify")["verified"] == 1
+    assert [each["source_paths"] for each in project.run("nimbus:assets:list")["assets"]] == [["photos/1.png"]]
+    assert len(web.client(others.user).assets()) == 1
+    assert all(file.exists() for file in files)
+
+
+def test_the_test_upload_leaves_no_asset(project: Project, web: ServiceProcess) -> None:
+    done = project.run("nimbus:test-upload")
+    assert (done["passed"], done["verified"], done["steps"][-1]["name"]) == (True, "checksum", "remove the picture")
+    assert web.client(project.user).assets() == []
+    project.environment["NIMBUS_SERVICE_KEY"] = web.new_key(project.user)[:-1] + "?"
+    refused = project.run("nimbus:test-upload", status=1)
+    assert [bool(step["error"]) for step in refused["steps"]] == [True]
 
 
 def test_a_picture_is_one_picture_there_whatever_widths_say(project: Project) -> None:

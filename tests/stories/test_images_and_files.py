@@ -68,7 +68,7 @@ def picture(site: Site, name: str, content: bytes = PNG) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def records(site: Site) -> dict[str, dict[str, object]]:
+def records(site: Site) -> dict[str, dict[str, Any]]:
     return {key.rpartition(":")[2]: value for key, value in site.store.values.items() if key.startswith("asset:")}
 
 
@@ -411,6 +411,10 @@ def test_what_cannot_be_meant_is_said(site: Site, options: tuple[str, ...], why:
 
 
 def test_a_list_of_what_is_in_no_store_is_said(site: Site) -> None:
+    said = good(site.doit("nimbus:assets:list", "--store=pinata")).out
+    assert "No file is stored in pinata yet: doit nimbus:assets:upload --files=... --store=pinata" in said
+    site.settings(FOLDER)
+    assert "No file is stored yet: doit assets" in good(site.doit("nimbus:assets:list")).out
     run = site.doit("nimbus:assets:list", "--store=ftp")
     assert (run.status, "--store=ftp is no blob store" in run.said) == (2, True), run.said
 
@@ -518,25 +522,27 @@ def test_pages_with_public_addresses_are_the_same_pages(site: Site, place: Place
         (site / "dist/a.html").write_bytes(built)
 
 
-def test_records_and_pointers_say_where_readers_get_the_files_of_a_folder(site: Site) -> None:
+@pytest.mark.parametrize("place", [folder, pytest.param(s3, marks=needs_seaweed)], indirect=True)
+def test_records_and_pointers_say_where_readers_get_the_files(site: Site, place: Place) -> None:
     """Also those of before, once the address is set or another one."""
-    site.settings(FOLDER)
+    site.settings(place.settings)
     digest = picture(site, "w.jpg")
-    good(site.doit("upload"))
-    for line, begin in (
-        ("", ".nimbus/blobs"),
-        ("https://a.example/i/", "https://a.example/i"),
-        ("https://b", "https://b"),
-    ):
+    good(site.doit("upload", **place.environment))
+    (location,) = records(site)[digest]["locations"].values()
+    begin, *end = location["url"].rsplit("/", 2)
+    for number, line in enumerate(("", "https://a.example/i/", "https://b")):
         if line:
+            begin = line.rstrip("/")
             text = (site / ".nimbus/project.toml").read_text().split("public_url")[0]
             (site / ".nimbus/project.toml").write_text(f'{text}public_url = "{line}"\n')
-            good(site.doit("assets"))
-        url = f"{begin}/{digest[:2]}/{digest}"
-        assert records(site)[digest]["locations"]["folder"]["url"] == url
-        good(site.doit("nimbus:assets:upload", "--files=dist/w.jpg", "--group=a", f"--variant=v{len(begin)}"))
-        assert site.store.values[f"a:v{len(begin)}:latest"]["url"] == url
-        assert good(site.doit("nimbus:assets:verify", "--json")).json["verified"] == 1
+            good(site.doit("assets", **place.environment))
+        url = "/".join((begin, *end))
+        (location,) = records(site)[digest]["locations"].values()
+        assert location["url"] == url
+        pointer = ("--files=dist/w.jpg", "--group=a", f"--variant=v{number}")
+        good(site.doit("nimbus:assets:upload", *pointer, **place.environment))
+        assert site.store.values[f"a:v{number}:latest"]["url"] == url
+        assert good(site.doit("nimbus:assets:verify", "--json", **place.environment)).json["verified"] == 1
 
 
 def test_a_folder_without_a_public_address_is_said(site: Site) -> None:

@@ -128,6 +128,14 @@ class BlobStore(Protocol):
         """Identifies the store: what a ledger knows of it is valid for one identity only."""
         ...
 
+    @property
+    def pattern(self) -> str:
+        """Where readers get a file: `{sha256}` stands for its digest, `{aa}` for the first two digits of it.
+
+        Empty where only the store knows.
+        """
+        return ""
+
     async def open(self) -> None:
         """Connect. Must come before everything else."""
         ...

@@ -39,6 +39,10 @@ class FolderStore(BlobStore):
     def identity(self) -> str:
         return f"folder:{self._folder.resolve()}"
 
+    @property
+    def pattern(self) -> str:
+        return f"{self._base}/{{aa}}/{{sha256}}"
+
     async def open(self) -> None:
         """Do nothing: the folder is made by the first put."""
 
@@ -49,6 +53,7 @@ class FolderStore(BlobStore):
             loop.call_soon_threadsafe(sent, size)
 
         await asyncio.to_thread(self._write, blob, sent_by_thread)
+        # What was written was hashed and is on the disk. Reading it back at once would read the system's cache.
         return self._location(blob.sha256, "checksum")
 
     async def find(self, blob: Blob) -> Location | None:

@@ -47,6 +47,10 @@ class S3Store(BlobStore):
     def identity(self) -> str:
         return f"s3:{self._requests.http.base}{self._requests.path()}{self._requests.bucket.prefix}"
 
+    @property
+    def pattern(self) -> str:
+        return self._requests.url("{sha256}")
+
     async def open(self) -> None:
         """Ask for a listing of nothing, which tells whether the bucket and the credentials are good."""
         self._requests.expect(await self._requests.send("GET", "", {"list-type": "2", "max-keys": "1"}), 200)

@@ -80,10 +80,11 @@ class AssetCommands:
         from nimbus_tasks.cli.messages.assets import assets_listed
         from nimbus_tasks.pipeline.asset_records import list_assets
 
-        found = list_assets(self._run.pipeline.settings, self._run.connection(), store)
+        settings = self._run.pipeline.settings
+        found = list_assets(settings, self._run.connection(), store)
         give_document(found, as_json=as_json)
         if not as_json:
-            assets_listed(self._console, found, store)
+            assets_listed(self._console, found, store, settings.assets.store)
         return OK
 
     def verify(self, store: str, *, as_json: bool) -> int:

@@ -130,9 +130,13 @@ def assets_uploaded(console: Console, done: AssetSummary, where: str) -> None:
         console.fail(f"Stopped: {done.stopped} What was stored is safe; run the same command again to continue.")
 
 
-def assets_listed(console: Console, found: Assets, store: str) -> None:
+def assets_listed(console: Console, found: Assets, store: str, of_site: str) -> None:
+    """Print records. of_site: where the files of the site go; empty: nowhere."""
     if not found.assets:
-        console.line(f"No file is stored{f' in {store}' if store else ''} yet: doit assets")
+        upload = "doit assets" if of_site else "doit nimbus:assets:upload --files=..."
+        if store and store != of_site:
+            upload = f"doit nimbus:assets:upload --files=... --store={store}"
+        console.line(f"No file is stored{f' in {store}' if store else ''} yet: {upload}")
     for record in found.assets:
         path = record.source_paths[0] if record.source_paths else record.sha256
         more = f" and {len(record.source_paths) - 1} more" if len(record.source_paths) > 1 else ""
