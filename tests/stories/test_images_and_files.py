@@ -260,6 +260,28 @@ def test_the_doctor_asks_the_store(site: Site, place: Place) -> None:
         assert found["next_step"]
 
 
+def files_said(site: Site, **environment: str) -> dict[str, str]:
+    """Return what the doctor says of the blob store, by check."""
+    checks = site.doit("nimbus:doctor", "--json", **environment).json["checks"]
+    return {each["check"]: each["message"] for each in checks if each["check"] in ("files", "cors")}
+
+
+@needs_seaweed
+def test_the_doctor_asks_a_bucket_whether_pages_may_upload(site: Site, request: pytest.FixtureRequest) -> None:
+    (place,) = s3(request, site.folder.name)
+    site.settings(place.settings)
+    assert "pages of https://example.com upload" in files_said(site, **place.environment)["cors"]
+
+
+def test_the_doctor_tells_the_plan_and_a_group_that_does_not_exist(site: Site, request: pytest.FixtureRequest) -> None:
+    for place in pinata(request, ""):
+        site.settings(place.settings)
+        said = files_said(site, **place.environment)
+        assert said == {"files": "Pinata can be used (plan fiesta: 500 requests a minute)"}
+        said = files_said(site, **place.environment, PINATA_GROUP_ID="none")["files"]
+        assert "Pinata has no group `none`" in said
+
+
 # --- who is told ----------------------------------------------------------------------------------------------
 
 

@@ -53,6 +53,16 @@ def test_two_uploads_at_once_send_nothing_twice(site: Site, second: str) -> None
     assert len(store.batches) == 1
 
 
+def test_a_file_is_sent_once_by_uploads_at_once(site: Site) -> None:
+    site.settings('[assets]\nstore = "folder"\ninclude = ["*.bin"]\n')
+    for number in range(5):
+        (site / f"dist/{number}.bin").write_bytes(bytes([number]))
+    runs = together(site, "assets", "nimbus:assets:upload --files=dist/*.bin", "upload")
+    sent = [line for run in runs for line in run.lines if "Found" in line and "to upload to .nimbus/blobs" in line]
+    assert len(sent) == 1, sent
+    assert "Found 5 files to upload" in sent[0]
+
+
 def test_what_doit_remembers_survives_two_at_once(site: Site) -> None:
     together(site, "upload", "upload", "upload")
     assert site.publish().out.endswith("-- upload\n")
