@@ -10,9 +10,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from rows import add_assets
 from service_process import Client, ServiceProcess
 from test_kills import png
 from waiting import SECONDS, wait_until
+
+from nimbus_tasks.server.database import Database
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SECRET = "cron-secret-of-the-tests"
@@ -145,3 +148,20 @@ def test_a_story(service: ServiceProcess) -> None:
     logged = [json.loads(line) for line in (service.folder / ".nimbus/log.jsonl").read_text().splitlines()]
     streams = [each for each in logged if each.get("path") == "/api/sse/processing-updates"]
     assert streams[0]["ms"] < answered  # a stream is no slow request, however long it is open
+
+
+def test_a_call_of_cron_does_not_more_than_fits_its_time(service: ServiceProcess) -> None:
+    client = service.client()
+    for number in range(12):
+        client.upload(b"\x89PNG no picture" + bytes([number]), f"{number}.png")
+    told = [cron(service, "process-images").json() for _ in range(2)]
+    assert [(each["failed"], each["remaining"]) for each in told] == [(10, 2), (2, 0)]
+    seen = Database(service.environment["DATABASE_URL"], service.folder)
+    add_assets(seen, 6, user="user_local", processed=True)
+    seen.close()
+    assert (cron(service, "process-embeddings").json()["failed"]) == 5
+    # Who tries secrets is one client.
+    answers = [cron(service, "process-images", "wrong") for _ in range(8)]
+    assert [answer.status_code for answer in answers] == [401] * 7 + [429]
+    assert answers[-1].json()["error"].startswith("Too many calls of cron endpoints. Please wait")
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 6

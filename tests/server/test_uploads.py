@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -15,7 +18,10 @@ from edge.seaweed import Seaweed, needs_seaweed
 from service_process import Client, ServiceProcess, picture, sha256
 from sqlalchemy import func, select
 
+from nimbus_tasks.project.settings import load
 from nimbus_tasks.server.database import Database
+from nimbus_tasks.server.service import open_service
+from nimbus_tasks.server.storage import Upload, pathname_of
 from nimbus_tasks.server.tables import assets, uploads
 
 if TYPE_CHECKING:
@@ -302,6 +308,31 @@ def test_a_changed_address_is_refused(running: Running, client: Client, content:
     answer = httpx.put(changed, content=content, headers=url["headers"])
 
     assert (answer.status_code, answer.json()["code"]) == (403, "auth")
+
+
+def test_an_expired_address_is_refused(running: Running, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not _in_folder(running):
+        pytest.skip("S3's own signature is tested in tests/backends/blobs")
+    for name, value in running.service.environment.items():
+        monkeypatch.setenv(name, value)
+    folder, before, answers = running.service.folder, running.files(), []
+    signing = open_service(load(folder), folder)
+    for seconds in (-1, 300):
+        id_, expires = str(uuid4()), 1000 * (int(time.time()) + seconds)
+        pathname = pathname_of("user_local", id_, "one.png")
+        upload = Upload(
+            id_, "user_local", pathname, "one.png", len(content), "image/png", sha256(content), expires_at=expires
+        )
+        told = asyncio.run(signing.storage.sign(upload, running.service.url))
+        answers.append(httpx.put(told.url, content=content, headers=told.headers))
+    signing.close()
+
+    said = [(answer.status_code, answer.json()["code"], answer.json()["error"]) for answer in answers]
+    assert said == [
+        (403, "auth", "The address has expired: ask for a new one"),
+        (403, "auth", "This address was used or has been given up: ask for a new one"),
+    ]
+    assert running.files() == before
 
 
 def test_an_address_is_not_for_another_time(running: Running, client: Client, content: bytes) -> None:
