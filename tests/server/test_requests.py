@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -72,6 +73,7 @@ def test_a_stop_ends_no_request_that_is_under_way(tmp_path: Path) -> None:
             wait_until(lambda: [path for path in (tmp_path / ".nimbus/uploads").rglob("*") if path.is_file()])
             service.process.send_signal(signal.SIGTERM)
             wait_until(lambda: not _takes_connections(parts.port))
+            time.sleep(0.5)  # the server looks after 0.1 seconds what is still under way
             connection.sendall(content[100_000:])
             answer = connection.recv(65_536)
         assert answer.startswith(b"HTTP/1.1 200 "), answer
