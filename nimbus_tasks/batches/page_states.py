@@ -131,7 +131,9 @@ def _page(page: BatchPage, status: PageStatus) -> BatchPage:
         return page if page.status == state else BatchPage(state, page.uploaded, error=page.error)
     known = page if page.status == state else BatchPage(state, page.uploaded, superseded_by=page.superseded_by)
     made = msgspec.structs.replace(known)
-    if made.started is UNSET and status.processing is not UNSET:
+    # What stayed done was done as it was uploaded: an earlier batch has its work.
+    stayed = page.status == "done" and page.completed is not UNSET and page.completed == page.uploaded
+    if made.started is UNSET and status.processing is not UNSET and not stayed:
         made.started = status.processing.started
     if state in ("done", "failed") and made.completed is UNSET:
         made.completed = _ended_at(status)

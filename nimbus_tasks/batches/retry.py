@@ -20,14 +20,13 @@ from nimbus_tasks.model.keys import page_key, status_key
 from nimbus_tasks.model.records import RETRY_PRIORITY, BatchPage, PageStatus, QueueEntry
 from nimbus_tasks.model.states import ENDED, SUPERSEDED, move_page, shown_batch_state, with_endings, with_pages
 from nimbus_tasks.project.manifest import Pages
-from nimbus_tasks.project.page_names import named_pages
+from nimbus_tasks.project.page_names import from_project, is_page_id, named_pages, nearest_pages
 from nimbus_tasks.publishing.page_logs import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from nimbus_tasks.model.records import BatchRecord
-    from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.outbox import Sender
     from nimbus_tasks.publishing.queue_parts import Decide
     from nimbus_tasks.publishing.target import OpenTarget
@@ -79,7 +78,7 @@ async def retry(
     if not target.settings.queues:
         hint = "doit upload sends again what failed."
         raise SettingsError('There is nothing to retry: the settings have no queue ([process] queue = "none").', hint)
-    page_id = _page_in(batch, page, target.settings) if page else ""
+    page_id = await _page_in(target, batch, page) if page else ""
     if batch.status == "cancelled":
         state = shown_batch_state(batch)
         hint = (
@@ -131,11 +130,15 @@ async def retry(
     )
 
 
-def _page_in(batch: BatchRecord, name: str, settings: Settings) -> str:
+async def _page_in(target: OpenTarget, batch: BatchRecord, name: str) -> str:
+    settings = target.settings
     named = [name] if name in batch.pages else [each.page_id for each in named_pages(name, settings, Pages())]
     found = next((page_id for page_id in named if page_id in batch.pages), "")
     if not found:
         hint = f"doit nimbus:batch:status --batch={batch.batch_id} --json lists its pages."
+        paths = {} if is_page_id(name) else await target.paths(batch.pages)
+        near = nearest_pages(from_project(name), paths.values(), settings.source.name)
+        hint = f"Nearest: {', '.join(near)}." if near else hint
         raise SettingsError(f"Batch {batch.batch_id} has no page {name}.", hint)
     return found
 

@@ -102,7 +102,7 @@ def test_a_page_goes_by_its_path_too(filled: Filled) -> None:
 @pytest.mark.parametrize(
     ("page", "said"),
     [
-        ("page_x", f"has no page page_x. doit nimbus:batch:status --batch={BATCH} --json lists"),
+        ("page_0123456789ab", f"has no page page_0123456789ab. doit nimbus:batch:status --batch={BATCH} --json lists"),
         ("dist/a.html", "has no page dist/a.html"),
         ("page_a", "page_a is done: nothing to retry"),
         ("page_c", "page_c is in another batch now"),

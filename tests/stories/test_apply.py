@@ -148,6 +148,8 @@ def test_accepted_changes_are_made_again_in_every_build(proposed: Site) -> None:
     sent = proposed.publish()
     assert "1 page changed by accepted proposals only: not queued again" in sent.out
     assert (proposed.store.status(A), proposed.store.queue) == ("done", [])
+    metrics = proposed.doit("nimbus:batch:report", "--json").json["metrics"]
+    assert "average_time_ms" not in metrics, "no worker had its pages"
     assert proposed.store.log(A)[-1]["message"] == "Done: changed by accepted proposals only, and not queued again"
     assert "repair, clean" in proposed.store.text(A)
 

@@ -249,6 +249,7 @@ def test_a_retry_may_be_run_twice_and_an_upload_works_as_before(site: Site) -> N
     good(site.doit("nimbus:batch:retry", batch_option, "--page=./b.html"))
     assert site.store == before
     assert "--page is empty" in refused(site.doit("nimbus:batch:retry", batch_option, "--page="))
+    assert f"Nearest: {B}" in refused(site.doit("nimbus:batch:retry", batch_option, "--page=dist/bb.html"))
     done = site.doit("nimbus:batch:retry", batch_option, f"--page={page_id(A)}")
     assert f"{page_id(A)} is done: nothing to retry" in refused(done)
     site.publish()
