@@ -423,6 +423,7 @@ def test_what_is_damaged_at_the_store_is_found_and_sent_again(site: Site) -> Non
         (("--files=dist", "--group=a", "--variant=b"), "A pointer names one file"),
         (("--files=dist/a.html", "--group=page", "--variant=b"), "The group `page` is a kind of record"),
         (("--files=dist", "--metadata=a"), "`a` has no value"),
+        (("--files=dist", "--metadata=a=1"), "--metadata is kept with a pointer"),
         (("--files=dist", "--store=ftp"), "--store=ftp is no blob store"),
     ],
 )

@@ -71,6 +71,8 @@ class AssetCommands:
             raise SettingsError("Which files? --files is missing.", 'Name them: --files "plots/*.png,logo.svg"')
         if bool(request.group) != bool(request.variant):
             raise SettingsError("A pointer has a group and a variant.", "Set both, --group and --variant, or neither.")
+        if request.metadata and not request.group:
+            raise SettingsError("--metadata is kept with a pointer.", "Set --group and --variant too, or leave it out.")
         with self._stage(store) as stage, self._run.pipeline.locked("nimbus:assets:upload", self._run.look()):
             done = self._upload(stage, find_named(patterns), request, concurrency or None)
         return self._ended(done, as_json=as_json)
