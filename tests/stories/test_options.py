@@ -67,6 +67,23 @@ def test_a_dry_run_of_a_broken_site_ends_as_the_run_would(site: Site) -> None:
     assert site.doit("upload", "--dry-run").status == 1
 
 
+# --- --path -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("upload",), ("nimbus:process", "--once"), ("nimbus:apply",), ("nimbus:apply", "--assets")],
+    ids=" ".join,
+)
+def test_an_empty_path_does_not_mean_every_page(site: Site, command: tuple[str, ...]) -> None:
+    site.publish()
+    site.page("a", "Edited.")
+    before = site.store
+    run = site.doit(*command, "--path=")
+    assert (run.status, "--path is empty. Give it a value, or leave it out." in run.said) == (2, True), run.said
+    assert site.store == before
+
+
 # --- --limit, --force, --batch ------------------------------------------------------------------------
 
 

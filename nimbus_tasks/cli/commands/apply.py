@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nimbus_tasks.cli.commands import OK, SOME_FAILED
-from nimbus_tasks.cli.commands.target import TargetCommands, is_given
+from nimbus_tasks.cli.commands.target import TargetCommands, text_of
 from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SettingsError
@@ -104,6 +104,6 @@ def _folder(output: str | None) -> str:
     Raises:
         SettingsError: it is empty, or outside of the project in a folder that does not exist.
     """
-    where = (output or "") if is_given("--output", output) else ""
+    where = text_of("--output", output)
     files.refuse_missing_folder("--output", where)
     return where

@@ -29,6 +29,16 @@ def is_given(option: str, value: str | None) -> bool:
     return value is not None
 
 
+def text_of(option: str, value: str | None) -> str:
+    """Return the value of an option, empty if it was not given.
+
+    Raises:
+        SettingsError: it was given and is empty.
+    """
+    is_given(option, value)
+    return value or ""
+
+
 class TargetCommands:
     """Commands about what the target holds."""
 

@@ -17,7 +17,7 @@ def apply_task() -> Task:
         _APPLY_HELP,
         _apply,
         params=[
-            option("path", "", "only pages whose source paths match this pattern, as in .gitignore"),
+            optional("path", "only pages whose source paths match this pattern, as in .gitignore"),
             optional("output", "write changed pages to this folder (default: in place, with a backup)"),
             option("accepted", False, "only changes that published pages had already, as in a CI after each build"),
             option("dry_run", False, "show the differences and change nothing"),
@@ -26,15 +26,16 @@ def apply_task() -> Task:
     )
 
 
-def _apply(output: str | None, path: str, accepted: bool, dry_run: bool, assets: bool, *, as_json: bool) -> int:
+def _apply(output: str | None, path: str | None, accepted: bool, dry_run: bool, assets: bool, *, as_json: bool) -> int:
     from nimbus_tasks.cli.commands.apply import ApplyCommands
+    from nimbus_tasks.cli.commands.target import text_of
 
-    commands = ApplyCommands(console, pipeline)
+    commands, chosen = ApplyCommands(console, pipeline), text_of("--path", path)
     if not assets:
-        return commands.proposals(output, path, only_accepted=accepted, dry_run=dry_run, as_json=as_json)
+        return commands.proposals(output, chosen, only_accepted=accepted, dry_run=dry_run, as_json=as_json)
     if accepted:
         raise SettingsError("--accepted and --assets do not go together.", "Run the command twice.")
-    return commands.addresses(output, path, dry_run=dry_run, as_json=as_json)
+    return commands.addresses(output, chosen, dry_run=dry_run, as_json=as_json)
 
 
 _APPLY_HELP = """Write the proposed changes into the HTML, and change no other byte

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nimbus_tasks.cli.ci_output import check_reports
 from nimbus_tasks.cli.doit import UpToDate, UpToDateUnlessAsked, make_task, run
 from nimbus_tasks.cli.tasks.assets import COMPRESS
-from nimbus_tasks.cli.tasks.session import command, commands, console, option
+from nimbus_tasks.cli.tasks.session import command, commands, console, option, optional
 from nimbus_tasks.project.settings import MAPS_FOLDER, SUMMARY_REPORT, UPLOAD_REPORT, VALIDATION_REPORT
 from nimbus_tasks.publishing.plan import Request
 
@@ -28,7 +28,7 @@ UPLOAD = [
     option("delay", -1, "minimum ms between the starts of two requests in one slot (default: from the settings)"),
     option("dry_run", False, "print what would be sent, and why; send nothing"),
     option("diff", False, "with --dry-run: show how changed pages differ from what the store holds"),
-    option("path", "", "only pages whose source paths match this pattern, as in .gitignore: dist/blog/, about.html"),
+    optional("path", "only pages whose source paths match this pattern, as in .gitignore: dist/blog/, about.html"),
     option("force", False, "send unchanged pages too"),
     *_CI_REPORTS,
 ]
@@ -39,6 +39,8 @@ def _check_reports(options: Mapping[str, Any]) -> None:
 
 
 def request_of(options: dict[str, Any], *, folder: str = MAPS_FOLDER) -> Request:
+    from nimbus_tasks.cli.commands.target import text_of
+
     return Request(
         limit=options["limit"],
         batch=options["batch"],
@@ -47,7 +49,7 @@ def request_of(options: dict[str, Any], *, folder: str = MAPS_FOLDER) -> Request
         dry_run=options["dry_run"],
         force=options["force"],
         folder=folder,
-        path=options["path"],
+        path=text_of("--path", options["path"]),
         diff=options["diff"],
         code_quality=options["code_quality"],
         junit=options["junit"],

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nimbus_tasks.cli.tasks.session import command, console, option, pipeline
+from nimbus_tasks.cli.tasks.session import command, console, option, optional, pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from doit.task import Task
 
-    from nimbus_tasks.cli.commands.process import ProcessCommands
-
 
 def process_tasks() -> Iterator[Task]:
     yield command(
         "nimbus:process",
         _PROCESS_HELP,
-        lambda **options: _process().process(**options),
+        _process,
         params=[
             option("once", False, "process the pages that are due now, then end"),
             option("until_empty", False, "process until the queue is empty, retries included"),
             option("workers", 0, "pages at a time (0: [process] workers, 5 by default)"),
             option("max_pages", 0, "maximum number of pages (0: no limit)"),
-            option("path", "", "only pages whose source paths match this pattern, as in .gitignore"),
+            optional("path", "only pages whose source paths match this pattern, as in .gitignore"),
         ],
     )
 
 
-def _process() -> ProcessCommands:
+def _process(path: str | None, **options: Any) -> int:
     from nimbus_tasks.cli.commands.process import ProcessCommands
+    from nimbus_tasks.cli.commands.target import text_of
 
-    return ProcessCommands(console, pipeline, pipeline.settings.process)
+    commands = ProcessCommands(console, pipeline, pipeline.settings.process)
+    return commands.process(path=text_of("--path", path), **options)
 
 
 _PROCESS_HELP = """Take pages from the queue and optimise them, until Ctrl-C
