@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -140,7 +140,7 @@ async def _send(
     note: Callable[[PageResult], None],
     kept: dict[str, BatchPage],
 ) -> None:
-    """Send pages. `kept` receives those that were renamed, and stay optimised."""
+    """Send pages. `kept` receives those that stay optimised in their new batch."""
     left = iter(plan.sends)
     requests = (
         (batch_id, request)
@@ -169,67 +169,101 @@ async def _send_request(
 ) -> None:
     started = time.monotonic()
     uploaded = context.clock()
-    writes: dict[str, Write] = {}
+    made: dict[str, _Made] = {}
     errors: dict[str, str] = {}
-    upgraded: dict[str, str] = {}
-    statuses: dict[str, PageStatus] = {}
     replaced = [planned.page.page_id for planned in request if planned.reason != "new"]
     before, worked = await read_replaced(context.store, context.project.project_id, replaced)
     if not context.queues:
         # These have a status, which says `inactive`. First, so that a run killed in between repeats it.
         errors |= await put_uploaded([(p.page.page_id, batch_id) for p in request if p.returns], context, before)
     for planned in request:
-        if planned.page.page_id in errors:
+        page_id = planned.page.page_id
+        if page_id in errors:
             continue
         try:
             record = _record(planned.page, batch_id, uploaded, context)
-            key = page_key(record.project_id, record.page_id)
-            former, done = worked.get(key, (None, None))
-            if former is not None:
-                kept_as = keep_changes(record, former, done=done is not None and planned.reason == "changed")
-                if kept_as == "upgraded":
-                    upgraded[record.page_id] = record.batch_id
-                elif kept_as == "applied" and done is not None:
-                    statuses[record.page_id] = status_of(record, done)
-            move = moved.get(record.page_id)
-            if move is not None and (proposals := move.proposals(record.extraction)) is not None:
-                record.optimization = proposals
-                statuses[record.page_id] = move.status(batch_id, uploaded)
-            writes[planned.page.page_id] = page_write(record.project_id, record, planned.page.digest, before.get(key))
         except UnreadableMapError as error:
-            errors[planned.page.page_id] = str(error)
-    stored = await context.store.put(list(writes.values()))
-    rows = {
-        p.page.page_id: _held(p.page, upgraded.get(p.page.page_id, ""), batch_id, uploaded, statuses)
-        for p in request
-        if p.page.page_id in writes and writes[p.page.page_id].key not in stored.failed
+            errors[page_id] = str(error)
+            continue
+        key = page_key(record.project_id, page_id)
+        reason, status = _keep(record, planned, worked.get(key), moved.get(page_id))
+        write = page_write(record.project_id, record, planned.page.digest, before.get(key))
+        made[page_id] = _Made(planned.page, record, write, reason, status)
+    stored = await context.store.put([each.write for each in made.values()])
+    errors |= {
+        page_id: stored.failed[each.write.key] for page_id, each in made.items() if each.write.key in stored.failed
     }
-    context.ledger.confirm(rows.values())
-    errors |= {page_id: stored.failed[w.key] for page_id, w in writes.items() if w.key in stored.failed}
-    left = [row for row in rows.values() if row.page_id not in upgraded and row.page_id not in statuses]
-    errors |= await mark_uploaded(left, context, before)
-    errors |= await put_statuses({each: statuses[each] for each in statuses if each in rows}, context, before)
-    kept.update((each, done_page(uploaded)) for each in statuses if each in rows and each not in errors)
+    arrived = [each for page_id, each in made.items() if page_id not in errors]
+    rows = [each.row() for each in arrived]
+    context.ledger.confirm(rows)
+    errors |= await mark_uploaded([row for row in rows if row.step == "stored"], context, before)
+    statuses = {each.page.page_id: each.status for each in arrived if each.status is not None}
+    errors |= await put_statuses(statuses, context, before)
+    kept.update((each, done_page(uploaded)) for each in statuses if each not in errors)
     ms = round((time.monotonic() - started) * 1000 / len(request), 3)
     for planned in request:
-        page = planned.page
-        fault = errors.get(page.page_id, "")
-        size = 0 if fault else len(writes[page.page_id].value)
-        result: ResultName = "failed" if fault else "stored"
-        is_kept, is_done = page.page_id in upgraded, page.page_id in statuses
-        former_row = moved[page.page_id].row if page.page_id in moved else None
-        in_place: Reason = "applied" if is_done else planned.reason
-        reason: Reason = "upgraded" if is_kept else "moved" if former_row else in_place
-        batch = upgraded[page.page_id] if is_kept else batch_id
-        moved_from = former_row.source_path if former_row else ""
-        path, page_id, stays_done = page.source_path, page.page_id, (is_kept or is_done) and not fault
-        note(PageResult(path, page_id, reason, result, fault, size, ms, page.map_file, batch, moved_from, stays_done))
+        page_id = planned.page.page_id
+        note(_result(planned, made.get(page_id), batch_id, moved.get(page_id), errors.get(page_id, ""), ms))
 
 
-def _held(page: Candidate, kept_in: str, batch_id: str, uploaded: str, done: Collection[str]) -> Held:
-    """Return the row of a stored page. One that keeps its proposals stays in its batch and waits for nothing."""
-    step: Step = "enqueued" if kept_in or page.page_id in done else "stored"
-    return Held(page.page_id, page.source_path, page.digest, kept_in or batch_id, uploaded, step)
+class _Made(NamedTuple):
+    """The record of a page, and why it is sent. status: with which it stays done in its new batch."""
+
+    page: Candidate
+    record: PageRecord
+    write: Write
+    reason: Reason
+    status: PageStatus | None
+
+    @property
+    def stays_done(self) -> bool:
+        return self.status is not None or self.reason == "upgraded"
+
+    def row(self) -> Held:
+        """Return the row of the stored page. One that stays done waits for nothing."""
+        step: Step = "enqueued" if self.stays_done else "stored"
+        page, record = self.page, self.record
+        return Held(page.page_id, page.source_path, page.digest, record.batch_id, record.uploaded, step)
+
+
+def _keep(
+    record: PageRecord, planned: Planned, worked: tuple[PageRecord, PageStatus | None] | None, move: Moved | None
+) -> tuple[Reason, PageStatus | None]:
+    """Give a record what its page keeps; return why the page is sent, and the status with which it stays done.
+
+    worked: the record that it replaces, with its status if that is done.
+    """
+    if move is not None:
+        proposals = move.proposals(record.extraction)
+        if proposals is None:
+            return "moved", None
+        record.optimization = proposals
+        return "moved", move.status(record.batch_id, record.uploaded)
+    if worked is None:
+        return planned.reason, None
+    former, done = worked
+    kept_as = keep_changes(record, former, done=done is not None and planned.reason == "changed")
+    return kept_as or planned.reason, status_of(record, done) if kept_as == "applied" and done is not None else None
+
+
+def _result(
+    planned: Planned, made: _Made | None, batch_id: str, move: Moved | None, error: str, ms: float
+) -> PageResult:
+    page = planned.page
+    reason = made.reason if made is not None else "moved" if move is not None else planned.reason
+    return PageResult(
+        path=page.source_path,
+        page_id=page.page_id,
+        reason=reason,
+        result="failed" if error else "stored",
+        error=error,
+        bytes=0 if error or made is None else len(made.write.value),
+        ms=ms,
+        map_file=page.map_file,
+        batch_id=made.record.batch_id if made is not None else batch_id,
+        moved_from=move.row.source_path if move is not None else "",
+        stays_done=not error and made is not None and made.stays_done,
+    )
 
 
 def _record(page: Candidate, batch_id: str, uploaded: str, context: Context) -> PageRecord:
