@@ -23,14 +23,14 @@ const PHONE = { width: 360, height: 740 };
 
 test("a login with a wrong key says so, and leads on after the right one", async (t) => {
   const { page } = await browse(t);
-  await page.goto(`${url}/gallery`);
-  await page.waitForURL("**/login?next=%2Fgallery");
+  await page.goto(`${url}/gallery?state=failed`);
+  await page.waitForURL("**/login?next=%2Fgallery%3Fstate%3Dfailed");
   await page.fill("input[name=key]", "sk_live_00000000000000000000000000000000");
   await page.click("button.primary");
   await page.getByText("This key is not known").waitFor();
   await page.fill("input[name=key]", key);
   await page.click("button.primary");
-  await page.waitForURL("**/gallery");
+  await page.waitForURL("**/gallery?state=failed");
 });
 
 test("files are uploaded, a duplicate and a refused one are told", async (t) => {
@@ -76,7 +76,17 @@ test("a damaged picture is explained in failed jobs and on the status page, retr
     await page.goto(`${url}/failed-jobs`);
   };
   await failed();
+  await page.getByRole("link", { name }).click();
+  await page.getByText("No preview").waitFor();
+  await page.getByRole("button", { name: "Retry" }).click();
+  await page.getByText("Queued again.").waitFor({ state: "attached" });
+  await page.getByRole("button", { name: "Retry" }).waitFor(); // the page tells by itself that it failed again
+  await failed();
   const row = page.getByRole("row", { name: new RegExp(name) });
+  await page.route("**/dismiss", (route) => route.abort());
+  await row.getByRole("button", { name: "Dismiss" }).click();
+  await page.getByRole("alert").getByText("The connection failed").waitFor();
+  await page.unroute("**/dismiss");
   await row.getByRole("button", { name: "Retry" }).click();
   await row.waitFor({ state: "detached" });
   await failed();
@@ -331,6 +341,13 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
   });
 }
 
+/** @param {Element} element */
+function isInSight(element) {
+  const { left, right, width } = element.getBoundingClientRect();
+  const around = /** @type {Element} */ (element.parentElement).getBoundingClientRect();
+  return width > 0 && left >= around.left - 1 && right <= around.right + 1;
+}
+
 test("on a phone nothing is wider than the screen", async (t) => {
   const { page } = await openPage(t, { viewport: PHONE });
   await page.setInputFiles("#files", [...pictures(1), newFile(`${"a-long-name-".repeat(12)}.svg`)]);
@@ -343,6 +360,11 @@ test("on a phone nothing is wider than the screen", async (t) => {
     assert.ok(wide <= PHONE.width, `${path} is ${wide} wide`);
     const hidden = await page.evaluate(() => [...document.querySelectorAll("td button")].filter((each) => each.getBoundingClientRect().right > innerWidth).length); // prettier-ignore
     assert.equal(hidden, 0, `${path} has buttons out of sight`);
+    const place = path === "/login" ? "strong" : "[aria-current]";
+    assert.ok(
+      await page.locator(`.top ${place}`).evaluate(isInSight),
+      `${path}: the header does not say where this is`,
+    );
     titles.add(await page.title());
   }
   assert.equal(titles.size, PAGES.length, [...titles].join());

@@ -81,7 +81,7 @@ export async function api(path, { method = "GET", body, signal } = {}) {
   if (response.ok) return answer;
   if (response.status === 401 && !isLogin) {
     if (staysLoggedOut()) throw new ApiError("network", ""); // it may succeed after a login in another tab
-    location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   throw errorOf(response.status, answer, Number(response.headers.get("retry-after")));
 }

@@ -4,23 +4,40 @@ import { announce } from "./announce.js";
 import { api, ApiError } from "./api.js";
 import { copyButton } from "./copy.js";
 import { el } from "./dom.js";
-import { bytesText, text } from "./texts.js";
+import { bytesText, problemText, text } from "./texts.js";
 
 /** @typedef {{url: string, title: string}} Page url: a path where the site's domain is not known */
 /** @typedef {import("./gallery.js").Asset & {pages: Page[]}} Asset */
 
+/** Milliseconds between two looks at a file whose jobs are not done. */
+const EVERY = 5000;
+
 /** @param {HTMLElement} root */
 export async function show(root) {
   const id = new URLSearchParams(location.search).get("id");
+  const address = `/api/assets/${encodeURIComponent(id ?? "")}`;
+  let shown = "";
+  const look = async () => {
+    /** @type {Asset} */
+    const asset = await api(address);
+    const now = JSON.stringify(asset);
+    if (now !== shown) root.replaceChildren(...view(asset, () => void retry()));
+    shown = now;
+    document.title = `${asset.filename} · Nimbus Tasks`;
+    if (stateOf(asset) === "uploaded") follow();
+  };
+  const follow = () => setTimeout(() => void look().catch((error) => error.isTransient && follow()), EVERY);
+  const retry = async () => {
+    await api(`${address}/retry-processing`, { method: "POST" });
+    announce(text("queuedAgain"));
+    await look();
+  };
   try {
     if (!id) throw new ApiError("invalid", "", { status: 404 });
-    /** @type {Asset} */
-    const asset = await api(`/api/assets/${encodeURIComponent(id)}`);
-    document.title = `${asset.filename} · Nimbus Tasks`;
-    root.replaceChildren(...view(asset, () => void retry(root, asset)));
+    await look();
   } catch (error) {
     const isGone = error instanceof ApiError && (error.status === 404 || error.status === 400);
-    root.replaceChildren(el("p", { role: "alert" }, text(isGone ? "assetGone" : "unknown")));
+    root.replaceChildren(el("p", { role: "alert" }, isGone ? text("assetGone") : problemText(error)));
   }
 }
 
@@ -29,9 +46,10 @@ export async function show(root) {
  * @param {() => void} again
  */
 function view(asset, again) {
+  const nothing = el("p", { class: "quiet" }, text("noPicture"));
   const picture = asset.mimeType.startsWith("image/")
-    ? el("img", { src: asset.blobUrl, alt: asset.filename })
-    : el("p", { class: "no-picture quiet" }, text("noPicture"));
+    ? el("img", { src: asset.blobUrl, alt: asset.filename, onerror: () => picture.replaceWith(nothing) })
+    : nothing;
   const size = asset.width && asset.height ? `${asset.width} × ${asset.height}, ` : "";
   const fields = el("dl", { class: "fields" });
   const add = (/** @type {import("./texts.js").TextName} */ name, /** @type {(Node | string)[]} */ ...values) =>
@@ -73,16 +91,6 @@ function linkTo({ url, title }) {
   const address = el("span", { class: "quiet" }, url);
   if (/^https?:\/\//i.test(url)) return [el("a", { href: url }, title || url)];
   return title ? [title, " ", address] : [address];
-}
-
-/**
- * @param {HTMLElement} root
- * @param {Asset} asset whose job has failed
- */
-async function retry(root, asset) {
-  await api(`/api/assets/${encodeURIComponent(asset.id)}/retry-processing`, { method: "POST" });
-  announce(text("queuedAgain"));
-  await show(root);
 }
 
 /** @param {Asset} asset */

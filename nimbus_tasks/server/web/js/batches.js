@@ -1,9 +1,9 @@
 /** Batches of pages at the project's target: what `doit nimbus:batch:list`, `:status` and `:retry` show and do. */
 
 import { announce } from "./announce.js";
-import { api, ApiError } from "./api.js";
+import { api } from "./api.js";
 import { all, el, table } from "./dom.js";
-import { text } from "./texts.js";
+import { problemText, text } from "./texts.js";
 
 /**
  * @typedef {object} Batch
@@ -22,8 +22,7 @@ export async function show(root) {
     const list = batches.length ? batchTable(batches, root) : el("p", { class: "quiet" }, text("noBatches"));
     root.replaceChildren(el("h1", {}, text("batches")), list);
   } catch (error) {
-    const said = error instanceof ApiError && error.message ? error.message : text("unknown");
-    root.replaceChildren(el("h1", {}, text("batches")), el("p", { role: "alert" }, said));
+    root.replaceChildren(el("h1", {}, text("batches")), el("p", { role: "alert" }, problemText(error)));
   }
 }
 

@@ -1,10 +1,10 @@
 /** The user's API keys: create one, which is shown once, and revoke them. */
 
 import { announce } from "./announce.js";
-import { api, ApiError } from "./api.js";
+import { api } from "./api.js";
 import { copyButton } from "./copy.js";
 import { all, el, setText, table } from "./dom.js";
-import { text } from "./texts.js";
+import { problemText, text } from "./texts.js";
 
 /**
  * @typedef {object} Key
@@ -40,7 +40,7 @@ export async function show(root) {
       await act();
       list.replaceChildren(keyTable((await api("/api/keys")).keys, revoke));
     } catch (error) {
-      setText(problem, error instanceof ApiError && error.message ? error.message : text("unknown"));
+      setText(problem, problemText(error));
     }
   };
   const create = () =>

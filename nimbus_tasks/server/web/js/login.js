@@ -24,7 +24,7 @@ export function show(root) {
       await api("/api/session", { method: "POST", body: { key: key.value } });
       location.assign(nextPage());
     } catch (error) {
-      setText(problem, error instanceof ApiError ? problemText(error) : text("unknown"));
+      setText(problem, error instanceof ApiError ? refusalText(error) : text("unknown"));
       key.select();
     }
   });
@@ -33,7 +33,7 @@ export function show(root) {
 }
 
 /** @param {ApiError} error */
-function problemText(error) {
+function refusalText(error) {
   if (error.kind === "rate_limit") return text("loginTooOften", { time: durationText(error.retryAfter) });
   if (error.status === 403) return text("loginForPrograms");
   return error.kind === "auth" ? text("loginWrong") : text(error.kind);
@@ -42,7 +42,7 @@ function problemText(error) {
 /** @returns {string} the page that asked for the login; never one of another site */
 function nextPage() {
   const next = new URL(query().get("next") ?? "/", location.origin);
-  return next.origin === location.origin ? next.pathname : "/";
+  return next.origin === location.origin ? next.pathname + next.search : "/";
 }
 
 function query() {

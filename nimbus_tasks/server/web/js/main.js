@@ -1,8 +1,8 @@
 /** Shows the page that the address names. */
 
-import { api, session } from "./api.js";
+import { api, ApiError, session } from "./api.js";
 import { el, find } from "./dom.js";
-import { text } from "./texts.js";
+import { problemText, text } from "./texts.js";
 
 /** @typedef {(root: HTMLElement) => void | Promise<void>} Show */
 
@@ -28,6 +28,17 @@ const LINKS = [
   ["/keys", "keys"],
 ];
 
+const problem = el("p", { class: "note", role: "alert" });
+
+/**
+ * Say what failed where the page itself does not: an action, or what it shows. It stays until the next click.
+ * @param {unknown} error
+ */
+function showProblem(error) {
+  problem.replaceChildren(problemText(error));
+  find(document, "#page", HTMLElement).prepend(problem);
+}
+
 function showHeader() {
   const here = location.pathname;
   const links = LINKS.map(([path, name]) =>
@@ -39,6 +50,8 @@ function showHeader() {
     el("strong", {}, "Nimbus Tasks"),
     ...(here === "/login" ? [] : [el("nav", { "aria-label": text("pages") }, ...links), logout]),
   );
+  // On a phone not all of them have room.
+  document.querySelector("[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 }
 
 async function logOut() {
@@ -63,4 +76,10 @@ async function start() {
   await show(find(document, "#page", HTMLElement));
 }
 
-await start();
+addEventListener("click", () => problem.remove(), true);
+addEventListener("unhandledrejection", (event) => {
+  if (!(event.reason instanceof ApiError)) return;
+  event.preventDefault();
+  showProblem(event.reason);
+});
+await start().catch(showProblem);

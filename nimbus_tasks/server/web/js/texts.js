@@ -1,5 +1,7 @@
 /** All texts of the pages, in one place for translation. `{name}` is replaced by a value. */
 
+import { ApiError } from "./api.js";
+
 export const TEXTS = {
   // Navigation
   upload: "Upload",
@@ -15,7 +17,8 @@ export const TEXTS = {
   // Login
   login: "Log in",
   apiKey: "API key",
-  loginHelp: "doit nimbus:key:create --service makes a key. Each start of the service prints a link that logs in.",
+  loginHelp:
+    "doit nimbus:key:create --service --name=me makes a key. Each start of the service prints a link that logs in.",
   linkUsed: "That link has been used or has expired. Log in with an API key, or restart the service for a new link.",
   loginWrong: "This key is not known, or it was revoked.",
   loginForPrograms: "This key is for a program: it does not log in.",
@@ -53,7 +56,7 @@ export const TEXTS = {
   away: "The service does not answer. The upload continues when it does.",
   offline: "No connection. The upload continues when it is back.",
   paused: "Paused.",
-  loggedOut: "You are logged out. Log in again in another tab, then continue here: the files stay.",
+  loggedOut: "You are logged out. Log in again in another tab, then resume here: the files stay.",
   allDone: "All {total} files are uploaded and searchable.",
   doneWithFailures: "Done: {searchable} of {total} searchable, {failed} failed.",
   leave: "Files are still being uploaded.",
@@ -183,6 +186,15 @@ export function text(name, values = {}) {
     const value = values[key];
     return value === undefined ? whole : typeof value === "number" ? value.toLocaleString("en") : value;
   });
+}
+
+/**
+ * @param {unknown} error
+ * @returns {string} what went wrong, as the service says it, or else by its class
+ */
+export function problemText(error) {
+  if (!(error instanceof ApiError)) return text("unknown");
+  return error.message || text(error.kind);
 }
 
 /** @param {number} bytes */
