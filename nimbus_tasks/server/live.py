@@ -59,7 +59,7 @@ async def open_live(service: Service, *, work: bool, pace: Pace = DEFAULT_PACE) 
     ):
 
         async def report() -> None:
-            service.log.event("info", log_line(await service.metrics.read(service, progress.streams)))
+            service.log.event("info", log_line(await service.metrics.read(service.database, progress.streams)))
 
         async def end_streams() -> None:
             await service.stopping.wait()

@@ -198,13 +198,13 @@ async def set_context(service: Service, user: User, asset_id: str, data: Context
 @get("/api/telemetry")
 async def telemetry(service: Service, live: Live, user: User) -> Telemetry:  # noqa: ARG001 - for users only
     """Return figures of the whole service."""
-    return await service.metrics.read(service, live.progress.streams)
+    return await service.metrics.read(service.database, live.progress.streams)
 
 
 @get("/metrics", opt=PUBLIC)
 async def metrics(service: Service, live: Live) -> Response[bytes]:
     """Return figures for Prometheus. No names, no ids."""
-    told = await service.metrics.read(service, live.progress.streams)
+    told = await service.metrics.read(service.database, live.progress.streams)
     return Response(service.metrics.text(told), headers={"content-type": CONTENT_TYPE_LATEST})
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from nimbus_tasks.server.service import Service
+    from nimbus_tasks.server.database import Database
 
 #: The assets that times are taken from.
 NEWEST = 1000
@@ -135,11 +135,11 @@ class Metrics:
         method = method if method in _METHODS else "other"
         self._requests.labels(method, f"{status // 100}xx").inc()
 
-    async def read(self, service: Service, streams: int) -> Telemetry:
+    async def read(self, database: Database, streams: int) -> Telemetry:
         """Return the figures of the whole service, at most some seconds old."""
         if self._known is None or time.monotonic() - self._known[0] > CACHE_SECONDS:
             moment = time.time_ns() // 1_000_000
-            told = await service.database.read(lambda connection: read_telemetry(connection, streams, moment))
+            told = await database.read(lambda connection: read_telemetry(connection, streams, moment))
             self._known = (time.monotonic(), told)
         return self._known[1]
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Bench
+    from bench import Bench
 
 PICTURE = Encoded(b"RIFF....WEBP", "image/webp", 1, 1)
 CONTEXT = Context("red_car-2.jpg", ("A red car",), ("Cars", "A red car"))

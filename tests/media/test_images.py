@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import pytest
-from conftest import Bench
+from bench import Bench
 from pictures import animation, encoded, interlaced, photo, png, read
 from PIL import Image, ImageCms
 

@@ -1,10 +1,11 @@
-"""Words that the tests of the Worker ask in."""
+"""Requests that the tests of the Worker make, and what they start it from."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
+
+#: The Worker with a window onto KV.
+WINDOW = Path(__file__).parent / "window.js"
 
 
 class User(NamedTuple):

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from asking import User, new_project
+from asking import WINDOW, User, new_project
 from edge.workerd import Workerd, needs_workerd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
-
-WINDOW = Path(__file__).parent / "window.js"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

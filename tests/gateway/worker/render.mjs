@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 
 import { toHtml } from "../../../nimbus_tasks/gateway/worker/src/html.js";
 import { toMarkdown } from "../../../nimbus_tasks/gateway/worker/src/markdown.js";
-import { readPage } from "../../../nimbus_tasks/gateway/worker/src/tree.js";
+import { readPage } from "../../../nimbus_tasks/gateway/worker/src/page.js";
 
 const rendered = JSON.parse(await text(process.stdin)).map((extraction) => {
   const page = readPage(extraction);

@@ -6,8 +6,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from asking import code_of, etag, kv, put, until
-from conftest import WINDOW
+from asking import WINDOW, code_of, etag, kv, put, until
 from edge.workerd import Workerd
 
 if TYPE_CHECKING:

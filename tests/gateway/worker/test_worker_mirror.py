@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from asking import bulk, code_of, etag, kv, names, new_project, pages, put, swap, until
-from conftest import WINDOW
+from asking import WINDOW, bulk, code_of, etag, kv, names, new_project, pages, put, swap, until
 from edge.workerd import Workerd
 
 if TYPE_CHECKING:

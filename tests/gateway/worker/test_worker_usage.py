@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
-from asking import bulk, kv, put, until
-from conftest import WINDOW
+from asking import WINDOW, bulk, kv, put, until
 from edge.workerd import Workerd
 
 if TYPE_CHECKING:

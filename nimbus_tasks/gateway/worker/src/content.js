@@ -15,7 +15,7 @@ import { llmsText, sitemap } from "./lists.js";
 import { toMarkdown } from "./markdown.js";
 import { pathOnSite, routeName } from "./paths.js";
 import { queryIn } from "./request.js";
-import { readPage } from "./tree.js";
+import { readPage } from "./page.js";
 import { countRequest } from "./usage.js";
 import { bytesOf, parsed, sha256 } from "./utf8.js";
 

@@ -5,11 +5,11 @@
 import { folderOf, HEADINGS, piecesOf, PREFORMATTED, resolved, resolvedSet, safe } from "./markup.js";
 import { buildTree, containersIn, isLeaf } from "./tree.js";
 
-/** @typedef {import("./tree.js").Block} Block */
+/** @typedef {import("./page.js").Block} Block */
 /** @typedef {import("./tree.js").Leaf} Leaf */
-/** @typedef {import("./tree.js").Media} Media */
+/** @typedef {import("./page.js").Media} Media */
 /** @typedef {import("./tree.js").Node} Node */
-/** @typedef {import("./tree.js").Page} Page */
+/** @typedef {import("./page.js").Page} Page */
 
 /** Elements that a block keeps. Others are paragraphs; list items, cells and the like come from the tree. */
 const KEPT = new Set([...HEADINGS, "address", "dt", "figcaption", "p", "summary"]);

@@ -7,11 +7,11 @@ import { isInline, mediaByBlock, mediaHtml } from "./html.js";
 import { folderOf, HEADINGS, piecesOf, PREFORMATTED, resolved, safe } from "./markup.js";
 import { buildTree, containersIn, isLeaf } from "./tree.js";
 
-/** @typedef {import("./tree.js").Block} Block */
+/** @typedef {import("./page.js").Block} Block */
 /** @typedef {import("./tree.js").Leaf} Leaf */
-/** @typedef {import("./tree.js").Media} Media */
+/** @typedef {import("./page.js").Media} Media */
 /** @typedef {import("./tree.js").Node} Node */
-/** @typedef {import("./tree.js").Page} Page */
+/** @typedef {import("./page.js").Page} Page */
 
 /** What has a meaning anywhere in a text, and what has one at the beginning of a line. */
 const SPECIAL = /[\\`*_[\]<>&|~$]/g;

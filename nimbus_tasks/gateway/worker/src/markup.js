@@ -5,8 +5,8 @@
 
 /** @typedef {import("./tree.js").Leaf} Leaf */
 /** @typedef {import("./tree.js").Node} Node */
-/** @typedef {import("./tree.js").Link} Link */
-/** @typedef {import("./tree.js").Page} Page */
+/** @typedef {import("./page.js").Link} Link */
+/** @typedef {import("./page.js").Page} Page */
 
 /**
  * A part of a text.
