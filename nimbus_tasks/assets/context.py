@@ -1,6 +1,6 @@
 """What pages say of their files: alt texts and titles, by which our own service finds them, and the pages' addresses.
 
-The ledger knows them from the maps, and what the service was told: only what changed is sent.
+The ledger knows them from the maps, and which of them the service has: only what changed is sent.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from nimbus_tasks.assets.ledger import AssetLedger
     from nimbus_tasks.backends.blobs import BlobStore, Location
 
-#: What the service takes: so many texts of each kind, so many characters of a text.
+#: Limits of the service: texts of each kind, and characters of a text.
 MOST_TEXTS, MOST_CHARACTERS = 100, 2000
-#: The same of pages: so many, characters of an address, and of a title.
+#: The same of pages: how many, characters of an address, and of a title.
 MOST_PAGES, MOST_OF_URL, MOST_OF_TITLE = 50, 2000, 300
 
 
-class Untold(NamedTuple):
-    """A stored file of which pages say something else than the store was told."""
+class NewContext(NamedTuple):
+    """A stored file with the context that its store does not have yet. digest: of the context."""
 
     sha256: str
     location: Location
@@ -38,7 +38,7 @@ class Untold(NamedTuple):
     digest: str
 
 
-def untold(files: Iterable[AssetFile], ledger: AssetLedger, store: str, domain: str) -> list[Untold]:
+def new_contexts(files: Iterable[AssetFile], ledger: AssetLedger, store: str, domain: str) -> list[NewContext]:
     """Return the stored files whose context is to be sent. domain: of the site; without one, pages have only paths."""
     site = _site(domain)
     digests = {file.path: file.sent.sha256 for file in files}
@@ -51,17 +51,17 @@ def untold(files: Iterable[AssetFile], ledger: AssetLedger, store: str, domain: 
             pages.setdefault(sha256, {}).setdefault(site + page.url, page.title)
             alts.setdefault(sha256, {}).update(dict.fromkeys(alt))
     found = []
-    for sha256, (location, told) in ledger.told(store).items():
+    for sha256, (location, sent) in ledger.sent_contexts(store).items():
         if sha256 in titles:
             context = Context(_texts(alts[sha256]), _texts(titles[sha256]), _pages(pages[sha256]))
             digest = hashlib.blake2b(msgspec.json.encode(context), digest_size=12).hexdigest()
-            if digest != told:
-                found.append(Untold(sha256, location, context, digest))
+            if digest != sent:
+                found.append(NewContext(sha256, location, context, digest))
     return found
 
 
-async def tell(
-    blobs: BlobStore, ledger: AssetLedger, untold: list[Untold], slots: int, warn: Callable[[str], None]
+async def send_contexts(
+    blobs: BlobStore, ledger: AssetLedger, contexts: list[NewContext], slots: int, warn: Callable[[str], None]
 ) -> None:
     """Send contexts; what fails is sent by the next upload.
 
@@ -70,15 +70,15 @@ async def tell(
     """
     failed: list[str] = []
 
-    async def one(each: Untold) -> None:
+    async def one(each: NewContext) -> None:
         try:
             await blobs.describe(each.location, each.context)
         except (RefusedError, TransientError) as error:
             failed.append(str(error))
         else:
-            ledger.note_told(blobs.identity, each.sha256, each.digest)
+            ledger.note_context(blobs.identity, each.sha256, each.digest)
 
-    await in_parallel(slots, untold, one)
+    await in_parallel(slots, contexts, one)
     if failed:
         warn(f"The service does not know the alt texts and titles of {len(failed)} files: {failed[0]}")
 

@@ -233,14 +233,14 @@ class AssetLedger(DatabaseFile):
             put = "UPDATE stored SET recorded = ? WHERE store = ? AND sha256 = ?"
             self.write(put, ((record, store, sha256) for sha256, record in recorded))
 
-    def told(self, store: str) -> dict[str, tuple[Location, str]]:
-        """Return what a store holds, by digest, each with the digest of the context that it was told; empty: none."""
-        query = "SELECT sha256, location, told FROM stored WHERE store = ? AND location IS NOT NULL"
-        return {sha256: (_decode_location(location), told) for sha256, location, told in self.rows(query, store)}
+    def sent_contexts(self, store: str) -> dict[str, tuple[Location, str]]:
+        """Return what a store holds, by digest, each with the digest of the context that was sent; empty: none."""
+        query = "SELECT sha256, location, context FROM stored WHERE store = ? AND location IS NOT NULL"
+        return {sha256: (_decode_location(location), context) for sha256, location, context in self.rows(query, store)}
 
-    def note_told(self, store: str, sha256: str, digest: str) -> None:
+    def note_context(self, store: str, sha256: str, digest: str) -> None:
         with self.transaction():
-            self.write("UPDATE stored SET told = ? WHERE store = ? AND sha256 = ?", [(digest, store, sha256)])
+            self.write("UPDATE stored SET context = ? WHERE store = ? AND sha256 = ?", [(digest, store, sha256)])
 
     def note_used(self, store: str, digests: Iterable[str], day: str) -> None:
         """Note that the site has these files today."""

@@ -3,8 +3,8 @@
 - map, use: maps that were read, and the files that their pages refer to, with the alt texts there.
 - file: digests, each with the stamp that the file had when it was read.
 - made: copies of a picture, by its digest.
-- stored: what a store holds, or was sent. recorded, told: digests of its record at the target, and of the context that
-  the service was told. used: the last day on which the site had it.
+- stored: what a store holds, or was sent. recorded, context: digests of its record at the target, and of the context
+  that the service has. used: the last day on which the site had it.
 - replaced: addresses in pages that public ones have replaced.
 - resumable: uploads in parts that have not ended.
 - baseline, baseline_folder: see `pipeline/asset_baseline.py`.
@@ -19,7 +19,7 @@ from nimbus_tasks.project.sqlite import log_ahead, renew_tables
 if TYPE_CHECKING:
     from nimbus_tasks.project.sqlite import Connection
 
-_VERSION = 8
+_VERSION = 9
 _SCHEMA = f"""
 PRAGMA user_version = {_VERSION};
 CREATE TABLE map(
@@ -37,7 +37,7 @@ CREATE TABLE file(
 CREATE TABLE made(original TEXT PRIMARY KEY, copies BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE stored(
     store TEXT, sha256 TEXT, location BLOB, at TEXT NOT NULL, recorded TEXT NOT NULL DEFAULT '',
-    used TEXT NOT NULL DEFAULT '', told TEXT NOT NULL DEFAULT '',
+    used TEXT NOT NULL DEFAULT '', context TEXT NOT NULL DEFAULT '',
     PRIMARY KEY(store, sha256)
 ) WITHOUT ROWID;
 CREATE TABLE replaced(path TEXT PRIMARY KEY, addresses BLOB NOT NULL) WITHOUT ROWID;
@@ -48,7 +48,7 @@ CREATE TABLE baseline_folder(path TEXT PRIMARY KEY, files BLOB NOT NULL) WITHOUT
 #: What ends the baseline, whoever writes it.
 _CHANGES = [
     *(f"{change} ON {table}" for change in ("INSERT", "DELETE", "UPDATE") for table in ("use", "file", "made")),
-    *(f"{change} ON stored" for change in ("INSERT", "DELETE", "UPDATE OF location, at, recorded, told")),
+    *(f"{change} ON stored" for change in ("INSERT", "DELETE", "UPDATE OF location, at, recorded, context")),
 ]
 _END_BASELINE = "BEGIN DELETE FROM baseline; END"
 _TRIGGERS = [f"CREATE TRIGGER change{number} AFTER {change} {_END_BASELINE}" for number, change in enumerate(_CHANGES)]

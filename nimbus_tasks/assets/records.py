@@ -82,8 +82,8 @@ class Placed(NamedTuple):
 
 def record_digest(target: str, placed: Placed) -> str:
     """Return a digest of what the record of an item says about one store, at one target."""
-    said = (target, placed.item, placed.location, placed.copies)
-    return hashlib.blake2b(msgspec.json.encode(said), digest_size=12).hexdigest()
+    described = (target, placed.item, placed.location, placed.copies)
+    return hashlib.blake2b(msgspec.json.encode(described), digest_size=12).hexdigest()
 
 
 async def put_records(store: Store, project_id: str, name: str, placed: Sequence[Placed]) -> dict[str, str]:

@@ -140,7 +140,7 @@ class UploadManager:
             self._meter.uploaded(result.size, result.ms)
             log.info("uploaded: %s, %d bytes, %d ms, %s", result.kv_key, result.size, result.ms, result.cid)
         if self._webhook:
-            self._webhook.tell(result)
+            self._webhook.send(result)
         return result
 
     #: Charts and plots are what most programs upload.

@@ -73,7 +73,7 @@ class Webhook:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def tell(self, result: Struct) -> None:
+    def send(self, result: Struct) -> None:
         """Send the result of a file, soon. Never waits."""
         if len(self._waiting) == MOST_WAITING:
             self._waiting.popleft()
@@ -107,8 +107,8 @@ class Webhook:
 
     async def _deliver(self, kind: str, data: Any) -> None:
         """Send one event, with retries; what goes wrong is only told."""
-        told = msgspec.to_builtins(data, enc_hook=str)
-        event = {"type": kind, "timestamp": now(), "data": {**self._about, **told}}
+        fields = msgspec.to_builtins(data, enc_hook=str)
+        event = {"type": kind, "timestamp": now(), "data": {**self._about, **fields}}
         body, event_id = hide_json(msgspec.json.encode(event)), f"msg_{secrets.token_hex(12)}"
         pace = Pace(Pacing(1))  # of this event alone: after a failure, the next one is tried
 
@@ -135,7 +135,7 @@ class Webhook:
     def _lost(self, why: str) -> None:
         self.failed += 1
         if not self._warned:
-            self._warn(hide(f"The webhook at {self._http.host} was not told of all uploads: {why.rstrip('.')}."))
+            self._warn(hide(f"The webhook at {self._http.host} did not receive all uploads: {why.rstrip('.')}."))
         self._warned = True
 
 
@@ -144,11 +144,11 @@ def open_webhook(url: str, root: Path, about: dict[str, str], warn: Callable[[st
     try:
         secret = find_secret(SECRET, root)
         if secret is None:
-            warn(f"The webhook is told of nothing: {SECRET} is not set.")
+            warn(f"No webhook requests are sent: {SECRET} is not set.")
             return None
         return Webhook(url, secret, about, warn)
     except SettingsError as error:
-        warn(f"The webhook is told of nothing: {error}")
+        warn(f"No webhook requests are sent: {error}")
         return None
 
 

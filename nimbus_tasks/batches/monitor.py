@@ -224,8 +224,8 @@ class _Statuses:
     def steps(self, working: list[str]) -> dict[str, Processing]:
         """Return the steps of the first few of these pages that say which step they are in."""
         known = {each: self._known[each].processing for each in working if each in self._known}
-        said = [(each, processing) for each, processing in known.items() if processing is not UNSET]
-        return dict(said[:SHOWN])
+        tracked = [(each, processing) for each, processing in known.items() if processing is not UNSET]
+        return dict(tracked[:SHOWN])
 
 
 class _Idle:

@@ -122,7 +122,7 @@ class Process:
         Raises:
             StateError: it does not start; the message has its reason.
         """
-        said: list[str] = []
+        lines: list[str] = []
         too_late = threading.Timer(START_SECONDS, self._kill)
         too_late.start()
         try:
@@ -130,10 +130,10 @@ class Process:
                 if url := _url_in(line):
                     os.pwrite(self._lock, f"{url} (process {os.getpid()})".encode(), 0)
                     return url
-                said.append(line)
+                lines.append(line)
         finally:
             too_late.cancel()
-        raise StateError(_why(said, self.end()))
+        raise StateError(_why(lines, self.end()))
 
     def lines(self) -> Iterator[str]:
         """Yield its output until it ends."""
@@ -162,11 +162,11 @@ class Process:
             os.killpg(self._process.pid, signal.SIGKILL)  # with its children
 
 
-def _why(said: Sequence[str], status: int) -> str:
+def _why(lines: Sequence[str], status: int) -> str:
     """Return why it did not start: its last message, else the first line that looks like an error."""
-    if said and status == MESSAGE_STATUS:
-        return said[-1][:LONGEST_MESSAGE]
-    reason = next((line for line in said if "Error" in line), said[0] if said else f"exit status {status}")
+    if lines and status == MESSAGE_STATUS:
+        return lines[-1][:LONGEST_MESSAGE]
+    reason = next((line for line in lines if "Error" in line), lines[0] if lines else f"exit status {status}")
     return f"The Worker does not start: {reason[:LONGEST_MESSAGE]}"
 
 

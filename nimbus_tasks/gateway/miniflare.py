@@ -38,14 +38,14 @@ def find_node() -> str:
     if node is None:
         raise SettingsError("The Worker runs on node, and there is no `node` here.", advice)
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [node, "--version"], capture_output=True, text=True, errors="replace", timeout=ANSWER_SECONDS, check=False
         ).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
-        said = ""
-    version = re.match(r"v(\d+)\.", said)
+        output = ""
+    version = re.match(r"v(\d+)\.", output)
     if version is None or int(version[1]) < LEAST_NODE:
-        raise SettingsError(f"{node} is {said[:40] or 'no node that answers'}: too old for the Worker.", advice)
+        raise SettingsError(f"{node} is {output[:40] or 'no node that answers'}: too old for the Worker.", advice)
     return node
 
 

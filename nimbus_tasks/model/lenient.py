@@ -95,7 +95,7 @@ def rewrite(before: bytes | None, record: Struct, ids: Mapping[str, str] | None 
 
 def _with_ids(record: Any, ids: Mapping[str, str]) -> Any:
     """Return the record as its key names it: what is written about it must not go to another."""
-    others = {name: told for name, told in ids.items() if getattr(record, name, UNSET) not in (UNSET, told)}
+    others = {name: value for name, value in ids.items() if getattr(record, name, UNSET) not in (UNSET, value)}
     return msgspec.structs.replace(record, **others) if others else record
 
 

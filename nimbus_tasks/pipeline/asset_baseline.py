@@ -52,8 +52,8 @@ def conditions_of(settings: Settings, identity: str, recipe: Recipe) -> str:
     """Return what decides, besides the files and the target, whether all is stored. identity: of the store."""
     assets = settings.assets
     files = (assets.include, assets.exclude, assets.public_url)
-    said = (identity, recipe, settings.source, files, settings.project)
-    return msgspec.json.encode(said).decode()
+    conditions = (identity, recipe, settings.source, files, settings.project)
+    return msgspec.json.encode(conditions).decode()
 
 
 def baseline_of(found: Discovery, plan: AssetPlan, store: str, target: str, day: str = "") -> Baseline:

@@ -88,7 +88,7 @@ async def _named_by_pointers(kv: Store) -> frozenset[str]:
     """Return the digests and addresses of all files that pointers name."""
     keys = [pointer_key(*names) async for names in all_pointers(kv)]
     pointers = (await read_many(kv, keys, Pointer)).values()
-    return frozenset({said for each in pointers for said in (each.address, str(each.metadata.get("sha256", "")))})
+    return frozenset({name for each in pointers for name in (each.address, str(each.metadata.get("sha256", "")))})
 
 
 def _named_by_pages(unused: list[tuple[str, Location]]) -> frozenset[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
 
-from nimbus_tasks.assets.context import tell, untold
+from nimbus_tasks.assets.context import new_contexts, send_contexts
 from nimbus_tasks.assets.copies import make_copies, with_copies
 from nimbus_tasks.assets.copies import remove_files as remove_copies
 from nimbus_tasks.assets.digests import remove_if_unchanged
@@ -39,7 +39,7 @@ from nimbus_tasks.publishing.ledger import target_identity
 
 if TYPE_CHECKING:
     from nimbus_tasks.assets.asset_file import AssetFile
-    from nimbus_tasks.assets.context import Untold
+    from nimbus_tasks.assets.context import NewContext
     from nimbus_tasks.assets.webhook import Webhook
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.model.progress import ShowProgress
@@ -74,7 +74,7 @@ class _Results:
         self.all.append(result)
         self._narrator.file(result)
         if self._webhook:
-            self._webhook.tell(result)
+            self._webhook.send(result)
 
 
 class AssetStage:
@@ -117,7 +117,7 @@ class AssetStage:
         copied = with_copies(found.files, recipe_of(self._settings), self.ledger, self.ledger.held(identity))
         found.files = copied.files
         plan = self._plan(found.files, identity, target)
-        if copied.pending or not plan.empty or found.failed or self._untold(found.files, identity):
+        if copied.pending or not plan.empty or found.failed or self._new_contexts(found.files, identity):
             return False
         conditions = self._conditions(identity, AssetRequest())
         save_baseline(self.ledger, conditions, found, baseline_of(found, plan, self.target.store, target))
@@ -142,7 +142,7 @@ class AssetStage:
             request.check(found)
         files.refuse_missing_folder("[assets] metrics", self._settings.assets.metrics)
         began = time.monotonic()
-        done = concurrency.run(self._tell(found, connection, narrator, request))
+        done = concurrency.run(self._send_contexts(found, connection, narrator, request))
         done = msgspec.structs.replace(done, ms=round((time.monotonic() - began) * 1000))
         if self._settings.assets.metrics and not request.dry_run:
             self._write_metrics(done, narrator)
@@ -175,7 +175,7 @@ class AssetStage:
 
     # --- an upload ------------------------------------------------------------------------------------
 
-    async def _tell(
+    async def _send_contexts(
         self, found: Discovery | Baseline, connection: Connection, narrator: Narrator, request: AssetRequest
     ) -> AssetSummary:
         """Upload, and tell the webhook about it if there is one."""
@@ -219,14 +219,14 @@ class AssetStage:
                     stores = Stores(blobs, kv, self.ledger, settings.project.id, name, target, slots)
                     stopped = await upload(plan, stores, results)
                 stored = self._stored(blobs.identity, found, results.all)
-                if not stopped and (said := self._untold(stored, blobs.identity)):
-                    await tell(blobs, self.ledger, said, slots, results.warn)
+                if not stopped and (contexts := self._new_contexts(stored, blobs.identity)):
+                    await send_contexts(blobs, self.ledger, contexts, slots, results.warn)
                 self.ledger.note_used(blobs.identity, {each for file in stored for each in file.digests}, _today())
                 pointed = request.group and stored
                 pointer = await self._point(kv, blobs.identity, stored[0], request, at) if pointed else ""
         if not stopped and len(stored) == len(found.files):
             remove_copies()
-            if not (found.failed or self._untold(stored, blobs.identity)):
+            if not (found.failed or self._new_contexts(stored, blobs.identity)):
                 conditions = self._conditions(blobs.identity, request)
                 save_baseline(self.ledger, conditions, found, baseline_of(found, plan, name, target, _today()))
         removable = stored if request.delete_local else []
@@ -242,11 +242,11 @@ class AssetStage:
         async with await connect(self._settings, connection) as kv:
             return baseline.target == target_identity(kv, self._settings) and baseline.day == _today()
 
-    def _untold(self, files: list[AssetFile], identity: str) -> list[Untold]:
+    def _new_contexts(self, files: list[AssetFile], identity: str) -> list[NewContext]:
         """Return what our own service does not know of these files; other stores are told nothing."""
         if self.target.store != "server":
             return []
-        return untold(files, self.ledger, identity, self._settings.project.domain)
+        return new_contexts(files, self.ledger, identity, self._settings.project.domain)
 
     async def _copied(self, files: list[AssetFile], request: AssetRequest, results: _Results) -> list[AssetFile]:
         """Return the files with their copies, which are made where they are missing."""

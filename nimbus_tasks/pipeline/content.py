@@ -59,5 +59,5 @@ def published_as(settings: Settings, pages: Pages, redirects: Iterable[Redirect]
     more = [*redirects]
     if not (more or settings.routes):
         return pages.site
-    told = msgspec.json.encode((settings.content.access, settings.project.domain, settings.source.name, more))
-    return f"{pages.site} {hashlib.blake2b(told, digest_size=8).hexdigest()}"
+    published = msgspec.json.encode((settings.content.access, settings.project.domain, settings.source.name, more))
+    return f"{pages.site} {hashlib.blake2b(published, digest_size=8).hexdigest()}"

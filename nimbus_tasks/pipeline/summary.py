@@ -50,22 +50,22 @@ def upload_summary(project_id: str, outcome: Outcome) -> Summary:
 
 def site_summary(project_id: str, outcome: Outcome, plan: Plan | None, pages: Pages, skipped: Iterable[Odd]) -> Summary:
     """Return the summary of the whole site: an entry for each page here, and for each that was removed."""
-    told: Spool[PageResult] = Spool(PageResult, outcome.pages, rank=path_of)
+    changed: Spool[PageResult] = Spool(PageResult, outcome.pages, rank=path_of)
     for page, reason in ((planned.page, planned.reason) for planned in plan.waits) if plan else ():
-        told.append(
+        changed.append(
             PageResult(page.source_path, page.page_id, reason, "waiting", bytes=page.size, map_file=page.map_file)
         )
     others = sorted(skipped_results(skipped), key=path_of)
-    entries = merge(told.in_order(), _unchanged(pages, told), others, key=path_of)
+    entries = merge(changed.in_order(), _unchanged(pages, changed), others, key=path_of)
     return _summary(project_id, outcome, Spool(PageResult, entries))
 
 
-def _unchanged(pages: Pages, told: Spool[PageResult]) -> Iterator[PageResult]:
+def _unchanged(pages: Pages, changed: Spool[PageResult]) -> Iterator[PageResult]:
     """Yield a result for each valid page that has none yet, in the order of their paths."""
-    is_told = among(page.path for page in told.in_order() if page.page_id)
+    is_changed = among(page.path for page in changed.in_order() if page.page_id)
     invalid = frozenset(pages.invalid)
     for file, entry in pages.by("source_path"):
-        if file not in invalid and not is_told(entry.source_path):
+        if file not in invalid and not is_changed(entry.source_path):
             yield PageResult(
                 entry.source_path, entry.page_id, "unchanged", "unchanged", bytes=entry.size, map_file=file
             )

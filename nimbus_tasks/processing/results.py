@@ -83,10 +83,10 @@ class PageResult(Struct, frozen=True):
         attempt = batch | {"attempt": taken.claim.entry.attempts + 1}
         level: LogLevel = "info"
         if found is not None:
-            said, ended = f"Optimised by {found.model}", "Done: optimisation stored"
+            message, ended = f"Optimised by {found.model}", "Done: optimisation stored"
             data = batch | {"model": found.model, "changes": len(found.changes), "confidence": found.confidence}
         else:
-            said, code = (failure.message, failure.code) if failure is not None else ("", "")
+            message, code = (failure.message, failure.code) if failure is not None else ("", "")
             data = batch | {"code": code}
             if self.retry_after is None:
                 level, ended = "error", "Failed for good"
@@ -97,7 +97,7 @@ class PageResult(Struct, frozen=True):
         )
         return [
             *([interrupted] if taken.claim.resumed else []),
-            LogEntry(self.now, level, "optimise", said, data, self.tried.duration_ms),
+            LogEntry(self.now, level, "optimise", message, data, self.tried.duration_ms),
             LogEntry(self.now, level, "process", ended, attempt, milliseconds_between(taken.started, self.now) or 1),
         ]
 

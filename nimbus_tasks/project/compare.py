@@ -175,7 +175,7 @@ class Answer(Struct, frozen=True):
 
 
 #: A folder that is not as the manifest knows it, with its files; last, an `Answer`.
-Told = tuple[str, bytes, list[Entry]]
+ChangedFolder = tuple[str, bytes, list[Entry]]
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -211,8 +211,8 @@ def start_compare(kind: str, folder: str, wanted: Callable[[str], bool]) -> Call
     if not child:
         try:
             with contextlib.suppress(BaseException), open(sink, "wb") as pipe:
-                for told in _differing(Manifest.to_read(Path(SITE)), kind, folder, wanted):
-                    encoded = _encode(told)
+                for changed in _differing(Manifest.to_read(Path(SITE)), kind, folder, wanted):
+                    encoded = _encode(changed)
                     pipe.write(len(encoded).to_bytes(8, "big") + encoded)
         finally:
             os._exit(0)  # the parent's files are not flushed a second time
@@ -245,7 +245,7 @@ class _ChildFailedError(Exception):
     """A child did not answer."""
 
 
-def _received(pipe: IO[bytes]) -> Iterator[Told | Answer]:
+def _received(pipe: IO[bytes]) -> Iterator[ChangedFolder | Answer]:
     while head := pipe.read(8):
         size = int.from_bytes(head, "big")
         encoded = pipe.read(size)
@@ -254,11 +254,13 @@ def _received(pipe: IO[bytes]) -> Iterator[Told | Answer]:
         if encoded[0] >> 4 == 8:  # a map: structs are, and tuples are not
             yield msgspec.msgpack.decode(encoded, type=Answer)
             return
-        yield msgspec.msgpack.decode(encoded, type=Told)
+        yield msgspec.msgpack.decode(encoded, type=ChangedFolder)
     raise _ChildFailedError
 
 
-def _differing(manifest: Manifest, kind: str, folder: str, wanted: Callable[[str], bool]) -> Iterator[Told | Answer]:
+def _differing(
+    manifest: Manifest, kind: str, folder: str, wanted: Callable[[str], bool]
+) -> Iterator[ChangedFolder | Answer]:
     """Yield the folders whose digests are not as the manifest has them."""
     odd: list[Odd] = []
     known = 0
@@ -276,14 +278,14 @@ def _taken_in(
     kind: str,
     folder: str,
     wanted: Callable[[str], bool],
-    told: Iterable[Told | Answer],
+    differing: Iterable[ChangedFolder | Answer],
 ) -> Scan:
     files = Files(manifest, kind)
     answer = Answer(0, ())
     with manifest.transaction(temporary=True):
         manifest.write(f"DELETE FROM found WHERE kind = '{kind}'")
         manifest.write(f"DELETE FROM looked WHERE kind = '{kind}'")
-        for each in told:
+        for each in differing:
             if isinstance(each, Answer):
                 answer = each
             else:

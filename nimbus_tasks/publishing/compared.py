@@ -59,9 +59,9 @@ def _diff(page: Candidate, before: dict[str, Any] | None, after: dict[str, Any] 
         where = "its record at the target" if before is None else page.map_file
         return PageDiff(page.source_path, page.page_id, note=f"{where} cannot be read")
     found = differences(before, after, hide)
-    told = tuple(islice(found, MOST_DIFFERENCES))
-    note = "" if told else "its content is the same; the target has noted another digest for it"
-    return PageDiff(page.source_path, page.page_id, told, sum(1 for _ in found), note)
+    shown = tuple(islice(found, MOST_DIFFERENCES))
+    note = "" if shown else "its content is the same; the target has noted another digest for it"
+    return PageDiff(page.source_path, page.page_id, shown, sum(1 for _ in found), note)
 
 
 async def find_stamps(plan: Plan, context: Context, settings: Settings) -> Volatile | UnsetType:

@@ -76,8 +76,8 @@ def fingerprint(extraction: bytes | msgspec.Raw) -> str:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return ""
     blocks = [(block.type, block.content) for block in content.above_fold_blocks + content.rest_of_page_blocks]
-    told = msgspec.json.encode((content.head.title, blocks))
-    return hashlib.blake2b(told, digest_size=16).hexdigest() if any(text for _, text in blocks) else ""
+    encoded = msgspec.json.encode((content.head.title, blocks))
+    return hashlib.blake2b(encoded, digest_size=16).hexdigest() if any(text for _, text in blocks) else ""
 
 
 def match(new: Iterable[tuple[str, str]], gone: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -163,10 +163,10 @@ async def _routes_at(store: Store, project_id: str, found: Iterable[Route]) -> A
     if store.traits.lists:
         async for listed in all_names(store, prefix):
             try:
-                told = msgspec.json.decode(listed.metadata, type=_Metadata).page_id
+                page_id = msgspec.json.decode(listed.metadata, type=_Metadata).page_id
             except lenient.UNDECODABLE:
-                told = ""  # another tool wrote it: it is written once more
-            yield Route(listed.key.removeprefix(prefix), told)
+                page_id = ""  # another tool wrote it: it is written once more
+            yield Route(listed.key.removeprefix(prefix), page_id)
         return
     for some in runs(found, AT_ONCE):
         read = await read_many(store, [prefix + route.name for route in some], RouteRecord)

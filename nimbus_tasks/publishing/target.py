@@ -95,8 +95,8 @@ class OpenTarget:
             held = {} if ledger is None else {each: ledger.page(each) for each in page_ids}
         found = {page_id: row.source_path for page_id, row in held.items() if row is not None and row.source_path}
         keys = [page_key(self.project_id, each) for each in page_ids if each not in found]
-        told = await self.read(keys, _Path)
-        return found | {page_id: page.source_path for page_id, page in told.items()}
+        paths = await self.read(keys, _Path)
+        return found | {page_id: page.source_path for page_id, page in paths.items()}
 
     @contextlib.contextmanager
     def _ledger(self) -> Iterator[Ledger | None]:

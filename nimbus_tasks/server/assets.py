@@ -205,7 +205,7 @@ async def get_asset(service: Service, user: User, asset_id: str) -> AssetInUse:
 # --- writing ------------------------------------------------------------------------------------------------
 
 
-def add(database: Database, connection: Connection, told: Upload, blob_url: str) -> Asset:
+def add(database: Database, connection: Connection, claimed: Upload, blob_url: str) -> Asset:
     """Store the asset of a completed upload, which is then no open upload any more. Again: return the same asset.
 
     Of several with the same bytes, one is stored: the others get that one, and their bytes are to be removed.
@@ -213,21 +213,21 @@ def add(database: Database, connection: Connection, told: Upload, blob_url: str)
     Raises:
         ApiError: the upload was given up meanwhile, or is not of this file. Nothing is stored.
     """
-    values = structs.asdict(told) | {"blob_url": blob_url, "moment": now_ms()}
-    values |= search.row_of(told.asset_id, told.user_id, told.filename)
+    values = structs.asdict(claimed) | {"blob_url": blob_url, "moment": now_ms()}
+    values |= search.row_of(claimed.asset_id, claimed.user_id, claimed.filename)
     if database.is_sqlite:
         row = connection.execute(_store(database.insert), values).first()
         if row is not None:
-            open_uploads.remove(connection, told.asset_id)
-            search.index(database, connection, told.asset_id, told.user_id, told.filename)
+            open_uploads.remove(connection, claimed.asset_id)
+            search.index(database, connection, claimed.asset_id, claimed.user_id, claimed.filename)
     else:
         row = connection.execute(_store_in_one_trip(), values).first()
     if row is not None:
         return _asset_of(row)
-    upload = open_uploads.find(connection, told.asset_id)
+    upload = open_uploads.find(connection, claimed.asset_id)
     if upload is not None:
-        open_uploads.check_same(upload, told)
-    return completed(connection, told)
+        open_uploads.check_same(upload, claimed)
+    return completed(connection, claimed)
 
 
 @cache

@@ -47,7 +47,7 @@ class Subscription:
         """End the present wait. From the loop's thread only."""
         self._event.set()
 
-    def tell(self, users: set[str]) -> None:
+    def notify(self, users: set[str]) -> None:
         """Add users, from any thread."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._add, users)
@@ -83,9 +83,9 @@ class Changes:
         finally:
             self._subscriptions.discard(subscription)
 
-    def _tell(self, users: set[str]) -> None:
+    def _notify(self, users: set[str]) -> None:
         for subscription in tuple(self._subscriptions):
-            subscription.tell(users)
+            subscription.notify(users)
 
     def _listen(self) -> None:
         follow = self._poll if self._database.is_sqlite else self._notified
@@ -106,20 +106,20 @@ class Changes:
             while not self._over.is_set():
                 version = driver.execute("PRAGMA data_version").fetchone()
                 if version != seen:
-                    self._tell({EVERYONE})
+                    self._notify({EVERYONE})
                 seen = version
                 self._over.wait(POLL_SECONDS)
 
     def _notified(self) -> None:
         with self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text(f"LISTEN {CHANNEL}"))
-            self._tell({EVERYONE})  # what happened without a connection is not known
+            self._notify({EVERYONE})  # what happened without a connection is not known
             driver = connection.connection.dbapi_connection
             assert driver is not None
             try:
                 while not self._over.is_set():
                     users = {each.payload for each in driver.notifies(timeout=PAUSE / 4, stop_after=1)}
                     if users:
-                        self._tell(users)
+                        self._notify(users)
             finally:
                 connection.detach()  # it still listens: not for the pool

@@ -42,21 +42,21 @@ class Completed(Struct):
 async def upload_complete(service: Service, user: User, data: CompleteRequest) -> Completed:
     """Make an asset of an upload whose bytes have arrived. The same request again gives the same answer."""
     pathname = pathname_of(user.id, data.asset_id, data.filename)
-    told = Upload(data.asset_id, user.id, pathname, data.filename, data.size, data.mime_type, data.checksum)
+    claimed = Upload(data.asset_id, user.id, pathname, data.filename, data.size, data.mime_type, data.checksum)
     names_file = urlsplit(data.blob_url).path.endswith(f"/{pathname}")
     # What clients tell is right as a rule: where a look costs nothing, one transaction, which checks it, is enough.
-    looks_first = service.storage.is_local and told.size <= WHOLE_BYTES and names_file
-    if looks_first and _is_right(await service.storage.finish(told), told):
-        return await complete(service, told)
+    looks_first = service.storage.is_local and claimed.size <= WHOLE_BYTES and names_file
+    if looks_first and _is_right(await service.storage.finish(claimed), claimed):
+        return await complete(service, claimed)
 
     def look(connection: Connection) -> Upload | Asset:
-        upload = open_uploads.find(connection, told.asset_id)
-        return assets.completed(connection, told) if upload is None else upload
+        upload = open_uploads.find(connection, claimed.asset_id)
+        return assets.completed(connection, claimed) if upload is None else upload
 
     upload = await service.database.read(look)
     if isinstance(upload, Asset):
         return completed(upload, is_duplicate=upload.id != data.asset_id)
-    open_uploads.check_same(upload, told)
+    open_uploads.check_same(upload, claimed)
     if not names_file:
         raise invalid("blobUrl is not the file that was signed", 409)
     held = await service.storage.finish(upload)

@@ -50,7 +50,7 @@ def answer_http_error(request: _Request, error: HTTPException) -> _Response:
     """Answer what the framework has raised: unknown paths, wrong methods, bodies that are not as declared."""
     message = error.detail
     if isinstance(error, ValidationException) and error.extra:
-        message = "; ".join(_told(request, each) for each in error.extra)
+        message = "; ".join(_described(request, each) for each in error.extra)
     code: Code = "auth" if error.status_code in (401, 403) else "server" if error.status_code >= 500 else "invalid"
     return answer_api_error(request, ApiError(error.status_code, code, message.rstrip(".")))
 
@@ -60,9 +60,9 @@ def answer_our_error(request: _Request, error: NimbusError) -> _Response:
     request.scope["state"]["cause"] = str(error)
     if isinstance(error, RefusedError):
         return answer_api_error(request, ApiError(507, "quota", "The blob store does not take this file"))
-    told = ApiError(503, "network", "The service cannot reach its database, its blob store or Redis: try again")
-    told.headers = {"retry-after": str(round(error.wait or 5) if isinstance(error, TransientError) else 5)}
-    return answer_api_error(request, told)
+    problem = ApiError(503, "network", "The service cannot reach its database, its blob store or Redis: try again")
+    problem.headers = {"retry-after": str(round(error.wait or 5) if isinstance(error, TransientError) else 5)}
+    return answer_api_error(request, problem)
 
 
 def answer_any_error(request: _Request, error: Exception) -> _Response:
@@ -70,7 +70,7 @@ def answer_any_error(request: _Request, error: Exception) -> _Response:
     return answer_api_error(request, ApiError(500, "server", "Something went wrong in the service: see its log"))
 
 
-def _told(request: _Request, problem: object) -> str:
+def _described(request: _Request, problem: object) -> str:
     """Return one problem of a request in words. Parameters have the names and values that clients know."""
     if not isinstance(problem, dict):
         return str(problem)

@@ -36,14 +36,14 @@ async def put_file(
 ) -> Response[None]:
     """Take the bytes of an upload. The address says which: it was signed by upload-url."""
     storage = _folder(service)
-    told = request.headers
-    content_type, checksum = ("", "") if part else (told.get("content-type", ""), told.get(CHECKSUM, ""))
+    headers = request.headers
+    content_type, checksum = ("", "") if part else (headers.get("content-type", ""), headers.get(CHECKSUM, ""))
     claim = Claim(path.lstrip("/"), expires, size, content_type, checksum, part)
     if not storage.is_signed(claim, signature):
         raise ApiError(403, "auth", "The address, the content type or the checksum is not what was signed")
     if is_expired(claim):
         raise ApiError(403, "auth", "The address has expired: ask for a new one")
-    length = told.get("content-length", "")
+    length = headers.get("content-length", "")
     if not length.isdecimal():
         raise invalid("The request needs a content-length", 411)
     if int(length) != size:
@@ -101,8 +101,8 @@ def _range_of(file: Path, first: int, last: int) -> Response[bytes]:
     with file.open("rb") as opened:
         opened.seek(first)
         part = opened.read(min(last - first + 1, RANGE))
-    told = {"content-range": f"bytes {first}-{first + len(part) - 1}/{size}"}
-    return Response(part, status_code=206, headers=told, media_type="application/octet-stream")
+    headers = {"content-range": f"bytes {first}-{first + len(part) - 1}/{size}"}
+    return Response(part, status_code=206, headers=headers, media_type="application/octet-stream")
 
 
 async def _check_expected(service: Service, pathname: str) -> None:

@@ -67,7 +67,7 @@ class GroupCommit:
             for each in writes:
                 each.error = error
         for each in writes:
-            each.tell()
+            each.resolve()
 
 
 class _Write:
@@ -89,11 +89,11 @@ class _Write:
             connection.exec_driver_sql("ROLLBACK TO one")
         connection.exec_driver_sql("RELEASE one")
 
-    def tell(self) -> None:
+    def resolve(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._tell)
+            self._loop.call_soon_threadsafe(self._resolve)
 
-    def _tell(self) -> None:
+    def _resolve(self) -> None:
         if self.answer.done():  # it was cancelled
             return
         if self.error is not None:

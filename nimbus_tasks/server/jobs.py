@@ -163,9 +163,9 @@ class Jobs:
 
     async def _embedding(self, held: Claim, began: float) -> EmbeddingResult:
         picture = b"".join([chunk async for chunk in self._service.storage.read(_thumbnail(held))])
-        said = await self._service.database.read(lambda connection: search.context_of(connection, held.id))
+        context = await self._service.database.read(lambda connection: search.context_of(connection, held.id))
         vector = await self._embedder.embed(
-            Encoded(picture, "image/webp", 0, 0), Context(held.filename, tuple(said.alt), tuple(said.titles))
+            Encoded(picture, "image/webp", 0, 0), Context(held.filename, tuple(context.alt), tuple(context.titles))
         )
         return EmbeddingResult(vector.model, vector.values, round((time.perf_counter() - began) * 1000))
 

@@ -204,8 +204,8 @@ async def telemetry(service: Service, live: Live, user: User) -> Telemetry:  # n
 @get("/metrics", opt=PUBLIC)
 async def metrics(service: Service, live: Live) -> Response[bytes]:
     """Return figures for Prometheus. No names, no ids."""
-    told = await service.metrics.read(service.database, live.progress.streams)
-    return Response(service.metrics.text(told), headers={"content-type": CONTENT_TYPE_LATEST})
+    figures = await service.metrics.read(service.database, live.progress.streams)
+    return Response(service.metrics.text(figures), headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 # --- cron ---------------------------------------------------------------------------------------------------

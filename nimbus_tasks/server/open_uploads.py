@@ -63,16 +63,16 @@ def set_upload_id(connection: Connection, asset_id: str, upload_id: str) -> None
     connection.execute(uploads.update().where(_THIS).values(upload_id=upload_id), {"id": asset_id})
 
 
-def check_same(upload: Upload, told: Upload) -> None:
+def check_same(upload: Upload, claimed: Upload) -> None:
     """Check that a client tells of the file that was signed.
 
     Raises:
         ApiError: it does not.
     """
-    if upload.user_id != told.user_id:
+    if upload.user_id != claimed.user_id:
         raise gone()
     for name in _TOLD:
-        if getattr(upload, name) != getattr(told, name):
+        if getattr(upload, name) != getattr(claimed, name):
             raise invalid(f"{name} is not what the address was signed for", 409)
 
 

@@ -134,7 +134,7 @@ class DatabaseBuckets:
         now = int(self._clock() * 1000)
         full = rate.tokens * _TOKEN
         # Clocks of several machines differ: a bucket's time never goes back. After `enough` it is full.
-        told = {
+        values = {
             "name": name,
             "now": now,
             "full": full,
@@ -144,7 +144,7 @@ class DatabaseBuckets:
         }
 
         def act(connection: Connection) -> float:
-            if connection.execute(_take(self._database.insert), told).first() is not None:
+            if connection.execute(_take(self._database.insert), values).first() is not None:
                 return 0
             known = select(buckets.c.tokens, buckets.c.updated).where(buckets.c.name == name)
             tokens, updated = connection.execute(known).one()
@@ -221,9 +221,9 @@ class RedisBuckets:
     async def take(self, name: str, rate: Rate) -> float:
         from redis.exceptions import RedisError
 
-        told = [rate.tokens * _TOKEN, rate.per_minute]
+        values = [rate.tokens * _TOKEN, rate.per_minute]
         try:
-            tokens = int(await self._script(keys=[f"nimbus:bucket:{name}"], args=told))
+            tokens = int(await self._script(keys=[f"nimbus:bucket:{name}"], args=values))
         except RedisError as error:
             raise _away(error) from None
         return 0 if tokens >= _TOKEN else rate.wait(tokens)

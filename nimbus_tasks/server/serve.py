@@ -265,8 +265,8 @@ def _run_several(options: ServeOptions, listening: socket.socket | None, ready: 
 
 def _start(options: ServeOptions, listening: socket.socket | None) -> subprocess.Popen[str]:
     fd = -1 if listening is None else listening.fileno()
-    told = msgspec.json.encode(structs.replace(options, fd=fd)).decode()
-    command = [sys.executable, "-m", "nimbus_tasks.server.serve", told]
+    encoded = msgspec.json.encode(structs.replace(options, fd=fd)).decode()
+    command = [sys.executable, "-m", "nimbus_tasks.server.serve", encoded]
     # A session of its own: Ctrl-C on the terminal is for us, and we tell it.
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, pass_fds=() if fd < 0 else (fd,), start_new_session=True
@@ -284,9 +284,9 @@ def _wait_ready(child: subprocess.Popen[str]) -> None:
         timer.cancel()
 
 
-def main(told: str) -> None:
+def main(encoded: str) -> None:
     """Be one of several processes."""
-    options = msgspec.json.decode(told, type=ServeOptions)
+    options = msgspec.json.decode(encoded, type=ServeOptions)
     root = Path(options.root)
 
     def ready() -> None:

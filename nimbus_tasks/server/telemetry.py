@@ -91,17 +91,17 @@ def read_telemetry(connection: Connection, streams: int, moment: int) -> Telemet
     return Telemetry(upload, image, embedding, depth, streams, moment)
 
 
-def log_line(told: Telemetry) -> str:
+def log_line(figures: Telemetry) -> str:
     """Return what the log says once a minute."""
     parts = []
     for name, latency in (
-        ("upload", told.upload_latency),
-        ("image", told.image_latency),
-        ("embedding", told.embedding_latency),
+        ("upload", figures.upload_latency),
+        ("image", figures.image_latency),
+        ("embedding", figures.embedding_latency),
     ):
         if latency.p95 is not None:
             parts.append(f"{name}_latency_p95={latency.p95}ms")
-    depth = told.queue_depth
+    depth = figures.queue_depth
     parts += [f"queue_image={depth.image}", f"queue_embedding={depth.embedding}", f"dead_letters={depth.dead_letters}"]
     return f"[Metrics] {' '.join(parts)}"
 
@@ -139,18 +139,18 @@ class Metrics:
         """Return the figures of the whole service, at most some seconds old."""
         if self._known is None or time.monotonic() - self._known[0] > CACHE_SECONDS:
             moment = time.time_ns() // 1_000_000
-            told = await database.read(lambda connection: read_telemetry(connection, streams, moment))
-            self._known = (time.monotonic(), told)
+            figures = await database.read(lambda connection: read_telemetry(connection, streams, moment))
+            self._known = (time.monotonic(), figures)
         return self._known[1]
 
-    def text(self, told: Telemetry) -> bytes:
+    def text(self, figures: Telemetry) -> bytes:
         """Return everything in Prometheus' form."""
         for name in Depth.__struct_fields__:
-            self._depth.labels(name).set(getattr(told.queue_depth, name))
+            self._depth.labels(name).set(getattr(figures.queue_depth, name))
         for of in ("upload", "image", "embedding"):
-            latency: Latency = getattr(told, f"{of}_latency")
+            latency: Latency = getattr(figures, f"{of}_latency")
             for quantile, value in (("0.5", latency.p50), ("0.95", latency.p95), ("0.99", latency.p99)):
                 if value is not None:
                     self._latency.labels(of, quantile).set(value)
-        self._streams.set(told.streams)
+        self._streams.set(figures.streams)
         return generate_latest(self.registry)

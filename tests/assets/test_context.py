@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nimbus_tasks.assets.asset_file import AssetFile
-from nimbus_tasks.assets.context import tell, untold
+from nimbus_tasks.assets.context import new_contexts, send_contexts
 from nimbus_tasks.assets.ledger import AssetLedger
 from nimbus_tasks.assets.uses import note_uses
 from nimbus_tasks.backends.blobs import BlobStore, Context, Location, PageInUse
@@ -56,7 +56,7 @@ FILES = [AssetFile("dist/img/a.png", STAMP, A, "image/png"), AssetFile("dist/b.p
 
 
 def contexts(ledger: AssetLedger, files: list[AssetFile] = FILES, domain: str = "") -> dict[str, Context]:
-    return {each.sha256: each.context for each in untold(files, ledger, "here", domain)}
+    return {each.sha256: each.context for each in new_contexts(files, ledger, "here", domain)}
 
 
 ONE, TWO = PageInUse("/one.html", "One"), PageInUse("/sub/two.html", "Two")
@@ -95,8 +95,8 @@ def test_pages_are_told_by_their_addresses(ledger: AssetLedger, domain: str, sit
     for number, url in enumerate(("/named/", "", "//other.example/", "javascript:alert(1)", 5)):
         note(ledger, f"dist/{number}/index.html", str(number), url=url)
     paths = ("/named/", "/1/", "/2/", "/3/", "/4/")
-    told = contexts(ledger, domain=domain)[A].pages
-    assert told == tuple(PageInUse(site + path, str(number)) for number, path in enumerate(paths))
+    pages = contexts(ledger, domain=domain)[A].pages
+    assert pages == tuple(PageInUse(site + path, str(number)) for number, path in enumerate(paths))
 
 
 def test_of_many_pages_some_are_told(ledger: AssetLedger) -> None:
@@ -104,15 +104,15 @@ def test_of_many_pages_some_are_told(ledger: AssetLedger) -> None:
     note(ledger, "dist/1.html", "x" * 500)
     for number in range(2, 60):
         note(ledger, f"dist/{number}.html", "Same", url="/same" if number < 4 else "")
-    told = contexts(ledger)[A].pages
-    assert len(told) == 50
-    assert told[0] == PageInUse("/1.html", "x" * 300)
-    assert [page.url for page in told].count("/same") == 1
+    pages = contexts(ledger)[A].pages
+    assert len(pages) == 50
+    assert pages[0] == PageInUse("/1.html", "x" * 300)
+    assert [page.url for page in pages].count("/same") == 1
 
 
 def test_only_what_changed_is_told_and_failures_are_told_again(ledger: AssetLedger) -> None:
     note(ledger, "dist/one.html", "One", image("img/a.png", "alt"))
-    told: list[tuple[str, Context]] = []
+    sent: list[tuple[str, Context]] = []
     warnings: list[str] = []
 
     class Service(BlobStore):
@@ -121,13 +121,13 @@ def test_only_what_changed_is_told_and_failures_are_told_again(ledger: AssetLedg
         async def describe(self, location: Location, context: Context) -> None:
             if location.url == "b":
                 raise RefusedError("no such asset")
-            told.append((location.url, context))
+            sent.append((location.url, context))
 
     async def work() -> None:
-        await tell(Service(), ledger, untold(FILES, ledger, "here", ""), 2, warnings.append)
+        await send_contexts(Service(), ledger, new_contexts(FILES, ledger, "here", ""), 2, warnings.append)
 
     asyncio.run(work())
-    assert told == [("a", Context(("alt",), ("One",), (ONE,)))]
+    assert sent == [("a", Context(("alt",), ("One",), (ONE,)))]
     assert warnings == ["The service does not know the alt texts and titles of 1 files: no such asset"]
     assert list(contexts(ledger)) == [B]
     note(ledger, "dist/one.html", "Another", image("img/a.png", "alt"))

@@ -299,7 +299,7 @@ def test_all_mistakes_of_the_environment_are_told_at_once() -> None:
                 "NIMBUS_WEBHOOK_SECRET": "short",
             }
         )
-    told = str(raised.value)
+    message = str(raised.value)
     for name in (
         "PINATA_JWT",
         "CLOUDFLARE_API_TOKEN",
@@ -308,9 +308,9 @@ def test_all_mistakes_of_the_environment_are_told_at_once() -> None:
         "DELETE_LOCAL_FILES",
         "NIMBUS_WEBHOOK_SECRET",
     ):
-        assert name in told
-    assert "PINATA_API_URL" in told
-    assert "a token" not in told
+        assert name in message
+    assert "PINATA_API_URL" in message
+    assert "a token" not in message
 
 
 def test_without_any_variable_uploads_are_off() -> None:

@@ -40,18 +40,18 @@ def test_numbers_are_those_of_all_uploads_and_percentiles_those_of_the_latest(mo
     read = meter.read()
     assert (read.uploaded, read.bytes, read.failed, read.failures) == (300, 3000, 2, {"refused": 2})
     assert read.latency == {"p50": 250, "p95": 295, "p99": 299}
-    told = samples(read.prometheus(job='a "quoted"\nname'))
-    assert told[r'nimbus_assets_files_total{job="a \"quoted\"\nname",result="uploaded"}'] == 300
-    assert told[r'nimbus_assets_failures_total{job="a \"quoted\"\nname",class="refused"}'] == 2
+    found = samples(read.prometheus(job='a "quoted"\nname'))
+    assert found[r'nimbus_assets_files_total{job="a \"quoted\"\nname",result="uploaded"}'] == 300
+    assert found[r'nimbus_assets_failures_total{job="a \"quoted\"\nname",class="refused"}'] == 2
 
 
 def test_a_run_that_ended_is_gauges_in_base_units() -> None:
     metrics = UploadMetrics(uploaded=2, bytes=5_000_000_123, latency=percentiles([1500, 20]))
-    told = samples(last_run(metrics, 2.5, {"store": "s3"}, complete=True))
-    assert told['nimbus_assets_last_run_upload_seconds{store="s3",quantile="0.95"}'] == 1.5
-    assert told['nimbus_assets_last_run_bytes{store="s3"}'] == 5_000_000_123
-    assert told['nimbus_assets_last_run_complete{store="s3"}'] == 1
-    assert told['nimbus_assets_last_run_duration_seconds{store="s3"}'] == 2.5
+    found = samples(last_run(metrics, 2.5, {"store": "s3"}, complete=True))
+    assert found['nimbus_assets_last_run_upload_seconds{store="s3",quantile="0.95"}'] == 1.5
+    assert found['nimbus_assets_last_run_bytes{store="s3"}'] == 5_000_000_123
+    assert found['nimbus_assets_last_run_complete{store="s3"}'] == 1
+    assert found['nimbus_assets_last_run_duration_seconds{store="s3"}'] == 2.5
     assert samples(UploadMetrics().prometheus()) == {
         **{f'nimbus_assets_files_total{{result="{each}"}}': 0 for each in ("uploaded", "recorded", "failed")},
         "nimbus_assets_bytes_total{}": 0,

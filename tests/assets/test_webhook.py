@@ -37,7 +37,7 @@ def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_WAIT", 0.001)
 
 
-def tell(reply: Callable[[Asked], Awaitable[bytes] | bytes] | bytes, *results: AssetResult) -> tuple[Any, list[str]]:
+def send(reply: Callable[[Asked], Awaitable[bytes] | bytes] | bytes, *results: AssetResult) -> tuple[Any, list[str]]:
     """Return the requests that a webhook got, as a list, and the warnings."""
     warned: list[str] = []
 
@@ -47,7 +47,7 @@ def tell(reply: Callable[[Asked], Awaitable[bytes] | bytes] | bytes, *results: A
             Webhook(f"{server.url}/hooks/1", Secret(KEY.decode()), ABOUT, warned.append) as hook,
         ):
             for each in results:
-                hook.tell(each)
+                hook.send(each)
             await hook.finish(result("all of them"))
         return server.asked, hook
 
@@ -66,7 +66,7 @@ def verified(asked: Asked) -> Any:
 
 
 def test_each_file_and_the_end_are_told_and_signed() -> None:
-    (asked, delivered, failed), warned = tell(answer(204), *(result(f"dist/{number}.png") for number in range(250)))
+    (asked, delivered, failed), warned = send(answer(204), *(result(f"dist/{number}.png") for number in range(250)))
     events = list(map(verified, asked))
     assert [event["type"] for event in events] == ["assets.files"] * (len(events) - 1) + ["assets.finished"]
     files = [file["path"] for event in events[:-1] for file in event["data"]["files"]]
@@ -82,7 +82,7 @@ def test_a_failure_that_passes_is_retried_with_the_same_id() -> None:
     async def reply(_: Asked) -> bytes:
         return replies.pop(0)
 
-    (asked, delivered, failed), warned = tell(reply, result())
+    (asked, delivered, failed), warned = send(reply, result())
     assert [json.loads(each.body)["type"] for each in asked] == ["assets.files"] * 4 + ["assets.finished"]
     assert len({each.headers["webhook-id"] for each in asked}) == 2
     assert (delivered, failed, warned) == (2, 0, [])
@@ -98,7 +98,7 @@ def test_a_failure_that_passes_is_retried_with_the_same_id() -> None:
     ids=["broken", "not there", "redirect"],
 )
 def test_what_is_not_delivered_is_one_warning(reply: bytes, requests: int, why: str) -> None:
-    (asked, delivered, failed), (warned,) = tell(reply, result())
+    (asked, delivered, failed), (warned,) = send(reply, result())
     assert (len(asked), delivered, failed) == (requests, 0, 2)
     assert why in warned
     assert KEY.decode() not in warned
@@ -114,7 +114,7 @@ def test_a_server_that_is_slow_delays_no_upload_and_only_the_end_waits_a_little(
         await never().wait()
         return b""
 
-    (asked, delivered, failed), (warned,) = tell(reply, *[result()] * 5)
+    (asked, delivered, failed), (warned,) = send(reply, *[result()] * 5)
     assert (len(asked), delivered, failed) == (1, 0, 1)
     assert "no answer within 1 s" in warned
 
@@ -127,12 +127,12 @@ def test_an_address_where_nothing_listens_is_a_warning() -> None:
     async def run() -> list[str]:
         warned: list[str] = []
         async with Webhook(url, Secret(KEY.decode()), ABOUT, warned.append) as hook:
-            hook.tell(result())
+            hook.send(result())
             await hook.finish()
         return warned
 
     (warned,) = asyncio.run(run())
-    assert "was not told of all uploads" in warned
+    assert "did not receive all uploads" in warned
 
 
 def test_a_program_that_runs_for_ever_keeps_the_latest_results(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_a_program_that_runs_for_ever_keeps_the_latest_results(monkeypatch: pyte
             Webhook(f"{server.url}/hooks/1", Secret(KEY.decode()), ABOUT, warned.append) as hook,
         ):
             for number in range(5):
-                hook.tell(result(str(number)))
+                hook.send(result(str(number)))
             await hook.finish()
             return server.asked[0]
 

@@ -68,9 +68,9 @@ class PinataParts:
 
     async def _begin(self, blob: Blob, labels: Mapping[str, str]) -> str:
         """Begin an upload in parts, and return its path."""
-        told = {"filename": unicode_name(blob.name), "filetype": blob.content_type, "network": NETWORK}
-        told |= {"keyvalues": json.dumps(labels)} | ({"group_id": self._group} if self._group else {})
-        metadata = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in told.items())
+        fields = {"filename": unicode_name(blob.name), "filetype": blob.content_type, "network": NETWORK}
+        fields |= {"keyvalues": json.dumps(labels)} | ({"group_id": self._group} if self._group else {})
+        metadata = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in fields.items())
         headers = {"upload-length": str(blob.size), "upload-metadata": metadata}
         answer = await self._requests.send(
             self._requests.places.uploads, "POST", "/v3/files", headers=headers | _TUS, expected=(200, 201)

@@ -82,8 +82,8 @@ class PinataRequests:
 
     async def list(self, query: Mapping[str, str]) -> Listing:
         """Return a part of the listing of files."""
-        told = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
-        answer = await self.send(self.places.api, "GET", f"/v3/files/{NETWORK}?{told}")
+        parameters = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
+        answer = await self.send(self.places.api, "GET", f"/v3/files/{NETWORK}?{parameters}")
         return self.places.api.decode(answer, _Many).data
 
     async def close(self) -> None:

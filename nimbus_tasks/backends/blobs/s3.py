@@ -135,8 +135,8 @@ class S3Store(BlobStore):
         return await self._verified(blob, answer, composite)
 
     async def _stored(self, blob: Blob, answer: Answer) -> Location:
-        told = answer.headers.get(CHECKSUM)
-        return self._must(blob, await self._verified(blob, answer) if told else await self._find(blob))
+        checksum = answer.headers.get(CHECKSUM)
+        return self._must(blob, await self._verified(blob, answer) if checksum else await self._find(blob))
 
     def _must(self, blob: Blob, held: Location | None) -> Location:
         """Return the location of a file that was just stored.

@@ -52,22 +52,22 @@ _FINAL = {
 
 def failure(http: Http, bucket: str, answer: Answer) -> StoreError:
     """Return the error that an unsuccessful answer means."""
-    said = _error(answer.body)
-    code, message = _text(said, "Code"), _text(said, "Message")
+    document = _error(answer.body)
+    code, message = _text(document, "Code"), _text(document, "Message")
     if not code:
         return _without_code(http, bucket, answer)
-    told = f"{http.host} answered {answer.status} ({http.plain(f'{code}: {message}')})"
+    summary = f"{http.host} answered {answer.status} ({http.plain(f'{code}: {message}')})"
     if code == "RequestTimeTooSkewed":
-        return StoreError(f"{told}: this machine's clock{_skew(answer)} is wrong.", _FINAL[code])
+        return StoreError(f"{summary}: this machine's clock{_skew(answer)} is wrong.", _FINAL[code])
     if code in _PASSING or answer.status in (408, 425, 429) or answer.status >= 500:
-        return TransientError.after(answer.retry_after, f"{told}.")
+        return TransientError.after(answer.retry_after, f"{summary}.")
     if code == "EntityTooLarge" or answer.status == 413:
-        return TooMuchError(f"{told}: too large.")
+        return TooMuchError(f"{summary}: too large.")
     if code in _FINAL or 300 <= answer.status < 400 or answer.status in (401, 403):
-        region = http.plain(_text(said, "Region"))
-        told += f": bucket `{bucket}`{f', region {region}' if region else ''}."
-        return StoreError(told, _FINAL.get(code, "Check the endpoint, the credentials and AWS_REGION."))
-    return RefusedError(f"{told}.")
+        region = http.plain(_text(document, "Region"))
+        summary += f": bucket `{bucket}`{f', region {region}' if region else ''}."
+        return StoreError(summary, _FINAL.get(code, "Check the endpoint, the credentials and AWS_REGION."))
+    return RefusedError(f"{summary}.")
 
 
 def document(http: Http, answer: Answer) -> Element:

@@ -121,8 +121,8 @@ async def _held(requests: S3Requests, blob: Blob, upload: str) -> dict[int, tupl
             return held
         listing = requests.document(answer)
         for each in listing.iter("Part"):
-            told = number_in(each, "Size"), each.findtext("ChecksumSHA256") or "", each.findtext("ETag") or ""
-            held[number_in(each, "PartNumber")] = told
+            part = number_in(each, "Size"), each.findtext("ChecksumSHA256") or "", each.findtext("ETag") or ""
+            held[number_in(each, "PartNumber")] = part
         following = number_in(listing, "NextPartNumberMarker")
         if listing.findtext("IsTruncated") != "true" or following <= marker:
             return held

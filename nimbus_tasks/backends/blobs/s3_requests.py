@@ -60,14 +60,14 @@ class S3Requests:
 
         What a service does not know of conditions and checksums is left out, and the file is read back instead.
         """
-        told = {name: value for name, value in (headers or {}).items() if name not in self._unsupported}
-        answer = await self._send(method, key, query, told, body, sha256)
+        supported = {name: value for name, value in (headers or {}).items() if name not in self._unsupported}
+        answer = await self._send(method, key, query, supported, body, sha256)
         left_out: set[str] = set()
         for name in _OPTIONAL:
-            if answer.status == 501 and name in told:
+            if answer.status == 501 and name in supported:
                 left_out.add(name)
-                del told[name]
-                answer = await self._send(method, key, query, told, body, sha256)
+                del supported[name]
+                answer = await self._send(method, key, query, supported, body, sha256)
         if answer.status != 501:
             self._unsupported |= left_out
         return answer

@@ -194,7 +194,7 @@ class ServerStore(BlobStore):
         self._expect(answer, 200)
 
     async def _complete(self, blob: Blob, address: Address) -> Asset:
-        told: dict[str, Any] = {
+        body: dict[str, Any] = {
             "assetId": address.asset_id,
             "blobUrl": address.blob_url,
             "filename": blob.name,
@@ -202,7 +202,7 @@ class ServerStore(BlobStore):
             "mimeType": blob.content_type,
             "checksum": blob.sha256,
         }
-        answer = await self._http.send("POST", "/api/upload-complete", msgspec.json.encode(told))
+        answer = await self._http.send("POST", "/api/upload-complete", msgspec.json.encode(body))
         if answer.status in (404, 409, 422):  # swept, not arrived, or other bytes: again from the start
             self._addresses.forget(blob)
             raise TransientError(f"{self._http.host} has not received {blob.file} as it is.")

@@ -132,11 +132,11 @@ class Addresses:
             self._known[blob.sha256] = address
 
     async def _urls(self, files: list[Blob]) -> list[Address]:
-        told = [
+        requested = [
             {"filename": blob.name, "size": blob.size, "mimeType": blob.content_type, "checksum": blob.sha256}
             for blob in files
         ]
-        answer = await self._http.send("POST", "/api/upload-urls", msgspec.json.encode({"files": told}))
+        answer = await self._http.send("POST", "/api/upload-urls", msgspec.json.encode({"files": requested}))
         if answer.status != 200 and len(files) > 1 and answer.status in (400, 413, 415):
             # One of them is refused: each tells its own reason when it is its turn.
             self._expected.extendleft(reversed(files[1:]))

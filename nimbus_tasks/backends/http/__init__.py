@@ -181,11 +181,11 @@ class Http:
             self._record(Recorded(method, _without_signature(path), status, ms, len(body), len(answered)))
             self._connections.give_back(transport, started)
         # The mapping of httpx looks each name up in all of them.
-        told = {name.decode("latin-1").lower(): said.decode("latin-1") for name, said in response.headers.raw}
-        return Answer(status, told, answered)
+        received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
+        return Answer(status, received, answered)
 
     async def lines(self, path: str, headers: Mapping[str, str], content_type: str) -> AsyncGenerator[str]:
-        """Yield the lines of an answer that goes on for long, as they come, until it ends.
+        """Yield the lines of a long answer as they come, until it ends.
 
         Raises:
             RefusedError: the answer is not of this type.
@@ -227,25 +227,25 @@ class Http:
 
     def failure(self, answer: Answer, *, hint: str = "") -> StoreError:  # noqa: PLR0911 - a table
         """Return the error for an unsuccessful answer. `hint`: what to check after 401 and 403."""
-        said = self.plain("; ".join(messages(answer.body)))
-        told = f"{self.host} answered {answer.status}{f' ({said})' if said else ''}"
+        detail = self.plain("; ".join(messages(answer.body)))
+        summary = f"{self.host} answered {answer.status}{f' ({detail})' if detail else ''}"
         if answer.status == TOO_SLOW:
-            return TooSlowError(f"{told}: it took too long.")
+            return TooSlowError(f"{summary}: it took too long.")
         if answer.status in PASSING or answer.status >= 500:
-            return TransientError.after(answer.retry_after, f"{told}.")
+            return TransientError.after(answer.retry_after, f"{summary}.")
         match answer.status:
             case 401 | 403:
-                return StoreError(f"{told}: it does not accept the credentials.", hint)
+                return StoreError(f"{summary}: it does not accept the credentials.", hint)
             case 404:
-                missing = f"{told}: there is nothing at {self.base}."
+                missing = f"{summary}: there is nothing at {self.base}."
                 return StoreError(missing, "Check the address, and the ids in it.")
             case 413:
-                return TooMuchError(f"{told}: too large.")
+                return TooMuchError(f"{summary}: too large.")
             case status if 300 <= status < 400:
                 where = origin(self.plain(answer.headers.get("location", "")))
-                return StoreError(f"{told}: a redirect to {where}.", "It is not followed: set the address itself.")
+                return StoreError(f"{summary}: a redirect to {where}.", "It is not followed: set the address itself.")
             case _:
-                return RefusedError(f"{told}.")
+                return RefusedError(f"{summary}.")
 
     def decode(self, answer: Answer, shape: type[T]) -> T:
         """Return the JSON of an answer.
@@ -258,10 +258,10 @@ class Http:
         except lenient.UNDECODABLE:
             raise TransientError(f"{self.host} answered {answer.status} with an unexpected response.") from None
 
-    def plain(self, said: str) -> str:
+    def plain(self, message: str) -> str:
         """Return a server's message as printable text on one line, without the token in any form."""
-        said = said[: 100 * MOST_WORDS]
-        printable = "".join(each if each.isprintable() else " " for each in self._scrub(said))
+        message = message[: 100 * MOST_WORDS]
+        printable = "".join(each if each.isprintable() else " " for each in self._scrub(message))
         return " ".join(printable.split())[:MOST_WORDS]
 
     def _scrub(self, text: str) -> str:

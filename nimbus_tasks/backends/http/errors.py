@@ -53,8 +53,8 @@ def system_words(error: OSError) -> str:
         has_ended = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
         ended = "unexpected eof while reading" if has_ended else "unknown"
         return f"no encryption was agreed on ({(error.reason or ended).replace('_', ' ').lower()})"
-    said = os.strerror(error.errno) if error.errno else "no connection"
-    return said[:1].lower() + said[1:]
+    reason = os.strerror(error.errno) if error.errno else "no connection"
+    return reason[:1].lower() + reason[1:]
 
 
 def cause(error: BaseException | None, kind: type[T]) -> T | None:
@@ -107,12 +107,12 @@ class _Body(Struct):
 def messages(body: bytes) -> Iterator[str]:
     """Yield the error messages in a body; nothing where it has another form."""
     try:
-        said = msgspec.json.decode(body, type=_Body)
+        document = msgspec.json.decode(body, type=_Body)
     except lenient.UNDECODABLE:
         return
-    for each in said.errors or ():
+    for each in document.errors or ():
         yield f"{each.code}: {each.message}"
-    if isinstance(said.error, str):
-        yield said.error
-    elif said.error is not None:
-        yield said.error.message or ": ".join(filter(None, (said.error.reason, said.error.details)))
+    if isinstance(document.error, str):
+        yield document.error
+    elif document.error is not None:
+        yield document.error.message or ": ".join(filter(None, (document.error.reason, document.error.details)))

@@ -136,8 +136,10 @@ class QueueApi:
 
     def _failure(self, answer: Answer) -> StoreError:
         if answer.status == 404:
-            said = str(self._http.failure(answer)).partition(":")[0]
-            return StoreError(f"{said}: there is no such queue.", "Check [process] queue_id and [target] account_id.")
+            summary = str(self._http.failure(answer)).partition(":")[0]
+            return StoreError(
+                f"{summary}: there is no such queue.", "Check [process] queue_id and [target] account_id."
+            )
         return self._http.failure(answer, hint=_HINT)
 
 

@@ -161,11 +161,11 @@ def doctor(console: Console, *, as_json: bool) -> int:
     for finding in found.checks:
         _print_finding(console, finding)
     counts = [(found.problems, "problem"), (found.warnings, "warning")]
-    told = ", ".join(f"{number} {word}{'' if number == 1 else 's'}" for number, word in counts if number)
+    totals = ", ".join(f"{number} {word}{'' if number == 1 else 's'}" for number, word in counts if number)
     if found.well:
-        console.line(f"📊 Ready to upload{f' ({told})' if told else ''}")
+        console.line(f"📊 Ready to upload{f' ({totals})' if totals else ''}")
         return OK
-    console.line(f"📊 {told}: an upload will fail")
+    console.line(f"📊 {totals}: an upload will fail")
     return NOTHING_DONE
 
 

@@ -46,10 +46,10 @@ def found(console: Console, plan: Plan, invalid: int) -> None:
     """
     reasons = plan.reasons()
     removed = reasons.pop("removed", 0)
-    said = [f"{number} {reason}" for reason, number in reasons.items()]
-    said += [f"{invalid} invalid"] if invalid else []
-    said += [f"{plan.unchanged} unchanged"] if plan.unchanged or not said else []
-    kinds = ", ".join(said)
+    parts = [f"{number} {reason}" for reason, number in reasons.items()]
+    parts += [f"{invalid} invalid"] if invalid else []
+    parts += [f"{plan.unchanged} unchanged"] if plan.unchanged or not parts else []
+    kinds = ", ".join(parts)
     if plan.empty:
         console.line(f"📁 Nothing to upload: {count(plan.unchanged + invalid, 'file')} ({kinds})")
     else:

@@ -63,14 +63,14 @@ class AssetNarrator:
         self._total = len(plan.uploads) + len(plan.records)
         kinds = [f"{plan.unchanged} unchanged"] if plan.unchanged or plan.empty else []
         kinds += [f"{plan.repeated} with the bytes of another"] if plan.repeated else []
-        told = f" ({', '.join(kinds)})" if kinds else ""
+        details = f" ({', '.join(kinds)})" if kinds else ""
         if plan.empty:
-            console.line(f"🖼️  No files to upload to {self._where}{told}")
+            console.line(f"🖼️  No files to upload to {self._where}{details}")
         elif plan.uploads:
             files = count(len(plan.uploads), "file")
-            console.line(f"🖼️  Found {files} to upload to {self._where}, {size(plan.bytes)}{told}")
+            console.line(f"🖼️  Found {files} to upload to {self._where}, {size(plan.bytes)}{details}")
         else:
-            console.line(f"🖼️  {count(len(plan.records), 'file')} to record, all are in {self._where}{told}")
+            console.line(f"🖼️  {count(len(plan.records), 'file')} to record, all are in {self._where}{details}")
         failed = [problem for problem in found.problems if problem.failed]
         errors(console, (f"{problem.path} {problem.reason}" for problem in failed), len(failed))
         missing = [problem for problem in found.problems if not problem.failed]
@@ -109,9 +109,9 @@ class AssetNarrator:
 def assets_uploaded(console: Console, done: AssetSummary, where: str) -> None:
     if done.cost is not None:
         cost = done.cost
-        said = f"   {count(cost.requests, 'request')} and {size(cost.bytes)} to {where}, {cost.writes} records"
-        said += f", at least {cost.minutes:g} min at the plan's rate" if cost.minutes else ""
-        console.line(f"{said}. Nothing was sent.")
+        line = f"   {count(cost.requests, 'request')} and {size(cost.bytes)} to {where}, {cost.writes} records"
+        line += f", at least {cost.minutes:g} min at the plan's rate" if cost.minutes else ""
+        console.line(f"{line}. Nothing was sent.")
         return
     if done.results or done.failed or done.stopped:
         took = f", p95 {done.latency['p95']} ms a file" if done.latency else ""

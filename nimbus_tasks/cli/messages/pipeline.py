@@ -26,9 +26,9 @@ def extracted(console: Console, done: Extraction, source: str) -> None:
     if not source:
         console.line("📄 No source folder set: maps come from another tool")
         return
-    said = f"📄 Extracted {count(done.read, 'file')} from {source}: {count(len(done.written), 'map')} changed"
-    said += f", {len(done.removed)} removed" if done.removed else ""
-    console.line(f"{said}, {count(done.pages, 'page')} in all")
+    text = f"📄 Extracted {count(done.read, 'file')} from {source}: {count(len(done.written), 'map')} changed"
+    text += f", {len(done.removed)} removed" if done.removed else ""
+    console.line(f"{text}, {count(done.pages, 'page')} in all")
     if done.upgraded and done.written:
         console.line(
             "   This version keeps more of a page (links, tables, media): the next upload sends these pages once"
@@ -44,8 +44,8 @@ def _skipped(console: Console, skipped: list[Odd]) -> None:
             console.line(f"   skipped {odd.path} - {odd.reason}", "dim")
         return
     reasons = Counter(odd.reason for odd in skipped).most_common(5)
-    said = ", ".join(f"{number} {reason}" for reason, number in reasons)
-    console.line(f"   skipped {len(skipped)}: {said} (each in {SUMMARY_REPORT})", "dim")
+    text = ", ".join(f"{number} {reason}" for reason, number in reasons)
+    console.line(f"   skipped {len(skipped)}: {text} (each in {SUMMARY_REPORT})", "dim")
 
 
 def explained(console: Console, page: Explanation) -> None:
@@ -69,10 +69,10 @@ def explained(console: Console, page: Explanation) -> None:
 def validated(console: Console, report: ValidationReport) -> None:
     wrong = [issue for issue in report.issues if issue.severity == "error"]
     warnings = [issue for issue in report.issues if issue.severity == "warning"]
-    said = f"🔎 Validated {count(report.maps, 'map')}: {report.valid} valid"
-    said += f", {report.invalid} invalid" if report.invalid else ""
-    said += f", {count(len(warnings), 'warning')}" if warnings else ""
-    console.line(said)
+    text = f"🔎 Validated {count(report.maps, 'map')}: {report.valid} valid"
+    text += f", {report.invalid} invalid" if report.invalid else ""
+    text += f", {count(len(warnings), 'warning')}" if warnings else ""
+    console.line(text)
     errors(console, (_issue(issue) for issue in wrong), len(wrong))
     if console.verbose or len(warnings) <= FEW:
         for issue in warnings:
@@ -111,8 +111,8 @@ def summarized(console: Console, site: Summary, where: str) -> None:
         "invalid": counts.invalid,
         "skipped": counts.skipped,
     }
-    said = [f"{count(counts.stored + counts.unchanged, 'page')} published"]
-    said += [f"{number} {word}" for word, number in others.items() if number]
-    console.line(f"📊 Site: {', '.join(said)}")
+    text = [f"{count(counts.stored + counts.unchanged, 'page')} published"]
+    text += [f"{number} {word}" for word, number in others.items() if number]
+    console.line(f"📊 Site: {', '.join(text)}")
     console.line(f"   Store: {where}")
     console.line(f"   Report: {SUMMARY_REPORT}")

@@ -105,12 +105,12 @@ def waiting(backlog: Backlog, unfit: int) -> str:
     """Return what is left, and when the next page is due."""
     if not backlog.waiting:
         return "Nothing waits in the queue"
-    said = f"{count(backlog.waiting, 'page')} {'waits' if backlog.waiting == 1 else 'wait'}"
+    text = f"{count(backlog.waiting, 'page')} {'waits' if backlog.waiting == 1 else 'wait'}"
     if backlog.due:
-        said += f", the next try is due in {duration(max(0.0, backlog.due - time.time()))}"
+        text += f", the next try is due in {duration(max(0.0, backlog.due - time.time()))}"
     if unfit:
-        said += f"; {unfit} for an unfinished upload or another command"
-    return said
+        text += f"; {unfit} for an unfinished upload or another command"
+    return text
 
 
 def summary(console: Console, totals: Totals) -> None:

@@ -38,8 +38,8 @@ def reconciled(console: Console, done: Reconciled, target: str) -> None:
             console.line(f"   … and {len(done.damaged) - FEW} more (--verbose lists them)")
         console.line(f"🔎 {count(done.values, 'value')} read at {target}: {len(done.damaged) or 'none'} damaged")
     differences = done.differences
-    told = f"; {count(len(differences), 'difference')}" if differences else ", as the ledger has it"
-    console.line(f"🔎 {count(done.pages, 'page')} at {target}{told}")
+    details = f"; {count(len(differences), 'difference')}" if differences else ", as the ledger has it"
+    console.line(f"🔎 {count(done.pages, 'page')} at {target}{details}")
     most = len(differences) if console.verbose else FEW
     for difference in differences[:most]:
         console.line(f"   {difference.what:<22} {difference.page_id}  {difference.source_path}")

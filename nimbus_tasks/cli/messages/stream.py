@@ -57,9 +57,9 @@ class Narrator:
 
     def end(self, outcome: Outcome) -> None:
         pages = sum(self._counts.values())
-        said = ", ".join(f"{number} {status}" for status, number in sorted(self._counts.items())) or "nothing"
+        counts = ", ".join(f"{number} {status}" for status, number in sorted(self._counts.items())) or "nothing"
         self._console.line(
-            f"📊 Streamed {narration.count(pages, 'page')}: {said}{' (dry run)' if self._dry_run else ''}"
+            f"📊 Streamed {narration.count(pages, 'page')}: {counts}{' (dry run)' if self._dry_run else ''}"
         )
         if outcome.stopped:
             self._console.fail(f"Stopped: {outcome.stopped} What was stored is safe; run the same command to continue.")

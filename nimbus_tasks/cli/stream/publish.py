@@ -70,9 +70,9 @@ def publish_group(
     done = uploader.upload(part, request, observer)
     if not request.dry_run:
         pipeline.log_upload(done.outcome)
-    told = tuple(answers(settings.project.id, extracted, part, done.plan, done.outcome))
+    replies = tuple(answers(settings.project.id, extracted, part, done.plan, done.outcome))
     done.outcome.pages.extend(invalid_results(part))
-    return told, done.outcome, snapshot
+    return replies, done.outcome, snapshot
 
 
 def answers(

@@ -195,9 +195,9 @@ class Reporter:
 def _describe(cycle: Cycle) -> str:
     paths = [page.path for page in cycle.pages if page.result in ("stored", "queued", "removed")]
     reasons = ", ".join(f"{number} {reason}" for reason, number in cycle.reasons.items())
-    said = [f"sent {len(paths)} ({reasons}): {_named(paths)}"] if paths else []
-    said += [f"uploaded {count(len(cycle.files), 'file')}: {_named(cycle.files)}"] if cycle.files else []
-    return f"→ {', '.join(said)}" if said else "nothing to send"
+    parts = [f"sent {len(paths)} ({reasons}): {_named(paths)}"] if paths else []
+    parts += [f"uploaded {count(len(cycle.files), 'file')}: {_named(cycle.files)}"] if cycle.files else []
+    return f"→ {', '.join(parts)}" if parts else "nothing to send"
 
 
 def _named(paths: Sequence[str]) -> str:

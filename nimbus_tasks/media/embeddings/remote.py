@@ -30,7 +30,7 @@ _RESETS = re.compile(r"resets in ~?(\d{1,6}(?:\.\d{1,3})?)\s*(ms|s|m)\b")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
-class _Said(msgspec.Struct):
+class _Error(msgspec.Struct):
     detail: object = None
     error: object = None
     title: object = None
@@ -57,8 +57,8 @@ async def send(
 
 def failure_of(http: Http, answer: Answer) -> MediaError:  # noqa: PLR0911 - a table
     """Return the error for an answer that is no success."""
-    said, code = _message(answer)
-    text = http.plain(said)
+    message, code = _message(answer)
+    text = http.plain(message)
     answered = f"{http.host} answered {answer.status}{f' ({text})' if text else ''}"
     if answer.status == 402 or code == "insufficient_quota":
         return temporary("quota", f"{answered}: the account has no credit left.", kind="quota")
@@ -66,7 +66,7 @@ def failure_of(http: Http, answer: Answer) -> MediaError:  # noqa: PLR0911 - a t
         case 429:
             wait = answer.retry_after
             return temporary(
-                "rate_limited", f"{answered}.", kind="rate_limit", wait=resets_in(said) if wait is None else wait
+                "rate_limited", f"{answered}.", kind="rate_limit", wait=resets_in(message) if wait is None else wait
             )
         case status if status in PASSING or status >= 500:
             return temporary("unavailable", f"{answered}.", wait=answer.retry_after)
@@ -80,9 +80,9 @@ def failure_of(http: Http, answer: Answer) -> MediaError:  # noqa: PLR0911 - a t
             return temporary("unexpected", f"{answered}.", kind="unknown")
 
 
-def resets_in(said: str) -> float | None:
+def resets_in(message: str) -> float | None:
     """Return the seconds that a message asks to wait; None where it does not say."""
-    found = _RESETS.search(said)
+    found = _RESETS.search(message)
     return float(found[1]) * _UNITS[found[2]] if found else None
 
 
@@ -125,11 +125,11 @@ def _finite(number: object) -> float:
 def _message(answer: Answer) -> tuple[str, str]:
     """Return the message and the code in an error's body."""
     try:
-        said = msgspec.json.decode(answer.body, type=_Said)
+        document = msgspec.json.decode(answer.body, type=_Error)
     except lenient.UNDECODABLE:
         return "", ""
-    error = said.error
+    error = document.error
     if isinstance(error, dict):
         return str(error.get("message") or ""), str(error.get("code") or error.get("type") or "")
-    text = said.detail or error or said.title
+    text = document.detail or error or document.title
     return (text, "") if isinstance(text, str) else ("", "")

@@ -112,8 +112,8 @@ class ReplicateEmbedder:
                 await asyncio.sleep(error.wait or 0)
         if prediction.status == "succeeded":
             return vector_of(self._http.host, self.model, _numbers(prediction.output))
-        said = self._http.plain(prediction.error) if isinstance(prediction.error, str) else ""
-        why = f"the prediction has {prediction.status[:20]}{f' ({said})' if said else ''}"
+        detail = self._http.plain(prediction.error) if isinstance(prediction.error, str) else ""
+        why = f"the prediction has {prediction.status[:20]}{f' ({detail})' if detail else ''}"
         # Whether the picture or the machine is the reason, nobody says.
         raise temporary("prediction", f"{self._http.host}: {why}.")
 

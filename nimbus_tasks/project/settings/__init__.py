@@ -137,10 +137,10 @@ def parse(text: str, environment: Mapping[str, str]) -> Settings:
     try:
         settings = msgspec.convert(tables, Settings)
     except msgspec.ValidationError as error:
-        said = str(error)
+        message = str(error)
         # The only variable whose value may be invalid: the others are any text.
-        where = "NIMBUS_TARGET" if "$.target.store" in said and environment.get("NIMBUS_TARGET") else PROJECT_FILE
-        raise mistakes.wrong_value(where, said, tables) from None
+        where = "NIMBUS_TARGET" if "$.target.store" in message and environment.get("NIMBUS_TARGET") else PROJECT_FILE
+        raise mistakes.wrong_value(where, message, tables) from None
     refuse_bad_domain(f"{PROJECT_FILE}: [project] domain", settings.project.domain)
     _refuse_bad_addresses(settings.server)
     _refuse_climbing("folder", settings.source.folder)

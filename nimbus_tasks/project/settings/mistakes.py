@@ -84,10 +84,10 @@ def wrong_value(file: str, message: str, tables: Mapping[str, Any]) -> SettingsE
 def not_allowed(where: str, table: str, key: str, given: object) -> SettingsError:
     """Return the error for a setting whose value is not allowed. where: it was given."""
     allowed = _type_of(table, key)
-    told = f"{where} must be {' or '.join(map(_words, allowed))}."
+    problem = f"{where} must be {' or '.join(map(_words, allowed))}."
     names = [str(name) for each in allowed if isinstance(each, msgspec.inspect.LiteralType) for name in each.values]
     meant = nearest(given, names) if isinstance(given, str) else ""
-    return SettingsError(told, f"Did you mean `{meant}`?" if meant else "")
+    return SettingsError(problem, f"Did you mean `{meant}`?" if meant else "")
 
 
 def _declared(lines: Iterable[str]) -> Iterator[str]:

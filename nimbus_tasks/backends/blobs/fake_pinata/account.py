@@ -55,7 +55,7 @@ class Account:
         content = await file.read()
         fields |= {"filetype": file.content_type or "", "filename": file.filename or ""}
         stored, is_duplicate = self.files.store(content, fields)
-        return JSONResponse({"data": stored.told(is_duplicate)})
+        return JSONResponse({"data": stored.as_json(is_duplicate)})
 
     async def part(self, request: Request) -> Response:
         self._check(request)
@@ -77,14 +77,14 @@ class Account:
         found = self.files.select(request.path_params["network"], asked)
         start, limit = int(asked.get("pageToken", "0")), int(asked.get("limit", "10"))
         following = str(start + limit) if len(found) > start + limit else ""
-        files = [file.told() for file in found[start : start + limit]]
+        files = [file.as_json() for file in found[start : start + limit]]
         return JSONResponse({"data": {"files": files, "next_page_token": following}})
 
     async def one(self, request: Request) -> Response:
         self._check(request, f"org:files:{'read' if request.method == 'GET' else 'write'}")
         file = self.files.get(request.path_params["id"], request.path_params["network"])
         if request.method == "GET":
-            return JSONResponse({"data": file.told()})
+            return JSONResponse({"data": file.as_json()})
         self.files.remove(file)
         return JSONResponse({"data": None})
 
@@ -125,7 +125,11 @@ class Account:
         self._requests += 1
         if self._requests > self._options.requests:
             wait = str(WINDOW - int(time.time()) % WINDOW)
-            told = {"Retry-After": wait, "X-RateLimit-Limit": str(self._options.requests), "X-RateLimit-Remaining": "0"}
-            raise HTTPException(429, "Too many requests", told)
+            headers = {
+                "Retry-After": wait,
+                "X-RateLimit-Limit": str(self._options.requests),
+                "X-RateLimit-Remaining": "0",
+            }
+            raise HTTPException(429, "Too many requests", headers)
         if scope not in self._options.scopes:
             raise HTTPException(403, f"the token does not have the scope {scope}")

@@ -72,11 +72,11 @@ def _ranged(file: File, asked: str) -> Response:
     first, last = int(match[1]), min(int(match[2] or len(file.content)), len(file.content) - 1)
     if first > last:
         return Response(status_code=416, headers={"Content-Range": f"bytes */{len(file.content)}"})
-    told = {"Content-Range": f"bytes {first}-{last}/{len(file.content)}"}
-    return Response(file.content[first : last + 1], 206, told, media_type)
+    headers = {"Content-Range": f"bytes {first}-{last}/{len(file.content)}"}
+    return Response(file.content[first : last + 1], 206, headers, media_type)
 
 
 async def _failed(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    told = {"error": {"code": error.status_code, "message": error.detail}}
-    return JSONResponse(told, error.status_code, error.headers)
+    body = {"error": {"code": error.status_code, "message": error.detail}}
+    return JSONResponse(body, error.status_code, error.headers)

@@ -47,7 +47,7 @@ class File(NamedTuple):
     keyvalues: dict[str, str]
     created: float
 
-    def told(self, is_duplicate: bool = False) -> dict[str, Any]:
+    def as_json(self, is_duplicate: bool = False) -> dict[str, Any]:
         """Return what the API says of it."""
         return {
             "id": self.id,
@@ -71,16 +71,16 @@ class Files:
         self._files: dict[str, File] = {}
         self.groups: dict[str, dict[str, Any]] = {}
 
-    def store(self, content: bytes, told: dict[str, str]) -> tuple[File, bool]:
+    def store(self, content: bytes, metadata: dict[str, str]) -> tuple[File, bool]:
         """Keep a file, and return it and whether it was there already."""
-        network = told.get("network", "private")
+        network = metadata.get("network", "private")
         if network not in ("public", "private"):
             raise HTTPException(400, "network must be public or private")
         try:
-            labels = json.loads(told.get("keyvalues") or "{}")
+            labels = json.loads(metadata.get("keyvalues") or "{}")
         except ValueError:
             raise HTTPException(400, "keyvalues is not JSON") from None
-        group = told.get("group_id", "")
+        group = metadata.get("group_id", "")
         if group and (group not in self.groups or self.groups[group]["network"] != network):
             raise HTTPException(400, "no such group")
         if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
@@ -91,9 +91,9 @@ class Files:
         for file in self._files.values():
             if (file.cid, file.network, self._options.duplicates) == (cid, network, "old"):
                 return file, True
-        name = told.get("name") or told.get("filename") or ""
+        name = metadata.get("name") or metadata.get("filename") or ""
         file = File(
-            str(uuid.uuid4()), cid, name, content, told.get("filetype", ""), network, group, labels, time.time()
+            str(uuid.uuid4()), cid, name, content, metadata.get("filetype", ""), network, group, labels, time.time()
         )
         self._files[file.id] = file
         return file, False

@@ -23,8 +23,8 @@ class Signer:
 
     def address(self, base_url: str, asked: dict[str, Any]) -> str:
         """Return a signed address for one upload."""
-        told = {**asked, "until": int(asked["date"]) + int(asked["expires"])}
-        encoded = base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
+        grant = {**asked, "until": int(asked["date"]) + int(asked["expires"])}
+        encoded = base64.urlsafe_b64encode(json.dumps(grant).encode()).decode()
         return f"{base_url}v3/files?X-Grant={encoded}&X-Signature={self._mac(encoded)}"
 
     def signed(self, request: Request) -> bool:
@@ -37,15 +37,15 @@ class Signer:
         grant = request.query_params.get("X-Grant")
         if grant is None:
             return None
-        told = json.loads(base64.urlsafe_b64decode(grant))
-        if told["until"] < time.time():
+        granted = json.loads(base64.urlsafe_b64decode(grant))
+        if granted["until"] < time.time():
             raise HTTPException(403, "the URL has expired")
-        if int(request.headers.get("content-length", "0")) > told.get("max_file_size", 1 << 60) + 4096:
+        if int(request.headers.get("content-length", "0")) > granted.get("max_file_size", 1 << 60) + 4096:
             raise HTTPException(413, "the file is larger than the URL grants")
         # Sent later, these would be ignored.
-        labels = json.dumps(told["keyvalues"]) if "keyvalues" in told else "{}"
-        named = {name: told[name] for name in ("group_id", "network") if name in told}
-        return {"keyvalues": labels, "name": told.get("filename", ""), "group_id": "", "network": "private"} | named
+        labels = json.dumps(granted["keyvalues"]) if "keyvalues" in granted else "{}"
+        named = {name: granted[name] for name in ("group_id", "network") if name in granted}
+        return {"keyvalues": labels, "name": granted.get("filename", ""), "group_id": "", "network": "private"} | named
 
     def _mac(self, text: str) -> str:
         return hmac.digest(self._token.encode(), text.encode(), hashlib.sha256).hex()

@@ -26,15 +26,15 @@ class ResumableUploads:
 
     def begin(self, request: Request) -> Response:
         """Begin an upload in parts."""
-        told: dict[str, str] = {}
+        metadata: dict[str, str] = {}
         for each in request.headers.get("upload-metadata", "").split(","):
             name, _, value = each.strip().partition(" ")
             try:
-                told[name] = base64.b64decode(value, validate=True).decode()
+                metadata[name] = base64.b64decode(value, validate=True).decode()
             except (binascii.Error, UnicodeDecodeError):
                 raise HTTPException(400, "Upload-Metadata is malformed") from None
         upload = uuid.uuid4().hex
-        self._resumable[upload] = (bytearray(), int(request.headers["upload-length"]), told)
+        self._resumable[upload] = (bytearray(), int(request.headers["upload-length"]), metadata)
         return Response(status_code=201, headers={"Location": f"{request.base_url}v3/files/upload/{upload}"})
 
     async def part(self, request: Request) -> Response:
@@ -42,7 +42,7 @@ class ResumableUploads:
         found = self._resumable.get(request.path_params["upload"])
         if found is None:
             raise HTTPException(404, "no such upload")
-        content, length, told = found
+        content, length, metadata = found
         if request.method == "HEAD":
             return Response(headers={"Upload-Offset": str(len(content)), "Upload-Length": str(length)})
         if request.headers.get("upload-offset") != str(len(content)):
@@ -56,5 +56,5 @@ class ResumableUploads:
         if len(content) < length:
             return Response(status_code=204, headers={"Upload-Offset": str(len(content))})
         del self._resumable[request.path_params["upload"]]
-        file, _ = self._files.store(bytes(content), told)
+        file, _ = self._files.store(bytes(content), metadata)
         return Response(status_code=204, headers={"Upload-Offset": str(length), "upload-cid": file.cid})

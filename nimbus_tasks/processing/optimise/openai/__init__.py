@@ -122,11 +122,11 @@ class OpenAIOptimiser:
                 self._locks[key] = lock, waiting - 1
 
     async def _ask(self, part: Part, tone: str) -> _Paid:
-        said = messages(part, tone)
+        prompt = messages(part, tone)
         usages: list[Usage] = []
         fault = ""
         for tries_left in reversed(range(_TRIES)):
-            choice, usage = await self._endpoint.ask(retry_messages(said, fault) if fault else said)
+            choice, usage = await self._endpoint.ask(retry_messages(prompt, fault) if fault else prompt)
             usages.append(usage)
             if choice.finish_reason == "length" and len(part.texts) > 1:
                 halves = [await self._answer(half, tone) for half in part.halves()]
@@ -145,8 +145,8 @@ class OpenAIOptimiser:
         Raises:
             BadAnswerError: the key is in it, in any form.
         """
-        said = choice.message.content or ""
-        if self._key is not None and self._key.scrub(said) != said:
+        content = choice.message.content or ""
+        if self._key is not None and self._key.scrub(content) != content:
             raise BadAnswerError("it has the key in it")
 
     def _optimised(self, page: Page, paid: list[_Paid]) -> Optimised:

@@ -74,14 +74,14 @@ class BadAnswerError(Exception):
 _decoder = msgspec.json.Decoder(Answer)
 
 
-def read_answer(said: str | bytes, part: Part, *, drop_bad: bool = False) -> Answer:
+def read_answer(text: str | bytes, part: Part, *, drop_bad: bool = False) -> Answer:
     """Return a valid answer, white space collapsed. `drop_bad` leaves out invalid changes if others remain.
 
     Raises:
         BadAnswerError: the answer is not valid.
     """
     try:
-        answer = _decoder.decode(said)
+        answer = _decoder.decode(text)
     except (UnicodeError, *lenient.UNDECODABLE):
         raise BadAnswerError("it is not the JSON object that was asked for") from None
     sent = {text.id: text for text in part.texts}

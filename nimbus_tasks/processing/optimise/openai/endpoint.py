@@ -165,8 +165,8 @@ class Endpoint:
         except lenient.UNDECODABLE:
             completion = Completion()
         if not completion.choices:
-            said = self._http.plain(_error_detail(answer).message)
-            why = f"an error ({said})" if said else "no completion"
+            detail = self._http.plain(_error_detail(answer).message)
+            why = f"an error ({detail})" if detail else "no completion"
             raise TemporaryError("unavailable", f"{self._http.host} sent an unexpected response: {why}.")
         self._has_answered = True
         return completion

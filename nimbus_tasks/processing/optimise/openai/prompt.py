@@ -152,11 +152,11 @@ def messages(part: Part, tone: str) -> Messages:
     return [{"role": "system", "content": _INSTRUCTIONS}, {"role": "user", "content": as_quoted(content)}]
 
 
-def retry_messages(said: Messages, fault: str) -> Messages:
+def retry_messages(first: Messages, fault: str) -> Messages:
     """Return the messages for a second try. The bad answer is not repeated: the page may have asked for it."""
     asked = f"An earlier answer could not be used: {fault}. Keep to the form described.\n"
     # One system message: the chat template of some models accepts no second one.
-    return [{"role": "system", "content": f"{said[0]['content']}\n{asked}"}, said[1]]
+    return [{"role": "system", "content": f"{first[0]['content']}\n{asked}"}, first[1]]
 
 
 def as_quoted(content: object) -> str:

@@ -63,7 +63,7 @@ def describe_page(page: Page) -> Iterator[Edit]:
     if len(now) > MAX_DESCRIPTION and (shorter := _fitting(sentences(now), page)):
         reason = f"Has {len(now)} characters, about {MAX_DESCRIPTION} are shown: its first sentences fit"
         yield Edit(DESCRIPTION, "description shortened", shorter, reason)
-    elif written := next(filter(None, (_fitting(said, page) for said in _beginnings(page))), ""):
+    elif written := next(filter(None, (_fitting(sentences, page) for sentences in _beginnings(page))), ""):
         fault = f"Has {len(now)} characters, not {MIN_DESCRIPTION} to {MAX_DESCRIPTION}" if now else "Is missing"
         yield Edit(DESCRIPTION, "description from text", written, f"{fault}: written from the page's own sentences")
 
@@ -106,10 +106,10 @@ def _is_mostly_letters(text: str) -> bool:
     )
 
 
-def _fitting(said: Sequence[str], page: Page) -> str:
+def _fitting(sentences: Sequence[str], page: Page) -> str:
     """Return the most sentences, from the first on, that fit; an empty string if they say too little."""
     style = style_of(page)
-    beginnings = accumulate(said, lambda text, sentence: f"{text} {sentence}")
+    beginnings = accumulate(sentences, lambda text, sentence: f"{text} {sentence}")
     # Tidying all beginnings of a long text would take quadratic time, and it shortens none to half.
     short = takewhile(lambda text: len(text) <= 2 * MAX_DESCRIPTION, beginnings)
     texts = (tidied(text, style) for text in short)
@@ -126,9 +126,9 @@ def _is_description(text: str, language: str) -> bool:
     )
 
 
-def _is_mostly_questions(said: Sequence[str]) -> bool:
+def _is_mostly_questions(sentences: Sequence[str]) -> bool:
     """Return whether most sentences are questions, as in a table of contents."""
-    return 2 * sum("?" in sentence[-2:] for sentence in said) > len(said)
+    return 2 * sum("?" in sentence[-2:] for sentence in sentences) > len(sentences)
 
 
 # --- sentences ----------------------------------------------------------------------------------------
@@ -189,9 +189,9 @@ def _closes_quotes(text: str) -> bool:
     return low == left + right if low else left == right
 
 
-def _is_end(said: str) -> bool:
+def _is_end(text: str) -> bool:
     """Return whether a text that stops at a possible end ends a sentence there."""
-    stripped = said.rstrip(_CLOSING)
+    stripped = text.rstrip(_CLOSING)
     if not stripped.endswith("."):
         return True
     # "e.g." and "z. B." end in a single letter, "3. Mai" in a number.
