@@ -17,7 +17,7 @@ from nimbus_tasks.backends.http import Http
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nimbus_tasks.backends.http import Answer
+    from nimbus_tasks.backends.http.response import Response
 
 _send = Http.send
 
@@ -27,7 +27,7 @@ def main(folder: Path) -> int:
 
     async def send(
         self: Http, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> Response:
         # The queue and the batches have other keys: what is put by compare and set is not ours to send again.
         if body.startswith((b'[{"key":"page:', b'[{"key":"status:')):
             (folder / f"{next(numbers):04}.json").write_bytes(body)

@@ -126,11 +126,11 @@ class Webhook:
         at = str(int(time.time()))
         signature = sign(self._key, event_id, at, body)
         headers = {"webhook-id": event_id, "webhook-timestamp": at, "webhook-signature": signature}
-        answer = await self._http.send("POST", self._path, body, headers)
-        if answer.status in PASSING or answer.status >= 500:
-            raise self._http.failure(answer)
-        if not 200 <= answer.status < 300:
-            raise RefusedError(f"it answered {answer.status}.")
+        response = await self._http.send("POST", self._path, body, headers)
+        if response.status in PASSING or response.status >= 500:
+            raise self._http.failure(response)
+        if not 200 <= response.status < 300:
+            raise RefusedError(f"it answered {response.status}.")
 
     def _lost(self, why: str) -> None:
         self.failed += 1

@@ -40,7 +40,7 @@ class _Link(Struct):
     expires: float
 
 
-class SessionAnswer(Struct, rename="camel"):
+class SessionResponse(Struct, rename="camel"):
     """Who is logged in. csrf_token: for the header of writes; empty with an API key, which needs none.
 
     upload_concurrency: files that the page sends at once, at most.
@@ -78,9 +78,9 @@ async def login(request: Request[Any, Any, State], service: Service, token: str 
         if "text/html" in request.headers.get("accept", ""):
             return Response(None, status_code=303, headers={"location": "/login?link=used"})
         raise ApiError(403, "auth", "This link has been used or has expired: restart the service for a new one")
-    answer: Response[Any] = Response(None, status_code=303, headers={"location": "/"})
-    await _open_session(request, service, link.user_id, client, answer)
-    return answer
+    response: Response[Any] = Response(None, status_code=303, headers={"location": "/"})
+    await _open_session(request, service, link.user_id, client, response)
+    return response
 
 
 @post("/api/session", opt=_PUBLIC, status_code=204)
@@ -94,16 +94,16 @@ async def login_by_key(request: Request[Any, Any, State], service: Service, data
         raise ApiError(401, "auth", "This API key is not known, or it was revoked")
     if not user.logs_in:
         raise ApiError(403, "auth", "This API key is for a program: it does not log in")
-    answer: Response[None] = Response(None, status_code=204)
-    await _open_session(request, service, user.id, client, answer, user.key)
-    return answer
+    response: Response[None] = Response(None, status_code=204)
+    await _open_session(request, service, user.id, client, response, user.key)
+    return response
 
 
 @get("/api/session")
-async def session(service: Service, user: User) -> SessionAnswer:
+async def session(service: Service, user: User) -> SessionResponse:
     """Say who is logged in, with the token that writes need."""
     token = csrf_token(service.signing_key, user.session) if user.session else ""
-    return SessionAnswer(user.id, user.email, token, service.settings.server.upload_concurrency)
+    return SessionResponse(user.id, user.email, token, service.settings.server.upload_concurrency)
 
 
 @delete("/api/session", status_code=204)
@@ -112,9 +112,9 @@ async def logout(service: Service, user: User) -> Response[None]:
     if user.session:
         await service.records.take(session_key(user.session))
         service.lookups.forget(user.session)
-    answer: Response[None] = Response(None, status_code=204)
-    answer.delete_cookie(COOKIE)
-    return answer
+    response: Response[None] = Response(None, status_code=204)
+    response.delete_cookie(COOKIE)
+    return response
 
 
 async def write_key_use(service: Service) -> None:
@@ -143,9 +143,9 @@ async def _count_attempt(request: Request[Any, Any, State], service: Service) ->
 
 
 async def _open_session(
-    request: Request[Any, Any, State], service: Service, user_id: str, ip: str, answer: Response[Any], key: str = ""
+    request: Request[Any, Any, State], service: Service, user_id: str, ip: str, response: Response[Any], key: str = ""
 ) -> None:
-    """Open a session, and have the answer set its cookie."""
+    """Open a session, and have the response set its cookie."""
     user = await read_one(service.records, keys.user_key(user_id), dict[str, Any]) or {}
     cookie = secrets.token_urlsafe(32)
     began = datetime.now(UTC)
@@ -154,7 +154,7 @@ async def _open_session(
     times = (timestamp(began), timestamp(began + timedelta(days=days)))
     record = SessionRecord(user_id, user.get("email", ""), *times, ip, agent, key)
     await _put(service.records, session_key(session_id(cookie)), record)
-    answer.set_cookie(
+    response.set_cookie(
         COOKIE,
         cookie,
         max_age=days * 86_400,

@@ -26,7 +26,7 @@ class ApiError(Exception):
         self.headers: dict[str, str] = {}
 
 
-class ErrorAnswer(Struct):
+class ErrorResponse(Struct):
     """The body of every failed request."""
 
     error: str

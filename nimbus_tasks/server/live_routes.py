@@ -47,7 +47,7 @@ def _live(state: State) -> Live:
     return found
 
 
-class StatsAnswer(Struct, frozen=True):
+class StatsResponse(Struct, frozen=True):
     stats: Stats
     timestamp: int
 
@@ -65,7 +65,7 @@ class Found(Struct, frozen=True):
     scores: list[float] = []
 
 
-class CronAnswer(Struct, frozen=True):
+class CronResponse(Struct, frozen=True):
     """What one call did. remaining: jobs of this kind that still wait."""
 
     success: bool
@@ -78,9 +78,9 @@ class CronAnswer(Struct, frozen=True):
 
 
 @get("/api/processing-stats")
-async def processing_stats(live: Live, user: User) -> StatsAnswer:
+async def processing_stats(live: Live, user: User) -> StatsResponse:
     """Count the user's assets by state."""
-    return StatsAnswer(await live.stats.get(user.id), now_ms())
+    return StatsResponse(await live.stats.get(user.id), now_ms())
 
 
 @get("/api/sse/processing-updates", media_type="text/event-stream")
@@ -212,18 +212,18 @@ async def metrics(service: Service, live: Live) -> Response[bytes]:
 
 
 @post("/api/cron/process-images", opt=PUBLIC, status_code=200)
-async def process_images(request: Request[Any, Any, State], service: Service, live: Live) -> CronAnswer:
+async def process_images(request: Request[Any, Any, State], service: Service, live: Live) -> CronResponse:
     """Run image jobs, where no worker process can run."""
     return await _cron(request, service, live, "image")
 
 
 @post("/api/cron/process-embeddings", opt=PUBLIC, status_code=200)
-async def process_embeddings(request: Request[Any, Any, State], service: Service, live: Live) -> CronAnswer:
+async def process_embeddings(request: Request[Any, Any, State], service: Service, live: Live) -> CronResponse:
     """Run embedding jobs, where no worker process can run."""
     return await _cron(request, service, live, "embedding")
 
 
-async def _cron(request: Request[Any, Any, State], service: Service, live: Live, step: Step) -> CronAnswer:
+async def _cron(request: Request[Any, Any, State], service: Service, live: Live, step: Step) -> CronResponse:
     client = request.client.host if request.client else ""
     await limit(service.buckets, f"cron:{client}", CRON, "calls of cron endpoints")
     secret = find_secret("CRON_SECRET", service.root)
@@ -244,7 +244,7 @@ async def _cron(request: Request[Any, Any, State], service: Service, live: Live,
             task.cancel()  # gives its job back
         outcomes += [each for each in await asyncio.gather(*running, return_exceptions=True) if isinstance(each, str)]
     remaining = await service.database.read(lambda connection: claims.waiting(connection, step))
-    return CronAnswer(True, outcomes.count("done"), outcomes.count("failed"), remaining)
+    return CronResponse(True, outcomes.count("done"), outcomes.count("failed"), remaining)
 
 
 _ROUTES: list[Any] = [

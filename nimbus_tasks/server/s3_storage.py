@@ -46,12 +46,12 @@ class S3Storage(Storage):
     async def finish(self, upload: Upload) -> Held | None:
         if upload.upload_id is not None:
             await self._join(upload, upload.upload_id)
-        answer = await self._requests.send("HEAD", upload.pathname, None, {"x-amz-checksum-mode": "ENABLED"})
-        if answer.status == 404:
+        response = await self._requests.send("HEAD", upload.pathname, None, {"x-amz-checksum-mode": "ENABLED"})
+        if response.status == 404:
             return None
-        self._requests.expect(answer, 200)
-        checksum = answer.headers.get(CHECKSUM, "")
-        length = answer.headers.get("content-length", "")
+        self._requests.expect(response, 200)
+        checksum = response.headers.get(CHECKSUM, "")
+        length = response.headers.get("content-length", "")
         if checksum == as_base64(upload.checksum) and length.isdecimal():
             return Held(int(length), upload.checksum)
         # Of parts, or of a service that knows no checksums: it tells nothing of the whole.
@@ -60,8 +60,8 @@ class S3Storage(Storage):
     async def abandon(self, upload: Upload) -> None:
         await self.remove(upload.pathname)
         if upload.upload_id is not None:
-            answer = await self._requests.send("DELETE", upload.pathname, {"uploadId": upload.upload_id})
-            self._requests.expect(answer, 200, 204, 404)
+            response = await self._requests.send("DELETE", upload.pathname, {"uploadId": upload.upload_id})
+            self._requests.expect(response, 200, 204, 404)
 
     async def put(self, pathname: str, file: Path, content_type: str, sha256: str) -> None:
         blob = Blob(file, sha256, file.stat().st_size, content_type)
@@ -73,15 +73,15 @@ class S3Storage(Storage):
         start = 0
         while True:
             headers = {"range": f"bytes={start}-{start + RANGE - 1}", "accept-encoding": "identity"}
-            answer = await self._requests.send("GET", pathname, None, headers)
-            if answer.status == 404:
+            response = await self._requests.send("GET", pathname, None, headers)
+            if response.status == 404:
                 raise RefusedError(f"{pathname} is not there.")
-            if answer.status == 416:
+            if response.status == 416:
                 return
-            self._requests.expect(answer, 200, 206)
-            yield answer.body
-            start += len(answer.body)
-            if answer.status == 200 or len(answer.body) < RANGE:
+            self._requests.expect(response, 200, 206)
+            yield response.body
+            start += len(response.body)
+            if response.status == 200 or len(response.body) < RANGE:
                 return
 
     async def remove(self, pathname: str) -> None:
@@ -123,10 +123,10 @@ class S3Storage(Storage):
         listed, marker, found = "", 0, 0
         while True:
             query = {"uploadId": upload_id, "part-number-marker": str(marker)}
-            answer = await self._requests.send("GET", upload.pathname, query)
-            if answer.status != 200:
+            response = await self._requests.send("GET", upload.pathname, query)
+            if response.status != 200:
                 return
-            listing = self._requests.document(answer)
+            listing = self._requests.document(response)
             for each in listing.iter("Part"):
                 number = number_in(each, "PartNumber")
                 listed += (
@@ -142,5 +142,5 @@ class S3Storage(Storage):
         body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
         headers = {"content-type": "application/xml"}
         digest = hashlib.sha256(body).hexdigest()
-        answer = await self._requests.send("POST", upload.pathname, {"uploadId": upload_id}, headers, body, digest)
-        self._requests.document(answer)
+        response = await self._requests.send("POST", upload.pathname, {"uploadId": upload_id}, headers, body, digest)
+        self._requests.document(response)

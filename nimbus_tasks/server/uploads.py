@@ -37,7 +37,7 @@ class CheckRequest(Struct):
     checksums: Annotated[list[Checksum], Meta(max_length=MOST_CHECKSUMS)]
 
 
-class CheckAnswer(Struct):
+class CheckResponse(Struct):
     """The user's assets by checksum; what is missing is to be uploaded."""
 
     existing: dict[str, Asset]
@@ -76,17 +76,17 @@ class UploadUrl(Struct, rename="camel", omit_defaults=True):
     code: Code | Literal[""] = ""
 
 
-class UrlsAnswer(Struct):
+class UrlsResponse(Struct):
     """One answer for each file, in order."""
 
     files: list[UploadUrl]
 
 
 @post("/api/upload-check", status_code=200)
-async def upload_check(service: Service, user: User, data: CheckRequest) -> CheckAnswer:
+async def upload_check(service: Service, user: User, data: CheckRequest) -> CheckResponse:
     """Say which files the user already has, by SHA-256, so that they are not sent again."""
     found = await service.database.read(lambda connection: assets.by_checksums(connection, user.id, data.checksums))
-    return CheckAnswer(found, [checksum for checksum in dict.fromkeys(data.checksums) if checksum not in found])
+    return CheckResponse(found, [checksum for checksum in dict.fromkeys(data.checksums) if checksum not in found])
 
 
 @get("/api/upload-url")
@@ -109,13 +109,13 @@ async def upload_url(
 @post("/api/upload-urls", status_code=200)
 async def upload_urls(
     request: Request[User, Any, State], service: Service, user: User, data: UrlsRequest
-) -> UrlsAnswer:
+) -> UrlsResponse:
     """Return signed addresses for several files, at the price of one request."""
     await take_token(service, user)
     refused = [_refusal(service, file) for file in data.files]
     accepted = [file for file, refusal in zip(data.files, refused, strict=True) if refusal is None]
     signed = iter(await _urls(service, user, accepted, base_of(request, service)))
-    return UrlsAnswer([refusal or next(signed) for refusal in refused])
+    return UrlsResponse([refusal or next(signed) for refusal in refused])
 
 
 def check_file(service: Service, file: NewFile) -> None:

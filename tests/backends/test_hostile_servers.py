@@ -327,7 +327,7 @@ def check(name: str, caller: str, seconds: float) -> None:
         assert len(line) < 400, told
         assert TOKEN not in line, told
     else:
-        assert len(repr(ended)) < 5 * http_module.LONGEST_ANSWER, told  # a value, as it is
+        assert len(repr(ended)) < 5 * http_module.LONGEST_RESPONSE, told  # a value, as it is
 
 
 @pytest.fixture
@@ -335,7 +335,7 @@ def _low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that are met at once: the mechanism is the same."""
     monkeypatch.setattr(Http.__init__, "__defaults__", (Http.__init__.__defaults__[0], MEGABYTE, ()))
     monkeypatch.setattr(http_module, "LONGEST_REQUEST", 0.5)
-    monkeypatch.setattr("nimbus_tasks.processing.optimise.openai.LONGEST_ANSWER", MEGABYTE)
+    monkeypatch.setattr("nimbus_tasks.processing.optimise.openai.LONGEST_RESPONSE", MEGABYTE)
 
 
 @pytest.mark.usefixtures("_low_limits")
@@ -355,7 +355,7 @@ def test_every_client_ends_in_bounded_time_and_memory(caller: str, monkeypatch: 
         for name in ("endless body", "packed", "packed twice, told once", "endless head", "nested arrays 0"):
             tracemalloc.reset_peak()
             check(name, caller, seconds=300)
-            assert tracemalloc.get_traced_memory()[1] < 4 * http_module.LONGEST_ANSWER, name
+            assert tracemalloc.get_traced_memory()[1] < 4 * http_module.LONGEST_RESPONSE, name
     finally:
         tracemalloc.stop()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 * 1024 * 1024, "kilobytes"
@@ -391,5 +391,5 @@ def test_a_model_that_repeats_its_error_with_200_is_quoted() -> None:
                 await _ask_model(server.url)
 
     asyncio.run(story())
-    assert endpoint.LONGEST_ANSWER < http_module.LONGEST_ANSWER
+    assert endpoint.LONGEST_RESPONSE < http_module.LONGEST_RESPONSE
     assert Limits(1, 1, 1).swaps == 1

@@ -23,14 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback import Asked, Deaf, Loopback, answer, nobody
 
-from nimbus_tasks.backends.http import (
-    MOST_WORDS,
-    Answer,
-    Http,
-    Recorded,
-    Timeouts,
-    check_address,
-)
+from nimbus_tasks.backends.http import MOST_WORDS, Http, Recorded, Timeouts, check_address
+from nimbus_tasks.backends.http.response import Response
 from nimbus_tasks.backends.kv.gateway import GatewayStore
 from nimbus_tasks.backends.kv.pacing import Pace, Pacing
 from nimbus_tasks.backends.kv.retry import RetryStore
@@ -76,7 +70,7 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self.http.close()
 
-    async def get(self, path: str = "/x") -> Answer:
+    async def get(self, path: str = "/x") -> Response:
         return await self.http.send("GET", path)
 
     async def fails(self, path: str = "/x", body: bytes = b"") -> NimbusError:
@@ -100,7 +94,7 @@ def http(base: str = "http://127.0.0.1:9") -> Http:
 
 def failure(status: int, body: bytes = b"", *, hint: str = "", **headers: str) -> StoreError:
     named = {name.replace("_", "-"): said for name, said in headers.items()}
-    error = http().failure(Answer(status, named, body), hint=hint)
+    error = http().failure(Response(status, named, body), hint=hint)
     one_line(error)
     return error
 
@@ -247,9 +241,9 @@ async def _never(_: Asked) -> bytes:
     return b""
 
 
-BROKEN = "its answer is broken off, or is not HTTP"
+BROKEN = "its response is broken off, or is not HTTP"
 FAULTS: list[tuple[str, Callable[[Asked], Awaitable[bytes]] | bytes, str]] = [
-    ("silence", _never, "no answer in time"),
+    ("silence", _never, "no response in time"),
     ("hung up", b"", BROKEN),
     ("half a head", b"HTTP/1.1 200 OK\r\ncontent-le", BROKEN),
     ("half a body", answer(200, b"x" * 99)[:-50], BROKEN),
@@ -257,11 +251,11 @@ FAULTS: list[tuple[str, Callable[[Asked], Awaitable[bytes]] | bytes, str]] = [
     ("no chunk", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nabc", BROKEN),
     ("not HTTP", b"SSH-2.0-OpenSSH_9.6\r\n\r\n", BROKEN),
     ("two lengths", b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx", BROKEN),
-    ("not gzip", answer(200, b"plain", content_encoding="gzip"), "its answer is not compressed as it says"),
+    ("not gzip", answer(200, b"plain", content_encoding="gzip"), "its response is not compressed as it says"),
     (
         "gzip of something else",
         answer(200, gzip.compress(b"x")[:-8] + b"y" * 8, content_encoding="gzip"),
-        "its answer is not compressed",
+        "its response is not compressed",
     ),
 ]
 
@@ -445,7 +439,7 @@ def test_a_body_in_another_form_is_not_quoted(body: bytes) -> None:
 @given(st.text(), st.integers(300, 599))
 def test_an_error_is_one_line_without_the_token(said: str, status: int) -> None:
     body = json.dumps({"error": {"message": f"{said}{TOKEN}{said}"}}).encode()
-    told = str(http().failure(Answer(status, {"location": f"{said}{TOKEN}", "retry-after": said}, body)))
+    told = str(http().failure(Response(status, {"location": f"{said}{TOKEN}", "retry-after": said}, body)))
     assert told.isprintable()
     assert TOKEN not in told
     assert len(told) < 1000
@@ -455,7 +449,7 @@ def test_an_error_is_one_line_without_the_token(said: str, status: int) -> None:
 
 
 def asks(retry_after: str) -> float | None:
-    return Answer(429, {"retry-after": retry_after}, b"").retry_after
+    return Response(429, {"retry-after": retry_after}, b"").retry_after
 
 
 @pytest.mark.parametrize(
@@ -506,7 +500,7 @@ def test_an_invalid_retry_after_is_ignored(said: str) -> None:
 
 
 def test_who_says_nothing_asks_for_nothing() -> None:
-    assert Answer(429, {}, b"").retry_after is None
+    assert Response(429, {}, b"").retry_after is None
 
 
 @given(st.one_of(st.text(), st.from_regex(r"\w{3}, \d{2} \w{3} \d{1,6} \d\d:\d\d:\d\d [-+]?\w{0,5}")))
@@ -885,11 +879,11 @@ def test_a_server_without_tls_is_reported(said: bytes, why: str) -> None:
 
 
 def test_an_answer_is_decoded_in_the_requested_shape() -> None:
-    assert http().decode(Answer(200, {}, b'{"a": [1]}'), dict[str, list[int]]) == {"a": [1]}
+    assert http().decode(Response(200, {}, b'{"a": [1]}'), dict[str, list[int]]) == {"a": [1]}
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"a": "x"}', b'{"a": 1', b'{"a": "\xff"}'])
 def test_an_answer_that_is_something_else_may_be_another_one_next_time(body: bytes) -> None:
     with pytest.raises(TransientError) as caught:
-        http().decode(Answer(200, {}, body), dict[str, int])
+        http().decode(Response(200, {}, body), dict[str, int])
     assert str(one_line(caught.value)) == "127.0.0.1:9 answered 200 with an unexpected response."

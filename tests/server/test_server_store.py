@@ -23,7 +23,8 @@ from nimbus_tasks.backends.blobs import Blob, BlobStore, Held, Location, read_ba
 from nimbus_tasks.backends.blobs.open import BlobTarget, blob_store, open_blob_store
 from nimbus_tasks.backends.blobs.server_addresses import Addresses
 from nimbus_tasks.backends.blobs.server_progress import ServiceProgress
-from nimbus_tasks.backends.http import Answer, Http, Timeouts
+from nimbus_tasks.backends.http import Http, Timeouts
+from nimbus_tasks.backends.http.response import Response
 from nimbus_tasks.backends.kv.open import Connection
 from nimbus_tasks.model.errors import RefusedError, TransientError
 from nimbus_tasks.project.secrets import Secret
@@ -177,7 +178,7 @@ def test_addresses_that_were_refused_are_asked_for_together_again(project: Proje
     http = Http(web.url, Secret(web.new_key(project.user)), Timeouts())
     send, asked = http.send, list[int]()
 
-    async def refusing_once(method: str, path: str, *more: Any) -> Answer:
+    async def refusing_once(method: str, path: str, *more: Any) -> Response:
         if path == "/api/upload-urls":
             asked.append(len(json.loads(more[0])["files"]))
             if len(asked) == 1:

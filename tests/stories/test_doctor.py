@@ -228,7 +228,7 @@ def test_a_target_that_does_not_answer_is_a_problem_in_good_time(site: Site) -> 
         site.settings("[target]\nread_timeout = 0.3")
         run = site.doit("nimbus:doctor", "--json", **environment)
         assert run.status == 2
-        assert any("does not answer: no answer in time" in message for message, _ in wrong(run))
+        assert any("does not answer: no response in time" in message for message, _ in wrong(run))
 
 
 def test_a_clock_that_is_wrong_and_a_gateway_of_another_version_are_told(site: Site) -> None:

@@ -17,7 +17,8 @@ from msgspec import Struct
 from nimbus_tasks.model.errors import FileError, StoreError
 
 if TYPE_CHECKING:
-    from nimbus_tasks.backends.http import Answer, Upload
+    from nimbus_tasks.backends.http import Upload
+    from nimbus_tasks.backends.http.response import Response
 
 #: Bytes that are read from a file at once.
 READ_AT_ONCE = 256 * 1024
@@ -224,11 +225,11 @@ def range_from(start: int) -> dict[str, str]:
     return {"range": f"bytes={start}-{start + RANGE - 1}", "accept-encoding": "identity"}
 
 
-def bytes_from(answer: Answer, start: int) -> bytes:
-    """Return the bytes of an answer to `range_from`. Not every server knows ranges: some send the whole file."""
-    if answer.status == 416:  # nothing begins there: an empty file, or one of whole ranges
+def bytes_from(response: Response, start: int) -> bytes:
+    """Return the bytes of a response to `range_from`. Not every server knows ranges: some send the whole file."""
+    if response.status == 416:  # nothing begins there: an empty file, or one of whole ranges
         return b""
-    return answer.body if answer.status == 206 else answer.body[start : start + RANGE]
+    return response.body if response.status == 206 else response.body[start : start + RANGE]
 
 
 async def read_back(store: BlobStore, blob: Blob, location: Location) -> bool:

@@ -77,8 +77,8 @@ class PinataStore(BlobStore):
         await self._requests.list({"limit": "1"})
         if self._group:
             path = f"/v3/groups/{NETWORK}/{quote(self._group, safe='')}"
-            answer = await self._requests.send(self._places.api, "GET", path, expected=(200, 400, 403, 404))
-            if answer.status in (400, 404):
+            response = await self._requests.send(self._places.api, "GET", path, expected=(200, 400, 403, 404))
+            if response.status in (400, 404):
                 raise StoreError(f"Pinata has no group `{self._group}`.", "Check PINATA_GROUP_ID.")
 
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
@@ -110,12 +110,12 @@ class PinataStore(BlobStore):
 
     async def read_at(self, held: Held, start: int) -> bytes:
         path = f"/ipfs/{quote(held.location.cid, safe='')}"
-        answer = await self._places.gateway.send("GET", path, headers=range_from(start))
-        if answer.status in (404, 410):
+        response = await self._places.gateway.send("GET", path, headers=range_from(start))
+        if response.status in (404, 410):
             raise RefusedError(f"{held.location.url} is not there.")
-        if answer.status not in (200, 206, 416):
-            raise self._places.gateway.failure(answer)
-        return bytes_from(answer, start)
+        if response.status not in (200, 206, 416):
+            raise self._places.gateway.failure(response)
+        return bytes_from(response, start)
 
     async def page(self, cursor: str = "") -> Page:
         listed = await self._requests.list({"limit": str(LISTED)} | ({"pageToken": cursor} if cursor else {}))
@@ -149,8 +149,8 @@ class PinataStore(BlobStore):
         )
         body = upload_of(blob, 0, blob.size, sent, before.encode(), f"\r\n--{boundary}--\r\n".encode())
         headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
-        answer = await self._requests.send(self._places.uploads, "POST", "/v3/files", body, headers)
-        return self._places.uploads.decode(answer, One).data
+        response = await self._requests.send(self._places.uploads, "POST", "/v3/files", body, headers)
+        return self._places.uploads.decode(response, One).data
 
     async def _put_in_parts(self, blob: Blob, labels: Mapping[str, str], sent: OnSent) -> StoredFile:
         cid = await self._parts.put(blob, labels, sent)

@@ -61,10 +61,10 @@ class PinataParts:
         uploads = self._requests.places.uploads
         part = upload_of(blob, offset, min(PART, blob.size - offset), sent)
         headers = {"content-type": "application/offset+octet-stream", "upload-offset": str(offset)} | _TUS
-        answer = await self._requests.send(uploads, "PATCH", path, part, headers, expected=(200, 204, *_LOST))
-        if answer.status in _LOST:
-            raise TransientError(f"{uploads.host} answered {answer.status}: a part does not follow the one before.")
-        return answer.headers.get("upload-cid", "")
+        response = await self._requests.send(uploads, "PATCH", path, part, headers, expected=(200, 204, *_LOST))
+        if response.status in _LOST:
+            raise TransientError(f"{uploads.host} answered {response.status}: a part does not follow the one before.")
+        return response.headers.get("upload-cid", "")
 
     async def _begin(self, blob: Blob, labels: Mapping[str, str]) -> str:
         """Begin an upload in parts, and return its path."""
@@ -72,10 +72,10 @@ class PinataParts:
         fields |= {"keyvalues": json.dumps(labels)} | ({"group_id": self._group} if self._group else {})
         metadata = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in fields.items())
         headers = {"upload-length": str(blob.size), "upload-metadata": metadata}
-        answer = await self._requests.send(
+        response = await self._requests.send(
             self._requests.places.uploads, "POST", "/v3/files", headers=headers | _TUS, expected=(200, 201)
         )
-        location = answer.headers.get("location", "")
+        location = response.headers.get("location", "")
         path = self._path_of(location)
         self._begun.keep(blob.sha256, location)
         return path

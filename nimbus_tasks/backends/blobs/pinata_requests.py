@@ -14,7 +14,8 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nimbus_tasks.backends.http import Answer, Http, Upload
+    from nimbus_tasks.backends.http import Http, Upload
+    from nimbus_tasks.backends.http.response import Response
 
 #: Files are private by default, and then no gateway has them.
 NETWORK = "public"
@@ -68,23 +69,23 @@ class PinataRequests:
         body: bytes | Upload = b"",
         headers: Mapping[str, str] | None = None,
         expected: tuple[int, ...] = (200,),
-    ) -> Answer:
-        """Send a request and return its answer.
+    ) -> Response:
+        """Send a request and return its response.
 
         Raises:
             StoreError: its status is not an expected one.
         """
         async with self._limiter:
-            answer = await server.send(method, path, body, headers)
-        if answer.status not in expected:
-            raise server.failure(answer, hint=_HINT)
-        return answer
+            response = await server.send(method, path, body, headers)
+        if response.status not in expected:
+            raise server.failure(response, hint=_HINT)
+        return response
 
     async def list(self, query: Mapping[str, str]) -> Listing:
         """Return a part of the listing of files."""
         parameters = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
-        answer = await self.send(self.places.api, "GET", f"/v3/files/{NETWORK}?{parameters}")
-        return self.places.api.decode(answer, _Many).data
+        response = await self.send(self.places.api, "GET", f"/v3/files/{NETWORK}?{parameters}")
+        return self.places.api.decode(response, _Many).data
 
     async def close(self) -> None:
         for each in (self.places.uploads, self.places.api, self.places.gateway):

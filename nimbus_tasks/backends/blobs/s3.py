@@ -31,7 +31,7 @@ from nimbus_tasks.model.errors import RefusedError, TransientError
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.blobs import OnSent
-    from nimbus_tasks.backends.http import Answer
+    from nimbus_tasks.backends.http.response import Response
     from nimbus_tasks.project.secrets import Secret
 
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -70,11 +70,11 @@ class S3Store(BlobStore):
         return await self._find(blob)
 
     async def read_at(self, held: Held, start: int) -> bytes:
-        answer = await self._requests.send("GET", held.sha256, None, range_from(start))
-        if answer.status == 404:
+        response = await self._requests.send("GET", held.sha256, None, range_from(start))
+        if response.status == 404:
             raise RefusedError(f"{held.location.url} is not there.")
-        self._requests.expect(answer, 200, 206, 416)
-        return bytes_from(answer, start)
+        self._requests.expect(response, 200, 206, 416)
+        return bytes_from(response, start)
 
     async def page(self, cursor: str = "") -> Page:
         prefix = self._requests.bucket.prefix
@@ -106,21 +106,21 @@ class S3Store(BlobStore):
             "access-control-request-method": "PUT",
             "access-control-request-headers": f"content-type,{CHECKSUM}",
         }
-        answer = await self._requests.http.send("OPTIONS", self._requests.path("preflight"), headers=headers)
-        methods = answer.headers.get("access-control-allow-methods", "").upper().replace(" ", "").split(",")
-        allowed = answer.headers.get("access-control-allow-origin", "")
-        return answer.status < 300 and allowed in ("*", origin) and not {"PUT", "*"}.isdisjoint(methods)
+        response = await self._requests.http.send("OPTIONS", self._requests.path("preflight"), headers=headers)
+        methods = response.headers.get("access-control-allow-methods", "").upper().replace(" ", "").split(",")
+        allowed = response.headers.get("access-control-allow-origin", "")
+        return response.status < 300 and allowed in ("*", origin) and not {"PUT", "*"}.isdisjoint(methods)
 
     async def _put(self, blob: Blob, sent: OnSent) -> Location:
         headers, body = self._headers(blob), upload_of(blob, 0, blob.size, sent)
         unless_there = headers | {"if-none-match": "*"}
-        answer = await self._requests.send("PUT", blob.sha256, None, unless_there, body, blob.sha256)
-        if answer.status == 412:
+        response = await self._requests.send("PUT", blob.sha256, None, unless_there, body, blob.sha256)
+        if response.status == 412:
             if held := await self.find(blob):
                 return held
-            answer = await self._requests.send("PUT", blob.sha256, None, headers, body, blob.sha256)
-        self._requests.expect(answer, 200)
-        return await self._stored(blob, answer)
+            response = await self._requests.send("PUT", blob.sha256, None, headers, body, blob.sha256)
+        self._requests.expect(response, 200)
+        return await self._stored(blob, response)
 
     @staticmethod
     def _headers(blob: Blob) -> dict[str, str]:
@@ -128,15 +128,15 @@ class S3Store(BlobStore):
 
     async def _find(self, blob: Blob, composite: str = "") -> Location | None:
         """Return where a file is. composite: its checksum in parts; empty: to be computed where it is needed."""
-        answer = await self._requests.send("HEAD", blob.sha256, None, {"x-amz-checksum-mode": "ENABLED"})
-        if answer.status == 404:
+        response = await self._requests.send("HEAD", blob.sha256, None, {"x-amz-checksum-mode": "ENABLED"})
+        if response.status == 404:
             return None
-        self._requests.expect(answer, 200)
-        return await self._verified(blob, answer, composite)
+        self._requests.expect(response, 200)
+        return await self._verified(blob, response, composite)
 
-    async def _stored(self, blob: Blob, answer: Answer) -> Location:
-        checksum = answer.headers.get(CHECKSUM)
-        return self._must(blob, await self._verified(blob, answer) if checksum else await self._find(blob))
+    async def _stored(self, blob: Blob, response: Response) -> Location:
+        checksum = response.headers.get(CHECKSUM)
+        return self._must(blob, await self._verified(blob, response) if checksum else await self._find(blob))
 
     def _must(self, blob: Blob, held: Location | None) -> Location:
         """Return the location of a file that was just stored.
@@ -148,9 +148,9 @@ class S3Store(BlobStore):
             raise TransientError(f"{self._requests.http.host} holds other bytes than {blob.file} has.")
         return held
 
-    async def _verified(self, blob: Blob, answer: Answer, composite: str = "") -> Location | None:
-        checksum = answer.headers.get(CHECKSUM, "")
-        etag = answer.headers.get("etag", "").strip('"')
+    async def _verified(self, blob: Blob, response: Response, composite: str = "") -> Location | None:
+        checksum = response.headers.get(CHECKSUM, "")
+        etag = response.headers.get("etag", "").strip('"')
         location = Location(
             self._requests.url(blob.sha256), etag=etag, verified="checksum" if checksum else "read back"
         )

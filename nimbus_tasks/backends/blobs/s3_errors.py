@@ -16,7 +16,8 @@ from defusedxml import DefusedXmlException
 from nimbus_tasks.model.errors import RefusedError, StoreError, TooMuchError, TransientError
 
 if TYPE_CHECKING:
-    from nimbus_tasks.backends.http import Answer, Http
+    from nimbus_tasks.backends.http import Http
+    from nimbus_tasks.backends.http.response import Response
 
 #: Bytes of an error that are read: no service sends more.
 _LONGEST = 64 * 1024
@@ -50,54 +51,54 @@ _FINAL = {
 }
 
 
-def failure(http: Http, bucket: str, answer: Answer) -> StoreError:
-    """Return the error that an unsuccessful answer means."""
-    document = _error(answer.body)
+def failure(http: Http, bucket: str, response: Response) -> StoreError:
+    """Return the error that an unsuccessful response means."""
+    document = _error(response.body)
     code, message = _text(document, "Code"), _text(document, "Message")
     if not code:
-        return _without_code(http, bucket, answer)
-    summary = f"{http.host} answered {answer.status} ({http.plain(f'{code}: {message}')})"
+        return _without_code(http, bucket, response)
+    summary = f"{http.host} answered {response.status} ({http.plain(f'{code}: {message}')})"
     if code == "RequestTimeTooSkewed":
-        return StoreError(f"{summary}: this machine's clock{_skew(answer)} is wrong.", _FINAL[code])
-    if code in _PASSING or answer.status in (408, 425, 429) or answer.status >= 500:
-        return TransientError.after(answer.retry_after, f"{summary}.")
-    if code == "EntityTooLarge" or answer.status == 413:
+        return StoreError(f"{summary}: this machine's clock{_skew(response)} is wrong.", _FINAL[code])
+    if code in _PASSING or response.status in (408, 425, 429) or response.status >= 500:
+        return TransientError.after(response.retry_after, f"{summary}.")
+    if code == "EntityTooLarge" or response.status == 413:
         return TooMuchError(f"{summary}: too large.")
-    if code in _FINAL or 300 <= answer.status < 400 or answer.status in (401, 403):
+    if code in _FINAL or 300 <= response.status < 400 or response.status in (401, 403):
         region = http.plain(_text(document, "Region"))
         summary += f": bucket `{bucket}`{f', region {region}' if region else ''}."
         return StoreError(summary, _FINAL.get(code, "Check the endpoint, the credentials and AWS_REGION."))
     return RefusedError(f"{summary}.")
 
 
-def document(http: Http, answer: Answer) -> Element:
+def document(http: Http, response: Response) -> Element:
     """Return the XML of a good answer, without namespaces.
 
     Raises:
         TransientError: it is not XML, or tells a failure that came after the status.
     """
-    root = _parsed(answer.body)
+    root = _parsed(response.body)
     if root is None:
-        raise TransientError(f"{http.host} answered {answer.status} with an unexpected response.")
+        raise TransientError(f"{http.host} answered {response.status} with an unexpected response.")
     if root.tag == "Error":
         code, message = _text(root, "Code"), _text(root, "Message")
-        raise TransientError(f"{http.host} answered {answer.status} ({http.plain(f'{code}: {message}')}).")
+        raise TransientError(f"{http.host} answered {response.status} ({http.plain(f'{code}: {message}')}).")
     return root
 
 
-def _without_code(http: Http, bucket: str, answer: Answer) -> StoreError:
-    """Return the error of an answer without a document: to HEAD, or of a proxy."""
-    if answer.status == 404:
+def _without_code(http: Http, bucket: str, response: Response) -> StoreError:
+    """Return the error of a response without a document: to HEAD, or of a proxy."""
+    if response.status == 404:
         return StoreError(f"{http.host} answered 404: bucket `{bucket}`.", _FINAL["NoSuchBucket"])
-    if answer.status == 400:  # the answer to HEAD after which AWS gives no reason
+    if response.status == 400:  # the response to HEAD after which AWS gives no reason
         return StoreError(f"{http.host} answered 400: bucket `{bucket}`.", "Check the credentials and AWS_REGION.")
-    return http.failure(answer, hint=_FINAL["AccessDenied"])
+    return http.failure(response, hint=_FINAL["AccessDenied"])
 
 
-def _skew(answer: Answer) -> str:
-    """Return by how much the clocks differ, where the answer has the server's time."""
+def _skew(response: Response) -> str:
+    """Return by how much the clocks differ, where the response has the server's time."""
     try:
-        theirs = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+        theirs = parsedate_to_datetime(response.headers.get("date", "")).timestamp()
     except (ValueError, OverflowError):
         return ""
     ahead = time.time() - theirs

@@ -65,10 +65,10 @@ async def put_in_parts(requests: S3Requests, blob: Blob, sent: OnSent) -> str:
         listed += f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(etag)}</ETag>{checked}</Part>"
     body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
     headers = {"content-type": "application/xml"}
-    answer = await requests.send(
+    response = await requests.send(
         "POST", blob.sha256, {"uploadId": upload}, headers, body, hashlib.sha256(body).hexdigest()
     )
-    requests.document(answer)
+    requests.document(response)
     return _composite(digests)
 
 
@@ -89,7 +89,7 @@ async def _begin(requests: S3Requests, blob: Blob) -> str:
 
 
 async def _put(requests: S3Requests, blob: Blob, upload: str, part: Part, digest: bytes, sent: OnSent) -> str:
-    answer = await requests.send(
+    response = await requests.send(
         "PUT",
         blob.sha256,
         {"partNumber": str(part.number), "uploadId": upload},
@@ -97,17 +97,17 @@ async def _put(requests: S3Requests, blob: Blob, upload: str, part: Part, digest
         upload_of(blob, part.start, part.size, sent),
         digest.hex(),
     )
-    requests.expect(answer, 200)
-    return answer.headers.get("etag", "")
+    requests.expect(response, 200)
+    return response.headers.get("etag", "")
 
 
 async def _interrupted(requests: S3Requests, blob: Blob) -> str:
     """Return the id of an upload of this file that has not ended; empty where there is none."""
     key = requests.bucket.prefix + blob.sha256
-    answer = await requests.send("GET", "", {"uploads": "", "prefix": key})
-    if answer.status != 200:  # not every service lists them
+    response = await requests.send("GET", "", {"uploads": "", "prefix": key})
+    if response.status != 200:  # not every service lists them
         return ""
-    uploads = requests.document(answer).iter("Upload")
+    uploads = requests.document(response).iter("Upload")
     return next((each.findtext("UploadId") or "" for each in uploads if each.findtext("Key") == key), "")
 
 
@@ -116,10 +116,10 @@ async def _held(requests: S3Requests, blob: Blob, upload: str) -> dict[int, tupl
     held: dict[int, tuple[int, str, str]] = {}
     marker = 0
     while True:
-        answer = await requests.send("GET", blob.sha256, {"uploadId": upload, "part-number-marker": str(marker)})
-        if answer.status != 200:
+        response = await requests.send("GET", blob.sha256, {"uploadId": upload, "part-number-marker": str(marker)})
+        if response.status != 200:
             return held
-        listing = requests.document(answer)
+        listing = requests.document(response)
         for each in listing.iter("Part"):
             part = number_in(each, "Size"), each.findtext("ChecksumSHA256") or "", each.findtext("ETag") or ""
             held[number_in(each, "PartNumber")] = part

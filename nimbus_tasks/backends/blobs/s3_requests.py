@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
-    from nimbus_tasks.backends.http import Answer, Http, Upload
+    from nimbus_tasks.backends.http import Http, Upload
+    from nimbus_tasks.backends.http.response import Response
 
 CHECKSUM = "x-amz-checksum-sha256"
 #: Headers that not every service knows, the least useful one first.
@@ -55,22 +56,22 @@ class S3Requests:
         headers: Mapping[str, str] | None = None,
         body: bytes | Upload = b"",
         sha256: str = _EMPTY,
-    ) -> Answer:
+    ) -> Response:
         """Send a request. sha256: of its body, 64 hex digits.
 
         What a service does not know of conditions and checksums is left out, and the file is read back instead.
         """
         supported = {name: value for name, value in (headers or {}).items() if name not in self._unsupported}
-        answer = await self._send(method, key, query, supported, body, sha256)
+        response = await self._send(method, key, query, supported, body, sha256)
         left_out: set[str] = set()
         for name in _OPTIONAL:
-            if answer.status == 501 and name in supported:
+            if response.status == 501 and name in supported:
                 left_out.add(name)
                 del supported[name]
-                answer = await self._send(method, key, query, supported, body, sha256)
-        if answer.status != 501:
+                response = await self._send(method, key, query, supported, body, sha256)
+        if response.status != 501:
             self._unsupported |= left_out
-        return answer
+        return response
 
     async def _send(
         self,
@@ -80,7 +81,7 @@ class S3Requests:
         headers: Mapping[str, str],
         body: bytes | Upload,
         sha256: str,
-    ) -> Answer:
+    ) -> Response:
         path = self.path(key)
         if query:
             path += "?" + "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
@@ -98,19 +99,19 @@ class S3Requests:
         """Return whether the service has never answered that it does not know a header."""
         return header not in self._unsupported
 
-    def expect(self, answer: Answer, *statuses: int) -> None:
-        """Raise the error that an answer of another status means."""
-        if answer.status not in statuses:
-            raise s3_errors.failure(self.http, self.bucket.name, answer)
+    def expect(self, response: Response, *statuses: int) -> None:
+        """Raise the error that a response of another status means."""
+        if response.status not in statuses:
+            raise s3_errors.failure(self.http, self.bucket.name, response)
 
-    def document(self, answer: Answer) -> Element:
+    def document(self, response: Response) -> Element:
         """Return the XML of a good answer, without namespaces.
 
         Raises:
             TransientError: it is not XML, or tells a failure that came after the status.
         """
-        self.expect(answer, 200)
-        return s3_errors.document(self.http, answer)
+        self.expect(response, 200)
+        return s3_errors.document(self.http, response)
 
     def path(self, key: str = "") -> str:
         below = quote(self.bucket.prefix, safe="/-_.~") + key if key else ""

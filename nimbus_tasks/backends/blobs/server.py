@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nimbus_tasks.backends.blobs import OnSent
-    from nimbus_tasks.backends.http import Answer
+    from nimbus_tasks.backends.http.response import Response
     from nimbus_tasks.project.secrets import Secret
 
 
@@ -113,16 +113,16 @@ class ServerStore(BlobStore):
 
     async def read_at(self, held: Held, start: int) -> bytes:
         url = urljoin(self._http.base, held.location.url)
-        answer = await self._at(url).send("GET", _path(url), b"", range_from(start))
-        if answer.status == 404:
+        response = await self._at(url).send("GET", _path(url), b"", range_from(start))
+        if response.status == 404:
             raise RefusedError(f"{held.location.url} is not there.")
-        self._expect(answer, 200, 206, 416)
-        return bytes_from(answer, start)
+        self._expect(response, 200, 206, 416)
+        return bytes_from(response, start)
 
     async def page(self, cursor: str = "") -> Page:
-        answer = await self._http.send("GET", f"/api/assets?limit=500&cursor={cursor}")
-        self._expect(answer, 200)
-        listing = self._http.decode(answer, _Listing)
+        response = await self._http.send("GET", f"/api/assets?limit=500&cursor={cursor}")
+        self._expect(response, 200)
+        listing = self._http.decode(response, _Listing)
         held = tuple(Held(asset.checksum, asset.size, self._location(asset)) for asset in listing.assets)
         return Page(held, listing.next_cursor or "")
 
@@ -135,8 +135,8 @@ class ServerStore(BlobStore):
             self._expect(await self._http.send("DELETE", f"/api/assets/{asset_id}"), 204, 404)
 
     async def describe(self, location: Location, context: Context) -> None:
-        answer = await self._http.send("PUT", f"/api/assets/{location.id}/context", msgspec.json.encode(context))
-        self._expect(answer, 204)
+        response = await self._http.send("PUT", f"/api/assets/{location.id}/context", msgspec.json.encode(context))
+        self._expect(response, 204)
 
     async def close(self) -> None:
         for each in (self._http, *self._origins.values()):
@@ -180,18 +180,18 @@ class ServerStore(BlobStore):
                 raise
             address.done = {*address.done, part.part_number}
 
-    def _arrived(self, blob: Blob, answer: Answer) -> None:
+    def _arrived(self, blob: Blob, response: Response) -> None:
         """See that the storage has taken the bytes.
 
         Raises:
             TransientError: it has not. An address that it refuses is not used again.
         """
-        if answer.status in (200, 201, 204):
+        if response.status in (200, 201, 204):
             return
-        if answer.status == 403:
+        if response.status == 403:
             self._addresses.forget(blob)
             raise TransientError(f"The address for {blob.file} has expired.")
-        self._expect(answer, 200)
+        self._expect(response, 200)
 
     async def _complete(self, blob: Blob, address: Address) -> Asset:
         body: dict[str, Any] = {
@@ -202,12 +202,12 @@ class ServerStore(BlobStore):
             "mimeType": blob.content_type,
             "checksum": blob.sha256,
         }
-        answer = await self._http.send("POST", "/api/upload-complete", msgspec.json.encode(body))
-        if answer.status in (404, 409, 422):  # swept, not arrived, or other bytes: again from the start
+        response = await self._http.send("POST", "/api/upload-complete", msgspec.json.encode(body))
+        if response.status in (404, 409, 422):  # swept, not arrived, or other bytes: again from the start
             self._addresses.forget(blob)
             raise TransientError(f"{self._http.host} has not received {blob.file} as it is.")
-        self._expect(answer, 200)
-        return self._http.decode(answer, Completed).asset
+        self._expect(response, 200)
+        return self._http.decode(response, Completed).asset
 
     async def _send_form(self, blob: Blob, address: Address, sent: OnSent) -> Asset:
         """Send a file through the service, where it asks for that."""
@@ -219,12 +219,12 @@ class ServerStore(BlobStore):
         ).encode()
         body = upload_of(blob, 0, blob.size, sent, before, f"\r\n--{boundary}--\r\n".encode())
         headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
-        answer = await self._http.send("POST", _path(address.upload_url), body, headers)
-        if answer.status in (404, 422):
+        response = await self._http.send("POST", _path(address.upload_url), body, headers)
+        if response.status in (404, 422):
             self._addresses.forget(blob)
             raise TransientError(f"{self._http.host} has not received {blob.file} as it is.")
-        self._expect(answer, 200)
-        return self._http.decode(answer, Completed).asset
+        self._expect(response, 200)
+        return self._http.decode(response, Completed).asset
 
     def _at(self, url: str) -> Http:
         """Return the client of an address: of the service itself with the key, of any other one without."""
@@ -239,8 +239,8 @@ class ServerStore(BlobStore):
     def _location(self, asset: Asset) -> Location:
         return Location(urljoin(self._http.base, asset.blob_url), id=asset.id, verified="checksum")
 
-    def _expect(self, answer: Answer, *statuses: int) -> None:
-        expect(self._http, answer, *statuses)
+    def _expect(self, response: Response, *statuses: int) -> None:
+        expect(self._http, response, *statuses)
 
 
 def _path(url: str) -> str:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nimbus_tasks.backends.blobs import Blob
-    from nimbus_tasks.backends.http import Answer, Http
+    from nimbus_tasks.backends.http import Http
+    from nimbus_tasks.backends.http.response import Response
 
 #: Checksums that the service takes in one question.
 MOST_CHECKED = 1000
@@ -64,7 +65,7 @@ class Address(Struct, rename="camel"):
         return self.asset is not None or self.error != "" or self.expires_at / 1000 - time.time() > _LEAST_SECONDS
 
 
-class _Answer(Struct):
+class _Response(Struct):
     files: list[Address]
 
 
@@ -136,15 +137,15 @@ class Addresses:
             {"filename": blob.name, "size": blob.size, "mimeType": blob.content_type, "checksum": blob.sha256}
             for blob in files
         ]
-        answer = await self._http.send("POST", "/api/upload-urls", msgspec.json.encode({"files": requested}))
-        if answer.status != 200 and len(files) > 1 and answer.status in (400, 413, 415):
+        response = await self._http.send("POST", "/api/upload-urls", msgspec.json.encode({"files": requested}))
+        if response.status != 200 and len(files) > 1 and response.status in (400, 413, 415):
             # One of them is refused: each tells its own reason when it is its turn.
             self._expected.extendleft(reversed(files[1:]))
             addresses = await self._urls(files[:1])
             del files[1:]
             return addresses
-        expect(self._http, answer, 200)
-        return self._http.decode(answer, _Answer).files
+        expect(self._http, response, 200)
+        return self._http.decode(response, _Response).files
 
     def _how_many(self) -> int:
         """Return how many files can be sent in half of the five minutes for which addresses are valid."""
@@ -155,20 +156,20 @@ class Addresses:
 
     async def check(self, checksums: list[str]) -> dict[str, Asset]:
         """Return which of these the user has, by checksum."""
-        answer = await self._http.send("POST", "/api/upload-check", msgspec.json.encode({"checksums": checksums}))
-        expect(self._http, answer, 200)
-        return self._http.decode(answer, _Checked).existing
+        response = await self._http.send("POST", "/api/upload-check", msgspec.json.encode({"checksums": checksums}))
+        expect(self._http, response, 200)
+        return self._http.decode(response, _Checked).existing
 
 
-def expect(http: Http, answer: Answer, *statuses: int) -> None:
-    """Check the status of an answer.
+def expect(http: Http, response: Response, *statuses: int) -> None:
+    """Check the status of a response.
 
     Raises:
         StoreError: it is none of these.
     """
-    if answer.status in statuses:
+    if response.status in statuses:
         return
-    failure = http.failure(answer, hint=_HINT)
-    if answer.status in (404, 405) and not isinstance(failure, RefusedError):
+    failure = http.failure(response, hint=_HINT)
+    if response.status in (404, 405) and not isinstance(failure, RefusedError):
         failure = StoreError(f"{http.base} is no service of Nimbus Tasks.", "Check NIMBUS_SERVICE_URL.")
     raise failure

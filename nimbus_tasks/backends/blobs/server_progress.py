@@ -43,7 +43,7 @@ class Stats(Struct, frozen=True):
         return bool(self.processing or self.embedding)
 
 
-class _Answer(Struct):
+class _Response(Struct):
     """The service's answer, and the data of its `progress` events."""
 
     stats: Stats
@@ -63,9 +63,9 @@ class ServiceProgress:
 
     async def stats(self) -> Stats:
         """Return how far the service is with the user's files."""
-        answer = await self._http.send("GET", "/api/processing-stats")
-        expect(self._http, answer, 200)
-        return self._http.decode(answer, _Answer).stats
+        response = await self._http.send("GET", "/api/processing-stats")
+        expect(self._http, response, 200)
+        return self._http.decode(response, _Response).stats
 
     async def stream(self) -> AsyncGenerator[Stats]:
         """Yield how far the service is, as it tells it, from after what it told last; until it ends the stream.
@@ -96,5 +96,5 @@ class ServiceProgress:
 def _read(data: str) -> Stats | None:
     """Return the stats of an event; None where it is another one."""
     with contextlib.suppress(*lenient.UNDECODABLE):
-        return msgspec.json.decode(data, type=_Answer).stats
+        return msgspec.json.decode(data, type=_Response).stats
     return None

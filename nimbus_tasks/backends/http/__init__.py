@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import ssl
 import time
-import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -21,7 +20,8 @@ from msgspec import Struct
 
 from nimbus_tasks.backends.http.addresses import check_address
 from nimbus_tasks.backends.http.connections import Connections
-from nimbus_tasks.backends.http.errors import cause, messages, origin, seconds_to_wait, transport_words
+from nimbus_tasks.backends.http.errors import cause, messages, origin, transport_words
+from nimbus_tasks.backends.http.response import Response, read_body
 from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import (
     RefusedError,
@@ -53,32 +53,19 @@ _HEADERS = {
 _NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout)
 #: Characters of a server's message that are passed on.
 MOST_WORDS = 200
-#: Seconds after which a request is given up even if its answer still trickles in.
+#: Seconds after which a request is given up even if its response still trickles in.
 LONGEST_REQUEST = 900.0
 #: Bytes a second: an upload that is slower is given up.
 SLOWEST_UPLOAD = 16 * 1024
-#: Bytes of an answer, unpacked: a bulk answer with 25 MiB of values, most of which are escaped.
-LONGEST_ANSWER = 64 * 1024 * 1024
+#: Bytes of a response, unpacked: a bulk response with 25 MiB of values, most of which are escaped.
+LONGEST_RESPONSE = 64 * 1024 * 1024
 
 
 class Timeouts(Struct, frozen=True):
-    """Seconds to wait for a connection, and for each further part of an answer."""
+    """Seconds to wait for a connection, and for each further part of a response."""
 
     connect: float = 10.0
     read: float = 100.0
-
-
-class Answer(Struct, frozen=True):
-    """A server's answer. Header names are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def retry_after(self) -> float | None:
-        """The seconds that the server asks to wait; None where it does not say."""
-        return seconds_to_wait(self.headers.get("retry-after", ""))
 
 
 class Recorded(Struct, frozen=True):
@@ -111,7 +98,7 @@ class Http:
         token: Secret | None,
         timeouts: Timeouts,
         record: Callable[[Recorded], None] = lambda _: None,
-        longest_answer: int = LONGEST_ANSWER,
+        longest_response: int = LONGEST_RESPONSE,
         hidden: tuple[Secret, ...] = (),
     ) -> None:
         """Check the address; nothing is sent.
@@ -121,7 +108,7 @@ class Http:
             token: is sent with each request.
             timeouts: of connections and answers.
             record: is called with each request.
-            longest_answer: bytes after which an answer is given up.
+            longest_response: bytes after which a response is given up.
             hidden: further secrets that no message may show.
 
         Raises:
@@ -138,28 +125,28 @@ class Http:
             )
         self._timeouts = timeouts
         self._record = record
-        self._longest_answer = longest_answer
+        self._longest_response = longest_response
         self._connections = Connections(self.base, use_proxy=not is_loopback)
         self._extensions = {"timeout": httpx.Timeout(timeouts.read, connect=timeouts.connect).as_dict()}
 
     async def send(
         self, method: str, path: str, body: bytes | Upload = b"", headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        """Send one request and return its answer, whatever its status. `path` must be percent-encoded.
+    ) -> Response:
+        """Send one request and return its response, whatever its status. `path` must be percent-encoded.
 
         Raises:
-            TransientError: there was no complete answer; `UnreachableError`: no connection.
+            TransientError: there was no complete response; `UnreachableError`: no connection.
             StoreError: a retry would not help (certificate, proxy).
         """
         transport = await self._connections.take()
         started = time.monotonic()
-        status, answered = 0, b""
+        status, received = 0, b""
         content: bytes | AsyncIterator[bytes] | None = body.read() if isinstance(body, Upload) else body or None
-        asked = dict(_HEADERS)
+        fields = dict(_HEADERS)
         if self._token is not None:
-            asked["authorization"] = f"Bearer {self._token.reveal()}"
+            fields["authorization"] = f"Bearer {self._token.reveal()}"
         if isinstance(body, Upload):
-            asked["content-length"] = str(body.size)
+            fields["content-length"] = str(body.size)
         try:
             with self._honest_errors():
                 async with asyncio.timeout(LONGEST_REQUEST + len(body) / SLOWEST_UPLOAD):
@@ -167,51 +154,53 @@ class Http:
                         method,
                         self.base + path,
                         content=content,
-                        headers=asked | dict(headers or {}),
+                        headers=fields | dict(headers or {}),
                         extensions=self._extensions,
                     )
-                    response = await transport.handle_async_request(request)
+                    incoming = await transport.handle_async_request(request)
                     try:
-                        answered = await self._body(response)
+                        received = await read_body(incoming, self._longest_response, self.host)
                     finally:
-                        await response.aclose()
-            status = response.status_code
+                        await incoming.aclose()
+            status = incoming.status_code
         finally:
             ms = round((time.monotonic() - started) * 1000)
-            self._record(Recorded(method, _without_signature(path), status, ms, len(body), len(answered)))
+            self._record(Recorded(method, _without_signature(path), status, ms, len(body), len(received)))
             self._connections.give_back(transport, started)
         # The mapping of httpx looks each name up in all of them.
-        received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
-        return Answer(status, received, answered)
+        headers_received = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in incoming.headers.raw
+        }
+        return Response(status, headers_received, received)
 
     async def lines(self, path: str, headers: Mapping[str, str], content_type: str) -> AsyncGenerator[str]:
-        """Yield the lines of a long answer as they come, until it ends.
+        """Yield the lines of a long response as they come, until it ends.
 
         Raises:
-            RefusedError: the answer is not of this type.
+            RefusedError: the response is not of this type.
             TransientError: there was none, or it broke off.
         """
         transport = self._connections.new()
-        asked = _HEADERS | {"accept": content_type, "accept-encoding": "identity"} | dict(headers)
+        fields = _HEADERS | {"accept": content_type, "accept-encoding": "identity"} | dict(headers)
         if self._token is not None:
-            asked["authorization"] = f"Bearer {self._token.reveal()}"
+            fields["authorization"] = f"Bearer {self._token.reveal()}"
         started, status, size = time.monotonic(), 0, 0
         try:
             with self._honest_errors():
-                request = httpx.Request("GET", self.base + path, headers=asked, extensions=self._extensions)
-                response = await transport.handle_async_request(request)
-                status = response.status_code
+                request = httpx.Request("GET", self.base + path, headers=fields, extensions=self._extensions)
+                incoming = await transport.handle_async_request(request)
+                status = incoming.status_code
                 if status in PASSING or status >= 500:
                     raise TransientError(f"{self.host} answered {status}.")
-                if status != 200 or response.headers.get("content-type", "").partition(";")[0].strip() != content_type:
+                if status != 200 or incoming.headers.get("content-type", "").partition(";")[0].strip() != content_type:
                     raise RefusedError(f"{self.host} does not answer with {content_type}.")
                 left = b""
-                async for part in response.aiter_raw():
+                async for part in incoming.aiter_raw():
                     size += len(part)
                     *whole, left = (left + part).split(b"\n")
                     for line in whole:
                         yield line.decode("utf-8", "replace").removesuffix("\r")
-                    if len(left) > self._longest_answer:
+                    if len(left) > self._longest_response:
                         raise TransientError(f"{self.host} does not answer: a line does not end.")
         finally:
             ms = round((time.monotonic() - started) * 1000)
@@ -225,15 +214,15 @@ class Http:
     async def close(self) -> None:
         await self._connections.close()
 
-    def failure(self, answer: Answer, *, hint: str = "") -> StoreError:  # noqa: PLR0911 - a table
-        """Return the error for an unsuccessful answer. `hint`: what to check after 401 and 403."""
-        detail = self.plain("; ".join(messages(answer.body)))
-        summary = f"{self.host} answered {answer.status}{f' ({detail})' if detail else ''}"
-        if answer.status == TOO_SLOW:
+    def failure(self, response: Response, *, hint: str = "") -> StoreError:  # noqa: PLR0911 - a table
+        """Return the error for an unsuccessful response. `hint`: what to check after 401 and 403."""
+        detail = self.plain("; ".join(messages(response.body)))
+        summary = f"{self.host} answered {response.status}{f' ({detail})' if detail else ''}"
+        if response.status == TOO_SLOW:
             return TooSlowError(f"{summary}: it took too long.")
-        if answer.status in PASSING or answer.status >= 500:
-            return TransientError.after(answer.retry_after, f"{summary}.")
-        match answer.status:
+        if response.status in PASSING or response.status >= 500:
+            return TransientError.after(response.retry_after, f"{summary}.")
+        match response.status:
             case 401 | 403:
                 return StoreError(f"{summary}: it does not accept the credentials.", hint)
             case 404:
@@ -242,21 +231,21 @@ class Http:
             case 413:
                 return TooMuchError(f"{summary}: too large.")
             case status if 300 <= status < 400:
-                where = origin(self.plain(answer.headers.get("location", "")))
+                where = origin(self.plain(response.headers.get("location", "")))
                 return StoreError(f"{summary}: a redirect to {where}.", "It is not followed: set the address itself.")
             case _:
                 return RefusedError(f"{summary}.")
 
-    def decode(self, answer: Answer, shape: type[T]) -> T:
-        """Return the JSON of an answer.
+    def decode(self, response: Response, shape: type[T]) -> T:
+        """Return the JSON of a response.
 
         Raises:
             TransientError: it has another form; a proxy or a cut connection may be the reason.
         """
         try:
-            return msgspec.json.decode(answer.body, type=shape)
+            return msgspec.json.decode(response.body, type=shape)
         except lenient.UNDECODABLE:
-            raise TransientError(f"{self.host} answered {answer.status} with an unexpected response.") from None
+            raise TransientError(f"{self.host} answered {response.status} with an unexpected response.") from None
 
     def plain(self, message: str) -> str:
         """Return a server's message as printable text on one line, without the token in any form."""
@@ -268,33 +257,6 @@ class Http:
         for secret in self._hidden:
             text = secret.scrub(text)
         return text
-
-    async def _body(self, response: httpx.Response) -> bytes:
-        """Return the body, unpacked. It is read in parts, so that an endless or densely packed one takes no memory.
-
-        Raises:
-            TransientError: it is too long.
-            httpx.DecodingError: it is not packed as it says.
-        """
-        packing = response.headers.get("content-encoding", "identity").strip().lower()
-        if packing not in ("identity", "gzip", ""):
-            raise httpx.DecodingError(packing)
-        gzip = zlib.decompressobj(wbits=31) if packing == "gzip" else None
-        parts: list[bytes] = []
-        left = self._longest_answer
-        async for raw in response.aiter_raw():
-            try:
-                part = gzip.decompress(raw, left + 1) if gzip is not None else raw
-            except zlib.error as error:
-                raise httpx.DecodingError(str(error)) from None
-            parts.append(part)
-            left -= len(part)
-            if left < 0:
-                most = f"{self._longest_answer:,} bytes"
-                raise TransientError(f"{self.host} does not answer: its answer takes more than {most}.")
-        if gzip is not None and parts and not gzip.eof:
-            raise httpx.DecodingError("cut off")
-        return b"".join(parts)
 
     @contextlib.contextmanager
     def _honest_errors(self) -> Iterator[None]:
@@ -309,9 +271,9 @@ class Http:
             kind = UnreachableError if isinstance(error, _NO_CONNECTION) else TransientError
             raise kind(f"{self.host} does not answer: {transport_words(error)}.") from None
         except TimeoutError:
-            raise TransientError(f"{self.host} does not answer: no complete answer in time.") from None
+            raise TransientError(f"{self.host} does not answer: no complete response in time.") from None
         except httpx.DecodingError:
-            raise TransientError(f"{self.host} does not answer: its answer is not compressed as it says.") from None
+            raise TransientError(f"{self.host} does not answer: its response is not compressed as it says.") from None
 
 
 def _without_signature(path: str) -> str:

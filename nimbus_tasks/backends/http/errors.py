@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 _WORDS: dict[type[httpx.TransportError], str] = {
     httpx.ConnectTimeout: "no connection in time",
-    httpx.ReadTimeout: "no answer in time",
+    httpx.ReadTimeout: "no response in time",
     httpx.WriteTimeout: "it did not take the request in time",
-    httpx.RemoteProtocolError: "its answer is broken off, or is not HTTP",
+    httpx.RemoteProtocolError: "its response is broken off, or is not HTTP",
     httpx.ReadError: "the connection was lost",
     httpx.WriteError: "the connection was lost",
     httpx.ProxyError: "the proxy refuses",
@@ -34,7 +34,7 @@ _WORDS: dict[type[httpx.TransportError], str] = {
 
 
 def transport_words(error: httpx.TransportError) -> str:
-    """Return why there was no complete answer, as a part of a sentence."""
+    """Return why there was no complete response, as a part of a sentence."""
     if type(error) in _WORDS:
         return _WORDS[type(error)]
     # The innermost OSError is the system's own; those around it only say that it happened.

@@ -23,7 +23,8 @@ from nimbus_tasks.model.keys import user_id
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nimbus_tasks.backends.http import Answer, Http
+    from nimbus_tasks.backends.http import Http
+    from nimbus_tasks.backends.http.response import Response
 
 #: Until a write is visible everywhere.
 LAG_SECONDS = 60
@@ -82,8 +83,8 @@ class CloudflareStore:
     async def names(self, prefix: str, cursor: str = "") -> Names:
         query = f"prefix={quote(prefix)}&limit=1000" + (f"&cursor={quote(cursor)}" if cursor else "")
         namespace = self._namespaces.get(namespace_of_names(prefix), self._namespace)
-        answer = await self._send("GET", f"{self._path(namespace)}/keys?{query}")
-        page = self._http.decode(answer, _Listing)
+        response = await self._send("GET", f"{self._path(namespace)}/keys?{query}")
+        page = self._http.decode(response, _Listing)
         found = listed(page.result)
         return Names(found, page.result_info.cursor or "")
 
@@ -108,45 +109,45 @@ class CloudflareStore:
     async def _put(self, namespace: str, writes: Sequence[Write]) -> frozenset[str]:
         """Return the keys that were not stored."""
         body = bulk_body(writes)
-        answer = await self._send("PUT", f"{self._path(namespace)}/bulk", body)
-        return frozenset(self._http.decode(answer, _BulkPut).result.unsuccessful_keys)
+        response = await self._send("PUT", f"{self._path(namespace)}/bulk", body)
+        return frozenset(self._http.decode(response, _BulkPut).result.unsuccessful_keys)
 
     async def _get(self, namespace: str, keys: Sequence[str]) -> dict[str, bytes]:
         body = encode({"keys": keys, "type": "text"})
-        answer = await self._send("POST", f"{self._path(namespace)}/bulk/get", body)
-        values = self._http.decode(answer, _BulkGet).result.values
+        response = await self._send("POST", f"{self._path(namespace)}/bulk/get", body)
+        values = self._http.decode(response, _BulkGet).result.values
         return {key: value.encode() for key, value in values.items() if value is not None}
 
     async def _get_one(self, namespace: str, key: str) -> dict[str, bytes]:
-        """Read one value raw: a bulk answer is limited to less than a value may take."""
+        """Read one value raw: a bulk response is limited to less than a value may take."""
         async with self._bucket:
-            answer = await self._http.send("GET", f"{self._path(namespace)}/values/{quote(key)}")
-        if answer.status == 404 and KEY_NOT_FOUND in self._codes(answer):
+            response = await self._http.send("GET", f"{self._path(namespace)}/values/{quote(key)}")
+        if response.status == 404 and KEY_NOT_FOUND in self._codes(response):
             return {}
-        if answer.status != 200:
-            raise self._failure(answer)
-        if answer.headers.get("content-type", "").startswith("text/html"):
+        if response.status != 200:
+            raise self._failure(response)
+        if response.headers.get("content-type", "").startswith("text/html"):
             raise TransientError(f"{self._http.host} answered with a web page.")
-        return {key: answer.body}
+        return {key: response.body}
 
-    async def _send(self, method: str, path: str, body: bytes = b"") -> Answer:
+    async def _send(self, method: str, path: str, body: bytes = b"") -> Response:
         async with self._bucket:
-            answer = await self._http.send(method, path, body)
-        if answer.status != 200:
-            raise self._failure(answer)
-        return answer
+            response = await self._http.send(method, path, body)
+        if response.status != 200:
+            raise self._failure(response)
+        return response
 
-    def _failure(self, answer: Answer) -> StoreError:
-        if DAILY_QUOTA_SPENT in self._codes(answer):
+    def _failure(self, response: Response) -> StoreError:
+        if DAILY_QUOTA_SPENT in self._codes(response):
             return StoreError(
                 f"The daily writes of Cloudflare's free plan are spent (error {DAILY_QUOTA_SPENT}).",
                 "They are back at 00:00 UTC: run the same command again then, or change the plan.",
             )
-        return self._http.failure(answer, hint=_HINT)
+        return self._http.failure(response, hint=_HINT)
 
-    def _codes(self, answer: Answer) -> set[int]:
+    def _codes(self, response: Response) -> set[int]:
         try:
-            return {error.code for error in msgspec.json.decode(answer.body, type=_Errors).errors}
+            return {error.code for error in msgspec.json.decode(response.body, type=_Errors).errors}
         except lenient.UNDECODABLE:
             return set()
 

@@ -25,7 +25,8 @@ from nimbus_tasks.model.keys import user_id
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from nimbus_tasks.backends.http import Answer, Http
+    from nimbus_tasks.backends.http import Http
+    from nimbus_tasks.backends.http.response import Response
 
 #: The version of the extended protocol that this client speaks.
 PROTOCOL = 1
@@ -72,20 +73,20 @@ class GatewayStore:
     async def open(self) -> None:
         if self._known:
             return
-        answer = await self._http.send("GET", "/")
-        if answer.status in (401, 403) or _is_passing(answer):
-            raise self._failure(answer)
-        if 300 <= answer.status < 400 or _is_web_page(answer):
+        response = await self._http.send("GET", "/")
+        if response.status in (401, 403) or _is_passing(response):
+            raise self._failure(response)
+        if 300 <= response.status < 400 or _is_web_page(response):
             # The Worker's home page, or the login page of a network, which answers every request.
-            answer = await self._http.send("GET", _path(_PROBED_KEY))
-            if 300 <= answer.status < 400 or _is_passing(answer):
-                raise self._failure(answer)
-            self._refuse_web_page(answer)
-        elif answer.status == 200 and answer.headers.get("content-type", "").startswith("application/json"):
+            response = await self._http.send("GET", _path(_PROBED_KEY))
+            if 300 <= response.status < 400 or _is_passing(response):
+                raise self._failure(response)
+            self._refuse_web_page(response)
+        elif response.status == 200 and response.headers.get("content-type", "").startswith("application/json"):
             # Ours answers in JSON. If that is cut short, it must not pass for a classic gateway, which can do less.
-            self._http.decode(answer, Raw)
+            self._http.decode(response, Raw)
         try:
-            greeting = msgspec.json.decode(answer.body, type=_Greeting)
+            greeting = msgspec.json.decode(response.body, type=_Greeting)
         except lenient.UNDECODABLE:
             self._known = True
             return
@@ -101,8 +102,8 @@ class GatewayStore:
         if len(writes) == 1:
             # A single put takes a value as large as KV does; the body of a bulk put has a lower limit.
             return await self._put_one(writes[0])
-        answer = await self._send("PUT", "/bulk", bulk_body(writes), self._named(write.key for write in writes))
-        result = self._http.decode(answer, _Put)
+        response = await self._send("PUT", "/bulk", bulk_body(writes), self._named(write.key for write in writes))
+        result = self._http.decode(response, _Put)
         failed = {key: self._http.plain(failure.message) for key, failure in result.failed.items()}
         again = frozenset(key for key, failure in result.failed.items() if failure.code in _TRANSIENT)
         return Stored(result.confirmed, failed, again)
@@ -112,8 +113,8 @@ class GatewayStore:
         if len(keys) == 1:
             value = await self._get_one(keys[0])
             return {} if value is None else {keys[0]: value}
-        answer = await self._send("POST", "/bulk/get", encode({"keys": keys}))
-        values = self._http.decode(answer, _Got).values
+        response = await self._send("POST", "/bulk/get", encode({"keys": keys}))
+        values = self._http.decode(response, _Got).values
         return {key: value.encode() for key, value in values.items() if value is not None}
 
     async def names(self, prefix: str, cursor: str = "") -> Names:
@@ -123,8 +124,8 @@ class GatewayStore:
             )
         of_pointers = namespace_of_names(prefix) == "NIMBUS_POINTERS"
         headers = {_PROJECT: self._project} if of_pointers and self._project else {}
-        answer = await self._send("GET", f"/keys?prefix={quote(prefix)}&cursor={quote(cursor)}", headers=headers)
-        page = self._http.decode(answer, _Keys)
+        response = await self._send("GET", f"/keys?prefix={quote(prefix)}&cursor={quote(cursor)}", headers=headers)
+        page = self._http.decode(response, _Keys)
         return Names(listed(page.keys), page.cursor)
 
     async def swap(self, swaps: Sequence[Swap]) -> frozenset[str]:
@@ -143,8 +144,8 @@ class GatewayStore:
     async def _swap_many(self, swaps: Sequence[Swap]) -> frozenset[str]:
         body = [{"key": swap.key, "expected": _digest(swap.expected), "value": swap.value.decode()} for swap in swaps]
         headers = self._named(swap.key for swap in swaps)
-        answer = await self._send("POST", "/bulk/swap", encode({"swaps": body}), headers)
-        result = self._http.decode(answer, _Swapped)
+        response = await self._send("POST", "/bulk/swap", encode({"swaps": body}), headers)
+        result = self._http.decode(response, _Swapped)
         if result.failed and not result.swapped:
             # What failed beside a success counts as a lost race, so that the success is not lost. The caller reads
             # those keys again, and the next request fails as a whole if they fail again.
@@ -158,10 +159,10 @@ class GatewayStore:
         digest = _digest(swap.expected)
         condition = {"if-none-match": "*"} if digest is None else {"if-match": f'"{digest}"'}
         body = encode({"value": swap.value.decode()})
-        answer = await self._http.send("PUT", _path(swap.key), body, condition | self._named([swap.key]))
-        if answer.status == 412:
+        response = await self._http.send("PUT", _path(swap.key), body, condition | self._named([swap.key]))
+        if response.status == 412:
             return False
-        self._check_put(answer, swap.key)
+        self._check_put(response, swap.key)
         return True
 
     async def _swap_and_check(self, swap: Swap) -> bool:
@@ -176,26 +177,26 @@ class GatewayStore:
         content: dict[str, object] = {"value": write.value.decode()}
         if write.metadata:
             content["options"] = {"metadata": Raw(write.metadata)}
-        answer = await self._http.send("PUT", _path(write.key), encode(content), self._named([write.key]))
-        self._check_put(answer, write.key)
+        response = await self._http.send("PUT", _path(write.key), encode(content), self._named([write.key]))
+        self._check_put(response, write.key)
         return Stored((write.key,))
 
     async def _get_one(self, key: str) -> bytes | None:
-        answer = await self._http.send("GET", _path(key))
-        self._refuse_web_page(answer)
-        if answer.status == 404:
+        response = await self._http.send("GET", _path(key))
+        self._refuse_web_page(response)
+        if response.status == 404:
             return None
-        if answer.status != 200:
-            raise self._failure(answer)
-        return answer.body
+        if response.status != 200:
+            raise self._failure(response)
+        return response.body
 
     async def _send(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        answer = await self._http.send(method, path, body, headers)
-        if answer.status != 200:
-            raise self._failure(answer)
-        return answer
+    ) -> Response:
+        response = await self._http.send(method, path, body, headers)
+        if response.status != 200:
+            raise self._failure(response)
+        return response
 
     def _named(self, keys: Iterable[str]) -> dict[str, str]:
         """Return the header that names the project, where one of these keys is a pointer's.
@@ -212,26 +213,26 @@ class GatewayStore:
             )
         return {_PROJECT: self._project} if self._project else {}
 
-    def _check_put(self, answer: Answer, key: str) -> None:
-        if answer.status == 403 and names_of_pointer(key) and self.protocol:
+    def _check_put(self, response: Response, key: str) -> None:
+        if response.status == 403 and names_of_pointer(key) and self.protocol:
             # The API key is good: the pointer, or its project, is another's.
-            message = self._http.decode(answer, _Refused).error.message
+            message = self._http.decode(response, _Refused).error.message
             raise RefusedError(f"{key} cannot be written: {self._http.plain(message)} Choose another group or variant.")
-        if not 200 <= answer.status < 300:
-            raise self._failure(answer)
-        self._refuse_web_page(answer)
+        if not 200 <= response.status < 300:
+            raise self._failure(response)
+        self._refuse_web_page(response)
 
-    def _refuse_web_page(self, answer: Answer) -> None:
+    def _refuse_web_page(self, response: Response) -> None:
         """Raise where a login page of the network answers: nothing was stored, whatever the status says."""
-        if _is_web_page(answer):
-            raise TransientError(f"{self._http.host} answered {answer.status} with a web page.")
+        if _is_web_page(response):
+            raise TransientError(f"{self._http.host} answered {response.status} with a web page.")
 
-    def _failure(self, answer: Answer) -> StoreError:
-        return self._http.failure(answer, hint=self._hint)
+    def _failure(self, response: Response) -> StoreError:
+        return self._http.failure(response, hint=self._hint)
 
 
 class _Greeting(Struct):
-    """The answer to `GET /`: which namespace is behind the gateway, and whose key this is (empty: the admin's)."""
+    """The response to `GET /`: which namespace is behind the gateway, and whose key this is (empty: the admin's)."""
 
     protocol: int
     store: str
@@ -268,14 +269,14 @@ class _Keys(Struct):
     cursor: str
 
 
-def _is_passing(answer: Answer) -> bool:
-    return answer.status in PASSING or answer.status >= 500
+def _is_passing(response: Response) -> bool:
+    return response.status in PASSING or response.status >= 500
 
 
-def _is_web_page(answer: Answer) -> bool:
+def _is_web_page(response: Response) -> bool:
     """Return whether a person is to read this. Many servers send values and empty answers as HTML if not told other."""
-    markup = answer.body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
-    return markup and answer.headers.get("content-type", "").startswith("text/html")
+    markup = response.body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
+    return markup and response.headers.get("content-type", "").startswith("text/html")
 
 
 def _digest(value: bytes | None) -> str | None:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from nimbus_tasks.backends.http import Answer, Recorded
+    from nimbus_tasks.backends.http import Recorded
+    from nimbus_tasks.backends.http.response import Response
     from nimbus_tasks.project.settings import Settings
 
 T = TypeVar("T")
@@ -121,10 +122,10 @@ class QueueApi:
         content = encode(body)
 
         async def send() -> T | None:
-            answer = await self._http.send("POST", self._path + path, content, {"content-type": "application/json"})
-            if answer.status != 200:
-                raise self._failure(answer)
-            return self._http.decode(answer, _Envelope[shape]).result  # type: ignore[valid-type]
+            response = await self._http.send("POST", self._path + path, content, {"content-type": "application/json"})
+            if response.status != 200:
+                raise self._failure(response)
+            return self._http.decode(response, _Envelope[shape]).result  # type: ignore[valid-type]
 
         async def paced() -> T | None:
             return await self._pace.request(send)
@@ -134,13 +135,13 @@ class QueueApi:
         except TransientError as error:
             raise StoreError(error.message, "Check the network and [process] queue_id.") from None
 
-    def _failure(self, answer: Answer) -> StoreError:
-        if answer.status == 404:
-            summary = str(self._http.failure(answer)).partition(":")[0]
+    def _failure(self, response: Response) -> StoreError:
+        if response.status == 404:
+            summary = str(self._http.failure(response)).partition(":")[0]
             return StoreError(
                 f"{summary}: there is no such queue.", "Check [process] queue_id and [target] account_id."
             )
-        return self._http.failure(answer, hint=_HINT)
+        return self._http.failure(response, hint=_HINT)
 
 
 class _Envelope(Struct, Generic[T]):

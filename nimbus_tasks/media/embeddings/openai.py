@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.backends.http.addresses import check_address
-from nimbus_tasks.media.embeddings.remote import LONGEST_ANSWER, decoded, send, vector_of
+from nimbus_tasks.media.embeddings.remote import LONGEST_RESPONSE, decoded, send, vector_of
 from nimbus_tasks.media.errors import MediaError
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.settings import PROJECT_FILE
@@ -62,7 +62,7 @@ class OpenAIEmbedder:
         self._name, self._dimensions = settings.model or MODEL, settings.dimensions
         self.model = f"{self._name}/{self._dimensions}" if self._dimensions else self._name
         timeouts = Timeouts(min(10.0, settings.timeout), settings.timeout)
-        self._http = Http(base, key, timeouts, record, LONGEST_ANSWER)
+        self._http = Http(base, key, timeouts, record, LONGEST_RESPONSE)
 
     async def embed(self, _picture: Encoded | None, context: Context) -> Vector:
         text = text_of(context)
@@ -71,8 +71,8 @@ class OpenAIEmbedder:
         asked: dict[str, object] = {"model": self._name, "input": text, "encoding_format": "float"}
         if self._dimensions:
             asked["dimensions"] = self._dimensions
-        answer = decoded(self._http, await send(self._http, "POST", "/embeddings", msgspec.json.encode(asked)), _List)
-        return vector_of(self._http.host, self.model, answer.data[0].embedding if answer.data else None)
+        response = decoded(self._http, await send(self._http, "POST", "/embeddings", msgspec.json.encode(asked)), _List)
+        return vector_of(self._http.host, self.model, response.data[0].embedding if response.data else None)
 
     async def close(self) -> None:
         await self._http.close()

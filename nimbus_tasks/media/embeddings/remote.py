@@ -17,12 +17,13 @@ from nimbus_tasks.model.errors import StoreError, TransientError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nimbus_tasks.backends.http import Answer, Http
+    from nimbus_tasks.backends.http import Http
+    from nimbus_tasks.backends.http.response import Response
 
 T = TypeVar("T")
 
-#: Bytes of an answer; the longest vectors in use take 100 kB.
-LONGEST_ANSWER = 4 * 1024 * 1024
+#: Bytes of a response; the longest vectors in use take 100 kB.
+LONGEST_RESPONSE = 4 * 1024 * 1024
 #: Longer than any vector in use.
 MOST_DIMENSIONS = 16_384
 #: Replicate: "Request was throttled. Your rate limit resets in ~30s."
@@ -38,46 +39,46 @@ class _Error(msgspec.Struct):
 
 async def send(
     http: Http, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
-) -> Answer:
-    """Return the answer to a request, if it is a success.
+) -> Response:
+    """Return the response to a request, if it is a success.
 
     Raises:
         MediaError: it is none, or there is none.
     """
     try:
-        answer = await http.send(method, path, body, headers)
+        response = await http.send(method, path, body, headers)
     except TransientError as error:
         raise temporary("unavailable", error.message, error.next_step, kind="network") from None
     except StoreError as error:
         raise temporary("unreachable", error.message, error.next_step, kind="network") from None
-    if not 200 <= answer.status < 300:
-        raise failure_of(http, answer)
-    return answer
+    if not 200 <= response.status < 300:
+        raise failure_of(http, response)
+    return response
 
 
-def failure_of(http: Http, answer: Answer) -> MediaError:  # noqa: PLR0911 - a table
-    """Return the error for an answer that is no success."""
-    message, code = _message(answer)
+def failure_of(http: Http, response: Response) -> MediaError:  # noqa: PLR0911 - a table
+    """Return the error for a response that is no success."""
+    message, code = _message(response)
     text = http.plain(message)
-    answered = f"{http.host} answered {answer.status}{f' ({text})' if text else ''}"
-    if answer.status == 402 or code == "insufficient_quota":
-        return temporary("quota", f"{answered}: the account has no credit left.", kind="quota")
-    match answer.status:
+    received = f"{http.host} answered {response.status}{f' ({text})' if text else ''}"
+    if response.status == 402 or code == "insufficient_quota":
+        return temporary("quota", f"{received}: the account has no credit left.", kind="quota")
+    match response.status:
         case 429:
-            wait = answer.retry_after
+            wait = response.retry_after
             return temporary(
-                "rate_limited", f"{answered}.", kind="rate_limit", wait=resets_in(message) if wait is None else wait
+                "rate_limited", f"{received}.", kind="rate_limit", wait=resets_in(message) if wait is None else wait
             )
         case status if status in PASSING or status >= 500:
-            return temporary("unavailable", f"{answered}.", wait=answer.retry_after)
+            return temporary("unavailable", f"{received}.", wait=response.retry_after)
         case 401 | 403:
-            return temporary("unauthorized", f"{answered}: it does not accept the key.", kind="auth")
+            return temporary("unauthorized", f"{received}: it does not accept the key.", kind="auth")
         case 404:
-            return temporary("not_found", f"{answered}.", "Check [embeddings] base_url and model.", kind="auth")
+            return temporary("not_found", f"{received}.", "Check [embeddings] base_url and model.", kind="auth")
         case 400 | 413 | 422:
-            return MediaError("refused", f"{answered}: it refuses this picture.")
+            return MediaError("refused", f"{received}: it refuses this picture.")
         case _:
-            return temporary("unexpected", f"{answered}.", kind="unknown")
+            return temporary("unexpected", f"{received}.", kind="unknown")
 
 
 def resets_in(message: str) -> float | None:
@@ -86,20 +87,20 @@ def resets_in(message: str) -> float | None:
     return float(found[1]) * _UNITS[found[2]] if found else None
 
 
-def decoded(http: Http, answer: Answer, shape: type[T]) -> T:
-    """Return the JSON of an answer.
+def decoded(http: Http, response: Response, shape: type[T]) -> T:
+    """Return the JSON of a response.
 
     Raises:
         MediaError: it has another form.
     """
     try:
-        return msgspec.json.decode(answer.body, type=shape)
+        return msgspec.json.decode(response.body, type=shape)
     except lenient.UNDECODABLE:
         raise bad_answer(http.host) from None
 
 
 def vector_of(host: str, model: str, numbers: object) -> Vector:
-    """Return the vector in an answer.
+    """Return the vector in a response.
 
     Raises:
         MediaError: it is none.
@@ -122,10 +123,10 @@ def _finite(number: object) -> float:
     return number
 
 
-def _message(answer: Answer) -> tuple[str, str]:
+def _message(response: Response) -> tuple[str, str]:
     """Return the message and the code in an error's body."""
     try:
-        document = msgspec.json.decode(answer.body, type=_Error)
+        document = msgspec.json.decode(response.body, type=_Error)
     except lenient.UNDECODABLE:
         return "", ""
     error = document.error

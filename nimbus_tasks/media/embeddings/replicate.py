@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.backends.http.addresses import check_address
-from nimbus_tasks.media.embeddings.remote import LONGEST_ANSWER, bad_answer, decoded, send, vector_of
+from nimbus_tasks.media.embeddings.remote import LONGEST_RESPONSE, bad_answer, decoded, send, vector_of
 from nimbus_tasks.media.errors import MediaError, temporary
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project.settings import PROJECT_FILE
@@ -79,7 +79,7 @@ class ReplicateEmbedder:
         self._version = settings.model.partition(":")[2]
         self._official = f"/models/{quote(owner, safe='')}/{quote(name, safe='')}/predictions"
         self._settings, self._first_look = settings, first_look
-        self._http = Http(base, token, Timeouts(10.0, min(settings.timeout, 100.0)), record, LONGEST_ANSWER)
+        self._http = Http(base, token, Timeouts(10.0, min(settings.timeout, 100.0)), record, LONGEST_RESPONSE)
 
     async def embed(self, picture: Encoded, _context: Context) -> Vector:
         try:

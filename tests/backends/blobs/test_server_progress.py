@@ -34,7 +34,7 @@ def looks(reply: Callable[[Asked], Awaitable[bytes] | bytes] | bytes, times: int
     async def run() -> tuple[Any, list[Asked]]:
         found: list[Any] = []
         async with Loopback(reply) as server:
-            progress = ServiceProgress(Http(server.url, Secret(KEY), Timeouts(5, 5), longest_answer=1000))
+            progress = ServiceProgress(Http(server.url, Secret(KEY), Timeouts(5, 5), longest_response=1000))
             for _ in range(times):
                 try:
                     async with contextlib.aclosing(progress.stream()) as stream:

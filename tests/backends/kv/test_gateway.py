@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nimbus_tasks.backends.http import Answer, Http, Recorded, Timeouts
+from nimbus_tasks.backends.http import Http, Recorded, Timeouts
+from nimbus_tasks.backends.http.response import Response
 from nimbus_tasks.backends.kv import Swap
 from nimbus_tasks.backends.kv.gateway import GatewayStore
 from nimbus_tasks.backends.kv.records import read_values
@@ -29,10 +30,10 @@ class Scripted(Http):
         self.answers = list(answers)
         self.asked: list[tuple[str, str, Any]] = []
 
-    async def send(self, method: str, path: str, body: bytes = b"", headers: object = None) -> Answer:
+    async def send(self, method: str, path: str, body: bytes = b"", headers: object = None) -> Response:
         self.asked.append((method, path, json.loads(body) if body else headers))
         status, said = self.answers.pop(0)
-        return Answer(status, {"content-type": "application/json"}, json.dumps(said).encode())
+        return Response(status, {"content-type": "application/json"}, json.dumps(said).encode())
 
 
 def greeting(**limits: int) -> tuple[int, Any]:

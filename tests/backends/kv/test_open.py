@@ -304,7 +304,7 @@ def test_an_answer_is_waited_for_as_long_as_the_settings_say(tmp_path: Path) -> 
         return b""
 
     _, _, error = meet(tmp_path, never, nothing, tries=1, read_timeout=0.2)  # type: ignore[arg-type]
-    assert "does not answer: no answer in time. (tried once)" in one_line(error)
+    assert "does not answer: no response in time. (tried once)" in one_line(error)
 
 
 @pytest.mark.usefixtures("credentials")

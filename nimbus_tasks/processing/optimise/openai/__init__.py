@@ -23,7 +23,7 @@ from nimbus_tasks.processing.optimise import DESCRIPTION, TITLE, Optimised, chan
 from nimbus_tasks.processing.optimise.errors import PermanentError, TemporaryError
 from nimbus_tasks.processing.optimise.openai.answers import Answer, BadAnswerError, read_answer
 from nimbus_tasks.processing.optimise.openai.cache import AnswerCache, Cache, StoreCache, answer_key
-from nimbus_tasks.processing.optimise.openai.endpoint import KEY, LONGEST_ANSWER, Endpoint, key_hint
+from nimbus_tasks.processing.optimise.openai.endpoint import KEY, LONGEST_RESPONSE, Endpoint, key_hint
 from nimbus_tasks.processing.optimise.openai.limits import Budget, Prices, Usage
 from nimbus_tasks.processing.optimise.openai.prompt import Part, messages, retry_messages, split
 from nimbus_tasks.project.settings import PROJECT_FILE
@@ -78,7 +78,7 @@ class OpenAIOptimiser:
         self._settings, self._key = settings, key
         # The endpoint's own timeout ends first: that tells a slow answer from a broken connection.
         timeouts = Timeouts(min(10.0, settings.timeout), settings.timeout + 1)
-        self._http = Http(settings.base_url, key, timeouts, record, LONGEST_ANSWER)
+        self._http = Http(settings.base_url, key, timeouts, record, LONGEST_RESPONSE)
         self._budget = budget or open_budget(settings)
         self._cache = cache
         self._endpoint = Endpoint(settings, self._http, self._budget, say)

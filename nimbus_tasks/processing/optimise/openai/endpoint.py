@@ -25,7 +25,8 @@ from nimbus_tasks.project.secrets import CREDENTIALS_FILE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nimbus_tasks.backends.http import Answer, Http
+    from nimbus_tasks.backends.http import Http
+    from nimbus_tasks.backends.http.response import Response
     from nimbus_tasks.processing.optimise.openai.limits import Budget, Reservation
     from nimbus_tasks.processing.optimise.openai.prompt import Messages
     from nimbus_tasks.project.settings import OpenAISettings
@@ -34,7 +35,7 @@ KEY = "NIMBUS_AI_KEY"
 PATH = "/chat/completions"
 LONGEST_BACKOFF = 30.0
 #: Bytes of an answer. The longest that models write take a tenth of it.
-LONGEST_ANSWER = 16 * 1024 * 1024
+LONGEST_RESPONSE = 16 * 1024 * 1024
 #: Tokens of one request. A number above it is an error of the server's.
 MOST_TOKENS = 1_000_000_000
 #: Characters that a token stands for in most scripts: a server that counts fewer tokens than that is not believed.
@@ -153,25 +154,25 @@ class Endpoint:
 
     async def _send(self, messages: Messages, most: Usage, reservation: Reservation) -> Completion:
         with_schema = self._supports_schemas
-        answer = await self._post(messages, RESPONSE_SCHEMA if with_schema else RESPONSE_OBJECT, most, reservation)
-        if with_schema and answer.status in _FORMAT_REFUSED:
-            answer = await self._post(messages, RESPONSE_OBJECT, most, reservation)
+        response = await self._post(messages, RESPONSE_SCHEMA if with_schema else RESPONSE_OBJECT, most, reservation)
+        if with_schema and response.status in _FORMAT_REFUSED:
+            response = await self._post(messages, RESPONSE_OBJECT, most, reservation)
             # If this is refused too, the schema was not the reason.
-            self._supports_schemas = answer.status != 200
-        if answer.status != 200:
-            raise failure_of(self._http, answer)
+            self._supports_schemas = response.status != 200
+        if response.status != 200:
+            raise failure_of(self._http, response)
         try:
-            completion = msgspec.json.decode(answer.body, type=Completion)
+            completion = msgspec.json.decode(response.body, type=Completion)
         except lenient.UNDECODABLE:
             completion = Completion()
         if not completion.choices:
-            detail = self._http.plain(_error_detail(answer).message)
+            detail = self._http.plain(_error_detail(response).message)
             why = f"an error ({detail})" if detail else "no completion"
             raise TemporaryError("unavailable", f"{self._http.host} sent an unexpected response: {why}.")
         self._has_answered = True
         return completion
 
-    async def _post(self, messages: Messages, form: dict[str, Any], most: Usage, reservation: Reservation) -> Answer:
+    async def _post(self, messages: Messages, form: dict[str, Any], most: Usage, reservation: Reservation) -> Response:
         body = msgspec.json.encode(
             {
                 "model": self._settings.model,
@@ -186,7 +187,7 @@ class Endpoint:
         reservation.charge_most()
         try:
             async with asyncio.timeout(seconds):
-                answer = await self._http.send("POST", PATH, body)
+                response = await self._http.send("POST", PATH, body)
         except TimeoutError:
             raise TemporaryError("timeout", f"{self._http.host} took longer than {seconds:g} seconds.") from None
         except UnreachableError as error:
@@ -197,10 +198,10 @@ class Endpoint:
         except StoreError as error:
             reservation.release()
             raise unreachable(error) from None
-        if answer.status != 200 and answer.status not in _MAYBE_BILLED:
+        if response.status != 200 and response.status not in _MAYBE_BILLED:
             reservation.release()
-        self._limits.note(answer.headers, time.monotonic())
-        return answer
+        self._limits.note(response.headers, time.monotonic())
+        return response
 
     async def _wait_for_limits(self, tokens: int) -> None:
         while (wait := self._limits.wait(tokens, time.monotonic())) > 0:
@@ -243,34 +244,34 @@ class _ErrorBody(Struct):
     message: str | None = None
 
 
-def failure_of(http: Http, answer: Answer) -> TemporaryError | PermanentError | HaltError:  # noqa: PLR0911 - a table
+def failure_of(http: Http, response: Response) -> TemporaryError | PermanentError | HaltError:  # noqa: PLR0911 - a table
     """Return the error for an answer that is not a success."""
-    detail = _error_detail(answer)
+    detail = _error_detail(response)
     text = http.plain(detail.message)
-    answered = f"{http.host} answered {answer.status}{f' ({text})' if text else ''}"
-    if "insufficient_quota" in (detail.code, detail.type) or answer.status == 402:
-        return HaltError("quota", f"{answered}: the account has no credit left.", "Check its billing page.")
-    if answer.status == 403 and detail.is_moderation:
-        return PermanentError("refused", f"{answered}: it refuses this page.")
-    match answer.status:
+    received = f"{http.host} answered {response.status}{f' ({text})' if text else ''}"
+    if "insufficient_quota" in (detail.code, detail.type) or response.status == 402:
+        return HaltError("quota", f"{received}: the account has no credit left.", "Check its billing page.")
+    if response.status == 403 and detail.is_moderation:
+        return PermanentError("refused", f"{received}: it refuses this page.")
+    match response.status:
         case 429:
-            return _after(answer, TemporaryError("rate_limited", f"{answered}."))
+            return _after(response, TemporaryError("rate_limited", f"{received}."))
         case status if status in PASSING or status >= 500:
-            return _after(answer, TemporaryError("unavailable", f"{answered}."))
+            return _after(response, TemporaryError("unavailable", f"{received}."))
         case 401 | 403 if http.has_token:
-            return HaltError("unauthorized", f"{answered}: it does not accept the key.", f"Check {KEY}.")
+            return HaltError("unauthorized", f"{received}: it does not accept the key.", f"Check {KEY}.")
         case 401 | 403:
-            return HaltError("unauthorized", f"{answered}: it needs a key, and {KEY} is not set.", key_hint())
+            return HaltError("unauthorized", f"{received}: it needs a key, and {KEY} is not set.", key_hint())
         case 404:
-            return HaltError("not_found", f"{answered}.", "Check [openai] base_url and model.")
+            return HaltError("not_found", f"{received}.", "Check [openai] base_url and model.")
         case status if 300 <= status < 400:
             return HaltError(
                 "not_found",
-                f"{answered}: a redirect.",
+                f"{received}: a redirect.",
                 "Redirects are not followed: set [openai] base_url to its target.",
             )
         case _:
-            return PermanentError("refused", f"{answered}: it refuses this page.")
+            return PermanentError("refused", f"{received}: it refuses this page.")
 
 
 def unreachable(error: StoreError) -> HaltError:
@@ -282,14 +283,14 @@ def key_hint() -> str:
     return f'Set it in the environment, or as {KEY} = "..." in {CREDENTIALS_FILE} (mode 0600).'
 
 
-def _after(answer: Answer, error: TemporaryError) -> TemporaryError:
-    error.wait = answer.retry_after
+def _after(response: Response, error: TemporaryError) -> TemporaryError:
+    error.wait = response.retry_after
     return error
 
 
-def _error_detail(answer: Answer) -> _ErrorDetail:
+def _error_detail(response: Response) -> _ErrorDetail:
     try:
-        body = msgspec.json.decode(answer.body, type=_ErrorBody)
+        body = msgspec.json.decode(response.body, type=_ErrorBody)
     except lenient.UNDECODABLE:
         return _ErrorDetail()
     match body.error:
