@@ -100,7 +100,7 @@ def _write_page(folder: Path, first: int) -> None:
 
 
 class _Silent:
-    """A narrator that says nothing."""
+    """An observer that ignores everything."""
 
     def __getattr__(self, _: str) -> Callable[..., None]:
         return lambda *_: None

@@ -74,19 +74,19 @@ def _signals_waiting() -> Iterator[None]:
             signal.raise_signal(received[0])
 
 
-def pack(things: Iterable[T], size: Callable[[T], int], limits: Limits) -> Iterator[list[T]]:
-    """Yield runs of things, in order, none with more things or bytes than one request may carry.
+def pack(items: Iterable[T], size: Callable[[T], int], limits: Limits) -> Iterator[list[T]]:
+    """Yield runs of items, in order, none with more items or bytes than one request may carry.
 
-    A thing that is larger than a whole request goes alone.
+    An item that is larger than a whole request goes alone.
     """
     run: list[T] = []
     filled = 0
-    for thing in things:
-        takes = size(thing)
+    for item in items:
+        takes = size(item)
         if run and (len(run) == limits.pairs or filled + takes > limits.bytes):
             yield run
             run, filled = [], 0
-        run.append(thing)
+        run.append(item)
         filled += takes
     if run:
         yield run

@@ -1,7 +1,7 @@
 """Follows one batch until all its pages have ended, whatever its record says.
 
-A look reads the batch record, and in bulk the statuses of pages that have not ended. A store that bills reads gets a
-few requests a look: pages in work first, then the others in turn. If the store does not answer, the monitor
+A sample reads the batch record, and in bulk the statuses of pages that have not ended. A store that bills reads gets a
+few requests a sample: pages in work first, then the others in turn. If the store does not answer, the monitor
 reconnects and says so once; it gives up after `PATIENCE` seconds.
 """
 
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 SHOWN = 5
 #: Seconds without an answer before giving up.
 PATIENCE = 600.0
-#: Requests for statuses in one look, and statuses where a request is for one, if the store bills reads.
-LOOK_REQUESTS = 3
-LOOK_STATUSES = 10
-#: A batch without progress for this many looks and seconds is idle.
-IDLE_LOOKS = 3
+#: Requests for statuses in one sample, and statuses where a request is for one, if the store bills reads.
+SAMPLE_REQUESTS = 3
+SAMPLE_STATUSES = 10
+#: A batch without progress for this many samples and seconds is idle.
+IDLE_SAMPLES = 3
 IDLE_SECONDS = 3.0
-#: Milliseconds: each look costs a request or two, and reads that a paid store bills.
+#: Milliseconds: each sample costs a request or two, and reads that a paid store bills.
 LEAST_INTERVAL = 100
 #: A batch that its record calls `uploading` has ended after this many seconds without another page.
 UPLOAD_SECONDS = 60.0
@@ -60,12 +60,12 @@ class Failure(Struct, frozen=True):
     message: str
 
 
-class Look(Struct, frozen=True):
-    """What one look at a batch showed.
+class Sample(Struct, frozen=True):
+    """The state of a batch at one moment.
 
-    batch: as the statuses of its pages show it. seen: when it was looked at. is_over: it is the last look.
+    batch: as the statuses of its pages show it. seen: when it was read. is_over: it is the last sample.
     working: pages being processed. in_work: the first few of them. errors: the most recent ones.
-    idle: pages wait and none has been processed for some looks.
+    idle: pages wait and none has been processed for some samples.
     """
 
     batch: BatchRecord
@@ -88,9 +88,9 @@ class Look(Struct, frozen=True):
 
 
 class Viewer(Protocol):
-    """Receives each look, and hears about a store that does not answer."""
+    """Receives each sample, and hears about a store that does not answer."""
 
-    def show(self, look: Look) -> None: ...
+    def show(self, sample: Sample) -> None: ...
 
     def lost(self, error: StoreError) -> None: ...
 
@@ -144,19 +144,19 @@ class Monitor:
 
     async def _follow(self, target: OpenTarget) -> BatchRecord:
         while True:
-            # A store that lags may not show the record for a while: the last look stands.
+            # A store that lags may not show the record for a while: the last sample stands.
             batch = await (find_batch if self._last is None else get_batch)(target, self._batch_id)
             if batch is not None:
                 self._batch_id, self._last = batch.batch_id, batch
-                look = await self._look(target, batch)
+                sample = await self._sample(target, batch)
                 self._answered, self._away = time.monotonic(), False
-                self._viewer.show(look)
-                if look.is_over:
-                    return look.batch
+                self._viewer.show(sample)
+                if sample.is_over:
+                    return sample.batch
             await asyncio.sleep(self._seconds)
 
-    async def _look(self, target: OpenTarget, recorded: BatchRecord) -> Look:
-        batch = await self._statuses.look(target, recorded)
+    async def _sample(self, target: OpenTarget, recorded: BatchRecord) -> Sample:
+        batch = await self._statuses.read(target, recorded)
         working = [page_id for page_id, page in batch.pages.items() if page.status == "processing"]
         steps = self._statuses.steps(working)
         failed = [(page.completed or "", each) for each, page in batch.pages.items() if page.status == "failed"]
@@ -167,7 +167,7 @@ class Monitor:
         self._rate.note(now, ended)
         # During its upload a batch needs no worker.
         at_work = bool(working) or batch.status == "uploading" or not pending
-        return Look(
+        return Sample(
             batch=batch,
             seen=target.clock(),
             working=len(working),
@@ -202,11 +202,11 @@ class _Statuses:
     def __init__(self) -> None:
         self._known: dict[str, PageStatus] = {}
         self._read_in: dict[str, int] = {}
-        self._looks = 0
+        self._samples = 0
 
-    async def look(self, target: OpenTarget, recorded: BatchRecord) -> BatchRecord:
+    async def read(self, target: OpenTarget, recorded: BatchRecord) -> BatchRecord:
         """Return the batch as the statuses show it, after reading those of pages that have not ended."""
-        self._looks += 1
+        self._samples += 1
         batch = with_statuses(recorded, self._known)
         order = {"processing": 0, "failed": 2}
         pages = sorted(
@@ -215,10 +215,10 @@ class _Statuses:
         )
         limits, most = target.store.limits, len(pages)
         if target.store.traits.billed:
-            most = max(LOOK_STATUSES, LOOK_REQUESTS * limits.keys)
+            most = max(SAMPLE_STATUSES, SAMPLE_REQUESTS * limits.keys)
         keys = [status_key(target.project_id, each) for each in pages[:most]]
         self._known |= await target.read(keys, PageStatus)
-        self._read_in |= dict.fromkeys(pages[:most], self._looks)
+        self._read_in |= dict.fromkeys(pages[:most], self._samples)
         return with_statuses(recorded, self._known)
 
     def steps(self, working: list[str]) -> dict[str, Processing]:
@@ -230,19 +230,19 @@ class _Statuses:
 
 class _Idle:
     def __init__(self) -> None:
-        self._looks, self._since, self._ended = 0, 0.0, -1
+        self._samples, self._since, self._ended = 0, 0.0, -1
 
     def note(self, moment: float, ended: int, *, at_work: bool) -> bool:
-        """Return whether the batch is idle, after a look in which this many pages had ended."""
+        """Return whether the batch is idle, after a sample in which this many pages had ended."""
         if at_work or ended != self._ended:
-            self._looks, self._since = 0, moment
-        self._looks += 1
+            self._samples, self._since = 0, moment
+        self._samples += 1
         self._ended = ended
-        return not at_work and self._looks >= IDLE_LOOKS and moment - self._since >= IDLE_SECONDS
+        return not at_work and self._samples >= IDLE_SAMPLES and moment - self._since >= IDLE_SECONDS
 
 
 class Rate:
-    """How fast pages end, from looks at how many have ended."""
+    """How fast pages end, from samples of how many have ended."""
 
     def __init__(self, window: float = WINDOW) -> None:
         self._window = window
@@ -252,16 +252,16 @@ class Rate:
         if self._seen and ended < self._seen[-1][1]:
             self._seen.clear()  # a retry: start over
         self._seen.append((moment, ended))
-        # The last look before the window stays, so that the rate covers all of it.
+        # The last sample before the window stays, so that the rate covers all of it.
         while len(self._seen) > 2 and self._seen[1][0] <= moment - self._window:
             self._seen.popleft()
 
     @property
     def per_second(self) -> float | None:
-        """Pages per second, None if none has ended between looks.
+        """Pages per second, None if none has ended between samples.
 
-        Measured up to the look that saw the last page end: workers report pages in bulk, and looks in between must not
-        lower the rate.
+        Measured up to the sample that saw the last page end: workers report pages in bulk, and samples in between must
+        not lower the rate.
         """
         if not self._seen:
             return None

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.project.settings import Settings
 
 
-class Narrator(Observer, Protocol):
+class StageObserver(Observer, Protocol):
     """Is told about the stage as it happens."""
 
     def copies_planned(self, pictures: int) -> None:
@@ -64,15 +64,15 @@ class Narrator(Observer, Protocol):
 class _Results:
     """Collects results, and passes them on."""
 
-    def __init__(self, narrator: Narrator, webhook: Webhook | None) -> None:
-        self._narrator, self._webhook = narrator, webhook
+    def __init__(self, observer: StageObserver, webhook: Webhook | None) -> None:
+        self._observer, self._webhook = observer, webhook
         self.all: list[AssetResult] = []
-        self.sent, self.files_planned, self.warn = narrator.sent, narrator.files_planned, narrator.warn
-        self.copies_planned, self.copied = narrator.copies_planned, narrator.copied
+        self.sent, self.files_planned, self.warn = observer.sent, observer.files_planned, observer.warn
+        self.copies_planned, self.copied = observer.copies_planned, observer.copied
 
     def file(self, result: AssetResult) -> None:
         self.all.append(result)
-        self._narrator.file(result)
+        self._observer.file(result)
         if self._webhook:
             self._webhook.send(result)
 
@@ -127,7 +127,7 @@ class AssetStage:
         self,
         found: Discovery | Baseline,
         connection: Connection,
-        narrator: Narrator,
+        observer: StageObserver,
         request: AssetRequest | None = None,
     ) -> AssetSummary:
         """Bring the store up to date with these files.
@@ -142,10 +142,10 @@ class AssetStage:
             request.check(found)
         files.refuse_missing_folder("[assets] metrics", self._settings.assets.metrics)
         began = time.monotonic()
-        done = concurrency.run(self._send_contexts(found, connection, narrator, request))
+        done = concurrency.run(self._send_contexts(found, connection, observer, request))
         done = msgspec.structs.replace(done, ms=round((time.monotonic() - began) * 1000))
         if self._settings.assets.metrics and not request.dry_run:
-            self._write_metrics(done, narrator)
+            self._write_metrics(done, observer)
         return done
 
     def changes(self, progress: ShowProgress, request: AssetRequest | None = None) -> Discovery | Baseline:
@@ -176,14 +176,14 @@ class AssetStage:
     # --- an upload ------------------------------------------------------------------------------------
 
     async def _send_contexts(
-        self, found: Discovery | Baseline, connection: Connection, narrator: Narrator, request: AssetRequest
+        self, found: Discovery | Baseline, connection: Connection, observer: StageObserver, request: AssetRequest
     ) -> AssetSummary:
         """Upload, and tell the webhook about it if there is one."""
         async with contextlib.AsyncExitStack() as open_files:
-            webhook = None if request.dry_run else self._webhook(narrator)
+            webhook = None if request.dry_run else self._webhook(observer)
             if webhook:
                 await open_files.enter_async_context(webhook)
-            done = await self._upload(found, connection, _Results(narrator, webhook), request)
+            done = await self._upload(found, connection, _Results(observer, webhook), request)
             if webhook:
                 await webhook.finish(msgspec.structs.replace(done, results=()))
                 counts = {"delivered": webhook.delivered, "failed": webhook.failed}
@@ -260,22 +260,22 @@ class AssetStage:
         await make_copies(copied.pending, recipe, images, self.ledger, results.warn, results.copied)
         return with_copies(files, recipe, self.ledger, held).files
 
-    def _webhook(self, narrator: Narrator) -> Webhook | None:
+    def _webhook(self, observer: StageObserver) -> Webhook | None:
         url = self._settings.assets.webhook
         if not url:
             return None
         from nimbus_tasks.assets.webhook import open_webhook
 
         about = {"project_id": self._settings.project.id, "store": self.target.store}
-        return open_webhook(url, Path(), about, narrator.warn)
+        return open_webhook(url, Path(), about, observer.warn)
 
-    def _write_metrics(self, done: AssetSummary, narrator: Narrator) -> None:
+    def _write_metrics(self, done: AssetSummary, observer: StageObserver) -> None:
         labels = {"project": self._settings.project.id, "store": done.store}
         text = last_run(done.metrics, done.ms / 1000, labels, complete=done.complete)
         try:
             files.replace(Path(self._settings.assets.metrics), text.encode())
         except StateError as error:
-            narrator.warn(str(error))
+            observer.warn(str(error))
 
     def _stored(self, identity: str, found: Discovery, results: list[AssetResult]) -> list[AssetFile]:
         """Return the files that the store and the target are known to have."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: the page. leave: it is in a state that only another program knows.
 Action = Literal["take", "sync", "drop", "lost", "wait", "busy", "leave"]
 
-#: Seconds between two looks at an entry that does not fit its page.
+#: Seconds until an entry that does not fit its page is read again.
 RECHECK = 1.0
 #: Seconds that an upload or an operator's command may need from one record to the next.
 PATIENCE = 60.0
@@ -48,8 +48,8 @@ class Known(Struct, frozen=True):
         return str(in_batch) if _is_later(in_batch, self.record.uploaded) else self.record.uploaded
 
 
-class Look(Struct, frozen=True):
-    """One look at an entry: when, and what the store and the queue promise.
+class Moment(Struct, frozen=True):
+    """When an entry is judged, and what the store and the queue promise.
 
     now: epoch seconds. waited: seconds for which the entry has not fitted its page. lag: seconds after which the store
     shows the truth. lease: seconds for which a page that is `processing` belongs to another program; 0 if the claim
@@ -69,33 +69,37 @@ class Decision(Struct, frozen=True):
     triggers: tuple[Trigger, ...] = ()
 
 
-def decide(entry: QueueEntry, known: Known, look: Look) -> Decision:  # noqa: PLR0911 - a table
+def decide(entry: QueueEntry, known: Known, moment: Moment) -> Decision:  # noqa: PLR0911 - a table
     """Return what to do with an entry."""
     record, page = known.record, known.page
     if record is not None and _is_lost(entry, record, known):
         # Look twice: an upload may have happened between reading the one and the other.
-        return _after(look.waited >= look.lag + RECHECK, "lost")
+        return _after(moment.waited >= moment.lag + RECHECK, "lost")
     if record is None or record.batch_id != entry.batch_id:
-        return _after(look.waited >= look.lag, "drop")
+        return _after(moment.waited >= moment.lag, "drop")
     status = known.status if known.status is not None and known.status.batch_id == entry.batch_id else None
     if not all(is_known(each.status) for each in (page, status) if each is not None):
         return Decision("leave")
     if status is not None and status.status in ENDED:
-        return _ended(entry, status, patient=look.waited >= look.lag + PATIENCE)
-    if status is not None and status.status == "processing" and abs(look.now - seconds_of(status.updated)) < look.lease:
+        return _ended(entry, status, patient=moment.waited >= moment.lag + PATIENCE)
+    if (
+        status is not None
+        and status.status == "processing"
+        and abs(moment.now - seconds_of(status.updated)) < moment.lease
+    ):
         return Decision("busy")
-    age = look.now - seconds_of(entry.queued_at)
-    if _is_unfinished(record, known) and age < _upload_seconds(known) + look.lag:
+    age = moment.now - seconds_of(entry.queued_at)
+    if _is_unfinished(record, known) and age < _upload_seconds(known) + moment.lag:
         return Decision("wait")
     if status is None:
         # Its status is written before the entry: where there is none by now, there never was.
-        return _after(look.waited >= look.lag or (known.status is None and age >= look.lag), "take")
+        return _after(moment.waited >= moment.lag or (known.status is None and age >= moment.lag), "take")
     if page is None or may(page.status, "take"):
         return Decision("take")
     # The status says that it waits, the batch that it has ended: it is retried. An older entry may be seen by the lag.
     has_time = page.completed is not UNSET or page.status == "failed"
     is_retry = has_time and seconds_of(entry.queued_at) > seconds_of(page.completed or "")
-    return Decision("take", _retried(page)) if is_retry or look.waited >= look.lag else Decision("wait")
+    return Decision("take", _retried(page)) if is_retry or moment.waited >= moment.lag else Decision("wait")
 
 
 def _is_lost(entry: QueueEntry, record: PageRecord, known: Known) -> bool:

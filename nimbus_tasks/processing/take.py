@@ -18,7 +18,7 @@ from nimbus_tasks.model import keys
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import BatchRecord, PageRecord, PageStatus, Processing
 from nimbus_tasks.model.states import may, move_page
-from nimbus_tasks.processing.decide import PATIENCE, RECHECK, Decision, Known, Look, decide
+from nimbus_tasks.processing.decide import PATIENCE, RECHECK, Decision, Known, Moment, decide
 from nimbus_tasks.processing.leases import token
 from nimbus_tasks.processing.lost_uploads import fail_lost_upload
 from nimbus_tasks.processing.queue import Claim, Taken, Target
@@ -129,8 +129,8 @@ class Intake:
                 decision = Decision("leave")  # a part of it cannot be read
             else:
                 lease = 0.0 if claim.resumed else target.queue.lease
-                look = Look(now, self._waited(claim), target.store.traits.lag, lease)
-                decision = decide(claim.entry, known, look)
+                moment = Moment(now, self._waited(claim), target.store.traits.lag, lease)
+                decision = decide(claim.entry, known, moment)
             seen.append(_Seen(claim, known, decision, status_key, values.get(status_key), values.get(page_key)))
         return seen
 

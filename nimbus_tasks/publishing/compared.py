@@ -17,7 +17,7 @@ from nimbus_tasks.model.page_diff import Difference, differences
 from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.project.secrets import hide
 from nimbus_tasks.publishing.context import UnreadableMapError
-from nimbus_tasks.publishing.volatile import LEAST_PAGES, SAMPLE, Volatile, find_volatile, things_changed
+from nimbus_tasks.publishing.volatile import LEAST_PAGES, SAMPLE, Volatile, find_volatile, parts_changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -75,8 +75,8 @@ async def find_stamps(plan: Plan, context: Context, settings: Settings) -> Volat
     except StoreError:
         return UNSET  # the upload says more about it
     both = ((held.get(page.page_id), _here(page, context)) for page in pages)
-    things = [things_changed(before, after) for before, after in both if before is not None and after is not None]
-    return find_volatile(things, settings.source.ignore, settings.source.ignore_head) or UNSET
+    parts = [parts_changed(before, after) for before, after in both if before is not None and after is not None]
+    return find_volatile(parts, settings.source.ignore, settings.source.ignore_head) or UNSET
 
 
 def _changed(plan: Plan) -> Iterator[Candidate]:

@@ -78,21 +78,21 @@ async def repair(
     Raises:
         StoreError: the store does not answer.
     """
-    look = await _Look.at(store, project.project_id)
+    records = await _Records.at(store, project.project_id)
     repairs: list[Repair] = []
     swaps: list[Swap] = []
     puts: list[Write] = []
-    for key, why in look.unreadable.items():
-        value = look.values[key]
+    for key, why in records.unreadable.items():
+        value = records.values[key]
         kind, name = key.partition(":")[0], key.rpartition(":")[2]
         if kind == "page":
             repairs.append(Repair(key, why, "resend" if name in here else "left"))
             if name in here:
                 # Without a digest the page does not count as held.
-                metadata = look.metadata.get(name) or PageMetadata("", "", "")
+                metadata = records.metadata.get(name) or PageMetadata("", "", "")
                 puts.append(Write(key, value, encode(msgspec.structs.replace(metadata, digest=""))))
             continue
-        record = project if kind == "project" else look.rebuilt(kind, name, now)
+        record = project if kind == "project" else records.rebuilt(kind, name, now)
         repairs.append(Repair(key, why, "left" if record is None else "rebuilt"))
         if record is not None and kind in _SHARED:
             swaps.append(Swap(key, value, encode(record)))
@@ -102,7 +102,7 @@ async def repair(
         return repairs
     wanted = [*(swap.key for swap in swaps), *(write.key for write in puts)]
     for key in wanted:
-        save(key, look.values[key])
+        save(key, records.values[key])
     written = await swap_or_put_many(store, swaps)
     refused = await put_many(store, puts)
     failed = set(wanted).difference(written, (write.key for write in puts if write.key not in refused))
@@ -118,7 +118,7 @@ async def listed_records(store: Store, project_id: str) -> dict[str, bytes]:
     return listed
 
 
-class _Look:
+class _Records:
     """All records of a project, read once."""
 
     def __init__(self, project_id: str, values: Mapping[str, bytes], metadata: Mapping[str, PageMetadata]) -> None:
@@ -134,7 +134,7 @@ class _Look:
                 self._records[key] = reading.record
 
     @classmethod
-    async def at(cls, store: Store, project_id: str) -> _Look:
+    async def at(cls, store: Store, project_id: str) -> _Records:
         listed = await listed_records(store, project_id)
         metadata: dict[str, PageMetadata] = {}
         prefix = keys.page_prefix(project_id)

@@ -22,7 +22,7 @@ LEAST_PAGES = 5
 #: Pages that are compared.
 SAMPLE = 20
 #: More things that change at once are a new template.
-_MOST_THINGS = 8
+_MOST_PARTS = 8
 #: A page that has another one of these has changed.
 _CONTENT = frozenset({"canonical", "lang", "metaDescription", "title"})
 _WORD = re.compile(r"-?[A-Za-z_][\w-]*")
@@ -30,7 +30,7 @@ _WORD = re.compile(r"-?[A-Za-z_][\w-]*")
 Kind = Literal["head", "block", "other"]
 
 
-class Thing(NamedTuple):
+class Part(NamedTuple):
     """A part of a page. name: of a value in its head; a selector of a block, or what it says where it has none."""
 
     kind: Kind
@@ -38,8 +38,8 @@ class Thing(NamedTuple):
 
 
 #: JSON-LD is in the head, too.
-JSON_LD = Thing("head", "json-ld")
-_OTHER = Thing("other", "")
+JSON_LD = Part("head", "json-ld")
+_OTHER = Part("other", "")
 
 
 class Volatile(Struct, frozen=True):
@@ -57,23 +57,23 @@ class Volatile(Struct, frozen=True):
     setting: str
 
 
-def things_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[Thing]:
+def parts_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[Part]:
     """Return which parts of a page differ between two decoded maps of it."""
-    things: set[Thing] = set()
+    parts: set[Part] = set()
     blocks: dict[str, dict[str, Any]] = {}
     for each in differences(before, after):
         _, place, *rest = each.pointer.split("/")
         if place == "head" and len(rest) == 1:
-            things.add(Thing("head", rest[0].replace("~1", "/").replace("~0", "~")))
+            parts.add(Part("head", rest[0].replace("~1", "/").replace("~0", "~")))
         elif place == "structured_data" and rest[:1] == ["json_ld"]:
-            things.add(JSON_LD)
+            parts.add(JSON_LD)
         elif place in ("above_fold_blocks", "rest_of_page_blocks") and len(rest) > 1:
             blocks[f"{place}/{rest[0]}"] = after[place][int(rest[0])]
         else:
             return frozenset({_OTHER})
     every = [*after.get("above_fold_blocks", ()), *after.get("rest_of_page_blocks", ())] if blocks else []
-    things |= {Thing("block", _name(block, list(blocks.values()), every)) for block in blocks.values()}
-    return frozenset(things)
+    parts |= {Part("block", _name(block, list(blocks.values()), every)) for block in blocks.values()}
+    return frozenset(parts)
 
 
 def _name(block: dict[str, Any], changed: Sequence[dict[str, Any]], every: Iterable[dict[str, Any]]) -> str:
@@ -94,20 +94,20 @@ def _name(block: dict[str, Any], changed: Sequence[dict[str, Any]], every: Itera
 
 
 def find_volatile(
-    pages: Sequence[frozenset[Thing]], ignore: Sequence[str], ignore_head: Sequence[str]
+    pages: Sequence[frozenset[Part]], ignore: Sequence[str], ignore_head: Sequence[str]
 ) -> Volatile | None:
     """Return what changed on most of these pages while nothing else did; None where there is no such thing.
 
     pages: what differs on each. ignore, ignore_head: the settings as they are.
     """
-    counted = Counter(thing for page in pages for thing in page)
-    common = {thing for thing, number in counted.items() if number * 2 > len(pages)}
+    counted = Counter(part for page in pages for part in page)
+    common = {part for part, number in counted.items() if number * 2 > len(pages)}
     alone = sum(page <= common for page in pages)
-    names = sorted(thing.name for thing in common if thing.kind == "head")
-    blocks = sorted(thing.name for thing in common if thing.kind == "block")
+    names = sorted(part.name for part in common if part.kind == "head")
+    blocks = sorted(part.name for part in common if part.kind == "block")
     if not common or _OTHER in common or alone * 2 <= len(pages) or not _CONTENT.isdisjoint(names):
         return None
-    if len(common) > _MOST_THINGS:
+    if len(common) > _MOST_PARTS:
         return None
     lines = [_line("ignore_head", ignore_head, names)] if names else []
     if selectors := [name for name in blocks if not name.startswith('"')]:

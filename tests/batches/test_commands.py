@@ -16,7 +16,7 @@ from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.batches.cancel import Cancelled
 from nimbus_tasks.batches.listing import Batches
-from nimbus_tasks.batches.monitor import Failure, InWork, Look
+from nimbus_tasks.batches.monitor import Failure, InWork, Sample
 from nimbus_tasks.batches.retry import Retried
 from nimbus_tasks.cli.commands.apply import ApplyCommands
 from nimbus_tasks.cli.commands.batches import BatchCommands
@@ -463,25 +463,25 @@ def test_the_monitor_ends_as_the_batch_did(
 
 
 @pytest.fixture
-def look(filled: Filled) -> Callable[..., Look]:
+def sample(filled: Filled) -> Callable[..., Sample]:
     filled.batch("processing", a="done", b="failed", c="uploaded", d="processing")
 
-    def make(summary: BatchSummary | None = None, **more: Any) -> Look:
+    def make(summary: BatchSummary | None = None, **more: Any) -> Sample:
         batch = msgspec.structs.replace(filled.find(), summary=summary or BatchSummary(1, 1, 2, 0))
-        return Look(**({"batch": batch, "seen": STARTED, "working": 0, "in_work": [], "errors": []} | more))
+        return Sample(**({"batch": batch, "seen": STARTED, "working": 0, "in_work": [], "errors": []} | more))
 
     return make
 
 
-def test_a_followed_log_prints_each_change_once(look: Callable[..., Look]) -> None:
+def test_a_followed_log_prints_each_change_once(sample: Callable[..., Sample]) -> None:
     screen = io.StringIO()
     with MonitorViewer(Console(screen, {}), 5000) as viewer:
         for _ in range(3):
-            viewer.show(look())
+            viewer.show(sample())
         viewer.lost(StoreError("It is away.", "Check the network."))
         viewer.waiting(2.0, "too many requests.")
-        viewer.show(look())
-        viewer.show(look(summary=BatchSummary(2, 1, 1, 0)))
+        viewer.show(sample())
+        viewer.show(sample(summary=BatchSummary(2, 1, 1, 0)))
     assert screen.getvalue().splitlines() == [
         f"{BATCH}: processing, 2 of 4 pages (1 done, 1 failed, 2 pending)",
         "⚠️  It is away. Reconnecting until it answers (Ctrl-C stops).",
@@ -490,8 +490,8 @@ def test_a_followed_log_prints_each_change_once(look: Callable[..., Look]) -> No
     ]
 
 
-def test_the_live_view_has_a_bar_the_pages_in_work_and_the_last_errors(look: Callable[..., Look]) -> None:
-    seen = look(
+def test_the_live_view_has_a_bar_the_pages_in_work_and_the_last_errors(sample: Callable[..., Sample]) -> None:
+    seen = sample(
         working=3,
         in_work=[InWork("dist/d.html", "rewrite", 40)],
         errors=[Failure("dist/b.html", "no answer")],
@@ -519,16 +519,16 @@ def test_the_live_view_has_a_bar_the_pages_in_work_and_the_last_errors(look: Cal
     assert words[6] == f"   {'#' * 4}{'-' * 6} 40 %  rewrite  dist/d.html"
 
 
-def test_the_last_look_promises_no_other_one(look: Callable[..., Look]) -> None:
-    lines = [line for line, _ in view(look(is_over=True), 5000, symbols=True)]
+def test_the_last_look_promises_no_other_one(sample: Callable[..., Sample]) -> None:
+    lines = [line for line, _ in view(sample(is_over=True), 5000, symbols=True)]
     assert lines[1] == "   Updated 2026-01-02 04:05:00"
     assert "Ctrl+C" not in "".join(lines)
 
 
-def test_the_end_is_said_once_the_view_is_left(look: Callable[..., Look]) -> None:
+def test_the_end_is_said_once_the_view_is_left(sample: Callable[..., Sample]) -> None:
     screen = io.StringIO()
     with MonitorViewer(Console(screen, {}), 5000) as viewer:
-        viewer.show(look(summary=BatchSummary(3, 1, 0, 0), is_over=True))
+        viewer.show(sample(summary=BatchSummary(3, 1, 0, 0), is_over=True))
         assert len(screen.getvalue().splitlines()) == 1
     assert screen.getvalue().splitlines()[1:] == [
         f"🔄 Batch {BATCH} has ended, processing: 3 of 4 pages done, 1 failed",
@@ -542,14 +542,14 @@ def test_a_bar_shows_any_progress_that_a_program_writes(progress: int, cells: in
     assert shown == f"{'█' * cells}{'░' * (10 - cells)} {min(max(progress, 0), 100)} %"
 
 
-def test_a_batch_without_a_worker_says_so_once(look: Callable[..., Look]) -> None:
+def test_a_batch_without_a_worker_says_so_once(sample: Callable[..., Sample]) -> None:
     screen = io.StringIO()
     with MonitorViewer(Console(screen, {}), 5000) as viewer:
         for idle in (False, True, True):
-            viewer.show(look(idle=idle))
+            viewer.show(sample(idle=idle))
     assert screen.getvalue().splitlines()[1:] == ["   No worker is processing this batch: doit nimbus:process"]
     assert "   No worker is processing this batch: doit nimbus:process" in [
-        line for line, _ in view(look(idle=True), 5000, symbols=True)
+        line for line, _ in view(sample(idle=True), 5000, symbols=True)
     ]
 
 
@@ -562,13 +562,13 @@ class Screen(io.StringIO):
         return True
 
 
-def test_on_a_terminal_lines_appear_above_what_is_redrawn(look: Callable[..., Look]) -> None:
+def test_on_a_terminal_lines_appear_above_what_is_redrawn(sample: Callable[..., Sample]) -> None:
     screen = Screen()
     console = Console(screen, {"TERM": "xterm"})
     with MonitorViewer(console, 5000) as viewer:
-        viewer.show(look(errors=[Failure("dist/\x1b[31mred.html", "no [bold]answer")]))
+        viewer.show(sample(errors=[Failure("dist/\x1b[31mred.html", "no [bold]answer")]))
         viewer.lost(StoreError("It is away.", "Check the network."))
-        viewer.show(look())
+        viewer.show(sample())
     console.line("after")
     shown = screen.getvalue()
     assert "It is away. Reconnecting" in shown
@@ -577,21 +577,23 @@ def test_on_a_terminal_lines_appear_above_what_is_redrawn(look: Callable[..., Lo
     assert shown.endswith("after\n")
 
 
-def test_a_terminal_that_can_show_little_gets_words(look: Callable[..., Look]) -> None:
+def test_a_terminal_that_can_show_little_gets_words(sample: Callable[..., Sample]) -> None:
     screen = Screen()
     screen.encoding = "ascii"  # type: ignore[misc]
     with MonitorViewer(Console(screen, {"TERM": "xterm"}), 5000) as viewer:
-        viewer.show(look(in_work=[InWork("dist/größe.html", "rewrite", 40)]))
+        viewer.show(sample(in_work=[InWork("dist/größe.html", "rewrite", 40)]))
     assert screen.getvalue().isascii()
     assert "####------ 40 %  rewrite  dist/gr\\xf6\\xdfe.html" in screen.getvalue()
 
 
-def test_a_slow_batch_is_told_by_the_minute_and_one_that_has_ended_has_no_time_left(look: Callable[..., Look]) -> None:
-    seen = look(summary=BatchSummary(2, 2, 0, 0), per_second=0.05, seconds_left=0.0)
+def test_a_slow_batch_has_pages_a_minute_and_one_that_has_ended_no_time_left(
+    sample: Callable[..., Sample],
+) -> None:
+    seen = sample(summary=BatchSummary(2, 2, 0, 0), per_second=0.05, seconds_left=0.0)
     assert view(seen, 5000, symbols=True)[4][0] == "   2 done, 2 failed, 0 pending; 3.0 pages/min"
 
 
 def test_an_empty_batch_can_be_drawn(filled: Filled) -> None:
     filled.batch("queued")
-    look = Look(filled.find(), STARTED, 0, [], [])
-    assert view(look, 5000, symbols=True)[3][0].endswith("0 %  0/0")
+    sample = Sample(filled.find(), STARTED, 0, [], [])
+    assert view(sample, 5000, symbols=True)[3][0].endswith("0 %  0/0")

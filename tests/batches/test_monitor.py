@@ -9,7 +9,7 @@ import pytest
 from filled import BATCH, OTHER, PROJECT, SETTINGS, STARTED, UPLOADED, Filled, run
 
 from nimbus_tasks.batches import monitor as monitoring
-from nimbus_tasks.batches.monitor import SHOWN, Failure, InWork, Look, Monitor, Rate
+from nimbus_tasks.batches.monitor import SHOWN, Failure, InWork, Monitor, Rate, Sample
 from nimbus_tasks.cli.messages.monitor import summary_line
 from nimbus_tasks.model.errors import SettingsError, StoreError
 from nimbus_tasks.model.keys import batch_key
@@ -28,12 +28,12 @@ class Watched:
     def __init__(self, filled: Filled, *steps: Callable[[], object]) -> None:
         self.filled = filled
         self.steps = list(steps)
-        self.looks: list[Look] = []
+        self.samples: list[Sample] = []
         self.losses: list[str] = []
         self.connections = 0
 
-    def show(self, look: Look) -> None:
-        self.looks.append(look)
+    def show(self, sample: Sample) -> None:
+        self.samples.append(sample)
         if self.steps:
             self.steps.pop(0)()
 
@@ -51,7 +51,7 @@ class Watched:
 
     @property
     def states(self) -> list[str]:
-        return [look.batch.status for look in self.looks]
+        return [sample.batch.status for sample in self.samples]
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def watch(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watc
     return make
 
 
-def test_it_looks_until_the_batch_ends(filled: Filled, watch: Callable[..., Watched]) -> None:
+def test_it_samples_until_the_batch_ends(filled: Filled, watch: Callable[..., Watched]) -> None:
     filled.batch("queued", a="uploaded", b="uploaded")
     watched = watch(
         lambda: filled.batch("processing", a="done", b="processing"),
@@ -83,9 +83,9 @@ def test_it_looks_until_the_batch_ends(filled: Filled, watch: Callable[..., Watc
     )
     assert watched.until_it_ends() == "completed"
     assert watched.states == ["queued", "processing", "completed"]
-    assert [look.ended for look in watched.looks] == [0, 1, 2]
-    assert watched.looks[-1].per_second
-    assert watched.looks[0].per_second is watched.looks[0].seconds_left is None
+    assert [sample.ended for sample in watched.samples] == [0, 1, 2]
+    assert watched.samples[-1].per_second
+    assert watched.samples[0].per_second is watched.samples[0].seconds_left is None
 
 
 def test_an_upload_from_another_machine_is_followed_as_it_grows(filled: Filled, watch: Callable[..., Watched]) -> None:
@@ -98,7 +98,7 @@ def test_an_upload_from_another_machine_is_followed_as_it_grows(filled: Filled, 
     watched = watch(lambda: announce(2), lambda: filled.batch("completed", a="done", b="done"))
     assert watched.until_it_ends() == "completed"
     assert watched.states == ["uploading", "uploading", "completed"]
-    assert [summary_line(look).partition(" (")[0] for look in watched.looks] == [
+    assert [summary_line(sample).partition(" (")[0] for sample in watched.samples] == [
         f"{BATCH}: uploading, 0 of 1 page",
         f"{BATCH}: uploading, 0 of 2 pages",
         f"{BATCH}: completed, 2 of 2 pages",
@@ -127,10 +127,10 @@ def test_pages_in_work_and_the_last_errors_are_shown_by_their_paths(
     del filled.store.values[f"page:{PROJECT}:page_f16"]
     watched = watch(lambda: filled.batch("failed", a="failed"))
     watched.until_it_ends()
-    look = watched.looks[0]
-    assert (look.working, look.in_work) == (SHOWN + 2, [InWork("dist/w0.html", "rewrite", 40)])
-    assert look.errors[:2] == [Failure("page_f16", "error 16"), Failure("dist/f15.html", "error 15")]
-    assert len(look.errors) == SHOWN
+    sample = watched.samples[0]
+    assert (sample.working, sample.in_work) == (SHOWN + 2, [InWork("dist/w0.html", "rewrite", 40)])
+    assert sample.errors[:2] == [Failure("page_f16", "error 16"), Failure("dist/f15.html", "error 15")]
+    assert len(sample.errors) == SHOWN
 
 
 def test_a_look_costs_two_reads_and_a_path_is_asked_for_once(filled: Filled, watch: Callable[..., Watched]) -> None:
@@ -150,7 +150,7 @@ def test_the_newest_is_watched_where_none_is_named_and_stays_the_one(
     filled.batch("queued", a="uploaded")
     watched = watch(lambda: filled.batch("completed", OTHER), lambda: filled.batch("completed", a="done"))
     assert watched.until_it_ends("") == "completed"
-    assert {look.batch.batch_id for look in watched.looks} == {BATCH}
+    assert {sample.batch.batch_id for sample in watched.samples} == {BATCH}
 
 
 def test_a_store_that_goes_away_is_asked_again_and_that_is_said_once(
@@ -166,7 +166,7 @@ def test_a_store_that_goes_away_is_asked_again_and_that_is_said_once(
         def away(call: str, keys: list[str]) -> None:
             if left[0] == 0:
                 filled.store._answer = answer  # type: ignore[method-assign]
-                over = len(watched.looks) == 2
+                over = len(watched.samples) == 2
                 filled.batch("completed" if over else "processing", a="done", b="done" if over else "processing")
                 return
             left[0] -= 1
@@ -237,9 +237,9 @@ def test_a_page_that_a_worker_is_through_with_has_ended(filled: Filled, watch: C
         filled.put(f"status:{PROJECT}:page_{page}", status)
     watched = watch(lambda: filled.batch("failed", a="failed"))
     watched.until_it_ends()
-    look = watched.looks[0]
-    assert (look.ended, look.working, look.in_work) == (3, 1, [InWork("dist/d.html", "rewrite", 40)])
-    assert (look.batch.summary.completed, look.batch.summary.failed, look.batch.summary.pending) == (2, 1, 1)
+    sample = watched.samples[0]
+    assert (sample.ended, sample.working, sample.in_work) == (3, 1, [InWork("dist/d.html", "rewrite", 40)])
+    assert (sample.batch.summary.completed, sample.batch.summary.failed, sample.batch.summary.pending) == (2, 1, 1)
 
 
 def test_a_batch_in_which_nothing_happens_is_told_to_be_idle(
@@ -253,7 +253,7 @@ def test_a_batch_in_which_nothing_happens_is_told_to_be_idle(
         lambda: filled.batch("completed", a="done", b="done"),
     )
     watched.until_it_ends()
-    assert [look.idle for look in watched.looks] == [False, False, True, True, False, False]
+    assert [sample.idle for sample in watched.samples] == [False, False, True, True, False, False]
 
 
 # --- the rate -----------------------------------------------------------------------------------------
@@ -266,7 +266,7 @@ def rate(*seen: tuple[float, int]) -> Rate:
     return made
 
 
-def test_a_rate_needs_pages_that_ended_between_looks() -> None:
+def test_a_rate_needs_pages_that_ended_between_samples() -> None:
     for nothing in (rate(), rate((0, 5)), rate((0, 5), (5, 5)), rate((0, 5), (0, 6))):
         assert nothing.per_second is None
         assert nothing.seconds_left(9) is None
@@ -285,7 +285,7 @@ def test_a_retry_starts_over() -> None:
     assert rate((0, 0), (10, 100), (20, 50), (30, 60)).per_second == 1
 
 
-def test_looks_that_see_nothing_new_do_not_make_it_slower() -> None:
+def test_samples_that_see_nothing_new_do_not_make_it_slower() -> None:
     seen = rate((0, 0), (1, 4), (1.5, 4), (1.9, 4))
     assert (seen.per_second, seen.seconds_left(16)) == (4, 4)
     assert rate((0, 0), (1, 4), (50, 4), (62, 4), (123, 4)).per_second is None, "nothing for a minute is no rate"

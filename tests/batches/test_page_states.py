@@ -13,7 +13,7 @@ from nimbus_tasks.backends.kv import Limits, Traits
 from nimbus_tasks.batches import monitor as monitoring
 from nimbus_tasks.batches import page_states
 from nimbus_tasks.batches.listing import find_batch, find_current, list_batches
-from nimbus_tasks.batches.monitor import Look, Monitor
+from nimbus_tasks.batches.monitor import Monitor, Sample
 from nimbus_tasks.batches.page_states import is_complete, with_statuses
 from nimbus_tasks.batches.report.gather import gather
 from nimbus_tasks.batches.times import local, local_with_zone
@@ -36,13 +36,13 @@ def ends(filled: Filled, page: str, state: str, updated: str = LATER, **more: An
     filled.put(status_key(PROJECT, f"page_{page}"), PageStatus(state, BATCH, updated, begun, **more))
 
 
-def followed(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> list[Look]:
+def followed(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> list[Sample]:
     """Return all looks of a monitor at a batch that ends by itself."""
-    looks: list[Look] = []
+    looks: list[Sample] = []
 
     class Viewer:
-        def show(self, look: Look) -> None:
-            looks.append(look)
+        def show(self, sample: Sample) -> None:
+            looks.append(sample)
             assert len(looks) < 50, "it never ends"
 
         def lost(self, error: Exception) -> None:
@@ -79,8 +79,8 @@ def test_workers_that_write_only_statuses_are_seen_by_every_command(monkeypatch:
     assert [page.status for page in report.pages] == ["done", "failed", "processing"]
     assert [page.result for page in report.pages] == [Result(LATER, True, 2, 0.5), UNSET, UNSET]
     ends(filled, "c", "done", result=Result(LATER, True, 0, 1.0))
-    [look] = followed(filled, monkeypatch)
-    assert (look.batch.status, look.state, look.is_over) == ("partially_completed", "partially_completed", True)
+    [sample] = followed(filled, monkeypatch)
+    assert (sample.batch.status, sample.state, sample.is_over) == ("partially_completed", "partially_completed", True)
     assert before.keys() == filled.snapshot().keys(), "and nothing is written"
 
 
@@ -211,14 +211,14 @@ def test_a_monitor_of_a_store_that_bills_looks_at_pages_in_turn(monkeypatch: pyt
         ends(filled, f"p{number:02d}", "done")
     filled.store.calls.clear()
     looks = followed(filled, monkeypatch)
-    assert [look.ended for look in looks] == [10, 20, 25]
+    assert [sample.ended for sample in looks] == [10, 20, 25]
     assert statuses_read(filled) == 25
 
 
 def test_pages_in_work_are_looked_at_before_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitoring, "LOOK_STATUSES", 1)
+    monkeypatch.setattr(monitoring, "SAMPLE_STATUSES", 1)
     filled = Filled(Traits(billed=True), Limits(pairs=1, bytes=10**6, keys=1))
-    monkeypatch.setattr(monitoring, "LOOK_REQUESTS", 1)
+    monkeypatch.setattr(monitoring, "SAMPLE_REQUESTS", 1)
     fill(filled, "processing", a="uploaded", b="failed", c="processing")
     ends(filled, "a", "done")
     ends(filled, "b", "done")
@@ -235,8 +235,8 @@ def test_pages_in_work_are_looked_at_before_others(monkeypatch: pytest.MonkeyPat
 def test_a_monitor_ends_with_the_pages_whatever_the_record_says(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     filled = Filled()
     fill(filled, state, a="done", b="done")
-    [look] = followed(filled, monkeypatch)
-    assert is_complete(look.batch)
+    [sample] = followed(filled, monkeypatch)
+    assert is_complete(sample.batch)
 
 
 def test_a_monitor_goes_on_while_pages_wait_in_a_batch_that_is_called_completed(
@@ -254,7 +254,7 @@ def test_a_monitor_goes_on_while_pages_wait_in_a_batch_that_is_called_completed(
 
     filled.store.get = counted  # type: ignore[assignment,method-assign]
     looks = followed(filled, monkeypatch)
-    assert [look.is_over for look in looks] == [False, False, True]
+    assert [sample.is_over for sample in looks] == [False, False, True]
 
 
 def test_an_upload_may_bring_more_pages_until_none_has_come_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,7 +262,7 @@ def test_an_upload_may_bring_more_pages_until_none_has_come_for_a_while(monkeypa
     fill(filled, "uploading", a="done")
     monkeypatch.setattr(monitoring, "UPLOAD_SECONDS", 0.02)
     looks = followed(filled, monkeypatch)
-    assert [look.is_over for look in looks[:-1]] == [False] * (len(looks) - 1)
+    assert [sample.is_over for sample in looks[:-1]] == [False] * (len(looks) - 1)
     assert looks[-1].is_over
     assert len(looks) > 1
 
@@ -270,8 +270,8 @@ def test_an_upload_may_bring_more_pages_until_none_has_come_for_a_while(monkeypa
 def test_a_batch_that_was_cancelled_with_waiting_pages_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     filled = Filled()
     fill(filled, "cancelled", a="uploaded")
-    [look] = followed(filled, monkeypatch)
-    assert look.is_over
+    [sample] = followed(filled, monkeypatch)
+    assert sample.is_over
 
 
 # --- times --------------------------------------------------------------------------------------------

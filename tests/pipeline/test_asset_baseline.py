@@ -34,7 +34,7 @@ PAGE = MappedPage("dist/index.html", "/", "Home")
 
 
 class Silent:
-    """A narrator that says nothing."""
+    """An observer that ignores everything."""
 
     def __getattr__(self, _: str) -> Callable[..., None]:
         return lambda *_: None

@@ -11,7 +11,7 @@ from rig import BATCH, LATER, NEWER, PROJECT, UPLOADED, A, entry
 
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.model.records import BatchPage, PageRecord, PageState, PageStatus
-from nimbus_tasks.processing.decide import ABANDONED, PATIENCE, RECHECK, Decision, Known, Look, decide
+from nimbus_tasks.processing.decide import ABANDONED, PATIENCE, RECHECK, Decision, Known, Moment, decide
 
 EARLIER = "2026-01-01T00:00:00.000Z"
 LAG = 60.0
@@ -35,7 +35,7 @@ def decisions(known: Known, *moments: float, lag: float = 0.0, **more: Any) -> l
     """Return what is decided at these moments: seconds since the entry was queued and was found not to fit."""
     queued = entry(A, **more)
     now = seconds_of(queued.queued_at)
-    return [decide(queued, known, Look(now + moment, moment, lag, LEASE)) for moment in moments]
+    return [decide(queued, known, Moment(now + moment, moment, lag, LEASE)) for moment in moments]
 
 
 def actions(known: Known, *moments: float, lag: float = 0.0, **more: Any) -> list[str]:
@@ -66,7 +66,7 @@ def test_a_time_in_the_far_future_holds_no_page() -> None:
 
 def test_a_page_that_this_machine_began_is_taken_at_once() -> None:
     known = Known(record(), status("processing"), page("processing"))
-    assert decide(entry(A), known, Look(seconds_of(UPLOADED))) == Decision("take")
+    assert decide(entry(A), known, Moment(seconds_of(UPLOADED))) == Decision("take")
 
 
 # --- entries that do not fit --------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def test_a_status_of_another_upload_waits_while_the_store_may_lag() -> None:
 def test_a_page_without_a_status_waits_only_while_that_may_not_be_seen_yet() -> None:
     known = Known(record(), None, page())
     assert actions(known, 0, LAG, lag=LAG) == ["wait", "take"]
-    assert decide(entry(A), known, Look(seconds_of(UPLOADED) + LAG, 0.0, LAG)) == Decision("take")
+    assert decide(entry(A), known, Moment(seconds_of(UPLOADED) + LAG, 0.0, LAG)) == Decision("take")
 
 
 # --- retries ------------------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from nimbus_tasks.publishing.volatile import JSON_LD, Thing, find_volatile, things_changed
+from nimbus_tasks.publishing.volatile import JSON_LD, Part, find_volatile, parts_changed
 
-BUILD, STAMP, OTHER = Thing("head", "build"), Thing("block", "p.stamp"), Thing("other", "")
+BUILD, STAMP, OTHER = Part("head", "build"), Part("block", "p.stamp"), Part("other", "")
 
 
 def page(stamp: int, **more: Any) -> dict[str, Any]:
@@ -21,10 +21,10 @@ def page(stamp: int, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "things"),
+    ("before", "after", "parts"),
     [
         (page(1), page(2), {STAMP}),
-        (page(1), page(1, head={"title": "T", "a/b": "1"}), {Thing("head", "a/b")}),
+        (page(1), page(1, head={"title": "T", "a/b": "1"}), {Part("head", "a/b")}),
         (page(1), page(1, structured_data={"json_ld": [1]}), {OTHER}),
         (page(1, structured_data={"json_ld": [1]}), page(2, structured_data={"json_ld": [2]}), {JSON_LD, STAMP}),
         (page(1, structured_data={"microdata": [1]}), page(2, structured_data={"microdata": [2]}), {OTHER}),
@@ -33,15 +33,15 @@ def page(stamp: int, **more: Any) -> dict[str, Any]:
         (page(1, url="/a"), page(1, url="/b"), {OTHER}),
     ],
 )
-def test_what_differs_is_named(before: dict[str, Any], after: dict[str, Any], things: set[Thing]) -> None:
-    assert things_changed(before, after) == things
+def test_what_differs_is_named(before: dict[str, Any], after: dict[str, Any], parts: set[Part]) -> None:
+    assert parts_changed(before, after) == parts
 
 
 def test_a_selector_that_finds_unchanged_blocks_too_is_not_named() -> None:
     before, after = page(1), page(2)
     for each in (before, after):
         each["rest_of_page_blocks"].append({"type": "p", "content": "no", "attributes": {"class": "new:x stamp a"}})
-    assert things_changed(before, after) == {Thing("block", '"Built 2"')}
+    assert parts_changed(before, after) == {Part("block", '"Built 2"')}
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_a_selector_that_finds_unchanged_blocks_too_is_not_named() -> None:
         ([{BUILD}] * 5, 'ignore_head = ["old", "build"]'),
         ([{BUILD, STAMP}] * 3 + [{BUILD}] * 2, 'ignore_head = ["old", "build"]\nignore = ["nav", "p.stamp"]'),
         ([{BUILD}] * 3 + [{BUILD, OTHER}] * 2, 'ignore_head = ["old", "build"]'),
-        ([{Thing("block", '"Built 2"')}] * 5, ""),
+        ([{Part("block", '"Built 2"')}] * 5, ""),
         ([{BUILD}] * 2 + [{BUILD, OTHER}] * 3, None),
-        ([{BUILD, Thing("head", "title")}] * 5, None),
-        ([{Thing("head", str(number)) for number in range(9)}] * 5, None),
-        ([{Thing("head", str(number))} for number in range(5)], None),
+        ([{BUILD, Part("head", "title")}] * 5, None),
+        ([{Part("head", str(number)) for number in range(9)}] * 5, None),
+        ([{Part("head", str(number))} for number in range(5)], None),
         ([], None),
     ],
 )
-def test_what_most_pages_share_and_nothing_else_is_named(pages: list[set[Thing]], setting: str | None) -> None:
+def test_what_most_pages_share_and_nothing_else_is_named(pages: list[set[Part]], setting: str | None) -> None:
     found = find_volatile([frozenset(page) for page in pages], ["nav"], ["old"])
     assert (found.setting if found else None) == setting

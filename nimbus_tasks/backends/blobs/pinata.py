@@ -34,7 +34,7 @@ from nimbus_tasks.backends.blobs import (
 )
 from nimbus_tasks.backends.blobs.cids import Cids
 from nimbus_tasks.backends.blobs.pinata_parts import PinataParts
-from nimbus_tasks.backends.blobs.pinata_requests import NETWORK, One, PinataRequests, StoredFile, unicode_name
+from nimbus_tasks.backends.blobs.pinata_requests import NETWORK, OneFile, PinataRequests, StoredFile, unicode_name
 from nimbus_tasks.model.errors import RefusedError, StoreError, TransientError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class PinataStore(BlobStore):
         body = upload_of(blob, 0, blob.size, sent, before.encode(), f"\r\n--{boundary}--\r\n".encode())
         headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
         response = await self._requests.send(self._places.uploads, "POST", "/v3/files", body, headers)
-        return self._places.uploads.decode(response, One).data
+        return self._places.uploads.decode(response, OneFile).data
 
     async def _put_in_parts(self, blob: Blob, labels: Mapping[str, str], sent: OnSent) -> StoredFile:
         cid = await self._parts.put(blob, labels, sent)

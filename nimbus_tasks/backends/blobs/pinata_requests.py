@@ -32,7 +32,7 @@ class StoredFile(Struct):
     keyvalues: dict[str, object] | None = None
 
 
-class One(Struct):
+class OneFile(Struct):
     data: StoredFile
 
 
@@ -41,7 +41,7 @@ class Listing(Struct):
     next_page_token: str | None = None
 
 
-class _Many(Struct):
+class _ManyFiles(Struct):
     data: Listing
 
 
@@ -85,7 +85,7 @@ class PinataRequests:
         """Return a part of the listing of files."""
         parameters = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
         response = await self.send(self.places.api, "GET", f"/v3/files/{NETWORK}?{parameters}")
-        return self.places.api.decode(response, _Many).data
+        return self.places.api.decode(response, _ManyFiles).data
 
     async def close(self) -> None:
         for each in (self.places.uploads, self.places.api, self.places.gateway):

@@ -90,7 +90,7 @@ def origin(location: str) -> str:
     return f"{to.scheme}://{to.netloc.rpartition('@')[2]}" if to.netloc else "elsewhere"
 
 
-class _Complaint(Struct):
+class _Error(Struct):
     code: int | str = ""
     message: str = ""
     reason: str = ""
@@ -100,8 +100,8 @@ class _Complaint(Struct):
 class _Body(Struct):
     """The forms of an error body: Cloudflare's envelope, the gateway's, and Pinata's."""
 
-    errors: tuple[_Complaint, ...] | None = None
-    error: _Complaint | str | None = None
+    errors: tuple[_Error, ...] | None = None
+    error: _Error | str | None = None
 
 
 def messages(body: bytes) -> Iterator[str]:

@@ -183,10 +183,10 @@ class AssetCommands:
     def _upload(
         self, stage: AssetStage, found: Discovery | Baseline, request: AssetRequest, concurrency: int | None = None
     ) -> AssetSummary:
-        from nimbus_tasks.cli.messages.assets import AssetNarrator, assets_uploaded
+        from nimbus_tasks.cli.messages.assets import AssetReporter, assets_uploaded
 
-        with AssetNarrator(self._console, stage.where, dry_run=request.dry_run) as narrator:
-            done = stage.upload(found, self._run.connection(concurrency), narrator, request)
+        with AssetReporter(self._console, stage.where, dry_run=request.dry_run) as reporter:
+            done = stage.upload(found, self._run.connection(concurrency), reporter, request)
         self._run.pipeline.log_assets(done)
         assets_uploaded(self._console, done, stage.where)
         return done

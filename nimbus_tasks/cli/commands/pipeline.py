@@ -124,8 +124,8 @@ class Commands:
     def upload(self, request: Request, *, as_json: bool = False, validate_first: bool = False) -> int:
         from nimbus_tasks.cli.messages.pipeline import summarized, warnings_counted
         from nimbus_tasks.cli.messages.upload import (
-            DryRunNarrator,
-            UploadNarrator,
+            DryRunReporter,
+            UploadReporter,
             planned,
             shared_addresses,
             uploaded,
@@ -140,13 +140,13 @@ class Commands:
         self.run.keep(None)
         invalid = list(invalid_results(snapshot.pages))
         concurrency = request.concurrency or self.pipeline.settings.upload.concurrency
-        narrator = (
-            DryRunNarrator(self.console, invalid)
+        reporter = (
+            DryRunReporter(self.console, invalid)
             if request.dry_run
-            else UploadNarrator(self.console, invalid, concurrency)
+            else UploadReporter(self.console, invalid, concurrency)
         )
-        with self.pipeline.locked("upload", snapshot) as snapshot, narrator:
-            done, site = self.pipeline.upload(snapshot, request, narrator)
+        with self.pipeline.locked("upload", snapshot) as snapshot, reporter:
+            done, site = self.pipeline.upload(snapshot, request, reporter)
         if request.folder == MAPS_FOLDER:
             self._published = site
         if done.cost is not None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nimbus_tasks.cli import messages as narration
+from nimbus_tasks.cli import messages
 from nimbus_tasks.cli.ci import markdown
 from nimbus_tasks.cli.ci_output import CIOutput
-from nimbus_tasks.cli.messages.stream import Narrator
+from nimbus_tasks.cli.messages.stream import StreamReporter
 from nimbus_tasks.cli.stream.input import groups
 from nimbus_tasks.cli.stream.publish import add, publish_group, write_reports
 from nimbus_tasks.model.clock import now
@@ -37,7 +37,7 @@ class StreamCommands:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.pipeline = Pipeline(narration.waiting(console))
+        self.pipeline = Pipeline(messages.waiting(console))
 
     def stream(self, request: Request) -> int:
         """Publish the pages on standard input, and answer each on standard output.
@@ -51,18 +51,18 @@ class StreamCommands:
         request.check()
         pipeline = self.pipeline
         total = Outcome(pipeline.settings.target.store, now(), now())
-        narrator = Narrator(self.console, dry_run=request.dry_run)
+        reporter = StreamReporter(self.console, dry_run=request.dry_run)
         failed = False
         snapshot: Snapshot | None = None
         # Not sys.stdin, and never closed: a thread may wait in it when this process has to end.
         pages = open(0, "rb", closefd=False)  # noqa: SIM115
-        with pipeline.uploader(request, narrator.waiting, narrator.retrying) as uploader:
+        with pipeline.uploader(request, reporter.waiting, reporter.retrying) as uploader:
             for group in groups(pages):
                 with pipeline.locked("nimbus:stream", snapshot or look_at_maps()) as before:
-                    answers, outcome, snapshot = publish_group(pipeline, uploader, before, group, request, narrator)
+                    answers, outcome, snapshot = publish_group(pipeline, uploader, before, group, request, reporter)
                 add(total, outcome)
                 for answer in answers:
-                    narrator.answered(answer)
+                    reporter.answered(answer)
                     failed = failed or answer.failed
                 _answer(answers)
                 if outcome.stopped:
@@ -73,7 +73,7 @@ class StreamCommands:
         if not request.dry_run and (total.pages or total.unchanged):
             with pipeline.locked("nimbus:stream", snapshot or look_at_maps()) as snapshot:
                 CIOutput(self.console).summarize(markdown.site(write_reports(pipeline, snapshot, total)))
-        narrator.end(total)
+        reporter.end(total)
         return SOME_FAILED if failed or total.stopped else OK
 
 

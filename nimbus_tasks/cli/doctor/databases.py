@@ -38,14 +38,14 @@ def check_database(check: str, path: Path, fix: str) -> Iterator[Finding]:
         yield problem(check, f"{path} is not writable.", access)
         return
     try:
-        complete, complaint = _quick_check(path)
-        refused = "" if complaint else _write_refusal(path)
+        complete, damage = _quick_check(path)
+        refused = "" if damage else _write_refusal(path)
     except sqlite3.Error as error:
         yield problem(check, f"{path} cannot be read: {error}.", fix)
         return
     size = f"{path.stat().st_size / 1000:,.0f} kB"
-    if complaint:
-        yield problem(check, f"{path} is damaged: {complaint}.", fix)
+    if damage:
+        yield problem(check, f"{path} is damaged: {damage}.", fix)
     elif refused:
         yield problem(
             check, f"{path} is not writable: {refused}.", f"Check the owner and permissions of {path.parent}/."

@@ -170,9 +170,9 @@ async def _look_into(store: Store, root: Path, settings: Settings) -> AsyncItera
     later = "" if key in values else f"; {project_id} is there after its first upload"
     yield ok("reading", f"records can be read{later}")
     if key in values:
-        odd: list[Finding] = []
-        project = _record(key, values.pop(key), _Owned, odd) or _Owned()
-        for finding in odd:
+        findings: list[Finding] = []
+        project = _record(key, values.pop(key), _Owned, findings) or _Owned()
+        for finding in findings:
             yield finding
         if project.user_id and project.user_id != store.owner and settings.target.store == "gateway":
             message = f"{project_id} belongs to {project.user_id}, and the API key to {store.owner}."
@@ -217,28 +217,28 @@ def queue_keys(root: Path, settings: Settings) -> list[str]:
 
 def check_queue(root: Path, settings: Settings, values: Mapping[str, bytes]) -> Iterator[Finding]:
     """Judge the queue (its record, and its shards) and the newest batches."""
-    odd: list[Finding] = []
-    parts = [_record(key, value, QueueRecord, odd) for key, value in values.items() if key.startswith("queue:")]
+    findings: list[Finding] = []
+    parts = [_record(key, value, QueueRecord, findings) for key, value in values.items() if key.startswith("queue:")]
     if not settings.queues:
         yield ok("queue", '[process] queue = "none": pages are stored, and not queued for optimisation')
     elif None not in parts:
         queue = whole(part for part in parts if part is not None)
         ((workers,),) = select(root / CLAIMS_FILE, _WORKERS) or [(0,)]
         yield judge_queue(queue.items, _oldest(queue.items), int(workers))
-    read = [_record(key, value, BatchRecord, odd) for key, value in values.items() if key.startswith("batch:")]
-    yield from odd
+    read = [_record(key, value, BatchRecord, findings) for key, value in values.items() if key.startswith("batch:")]
+    yield from findings
     yield from judge_failures([batch for batch in read if batch is not None])
 
 
-def _record(key: str, value: bytes, shape: type[T], odd: list[Finding]) -> T | None:
-    """Return a record if it can be read, and add to `odd` what cannot be read of it."""
+def _record(key: str, value: bytes, shape: type[T], findings: list[Finding]) -> T | None:
+    """Return a record if it can be read, and add to `findings` what cannot be read of it."""
     next_step = "Run: doit nimbus:reconcile --repair --dry-run"
     try:
         reading = lenient.read(value, shape, keys.ids_of(key))
     except lenient.MisfitError as error:
-        odd.append(warning("records", f"{key} cannot be read: {error}.", next_step))
+        findings.append(warning("records", f"{key} cannot be read: {error}.", next_step))
         return None
-    odd += [warning("records", f"A part of {key} cannot be read: {each}.", next_step) for each in reading.skipped]
+    findings += [warning("records", f"A part of {key} cannot be read: {each}.", next_step) for each in reading.skipped]
     return reading.record
 
 

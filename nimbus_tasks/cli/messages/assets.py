@@ -36,7 +36,7 @@ def size(number: int) -> str:
     return f"{number} {_UNITS[0]}" if not unit else f"{amount:.1f} {_UNITS[unit]}"
 
 
-class AssetNarrator:
+class AssetReporter:
     """Prints an upload of files as it happens. Progress is in kilobytes, so that a large file shows it moves."""
 
     def __init__(self, console: Console, where: str, *, dry_run: bool) -> None:

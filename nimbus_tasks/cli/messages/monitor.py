@@ -11,7 +11,7 @@ from nimbus_tasks.cli.messages import Retries, count, rate_limited
 from nimbus_tasks.cli.messages.batches import SIGNS, STYLES, bar, counts, currently, signed, to_retry
 
 if TYPE_CHECKING:
-    from nimbus_tasks.batches.monitor import Look
+    from nimbus_tasks.batches.monitor import Sample
     from nimbus_tasks.cli.console import Console, Region
     from nimbus_tasks.model.errors import StoreError
 
@@ -21,7 +21,7 @@ IDLE = "No worker is processing this batch: doit nimbus:process"
 
 
 class MonitorViewer:
-    """Shows each look. `interval`: milliseconds between two of them."""
+    """Shows each sample. `interval`: milliseconds between two of them."""
 
     def __init__(self, console: Console, interval: int) -> None:
         self._console, self._interval = console, interval
@@ -30,7 +30,7 @@ class MonitorViewer:
         self._region: Region | None = None
         self._line = ""
         self._said_idle = False
-        self._last: Look | None = None
+        self._last: Sample | None = None
 
     def __enter__(self) -> Self:
         if self._console.live:
@@ -43,16 +43,16 @@ class MonitorViewer:
             for line, style in closing(self._last):
                 self._console.line(line, style)
 
-    def show(self, look: Look) -> None:
-        self._last = look if look.is_over else None
+    def show(self, sample: Sample) -> None:
+        self._last = sample if sample.is_over else None
         if self._region is not None:
-            self._region.show(view(look, self._interval, symbols=self._console.symbols))
+            self._region.show(view(sample, self._interval, symbols=self._console.symbols))
             return
-        line = summary_line(look)
+        line = summary_line(sample)
         if line != self._line:
             self._console.line(line)
             self._line, self._said_idle = line, False
-        if look.idle and not self._said_idle:
+        if sample.idle and not self._said_idle:
             self._console.line(f"   {IDLE}", "yellow")
             self._said_idle = True
 
@@ -63,59 +63,59 @@ class MonitorViewer:
         rate_limited(self._console, seconds, why)
 
 
-def summary_line(look: Look) -> str:
-    """Return a look in one line; a new one is printed where it changes."""
-    ended = f"{look.ended} of {count(page_total(look.batch), 'page')}"
-    return f"{look.batch.batch_id}: {look.state}, {ended} ({counts(look.batch.summary)})"
+def summary_line(sample: Sample) -> str:
+    """Return a sample in one line; a new one is printed where it changes."""
+    ended = f"{sample.ended} of {count(page_total(sample.batch), 'page')}"
+    return f"{sample.batch.batch_id}: {sample.state}, {ended} ({counts(sample.batch.summary)})"
 
 
-def view(look: Look, interval: int, *, symbols: bool) -> list[tuple[str, str]]:
+def view(sample: Sample, interval: int, *, symbols: bool) -> list[tuple[str, str]]:
     """Return the lines of the live view, each with its style."""
-    state, total = look.state, page_total(look.batch)
-    often = "" if look.is_over else f", every {interval / 1000:g} s"
+    state, total = sample.state, page_total(sample.batch)
+    often = "" if sample.is_over else f", every {interval / 1000:g} s"
     lines = [
-        (f"👀 Monitoring {look.batch.batch_id}", "bold"),
-        (f"   Updated {local(look.seen)}{often}", "dim"),
+        (f"👀 Monitoring {sample.batch.batch_id}", "bold"),
+        (f"   Updated {local(sample.seen)}{often}", "dim"),
         (f"   {signed(state, symbols=symbols)}", STYLES.get(state, "")),
-        (f"   {bar(look.ended, total, symbols=symbols)}  {look.ended}/{total}", ""),
-        (f"   {counts(look.batch.summary)}{_speed(look)}", ""),
+        (f"   {bar(sample.ended, total, symbols=symbols)}  {sample.ended}/{total}", ""),
+        (f"   {counts(sample.batch.summary)}{_speed(sample)}", ""),
     ]
-    if look.working:
-        lines.append((f"   🔄 {currently(look.working)}", ""))
+    if sample.working:
+        lines.append((f"   🔄 {currently(sample.working)}", ""))
     lines += [
         (f"   {bar(page.progress, 100, symbols=symbols, cells=MINI_BAR)}  {page.step}  {page.path}", "")
-        for page in look.in_work
+        for page in sample.in_work
     ]
-    if 0 < len(look.in_work) < look.working:
-        lines.append((f"   … and {look.working - len(look.in_work)} more in work", "dim"))
-    if look.idle:
+    if 0 < len(sample.in_work) < sample.working:
+        lines.append((f"   … and {sample.working - len(sample.in_work)} more in work", "dim"))
+    if sample.idle:
         lines.append((f"   {IDLE}", "yellow"))
-    lines += [(f"   ❌ {failure.path} - {failure.message}", "red") for failure in look.errors]
-    return lines if look.is_over else [*lines, ("   Press Ctrl+C to stop", "dim")]
+    lines += [(f"   ❌ {failure.path} - {failure.message}", "red") for failure in sample.errors]
+    return lines if sample.is_over else [*lines, ("   Press Ctrl+C to stop", "dim")]
 
 
-def closing(look: Look) -> list[tuple[str, str]]:
+def closing(sample: Sample) -> list[tuple[str, str]]:
     """Return what is said once a batch has ended."""
-    summary, batch_id = look.batch.summary, look.batch.batch_id
-    done = f"{summary.completed} of {count(len(look.batch.pages), 'page')} done"
-    if is_complete(look.batch):
+    summary, batch_id = sample.batch.summary, sample.batch.batch_id
+    done = f"{summary.completed} of {count(len(sample.batch.pages), 'page')} done"
+    if is_complete(sample.batch):
         return [(f"🎉 Batch {batch_id} is completed: {done}", "green")]
-    sign = SIGNS.get(look.state, "📦")
+    sign = SIGNS.get(sample.state, "📦")
     lines = [
         (
-            f"{sign} Batch {batch_id} has ended, {look.state}: {done}, {summary.failed} failed",
-            STYLES.get(look.state, ""),
+            f"{sign} Batch {batch_id} has ended, {sample.state}: {done}, {summary.failed} failed",
+            STYLES.get(sample.state, ""),
         )
     ]
-    if summary.failed and look.batch.status != "cancelled":
+    if summary.failed and sample.batch.status != "cancelled":
         lines.append((f"   {to_retry(batch_id)}", "dim"))
     return lines
 
 
-def _speed(look: Look) -> str:
-    if look.per_second is None or look.seconds_left is None:
+def _speed(sample: Sample) -> str:
+    if sample.per_second is None or sample.seconds_left is None:
         return ""
-    fast = look.per_second >= 1
-    rate = f"{look.per_second:.1f} pages/s" if fast else f"{look.per_second * 60:.1f} pages/min"
-    left = f", {duration(round(look.seconds_left) * 1000)} left" if look.batch.summary.pending else ""
+    fast = sample.per_second >= 1
+    rate = f"{sample.per_second:.1f} pages/s" if fast else f"{sample.per_second * 60:.1f} pages/min"
+    left = f", {duration(round(sample.seconds_left) * 1000)} left" if sample.batch.summary.pending else ""
     return f"; {rate}{left}"

@@ -1,10 +1,10 @@
-"""What a stream of pages says to a person: pages as they are sent, failures, and a summary."""
+"""What a stream of pages prints for a person: pages as they are sent, failures, and a summary."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.cli import messages as narration
+from nimbus_tasks.cli import messages
 from nimbus_tasks.cli.console import FEW
 
 if TYPE_CHECKING:
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from nimbus_tasks.publishing.plan import Plan
 
 
-class Narrator:
-    """Tells of the groups of one stream as if they were one upload."""
+class StreamReporter:
+    """Prints the groups of a stream as if they were one upload."""
 
     def __init__(self, console: Console, *, dry_run: bool) -> None:
         self._console = console
         self._dry_run = dry_run
         self._counts: dict[str, int] = {}
-        self._told = self._complaints = 0
+        self._shown = self._failures = 0
         self._batch = ""
-        self.retrying = narration.Retries(console)
+        self.retrying = messages.Retries(console)
 
     def plan(self, plan: Plan) -> None:
         pass
@@ -37,29 +37,29 @@ class Narrator:
         pass
 
     def waiting(self, seconds: float, why: str) -> None:
-        narration.rate_limited(self._console, seconds, why)
+        messages.rate_limited(self._console, seconds, why)
 
     def answered(self, answer: Answer) -> None:
         """Print one page: always when it failed, otherwise if asked or while there are few."""
         self._counts[answer.status] = self._counts.get(answer.status, 0) + 1
         if answer.failed:
-            self._complain(answer)
-        elif answer.status != "unchanged" and (self._console.verbose or self._told < FEW):
-            self._told += 1
+            self._show_failure(answer)
+        elif answer.status != "unchanged" and (self._console.verbose or self._shown < FEW):
+            self._shown += 1
             self._console.line(f"   {answer.status:<8} {answer.page_id or '-':<17}  {answer.path} ({answer.reason})")
 
-    def _complain(self, answer: Answer) -> None:
-        self._complaints += 1
-        if self._complaints <= narration.MAX_ERRORS or self._console.verbose:
+    def _show_failure(self, answer: Answer) -> None:
+        self._failures += 1
+        if self._failures <= messages.MAX_ERRORS or self._console.verbose:
             self._console.fail(f"{answer.path} - {answer.reason}")
-        elif self._complaints == narration.MAX_ERRORS + 1:
+        elif self._failures == messages.MAX_ERRORS + 1:
             self._console.line("   … more failures: all of them are in the report")
 
     def end(self, outcome: Outcome) -> None:
         pages = sum(self._counts.values())
         counts = ", ".join(f"{number} {status}" for status, number in sorted(self._counts.items())) or "nothing"
         self._console.line(
-            f"📊 Streamed {narration.count(pages, 'page')}: {counts}{' (dry run)' if self._dry_run else ''}"
+            f"📊 Streamed {messages.count(pages, 'page')}: {counts}{' (dry run)' if self._dry_run else ''}"
         )
         if outcome.stopped:
             self._console.fail(f"Stopped: {outcome.stopped} What was stored is safe; run the same command to continue.")

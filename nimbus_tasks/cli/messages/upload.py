@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NAMED_BATCHES = 3
 
 
-class _Narrator:
+class _Reporter:
     """Shows progress until it is closed."""
 
     def __init__(self, console: Console, invalid: list[PageResult]) -> None:
@@ -53,7 +53,7 @@ class _Narrator:
             self._progress.advance()
 
 
-class UploadNarrator(_Narrator):
+class UploadReporter(_Reporter):
     """Prints an upload as it happens. Invalid pages come first: they belong to the same count."""
 
     def __init__(self, console: Console, invalid: list[PageResult], concurrency: int) -> None:
@@ -139,7 +139,7 @@ def _left_alone(console: Console, done: Uploaded, waiting: int, refusal: str) ->
         console.fail(f"Pages whose source is gone stay as they are: {refusal}.")
 
 
-class DryRunNarrator(_Narrator):
+class DryRunReporter(_Reporter):
     """Prints what an upload would send. The results of single pages mean nothing in a dry run."""
 
     def plan(self, plan: Plan) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 
 from nimbus_tasks.backends.kv.open import Connection
-from nimbus_tasks.cli import messages as narration
+from nimbus_tasks.cli import messages
 from nimbus_tasks.cli.watch.classify import Look
 from nimbus_tasks.cli.watch.reporter import Cycle, Problem
 from nimbus_tasks.cli.watch.scanner import Scanner
@@ -46,7 +46,7 @@ class Session:
 
     def __init__(self, console: Console, schedule: Schedule, reporter: Reporter) -> None:
         self._console, self._schedule, self._reporter = console, schedule, reporter
-        self._pipeline = Pipeline(narration.waiting(console))
+        self._pipeline = Pipeline(messages.waiting(console))
         self._scanner = Scanner()
         self._problems = Problems()
         self._reported: dict[str, str] = {}
@@ -124,8 +124,8 @@ class Session:
             if self._uploader is None:
                 self._uploader = pipeline.uploader(
                     request,
-                    lambda seconds, why: narration.rate_limited(self._console, seconds, why),
-                    narration.Retries(self._console),
+                    lambda seconds, why: messages.rate_limited(self._console, seconds, why),
+                    messages.Retries(self._console),
                 )
             done, _ = pipeline.upload(snapshot, request, observer, self._uploader)
             self._batch = done.outcome.batches[-1] if done.outcome.batches else self._batch
@@ -153,7 +153,7 @@ class Session:
 
     def _read_settings(self) -> None:
         """Read the settings again; if they are wrong, the old ones stay in force."""
-        pipeline = Pipeline(narration.waiting(self._console))
+        pipeline = Pipeline(messages.waiting(self._console))
         try:
             settings = pipeline.settings
         except NimbusError as error:

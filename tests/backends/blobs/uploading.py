@@ -267,7 +267,7 @@ class Run(NamedTuple):
 
 
 class Silent:
-    """A narrator that counts steps."""
+    """An observer that counts steps."""
 
     def __init__(self, step: Callable[[], None]) -> None:
         self._step = step
