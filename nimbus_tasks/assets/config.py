@@ -1,4 +1,4 @@
-"""The configuration of uploads from programs: from the environment, with all mistakes told at once."""
+"""The configuration of uploads from programs: from the environment, all mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class CloudflareKVConfig(Struct, frozen=True, kw_only=True):
 
 
 class WebhookConfig(Struct, frozen=True, kw_only=True):
-    """An address that is told about each upload. secret: signs the requests, at least 16 bytes."""
+    """An address that is notified of each upload. secret: signs the requests, at least 16 bytes."""
 
     url: str
     secret: Secret
@@ -98,7 +98,7 @@ class UploadConfig(Struct, frozen=True, kw_only=True):
     """Where files go, where pointers are, and whether local files are deleted once both are confirmed.
 
     project_id: the project whose `asset:` records name the files; empty: no such records are written.
-    webhook: is told about each upload.
+    webhook: is notified of each upload.
     """
 
     pinata: PinataConfig | None = None

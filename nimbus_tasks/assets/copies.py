@@ -102,7 +102,7 @@ async def make_copies(
     warn: Callable[[str], None],
     advance: Callable[[], None],
 ) -> None:
-    """Make copies, and note them in the ledger. warn: is told of pictures that stay without.
+    """Make copies, and note them in the ledger. warn: is called for pictures that stay without.
 
     Raises:
         SettingsError: the extra `images` is not installed.

@@ -56,7 +56,7 @@ def read_all(sizes: Mapping[str, int]) -> dict[str, FileRead]:
 
 
 def size_of(path: str) -> int:
-    """Return the bytes of a file; 0 where that cannot be told."""
+    """Return the bytes of a file; 0 where that is unknown."""
     with contextlib.suppress(OSError):
         return os.lstat(path).st_size
     return 0

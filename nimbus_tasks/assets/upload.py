@@ -57,7 +57,7 @@ class AssetResult(Struct, frozen=True, omit_defaults=True):
 
 
 class Observer(Protocol):
-    """Is told about an upload as it happens."""
+    """Follows an upload as it happens."""
 
     def sent(self, size: int) -> None:
         """Bytes went up; fewer than 0 where they have to go up again."""

@@ -106,7 +106,7 @@ class Webhook:
             await self._deliver("assets.files", {"files": some})
 
     async def _deliver(self, kind: str, data: Any) -> None:
-        """Send one event, with retries; what goes wrong is only told."""
+        """Send one event, with retries. A failure is a warning, not an error."""
         fields = msgspec.to_builtins(data, enc_hook=str)
         event = {"type": kind, "timestamp": now(), "data": {**self._about, **fields}}
         body, event_id = hide_json(msgspec.json.encode(event)), f"msg_{secrets.token_hex(12)}"

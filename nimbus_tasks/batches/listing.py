@@ -166,7 +166,7 @@ async def _ids(target: OpenTarget) -> list[str]:
 
 
 async def _newest_first(target: OpenTarget) -> list[str]:
-    """Return the ids of all batches. Those of other programs need not tell when a batch was created."""
+    """Return the ids of all batches. Those of other programs may not say when a batch was created."""
     ids = await _ids(target)
     if all(_DATED_ID.fullmatch(each) for each in ids):
         return sorted(ids, reverse=True)

@@ -3,7 +3,7 @@
 Statuses first, then one queue write, then the batch record. A page that is `queued` while its batch says `failed`, or
 that the queue lacks, was left by an interrupted retry, or by one of another program, and the next one resumes it. Pages
 that a worker has taken since, or that were uploaded again in another batch, stay as they are. Pages that have ended of
-which only the statuses tell, because their worker writes nothing else, are written into the batch.
+which only the statuses have, because their worker writes nothing else, are written into the batch.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def cache_key(hashed: str) -> str:
 
 
 def ids_of(key: str) -> dict[str, str]:
-    """Return the ids that a key tells, by the names of their fields in the record."""
+    """Return the ids in a key, by the names of their fields in the record."""
     kind, _, rest = key.partition(":")
     project_id, _, secondary = rest.partition(":")
     match kind:

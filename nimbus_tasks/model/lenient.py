@@ -52,7 +52,7 @@ class Reading(Struct, Generic[T], frozen=True):
 
 
 def read(value: bytes, shape: type[T], ids: Mapping[str, str] | None = None) -> Reading[T]:
-    """Return the record that this JSON holds. `ids`: what its key tells, whatever these fields of it say.
+    """Return the record that this JSON holds. `ids`: those in its key, whatever these fields of it say.
 
     Raises:
         MisfitError: it cannot be read.

@@ -216,7 +216,7 @@ def summary_of(pages: Iterable[BatchPage], average_time_ms: int = 0, *, queues: 
 
 
 def average_time_ms(pages: Iterable[BatchPage]) -> int:
-    """Return how long the pages that are done took on average; 0 if no page tells."""
+    """Return how long the pages that are done took on average; 0 if no page has a duration."""
     times = [milliseconds_between(page.started or "", page.completed or "") for page in pages if page.status == "done"]
     known = [time for time in times if time is not None]
     return round(sum(known) / len(known)) if known else 0
@@ -231,7 +231,7 @@ def with_pages(batch: BatchRecord, pages: dict[str, BatchPage]) -> BatchRecord:
 
 
 def with_endings(batch: BatchRecord, statuses: Mapping[str, PageStatus]) -> BatchRecord:
-    """Return the batch after pages have ended of which only their statuses tell; itself if that changes nothing.
+    """Return the batch after pages have ended whose end only their statuses have; itself if that changes nothing.
 
     Workers that write nothing but statuses leave their batches behind. `statuses`: by page id.
     """

@@ -3,6 +3,6 @@
     source folder --extract--> maps/ --validate--> verdicts --upload--> store --summary--> reports
 
 Each stage takes a `Snapshot` of the project's folders and returns its result with the snapshot that the next stage
-needs; `plan_...` tells what a stage would do, which is what doit asks. `Pipeline` adds the lock and the log. Paths are
-relative to the working directory, which is the project's folder.
+needs; `plan_...` returns what a stage would do, which is what doit asks. `Pipeline` adds the lock and the log. Paths
+are relative to the working directory, which is the project's folder.
 """

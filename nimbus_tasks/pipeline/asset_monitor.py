@@ -29,7 +29,7 @@ async def follow(
 
     Where no job is left, and nothing arrives for `QUIET` seconds at the addresses that were given, nobody uploads.
 
-    The service tells them as they change. Where its events do not arrive, it is asked every `interval` milliseconds.
+    The service sends them as they change. Where its events do not arrive, it is asked every `interval` milliseconds.
 
     Raises:
         StoreError: the service does not answer at first, or not for `PATIENCE` seconds.

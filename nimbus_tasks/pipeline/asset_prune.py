@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.project.settings import Settings
 
 
-#: What tells an address of a stored file from all others: its digest, or its CID.
+#: What identifies an address of a stored file: its digest, or its CID.
 _LONG_NAME = re.compile(rb"[0-9A-Za-z]{40,}")
 
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class StageObserver(Observer, Protocol):
-    """Is told about the stage as it happens."""
+    """Follows the stage as it happens."""
 
     def copies_planned(self, pictures: int) -> None:
         """Copies of this many pictures are made first."""
@@ -178,7 +178,7 @@ class AssetStage:
     async def _send_contexts(
         self, found: Discovery | Baseline, connection: Connection, observer: StageObserver, request: AssetRequest
     ) -> AssetSummary:
-        """Upload, and tell the webhook about it if there is one."""
+        """Upload, and notify the webhook if there is one."""
         async with contextlib.AsyncExitStack() as open_files:
             webhook = None if request.dry_run else self._webhook(observer)
             if webhook:
@@ -243,7 +243,7 @@ class AssetStage:
             return baseline.target == target_identity(kv, self._settings) and baseline.day == _today()
 
     def _new_contexts(self, files: list[AssetFile], identity: str) -> list[NewContext]:
-        """Return what our own service does not know of these files; other stores are told nothing."""
+        """Return what our own service does not know of these files; nothing is sent to other stores."""
         if self.target.store != "server":
             return []
         return new_contexts(files, self.ledger, identity, self._settings.project.domain)

@@ -125,7 +125,7 @@ class Extraction(Struct, frozen=True):
     pages: how many source files have a map now; read: how many were read.
     written, removed: the map files that changed, or are gone.
     skipped: the source files that are not pages to publish.
-    unmatched: the settings' selectors and patterns that match on no page; told by the first run with these alone.
+    unmatched: the settings' selectors and patterns that match on no page; reported by the first run with these alone.
     outdated_chrome: hardly any page has what the pages had in common when that was learnt.
     upgraded: an earlier version of the program had extracted the site.
     """
@@ -227,7 +227,7 @@ def look_at_written(maps: Files, written: Iterable[str]) -> Files:
 
 
 def _learn(site: SiteRules, files: Files) -> bool:
-    """Learn what the pages of the site have in common; tell if that changed."""
+    """Learn what the pages of the site have in common; return whether that changed."""
     from nimbus_tasks.html.chrome import MIN_PAGES, sample_of
 
     numbers = sample_of(len(files))

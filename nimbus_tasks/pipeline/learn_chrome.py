@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def learn_chrome(site: SiteRules, paths: Iterable[str], least: int) -> bool:
-    """Learn from these pages what they have in common; with fewer than `least` of them, nothing. Tell if it changed."""
+    """Learn what these pages have in common, if they are at least `least`; return whether that changed."""
     from nimbus_tasks.html.chrome import learn
 
     pages = [(site.source_path(path), html) for path in paths if (html := _source(site.folder, path)) is not None]

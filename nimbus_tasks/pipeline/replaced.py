@@ -20,7 +20,7 @@ FindReplaced = Callable[[str], Sequence[Replaced]]
 
 @contextlib.contextmanager
 def find_replaced(settings: Settings) -> Iterator[FindReplaced]:
-    """Yield what tells the addresses that were replaced in each page.
+    """Yield a function that returns the addresses that were replaced in a page.
 
     Raises:
         StateError: the ledger of files cannot be used.

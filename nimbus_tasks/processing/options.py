@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RunOptions(Struct, frozen=True):
-    """How far a run goes. once: what may be tried now; until_empty: until nothing waits; neither: until told to stop.
+    """How far a run goes. once: what may be tried now; until_empty: until nothing waits; neither: until it is stopped.
 
     max_pages: 0 sets no limit. pages: ids of the only pages that are taken; None: all.
     """

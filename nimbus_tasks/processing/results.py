@@ -55,7 +55,7 @@ class PageResult(Struct, frozen=True):
         for trigger in _TRIGGERS[self.ending][1:]:
             status.status = move_page(status.status, trigger)
         if found is not None:
-            # The start stays: if the batch record misses this page, its status tells it all.
+            # The start stays: if the batch record misses this page, its status has everything.
             status.processing = Processing(taken.started, "done", 100)
             status.result = Result(self.now, success=True, changes=len(found.changes), confidence=found.confidence)
         elif failure is not None:

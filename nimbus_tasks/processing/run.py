@@ -66,7 +66,7 @@ class Run:
         self.stop = Stop()
 
     async def run(self) -> None:
-        """Work until there is no more to do, or until told to stop.
+        """Work until there is no more to do, or until it is stopped.
 
         A run without an end reconnects to a store that goes away.
 

@@ -55,7 +55,7 @@ class SharedRecords:
 
     @property
     def pending(self) -> bool:
-        """Whether anything is still to be written, or told to the queue."""
+        """Whether anything is still to be written, or sent to the queue."""
         return bool(self._updates or self._finished or self._retries)
 
     def add(self, *updates: Update) -> None:

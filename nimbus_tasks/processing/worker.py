@@ -71,7 +71,7 @@ class Worker:
         return [*self.in_hand.values(), *self.untried]
 
     async def run(self, options: RunOptions, stop: Stop) -> None:
-        """Work until there is no more to do, or until told to stop.
+        """Work until there is no more to do, or until it is stopped.
 
         Raises:
             StoreError, StateError: the target or the leases cannot be used; the claims are released.

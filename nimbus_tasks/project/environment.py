@@ -1,4 +1,4 @@
-"""Reads variables of the environment and collects mistakes, so that all of them are told at once."""
+"""Reads variables of the environment and collects mistakes, so that all of them are reported at once."""
 
 from __future__ import annotations
 

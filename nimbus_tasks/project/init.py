@@ -115,7 +115,7 @@ store = "sqlite"                        # sqlite: .nimbus/kv.db, no account; gat
 # service_url = ""                      # of doit nimbus:serve, for "server"; NIMBUS_SERVICE_KEY is the key
 # plan = "free"                         # Pinata: "free", "picnic", "fiesta"; PINATA_JWT comes from the environment
 # group_id = ""
-# webhook = ""                          # told about uploads by signed requests; NIMBUS_WEBHOOK_SECRET is the secret
+# webhook = ""                          # gets signed requests about uploads; NIMBUS_WEBHOOK_SECRET is the secret
 # metrics = ""                          # file for Prometheus: "/var/lib/node_exporter/textfile/nimbus.prom"
 
 [images]                                # the service (doit nimbus:serve): what it makes of pictures

@@ -38,7 +38,7 @@ class Holder(Struct, frozen=True):
 def hold(root: Path, does: str, waiting: Callable[[Holder], None]) -> Iterator[int]:
     """Hold the project's lock; if another process holds it, call `waiting` once and wait.
 
-    Yields `last_held` as it was before, which tells the holder whether another process ran in between.
+    Yields `last_held` as it was before, which shows the holder whether another process ran in between.
 
     Raises:
         StateError: the lock file cannot be made.

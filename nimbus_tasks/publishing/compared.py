@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.publishing.context import Context
     from nimbus_tasks.publishing.plan import Candidate, Plan
 
-#: Pages whose differences are told, and differences of one page.
+#: Pages whose differences are reported, and differences of one page.
 MOST_PAGES, MOST_DIFFERENCES = 100, 20
 
 

@@ -71,7 +71,7 @@ async def check_values(store: Store, project_id: str, here: Collection[str], sho
 
 
 def problem(key: str, value: bytes, metadata: bytes) -> str:
-    """Return what is wrong with a value; empty where nothing is, or nothing can tell. Pure."""
+    """Return what is wrong with a value; empty where nothing is, or it cannot be known. Pure."""
     try:
         record = lenient.read(value, SHAPES[key.partition(":")[0]], ids_of(key)).record
     except lenient.MisfitError as error:

@@ -160,7 +160,7 @@ class _Uploads(Struct, frozen=True):
 
 
 def _may_wait(row: Held, status: PageStatus | None, now: float, lease: float) -> bool:
-    """Return whether a page may wait, which its record then tells."""
+    """Return whether a page may wait, which its record then shows."""
     if status is None:
         return True
     if status.status == "processing":

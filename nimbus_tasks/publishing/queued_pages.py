@@ -78,7 +78,7 @@ async def _change(
     waiting = Counter(entry.batch_id for entry in entries)
     later = {batch_id for batch_id, pages in leaving.items() if _may_leave_later(pages, waiting[batch_id])}
     later = later.difference(own)
-    # Before the queue changes, the batches that pages leave: an interrupted run has then told them too early, and
+    # Before the queue changes, the batches that pages leave: an interrupted run has then updated them too early, and
     # the next one repeats it.
     at_once = {batch_id: pages for batch_id, pages in leaving.items() if batch_id not in later}
     await leave_batches(store, project_id, at_once, own)

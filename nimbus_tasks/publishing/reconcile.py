@@ -64,7 +64,7 @@ class Found(Struct, frozen=True):
 
 
 class _Listed(Struct, frozen=True, gc=False):
-    """A page as a listing tells it."""
+    """A page as a listing shows it."""
 
     page_id: str
     batch_id: str
@@ -219,7 +219,7 @@ def _foreign_metadata(metadata: bytes) -> PageMetadata:
 
 
 async def _read_pages(store: Store, project_id: str, paths: Mapping[str, str]) -> AsyncIterator[_Listed]:
-    """Yield what the listing would tell, made from the records and their statuses."""
+    """Yield what the listing would show, made from the records and their statuses."""
     for some in runs(paths, STATUSES):
         held: dict[str, PageMetadata] = {}
 

@@ -145,7 +145,7 @@ class _Records:
         return cls(project_id, await read_values(store, list(listed)), metadata)
 
     def rebuilt(self, kind: str, name: str, now: str) -> Struct | None:
-        """Return the record that takes the place of one that cannot be read; None where nothing tells what it held."""
+        """Return the record that takes the place of one that cannot be read; None where its content cannot be known."""
         match kind:
             case "status":
                 return self._status(name, now)

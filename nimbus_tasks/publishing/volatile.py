@@ -1,6 +1,6 @@
 """What changed on most pages at once while nothing else did: a build stamp, a date. Pure.
 
-pages before and after --things_changed--> what differs on each --find_volatile--> what to name, with its setting
+pages before and after --parts_changed--> what differs on each --find_volatile--> what to name, with its setting
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LEAST_PAGES = 5
 #: Pages that are compared.
 SAMPLE = 20
-#: More things that change at once are a new template.
+#: More parts that change at once are a new template.
 _MOST_PARTS = 8
 #: A page that has another one of these has changed.
 _CONTENT = frozenset({"canonical", "lang", "metaDescription", "title"})

@@ -44,7 +44,7 @@ async def upload_complete(service: Service, user: User, data: CompleteRequest) -
     pathname = pathname_of(user.id, data.asset_id, data.filename)
     claimed = Upload(data.asset_id, user.id, pathname, data.filename, data.size, data.mime_type, data.checksum)
     names_file = urlsplit(data.blob_url).path.endswith(f"/{pathname}")
-    # What clients tell is right as a rule: where a look costs nothing, one transaction, which checks it, is enough.
+    # What clients send is right as a rule: where a check costs nothing, one transaction, which checks it, is enough.
     looks_first = service.storage.is_local and claimed.size <= WHOLE_BYTES and names_file
     if looks_first and _is_right(await service.storage.finish(claimed), claimed):
         return await complete(service, claimed)

@@ -34,9 +34,9 @@ _ADD = uploads.insert().from_select(
 )
 _ABANDON = uploads.update().where(_THIS).values(method=_ABANDONED)
 _REMOVE = uploads.delete().where(_THIS)
-#: What a client tells again when it completes an upload.
+#: What a client sends again when it completes an upload.
 _TOLD = ("filename", "size", "mime_type", "checksum")
-#: The open upload that a client tells of: of the values of an `Upload`.
+#: The open upload that a client completes: of the values of an `Upload`.
 SAME = and_(
     uploads.c.asset_id == bindparam("asset_id"),
     _IS_OPEN,
@@ -64,7 +64,7 @@ def set_upload_id(connection: Connection, asset_id: str, upload_id: str) -> None
 
 
 def check_same(upload: Upload, claimed: Upload) -> None:
-    """Check that a client tells of the file that was signed.
+    """Check that a client completes the file that was signed.
 
     Raises:
         ApiError: it does not.

@@ -160,7 +160,7 @@ class Progress:
         if not (changed or due):
             return
         try:
-            stats = await self._stats.get(user_id, at_most=0)  # a change was told: what is cached is older
+            stats = await self._stats.get(user_id, at_most=0)  # there was a change: what is cached is older
         except Exception:  # the database is away: clients keep what they have, heartbeats go on
             return
         if due or stats != feed.stats:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.server.service import Service
 
 _ID = re.compile(rb"[0-9A-Za-z_-]{8,64}")
-#: A request that takes longer is told of in the log.
+#: A request that takes longer is logged.
 SLOW_SECONDS = 1.0
 _CSP = (
     "default-src 'self'; img-src 'self' data: blob: https: http://127.0.0.1:*; connect-src 'self' https: "

@@ -54,7 +54,7 @@ class S3Storage(Storage):
         length = response.headers.get("content-length", "")
         if checksum == as_base64(upload.checksum) and length.isdecimal():
             return Held(int(length), upload.checksum)
-        # Of parts, or of a service that knows no checksums: it tells nothing of the whole.
+        # Of parts, or of a service that knows no checksums: it says nothing about the whole.
         return await digest_of(self.read(upload.pathname))
 
     async def abandon(self, upload: Upload) -> None:

@@ -1,4 +1,4 @@
-"""Runs the service until it is told to stop: one process, or several that share one port.
+"""Runs the service until it is stopped: one process, or several that share one port.
 
 Roles: `web` answers requests, `worker` works on jobs, `all` does both. At a stop no new requests are taken, those
 under way end, and jobs are given back.
@@ -44,8 +44,8 @@ _READY = "ready"
 _LONGEST_START = 120.0
 
 
-def serve(options: ServeOptions, tell: Callable[[Running], None]) -> None:
-    """Run the service until SIGINT or SIGTERM. tell: is called once it answers.
+def serve(options: ServeOptions, started: Callable[[Running], None]) -> None:
+    """Run the service until SIGINT or SIGTERM. started: is called once it accepts requests.
 
     Raises:
         SettingsError: a setting is missing or malformed, or the port is taken.
@@ -71,10 +71,10 @@ def serve(options: ServeOptions, tell: Callable[[Running], None]) -> None:
         raise
     with listening or contextlib.nullcontext():
         if options.workers == 1:
-            _run(service, options.role, listening, lambda: tell(running))
+            _run(service, options.role, listening, lambda: started(running))
         else:
             service.close()
-            _run_several(structs.replace(options, root=str(root.absolute())), listening, lambda: tell(running))
+            _run_several(structs.replace(options, root=str(root.absolute())), listening, lambda: started(running))
 
 
 async def _check_host(service: Service, host: str) -> None:
@@ -198,7 +198,7 @@ def _serve_http(
     )
 
     class Server(uvicorn.Server):
-        """Says when it answers, and tells long requests of a stop."""
+        """Reports when it accepts requests, and ends long requests at a stop."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -267,7 +267,7 @@ def _start(options: ServeOptions, listening: socket.socket | None) -> subprocess
     fd = -1 if listening is None else listening.fileno()
     encoded = msgspec.json.encode(structs.replace(options, fd=fd)).decode()
     command = [sys.executable, "-m", "nimbus_tasks.server.serve", encoded]
-    # A session of its own: Ctrl-C on the terminal is for us, and we tell it.
+    # A session of its own: Ctrl-C on the terminal is for us, and we pass it on.
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, pass_fds=() if fd < 0 else (fd,), start_new_session=True
     )

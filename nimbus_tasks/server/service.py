@@ -48,7 +48,7 @@ class Service:
         self.log = Log(settings.log.level, root / LOG_FILE)
         self.lookups = Lookups(self.records)
         self.metrics = Metrics()
-        #: Is set when the process is told to stop: requests that would go on for long end.
+        #: Is set when the process is stopped: requests that would go on for long end.
         self.stopping = asyncio.Event()
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ _LONGEST_NAME = 100
 class Upload(Struct, frozen=True):
     """An upload that was signed and is not completed: a row of the table `uploads`. Times: epoch milliseconds.
 
-    What a client tells of one has neither a method nor what follows it.
+    What a client sends of one has neither a method nor what follows it.
     """
 
     asset_id: str

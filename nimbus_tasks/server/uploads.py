@@ -58,7 +58,7 @@ class UrlsRequest(Struct):
 class UploadUrl(Struct, rename="camel", omit_defaults=True):
     """Where a file goes, and how. expires_at: epoch milliseconds. parts: of a large file, in place of upload_url.
 
-    A file that the user has is told as `asset`, with is_duplicate, and needs no upload. One that is refused has
+    A file that the user has is returned as `asset`, with is_duplicate, and needs no upload. One that is refused has
     `error` and `code`.
     """
 

@@ -142,7 +142,7 @@ class BlobStore(Protocol):
         ...
 
     def expect(self, blobs: Sequence[Blob]) -> None:
-        """Be told which files will be put, in order, so that much can be asked for at once. Nothing is sent."""
+        """Receive the files that will be put, in order, so that one request can ask for many. Nothing is sent."""
         del blobs  # most stores have no use for it
 
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:
@@ -206,7 +206,7 @@ class BlobStore(Protocol):
                 return
 
     async def describe(self, location: Location, context: Context) -> None:
-        """Tell the store what pages say of a file, in place of what it was told before.
+        """Send what pages say of a file, in place of what was sent before.
 
         Raises:
             RefusedError: it does not take this, or has no such file.

@@ -124,7 +124,7 @@ def blob_store(
 
 
 def service(target: BlobTarget, root: Path | None = None, connection: Connection | None = None) -> ServiceProgress:
-    """Return what tells the progress of our own service. Nothing is sent.
+    """Return a reader of our own service's progress. Nothing is sent.
 
     Raises:
         SettingsError: the address or the key is missing or malformed.

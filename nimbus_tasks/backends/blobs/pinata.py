@@ -73,7 +73,7 @@ class PinataStore(BlobStore):
         return f"pinata:{self._places.api.base}"
 
     async def open(self) -> None:
-        """Ask for a listing of one file, which tells whether the token is good, and for the group."""
+        """Ask for a listing of one file, which shows whether the token is valid, and for the group."""
         await self._requests.list({"limit": "1"})
         if self._group:
             path = f"/v3/groups/{NETWORK}/{quote(self._group, safe='')}"

@@ -34,7 +34,7 @@ class PinataParts:
         self._requests, self._begun, self._group = requests, begun, group
 
     async def put(self, blob: Blob, labels: Mapping[str, str], sent: OnSent) -> str:
-        """Send a file; return its CID, empty where the server does not tell it."""
+        """Send a file; return its CID, empty where the server does not return it."""
         path, offset = await self._interrupted(blob)
         start = offset
         if offset:

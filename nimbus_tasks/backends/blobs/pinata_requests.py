@@ -23,7 +23,7 @@ _HINT = "Check PINATA_JWT: it needs the permissions to read and write files, and
 
 
 class StoredFile(Struct):
-    """What the API tells of a file."""
+    """What the API returns for a file."""
 
     id: str
     cid: str

@@ -52,7 +52,7 @@ class S3Store(BlobStore):
         return self._requests.url("{sha256}")
 
     async def open(self) -> None:
-        """Ask for a listing of nothing, which tells whether the bucket and the credentials are good."""
+        """Ask for a listing of nothing, which shows whether the bucket and the credentials are valid."""
         self._requests.expect(await self._requests.send("GET", "", {"list-type": "2", "max-keys": "1"}), 200)
 
     async def put(self, blob: Blob, sent: OnSent = lambda _: None) -> Location:

@@ -75,7 +75,7 @@ def document(http: Http, response: Response) -> Element:
     """Return the XML of a good answer, without namespaces.
 
     Raises:
-        TransientError: it is not XML, or tells a failure that came after the status.
+        TransientError: it is not XML, or reports a failure after the status.
     """
     root = _parsed(response.body)
     if root is None:

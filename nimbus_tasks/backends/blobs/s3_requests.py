@@ -108,7 +108,7 @@ class S3Requests:
         """Return the XML of a good answer, without namespaces.
 
         Raises:
-            TransientError: it is not XML, or tells a failure that came after the status.
+            TransientError: it is not XML, or reports a failure after the status.
         """
         self.expect(response, 200)
         return s3_errors.document(self.http, response)

@@ -139,7 +139,7 @@ class Addresses:
         ]
         response = await self._http.send("POST", "/api/upload-urls", msgspec.json.encode({"files": requested}))
         if response.status != 200 and len(files) > 1 and response.status in (400, 413, 415):
-            # One of them is refused: each tells its own reason when it is its turn.
+            # One of them is refused: each gets its own reason when it is its turn.
             self._expected.extendleft(reversed(files[1:]))
             addresses = await self._urls(files[:1])
             del files[1:]

@@ -1,4 +1,4 @@
-"""How far our own service is with a user's files: asked for, or as it tells them (server-sent events)."""
+"""The progress of our own service with a user's files: by polling, or as it changes (server-sent events)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ServiceProgress:
         return self._http.decode(response, _Response).stats
 
     async def stream(self) -> AsyncGenerator[Stats]:
-        """Yield how far the service is, as it tells it, from after what it told last; until it ends the stream.
+        """Yield the progress as it changes, from the last event that was received, until the stream ends.
 
         Raises:
             RefusedError: it sends no events.

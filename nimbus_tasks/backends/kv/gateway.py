@@ -274,7 +274,7 @@ def _is_passing(response: Response) -> bool:
 
 
 def _is_web_page(response: Response) -> bool:
-    """Return whether a person is to read this. Many servers send values and empty answers as HTML if not told other."""
+    """Return whether a person is to read this. Many servers call values and empty bodies HTML by default."""
     markup = response.body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
     return markup and response.headers.get("content-type", "").startswith("text/html")
 

@@ -48,7 +48,7 @@ class AssetCommands:
     def upload_first(self, snapshot: Snapshot, *, dry_run: bool) -> bool:
         """Upload the files of the site before its pages; return whether all are uploaded.
 
-        Whatever is wrong with files is told, and pages are uploaded nevertheless.
+        Problems with files are reported, and pages are uploaded nevertheless.
         """
         from nimbus_tasks.pipeline.asset_request import AssetRequest
 

@@ -74,7 +74,7 @@ def init(console: Console, name: str, domain: str, source: str, *, nested: bool,
         _refuse_changes(existing, {"name": name, "domain": domain, "source": source})
         console.line(f"Project {existing.project.id} is already here: nothing changed ({PROJECT_FILE})")
         if project.write_schema():
-            console.line(f"   {project.SCHEMA_FILE} tells editors the keys of this version")
+            console.line(f"   {project.SCHEMA_FILE} has the keys of this version, for editors")
     made = existing or _make(console, name, domain, source)
     chosen, already = made.project, existing is not None
     source = made.source.folder

@@ -38,7 +38,7 @@ class ServerCommands:
         self.console = console
 
     def serve(self, host: str, port: int, role: str, workers: int, *, as_json: bool) -> int:
-        """Run the service until it is told to stop."""
+        """Run the service until it is stopped."""
         with _ExtraNeeded():
             from nimbus_tasks.server.serve import serve
         if role not in get_args(Role):

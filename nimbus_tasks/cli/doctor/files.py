@@ -1,6 +1,6 @@
 """Facts about the blob store: access, what its plan allows, and whether browsers may upload.
 
-Nothing is written there; `doit nimbus:test-upload` tells how it handles checksums.
+Nothing is written there; `doit nimbus:test-upload` shows how it handles checksums.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class NimbusTask(Task):  # type: ignore[misc]  # doit has no types
         from nimbus_tasks.cli.option_errors import refuse_value, refuse_words
 
         options = {option["name"]: _option(option) for option in self.params}
-        variables = doit_cmd._CMDLINE_VARS or {}  # doit tells no names
+        variables = doit_cmd._CMDLINE_VARS or {}  # doit has no function for their names
         if refused := refuse_words(self.name, list(options.values()), args, variables.items()):
             return refused
         # Such as [tool.doit.tasks.upload] in pyproject.toml.

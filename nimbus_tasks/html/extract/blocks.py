@@ -114,7 +114,7 @@ class _Reading:
         return text
 
     def _take(self, passage: Passage) -> bool:
-        """Take what a text tells besides its words; return whether it is a block."""
+        """Take what a text has besides its words; return whether it is a block."""
         if passage.inner:
             count = len(passage.inner)
             inner = self._free[-count:][::-1]

@@ -214,7 +214,7 @@ SRCSET_DESCRIPTOR = re.compile(r"[\d.]+[wxh](?:,|$)")
 
 
 def links_to_file(href: str) -> bool:
-    """Return whether a link leads to a file that is no page, as far as its address tells."""
+    """Return whether a link leads to a file that is no page, judged by its address."""
     return _FILE_LINK.match(href) is not None
 
 

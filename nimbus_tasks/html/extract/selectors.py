@@ -106,7 +106,7 @@ def _unique_ids(root: Element) -> frozenset[str]:
     folded = Counter(map(str.lower, ids.elements()))
     unique = {each for each, count in ids.items() if each and count == 1}
     alike = [each for each in unique if folded[each.lower()] > 1]
-    # The parser does not tell the mode, but the selector of one of these does.
+    # The parser does not expose the mode, but the selector of one of these shows it.
     if alike and elements[alike[0]].css_path()[0] not in "#[":
         unique.difference_update(alike)
     return frozenset(unique)

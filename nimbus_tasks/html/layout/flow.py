@@ -164,7 +164,7 @@ class Flow:
         self._stack.append(box)
 
     def _end(self, box: Box) -> None:
-        """Close a box, and tell the one around it how far it goes."""
+        """Close a box, and pass on to the one around it how far it goes."""
         self._stack.pop()
         if box.block is not box:
             return

@@ -20,7 +20,7 @@ REPLACED = frozenset(
     {"audio", "canvas", "embed", "iframe", "img", "input", "meter", "object", "progress", "select", "svg", "textarea"}
     | {"video"}
 )
-#: A picture, or a sign in a text, of which nothing tells the size.
+#: A picture, or a sign in a text, of unknown size.
 _IMAGE, _ICON = (300.0, 150.0), (24.0, 24.0)
 #: The address of a larger picture.
 _PICTURE = re.compile(r"\.(?:avif|gif|jpe?g|png|svg|webp)$", re.IGNORECASE)

@@ -217,12 +217,12 @@ def _cell_steps(cell: Cell) -> list[Step]:
 
 
 def _kinds_of_groups(blocks: Iterable[FullBlock]) -> dict[str, str]:
-    """Return what each group is, as its blocks tell."""
+    """Return what each group is, by the types of its blocks."""
     kinds: dict[str, str] = {}
-    telling = {"dt": "dl", "dd": "dl", "summary": "details", "details": "details", "figcaption": "figure"}
+    kind_of = {"dt": "dl", "dd": "dl", "summary": "details", "details": "details", "figcaption": "figure"}
     for block in blocks:
-        if block.group and block.type in telling:
-            kinds.setdefault(block.group, telling[block.type])
+        if block.group and block.type in kind_of:
+            kinds.setdefault(block.group, kind_of[block.type])
     return kinds
 
 

@@ -99,7 +99,7 @@ class Computed:
         return style
 
     def _known_names(self, names: tuple[str, ...]) -> frozenset[str]:
-        """Return those of an element's classes that the sheets name, in whatever case: old pages do not tell them."""
+        """Return those of an element's classes that the sheets name; case does not matter, as in old pages."""
         known = self._classes.get(names)
         if known is None:
             if len(self._classes) > MOST_STYLES:

@@ -23,8 +23,8 @@ export async function llmsText({ env, site, origin, query }) {
   const pages = await list(env, site.project, "");
   const more = query.project ? `&project=${query.project}` : "";
   const lines = pages.map(({ url, title, description }) => {
-    const told = description ? `: ${description}` : "";
-    return `- [${title.replace(/[[\]\\]/g, "\\$&") || url}](${origin}/content${url}?format=markdown${more})${told}\n`;
+    const text = description ? `: ${description}` : "";
+    return `- [${title.replace(/[[\]\\]/g, "\\$&") || url}](${origin}/content${url}?format=markdown${more})${text}\n`;
   });
   const left = site.pages > pages.length && pages.length >= MOST ? `\nMore pages: ${origin}/sitemap.xml\n` : "";
   const where = site.origin || origin;

@@ -184,13 +184,13 @@ function cellSteps({ id, row, column, header = false }) {
   return [step("table", id), step("row", String(at), at), step("cell", String(across), across, header)];
 }
 
-/** What each group is, as its blocks tell. @param {Block[]} blocks @returns {Map<string, string>} */
+/** What each group is, by the types of its blocks. @param {Block[]} blocks @returns {Map<string, string>} */
 function kindsOfGroups(blocks) {
-  const telling = new Map([["dt", "dl"], ["dd", "dl"], ["summary", "details"], ["details", "details"], ["figcaption", "figure"]]); // prettier-ignore
+  const kindOf = new Map([["dt", "dl"], ["dd", "dl"], ["summary", "details"], ["details", "details"], ["figcaption", "figure"]]); // prettier-ignore
   const kinds = new Map();
   for (const { group, type } of blocks) {
-    if (group && telling.has(type) && !kinds.has(group)) {
-      kinds.set(group, telling.get(type));
+    if (group && kindOf.has(type) && !kinds.has(group)) {
+      kinds.set(group, kindOf.get(type));
     }
   }
   return kinds;

@@ -9,7 +9,7 @@ document.body.append(region);
 let waiting = "";
 let timer = 0;
 
-/** @param {string} message replaces one that was not yet told */
+/** @param {string} message replaces one that was not yet announced */
 export function announce(message) {
   if (message === region.textContent) return;
   waiting = message;
