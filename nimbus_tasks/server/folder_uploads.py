@@ -20,6 +20,7 @@ from nimbus_tasks.server.errors import ApiError, invalid, not_found
 from nimbus_tasks.server.folder_storage import CHECKSUM, Claim, FolderStorage, is_expired
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.service import Service
+from nimbus_tasks.server.storage import made_type
 
 _USED = "This address was used or has been given up: ask for a new one"
 
@@ -83,7 +84,7 @@ async def get_file(
     return File(
         file,
         filename=asset.filename,
-        media_type=asset.mime_type if pathname == asset.pathname else "image/webp",
+        media_type=asset.mime_type if pathname == asset.pathname else made_type(pathname),
         headers={
             "content-disposition": f"inline; filename*=UTF-8''{quote(asset.filename)}",
             # What others have uploaded must not run as a page of ours.

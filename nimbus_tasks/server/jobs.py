@@ -23,6 +23,7 @@ from nimbus_tasks.project.settings import STATE_FOLDER
 from nimbus_tasks.server import claims, search
 from nimbus_tasks.server.claims import EmbeddingResult, ImageResult, Limit
 from nimbus_tasks.server.retry_schedule import Failure, judge
+from nimbus_tasks.server.storage import main_picture_of, thumbnail_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,13 +39,6 @@ WORK_FOLDER = f"{STATE_FOLDER}/work"
 RENEWALS = 3
 #: Runs of a job that ended with their worker, after which the file counts as their cause.
 MOST_INTERRUPTIONS = 20
-_EXTENSIONS = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/svg+xml": "svg",
-}
 
 
 class Jobs:
@@ -152,8 +146,8 @@ class Jobs:
                 async for chunk in storage.read(held.pathname):
                     file.write(chunk)
             made = await self._images.process(original, held.mime_type)
-            main = f"thumbnails/{held.user_id}/{held.id}.main.{_EXTENSIONS.get(made.main.content_type, 'img')}"
-            thumbnail = _thumbnail(held)
+            main = main_picture_of(held.user_id, held.id, made.main.content_type)
+            thumbnail = thumbnail_of(held.user_id, held.id)
             for pathname, encoded in ((main, made.main), (thumbnail, made.thumbnail)):
                 made_file = folder / "made"
                 made_file.write_bytes(encoded.data)
@@ -162,7 +156,7 @@ class Jobs:
         return ImageResult(storage.url(main), storage.url(thumbnail), made.width, made.height, made.placeholder, ms)
 
     async def _embedding(self, held: Claim, began: float) -> EmbeddingResult:
-        picture = b"".join([chunk async for chunk in self._service.storage.read(_thumbnail(held))])
+        picture = b"".join([chunk async for chunk in self._service.storage.read(thumbnail_of(held.user_id, held.id))])
         context = await self._service.database.read(lambda connection: search.context_of(connection, held.id))
         vector = await self._embedder.embed(
             Encoded(picture, "image/webp", 0, 0), Context(held.filename, tuple(context.alt), tuple(context.titles))
@@ -212,10 +206,6 @@ class Jobs:
 
 class _LostError(Exception):
     """The lease is another worker's by now."""
-
-
-def _thumbnail(held: Claim) -> str:
-    return f"thumbnails/{held.user_id}/{held.id}.webp"
 
 
 def failure_of(error: Exception) -> Failure:

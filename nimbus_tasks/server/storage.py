@@ -25,6 +25,14 @@ WHOLE_BYTES = 90 * 1024 * 1024
 PART_BYTES = 16 * 1024 * 1024
 _MOST_PARTS = 10_000
 _UNSAFE = re.compile(r"[^0-9A-Za-z._-]+")
+#: Types of pictures that jobs make -> how their names end.
+_ENDINGS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/svg+xml": "svg",
+}
 #: Characters of a name in a pathname.
 _LONGEST_NAME = 100
 
@@ -136,6 +144,22 @@ def pathname_of(user_id: str, asset_id: str, filename: str) -> str:
     stem, dot, extension = safe.rpartition(".")
     name = f"{stem[:_LONGEST_NAME]}{dot}{extension[:16]}" if dot else safe[:_LONGEST_NAME]
     return f"assets/{user_id}/{asset_id}/{name or 'file'}"
+
+
+def main_picture_of(user_id: str, asset_id: str, content_type: str) -> str:
+    """Return where the main picture of an asset is stored."""
+    return f"thumbnails/{user_id}/{asset_id}.main.{_ENDINGS.get(content_type, 'img')}"
+
+
+def thumbnail_of(user_id: str, asset_id: str) -> str:
+    """Return where the thumbnail of an asset is stored."""
+    return f"thumbnails/{user_id}/{asset_id}.webp"
+
+
+def made_type(pathname: str) -> str:
+    """Return the content type of a picture that a job has made."""
+    ending = pathname.rpartition(".")[2]
+    return next((each for each, its in _ENDINGS.items() if its == ending), "application/octet-stream")
 
 
 def part_ranges(size: int) -> list[tuple[int, int, int]]:

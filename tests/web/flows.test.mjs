@@ -149,6 +149,7 @@ test("the pages that use a file are named, and only those on the web are links",
   });
   await page.goto(`${url}${asset}`);
   await page.getByText("Used by").waitFor();
+  await page.locator(".asset img[src*='.main.']").waitFor(); // of what was uploaded, browsers show not every format
   assert.equal(await page.getByRole("link", { name: "<b>Tour</b>" }).getAttribute("href"), pages[0].url);
   assert.deepEqual(await page.locator(".plain li").allTextContents(), ["<b>Tour</b>", "Wheels /wheels/", "Odd javascript:alert(1)"]); // prettier-ignore
   assert.equal(await page.locator(".plain a").count(), 1);
@@ -330,7 +331,8 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     const { page } = await openPage(t, { colorScheme, bypassCSP: true });
     await page.setInputFiles("#files", pictures(2));
     await stored(page, 2);
-    for (const path of PAGES) {
+    const { assets } = await (await page.request.get(`${url}/api/assets?limit=1`)).json();
+    for (const path of [...PAGES, `/asset?id=${assets[0].id}`, "/asset?id=gone", "/nowhere"]) {
       if (path !== "/") await page.goto(`${url}${path}`);
       await page.waitForSelector("h1");
       await page.evaluate(axe);
@@ -347,6 +349,16 @@ function isInSight(element) {
   const around = /** @type {Element} */ (element.parentElement).getBoundingClientRect();
   return width > 0 && left >= around.left - 1 && right <= around.right + 1;
 }
+
+test("the first key on a page leads to the link that skips the header", async (t) => {
+  const { page } = await openPage(t);
+  await page.goto(`${url}/status`);
+  await page.getByRole("heading", { name: "Status" }).waitFor();
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Skip to the page");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "page");
+});
 
 test("on a phone nothing is wider than the screen", async (t) => {
   const { page } = await openPage(t, { viewport: PHONE });

@@ -37,7 +37,11 @@ export async function show(root) {
     await look();
   } catch (error) {
     const isGone = error instanceof ApiError && (error.status === 404 || error.status === 400);
-    root.replaceChildren(el("p", { role: "alert" }, isGone ? text("assetGone") : problemText(error)));
+    root.replaceChildren(
+      el("h1", {}, text("file")),
+      el("p", { role: "alert" }, isGone ? text("assetGone") : problemText(error)),
+      el("p", {}, el("a", { href: "/gallery" }, text("gallery"))),
+    );
   }
 }
 
@@ -47,9 +51,12 @@ export async function show(root) {
  */
 function view(asset, again) {
   const nothing = el("p", { class: "quiet" }, text("noPicture"));
-  const picture = asset.mimeType.startsWith("image/")
-    ? el("img", { src: asset.blobUrl, alt: asset.filename, onerror: () => picture.replaceWith(nothing) })
-    : nothing;
+  // Browsers show the main picture of each format. The file itself may be one that they do not know, or damaged.
+  const src = asset.imageUrl ?? asset.blobUrl;
+  const picture =
+    asset.mimeType.startsWith("image/") && !asset.processingError
+      ? el("img", { src, alt: asset.filename, onerror: () => picture.replaceWith(nothing) })
+      : nothing;
   const size = asset.width && asset.height ? `${asset.width} × ${asset.height}, ` : "";
   const fields = el("dl", { class: "fields" });
   const add = (/** @type {import("./texts.js").TextName} */ name, /** @type {(Node | string)[]} */ ...values) =>

@@ -50,8 +50,15 @@ function showHeader() {
     el("strong", {}, "Nimbus Tasks"),
     ...(here === "/login" ? [] : [el("nav", { "aria-label": text("pages") }, ...links), logout]),
   );
-  // On a phone not all of them have room.
-  document.querySelector("[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+  showCurrentLink();
+}
+
+/** On a phone not all links have room. `scrollIntoView` would let the first Tab begin there, behind the skip link. */
+function showCurrentLink() {
+  const link = document.querySelector(".top [aria-current]");
+  const nav = link?.parentElement;
+  if (!(link instanceof HTMLElement) || !nav) return;
+  nav.scrollLeft = link.offsetLeft - nav.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
 }
 
 async function logOut() {
