@@ -4,11 +4,11 @@
  */
 
 import assert from "node:assert/strict";
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before } from "node:test";
 
 const fromTools = createRequire(new URL("../node/package.json", import.meta.url));
@@ -44,6 +44,19 @@ export function newFile(name = `picture-${(made += 1)}.svg`, content = "") {
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><text>${name} ${Date.now()}</text></svg>`;
   writeFileSync(join(folder, name), content || svg);
   return join(folder, name);
+}
+
+/**
+ * @param {Record<string, string>} files contents by path
+ * @returns {string} the path of a folder with these files
+ */
+export function newFolder(files) {
+  const made = join(mkdtempSync(join(folder, "folder-")), "dropped");
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(made, path)), { recursive: true });
+    writeFileSync(join(made, path), content);
+  }
+  return made;
 }
 
 export function copyOf(file, name) {

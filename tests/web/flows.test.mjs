@@ -8,6 +8,7 @@ import {
   copyOf,
   key,
   newFile,
+  newFolder,
   openPage,
   otherKey,
   pictures,
@@ -68,13 +69,19 @@ test("nobody sees the files of another user", async (t) => {
 test("a damaged picture is explained in failed jobs and on the status page, retried and dismissed", async (t) => {
   const { page } = await openPage(t, { key: otherKey });
   const name = `damaged-${Date.now()}.png`;
-  await page.setInputFiles("#files", newFile(name, `no picture ${name}`));
+  const damaged = newFile(name, `no picture ${name}`);
+  await page.setInputFiles("#files", damaged);
   await shown(page, "jobFailed", 1);
   const failed = async () => {
     await page.goto(`${url}/status`);
     await page.locator(".errors").getByRole("link", { name }).waitFor();
     await page.goto(`${url}/failed-jobs`);
   };
+  const second = await page.context().newPage();
+  await second.goto(url);
+  await second.setInputFiles("#files", damaged);
+  await shown(second, "jobFailed", 1); // it is there already, and not searchable
+  await second.close();
   await failed();
   await page.getByRole("link", { name }).click();
   await page.getByText("No preview").waitFor();
@@ -308,6 +315,57 @@ test("two tabs upload at once, and neither takes the other's files", async (t) =
   await page.reload();
   await second.setInputFiles("#files", pictures(2));
   await stored(second, 2);
+});
+
+test("who logs in after somebody else does not get the files of an upload that was interrupted", async (t) => {
+  const { context, page } = await openPage(t);
+  await context.route("**/files/**", () => undefined);
+  await page.setInputFiles("#files", pictures(2));
+  await rows(page, "uploading").first().waitFor();
+  await page.waitForTimeout(700); // the journal is written twice a second
+  page.on("dialog", (dialog) => void dialog.accept());
+  for (const [own, number] of /** @type {const} */ ([
+    [otherKey, 0],
+    [key, 2],
+  ])) {
+    await page.getByRole("button", { name: "Log out" }).click();
+    await page.waitForURL("**/login");
+    await page.fill("input[name=key]", own);
+    await page.click("button.primary");
+    await page.waitForSelector(".drop");
+    await page.waitForLoadState("networkidle");
+    await shown(page, "missing", number);
+  }
+});
+
+test("a dropped folder is read with the folders in it, and what cannot be read is told", async (t) => {
+  const { context, page } = await openPage(t);
+  await page.evaluate(() => {
+    // As a disk answers that does not let somebody read: tests may run as a user who may read everything.
+    const refuse = (_, failed) => failed(new DOMException("", "NotReadableError"));
+    const lock = (event) => {
+      const reader = Object.getPrototypeOf(event.dataTransfer.items[0].webkitGetAsEntry().createReader());
+      const { readEntries } = reader;
+      reader.readEntries = function (done, failed) {
+        const locked = (entries) => {
+          for (const entry of entries.filter((each) => each.name.startsWith("locked")))
+            Object.assign(entry, { file: refuse, createReader: () => ({ readEntries: refuse }) });
+          done(entries);
+        };
+        readEntries.call(this, locked, failed);
+      };
+    };
+    addEventListener("drop", lock, true);
+  });
+  const folder = newFolder({ "a.svg": "<svg/>", "deep/b.HEIC": "no picture", "deep/locked.svg": "<svg/>", "locked/c.svg": "<svg/>", ".hidden": "x" }); // prettier-ignore
+  const cdp = await context.newCDPSession(page);
+  for (const type of /** @type {const} */ (["dragEnter", "dragOver", "drop"]))
+    await cdp.send("Input.dispatchDragEvent", { type, x: 400, y: 200, data: { items: [], files: [folder], dragOperationsMask: 1 } }); // prettier-ignore
+  await stored(page, 2);
+  await page.getByText(/cannot be read: .*dropped\/deep\/locked\.svg/).waitFor();
+  await page.getByText(/cannot be read: .*dropped\/locked(,|$)/).waitFor();
+  const paths = await page.locator(".file:visible .file-name").evaluateAll((names) => names.map((name) => name.getAttribute("title"))); // prettier-ignore
+  assert.deepEqual(paths.sort(), ["dropped/a.svg", "dropped/deep/b.HEIC"]);
 });
 
 test("ten thousand files in the list: few rows are in the document", async (t) => {

@@ -48,6 +48,7 @@ export const TEXTS = {
   rate: "{rate}/s, {left} left",
   emptyList: "No such files.",
   ignored: "Left out, as they are empty: {names}",
+  leftOut: "Left out, as they cannot be read: {names}",
   andMore: "{names} and {count} more",
   addedTwice: "{count} files are in the list already.",
   missing: "{count} files must be chosen again to continue: the browser does not keep files over a reload.",

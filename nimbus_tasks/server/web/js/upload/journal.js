@@ -3,11 +3,11 @@
  * not kept. Where the browser gives a handle, the file is read again by it; else it must be chosen again.
  *
  * Each tab has a session of its own and holds a lock with its name: a session whose lock is free was left by a tab that
- * is gone, and the next one takes it over.
+ * is gone, and the next one of the same user takes it over.
  */
 
 /** @typedef {import("./items.js").Item} Item */
-/** @typedef {Omit<Item, "file" | "id" | "sent"> & {key: string, session: string}} Saved */
+/** @typedef {Omit<Item, "file" | "id" | "sent"> & {key: string, session: string, user: string}} Saved */
 
 const DATABASE = "nimbus-uploads";
 const STORE = "items";
@@ -31,10 +31,12 @@ function done(request) {
 export class Journal {
   /**
    * @param {IDBDatabase} database
+   * @param {string} user
    * @param {string} session
    */
-  constructor(database, session) {
+  constructor(database, user, session) {
     this._database = database;
+    this._user = user;
     this._session = session;
     /** @type {Map<string, Saved>} */
     this._changed = new Map();
@@ -43,8 +45,11 @@ export class Journal {
     this._writing = Promise.resolve();
   }
 
-  /** @returns {Promise<Journal>} */
-  static async open() {
+  /**
+   * @param {string} user whose files are kept: others may log in with this browser
+   * @returns {Promise<Journal>}
+   */
+  static async open(user) {
     const request = indexedDB.open(DATABASE, 1);
     request.addEventListener("upgradeneeded", () => {
       const store = request.result.createObjectStore(STORE, { keyPath: ["session", "key"] });
@@ -53,16 +58,16 @@ export class Journal {
     const session = crypto.randomUUID();
     // Held until this tab is gone.
     void navigator.locks.request(lockName(session), () => new Promise(() => {}));
-    return new Journal(await done(request), session);
+    return new Journal(await done(request), user, session);
   }
 
-  /** @returns {Promise<Saved[]>} files of tabs that are gone; they belong to this one now */
+  /** @returns {Promise<Saved[]>} the user's files of tabs that are gone; they belong to this one now */
   async takeOver() {
     const held = new Set((await navigator.locks.query()).held?.map((lock) => lock.name));
     const store = this._database.transaction(STORE, "readwrite").objectStore(STORE);
     /** @type {Saved[]} */
     const all = await done(store.getAll());
-    const left = all.filter((saved) => !held.has(lockName(saved.session)));
+    const left = all.filter((saved) => saved.user === this._user && !held.has(lockName(saved.session)));
     for (const saved of left) {
       store.delete([saved.session, saved.key]);
       store.put({ ...saved, session: this._session });
@@ -76,8 +81,8 @@ export class Journal {
    */
   save(key, item) {
     const { path, name, size, type, modified, state, handle, sha256, assetId, failure, detail } = item;
-    const session = this._session;
-    this._changed.set(key, { key, session, path, name, size, type, modified, state, handle, sha256, assetId, failure, detail }); // prettier-ignore
+    const { _session: session, _user: user } = this;
+    this._changed.set(key, { key, session, user, path, name, size, type, modified, state, handle, sha256, assetId, failure, detail }); // prettier-ignore
     if (!this._timer) this._timer = setTimeout(() => this.flush(), WRITE_EVERY);
   }
 

@@ -9,7 +9,7 @@ import { FollowAssets } from "./follow.js";
 import { Hasher } from "./hashing.js";
 import { fileKey, hasEnded, Items, phasesOf } from "./items.js";
 import { Journal } from "./journal.js";
-import { pickedByInput, pickedFrom } from "./picking.js";
+import { pickedByInput, pickedFrom, typeOf } from "./picking.js";
 import { ROW_HEIGHT, rowKind } from "./row.js";
 import { Uploader } from "./uploader.js";
 import { waitOf } from "./pace.js";
@@ -39,8 +39,8 @@ const FILTERS = {
 
 /** @param {HTMLElement} root */
 export async function show(root) {
-  const { uploadConcurrency } = await session();
-  new UploadPage(root, await Journal.open().catch(() => null), uploadConcurrency).start();
+  const { uploadConcurrency, userId } = await session();
+  new UploadPage(root, await Journal.open(userId).catch(() => null), uploadConcurrency).start();
 }
 
 class UploadPage {
@@ -61,6 +61,8 @@ class UploadPage {
     this._drawn = 0;
     /** @type {string[]} paths of files without bytes */
     this._ignored = [];
+    /** @type {string[]} paths of files and folders that cannot be read */
+    this._unreadable = [];
     this._again = 0;
     this._isLoggedOut = false;
     /** @type {{time: number, bytes: number}[]} of the last seconds, for the rate */
@@ -191,15 +193,16 @@ class UploadPage {
   async _add(picked) {
     let began = performance.now();
     this._ignored = [];
+    this._unreadable = [];
     this._again = 0;
     this._filter = "all";
     for await (const { file, path, handle } of picked) {
-      if (!file.size) {
-        this._ignored.push(path);
+      if (!file?.size) {
+        (file ? this._ignored : this._unreadable).push(path);
         continue;
       }
       const { name, size, lastModified: modified } = file;
-      const type = file.type || "application/octet-stream";
+      const type = typeOf(file);
       if (!this._items.add({ path, name, size, type, modified, file, handle })) this._again += 1;
       if (performance.now() - began < ADDED_FOR) continue;
       await new Promise((resolve) => setTimeout(resolve));
@@ -317,6 +320,7 @@ class UploadPage {
     if (this._uploader.isAway && this._items.open) return text("away");
     if (wait > 1500 && this._items.open) return text("tooMany", { seconds: Math.ceil(wait / 1000) });
     if (counts.missing) return text("missing", { count: counts.missing });
+    if (this._unreadable.length) return text("leftOut", { names: namesOf(this._unreadable) });
     if (this._ignored.length) return text("ignored", { names: namesOf(this._ignored) });
     if (this._again) return text("addedTwice", { count: this._again });
     return "";

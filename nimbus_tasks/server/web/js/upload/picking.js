@@ -1,6 +1,6 @@
 /** Files that people drop, choose or paste, with the folders they are in. */
 
-/** @typedef {{file: File, path: string, handle: FileSystemFileHandle | null}} Picked */
+/** @typedef {{file: File | null, path: string, handle: FileSystemFileHandle | null}} Picked file: null where it cannot be read */
 
 /**
  * @param {DataTransfer} transfer of a drop or a paste
@@ -36,23 +36,42 @@ export function pickedByInput(files) {
 async function* filesBelow(folder) {
   const reader = folder.createReader();
   for (;;) {
-    /** @type {FileSystemEntry[]} A folder is read in parts, up to an empty one. */
-    const part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!part.length) return;
+    /** @type {FileSystemEntry[] | null} A folder is read in parts, up to an empty one. */
+    const part = await new Promise((resolve) => reader.readEntries(resolve, () => resolve(null)));
+    if (!part) yield { file: null, path: pathTo(folder), handle: null };
+    if (!part?.length) return;
     for (const entry of part) {
       if (entry.name.startsWith(".")) continue; // .DS_Store and its like
       if (entry.isDirectory) {
         yield* filesBelow(/** @type {FileSystemDirectoryEntry} */ (entry));
         continue;
       }
-      /** @type {File | null} A file that cannot be read is left out: nothing could be sent of it. */
+      /** @type {File | null} */
       const file = await new Promise((resolve) =>
         /** @type {FileSystemFileEntry} */ (entry).file(resolve, () => resolve(null)),
       );
-      if (file) yield { file, path: entry.fullPath.replace(/^\//, ""), handle: null };
+      yield { file, path: pathTo(entry), handle: null };
     }
   }
 }
+
+/** @param {FileSystemEntry} entry */
+function pathTo(entry) {
+  return entry.fullPath.replace(/^\//, "");
+}
+
+/**
+ * What a browser knows a file's type by is its name, and not each one knows each: Chromium has none for IMG_1.HEIC.
+ * @param {File} file
+ * @returns {string} MIME type
+ */
+export function typeOf(file) {
+  const ending = file.name.toLowerCase().split(".").pop() ?? "";
+  return file.type || TYPES[ending] || "application/octet-stream";
+}
+
+/** @type {Record<string, string>} */
+const TYPES = { avif: "image/avif", heic: "image/heic", heif: "image/heif", tif: "image/tiff", tiff: "image/tiff", webp: "image/webp" }; // prettier-ignore
 
 /** @param {DataTransferItem} item */
 function handleOf(item) {

@@ -6,11 +6,13 @@ import { send, sendThrough } from "./send.js";
 
 /** @typedef {import("./items.js").Item} Item */
 
+/** @typedef {{id: string, embedded: boolean}} KnownAsset embedded: it can be found */
+
 /**
  * What the server answers for a file to upload; `isDuplicate` where it has the file, `error` where it refuses it.
  * expiresAt: epoch milliseconds. method: POST where the server takes the bytes itself.
  * @typedef {{uploadUrl: string, assetId: string, blobUrl: string, method: string, headers?: Record<string, string>,
- *   expiresAt: number, parts?: import("./parts.js").Part[], isDuplicate?: boolean, asset?: {id: string},
+ *   expiresAt: number, parts?: import("./parts.js").Part[], isDuplicate?: boolean, asset?: KnownAsset,
  *   error?: string, code?: import("../api.js").ErrorClass}} Grant
  */
 

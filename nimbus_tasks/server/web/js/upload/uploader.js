@@ -176,13 +176,13 @@ export class Uploader {
   /** @param {Item[]} items */
   async _checkSome(items) {
     const checksums = [...new Set(items.map((item) => item.sha256))];
-    /** @type {{existing: Record<string, {id: string}>}} assets by checksum */
+    /** @type {{existing: Record<string, import("./transfer.js").KnownAsset>}} assets by checksum */
     const answer = await this._ask(() => api("/api/upload-check", { method: "POST", body: { checksums } }), items);
     for (const item of answer ? items : []) {
       if (item.state !== "hashed") continue;
       const asset = answer.existing[item.sha256];
-      if (asset) this._items.change(item, "duplicate", { assetId: asset.id });
-      else if (this._items.twinOf(item)) this._items.change(item, "duplicate");
+      if (this._items.twinOf(item)) this._items.change(item, "duplicate");
+      else if (asset) this._settle(item, asset);
       else this._items.change(item, "queued");
     }
   }
@@ -220,17 +220,19 @@ export class Uploader {
    */
   _grant(item, grant) {
     if (grant.error) this._items.change(item, "failed", { failure: grant.code ?? "invalid", detail: grant.error });
-    else if (grant.isDuplicate) this._settle(item, grant.asset?.id ?? "");
+    else if (grant.isDuplicate && grant.asset) this._settle(item, grant.asset);
     else this._granted.set(item, grant);
   }
 
   /**
-   * The server has a file: as one that was there before, or of an upload of ours whose answer did not arrive.
+   * The server has a file: as one that was there before, or of an upload of ours whose answer did not arrive. Where its
+   * jobs are not done it is followed like others, so that it does not count as searchable.
    * @param {Item} item
-   * @param {string} assetId
+   * @param {import("./transfer.js").KnownAsset} asset
    */
-  _settle(item, assetId) {
-    this._items.change(item, this._assetIds.get(item) === assetId ? "uploaded" : "duplicate", { assetId });
+  _settle(item, asset) {
+    const isOurs = this._assetIds.get(item) === asset.id;
+    this._items.change(item, asset.embedded && !isOurs ? "duplicate" : "uploaded", { assetId: asset.id });
   }
 
   /**
