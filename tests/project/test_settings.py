@@ -181,6 +181,10 @@ def test_no_setting_holds_a_secret() -> None:
         ('domain = "a b"', "[project] domain `a b` is not a domain. Write the host, such as example.com."),
         ('[source]\nfolder = "/etc"', "must be a folder inside the project"),
         ('[source]\nfolder = "a\\\\b"', "must be a folder inside the project"),
+        (
+            '[assets]\npublic_url = "img.example.com"',
+            "[assets] public_url `img.example.com` is not an address. Write all of it: https://img.example.com",
+        ),
         ('[assets]\ncompress = "jpg"', "[assets] compress must be one of avif, lossless, webp."),
         ("[assets]\nwidths = [0]", "[assets] widths must be a list of whole numbers from 1 to 16383."),
         ('[source]\nnoindex = "maybe"', "[source] noindex must be one of keep, skip."),
@@ -302,7 +306,7 @@ def test_without_a_file_there_is_no_project(tmp_path: Path) -> None:
 def test_a_file_is_read_with_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / PROJECT_FILE
     file.parent.mkdir()
-    file.write_text(MINIMAL)
+    file.write_text(MINIMAL, encoding="utf-8-sig", newline="\r\n")  # as editors on Windows write it
     monkeypatch.setenv("NIMBUS_TARGET", "gateway")
     assert load(tmp_path).target.store == "gateway"
     assert load(tmp_path, {}).target.store == "sqlite"

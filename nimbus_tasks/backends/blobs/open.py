@@ -159,7 +159,7 @@ def _s3_requests(target: BlobTarget, read: Environment, connection: Connection) 
     from nimbus_tasks.backends.blobs.s3_requests import Bucket, S3Requests
     from nimbus_tasks.backends.blobs.sigv4 import Credentials
 
-    endpoint = read.text("AWS_ENDPOINT_URL_S3") or target.endpoint
+    named, endpoint = _address(read, "AWS_ENDPOINT_URL_S3", "endpoint", target.endpoint)
     region = read.text("AWS_REGION") or target.region or _region_of(endpoint)
     if not target.bucket:
         read.note(f"{PROJECT_FILE}: [assets] bucket is not set.")
@@ -168,7 +168,7 @@ def _s3_requests(target: BlobTarget, read: Environment, connection: Connection) 
     key, secret = read.secret("AWS_ACCESS_KEY_ID"), read.secret("AWS_SECRET_ACCESS_KEY")
     session = read.secret("AWS_SESSION_TOKEN", optional=True)
     clients = _Clients(read, target, connection, (secret, session))
-    http = clients.http("AWS_ENDPOINT_URL_S3", endpoint or f"https://s3.{region}.amazonaws.com")
+    http = clients.http(named, endpoint or f"https://s3.{region}.amazonaws.com")
     if target.public_url:
         clients.http(f"{PROJECT_FILE}: [assets] public_url", target.public_url)
     read.raise_mistakes()
@@ -211,13 +211,20 @@ def _server(target: BlobTarget, read: Environment, connection: Connection) -> Bl
 
 
 def _service_http(target: BlobTarget, read: Environment, connection: Connection) -> tuple[Http, Secret]:
-    address = read.text("NIMBUS_SERVICE_URL") or target.service_url
+    named, address = _address(read, "NIMBUS_SERVICE_URL", "service_url", target.service_url)
     if not address:
         read.note(f"{PROJECT_FILE}: [assets] service_url is not set, and NIMBUS_SERVICE_URL neither.")
     key = read.secret("NIMBUS_SERVICE_KEY")
-    http = _Clients(read, target, connection, (key,)).http("NIMBUS_SERVICE_URL", address or "https://localhost", key)
+    http = _Clients(read, target, connection, (key,)).http(named, address or "https://localhost", key)
     read.raise_mistakes()
     return http, key
+
+
+def _address(read: Environment, variable: str, key: str, setting: str) -> tuple[str, str]:
+    """Return an address and where it was said: the variable, which wins, or the key of `[assets]`."""
+    if address := read.text(variable):
+        return variable, address
+    return f"{PROJECT_FILE}: [assets] {key}", setting
 
 
 class _Clients(Struct):

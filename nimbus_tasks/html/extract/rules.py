@@ -97,7 +97,9 @@ def check_rules(rules: Rules) -> None:
         try:
             parse(b"").select(selector)
         except ValueError as error:
-            raise RulesError(f"{setting}: {selector!r} is not a CSS selector ({error})") from None
+            # It begins with the selector once more.
+            reason = str(error).rpartition(": ")[2]
+            raise RulesError(f"{setting}: {selector!r} is not a CSS selector: {reason}") from None
 
 
 class _Segment(NamedTuple):

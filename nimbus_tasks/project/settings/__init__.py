@@ -103,7 +103,8 @@ def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
         SettingsError: it cannot be read, or a key or value is not allowed.
     """
     try:
-        text = (root / PROJECT_FILE).read_text(encoding="utf-8")
+        # Some editors on Windows begin a file with a byte order mark.
+        text = (root / PROJECT_FILE).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise NoProjectError(str(project_above(root) or "")) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -142,7 +143,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Settings:
         where = "NIMBUS_TARGET" if "$.target.store" in message and environment.get("NIMBUS_TARGET") else PROJECT_FILE
         raise mistakes.wrong_value(where, message, tables) from None
     refuse_bad_domain(f"{PROJECT_FILE}: [project] domain", settings.project.domain)
-    _refuse_bad_addresses(settings.server)
+    _refuse_bad_addresses(settings)
     _refuse_climbing("folder", settings.source.folder)
     _refuse_climbing("known_as", settings.source.known_as)
     return settings
@@ -158,12 +159,15 @@ def refuse_bad_domain(where: str, domain: str) -> None:
         raise SettingsError(f"{where} `{domain}` is not a domain.", "Write the host, such as example.com.")
 
 
-def _refuse_bad_addresses(server: Server) -> None:
-    if server.public_url and not _WEB_ADDRESS.fullmatch(server.public_url):
-        raise SettingsError(
-            f"[server] public_url `{server.public_url}` is not an address.", "Write all of it: https://img.example.com"
-        )
-    for proxy in server.trusted_proxies:
+def _refuse_bad_addresses(settings: Settings) -> None:
+    # A variable may have set that of the service, so no file is named.
+    assets, server = f"{PROJECT_FILE}: [assets]", "[server]"
+    for table, address in ((assets, settings.assets.public_url), (server, settings.server.public_url)):
+        if address and not _WEB_ADDRESS.fullmatch(address):
+            raise SettingsError(
+                f"{table} public_url `{address}` is not an address.", "Write all of it: https://img.example.com"
+            )
+    for proxy in settings.server.trusted_proxies:
         import ipaddress  # takes some milliseconds, and few have a proxy
 
         try:

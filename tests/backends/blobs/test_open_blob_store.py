@@ -79,13 +79,23 @@ def test_a_store_is_made_from_values(target: BlobTarget, environment: Mapping[st
             ["AWS_ENDPOINT_URL_S3: http://store.example is not encrypted", "[assets] public_url: `ftp://x`", "SESSION"],
         ),
         (
+            {"store": "s3", "bucket": "b", "endpoint": "x:9"},
+            AWS,
+            ["project.toml: [assets] endpoint: `x:9` is not an address"],
+        ),
+        (
+            {"store": "server", "service_url": "x:9"},
+            {"NIMBUS_SERVICE_KEY": SECRET},
+            ["project.toml: [assets] service_url: `x:9` is not an address"],
+        ),
+        (
             {"store": "pinata", "gateway_url": "gateway"},
             {"PINATA_PLAN": "golden", "PINATA_UPLOAD_URL": "http://evil.example", "PINATA_API_URL": "//x"},
             ["PINATA_JWT is", "PINATA_PLAN must", "PINATA_UPLOAD_URL: ", "PINATA_API_URL: ", "PINATA_GATEWAY_URL: "],
         ),
         ({"store": "ftp"}, {}, ["`ftp` is no blob store: it must be one of folder, s3, pinata, server."]),
     ],
-    ids=["s3", "addresses", "pinata", "store"],
+    ids=["s3", "addresses", "endpoint", "service", "pinata", "store"],
 )
 def test_all_mistakes_are_told_in_one_line(
     target: dict[str, Any], environment: Mapping[str, str], mistakes: list[str]

@@ -62,7 +62,7 @@ def test_dimensions_can_come_from_hidden_parts() -> None:
 @pytest.mark.parametrize(
     ("rules", "named"),
     [
-        (Rules(main="p["), "main: 'p['"),
+        (Rules(main="p["), "main: 'p[' is not a CSS selector: expected an identifier at position 2"),
         (Rules(ignore=(".a", "..")), "ignore: '..'"),
         (Rules(selectors={"x": ""}), "selectors.x: ''"),
         (Rules(patterns=("a/{b.html",)), "'a/{b.html' has an unmatched brace"),
