@@ -5,8 +5,9 @@ them fit on any disk, and the upload, the list of batches and reconcile are meas
 With `--stored` their records and statuses are at the target already, as a run leaves them that was killed before it
 wrote the queue.
 
-One run of each. CPU seconds and peak memory are those of `wait4`: of the process and the children that it waited for
-(for the memory, of the largest of them). docs/scale.md has the results.
+One run of each; "nothing changed" and its floor run in turns, and their medians are shown. CPU seconds and peak memory
+are those of `wait4`: of the process and the children that it waited for (for the memory, of the largest of them).
+docs/scale.md has the results.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import statistics
 import subprocess
 import sys
 import time
@@ -31,9 +33,10 @@ from nimbus_tasks.project.manifest import SITE, Manifest
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+_TURNS = 5
 #: The pages of a site that has no files. Page ids are in no order, as those of real pages.
 _ROWS = """
 WITH RECURSIVE page(number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM page WHERE number + 1 < ?)
@@ -120,13 +123,26 @@ def of_files(pages: int) -> Iterator[Cost]:
         yield cost("extract, all new", doit("extract"), site.folder)
         yield cost("validate, all new", doit("_validate"), site.folder)
         yield cost("upload, all new", doit("upload"), site.folder)
-        yield cost("floor: every source file looked at", [sys.executable, "-c", FLOOR, sites.SOURCE], site.folder)
-        yield cost("upload, nothing changed", doit("upload"), site.folder)
+        yield from _in_turns(
+            site.folder,
+            {
+                "floor: every source file looked at": [sys.executable, "-c", FLOOR, sites.SOURCE],
+                "upload, nothing changed": doit("upload"),
+            },
+        )
         site.edit(site.pages // 2, 1)
         yield cost("upload, one page changed", doit("upload"), site.folder)
         yield cost("upload --force --dry-run", doit("nimbus:upload", "--force", "--dry-run"), site.folder)
         yield cost("nimbus:batch:list", doit("nimbus:batch:list"), site.folder)
         yield cost("nimbus:reconcile", doit("nimbus:reconcile"), site.folder)
+
+
+def _in_turns(folder: Path, commands: Mapping[str, Sequence[str]]) -> Iterator[Cost]:
+    """Yield the medians of what each takes. The first turn, which may find a cold disk cache, is not counted."""
+    turns = [[cost(what, command, folder) for what, command in commands.items()] for _ in range(_TURNS + 1)]
+    for what, *costs in zip(commands, *turns[1:], strict=True):
+        seconds, cpu, peak = (statistics.median(values) for values in zip(*(each[1:] for each in costs), strict=True))
+        yield Cost(what, seconds, cpu, peak)
 
 
 def of_rows(pages: int, *, stored: bool) -> Iterator[Cost]:
