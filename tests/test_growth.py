@@ -18,19 +18,18 @@ import pytest
 from msgspec import UNSET
 
 from nimbus_tasks import html
+from nimbus_tasks.html.addresses import canonical_path, host_of
 from nimbus_tasks.html.apply import apply_accepted, apply_changes
 from nimbus_tasks.html.apply.accepted import find_accepted
 from nimbus_tasks.html.apply.diff import diff
 from nimbus_tasks.html.apply.file_addresses import PublicFile, address_files, restore_addresses
 from nimbus_tasks.html.extract import Rules, extract
-from nimbus_tasks.html.extract.addresses import canonical_path, host_of
 from nimbus_tasks.html.extract.noise import without_signs
-from nimbus_tasks.html.extract.parse import REDIRECTS_TO
-from nimbus_tasks.html.extract.rules import compile_pattern, renamed
 from nimbus_tasks.html.extract.surroundings import digest_of
 from nimbus_tasks.html.extract.text import collapse
 from nimbus_tasks.html.redirects import page_redirect, read_redirects
 from nimbus_tasks.html.render import to_html, to_markdown
+from nimbus_tasks.html.rules import REDIRECTS_TO, compile_pattern, renamed
 from nimbus_tasks.html.styles import Styles
 from nimbus_tasks.html.styles.sheets import Window, read_declarations, read_sheet
 from nimbus_tasks.html.styles.shorthands import parts_of

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from nimbus_tasks.html.extract.rules import FoldName
+    from nimbus_tasks.html.rules import FoldName
     from nimbus_tasks.model.page_map import PageMap
 
 #: The windows of the judge, as the settings name them.

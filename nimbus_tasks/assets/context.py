@@ -85,7 +85,7 @@ async def send_contexts(
 
 def _site(domain: str) -> str:
     """Return what the addresses of a site begin with; empty where the domain, as people write it, names no host."""
-    from nimbus_tasks.html.extract.addresses import host_of
+    from nimbus_tasks.html.addresses import host_of
 
     host = host_of(domain)
     return f"https://{host}" if re.fullmatch(r"[\w.:\[\]-]+", host) else ""

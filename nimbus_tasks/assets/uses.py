@@ -40,14 +40,14 @@ class _Map(Struct):
     rest_of_page_blocks: list[_Block] = []
 
     def page(self, folder: str) -> MappedPage:
-        from nimbus_tasks.html.extract.addresses import path_on_site, url_of
+        from nimbus_tasks.html.addresses import path_on_site, url_of
 
         url = path_on_site(str(self.url)) or url_of(self.path, folder)
         return MappedPage(self.path, url, str(self.head.get("title", "")))
 
     def alts(self, folder: str) -> dict[str, list[str]]:
         """Return the alt texts of each file that the page refers to. folder: where source paths begin."""
-        from nimbus_tasks.html.extract.addresses import base_of, local_file, origin_of, url_of
+        from nimbus_tasks.html.addresses import base_of, local_file, origin_of, url_of
 
         found: dict[str, list[str]] = {path: [] for path in self.assets}
         base, origin = base_of(url_of(self.path, folder), None), origin_of(str(self.head.get("canonical", "")))

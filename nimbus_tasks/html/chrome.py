@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from turbohtml import Element, Node
 
-    from nimbus_tasks.html.extract.rules import Rules
+    from nimbus_tasks.html.rules import Rules
     from nimbus_tasks.html.styles import Styles
 
 #: Pages to learn from: more teach nothing new. On a site with fewer pages than the minimum nothing is learnt.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.html.extract.addresses import base_of, canonical_path, path_on_site
-from nimbus_tasks.html.extract.parse import REDIRECTS_TO
+from nimbus_tasks.html.addresses import base_of, canonical_path, path_on_site
+from nimbus_tasks.html.rules import REDIRECTS_TO
 from nimbus_tasks.model.records import Redirect
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nimbus_tasks.html.extract.addresses import url_of
+from nimbus_tasks.html.addresses import url_of
 from nimbus_tasks.html.redirects import first_of_each, page_redirect, read_redirects
 from nimbus_tasks.project import beneath
 

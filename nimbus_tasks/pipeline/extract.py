@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.html.extract.rules import EXTRACTOR_VERSION
+from nimbus_tasks.html.rules import EXTRACTOR_VERSION
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.pipeline.extract_file import Extracted, extract_file, has_digest, map_file_of
 from nimbus_tasks.pipeline.learn_chrome import learn_chrome

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from nimbus_tasks.html.extract.rules import EXTRACTOR_VERSION, Rules, renamed
+from nimbus_tasks.html.rules import EXTRACTOR_VERSION, Rules, renamed
 from nimbus_tasks.model.errors import SettingsError
 from nimbus_tasks.project import beneath, files
 from nimbus_tasks.project.manifest import NEVER

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Struct, UnsetType
 
 from nimbus_tasks.backends.kv.dry_run import Cost
-from nimbus_tasks.html.extract.parse import REDIRECTS_TO
-from nimbus_tasks.html.extract.presets import MADE
+from nimbus_tasks.html.rules import MADE, REDIRECTS_TO
 from nimbus_tasks.project import files
 from nimbus_tasks.project.settings import SUMMARY_REPORT, UPLOAD_REPORT
 from nimbus_tasks.project.spool import Spool, among

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from nimbus_tasks.backends.kv.records import read_each
 from nimbus_tasks.model import lenient
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.keys import page_key
@@ -85,6 +84,8 @@ def _changed(plan: Plan) -> Iterator[Candidate]:
 
 async def _held(pages: Iterable[Candidate], context: Context) -> dict[str, dict[str, Any]]:
     """Return the content that the target holds of these pages, where it can be read, by page id."""
+    from nimbus_tasks.backends.kv.records import read_each
+
     held: dict[str, dict[str, Any]] = {}
 
     def keep(_: str, value: bytes) -> None:

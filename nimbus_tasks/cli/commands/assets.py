@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.backends import concurrency
 from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
 from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.model.errors import NimbusError, SettingsError
@@ -105,6 +104,7 @@ class AssetCommands:
 
     def monitor(self, interval: int, *, as_json: bool) -> int:
         """Follow the files in our own service."""
+        from nimbus_tasks.backends import concurrency
         from nimbus_tasks.backends.blobs.open import service
         from nimbus_tasks.cli.messages import count
         from nimbus_tasks.cli.messages.assets import AssetsViewer

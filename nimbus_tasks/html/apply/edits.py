@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from turbohtml import Element
 
     from nimbus_tasks.html.apply.source_map import SourceTree
-    from nimbus_tasks.html.extract.rules import Rules
+    from nimbus_tasks.html.rules import Rules
     from nimbus_tasks.html.styles import Styles
     from nimbus_tasks.model.page_map import Block
 

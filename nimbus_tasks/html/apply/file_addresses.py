@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from turbohtml import Element
 
+from nimbus_tasks.html.addresses import Base, base_of, local_file, origin_of, url_of
 from nimbus_tasks.html.apply.edits import set_value
 from nimbus_tasks.html.apply.markup import Edit, UnsafeChangeError, quote_of, quoted
 from nimbus_tasks.html.apply.source import Source
-from nimbus_tasks.html.extract.addresses import Base, base_of, local_file, origin_of, url_of
 from nimbus_tasks.html.extract.parse import parse_page, parse_text
 from nimbus_tasks.html.extract.references import ICONS, IMAGE_NAMES, SRCSET_DESCRIPTOR, links_to_file
 from nimbus_tasks.model.changes import Replaced

@@ -1,11 +1,12 @@
 """Extract a page: HTML bytes in, page map out. Pure: the same page and rules always give the same map.
 
 In the order of the work: `parse.py` (bytes to tree, or the reason to skip the file), `head.py` with `head_filter.py`
-(title, metadata, dimensions), `references.py` with `addresses.py` (media, other forms of the page, local files),
-`content.py` with `surroundings.py`, `presets.py` and `noise.py` (hidden parts, main content), `places.py` with
-`selectors.py` (where texts may be), `structure.py` (lists, tables, groups), `blocks.py` with `inline.py` (the texts,
-links and markup in them), `fold.py` (which of them come first). `rules.py` holds the settings, `text.py` what HTML's
-elements and white space mean.
+(title, metadata, dimensions), `references.py` (media, other forms of the page, local files), `content.py` with
+`surroundings.py`, `presets.py` and `noise.py` (hidden parts, main content), `places.py` with `selectors.py` (where
+texts may be), `structure.py` (lists, tables, groups), `blocks.py` with `inline.py` (the texts, links and markup in
+them), `fold.py` (which of them come first). `text.py` has what HTML's elements and white space mean. The settings
+(`html/rules.py`) and what addresses mean (`html/addresses.py`) are beside this package, because commands that need no
+parser read them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, Struct
 
-from nimbus_tasks.html.extract.addresses import base_of, canonical_path, url_of
+from nimbus_tasks.html.addresses import base_of, canonical_path, url_of
 from nimbus_tasks.html.extract.apart import find_apart, set_apart
 from nimbus_tasks.html.extract.blocks import read_blocks
 from nimbus_tasks.html.extract.content import locate
@@ -27,7 +28,8 @@ from nimbus_tasks.html.extract.parse import not_a_page, not_for_readers, parse_p
 from nimbus_tasks.html.extract.places import find_places
 from nimbus_tasks.html.extract.presets import find_preset
 from nimbus_tasks.html.extract.references import place_media, read_references
-from nimbus_tasks.html.extract.rules import (
+from nimbus_tasks.html.extract.structure import find_positions
+from nimbus_tasks.html.rules import (
     DEFAULT_FOLD,
     EXTRACTOR_VERSION,
     Rules,
@@ -35,7 +37,6 @@ from nimbus_tasks.html.extract.rules import (
     Skipped,
     check_rules,
 )
-from nimbus_tasks.html.extract.structure import find_positions
 from nimbus_tasks.model.page_map import FullPage, PageMap
 
 if TYPE_CHECKING:

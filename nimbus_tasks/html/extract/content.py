@@ -11,7 +11,6 @@ from turbohtml import Element
 
 from nimbus_tasks.html.extract.noise import find_noise
 from nimbus_tasks.html.extract.presets import find_preset
-from nimbus_tasks.html.extract.rules import IGNORED
 from nimbus_tasks.html.extract.surroundings import (
     Surrounding,
     find_ends,
@@ -20,6 +19,7 @@ from nimbus_tasks.html.extract.surroundings import (
     share_of_links,
 )
 from nimbus_tasks.html.extract.text import OPAQUE, RAW, collapsed_text
+from nimbus_tasks.html.rules import IGNORED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from turbohtml import Document, Node
 
     from nimbus_tasks.html.extract.presets import Preset
-    from nimbus_tasks.html.extract.rules import Rules
+    from nimbus_tasks.html.rules import Rules
     from nimbus_tasks.html.styles import Styles
 
     Beside = Callable[[Element], Sequence[Element]]

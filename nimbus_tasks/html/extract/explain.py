@@ -11,8 +11,8 @@ from nimbus_tasks.html.extract.content import locate
 from nimbus_tasks.html.extract.noise import find_line_numbers
 from nimbus_tasks.html.extract.parse import parse_page
 from nimbus_tasks.html.extract.presets import find_preset
-from nimbus_tasks.html.extract.rules import Rules, Skipped
 from nimbus_tasks.html.extract.text import RAW, collapsed_text
+from nimbus_tasks.html.rules import Rules, Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from turbohtml import Document, Element
 
     from nimbus_tasks.html.extract.places import Place
-    from nimbus_tasks.html.extract.rules import Rules
+    from nimbus_tasks.html.rules import Rules
     from nimbus_tasks.html.styles import Styles
     from nimbus_tasks.model.page_map import Block
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from nimbus_tasks.html.extract.rules import compile_pattern
 from nimbus_tasks.html.extract.text import collapse
+from nimbus_tasks.html.rules import compile_pattern
 
 if TYPE_CHECKING:
     from turbohtml import Document, Element
 
     from nimbus_tasks.html.extract.head_filter import HeadFilter
-    from nimbus_tasks.html.extract.rules import Rules
+    from nimbus_tasks.html.rules import Rules
 
 #: Names of our own, which a `<meta name="title">` must not set.
 _RESERVED = frozenset({"canonical", "favicon", "lang", "metadescription", "title"})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.html.extract.rules import IGNORED
+from nimbus_tasks.html.rules import IGNORED
 
 if TYPE_CHECKING:
     from turbohtml import Document, Element
 
-    from nimbus_tasks.html.extract.rules import Rules
+    from nimbus_tasks.html.rules import Rules
 
 #: One query for each: the parser finds tags without a look at all elements.
 _IN_HEAD = ("title", "meta", "link", "script")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from turbohtml import Node
 
-    from nimbus_tasks.html.extract.addresses import Base
+    from nimbus_tasks.html.addresses import Base
     from nimbus_tasks.html.extract.places import Place
     from nimbus_tasks.model.page_map import MarkType
 

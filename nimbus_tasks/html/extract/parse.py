@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from nimbus_tasks.html.extract.text import collapsed_text
+from nimbus_tasks.html.rules import REDIRECTS_TO
 
 if TYPE_CHECKING:
     from turbohtml import Document, Element
 
     from nimbus_tasks.html.extract.head import Head
-    from nimbus_tasks.html.extract.rules import Rules
+    from nimbus_tasks.html.rules import Rules
 
 # First bytes of files that sometimes have a page's name.
 _SIGNATURES = (
@@ -50,8 +51,6 @@ _LARGE = 131_072  # smaller files hold too few tags to matter; counting them wou
 
 #: A stub says little more than "this page has moved to ...". Pages with more text are extracted, redirect or not.
 MAX_STUB = 200  # characters
-#: Why such a page is skipped; the address follows, as the page has it.
-REDIRECTS_TO = "only redirects to "
 _REDIRECT = re.compile(r"[\d.\s]* [;,\s] \s* (?: url \s* = \s* )? ['\"]? ([^'\"]+)", re.IGNORECASE | re.VERBOSE)
 
 

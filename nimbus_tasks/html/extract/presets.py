@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
+from nimbus_tasks.html.rules import MADE
+
 if TYPE_CHECKING:
     from turbohtml import Document, Element
-
-
-#: Why a page that a generator makes by itself is skipped, after its name.
-MADE = "makes it: an index, a search or an error page"
 
 
 class Preset(Struct, frozen=True):

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from turbohtml import Element
 
-from nimbus_tasks.html.extract.addresses import local_file, origin_of
+from nimbus_tasks.html.addresses import local_file, origin_of
 from nimbus_tasks.html.extract.text import collapse
 from nimbus_tasks.model.page_map import Alternate, Media, Picture, StructuredData
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from turbohtml import Document
 
-    from nimbus_tasks.html.extract.addresses import Base
+    from nimbus_tasks.html.addresses import Base
     from nimbus_tasks.html.extract.head_filter import HeadFilter
 
 #: One query for all that the tree must be complete for.

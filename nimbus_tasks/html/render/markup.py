@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from nimbus_tasks.html.extract.addresses import INDEX, without_dots
+from nimbus_tasks.html.addresses import INDEX, without_dots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

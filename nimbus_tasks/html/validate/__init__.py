@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 from msgspec import Raw
 
-from nimbus_tasks.html.extract.addresses import path_on_site
+from nimbus_tasks.html.addresses import path_on_site
 from nimbus_tasks.html.validate import rules, syntax
 from nimbus_tasks.html.validate.rules import path_error
 from nimbus_tasks.model import keys

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from nimbus_tasks.html.extract.rules import DEFAULT_FOLD, FoldName, Rules, renamed
+from nimbus_tasks.html.rules import DEFAULT_FOLD, FoldName, Rules, renamed
 from nimbus_tasks.model.keys import NamespaceName
 from nimbus_tasks.project.settings.files import Assets, Embeddings, Images
 from nimbus_tasks.project.settings.server import Server

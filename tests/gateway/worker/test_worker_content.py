@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from asking import User, code_of, kv, new_project
 
-from nimbus_tasks.html.extract.addresses import path_on_site
+from nimbus_tasks.html.addresses import path_on_site
 from nimbus_tasks.html.render import to_html, to_markdown
 from nimbus_tasks.model.keys import route_key, route_name
 

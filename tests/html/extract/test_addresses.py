@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nimbus_tasks.html.addresses import path_on_site, url_of
 from nimbus_tasks.html.extract import Rules, extract
-from nimbus_tasks.html.extract.addresses import path_on_site, url_of
-from nimbus_tasks.html.extract.rules import renamed
+from nimbus_tasks.html.rules import renamed
 from nimbus_tasks.model.page_map import FullPage
 
 RULES = Rules(folder="dist", domain="https://Example.com/")

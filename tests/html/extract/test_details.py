@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from reading import read, texts
 
+from nimbus_tasks.html.addresses import base_of, url_of
 from nimbus_tasks.html.extract import Rules, extract
-from nimbus_tasks.html.extract.addresses import base_of, url_of
 
 
 def details(html: str, path: str = "dist/docs/page.html") -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reading import read
 
 from nimbus_tasks.html.extract import Rules, RulesError, check_rules, extract
-from nimbus_tasks.html.extract.rules import compile_pattern
+from nimbus_tasks.html.rules import compile_pattern
 
 
 def from_path(path: str, *patterns: str) -> object:

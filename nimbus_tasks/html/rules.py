@@ -77,6 +77,12 @@ class RulesError(ValueError):
     """A rule that cannot be applied to any page. Its text names the setting and its value."""
 
 
+#: Reasons that are counted apart. The address follows, as the page has it.
+REDIRECTS_TO = "only redirects to "
+#: The name of the generator comes before.
+MADE = "makes it: an index, a search or an error page"
+
+
 class Skipped(Struct, frozen=True):
     """A file that is not a page to publish, and the reason, for a person."""
 
