@@ -222,11 +222,10 @@ async def _close_batch(
 ) -> bool:
     """Write the record of a batch and return whether it got a page. Without one it has no record, unless announced."""
     key = batch_key(context.project.project_id, batch_id)
-    came = {
-        row.page_id: kept.get(row.page_id) or BatchPage(status="uploaded", uploaded=row.uploaded)
-        for row in context.ledger.in_batch(batch_id)
-        if row.step == "enqueued" and row.page_id not in failed
-    }
+    rows = [row for row in context.ledger.in_batch(batch_id) if row.page_id not in failed]
+    done = [row for row in rows if row.step == "stored" and row.page_id in kept]
+    came = {row.page_id: BatchPage("uploaded", uploaded=row.uploaded) for row in rows if row.step == "enqueued"}
+    came |= {row.page_id: kept[row.page_id] for row in done}
     created, _ = context.ledger.batches()[batch_id]
 
     def change(known: BatchRecord | None) -> BatchRecord | None:
@@ -241,13 +240,15 @@ async def _close_batch(
         written = await update_record(context.store, key, BatchRecord, change)
     except UnreadableRecordError as error:
         context.store.warn(str(error))
-        context.ledger.close_batch(batch_id)
-        return True
-    if written is None:
-        context.ledger.forget_batch(batch_id)
-        return False
+    else:
+        if written is None:
+            context.ledger.forget_batch(batch_id)
+            return False
+        came = written.pages
+    # Not before: a page that stays done is found again while its batch is open and does not name it.
+    context.ledger.confirm([msgspec.structs.replace(row, step="enqueued") for row in done])
     context.ledger.close_batch(batch_id)
-    return bool(written.pages)
+    return bool(came)
 
 
 def _batch_record(

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 #: Entries in one log: the oldest make room, so that a page that fails for weeks does not fill its log.
 MAX_ENTRIES = 1000
 #: Why a page is done in its new batch from the first. One of an earlier version stays in its former batch.
-_STAYS_DONE = {"applied": "changed by accepted proposals only", "moved": "renamed"}
+_STAYS_DONE = {
+    "applied": "changed by accepted proposals only",
+    "moved": "renamed",
+    "unfinished": "an interrupted upload kept what was optimised",
+}
 #: Pages whose entries an upload makes at a time.
 PART = 500
 

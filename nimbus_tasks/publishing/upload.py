@@ -20,12 +20,12 @@ from nimbus_tasks.backends.concurrency import in_parallel, pack
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.keys import page_key
 from nimbus_tasks.model.records import PageRecord
-from nimbus_tasks.project.spool import Spool, runs
+from nimbus_tasks.project.spool import Spool
 from nimbus_tasks.publishing.accepted import keep_changes, status_of
 from nimbus_tasks.publishing.batch_records import UploadingBatches, close_batches
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.moves import done_page, read_moved
-from nimbus_tasks.publishing.outcome import Outcome, PageResult, ResultName, path_of
+from nimbus_tasks.publishing.outcome import Outcome, PageResult, path_of
 from nimbus_tasks.publishing.page_logs import log_upload
 from nimbus_tasks.publishing.page_records import (
     mark_uploaded,
@@ -38,6 +38,7 @@ from nimbus_tasks.publishing.page_records import (
 from nimbus_tasks.publishing.plan import Held
 from nimbus_tasks.publishing.project_record import count_usage
 from nimbus_tasks.publishing.queued_pages import check_queue, update_queue
+from nimbus_tasks.publishing.resume import finish_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -67,14 +68,13 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
         outcome.upgraded += result.reason == "upgraded" and result.result == "stored"
         observer.page(result)
 
-    kept: dict[str, BatchPage] = {}
     try:
         for part in work:
             batch_id = part.batch_id or await context.name_batch()
             context.ledger.open_batch(batch_id, context.clock())
             outcome.batches.append(batch_id)
             observer.batch(batch_id)
-        await _finish(plan.finish, context, note)
+        kept = await finish_pages(plan.finish, context, note)
         await _send(plan, list(zip(outcome.batches, work, strict=True)), context, note, kept)
         removals = plan.removals
         if removals and outcome.failed:
@@ -94,20 +94,6 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
         outcome.stopped = str(error)
     outcome.finished = context.clock()
     return outcome
-
-
-async def _finish(rows: Sequence[Held], context: Context, note: Callable[[PageResult], None]) -> None:
-    """Resume pages that an interrupted run stored: their records exist, their statuses perhaps not."""
-
-    async def finish(some: Sequence[Held]) -> None:
-        # A marked page has its status already. One without a digest was about to be retired: it may be inactive by now.
-        failed = await mark_uploaded([row for row in some if row.step == "stored" or not row.digest], context)
-        for row in some:
-            error = failed.get(row.page_id, "")
-            result: ResultName = "failed" if error else "queued" if context.queues else "stored"
-            note(PageResult(row.source_path, row.page_id, "unfinished", result, error, batch_id=row.batch_id))
-
-    await in_parallel(context.slots, runs(rows, context.store.limits.pairs), finish)
 
 
 async def _queue(
@@ -194,9 +180,8 @@ async def _send_request(
         page_id: stored.failed[each.write.key] for page_id, each in made.items() if each.write.key in stored.failed
     }
     arrived = [each for page_id, each in made.items() if page_id not in errors]
-    rows = [each.row() for each in arrived]
-    context.ledger.confirm(rows)
-    errors |= await mark_uploaded([row for row in rows if row.step == "stored"], context, before)
+    context.ledger.confirm([each.row() for each in arrived])
+    errors |= await mark_uploaded([each.row() for each in arrived if not each.stays_done], context, before)
     statuses = {each.page.page_id: each.status for each in arrived if each.status is not None}
     errors |= await put_statuses(statuses, context, before)
     kept.update((each, done_page(uploaded)) for each in statuses if each not in errors)
@@ -220,8 +205,8 @@ class _Made(NamedTuple):
         return self.status is not None or self.reason == "upgraded"
 
     def row(self) -> Held:
-        """Return the row of the stored page. One that stays done waits for nothing."""
-        step: Step = "enqueued" if self.stays_done else "stored"
+        """Return the row of the stored page. One that stays done in its former batch needs nothing more."""
+        step: Step = "enqueued" if self.reason == "upgraded" else "stored"
         page, record = self.page, self.record
         return Held(page.page_id, page.source_path, page.digest, record.batch_id, record.uploaded, step)
 

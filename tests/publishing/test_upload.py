@@ -86,7 +86,7 @@ class World:
         def extraction(page: Candidate) -> msgspec.Raw:
             if page.source_path in self.unreadable:
                 raise UnreadableMapError(f"{page.map_file} cannot be read: no such file or directory")
-            return msgspec.Raw(json.dumps({"text": page.digest}).encode())
+            return msgspec.Raw(json.dumps(self.content_of(page.digest)).encode())
 
         project = records.ProjectRecord(
             PROJECT, "user_local", "n", "t", records.ProjectSettings(), records.ProjectUsage()
@@ -103,6 +103,10 @@ class World:
             slots=self.slots,
             shows_uploads=self.shows_uploads and self.store.traits.atomic,
         )
+
+    @staticmethod
+    def content_of(text: str) -> dict[str, Any]:
+        return {"text": text}
 
     def close_moved_batches(self) -> None:
         asyncio.run(batch_records.close_moved_batches(self.store, self.ledger, PROJECT))
@@ -832,6 +836,71 @@ def test_a_store_that_stops_answering_at_any_call_costs_nothing(lost: bool) -> N
         world.run(most=2)
         world.check_whole()
         world.ledger.close()
+
+
+class Optimised(World):
+    """A published site whose pages are done, each with a proposal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.site = {"a": "draft", "b": "other draft"}
+        self.run()
+        batch = self.record(f"batch:{PROJECT}:b1")
+        for name, text in self.site.items():
+            page, status = f"page:{PROJECT}:page_{name}", f"status:{PROJECT}:page_{name}"
+            change = {"id": "block-0", "type": "p", "content": text, "optimized_content": f"{text}, improved"}
+            self.put(page, self.record(page) | {"optimization": {"changes": 1, "optimized_blocks": [change]}})
+            result = {"completed": "t", "success": True, "changes": 1, "confidence": 1}
+            self.put(status, self.record(status) | {"status": "done", "result": result})
+            batch["pages"][f"page_{name}"]["status"] = "done"
+        self.put(f"batch:{PROJECT}:b1", batch | {"status": "completed"})
+        self.put(QUEUE, self.record(QUEUE) | {"items": []})
+
+    def put(self, key: str, value: dict[str, Any]) -> None:
+        self.store.values[key] = json.dumps(value).encode()
+
+    @staticmethod
+    def content_of(text: str) -> dict[str, Any]:
+        return {"above_fold_blocks": [{"id": "block-0", "type": "p", "content": text}], "rest_of_page_blocks": []}
+
+    def plan(self, **options: Any) -> Plan:
+        plan = super().plan(**options)
+        gone = {row.digest: row for row in plan.removals}
+        moves = {each.page.page_id: gone[each.page.digest] for each in plan.sends if each.page.digest in gone}
+        return msgspec.structs.replace(plan, moves=moves)
+
+    def check_done(self, name: str) -> None:
+        """Assert that all records agree that the page is done, in the batch that it is in now."""
+        page, status = (self.record(f"{kind}:{PROJECT}:page_{name}") for kind in ("page", "status"))
+        assert page["extraction"] == self.content_of(self.site[name])
+        assert (status["status"], status["batch_id"]) == ("done", page["batch_id"])
+        batch = self.record(f"batch:{PROJECT}:{page['batch_id']}")
+        named = {"status": "done", "uploaded": page["uploaded"], "completed": page["uploaded"]}
+        assert (batch["pages"][f"page_{name}"], batch["status"]) == (named, "completed")
+        last = self.record(f"logs:{PROJECT}:page_{name}")["entries"][-1]
+        assert (last["message"][:6], last["data"]) == ("Done: ", {"batch_id": page["batch_id"]})
+        assert (self.queue(), self.plan().empty) == ([], True)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
+@pytest.mark.parametrize("site", [{"a": "draft, improved", "b": "other draft"}, {"c": "draft", "b": "other draft"}])
+def test_a_page_that_stays_done_is_done_after_a_stop_at_any_call(site: dict[str, str], lost: bool) -> None:
+    """Either its changes were accepted or it was renamed: it is not queued again, whenever the upload stopped."""
+    name = next(name for name, text in site.items() if text != "other draft")
+    call = stopped = 0
+    while stopped == call:
+        call += 1
+        world = Optimised()
+        world.site = dict(site)
+        world.store.fail_at = len(world.store.calls) + call
+        stopped += bool(world.run().stopped)
+        world.store.fail_at = 0
+        if lost:
+            world.forget()
+        world.run()
+        world.check_done(name)
+        world.ledger.close()
+    assert call > 10
 
 
 def test_one_slot_that_fails_stops_the_others_and_tells_once(world: World) -> None:
