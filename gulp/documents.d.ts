@@ -157,6 +157,8 @@ export interface Checked {
   url: string;
   result: "damaged" | "failed" | "missing" | "verified";
   error: string;
+  path: string;
+  again: string;
 }
 
 export interface CompletionScript {
@@ -629,6 +631,7 @@ export interface Verification {
   store: string;
   verified: number;
   wrong: number;
+  copies: number;
   files: Checked[];
 }
 

@@ -28,8 +28,9 @@ from nimbus_tasks.model.json_schema import schema_of_document, schema_of_setting
 from nimbus_tasks.model.page_map import FullBlock, FullPage
 from nimbus_tasks.model.records import BatchRecord
 from nimbus_tasks.pipeline.asset_prune import Pruned
-from nimbus_tasks.pipeline.asset_records import Assets, Verification
+from nimbus_tasks.pipeline.asset_records import Assets
 from nimbus_tasks.pipeline.asset_summary import AssetSummary
+from nimbus_tasks.pipeline.asset_verify import Verification
 from nimbus_tasks.pipeline.pointers import ShownPointer, ShownPointers
 from nimbus_tasks.pipeline.reconcile import Reconciled
 from nimbus_tasks.pipeline.render import Rendered

@@ -18,12 +18,14 @@ from nimbus_tasks.backends.kv.open import connect
 from nimbus_tasks.backends.kv.records import read_many, update_record
 from nimbus_tasks.model.assets import AssetRecord, Pointer, asset_key, pointer_key
 from nimbus_tasks.model.clock import timestamp
-from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.model.errors import RefusedError, SettingsError
 from nimbus_tasks.model.progress import silently
+from nimbus_tasks.pipeline.asset_records import read_assets, recorded_blobs
 from nimbus_tasks.project.settings import MAPS_FOLDER
 
 if TYPE_CHECKING:
     from nimbus_tasks.backends.blobs import Location
+    from nimbus_tasks.backends.blobs.retry import RetryBlobStore
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.backends.kv.open import Connection
     from nimbus_tasks.pipeline.assets import AssetStage
@@ -65,6 +67,7 @@ async def _prune(stage: AssetStage, settings: Settings, connection: Connection, 
     async with await open_blob_store(stage.target, connection=connection) as blobs:
         unused = [each for each in stage.ledger.unused(blobs.identity, since) if each[0] not in used]
         async with await connect(settings, connection) as kv:
+            unused += [each for each in await _lost(stage, settings, kv, blobs, since) if each[0] not in used]
             named = await _named_by_pointers(kv) | _named_by_pages(unused) if unused else frozenset()
             kept = stage.ledger.related(
                 {sha256 for sha256, where in unused if not named.isdisjoint(_addresses(sha256, where))}
@@ -78,6 +81,21 @@ async def _prune(stage: AssetStage, settings: Settings, connection: Connection, 
                     await blobs.remove(Held(sha256, 0, location))
     files = {sha256: location.ipfs_url or location.url for sha256, location in chosen}
     return Pruned(name, dry_run, days, files, len(unused) - len(chosen))
+
+
+async def _lost(
+    stage: AssetStage, settings: Settings, kv: Store, blobs: RetryBlobStore, since: str
+) -> list[tuple[str, Location]]:
+    """Return what records from before `since` say that the store has, and what it has not, as `verify` found."""
+    name, lost = stage.target.store, []
+    for each in recorded_blobs(await read_assets(kv, settings.project.id, name), name, blobs.pattern):
+        if each.is_copy or each.uploaded >= since or stage.ledger.stored(blobs.identity, each.sha256):
+            continue
+        try:
+            await blobs.read_at(Held(each.sha256, 0, each.location), 0)
+        except RefusedError:
+            lost.append((each.sha256, each.location))
+    return lost
 
 
 def _addresses(sha256: str, location: Location) -> frozenset[str]:

@@ -1,28 +1,25 @@
-"""What the records of files say, and whether the blob store still holds it."""
+"""What the records of files at the target say: which files are stored, and where."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
 from nimbus_tasks.backends import concurrency
-from nimbus_tasks.backends.blobs import Held
-from nimbus_tasks.backends.blobs.open import open_blob_store
-from nimbus_tasks.backends.concurrency import in_parallel
+from nimbus_tasks.backends.blobs import Location
 from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.backends.kv.open import connect
 from nimbus_tasks.backends.kv.records import read_many
 from nimbus_tasks.model.assets import AssetRecord, asset_key
-from nimbus_tasks.model.errors import RefusedError, TransientError
 from nimbus_tasks.pipeline.asset_target import check_store
 
 if TYPE_CHECKING:
-    from nimbus_tasks.backends.blobs import BlobStore, Location
+    from collections.abc import Iterable, Iterator
+
+    from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.backends.kv.open import Connection
-    from nimbus_tasks.model.progress import ShowProgress
-    from nimbus_tasks.pipeline.assets import AssetStage
+    from nimbus_tasks.model.assets import AssetCopy, AssetLocation
     from nimbus_tasks.project.settings import Settings
 
 
@@ -32,22 +29,14 @@ class Assets(Struct, frozen=True):
     assets: tuple[AssetRecord, ...]
 
 
-class Checked(Struct, frozen=True):
-    """A stored file that was read back. url: where it should be. error: what is wrong."""
+class Recorded(NamedTuple):
+    """What a record says of a blob. path: of its file in the project. is_copy: it is a narrower copy of that."""
 
     sha256: str
-    url: str
-    result: Literal["verified", "damaged", "missing", "failed"]
-    error: str = ""
-
-
-class Verification(Struct, frozen=True):
-    """The result of reading back what a blob store is known to hold. wrong: how many files are not as they were."""
-
-    store: str
-    verified: int
-    wrong: int
-    files: tuple[Checked, ...]
+    path: str
+    location: Location
+    uploaded: str
+    is_copy: bool = False
 
 
 def list_assets(settings: Settings, connection: Connection, store: str = "") -> Assets:
@@ -61,49 +50,35 @@ def list_assets(settings: Settings, connection: Connection, store: str = "") -> 
     return concurrency.run(_list(settings, connection, store))
 
 
+async def read_assets(kv: Store, project_id: str, store: str = "") -> list[AssetRecord]:
+    """Return the records of a project's files; of those in one blob store, if it is named."""
+    keys = [listed.key async for listed in all_names(kv, asset_key(project_id, ""))]
+    found = (await read_many(kv, keys, AssetRecord)).values()
+    return [record for record in found if not store or store in record.locations]
+
+
+def recorded_blobs(records: Iterable[AssetRecord], store: str, pattern: str) -> Iterator[Recorded]:
+    """Yield what records say of a blob store, as far as it is the one of now.
+
+    pattern: of its addresses; where it has none, it finds blobs by their CIDs, wherever they are.
+    """
+    for record in records:
+        where = record.locations[store]
+        path = record.source_paths[0] if record.source_paths else ""
+        found = [Recorded(record.sha256, path, _location(where), where.uploaded)]
+        found += [Recorded(each.sha256, path, _location(each), where.uploaded, True) for each in where.copies or ()]
+        for each in found:
+            address = pattern.replace("{aa}", each.sha256[:2]).replace("{sha256}", each.sha256)
+            if each.location.url == address if pattern else each.location.cid:
+                yield each
+
+
 async def _list(settings: Settings, connection: Connection, store: str) -> Assets:
     async with await connect(settings, connection) as kv:
-        keys = [listed.key async for listed in all_names(kv, asset_key(settings.project.id, ""))]
-        found = (await read_many(kv, keys, AssetRecord)).values()
-    wanted = [record for record in found if not store or store in record.locations]
-    return Assets(tuple(sorted(wanted, key=lambda record: (record.source_paths, record.sha256))))
+        found = await read_assets(kv, settings.project.id, store)
+    return Assets(tuple(sorted(found, key=lambda record: (record.source_paths, record.sha256))))
 
 
-def verify_assets(stage: AssetStage, connection: Connection, progress: ShowProgress) -> Verification:
-    """Read back what the ledger says that a blob store holds. What is not there is sent again by the next upload."""
-    return concurrency.run(_verify(stage, connection, progress))
-
-
-async def _verify(stage: AssetStage, connection: Connection, progress: ShowProgress) -> Verification:
-    checked: list[Checked] = []
-    async with await open_blob_store(stage.target, connection=connection) as blobs:
-        known = [(sha256, location) for sha256, location, _ in stage.ledger.locations(blobs.identity)]
-
-        async def one(each: tuple[str, Location]) -> None:
-            sha256, location = each
-            try:
-                result = await _check(blobs, sha256, location)
-            except TransientError as error:
-                result = Checked(sha256, location.url, "failed", str(error))
-            checked.append(result)
-            shown.advance()
-
-        with progress(len(known)) as shown:
-            await in_parallel(stage.target.concurrency, known, one)
-        wrong = [each.sha256 for each in checked if each.result in ("damaged", "missing")]
-        stage.ledger.forget_store(blobs.identity, wrong)
-    checked.sort(key=lambda each: each.sha256)
-    bad = sum(each.result != "verified" for each in checked)
-    return Verification(stage.target.store, len(checked) - bad, bad, tuple(checked))
-
-
-async def _check(blobs: BlobStore, sha256: str, location: Location) -> Checked:
-    digest = hashlib.sha256()
-    try:
-        async for chunk in blobs.read(Held(sha256, 0, location)):
-            digest.update(chunk)
-    except RefusedError as error:
-        return Checked(sha256, location.url, "missing", str(error))
-    if digest.hexdigest() != sha256:
-        return Checked(sha256, location.url, "damaged", f"{location.url} has other bytes than were stored.")
-    return Checked(sha256, location.url, "verified")
+def _location(said: AssetLocation | AssetCopy) -> Location:
+    names = {name: getattr(said, name, "") or "" for name in ("cid", "ipfs_url", "id", "group_id", "etag")}
+    return Location(said.url, **names)

@@ -59,5 +59,5 @@ class Environment:
             SettingsError: the message names each.
         """
         if self._mistakes:
-            where = f"Secrets are read from the environment and {CREDENTIALS_FILE}. " if self._lacks_secrets else ""
-            raise SettingsError(" ".join(self._mistakes), f"{where}Nothing was sent.")
+            where = f"Secrets are read from the environment and {CREDENTIALS_FILE}." if self._lacks_secrets else ""
+            raise SettingsError(" ".join(self._mistakes), where)

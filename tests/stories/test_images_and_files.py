@@ -111,6 +111,8 @@ def test_a_dry_run_sends_nothing(site: Site) -> None:
     picture(site, "w.jpg")
     done = good(site.doit("assets", "--dry-run", "--json")).json
     assert (done["uploaded"], done["cost"]) == (0, {"requests": 1, "bytes": len(PNG), "writes": 1, "minutes": 0.0})
+    said = f"1 request and {len(PNG)} bytes to .nimbus/blobs, 1 record. Nothing was sent."
+    assert said in good(site.doit("assets", "--dry-run")).out
     good(site.doit("upload", "--dry-run"))
     assert not (site / ".nimbus/blobs").exists()
     assert not records(site)
@@ -358,6 +360,9 @@ def test_a_file_by_name_its_pointer_and_what_is_known_of_it(site: Site, place: P
     assert_shown(site, pointer)
     (listed,) = good(site.doit("nimbus:assets:list", "--json", **place.environment)).json["assets"]
     assert listed["source_paths"] == ["plots/today.svg"]
+    # On this machine, and on one that has not sent it.
+    assert good(site.doit("nimbus:assets:verify", "--json", **place.environment)).json["verified"] == 1
+    site.remove_database("assets.db")
     assert good(site.doit("nimbus:assets:verify", "--json", **place.environment)).json["verified"] == 1
     gone = good(site.doit("nimbus:assets:upload", "--files=plots", "--delete-local", "--json", **place.environment))
     assert gone.json["deleted"] == ["plots/today.svg"]
@@ -415,6 +420,33 @@ def test_what_is_damaged_at_the_store_is_found_and_sent_again(site: Site) -> Non
     good(site.doit("nimbus:assets:verify"))
 
 
+def test_what_the_store_lost_is_wrong_until_it_is_sent_again_or_pruned(site: Site) -> None:
+    """Each line names the file and the next step; the next run does not call it right."""
+    site.settings(FOLDER)
+    digests = [picture(site, "w.jpg"), *(picture(site, f"{name}.png", PNG + name.encode()) for name in ("map", "old"))]
+    good(site.doit("assets"))
+    good(site.doit("nimbus:assets:upload", "--files=dist/map.png,dist/old.png"))
+    (site / "dist/old.png").unlink()
+    for digest in digests:
+        (site / f".nimbus/blobs/{digest[:2]}/{digest}").unlink()
+    for _ in range(2):
+        run = site.doit("nimbus:assets:verify")
+        assert (run.status, "Verified 3 files in .nimbus/blobs: 3 wrong" in run.out) == (1, True)
+        assert f"dist/w.jpg: .nimbus/blobs/{digests[0][:2]}/{digests[0]} is not there.\n" in run.said
+        assert "is not there. Send it again: doit nimbus:assets:upload --files=dist/map.png\n" in run.said
+        assert "The next doit assets sends 1 of them again." in run.out
+        assert "No file here has the bytes of 1 of them: doit nimbus:assets:prune removes old records." in run.out
+    good(site.doit("assets"))
+    good(site.doit("nimbus:assets:upload", "--files=dist/map.png"))
+    assert site.doit("nimbus:assets:verify", "--json").json["wrong"] == 1
+    assert not good(site.doit("nimbus:assets:prune", "--json")).json["files"]
+    with contextlib.closing(sqlite3.connect(site / ".nimbus/kv.db", isolation_level=None)) as store:
+        older = """UPDATE kv SET value = replace(CAST(value AS TEXT), '"uploaded":"2', '"uploaded":"1')"""
+        store.execute(f"{older} WHERE key LIKE 'asset:%'")
+    assert list(good(site.doit("nimbus:assets:prune", "--json")).json["files"]) == [digests[2]]
+    assert good(site.doit("nimbus:assets:verify", "--json")).json["verified"] == 2
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -443,12 +475,15 @@ def test_a_list_of_what_is_in_no_store_is_said(site: Site) -> None:
 
 
 @pytest.mark.parametrize("files", ["nothing.png", "../outside.png", "/etc/passwd", ".nimbus/project.toml"])
-def test_a_name_that_is_no_file_to_publish_is_a_failure(site: Site, files: str) -> None:
+def test_a_name_that_is_no_file_to_publish_is_told_in_one_line(site: Site, files: str) -> None:
     site.settings(FOLDER)
     run = site.doit("nimbus:assets:upload", f"--files={files}")
-    assert run.status == 1
-    assert f"❌ {files} " in run.said
+    assert (run.status, run.said.count("\n")) == (2, 1)
+    assert run.said.startswith(f"❌ --files: {files} ")
     assert not records(site)
+    picture(site, "w.jpg")
+    run = site.doit("nimbus:assets:upload", f"--files=dist/w.jpg,{files}")
+    assert (run.status, f"❌ {files} " in run.said, len(records(site))) == (1, True, 1)
 
 
 def test_what_nothing_uses_is_removed_after_a_while(site: Site, place: Place) -> None:

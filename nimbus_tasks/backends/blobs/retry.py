@@ -44,6 +44,10 @@ class RetryBlobStore(BlobStore):
     def identity(self) -> str:
         return self._store.identity
 
+    @property
+    def pattern(self) -> str:
+        return self._store.pattern
+
     async def open(self) -> None:
         await self._for_all(self._store.open)
 

@@ -72,8 +72,12 @@ class AssetCommands:
             raise SettingsError("A pointer has a group and a variant.", "Set both, --group and --variant, or neither.")
         if request.metadata and not request.group:
             raise SettingsError("--metadata is kept with a pointer.", "Set --group and --variant too, or leave it out.")
+        found = find_named(patterns)
+        if not found.files:
+            told = "; ".join(f"{problem.path} {problem.reason}" for problem in found.problems)
+            raise SettingsError(f"--files: {told}.", "It takes paths, patterns and folders of this project.")
         with self._stage(store) as stage, self._run.pipeline.locked("nimbus:assets:upload", self._run.look()):
-            done = self._upload(stage, find_named(patterns), request, concurrency or None)
+            done = self._upload(stage, found, request, concurrency or None)
         return self._ended(done, as_json=as_json)
 
     def list(self, store: str, *, as_json: bool) -> int:
@@ -91,11 +95,12 @@ class AssetCommands:
     def verify(self, store: str, *, as_json: bool) -> int:
         """Read back what is stored, and compare."""
         from nimbus_tasks.cli.messages.assets import assets_verified
-        from nimbus_tasks.pipeline.asset_records import verify_assets
+        from nimbus_tasks.pipeline.asset_verify import verify_assets
 
         pipeline = self._run.pipeline
         with self._stage(store) as stage, pipeline.locked("nimbus:assets:verify", self._run.look()):
-            found = verify_assets(stage, self._run.connection(), self._run.progress("Reading files"))
+            progress = self._run.progress("Reading files")
+            found = verify_assets(stage, pipeline.settings, self._run.connection(), progress)
             where = stage.where
         give_document(found, as_json=as_json)
         if not as_json:

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.errors import StoreError
     from nimbus_tasks.model.progress import Progress
     from nimbus_tasks.pipeline.asset_prune import Pruned
-    from nimbus_tasks.pipeline.asset_records import Assets, Verification
+    from nimbus_tasks.pipeline.asset_records import Assets
     from nimbus_tasks.pipeline.asset_summary import AssetSummary
+    from nimbus_tasks.pipeline.asset_verify import Checked, Verification
     from nimbus_tasks.pipeline.pointers import ShownPointer, ShownPointers
     from nimbus_tasks.pipeline.trial_upload import UploadTest
 
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_UNITS = ("", "kB", "MB", "GB", "TB")
 
 
 def size(number: int) -> str:
@@ -33,7 +34,7 @@ def size(number: int) -> str:
     amount, unit = float(number), 0
     while amount >= 1000 and unit < len(_UNITS) - 1:
         amount, unit = amount / 1000, unit + 1
-    return f"{number} {_UNITS[0]}" if not unit else f"{amount:.1f} {_UNITS[unit]}"
+    return f"{amount:.1f} {_UNITS[unit]}" if unit else count(number, "byte")
 
 
 class AssetReporter:
@@ -109,7 +110,7 @@ class AssetReporter:
 def assets_uploaded(console: Console, done: AssetSummary, where: str) -> None:
     if done.cost is not None:
         cost = done.cost
-        line = f"   {count(cost.requests, 'request')} and {size(cost.bytes)} to {where}, {cost.writes} records"
+        line = f"   {count(cost.requests, 'request')} and {size(cost.bytes)} to {where}, {count(cost.writes, 'record')}"
         line += f", at least {cost.minutes:g} min at the plan's rate" if cost.minutes else ""
         console.line(f"{line}. Nothing was sent.")
         return
@@ -164,11 +165,21 @@ def _copies_of(found: Assets, store: str) -> dict[str, int]:
 
 
 def assets_verified(console: Console, done: Verification, where: str) -> None:
-    console.line(f"🔎 Verified {count(done.verified, 'file')} in {where}, {done.wrong} wrong")
+    copies = f", {done.copies} of them narrower copies of pictures" if done.copies else ""
+    console.line(f"🔎 Verified {count(len(done.files), 'file')} in {where}{copies}: {done.wrong} wrong")
     wrong = [each for each in done.files if each.error]
-    errors(console, (each.error for each in wrong), len(wrong))
-    if any(each.result in ("missing", "damaged") for each in wrong):
-        console.line("   The next doit assets sends them again.")
+    errors(console, map(_wrong, wrong), len(wrong))
+    if of_site := sum(each.comes_with_site for each in wrong):
+        which = "them" if of_site == len(wrong) else f"{of_site} of them"
+        console.line(f"   The next doit assets sends {which} again.")
+    if lost := sum(each.is_lost and not each.again for each in wrong):
+        console.line(f"   No file here has the bytes of {lost} of them: doit nimbus:assets:prune removes old records.")
+
+
+def _wrong(each: Checked) -> str:
+    """Return what is wrong with a stored file, and the next step where it is its own."""
+    told = f"{each.path}: {each.error}" if each.path else each.error
+    return f"{told} Send it again: {each.again}" if each.again and not each.comes_with_site else told
 
 
 def assets_pruned(console: Console, done: Pruned, where: str) -> None:

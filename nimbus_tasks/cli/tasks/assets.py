@@ -105,9 +105,8 @@ Examples:
 """
 _VERIFY_HELP = """Read back every stored file, and compare its bytes
 
-What is missing or damaged is named, and sent again by the next doit assets. Ends with status 1 if anything is wrong.
-It asks the blob store itself, which needs its address and credentials: for the service, NIMBUS_SERVICE_URL and
-NIMBUS_SERVICE_KEY.
+What is missing or damaged is named, with what sends it again. Ends with status 1 if anything is wrong. It asks the blob
+store itself, which needs its address and credentials: for the service, NIMBUS_SERVICE_URL and NIMBUS_SERVICE_KEY.
 
 Examples:
   doit nimbus:assets:verify
