@@ -31,7 +31,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
-from waiting import SECONDS
+from deadlines import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from editing import block, page
 from loopback import Loopback, answer
+from optimise_kit import block, page
 
 from nimbus_tasks.backends import http as http_module
 from nimbus_tasks.backends.blobs import Blob, Held, Location, read_back

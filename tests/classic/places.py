@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
+from deadlines import SECONDS
 from kit import PROJECT, Site, page_map
 from remote import made
-from waiting import SECONDS
 
 from classic.client import Records, Uploader
 

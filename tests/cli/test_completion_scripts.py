@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from deadlines import SECONDS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stories import shells
-from waiting import SECONDS
 
 from nimbus_tasks.cli.completion import completion_script, takes_path
 from nimbus_tasks.cli.option_errors import Option

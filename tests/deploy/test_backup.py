@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from databases import PROGRAMS, Postgres
+from deadlines import SECONDS
 from service_process import PROJECT, ServiceProcess, picture
-from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 import yaml
+from deadlines import SECONDS
 from edge.seaweed import free_ports, needs_seaweed
 from service_process import ServiceProcess
-from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

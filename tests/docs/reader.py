@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from waiting import SECONDS
+from deadlines import SECONDS
 from warm import programs
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 from blocks import INCLUDED, Block, blocks_of, pages
+from deadlines import SECONDS
 from reader import PROJECT_FILE, REPOSITORY, Reader, difference, toml
-from waiting import SECONDS
 
 from nimbus_tasks.project.settings import parse
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import httpx
-from waiting import SECONDS
+from deadlines import SECONDS
 from warm import warm_python
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import subprocess
 from typing import Any, Self
 
 import httpx
-from waiting import SECONDS
+from deadlines import SECONDS
 from warm import warm_python
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 import pytest
-from waiting import SECONDS
+from deadlines import SECONDS
 
 from nimbus_tasks.backends.blobs.sigv4 import Credentials
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from waiting import SECONDS
+from deadlines import SECONDS
 
 from edge import faults
 from edge.faults import Faults, Request, Script

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 import pytest
-from waiting import SECONDS
+from deadlines import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deadlines import SECONDS
 from edge.fake import Fake
 from edge.pinata import Pinata
-from waiting import SECONDS
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess

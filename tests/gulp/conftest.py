@@ -11,8 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "stories"))
 
-from gulping import NODE_MODULES, PLUGIN, GulpSite
-from waiting import SECONDS
+from deadlines import SECONDS
+from gulp_project import NODE_MODULES, PLUGIN, GulpSite
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,15 +9,15 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from gulping import HERE
+from deadlines import SECONDS
+from gulp_project import HERE
 from kit import html
-from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from gulping import GulpSite
+    from gulp_project import GulpSite
 
     Make = Callable[..., GulpSite]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from catalogue import PLUGIN, TYPES, files, known_tasks
-from gulping import HERE, NODE_MODULES
-from waiting import SECONDS
+from deadlines import SECONDS
+from gulp_project import HERE, NODE_MODULES
 
 import nimbus_tasks
 

@@ -8,12 +8,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from gulping import SIGNALS, is_running, to_the_end, until
+from gulp_project import SIGNALS, is_running, to_the_end, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gulping import GulpSite
+    from gulp_project import GulpSite
     from kit import Running
 
     Make = Callable[..., GulpSite]

@@ -6,13 +6,13 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from gulping import GULP
+from gulp_project import GULP
 from kit import DODO, html
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gulping import GulpSite
+    from gulp_project import GulpSite
 
     Make = Callable[..., GulpSite]
 

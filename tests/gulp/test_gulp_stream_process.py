@@ -9,11 +9,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gulping import GulpSite
+from deadlines import SECONDS
+from gulp_project import GulpSite
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import DODO, PROJECT, Run, html, page_id
-from waiting import SECONDS
 
 from nimbus_tasks.cli.stream import input as stream_input
 from nimbus_tasks.cli.stream.input import LONGEST_HEADER, MOST_PAGES, StreamedPage, groups, read_pages

@@ -41,7 +41,7 @@ from starlette.routing import Route
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as a program it finds its own folder only
 
-from waiting import SECONDS
+from deadlines import SECONDS
 from warm import warm_python
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from fake_queues import ACCOUNT, QUEUE, Queues
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "stories"))
 
+from deadlines import wait_until
 from kit import DODO, PROJECT, Site, page_id
-from waiting import wait_until
 
 from nimbus_tasks.backends.queues.cloudflare import Message, open_api
 from nimbus_tasks.model.errors import SettingsError, StoreError

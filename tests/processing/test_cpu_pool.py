@@ -13,8 +13,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from deadlines import wait_until
 from rig import CHANGES, A, B, C, Rig, failing
-from waiting import wait_until
 
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.model.records import StatusError

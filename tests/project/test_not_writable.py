@@ -13,8 +13,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from deadlines import SECONDS
 from stories.kit import DODO, SETTINGS, html
-from waiting import SECONDS
 
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.model.errors import StateError, StoreError

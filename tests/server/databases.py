@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from waiting import SECONDS
+from deadlines import SECONDS
 
 #: Debian's package, installed or unpacked by `make servers`.
 _ROOTS = (Path("/"), Path(__file__).parents[2] / ".cache/postgresql")

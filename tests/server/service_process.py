@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-from waiting import SECONDS
+from deadlines import SECONDS
 
 from nimbus_tasks.gateway.key_options import KeyOptions
 from nimbus_tasks.gateway.keys import create_for, new_key

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from deadlines import SECONDS, wait_until
 from service_process import PROJECT, ServiceProcess
-from waiting import SECONDS, wait_until
 from warm import run_doit
 
 from nimbus_tasks.gateway.keys import keys_of_user, revoke_among

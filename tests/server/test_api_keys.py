@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from deadlines import SECONDS
 from service_process import ServiceProcess
-from waiting import SECONDS
 from warm import run_doit
 
 from nimbus_tasks.server.auth import CSRF_HEADER

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from deadlines import SECONDS
 from service_process import Client, ServiceProcess
-from soaking import SEED
+from soak import SEED
 from sqlalchemy import func, select
-from waiting import SECONDS
 
 from nimbus_tasks.project.settings import load
 from nimbus_tasks.server import sweep

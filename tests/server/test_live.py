@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from deadlines import SECONDS, wait_until
 from rows import add_assets
 from service_process import Client, ServiceProcess
 from test_kills import png
-from waiting import SECONDS, wait_until
 
 from nimbus_tasks.server.database import Database
 

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from deadlines import wait_until
 from service_process import ServiceProcess, picture
-from waiting import wait_until
 from warm import run_doit
 
 from nimbus_tasks.model.errors import SettingsError, TransientError

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
+from deadlines import SECONDS, wait_until
 from service_process import ServiceProcess, picture
-from waiting import SECONDS, wait_until
 
 from nimbus_tasks.server.telemetry import Depth, Latency, Telemetry, log_line
 

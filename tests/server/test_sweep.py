@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import SECONDS
 from msgspec import structs
 from rows import add_assets, change
 from service_process import PROJECT, sha256
 from sqlalchemy import Connection, select, text
-from waiting import SECONDS
 
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.model.errors import StoreError

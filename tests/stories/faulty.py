@@ -34,11 +34,11 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from deadlines import SECONDS
 from fault_table import FAULTS, READ_TIMEOUT
 from forked import run
 from kit import PROJECT, SETTINGS, Site
 from places import Gateway, Place, Rest
-from waiting import SECONDS
 from whole import judge
 
 from nimbus_tasks.backends import kv

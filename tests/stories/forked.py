@@ -14,7 +14,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
-from waiting import SECONDS
+from deadlines import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import ptyprocess
-from waiting import SECONDS
+from deadlines import SECONDS
 from warm import programs, run_doit
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import ptyprocess
 import pytest
-from waiting import SECONDS
+from deadlines import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,8 +17,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from deadlines import SECONDS
 from kit import PROJECT, Run, Site, page_id
-from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

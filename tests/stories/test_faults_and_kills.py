@@ -16,7 +16,7 @@ from edge.workerd import Workerd, needs_workerd
 from fault_table import FAULTS
 from kit import PROJECT, Site, page_id
 from remote import QUICK, USER, Cloudflare
-from soaking import SEED, run_trials
+from soak import SEED, run_trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

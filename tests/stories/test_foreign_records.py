@@ -12,7 +12,7 @@ from edge.workerd import needs_workerd
 from foreign import EXTRA, FOREIGN_PAGE, KINDS
 from kit import PROJECT, Site, page_id
 from remote import Gateway, made
-from soaking import run_trials
+from soak import run_trials
 
 PROGRAM = Path(__file__).parent / "foreign.py"
 #: Commands whose only work is with the queue, or with the batch that they name: they may refuse a record that cannot be

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from edge.pinata import Pinata
 from edge.seaweed import Seaweed, needs_seaweed
-from watching import until_status, watching
+from watch_kit import until_status, watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,8 +10,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from deadlines import SECONDS
 from kit import PROJECT, Site, Store, Terminal, ended, html
-from waiting import SECONDS
 
 NO_PROJECT = "No project here. Run: doit nimbus:project:init"
 

@@ -8,11 +8,11 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from deadlines import wait_until
 from edge.fake import Fake
 from edge.workerd import needs_workerd
 from kit import PROJECT, Site
 from schema import conforms
-from waiting import wait_until
 from worker_kit import LocalWorker, files_with, give_miniflare, local_worker
 
 from nimbus_tasks.model.keys import apikey_hash

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from edge.workerd import needs_workerd
-from soaking import SEED, run_trials
+from soak import SEED, run_trials
 
 PROGRAM = Path(__file__).parent / "lives.py"
 PLACES = ["sqlite", "cloudflare", pytest.param("gateway", marks=needs_workerd)]

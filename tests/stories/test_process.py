@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from deadlines import wait_until
 from edge.workerd import needs_workerd
 from kit import DODO, PROJECT, Site, Store, Terminal, page_id
 from remote import made
-from soaking import SEED
-from waiting import wait_until
+from soak import SEED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from kit import DODO, PROJECT, Site, page_id
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "processing"))
 
+from deadlines import wait_until
 from fake_queues import QUEUE, Queues
-from waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

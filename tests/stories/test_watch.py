@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from kit import Site, html
-from watching import STATUS, cycles, until_status, watching
+from watch_kit import STATUS, cycles, until_status, watching
 
 if TYPE_CHECKING:
     from pathlib import Path

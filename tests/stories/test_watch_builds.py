@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from kit import Site, html
-from watching import cycles, watching
+from watch_kit import cycles, watching
 
 if TYPE_CHECKING:
     from pathlib import Path

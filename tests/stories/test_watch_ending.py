@@ -12,10 +12,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from deadlines import SECONDS, wait_until
 from edge.fake import ACCOUNT, NAMESPACE
 from kit import Site
-from waiting import SECONDS, wait_until
-from watching import STATUS, until_status, watching
+from watch_kit import STATUS, until_status, watching
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edge.fake import Fake
 from kit import Site
 from remote import QUICK, Cloudflare
-from watching import STATUS, cycles, until_status, watching
+from watch_kit import STATUS, cycles, until_status, watching
 
 if TYPE_CHECKING:
     from pathlib import Path

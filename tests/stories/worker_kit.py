@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+from deadlines import SECONDS, wait_until
 from edge.workerd import NODE_MODULES
-from waiting import SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

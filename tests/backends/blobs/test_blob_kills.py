@@ -1,6 +1,6 @@
 """Uploads of files that meet every fault and are killed at random steps: each file is stored once, and whole.
 
-`make test` makes one trial of each fault, `make soak` 100 (`uploading.py`).
+`make test` makes one trial of each fault, `make soak` 100 (`upload_trials.py`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from edge.seaweed import needs_seaweed
-from soaking import SEED, run_trials
+from soak import SEED, run_trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PROGRAM = Path(__file__).with_name("uploading.py")
+PROGRAM = Path(__file__).with_name("upload_trials.py")
 KINDS = ["folder", "pinata", pytest.param("s3", marks=needs_seaweed)]
 #: What a run meets in any case. The others need many trials.
 FEW = ("none", "reset before", "reset after", "disk full")

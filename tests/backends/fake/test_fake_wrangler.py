@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from deadlines import SECONDS
 from edge.fake import NAMESPACE, Fake
-from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

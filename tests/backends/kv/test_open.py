@@ -9,10 +9,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from deadlines import SECONDS
 from edge.fake import Fake
 from loopback import Asked, Loopback, answer
 from stories.kit import Site
-from waiting import SECONDS
 
 from nimbus_tasks.backends.kv import Traits, Write
 from nimbus_tasks.backends.kv.cloudflare import CloudflareStore

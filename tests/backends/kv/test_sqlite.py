@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from waiting import SECONDS
+from deadlines import SECONDS
 
 from nimbus_tasks.backends.kv import Swap, Write, all_names
 from nimbus_tasks.backends.kv.sqlite import SqliteStore, read_identity

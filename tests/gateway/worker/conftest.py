@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from asking import WINDOW, User, new_project
 from edge.workerd import Workerd, needs_workerd
+from worker_requests import WINDOW, User, new_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

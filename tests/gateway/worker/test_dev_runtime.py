@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from deadlines import wait_until
 from edge.workerd import DEV, NODE_MODULES, SECONDS, Workerd
-from waiting import wait_until
 
 TEMPLATE = DEV.parent / "wrangler.jsonc.template"
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from asking import kv, new_project, put
 from edge.workerd import Workerd
+from worker_requests import kv, new_project, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

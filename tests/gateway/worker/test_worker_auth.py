@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from asking import code_of, kv, new_project, put
 from edge.workerd import Workerd
+from worker_requests import code_of, kv, new_project, put
 
 if TYPE_CHECKING:
-    from asking import User
+    from worker_requests import User
 
 REFUSED = {"error": {"code": "unauthorized", "message": "This needs a valid API key."}}
 

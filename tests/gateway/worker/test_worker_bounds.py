@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from asking import bulk, code_of, kv, new_project, put, until
+from worker_requests import bulk, code_of, kv, new_project, put, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
-    from asking import User
     from edge.workerd import Workerd
+    from worker_requests import User
 
 MiB = 1024 * 1024
 REQUESTS = 32

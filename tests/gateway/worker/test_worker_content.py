@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
-from asking import User, code_of, kv, new_project
+from worker_requests import User, code_of, kv, new_project
 
 from nimbus_tasks.html.addresses import path_on_site
 from nimbus_tasks.html.render import to_html, to_markdown

@@ -6,8 +6,8 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from asking import WINDOW, code_of, etag, kv, put, until
 from edge.workerd import Workerd
+from worker_requests import WINDOW, code_of, etag, kv, put, until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,11 +7,11 @@ import secrets
 from typing import TYPE_CHECKING
 
 import pytest
-from asking import bulk, code_of, kv, names, new_project, pages, put
+from worker_requests import bulk, code_of, kv, names, new_project, pages, put
 
 if TYPE_CHECKING:
     import httpx
-    from asking import User
+    from worker_requests import User
 
 TAILS = ["", "a", "b", "B", "é", "\uffee", "🕰", "%", "_", "a:b", "\x01", "\x7f", "aa", "a b", "\ue000", "\U0010fffe"]
 

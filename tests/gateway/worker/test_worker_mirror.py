@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from asking import WINDOW, bulk, code_of, etag, kv, names, new_project, pages, put, swap, until
 from edge.workerd import Workerd
+from worker_requests import WINDOW, bulk, code_of, etag, kv, names, new_project, pages, put, swap, until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from asking import bulk, code_of, kv, names, new_project, put, swap, until
+from worker_requests import bulk, code_of, kv, names, new_project, put, swap, until
 
 if TYPE_CHECKING:
-    from asking import User
     from edge.workerd import Workerd
+    from worker_requests import User
 
 OWNED = ["page", "status", "logs", "batch", "queue"]
 FOREIGN = [

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from asking import code_of, etag, kv, new_project, put, swap, until
+from worker_requests import code_of, etag, kv, new_project, put, swap, until
 
 if TYPE_CHECKING:
     import httpx
-    from asking import User
     from edge.workerd import Workerd
+    from worker_requests import User
 
 ABSENT = {"If_None_Match": "*"}
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from asking import bulk, code_of, etag, kv, new_project, put, swap
-from waiting import SECONDS
+from deadlines import SECONDS
+from worker_requests import bulk, code_of, etag, kv, new_project, put, swap
 
 from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.backends.kv import Swap
@@ -18,8 +18,8 @@ from nimbus_tasks.project.secrets import Secret
 
 if TYPE_CHECKING:
     import httpx
-    from asking import User
     from edge.workerd import Workerd
+    from worker_requests import User
 
 ABSENT = {"If_None_Match": "*"}
 

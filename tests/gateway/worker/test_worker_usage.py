@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
-from asking import WINDOW, bulk, kv, put, until
 from edge.workerd import Workerd
+from worker_requests import WINDOW, bulk, kv, put, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import pytest
-from asking import bulk, code_of, kv, put, swap
+from worker_requests import bulk, code_of, kv, put, swap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
-    from asking import User
     from edge.workerd import Workerd
+    from worker_requests import User
 
 KINDS = ["page", "status", "queue", "batch", "logs", "project", "unknown"]
 TEXTS = ["", " ", "\0", "a\0b\0", "größe 修理 🕰", '{"a": "\\ud83d"}', "x\ufeff", "\r\n\t\x7f\x1b", "\ufffe"]

@@ -24,7 +24,7 @@ from nimbus_tasks.html.extract import Rules, Skipped, extract
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from applying import Change
+    from apply_kit import Change
 
     from nimbus_tasks.model.page_map import PageMap
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from applying import Change, blocks_of
+from apply_kit import Change, blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

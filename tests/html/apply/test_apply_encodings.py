@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from applying import apply
+from apply_kit import apply
 
 
 def page(text: str, label: str = "", codec: str = "utf-8") -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from applying import changed, refusal
+from apply_kit import changed, refusal
 
 
 @pytest.mark.parametrize(

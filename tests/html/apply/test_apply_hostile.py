@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from applying import blocks_of, change
+from apply_kit import blocks_of, change
 
 from nimbus_tasks.html.apply import apply_changes
 from nimbus_tasks.html.extract import Rules, Skipped, extract

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from applying import Change, blocks_of
+from apply_kit import Change, blocks_of
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from applying import Change, blocks_of, contents
+from apply_kit import Change, blocks_of, contents
 from outside import bytes_changed_outside
 from random_changes import BOLD_KINDS, KINDS, random_changes, some_blocks
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from applying import PATH, Change, apply, blocks_of, change, changed, map_of
+from apply_kit import PATH, Change, apply, blocks_of, change, changed, map_of
 
 from nimbus_tasks.html.apply import ALL_LEVELS_OR_NONE, PageEditor, apply_changes
 from nimbus_tasks.html.apply.markup import Edit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from applying import apply, changed, refusal
+from apply_kit import apply, changed, refusal
 
 from nimbus_tasks.html.apply.edits import Blocks
 from nimbus_tasks.html.apply.markup import UnsafeChangeError

@@ -6,7 +6,7 @@ import time
 from random import Random
 
 import pytest
-from applying import apply, changed
+from apply_kit import apply, changed
 from hypothesis import given
 from hypothesis import strategies as st
 

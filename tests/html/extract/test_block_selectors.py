@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from extract_kit import skipped
 from hypothesis import example, given
 from hypothesis import strategies as st
-from reading import skipped
 from turbohtml import parse
 
 from nimbus_tasks.html.extract import selectors

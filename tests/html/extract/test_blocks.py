@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from reading import blocks, found_by_selectors, read, texts
+from extract_kit import blocks, found_by_selectors, read, texts
 
 
 @pytest.mark.parametrize(

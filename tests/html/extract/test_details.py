@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from reading import read, texts
+from extract_kit import read, texts
 
 from nimbus_tasks.html.addresses import base_of, url_of
 from nimbus_tasks.html.extract import Rules, extract

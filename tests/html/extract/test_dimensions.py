@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from extract_kit import read
 from hypothesis import given
 from hypothesis import strategies as st
-from reading import read
 
 from nimbus_tasks.html.extract import Rules, RulesError, check_rules, extract
 from nimbus_tasks.html.rules import compile_pattern

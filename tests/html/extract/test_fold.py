@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from reading import read
+from extract_kit import read
 
 from nimbus_tasks.html.extract.fold import (
     CELLS_IN_ROW,

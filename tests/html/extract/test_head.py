@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from extract_kit import PATH, read, skipped
 from msgspec import UNSET
-from reading import PATH, read, skipped
 
 from nimbus_tasks.html.extract import Rules, extract_page
 from nimbus_tasks.model.page_map import FullPage, PageMap

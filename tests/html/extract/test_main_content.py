@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from reading import read, texts
+from extract_kit import read, texts
 
 LONG = "word " * 50
 

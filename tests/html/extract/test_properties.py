@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from extract_kit import found_by_selectors
 from hypothesis import given
 from hypothesis import strategies as st
 from lexbor_oracle import is_hidden, own_text
-from reading import found_by_selectors
 from selectolax.lexbor import LexborHTMLParser
 
 from nimbus_tasks.html.extract import Rules, Skipped, extract

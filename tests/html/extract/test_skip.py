@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from reading import read, skipped, texts
+from extract_kit import read, skipped, texts
 
 TEXT = "<p>" + "word " * 60
 

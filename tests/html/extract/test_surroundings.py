@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from reading import PATH, read, texts
+from extract_kit import PATH, read, texts
 
 from nimbus_tasks.html.chrome import ENOUGH_PAGES, MIN_PAGES, Common, learn, sample_of
 from nimbus_tasks.html.extract import Rules, Skipped, extract

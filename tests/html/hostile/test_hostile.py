@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import inputs
 import pytest
-from waiting import SECONDS
+from deadlines import SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from deadlines import SECONDS
 from loopback import Asked, Loopback, answer
-from waiting import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import pytest
 from chat import KEY, Chat, Question, changes, completion, error
-from editing import GOOD_HEAD, SENTENCES, block, page, run
 from loopback import Loopback, answer, nobody
 from msgspec import Raw
 from msgspec.structs import replace
+from optimise_kit import GOOD_HEAD, SENTENCES, block, page, run
 
 from nimbus_tasks.backends.http import Recorded
 from nimbus_tasks.model.errors import NimbusError, SettingsError, StoreError

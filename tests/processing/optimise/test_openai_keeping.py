@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from backends.kv.memory import MemoryStore
 from chat import KEY, Chat, changes
-from editing import block, page, run
+from optimise_kit import block, page, run
 
 from nimbus_tasks.backends.kv import Limits
 from nimbus_tasks.backends.kv.sqlite import SqliteStore

@@ -6,9 +6,9 @@ import asyncio
 import json
 
 import pytest
-from editing import block, page, run
 from hypothesis import given
 from hypothesis import strategies as st
+from optimise_kit import block, page, run
 
 from nimbus_tasks.processing.optimise.errors import HaltError
 from nimbus_tasks.processing.optimise.openai.answers import BadAnswerError, read_answer

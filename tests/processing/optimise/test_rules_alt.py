@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from editing import block, changes, texts
+from optimise_kit import block, changes, texts
 
 from nimbus_tasks.processing.optimise.rules.file_names import words_of
 

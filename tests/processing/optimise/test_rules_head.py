@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from editing import GOOD_HEAD, SENTENCES, block, changes, page, texts
 from msgspec.structs import replace
+from optimise_kit import GOOD_HEAD, SENTENCES, block, changes, page, texts
 
 from nimbus_tasks.processing.optimise.rules import improve
 from nimbus_tasks.processing.optimise.rules.description import is_whole, sentences

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from editing import block, changes, page
 from msgspec import UNSET
+from optimise_kit import block, changes, page
 
 from nimbus_tasks.processing.optimise.rules import improve
 

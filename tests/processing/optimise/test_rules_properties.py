@@ -5,10 +5,10 @@ from __future__ import annotations
 import pickle
 
 import msgspec
-from editing import SENTENCES, applied, block, page, run
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import UNSET
+from optimise_kit import SENTENCES, applied, block, page, run
 
 from nimbus_tasks.processing.optimise import (
     DESCRIPTION,

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from editing import applied
+from optimise_kit import applied
 
 from nimbus_tasks.html.extract import Rules, Skipped, extract
 from nimbus_tasks.processing.optimise import DESCRIPTION, Page

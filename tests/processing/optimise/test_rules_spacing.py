@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from editing import GOOD_HEAD, block, changes, texts, tidy
+from optimise_kit import GOOD_HEAD, block, changes, texts, tidy
 
 
 @pytest.mark.parametrize(

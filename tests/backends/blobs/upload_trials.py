@@ -1,6 +1,6 @@
 """Trials of uploads that meet a fault and are killed at a random step, and run again without either.
 
-    python uploading.py KIND WORK --trials=N [--first=N] [--seed=N] [--large-every=N] [FAULT...]
+    python upload_trials.py KIND WORK --trials=N [--first=N] [--seed=N] [--large-every=N] [FAULT...]
 
 KIND is folder, s3 (SeaweedFS) or pinata (its test server, which keeps duplicates). A run is what
 `nimbus:assets:upload --group --variant --delete-local` does with each of three files. A JSON line tells what became of

@@ -1,6 +1,6 @@
 """How much code one runs through: the files and the calls between files that publish one page.
 
-`python -m benchmarks.reading [--list] [--calls]` runs `doit upload` in this process, for a new site of one page and
+`python -m benchmarks.code_path [--list] [--calls]` runs `doit upload` in this process, for a new site of one page and
 with the embedded store. While a task's action runs, a profiler notes each call of a Python function of `nimbus_tasks`.
 Counted are the files in which a function ran (imports do not count), and the distinct pairs of files of which one calls
 the other.

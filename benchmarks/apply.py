@@ -1,6 +1,6 @@
 """Apply changes to real pages, compared with tools that serialise the tree: pages a second, and what else changes.
 
-`python -m benchmarks.applying ours < paths` and `... tree ASKED [FOLDER]` run one contender in its own process, as
+`python -m benchmarks.apply ours < paths` and `... tree ASKED [FOLDER]` run one contender in its own process, as
 `peers/rewrite.mjs` does: pages in memory, one core. The changes are those of `tests/html/apply/measure.py`.
 """
 
@@ -109,12 +109,12 @@ def _asked(path: str) -> Asked | None:
 
 
 def _ours(paths: Sequence[str]) -> Figures:
-    output = _output_of([sys.executable, "-m", "benchmarks.applying", "ours"], "\n".join(paths))
+    output = _output_of([sys.executable, "-m", "benchmarks.apply", "ours"], "\n".join(paths))
     return msgspec.json.decode(output, type=Figures)
 
 
 def _through_tree(asked: Path, folder: Path | None = None) -> float:
-    return _rewritten([sys.executable, "-m", "benchmarks.applying", "tree"], asked, folder)
+    return _rewritten([sys.executable, "-m", "benchmarks.apply", "tree"], asked, folder)
 
 
 def _through_cheerio(asked: Path, folder: Path | None = None) -> float:

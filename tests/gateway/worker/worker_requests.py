@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from waiting import SECONDS
+from deadlines import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

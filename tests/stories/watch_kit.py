@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from waiting import wait_until
+from deadlines import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

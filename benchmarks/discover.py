@@ -138,4 +138,4 @@ def _timed(work: Callable[[], bool]) -> Taken:
     return Taken(time.perf_counter() - began, time.process_time() - cpu)
 
 
-BENCHMARKS = {"discovering": discovering}
+BENCHMARKS = {"discover": discovering}
