@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 #: Checksums in one query: SQLite takes 32,766 values.
 MOST_CHECKSUMS = 1000
 #: A SHA-256 in hex.
-Checksum = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+CHECKSUM = "^[0-9a-f]{64}$"
+Checksum = Annotated[str, Meta(pattern=CHECKSUM)]
 #: Ids in one question.
 MOST_IDS = 100
 

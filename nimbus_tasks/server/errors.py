@@ -16,6 +16,8 @@ _Response = Response[dict[str, object]]
 #: Who can do something about it: `invalid` is about the request, `server` about us.
 Code = Literal["rate_limit", "network", "server", "invalid", "auth", "quota", "unknown"]
 
+CHECKSUM_FORM = "must be a SHA-256: 64 hex digits in lower case"
+
 
 class ApiError(Exception):
     """Ends a request with an error. more: further fields of the answer."""
@@ -81,7 +83,7 @@ def _described(request: _Request, problem: object) -> str:
         if values := _values_of(parameter.annotation):
             message = f"must be one of: {', '.join(values)}"
     if "matching regex" in message:
-        message = "is not of the form that it must have"
+        message = CHECKSUM_FORM if "{64}" in message else "is malformed"
     return f"{key}: {message}" if key else message
 
 

@@ -18,8 +18,8 @@ from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
 from nimbus_tasks.server import assets, open_uploads
-from nimbus_tasks.server.assets import MOST_CHECKSUMS, Asset, Checksum, now_ms
-from nimbus_tasks.server.errors import ApiError, Code, invalid
+from nimbus_tasks.server.assets import CHECKSUM, MOST_CHECKSUMS, Asset, Checksum, now_ms
+from nimbus_tasks.server.errors import CHECKSUM_FORM, ApiError, Code, invalid
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.rate_limit import Rate, limit
 from nimbus_tasks.server.service import Service
@@ -45,10 +45,12 @@ class CheckResponse(Struct):
 
 
 class NewFile(Struct, rename="camel"):
+    """A file to upload. `check_file` checks the values: one bad file of a request refuses no other."""
+
     filename: str
-    size: Annotated[int, Meta(ge=0)]
+    size: int
     mime_type: str
-    checksum: Checksum
+    checksum: str
 
 
 class UrlsRequest(Struct):
@@ -97,7 +99,7 @@ async def upload_url(
     filename: Annotated[str, Parameter(min_length=1, max_length=255)],
     size: Annotated[int, Parameter(ge=1)],
     mime_type: Annotated[str, Parameter(query="mimeType", max_length=100)],
-    checksum: Annotated[str, Parameter(pattern="^[0-9a-f]{64}$")],
+    checksum: Annotated[str, Parameter(pattern=CHECKSUM)],
 ) -> UploadUrl:
     """Return a signed address for one file."""
     file = NewFile(filename, size, mime_type, checksum)
@@ -129,7 +131,9 @@ def check_file(service: Service, file: NewFile) -> None:
         raise invalid("filename must have 1 to 255 characters", filename=file.filename[:100])
     if _NOT_IN_NAMES.search(file.filename) or file.filename in (".", ".."):
         raise invalid("filename must be a name without a path", filename=file.filename[:100])
-    if not file.size:
+    if not re.fullmatch(CHECKSUM, file.checksum):
+        raise invalid(f"checksum {CHECKSUM_FORM}", filename=file.filename)
+    if file.size <= 0:
         raise invalid("The file is empty", filename=file.filename)
     if file.size > settings.max_file_size:
         raise invalid(f"A file has at most {settings.max_file_size:,} bytes", 413, filename=file.filename)

@@ -152,6 +152,18 @@ def test_many_addresses_take_one_request(client: Client, content: bytes) -> None
     assert client.http.post("/api/upload-urls", json={"files": [*files, files[0]]}).status_code == 400
 
 
+def test_a_bad_file_of_a_request_refuses_no_other(client: Client, content: bytes) -> None:
+    good = client.describe(content)
+    bad: list[dict[str, object]] = [{"checksum": "abc"}, {"size": 0}, {"size": -1}, {"filename": "../x"}]
+
+    response = client.http.post("/api/upload-urls", json={"files": [*({**good, **change} for change in bad), good]})
+
+    *refused, accepted = response.json()["files"]
+    assert [each["code"] for each in refused] == ["invalid"] * len(bad)
+    assert refused[0]["error"] == "checksum must be a SHA-256: 64 hex digits in lower case"
+    assert accepted["assetId"]
+
+
 def test_a_large_file_goes_in_parts(running: Running, client: Client) -> None:
     if "DATABASE_URL" in running.service.environment and _in_folder(running):
         pytest.skip("the database does not see the parts: once for each storage is enough")
