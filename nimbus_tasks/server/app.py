@@ -23,6 +23,7 @@ from nimbus_tasks.server import (
     assets,
     classic_upload,
     completion,
+    deletion,
     errors,
     folder_uploads,
     page_batches,
@@ -62,7 +63,7 @@ async def readyz(service: Service) -> dict[str, str]:
 OWN_ROUTES: list[Any] = [
     healthz, readyz, *pages.ROUTES, *page_batches.ROUTES, *accounts.ROUTES, *api_keys.ROUTES,
     *uploads.ROUTES, *completion.ROUTES, *classic_upload.ROUTES, *folder_uploads.ROUTES, *assets.ROUTES,
-    *public_blobs.ROUTES,
+    *deletion.ROUTES, *public_blobs.ROUTES,
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from litestar import delete, get
+from litestar import get
 from litestar.params import Parameter
 from msgspec import Meta, Struct, structs
 from sqlalchemy import (
@@ -20,7 +20,6 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    func,
     select,
     tuple_,
 )
@@ -259,17 +258,8 @@ def _store_in_one_trip() -> Select[Any]:
     return select(stored).add_cte(*others)
 
 
-@delete("/api/assets/{asset_id:str}", status_code=204)
-async def delete_asset(service: Service, user: User, asset_id: str) -> None:
-    """Mark an asset as deleted. It may be deleted already."""
-    mark = assets.update().where(assets.c.id == asset_id, assets.c.user_id == user.id)
-    mark = mark.values(deleted_at=func.coalesce(assets.c.deleted_at, now_ms()))
-    if await service.database.write(lambda connection: connection.execute(mark).rowcount) == 0:
-        raise not_found("asset")
-
-
 def _asset_of(row: Row[Any]) -> Asset:
     return Asset(**row._mapping)
 
 
-ROUTES = [list_assets, get_asset, delete_asset]
+ROUTES = [list_assets, get_asset]

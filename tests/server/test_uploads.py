@@ -20,6 +20,7 @@ from sqlalchemy import func, select
 
 from nimbus_tasks.project.settings import load
 from nimbus_tasks.server.database import Database
+from nimbus_tasks.server.deletion import RESTORABLE_SECONDS
 from nimbus_tasks.server.service import open_service
 from nimbus_tasks.server.storage import Upload, pathname_of
 from nimbus_tasks.server.tables import assets, uploads
@@ -219,6 +220,27 @@ def test_a_deleted_asset_is_gone_and_can_come_again(client: Client, content: byt
 
     assert client.http.get(f"/api/assets/{asset['id']}").status_code == 404
     assert client.upload(content)["id"] != asset["id"]
+    restored = client.http.post(f"/api/assets/{asset['id']}/restore")
+    assert (restored.status_code, restored.json()["error"]) == (
+        409,
+        "This file was uploaded again since it was deleted",
+    )
+
+
+def test_a_deleted_asset_can_be_restored_for_a_while(running: Running, client: Client, content: bytes) -> None:
+    asset = client.upload(content)
+    path = f"/api/assets/{asset['id']}"
+    client.http.delete(path)
+
+    assert client.http.post(f"{path}/restore").json()["id"] == asset["id"]
+    assert client.http.post(f"{path}/restore").status_code == 200
+    assert client.ask(content).json()["asset"]["id"] == asset["id"]
+
+    client.http.delete(path)
+    with running.database.writing() as connection:
+        long_ago = assets.c.deleted_at - 1000 * RESTORABLE_SECONDS
+        connection.execute(assets.update().where(assets.c.id == asset["id"]).values(deleted_at=long_ago))
+    assert client.http.post(f"{path}/restore").status_code == 404
 
 
 def test_the_listing_has_every_asset_once(client: Client, content: bytes) -> None:
@@ -382,6 +404,7 @@ def test_others_files_are_not_to_be_had(running: Running, client: Client, conten
     assert other.complete(url, content + b"1").status_code == 404
     assert other.http.get(f"/api/assets/{asset['id']}").status_code == 404
     assert other.http.delete(f"/api/assets/{asset['id']}").status_code == 404
+    assert other.http.post(f"/api/assets/{asset['id']}/restore").status_code == 404
     assert other.assets() == []
     known = other.http.post("/api/upload-check", json={"checksums": [sha256(content)]}).json()
     assert known["existing"] == {}

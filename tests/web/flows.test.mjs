@@ -130,6 +130,23 @@ test("the gallery finds by words, by state and by a similar picture", async (t) 
   await page.getByText("Nothing found.").first().waitFor();
 });
 
+test("a deleted file can be restored on its page", async (t) => {
+  const { page } = await openPage(t);
+  const name = `deleted-${Date.now()}.svg`;
+  await page.setInputFiles("#files", newFile(name));
+  await stored(page, 1);
+  await page.goto(`${url}/gallery?q=${name}`);
+  await page.locator(".card").click();
+  page.on("dialog", (dialog) => void dialog.accept());
+  await page.getByRole("button", { name: "Delete" }).click();
+  await page.getByText("Deleted.").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Restore");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Delete" }).waitFor();
+  await page.goto(`${url}/gallery?q=${name}`);
+  await page.locator(".card").waitFor();
+});
+
 test("the pages that use a file are named, and only those on the web are links", async (t) => {
   const { page } = await openPage(t);
   const name = `used-${Date.now()}.svg`;

@@ -14,42 +14,83 @@ const EVERY = 5000;
 
 /** @param {HTMLElement} root */
 export async function show(root) {
-  const id = new URLSearchParams(location.search).get("id");
-  const address = `/api/assets/${encodeURIComponent(id ?? "")}`;
-  let shown = "";
-  const look = async () => {
+  const page = new AssetPage(root, new URLSearchParams(location.search).get("id") ?? "");
+  await page.look().catch((error) => page.showProblem(error));
+}
+
+class AssetPage {
+  /**
+   * @param {HTMLElement} root
+   * @param {string} id
+   */
+  constructor(root, id) {
+    this._root = root;
+    this._path = `/api/assets/${encodeURIComponent(id || "none")}`;
+    this._shown = "";
+    this._timer = 0;
+  }
+
+  /** Show the asset as it is now, and follow its jobs. */
+  async look() {
+    clearTimeout(this._timer);
     /** @type {Asset} */
-    const asset = await api(address);
+    const asset = await api(this._path);
     const now = JSON.stringify(asset);
-    if (now !== shown) root.replaceChildren(...view(asset, () => void retry()));
-    shown = now;
+    const acts = { retry: () => void this._retry(), remove: () => void this._remove(asset) };
+    if (now !== this._shown) this._root.replaceChildren(...view(asset, acts));
+    this._shown = now;
     document.title = `${asset.filename} · Nimbus Tasks`;
-    if (stateOf(asset) === "uploaded") follow();
-  };
-  const follow = () => setTimeout(() => void look().catch((error) => error.isTransient && follow()), EVERY);
-  const retry = async () => {
-    await api(`${address}/retry-processing`, { method: "POST" });
-    announce(text("queuedAgain"));
-    await look();
-  };
-  try {
-    if (!id) throw new ApiError("invalid", "", { status: 404 });
-    await look();
-  } catch (error) {
+    if (stateOf(asset) === "uploaded") this._lookLater();
+  }
+
+  /** @param {unknown} error */
+  showProblem(error) {
     const isGone = error instanceof ApiError && (error.status === 404 || error.status === 400);
-    root.replaceChildren(
+    this._root.replaceChildren(
       el("h1", {}, text("file")),
       el("p", { role: "alert" }, isGone ? text("assetGone") : problemText(error)),
       el("p", {}, el("a", { href: "/gallery" }, text("gallery"))),
     );
   }
+
+  _lookLater() {
+    this._timer = setTimeout(() => void this.look().catch((error) => error.isTransient && this._lookLater()), EVERY);
+  }
+
+  async _retry() {
+    await api(`${this._path}/retry-processing`, { method: "POST" });
+    announce(text("queuedAgain"));
+    await this.look();
+  }
+
+  /** @param {Asset} asset is deleted, and can be restored as long as the page is open */
+  async _remove(asset) {
+    if (!confirm(text("deleteAsk", { name: asset.filename }))) return;
+    await api(this._path, { method: "DELETE" });
+    clearTimeout(this._timer);
+    this._shown = "";
+    const button = el("button", { type: "button", onclick: () => void this._restore() }, text("restore"));
+    this._root.replaceChildren(
+      el("h1", {}, asset.filename),
+      el("p", { role: "status" }, text("deleted")),
+      el("p", { class: "actions" }, button, el("a", { href: "/gallery" }, text("gallery"))),
+    );
+    button.focus();
+  }
+
+  async _restore() {
+    await api(`${this._path}/restore`, { method: "POST" });
+    announce(text("restored"));
+    await this.look();
+    this._root.focus();
+  }
 }
 
 /**
  * @param {Asset} asset
- * @param {() => void} again
+ * @param {{retry: () => void, remove: () => void}} acts
  */
-function view(asset, again) {
+function view(asset, { retry, remove }) {
   const nothing = el("p", { class: "quiet" }, text("noPicture"));
   // Browsers show the main picture of each format. The file itself may be one that they do not know, or damaged.
   const src = asset.imageUrl ?? asset.blobUrl;
@@ -79,8 +120,8 @@ function view(asset, again) {
   if (problem) add("lastError", problem);
   const actions = el("p", { class: "actions" });
   if (asset.embedded) actions.append(el("a", { href: `/gallery?like=${encodeURIComponent(asset.id)}` }, text("findSimilar"))); // prettier-ignore
-  if (asset.failedAt) actions.append(el("button", { type: "button", onclick: again }, text("retry")));
-  actions.append(el("button", { type: "button", onclick: () => void remove(asset) }, text("delete")));
+  if (asset.failedAt) actions.append(el("button", { type: "button", onclick: retry }, text("retry")));
+  actions.append(el("button", { type: "button", onclick: remove }, text("delete")));
   return [el("h1", {}, asset.filename), el("div", { class: "asset" }, el("div", {}, picture), el("div", {}, fields, actions))]; // prettier-ignore
 }
 
@@ -98,11 +139,4 @@ function linkTo({ url, title }) {
   const address = el("span", { class: "quiet" }, url);
   if (/^https?:\/\//i.test(url)) return [el("a", { href: url }, title || url)];
   return title ? [title, " ", address] : [address];
-}
-
-/** @param {Asset} asset */
-async function remove(asset) {
-  if (!confirm(text("deleteAsk", { name: asset.filename }))) return;
-  await api(`/api/assets/${encodeURIComponent(asset.id)}`, { method: "DELETE" });
-  location.assign("/gallery");
 }
