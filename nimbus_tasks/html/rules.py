@@ -26,7 +26,7 @@ class Rules(Struct, frozen=True):
 
     main: CSS selector of the main content; empty: detected for each page.
     ignore: CSS selectors of elements to leave out.
-    ignore_head: names of head values to leave out, with wildcards: `build`, `og:*` (`head_filter.py`).
+    ignore_head: names of head values to leave out, with wildcards: `build`, `og:*` (`HeadFilter`).
     fold: the first screen: a window, or the height of one as wide as a desktop's; 0: nothing is above the fold.
     noindex: whether to extract pages that ask robots not to index them.
     patterns: source paths with names in braces, `dist/local/{brand}-{service}.html`.

@@ -21,8 +21,7 @@ from nimbus_tasks.html.extract.apart import find_apart, set_apart
 from nimbus_tasks.html.extract.blocks import read_blocks
 from nimbus_tasks.html.extract.content import locate
 from nimbus_tasks.html.extract.fold import find_fold
-from nimbus_tasks.html.extract.head import read_dimensions, read_head
-from nimbus_tasks.html.extract.head_filter import HeadFilter
+from nimbus_tasks.html.extract.head import HeadFilter, read_dimensions, read_head
 from nimbus_tasks.html.extract.inline import Signs
 from nimbus_tasks.html.extract.parse import not_a_page, not_for_readers, parse_page
 from nimbus_tasks.html.extract.places import find_places

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from turbohtml import Document
 
     from nimbus_tasks.html.addresses import Base
-    from nimbus_tasks.html.extract.head_filter import HeadFilter
+    from nimbus_tasks.html.extract.head import HeadFilter
 
 #: One query for all that the tree must be complete for.
 _WANTED = (
