@@ -60,4 +60,4 @@ def replace_clock(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
 
 
 class _Clock:
-    monotonic = staticmethod(monotonic)
+    monotonic = time = staticmethod(monotonic)

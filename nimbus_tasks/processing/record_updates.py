@@ -63,14 +63,14 @@ class Update(Struct, frozen=True):
     retry_after: float | None = None
 
 
-def change_batch(record: BatchRecord, updates: Iterable[PageUpdate]) -> BatchRecord:
+def change_batch(record: BatchRecord, updates: Iterable[PageUpdate], now: str) -> BatchRecord:
     """Return a batch record after these updates, in order; the same object if they change nothing."""
     pages, begun = dict(record.pages), False
     for update in updates:
         page = pages.get(update.page_id)
         if page is None and update.missing:
             page = BatchPage("uploaded", update.uploaded)
-        if page is not None and not _is_outdated(page, update):
+        if page is not None and not _is_outdated(page, update, now):
             pages[update.page_id] = _after(page, update)
             begun |= "take" in update.triggers and pages[update.page_id] != page
     if pages == record.pages:
@@ -95,11 +95,12 @@ def _after(page: BatchPage, update: PageUpdate) -> BatchPage:
     return page
 
 
-def _is_outdated(page: BatchPage, update: PageUpdate) -> bool:
+def _is_outdated(page: BatchPage, update: PageUpdate, now: str) -> bool:
     """Return whether the update is outdated: of an older upload, or from before the page was taken again."""
     if update.uploaded and page.uploaded is not UNSET and seconds_of(page.uploaded) > seconds_of(update.uploaded):
         return True
-    return update.started is not UNSET and page.started is not UNSET and page.started > update.started
+    # A start that is yet to come was noted before the clock was set back: it says nothing about the order.
+    return update.started is not UNSET and page.started is not UNSET and update.started < page.started <= now
 
 
 def _moved(page: BatchPage, trigger: Trigger, update: PageUpdate) -> BatchPage:

@@ -128,7 +128,8 @@ class SharedRecords:
         for update in updates:
             key = keys.batch_key(project_id, update.page.batch_id)
             pages.setdefault(key, []).append(update.page)
-        changes = {key: _if_changed(partial(change_batch, updates=some)) for key, some in pages.items()}
+        now = self._target.clock()
+        changes = {key: _if_changed(partial(change_batch, updates=some, now=now)) for key, some in pages.items()}
         if changes:
             await update_records(store, BatchRecord, changes)
         await self._write_queue([update for update in updates if update.entry is not None])

@@ -35,7 +35,8 @@ MAX_OPEN = 100
 MAX_IN_HAND = 2 * MAX_OPEN
 #: Seconds for which results wait for others: a write of many takes hardly longer than a write of one.
 GATHER = 0.1
-#: `--until-empty` gives up on entries that wait for other programs after this many seconds.
+#: `--until-empty` gives up on entries that wait for other programs after this many seconds, and those for which the
+#: store may lag: by then each has been looked at once more than `decide` is patient.
 MAX_UNFIT_WAIT = 120.0
 
 
@@ -166,7 +167,7 @@ class Worker:
             return True
         if not options.until_empty:
             return False
-        given_up = self._intake.longest_wait() > MAX_UNFIT_WAIT
+        given_up = self._intake.longest_wait() > MAX_UNFIT_WAIT + 2 * self._target.store.traits.lag
         return backlog.waiting <= self._intake.foreign + (self._intake.unfit if given_up else 0)
 
     def _pause(self, backlog: Backlog) -> float:

@@ -13,16 +13,18 @@ from rig import BATCH, LATER, NEWER, PAGES, PROJECT, UPLOADED, A, B, entry
 
 from nimbus_tasks.model.records import BatchPage, BatchRecord, BatchState, BatchSummary
 from nimbus_tasks.model.states import ENDED, summary_of
+from nimbus_tasks.processing import record_updates
 from nimbus_tasks.processing.record_updates import (
     EntryUpdate,
     PageUpdate,
     average_time_ms,
-    change_batch,
     change_entry,
 )
 from nimbus_tasks.processing.schedule import requeued
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nimbus_tasks.model.states import Trigger
 
 
@@ -38,6 +40,10 @@ def moment(second: int) -> str:
 def update(page: str, *triggers: Trigger, at: int = 0, takes: int = 1, uploaded: str = UPLOADED) -> PageUpdate:
     error = "Why." if "fail" in triggers else UNSET
     return PageUpdate(BATCH, page, uploaded, triggers, moment(at), moment(at + takes), error)
+
+
+def change_batch(record: BatchRecord, updates: Iterable[PageUpdate], second: int = 3599) -> BatchRecord:
+    return record_updates.change_batch(record, updates, moment(second))
 
 
 TAKE: tuple[Trigger, ...] = ("take",)
@@ -106,6 +112,12 @@ def test_times_are_those_of_the_last_try() -> None:
     after = change_batch(batch(), [update(A, *BACK, at=0), update(A, *DONE, at=60, takes=2), update(B, *DONE, takes=1)])
     assert after.pages[A] == BatchPage("done", UPLOADED, moment(60), moment(62))
     assert after.summary == BatchSummary(completed=2, failed=0, pending=1, average_time_ms=1500)
+
+
+def test_a_page_that_was_taken_before_the_clock_was_set_back_ends() -> None:
+    taken = change_batch(batch(), [update(A, *TAKE, at=3000)], 3000)
+    assert change_batch(taken, [update(A, *DONE, at=60)], 3001) == taken, "another one has taken it since"
+    assert change_batch(taken, [update(A, *DONE, at=60)], 61).pages[A].status == "done"
 
 
 def test_a_page_that_waits_for_another_try_says_that_it_was_begun_and_why_it_failed() -> None:
