@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 
+import nimbus_tasks
+
 #: In the environment: a file descriptor that reaches its end when the program that started us ends or wants us to stop.
 LIFELINE = "NIMBUS_LIFELINE"
 
@@ -19,6 +21,9 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Run doit over our tasks with this process's arguments, and return the exit status."""
+    if sys.argv[1:] == ["--version"]:
+        sys.stdout.write(f"nimbus-tasks {nimbus_tasks.__version__}\n")  # doit would write its own
+        return 0
     try:
         # SIGTERM ends a run as cleanly as Ctrl-C, but not in the processes that we fork.
         signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -33,7 +33,7 @@ GULP_STAGES = {
 _COMMAND = re.compile(
     r"(?<![\w./:-])doit "
     r"(?P<name>nimbus(?::[a-z]+)+|extract|validate|assets|upload|summarize|watch|list|help [\w:]+)(?![\w/:-]|\.\w)"
-    r"|(?<=[Rr]un )doit(?=[,.;]|$)"
+    r"|(?:(?<=[Rr]un )|(?<=Next: )|(?<=then ))doit(?=[,.;]|$)"
 )
 
 

@@ -25,7 +25,7 @@ from nimbus_tasks.pipeline.validate import candidates
 from nimbus_tasks.project import files
 from nimbus_tasks.project.init import project_record
 from nimbus_tasks.project.scan import stamp_of
-from nimbus_tasks.project.settings import MAPS_FOLDER
+from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
 from nimbus_tasks.project.spool import Spool
 from nimbus_tasks.publishing.batch_records import chosen_batch, close_moved_batches, free_batch_id
 from nimbus_tasks.publishing.compared import PageDiff, diff_pages, find_stamps
@@ -133,7 +133,11 @@ class Uploader:
             raise SourceError(f"There are no map files (*.json) in {request.folder}.", "Check --folder.")
         if request.whole_site and not pages.entries:
             refuse_unmatched(self._settings.source)
-            raise SourceError("There is no page to upload.", "Run doit extract, or check [source] in the settings.")
+            if folder := self._settings.source.folder:
+                fix = f"Build the site, or correct [source] folder in {PROJECT_FILE}."
+                raise SourceError(f"There is no page to upload in {folder}.", fix)
+            fix = f"If your site is built HTML, set [source] folder in {PROJECT_FILE}."
+            raise SourceError(f"There is no page to upload: no tool has written maps to {MAPS_FOLDER}.", fix)
         done: list[Uploaded] = []
 
         async def run() -> None:

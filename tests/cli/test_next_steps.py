@@ -18,6 +18,8 @@ from nimbus_tasks.model.errors import NoProjectError
         ("doit upload --force sends its pages again.", "gulp nimbus:publish --force sends its pages again."),
         ("None yet: run doit upload.", "None yet: run gulp nimbus:publish."),
         ("run doit, then doit nimbus:process", "run gulp nimbus:summarize, then gulp nimbus:process"),
+        ("   Next: doit", "   Next: gulp nimbus:summarize"),
+        ("doit nimbus:apply --accepted, then doit", "gulp nimbus:apply --accepted, then gulp nimbus:summarize"),
         ("finds `doit extract` there", "finds `gulp nimbus:extract` there"),
         ("All tasks: doit list", "All tasks: gulp --tasks"),
         ("Its options: doit help nimbus:upload", "Its options: gulp --tasks"),

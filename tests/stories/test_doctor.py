@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ def test_a_published_site_is_well_and_stays_as_it_is(published: Site) -> None:
     run = published.doit("nimbus:doctor")
     assert run.status == 0
     assert "Ready to upload" in run.out
+    assert f"versions     nimbus-tasks {metadata.version('nimbus-tasks')}, Python 3." in run.out
     assert "3 pages in the queue" in run.out
     assert (files_of(published), published.store) == (before, store)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -121,6 +122,11 @@ def test_a_command_whose_reader_has_gone_ends_quietly(published: Site, command: 
     os.close(writer)
     assert b"Error" not in done.stderr
     assert done.returncode in (0, 1, 141)  # 1: `doit info` of a task that would run
+
+
+def test_the_version_is_ours(site: Site) -> None:
+    run = ended([sys.executable, "-m", "nimbus_tasks", "--version"], site.folder, site.environment({}))
+    assert (run.status, run.out) == (0, f"nimbus-tasks {metadata.version('nimbus-tasks')}\n")
 
 
 def test_asking_changes_nothing(published: Site) -> None:

@@ -177,7 +177,12 @@ def test_init_stores_the_record_of_the_project(empty: Site) -> None:
 def test_without_a_terminal_init_asks_nothing(empty: Site) -> None:
     run = empty.doit("nimbus:project:init")
     assert run.status == 0
-    assert "Source: none, maps come from another tool" in run.out
+    assert "Source: none, there is no folder with built HTML yet" in run.out
+    assert "Next: build the site, set [source] folder in .nimbus/project.toml, then doit\n" in run.out
+    # Another tool's maps are there.
+    (empty / ".nimbus/project.toml").unlink()
+    (empty / ".nimbus/maps").mkdir()
+    assert "none, maps come from another tool\n   Next: doit\n" in empty.doit("nimbus:project:init").out
 
 
 def test_on_a_terminal_init_asks_for_what_it_cannot_know(empty: Site) -> None:

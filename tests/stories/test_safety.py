@@ -90,11 +90,12 @@ def test_a_site_that_never_had_a_page_cannot_be_uploaded(empty: Site) -> None:
     (site / "dist").mkdir()
     run = site.doit("upload")
     assert run.status == 2, run.said
-    assert "There is no page to upload. Run doit extract, or check [source] in the settings." in run.said
+    fix = "Build the site, or correct [source] folder in .nimbus/project.toml."
+    assert f"There is no page to upload in dist. {fix}" in run.said
     site.settings(folder='""')
     run = site.doit("upload")
     assert run.status == 2, run.said
-    assert "There is no page to upload." in run.said
+    assert "There is no page to upload: no tool has written maps to .nimbus/maps. If your site is built" in run.said
     assert not site.store.values
 
 

@@ -74,8 +74,8 @@ class AssetCommands:
             raise SettingsError("--metadata is kept with a pointer.", "Set --group and --variant too, or leave it out.")
         found = find_named(patterns)
         if not found.files:
-            told = "; ".join(f"{problem.path} {problem.reason}" for problem in found.problems)
-            raise SettingsError(f"--files: {told}.", "It takes paths, patterns and folders of this project.")
+            problems = "; ".join(f"{problem.path} {problem.reason}" for problem in found.problems)
+            raise SettingsError(f"--files: {problems}.", "It takes paths, patterns and folders of this project.")
         with self._stage(store) as stage, self._run.pipeline.locked("nimbus:assets:upload", self._run.look()):
             done = self._upload(stage, found, request, concurrency or None)
         return self._ended(done, as_json=as_json)

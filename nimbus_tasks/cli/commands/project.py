@@ -125,15 +125,16 @@ def _make(console: Console, name: str, domain: str, source: str) -> Settings:
     if known:
         console.line(f"   The id is the one that {LEDGER_FILE} knows, so that no page is sent twice.")
         console.line(f"   For a new project, remove {STATE_FOLDER}/ and run nimbus:project:init again.")
-    console.line(f"   Source: {source or 'none, maps come from another tool'}")
+    has_pages = source or Path(settings.MAPS_FOLDER).is_dir()
+    no_source = "maps come from another tool" if has_pages else "there is no folder with built HTML yet"
+    console.line(f"   Source: {source or f'none, {no_source}'}")
     if generator := source and project.detect_generator(source):
         console.line(f"   Generator: {generator}")
-    if not source and not Path(settings.MAPS_FOLDER).is_dir():
-        console.warn(
-            "No folder with built HTML was found, and no maps of another tool. "
-            f"Build the site, then set [source] folder in {PROJECT_FILE}."
-        )
-    console.line("   Next: doit")
+    if has_pages:
+        console.line("   Next: doit")
+    else:
+        console.line(f"   Next: build the site, set [source] folder in {PROJECT_FILE}, then doit")
+        console.line("   For the service alone, without a site: doit nimbus:serve")
     return made
 
 

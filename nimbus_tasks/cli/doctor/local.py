@@ -212,8 +212,9 @@ def check_versions() -> Iterator[Finding]:
     except metadata.PackageNotFoundError:
         yield warning("versions", f"{_PACKAGE} is not installed as a package here.", f"Run: pip install {_PACKAGE}")
         return
-    least = {"Python": _least(" ".join(package.get_all("Requires-Python", [])))}
-    installed: dict[str, str | None] = {"Python": platform.python_version()}
+    version = package["Version"]
+    least = {_PACKAGE: version, "Python": _least(" ".join(package.get_all("Requires-Python", [])))}
+    installed: dict[str, str | None] = {_PACKAGE: version, "Python": platform.python_version()}
     for requirement in package.get_all("Requires-Dist", []):
         named = _REQUIREMENT.match(requirement)
         if named and "extra ==" not in requirement:

@@ -178,8 +178,8 @@ def assets_verified(console: Console, done: Verification, where: str) -> None:
 
 def _wrong(each: Checked) -> str:
     """Return what is wrong with a stored file, and the next step where it is its own."""
-    told = f"{each.path}: {each.error}" if each.path else each.error
-    return f"{told} Send it again: {each.again}" if each.again and not each.comes_with_site else told
+    line = f"{each.path}: {each.error}" if each.path else each.error
+    return f"{line} Send it again: {each.again}" if each.again and not each.comes_with_site else line
 
 
 def assets_pruned(console: Console, done: Pruned, where: str) -> None:
