@@ -43,7 +43,9 @@ def option(name: str, default: str | int | bool, text: str) -> OptionDict:
 
 def optional(name: str, text: str) -> dict[str, Any]:
     """Return an option that is None if it is not given, to tell that from an empty value, such as an unset variable."""
-    return option(name, "", text) | {"default": None}
+    found = option(name, "", text)
+    found["default"] = None  # `|` would make a plain dict of it
+    return found
 
 
 #: The options of every command.
