@@ -84,7 +84,7 @@ class Nobody:
 
 content = msgspec.Raw(b'{"content":"' + b"word " * 100 + b'"}')
 upload._read_extraction = lambda page, pages: content
-done, _ = Pipeline().upload(Snapshot(0, Scan({}), read_pages(), ()), Request(), Nobody())
+done = Pipeline().upload(Snapshot(0, Scan({}), read_pages(), ()), Request(), Nobody())
 assert not done.outcome.stopped, done.outcome.stopped
 print(done.outcome.sent, "sent")
 """

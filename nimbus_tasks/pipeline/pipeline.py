@@ -146,8 +146,8 @@ class Pipeline:
 
     def upload(
         self, snapshot: Snapshot, request: Request, observer: Observer, uploader: Uploader | None = None
-    ) -> tuple[Uploaded, Summary]:
-        """Upload what changed, and write the reports, however it ended."""
+    ) -> Uploaded:
+        """Upload what changed, and write the report of that, however it ended."""
         from nimbus_tasks.pipeline import summary as summarizing
 
         with contextlib.ExitStack() as stack:
@@ -158,11 +158,10 @@ class Pipeline:
             )
         outcome = done.outcome
         outcome.pages.extend(summarizing.invalid_results(snapshot.pages))
-        site = self.site_summary(outcome, snapshot, done)
         if not request.dry_run:
-            summarizing.write_reports(summarizing.upload_summary(self.settings.project.id, outcome), site)
+            summarizing.write_reports(upload=summarizing.upload_summary(self.settings.project.id, outcome))
             self.log_upload(outcome)
-        return done, site
+        return done
 
     def reconcile(
         self,
@@ -195,12 +194,13 @@ class Pipeline:
         self.log.event("info", "reconciled", **counts)
         return done
 
-    def summarize(self, snapshot: Snapshot) -> Summary:
-        """Write the report of a run that had nothing to upload, and return it."""
+    def summarize(self, snapshot: Snapshot, done: Uploaded | None = None) -> Summary:
+        """Return the summary of the site, and write it, unless the upload (`done`) was a dry run."""
         from nimbus_tasks.pipeline import summary as summarizing
 
-        site = self.site(snapshot)
-        summarizing.write_reports(None, site)
+        site = self.site_summary(done.outcome, snapshot, done) if done else self.site(snapshot)
+        if done is None or done.cost is None:
+            summarizing.write_reports(site=site)
         return site
 
     def site(self, snapshot: Snapshot) -> Summary:

@@ -153,8 +153,9 @@ def plan_document(
     return PlanDocument(True, reasons, plan.unchanged, waiting, size, plan.refusal, cost, pages, volatile, diffs)
 
 
-def write_reports(upload: Summary | None, site: Summary) -> None:
-    """Write the reports; without an upload, the report of the last one stays."""
+def write_reports(*, upload: Summary | None = None, site: Summary | None = None) -> None:
+    """Write the report of an upload, the summary of the site, or both; the others stay."""
     if upload is not None:
         files.write_json(Path(UPLOAD_REPORT), upload)
-    files.write_json(Path(SUMMARY_REPORT), site)
+    if site is not None:
+        files.write_json(Path(SUMMARY_REPORT), site)

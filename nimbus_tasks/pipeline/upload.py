@@ -42,6 +42,8 @@ from nimbus_tasks.publishing.routes import publish_routes
 from nimbus_tasks.publishing.upload import publish
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.backends.kv.retry import RetryStore
     from nimbus_tasks.model.records import Redirect
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.outbox import Sender
     from nimbus_tasks.publishing.outcome import Observer
-    from nimbus_tasks.publishing.plan import Candidate, Request
+    from nimbus_tasks.publishing.plan import Candidate, Held, Request
     from nimbus_tasks.publishing.routes import Shared
 
 
@@ -191,9 +193,10 @@ async def _publish(
         remove=request.whole_site,
         max_removals=settings.upload.max_removals,
     )
+    here, held = _compared(ledger, settings, wanted, open_batches)
     plan = make_plan(
-        candidates(pages),
-        ledger.rows(),
+        candidates(here),
+        held,
         options,
         open_batches=open_batches,
         failed=len(pages.invalid) + wanted.unreadable,
@@ -201,6 +204,8 @@ async def _publish(
         formerly=formerly,
         chosen=choose(pages, request.path, settings.source.name),
     )
+    others = _count_valid(pages) - _count_valid(here)
+    plan = msgspec.structs.replace(plan, unchanged=plan.unchanged + others)
     if request.force:
         forced = (planned.page.page_id for planned in plan.sends if planned.reason == "forced")
         plan = msgspec.structs.replace(plan, proposals=await count_proposals(store, settings.project.id, forced))
@@ -238,6 +243,31 @@ async def _publish(
         ledger.finish(site)
     outcome.volatile = volatile
     return Uploaded(plan, outcome, shared=shared, diffs=diffs, some=bool(request.path))
+
+
+def _compared(
+    ledger: Ledger, settings: Settings, wanted: _Wanted, open_batches: Sequence[str]
+) -> tuple[Pages, Iterable[Held]]:
+    """Return the pages to compare with what the target holds, and what it holds of them, both in order.
+
+    They are all pages, or the changed ones where the target held the whole site before these changed.
+    """
+    pages, request = wanted.pages, wanted.request
+    if not request.some:
+        former = msgspec.structs.replace(pages, site=pages.since)
+        changed = {published_as(settings, former, wanted.redirects or ()): pages.changed} if pages.since else {}
+        changed[published_as(settings, pages, wanted.redirects or ())] = frozenset()
+        if request.force or ledger.published not in changed:
+            return pages, ledger.rows()
+        pages = pages.only(changed[ledger.published])
+    if open_batches:
+        return wanted.pages, ledger.rows()
+    rows = (ledger.page(each.page_id) for each in candidates(pages))
+    return pages, (row for row in rows if row is not None)
+
+
+def _count_valid(pages: Pages) -> int:
+    return len(pages.entries) - len(pages.invalid)
 
 
 async def _reconcile_if_unknown(store: Store, ledger: Ledger, settings: Settings, pages: Pages) -> Sequence[str]:

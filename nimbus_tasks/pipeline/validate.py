@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 FOUND = tuple[str, tuple[int, int, int]]
 #: Verdicts that are committed to the manifest at once.
 NOTED_AT_ONCE = 500
+#: Maps that changed and that the upload compares alone with what the target holds.
+FEW = 500
 
 
 class ValidationPlan(Struct, frozen=True):
@@ -91,6 +93,8 @@ def validate(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tupl
     project_id, files = settings.project.id, snapshot.map_files
     manifest, entries = files.manifest, files.manifest.pages
     plan = plan_validation(settings, snapshot)
+    since = "" if plan.gone or len(plan.changed) > FEW else manifest.fact("site")
+    changed = {path for path, _ in plan.changed} if since else set()
     with show(len(plan.changed)) as progress:
         for some in runs(plan.changed, NOTED_AT_ONCE):
             found = {}
@@ -104,10 +108,12 @@ def validate(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tupl
             entries.put(found.items())
     entries.remove(plan.gone)
     entries.put((odd.path, _odd_entry(odd)) for odd in snapshot.maps.odd)
-    entries.set_conflicts(_conflicts(entries))
-    manifest.note(project_id=project_id, site=entries.site_digest())
+    conflicting = entries.set_conflicts(_conflicts(entries))
+    manifest.note(project_id=project_id)
     files.settle()
     pages = read_pages(manifest)
+    if since:
+        pages = msgspec.structs.replace(pages, since=since, changed=frozenset(changed | conflicting))
     issues: Spool[Issue] = Spool(Issue, entries.issues())
     report = ValidationReport(
         folder=snapshot.folder,

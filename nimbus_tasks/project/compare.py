@@ -60,6 +60,12 @@ class Files(Mapping[str, Stamp]):
         over = sum((stamp is not None) - (self._found(path) is not None) for path, stamp in self.over.items())
         return count(f"SELECT count(*) FROM {self.kind}") + new - missing + over
 
+    def has_folder(self, folder: str) -> bool:
+        """Return whether the manifest knows a file in this folder, or below it."""
+        first, end = (f"{folder}/", f"{folder}0") if folder else ("", "\U0010ffff")
+        query = f"SELECT 1 FROM {self.kind} WHERE folder = ? OR folder >= ? AND folder < ? LIMIT 1"
+        return bool(self.manifest.rows(query, folder, first, end))
+
     def with_changes(self, changes: Mapping[str, Stamp | None]) -> Files:
         """Return these files with some that are there, with a stamp, or not there (None)."""
         over = {path: stamp for path, stamp in ({**self.over, **changes}).items() if stamp != self._found(path)}

@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from deadlines import wait_until
 from kit import Site, html
 from watch_kit import STATUS, cycles, until_status, watching
 
@@ -34,6 +35,7 @@ def test_a_save_is_stored_and_told_in_one_line_with_its_time(published: Site) ->
         line = watch.until("sent")
         assert re.fullmatch(r"\d\d:\d\d:\d\d → sent 1 \(1 changed\): dist/b\.html in \d+ ms", line)
         assert "Edited." in published.store.text(B)
+        wait_until(lambda: published.summary() == {A: "unchanged", B: "stored", C: "unchanged"})
 
 
 def test_a_burst_of_saves_is_one_cycle(published: Site) -> None:

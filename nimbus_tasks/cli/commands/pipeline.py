@@ -146,7 +146,8 @@ class Commands:
             else UploadReporter(self.console, invalid, concurrency)
         )
         with self.pipeline.locked("upload", snapshot) as snapshot, reporter:
-            done, site = self.pipeline.upload(snapshot, request, reporter)
+            done = self.pipeline.upload(snapshot, request, reporter)
+            site = self.pipeline.summarize(snapshot, done)
         if request.folder == MAPS_FOLDER:
             self._published = site
         if done.cost is not None:

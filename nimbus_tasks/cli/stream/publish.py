@@ -127,13 +127,10 @@ def write_reports(pipeline: Pipeline, snapshot: Snapshot, outcome: Outcome) -> S
     last = {page.path: page for page in outcome.pages if page.result != "invalid"}
     whole = [*last.values(), *invalid_results(snapshot.pages)]
     site = pipeline.site_summary(msgspec.structs.replace(outcome, pages=whole), snapshot)
-    write_report_files(upload_summary(pipeline.settings.project.id, outcome), site)
+    write_report_files(upload=upload_summary(pipeline.settings.project.id, outcome), site=site)
     return site
 
 
 def _part(pages: Pages, extracted: Sequence[Extracted]) -> Pages:
     """Return the verdicts on these pages alone."""
-    here = {each.map_file for each in extracted if each.map_file} & pages.entries.keys()
-    invalid = tuple(file for file in pages.invalid if file in here)
-    entries = {file: pages.entries[file] for file in here}
-    return Pages(project_id=pages.project_id, invalid=invalid, entries=entries)
+    return pages.only({each.map_file for each in extracted if each.map_file})

@@ -6,6 +6,7 @@ go or move, links, very many changes at once) means a scan of all files.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from posixpath import dirname
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +15,7 @@ from msgspec import Struct
 from nimbus_tasks.project.scan import Scan, Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 #: With more changes than this at once, the operating system's queue of events may have overflowed.
 MOST_REPORTED = 1000
@@ -37,17 +38,18 @@ class Look(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True):
-    """The source folder and the maps folder at the last scan."""
+    """The source folder and the maps folder at the last scan.
+
+    has_folder: returns whether a file is in a folder, or below it.
+    """
 
     sources: Scan
     maps: Scan
-    folders: frozenset[str]
-    odd: frozenset[str]
+    has_folder: Callable[[str], bool]
 
-    @classmethod
-    def of(cls, sources: Scan, maps: Scan) -> Seen:
-        odd = frozenset(each.path for scan in (sources, maps) for each in scan.odd)
-        return cls(sources, maps, _folders_of([*sources.files, *maps.files]), odd)
+    @property
+    def odd(self) -> frozenset[str]:
+        return frozenset(each.path for scan in (self.sources, self.maps) for each in scan.odd)
 
 
 class Reported(Struct, frozen=True):
@@ -78,8 +80,8 @@ def _is_unclear(path: str, reported: Reported, seen: Seen) -> bool:
     if reported.role == "settings" or reported.now == "folder" or path in seen.odd:
         return True
     if reported.role in ("page", "map"):
-        return reported.now == "odd" or dirname(path) not in seen.folders or _may_be_linked(path, reported, seen)
-    return reported.now == "gone" and path in seen.folders
+        return reported.now == "odd" or not seen.has_folder(dirname(path)) or _may_be_linked(path, reported, seen)
+    return reported.now == "gone" and seen.has_folder(path)
 
 
 def _may_be_linked(path: str, reported: Reported, seen: Seen) -> bool:
@@ -89,14 +91,3 @@ def _may_be_linked(path: str, reported: Reported, seen: Seen) -> bool:
 
 def _scan_of(reported: Reported, seen: Seen) -> Scan:
     return seen.sources if reported.role == "page" else seen.maps
-
-
-def _folders_of(paths: Iterable[str]) -> frozenset[str]:
-    """Return the folders that these files are in, and the folders above."""
-    folders: set[str] = set()
-    for folder in {dirname(path) for path in paths}:
-        current = folder
-        while current not in folders:
-            folders.add(current)
-            current = dirname(current)
-    return frozenset(folders)

@@ -47,20 +47,24 @@ class Scanner:
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
-        self._seen: Seen | None = None
 
     def forget(self) -> None:
         """Scan all files in the next cycle."""
-        self.snapshot = self._seen = None
+        self.snapshot = None
 
     def classify(self, paths: Iterable[str], settings: Settings) -> Look:
         """Return what to scan after changes of these paths, which are relative to the project."""
         if self.snapshot is None:
             return Look(whole=True)
-        if self._seen is None:
-            self._seen = Seen.of(self.snapshot.sources or Scan({}), self.snapshot.maps)
+        assert self.snapshot.sources is not None
+        sources, maps = self.snapshot.source_files, self.snapshot.map_files
+        seen = Seen(
+            self.snapshot.sources,
+            self.snapshot.maps,
+            lambda folder: sources.has_folder(folder) or maps.has_folder(folder),
+        )
         role = role_of(settings)
-        return classify({path: Reported(role(path), _what_is_at(path)) for path in paths}, self._seen)
+        return classify({path: Reported(role(path), _what_is_at(path)) for path in paths}, seen)
 
     def scan(self, snapshot: Snapshot, look: Look, *, removals: bool) -> Scanned:
         """Return the snapshot with the reported changes; one that is not ours is a new look at all files already.
@@ -90,7 +94,7 @@ class Scanner:
 
     def keep(self, snapshot: Snapshot) -> None:
         """Start the next cycle from this snapshot. Maps that the pipeline wrote itself are no change then."""
-        self.snapshot, self._seen = snapshot, None
+        self.snapshot = snapshot
 
 
 def role_of(settings: Settings) -> Callable[[str], Role]:

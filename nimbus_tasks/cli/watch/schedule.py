@@ -26,15 +26,17 @@ class Due(Struct, frozen=True):
     """What a cycle does besides publishing changes.
 
     removals: missing pages are removed. retry: what was not sent is sent again. whole: all files are scanned.
+    summary: the summary of the site is written.
     """
 
     removals: bool = False
     retry: bool = False
     whole: bool = False
+    summary: bool = False
 
     @property
     def nothing_else(self) -> bool:
-        return not (self.removals or self.retry or self.whole)
+        return not (self.removals or self.retry or self.whole or self.summary)
 
 
 class Schedule:
@@ -50,6 +52,7 @@ class Schedule:
         self._retry: float | None = None
         self._wait = FIRST_WAIT
         self._whole: float | None = None
+        self._summary: float | None = None
 
     @property
     def settling(self) -> bool:
@@ -63,6 +66,8 @@ class Schedule:
         self._settles = min(at + self._debounce, self._began + self._longest)
         if self._removals is not None:
             self._removals = at + self._rest
+        if self._summary is not None:
+            self._summary = at + REST_OF_FEW
 
     def missing(self, pages: int, at: float) -> None:
         """Note how many pages were missing in a cycle: they are removed if they stay away."""
@@ -85,9 +90,13 @@ class Schedule:
         """Note what a cycle scanned: all files, or only those with reported changes."""
         self._whole = None if whole else at + WHOLE_SCAN_AFTER
 
+    def published(self, at: float) -> None:
+        """Note an upload of some pages: the summary of the whole site follows when nothing else changes for a while."""
+        self._summary = at + REST_OF_FEW
+
     def wakes(self) -> float | None:
         """Return when the next cycle is due if nothing else changes, or None."""
-        times = (self._settles, self._removals, self._retry, self._whole)
+        times = (self._settles, self._removals, self._retry, self._whole, self._summary)
         return min((time for time in times if time is not None), default=None)
 
     def due(self, now: float) -> Due | None:
@@ -99,6 +108,7 @@ class Schedule:
             removals=_has_come(self._removals, now),
             retry=_has_come(self._retry, now),
             whole=_has_come(self._whole, now),
+            summary=_has_come(self._summary, now),
         )
         if _has_come(self._settles, now):
             self._began = self._settles = None
@@ -106,6 +116,8 @@ class Schedule:
             self._removals = None
         if due.whole:
             self._whole = None
+        if due.summary:
+            self._summary = None
         # A retry stays due until the cycle notes its result.
         return due
 

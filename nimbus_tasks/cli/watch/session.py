@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.cli.watch.schedule import Due, Schedule
     from nimbus_tasks.pipeline.asset_summary import AssetSummary
     from nimbus_tasks.pipeline.snapshot import Snapshot
-    from nimbus_tasks.pipeline.upload import Uploader
+    from nimbus_tasks.pipeline.upload import Uploaded, Uploader
     from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.outcome import Outcome, PageResult
     from nimbus_tasks.publishing.plan import Plan
@@ -53,6 +53,8 @@ class Session:
         self._uploader: Uploader | None = None
         self._batch = ""
         self._first_is_over = False
+        #: The last upload, as long as the summary of the site does not have it.
+        self._unsummarized: Uploaded | None = None
 
     @property
     def settings(self) -> Settings:
@@ -96,13 +98,17 @@ class Session:
                 scanned = self._scanner.scan(snapshot, look, removals=due.removals)
                 unfinished = scanned.unfinished
                 self._problems.source = ""
-                self._publish(scanned.snapshot, len(scanned.away), look, observer)
+                published = self._publish(scanned.snapshot, len(scanned.away), look, observer)
+                if self._unsummarized is not None and (look.whole or due.summary):
+                    self._pipeline.summarize(published, self._unsummarized)
+                    self._unsummarized = None
         except Exception as error:
             self._note_failure(error)
         self._report(began, observer)
         return unfinished
 
-    def _publish(self, snapshot: Snapshot, away: int, look: Look, observer: _Observer) -> None:
+    def _publish(self, snapshot: Snapshot, away: int, look: Look, observer: _Observer) -> Snapshot:
+        """Bring the store up to date, and return the snapshot that the stages left."""
         pipeline, problems = self._pipeline, self._problems
         extraction = plan_extraction(pipeline.settings, snapshot)
         if not extraction.nothing_to_do:
@@ -127,11 +133,15 @@ class Session:
                     lambda seconds, why: messages.rate_limited(self._console, seconds, why),
                     messages.Retries(self._console),
                 )
-            done, _ = pipeline.upload(snapshot, request, observer, self._uploader)
+            done = pipeline.upload(snapshot, request, observer, self._uploader)
+            if look.whole or not done.plan.empty:
+                self._unsummarized = done
+                self._schedule.published(time.monotonic())
             self._batch = done.outcome.batches[-1] if done.outcome.batches else self._batch
             wrong, unsent = upload_problems(done.outcome)
             problems.upload, problems.unsent = wrong, problems.unsent or unsent
         self._first_is_over = True
+        return snapshot
 
     def _upload_files(self, observer: _Observer) -> None:
         """Upload images and files that changed. Their problems stop no page."""

@@ -24,7 +24,7 @@ from nimbus_tasks.project.manifest.tables import NEVER, PageEntry, PageTable, So
 from nimbus_tasks.project.settings import MAPS_FOLDER, STATE_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 SITE = f"{STATE_FOLDER}/manifest/site.db"
 
@@ -110,12 +110,21 @@ class Pages(Struct, frozen=True):
 
     site: one digest of all pages that can be published.
     invalid: the map files that cannot be published.
+    since, changed: the digest before the last validation, and the maps that changed then; empty where they were many,
+    or some are gone.
     """
 
     project_id: str = ""
     site: str = ""
     invalid: tuple[str, ...] = ()
     entries: Mapping[str, PageEntry] = {}
+    since: str = ""
+    changed: frozenset[str] = frozenset()
+
+    def only(self, files: Collection[str]) -> Pages:
+        """Return what is known of these map files alone."""
+        entries = {file: entry for file in files if (entry := self.entries.get(file)) is not None}
+        return Pages(self.project_id, invalid=tuple(file for file in self.invalid if file in entries), entries=entries)
 
     def by(self, order: Order) -> Iterator[tuple[str, PageEntry]]:
         """Yield the entries by map file, in the order of their page ids or paths."""

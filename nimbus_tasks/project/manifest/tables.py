@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from abc import abstractmethod
 from collections.abc import ItemsView, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -194,16 +196,17 @@ class PageTable(_Table[PageEntry]):
             return (*split(path), *e.stamp, e.source_path, e.page_id, e.digest, e.size, issues, None, invalid, e.url)
 
         rows = [row(path, entry) for path, entry in entries]
-        with self.manifest.transaction():
+        with self._changing([row[:2] for row in rows]):
             self.manifest.write("INSERT OR REPLACE INTO map VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self.manifest.note_folders("map", {str(row[0]) for row in rows})
 
     def remove(self, paths: Iterable[str]) -> None:
         """Forget these maps, and that extraction made them: it makes them again."""
         for some in runs(paths, 1000):
-            super().remove(some)
-            made = [(split(path)[0].removeprefix(MAPS_FOLDER).removeprefix("/"), path) for path in some]
-            with self.manifest.transaction():
+            names = [split(path) for path in some]
+            made = [(folder.removeprefix(MAPS_FOLDER).removeprefix("/"), join(folder, name)) for folder, name in names]
+            with self._changing(names):
+                self.manifest.write("DELETE FROM map WHERE folder = ? AND name = ?", names)
                 lost = "UPDATE source SET mtime = 0, size = 0, ctime = 0, digest = '' WHERE folder = ? AND map_file = ?"
                 self.manifest.write(lost, made)
             self.manifest.distrust("source", (folder for folder, _ in made))
@@ -217,11 +220,11 @@ class PageTable(_Table[PageEntry]):
         twice = "SELECT page_id FROM map WHERE page_id != '' GROUP BY page_id HAVING count(*) > 1"
         return self.where(f"page_id IN ({twice})")
 
-    def set_conflicts(self, conflicts: Mapping[str, Issue]) -> None:
-        """Note what is wrong between maps, in place of what was noted before."""
+    def set_conflicts(self, conflicts: Mapping[str, Issue]) -> set[str]:
+        """Note what is wrong between maps, in place of what was noted before; return the maps of both."""
         known = set(self.manifest.rows("SELECT folder, name FROM map WHERE conflict IS NOT NULL"))
         gone = known.difference(map(split, conflicts))
-        with self.manifest.transaction():
+        with self._changing([*gone, *map(split, conflicts)]):
             for folder, name in gone:
                 invalid = any(issue.severity == "error" for issue in self[join(folder, name)].issues)
                 self.manifest.write(
@@ -232,6 +235,7 @@ class PageTable(_Table[PageEntry]):
                 "UPDATE map SET conflict = ?, invalid = 1 WHERE folder = ? AND name = ?",
                 ((_encode_issues((issue,)), *split(path)) for path, issue in conflicts.items()),
             )
+        return {join(*name) for name in gone}.union(conflicts)
 
     def issues(self) -> Iterator[Issue]:
         """Yield the issues of each map and those between maps, in the order of the files."""
@@ -243,12 +247,28 @@ class PageTable(_Table[PageEntry]):
             found = [issue for encoded in held if encoded for issue in _decode_issues(encoded)]
             yield from sorted(found, key=lambda issue: (issue.file, issue.pointer, issue.message))
 
-    def site_digest(self) -> str:
-        """Return one digest of the pages that can be published: equal sites, equal digests."""
-        digest = hashlib.blake2b(digest_size=16)
-        between = b""
-        lines = self.manifest.each("SELECT page_id || ' ' || digest FROM map WHERE NOT invalid ORDER BY page_id")
-        for some in runs(lines, 10_000):
-            digest.update(between + "\n".join(line for (line,) in some).encode())
-            between = b"\n"
-        return digest.hexdigest()
+    @contextlib.contextmanager
+    def _changing(self, names: Iterable[tuple[object, ...]]) -> Iterator[None]:
+        """Change these rows in a transaction, with the digest of the pages that can be published (the fact `site`).
+
+        It is what the digests of the pages add up to, so that a change costs what changes, and not the whole site.
+        """
+        each = frozenset(names)
+        with self.manifest.transaction():
+            before = self._digests(each)
+            yield
+            if (after := self._digests(each)) != before:
+                site = (int(self.manifest.fact("site") or "0", 16) + after - before) % 2**128
+                self.manifest.write("INSERT OR REPLACE INTO fact VALUES ('site', ?)", [(f"{site:032x}",)])
+
+    def _digests(self, names: Iterable[tuple[object, ...]]) -> int:
+        total = 0
+        for some in runs(names, 400):
+            asked = ", ".join(["(?, ?)"] * len(some))
+            query = (
+                f"WITH asked(folder, name) AS (VALUES {asked}) SELECT page_id || ' ' || digest "
+                "FROM asked CROSS JOIN map USING (folder, name) WHERE NOT invalid"
+            )
+            for (page,) in self.manifest.rows(query, *chain.from_iterable(some)):
+                total += int.from_bytes(hashlib.blake2b(page.encode(), digest_size=16).digest())
+        return total

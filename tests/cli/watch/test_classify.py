@@ -11,8 +11,9 @@ from nimbus_tasks.project.scan import Odd, Scan
 
 OLD, NEW = (1, 2, 3), (4, 5, 6)
 FILES, MAPS = {"dist/a.html": OLD, "dist/deep/er/b.html": OLD}, Scan({".nimbus/maps/dist/a.html.json": OLD})
-PLAIN = Seen.of(Scan(FILES), MAPS)
-SEEN = Seen.of(Scan(FILES, (Odd("dist/link.html", "a link to nothing"),)), MAPS)
+FOLDERS = {"", "dist", "dist/deep", "dist/deep/er", ".nimbus", ".nimbus/maps", ".nimbus/maps/dist"}
+PLAIN = Seen(Scan(FILES), MAPS, FOLDERS.__contains__)
+SEEN = Seen(Scan(FILES, (Odd("dist/link.html", "a link to nothing"),)), MAPS, FOLDERS.__contains__)
 WHOLE = Look(whole=True)
 
 

@@ -102,4 +102,15 @@ def test_after_looks_at_single_files_comes_one_at_all_of_them() -> None:
 
 def test_only_a_cycle_with_a_purpose_of_its_own_runs_when_nothing_changed() -> None:
     assert Due().nothing_else
-    assert not any(due.nothing_else for due in (Due(removals=True), Due(retry=True), Due(whole=True)))
+    others = (Due(removals=True), Due(retry=True), Due(whole=True), Due(summary=True))
+    assert not any(due.nothing_else for due in others)
+
+
+@given(gaps)
+def test_the_summary_of_the_site_follows_an_upload_after_a_rest(gap: float) -> None:
+    schedule = Schedule(DEBOUNCE)
+    schedule.published(0)
+    schedule.changed(gap)
+    schedule.due(gap + DEBOUNCE)
+    assert schedule.due(gap + REST_OF_FEW) == Due(summary=True)
+    assert schedule.wakes() is None
