@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -105,6 +106,7 @@ class Spool(Sequence[T], Generic[T]):
         with _errors():
             if self._database is None:
                 self._database = scratch()
+                weakref.finalize(self, self._database.close)
                 self._database.execute(_TABLE)
             self._database.execute("BEGIN")
             self._database.executemany("INSERT INTO item VALUES (?, ?, ?)", rows)
