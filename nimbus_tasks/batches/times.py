@@ -19,7 +19,7 @@ def local(timestamp: str, precision: str = "seconds") -> str:
 def local_with_zone(timestamp: str) -> str:
     """Return a local time for readers elsewhere: `2026-01-02 04:05:06 UTC+0100`."""
     moment = _here(timestamp)
-    return timestamp if moment is None else f"{local(timestamp)} UTC{moment:%z}"
+    return timestamp if moment is None else f"{local(timestamp)} UTC{moment:%z}".removesuffix("+0000")
 
 
 def duration(ms: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -293,3 +294,11 @@ def test_people_read_the_time_of_their_clock(timestamp: str, shown: str, with_zo
     assert (local(timestamp), local_with_zone(timestamp)) == (shown, with_zone)
     if shown != timestamp:
         assert local(timestamp, "milliseconds").startswith(f"{shown}.")
+
+
+def test_utc_has_no_offset() -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TZ", "UTC0")
+        time.tzset()
+        assert local_with_zone(STARTED) == "2026-01-02 03:05:00 UTC"
+    time.tzset()

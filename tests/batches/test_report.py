@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from nimbus_tasks.batches.report.html import STATES, report_page, state_bars, time_bars
+from nimbus_tasks.batches.report.html import STATES, figures, report_page, state_bars, time_bars
 from nimbus_tasks.batches.report.report import Facts, Report, make_report, percentile
 from nimbus_tasks.batches.times import duration
 from nimbus_tasks.model.changes import Change
@@ -136,7 +136,10 @@ def test_a_page_that_came_again_with_a_later_batch_is_told_from_its_log() -> Non
     assert (page.changes, page.confidence, page.later_batch) == (7, 0.9, LATER)
     assert page.log_entries == first
     assert (made.metrics.total_changes, made.metrics.average_confidence, made.metrics.uploaded_again) == (7, 0.9, 1)
-    assert "1 page was uploaded again since" in check_page(report_page(made)).text
+    text = " ".join(check_page(report_page(made)).text.split())
+    assert "1 page was uploaded again since" in text
+    assert "7 changes, 0 errors" in text
+    assert "Changes The changes are not kept: their pages were uploaded again since." in text
 
 
 def test_the_optimisation_of_an_older_batch_that_ended_late_is_not_this_ones() -> None:
@@ -350,8 +353,17 @@ def test_a_report_without_pages_says_so() -> None:
         assert shown in text
 
 
-def test_a_batch_of_instant_pages_can_be_drawn() -> None:
-    assert "0 ms; median 0 ms" in check_page(report_page(report({"p": done(T1, T1)}))).text
+def test_equal_times_are_a_sentence_and_no_chart() -> None:
+    page = report_page(report({"p": done(T1, T1), "q": done(T1, T1)}))
+    assert "0 ms for each page that is done." in check_page(page).text
+    assert 'class="histogram"' not in page
+
+
+@pytest.mark.parametrize(
+    ("state", "rate"), [("uploaded", "-"), ("processing", "-"), ("failed", "0.0%"), ("done", "100.0%")]
+)
+def test_a_batch_has_a_success_rate_once_a_page_has_ended(state: Any, rate: str) -> None:
+    assert dict(figures(report({"p": BatchPage(state, uploaded=T0)}).metrics))["Success rate"] == rate
 
 
 def test_a_state_of_another_program_comes_last() -> None:

@@ -21,6 +21,8 @@ _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 #: Page states in the order of a page's life. Each has a colour in the template.
 STATES = ("done", "processing", "queued", "uploaded", "failed", "superseded", "cancelled", "inactive")
 _COLUMNS = 24
+#: States of pages that have not ended, well or badly.
+_WAITING = {"processing", "queued", "uploaded"}
 
 
 class Bar(Struct, frozen=True):
@@ -36,7 +38,9 @@ def report_page(report: Report) -> str:
     times = [page.time_ms for page in report.pages if page.status == "done" and page.time_ms is not UNSET]
     changed = [page for page in report.pages if page.optimized_blocks]
     failed = [page for page in report.pages if page.error is not UNSET]
-    numbers = ((sum(len(page.optimized_blocks) for page in changed), "change"), (len(failed), "error"))
+    shown = sum(len(page.optimized_blocks) for page in changed)
+    total = report.metrics.total_changes
+    numbers = ((shown if total is UNSET else max(shown, total), "change"), (len(failed), "error"))
     return _template().render(
         report=report,
         changed=changed,
@@ -52,7 +56,8 @@ def report_page(report: Report) -> str:
 def figures(metrics: Metrics) -> Iterator[tuple[str, str]]:
     """Yield the figures of a report, each with its name."""
     yield "Pages", f"{metrics.total_pages}"
-    yield "Success rate", f"{metrics.success_rate:.1%}"
+    has_ended = metrics.success_rate > 0 or not metrics.states.keys() <= _WAITING
+    yield "Success rate", f"{metrics.success_rate:.1%}" if has_ended else "-"
     times = (("Average time", metrics.average_time_ms), ("p50", metrics.p50_time_ms), ("p95", metrics.p95_time_ms))
     for name, ms in times:
         yield name, "-" if ms is UNSET else duration(ms)
