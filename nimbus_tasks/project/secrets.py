@@ -112,9 +112,9 @@ def read_secret(name: str, root: Path, environment: Mapping[str, str] | None = N
     """
     secret = find_secret(name, root, environment)
     if secret is None:
-        raise SettingsError(
-            f"{name} is not set.", f'Set it in the environment, or as {name} = "..." in {CREDENTIALS_FILE} (mode 0600).'
-        )
+        fix = f'Set it in the environment, or as {name} = "..." in {CREDENTIALS_FILE} (mode 0600).'
+        made = " doit nimbus:key:create makes one." if name == "NIMBUS_API_KEY" else ""
+        raise SettingsError(f"{name} is not set.", f"{fix}{made}")
     return secret
 
 

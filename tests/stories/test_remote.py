@@ -258,6 +258,7 @@ def test_bad_credentials_are_one_line_and_nothing_is_done(site: Site, target: Ta
     missing = site.doit("upload", **target.environment | {name: ""})
     assert missing.status == 2
     assert f"{name} is not set. Set it in the environment, or as" in missing.said
+    assert ("doit nimbus:key:create makes one." in missing.said) == (name == "NIMBUS_API_KEY")
     publish(site, target)
     check_whole(target, A, B, C)
 
