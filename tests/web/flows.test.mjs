@@ -124,6 +124,7 @@ test("the gallery finds by words, by state and by a similar picture", async (t) 
   await page.waitForURL("**/gallery?like=*");
   await page.locator(".card").first().waitFor();
   await page.getByRole("heading", { name: `similar to ${word}` }).waitFor();
+  await page.getByText(/^Similarity \d+ %$/).first().waitFor(); // prettier-ignore
   await page.getByRole("searchbox").fill('"');
   await page.getByText("Type a word").first().waitFor();
   await page.getByRole("searchbox").fill("noSuchWordAnywhere");

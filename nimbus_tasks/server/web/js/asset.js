@@ -4,7 +4,7 @@ import { announce } from "./announce.js";
 import { api, ApiError } from "./api.js";
 import { copyButton } from "./copy.js";
 import { el } from "./dom.js";
-import { bytesText, problemText, text } from "./texts.js";
+import { bytesText, problemText, text, timeText } from "./texts.js";
 
 /** @typedef {{url: string, title: string}} Page url: a path where the site's domain is not known */
 /** @typedef {import("./gallery.js").Asset & {pages: Page[]}} Asset */
@@ -105,7 +105,7 @@ function view(asset, { retry, remove }) {
   add("size", `${size}${bytesText(asset.size)}`);
   add("type", asset.mimeType);
   add("state", text(stateOf(asset)));
-  add("uploadedAt", new Date(asset.createdAt).toLocaleString("en"));
+  add("uploadedAt", timeText(asset.createdAt));
   add("checksum", asset.checksum, " ", copyButton(asset.checksum));
   const addresses = /** @type {const} */ ([
     ["address", asset.blobUrl],

@@ -3,7 +3,7 @@
 import { announce } from "./announce.js";
 import { api } from "./api.js";
 import { all, el, table } from "./dom.js";
-import { problemText, text } from "./texts.js";
+import { problemText, text, timeText } from "./texts.js";
 
 /**
  * @typedef {object} Batch
@@ -45,7 +45,7 @@ function batchTable(batches, root) {
       all(
         el("a", { href: `${path}/report` }, batch.batch_id),
         el("br"),
-        el("span", { class: "quiet" }, new Date(batch.created).toLocaleString("en")),
+        el("span", { class: "quiet" }, timeText(batch.created)),
       ),
       batch.status,
       String(batch.page_count),

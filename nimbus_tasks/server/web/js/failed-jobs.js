@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { all, el, setText, table } from "./dom.js";
-import { text } from "./texts.js";
+import { text, timeText } from "./texts.js";
 
 /**
  * @typedef {object} DeadLetter
@@ -57,17 +57,28 @@ function view(letters, total, act) {
     // What is wrong with a file says all: the other classes say what to do.
     const kind = letter.errorClass in KINDS && text(/** @type {any} */ (letter.errorClass));
     const button = (/** @type {"retry" | "dismiss"} */ name, /** @type {string} */ done) =>
-      el("button", { type: "button", class: "small", onclick: () => void act(`${path}/${name}`, done) }, text(name));
+      el(
+        "button",
+        {
+          type: "button",
+          class: "small",
+          "aria-label": `${text(name)} ${letter.filename}`,
+          onclick: () => void act(`${path}/${name}`, done),
+        },
+        text(name),
+      );
     return [
       file,
       text(letter.step === "embedding" ? "embeddingStep" : "imageStep"),
       all(letter.error, kind && el("br"), kind && el("span", { class: "quiet" }, kind)),
       String(letter.attempts),
-      new Date(letter.failedAt).toLocaleString("en"),
+      timeText(letter.failedAt),
       el("span", { class: "actions" }, button("retry", text("queuedAgain")), button("dismiss", "")),
     ];
   });
-  return [el("p", { class: "actions" }, retry), table(names.map((name) => text(name)), rows)]; // prettier-ignore
+  const counts = { count: letters.length, total };
+  const part = total > letters.length && el("span", { class: "quiet" }, text("newestJobs", counts));
+  return [el("p", { class: "actions" }, retry, part), table(names.map((name) => text(name)), rows)]; // prettier-ignore
 }
 
 const KINDS = { rate_limit: 1, network: 1, server: 1, auth: 1, quota: 1, unknown: 1 };

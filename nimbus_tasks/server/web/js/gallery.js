@@ -27,6 +27,8 @@ import { text } from "./texts.js";
 
 /** Milliseconds after the last key before a search starts. */
 const TYPING = 250;
+/** Results of a search; the service gives no more. */
+const MOST_FOUND = 100;
 const STATES = /** @type {const} */ (["anyState", "readyState", "workingState", "failedState"]);
 
 /** @param {HTMLElement} root */
@@ -80,11 +82,12 @@ class Gallery {
     const found = await api(this._address(isMore)).catch((error) => ({ assets: [], problem: error.kind }));
     if (search !== this._search) return;
     if (!isMore) this._cards.replaceChildren();
-    this._cards.append(...found.assets.map(card));
+    /** @type {Asset[]} */
+    const assets = found.assets;
+    this._cards.append(...assets.map((asset, index) => card(asset, found.scores?.[index])));
     this._cursor = found.nextCursor ?? "";
     this._more.hidden = !this._cursor;
-    const number = this._cards.childElementCount;
-    const said = this._saidOf(found.problem, number);
+    const said = this._saidOf(found.problem, this._cards.childElementCount);
     setText(this._said, said);
     announce(said);
   }
@@ -96,6 +99,7 @@ class Gallery {
   _saidOf(problem, count) {
     if (problem === "invalid") return text(this._like ? "assetGone" : "noWords");
     if (problem) return text(problem);
+    if (this._isSearch() && count === MOST_FOUND) return text("bestFound", { count });
     if (count) return text(this._cursor ? "firstFound" : "found", { count });
     return text(`${this._query()}` ? "nothingFound" : "nothingYet");
   }
@@ -113,17 +117,27 @@ class Gallery {
   /** @param {boolean} isMore */
   _address(isMore) {
     const query = this._query();
-    const isSearch = query.has("like") || query.has("q");
     if (isMore) query.set("cursor", this._cursor);
-    return `/api/${isSearch ? "search" : "assets"}?${query}`;
+    if (this._isSearch()) query.set("limit", String(MOST_FOUND));
+    return `/api/${this._isSearch() ? "search" : "assets"}?${query}`;
+  }
+
+  _isSearch() {
+    return Boolean(this._like || this._words.value.trim());
   }
 }
 
-/** @param {Asset} asset */
-function card(asset) {
+/**
+ * @param {Asset} asset
+ * @param {number} [score] how much it is like the picture that was searched by, 1: the same
+ */
+function card(asset, score) {
   const picture = asset.thumbnailUrl
     ? el("img", { src: asset.thumbnailUrl, alt: "", loading: "lazy", decoding: "async" })
     : el("span", { class: "no-picture quiet" }, asset.failedAt ? text("failed") : text("noPicture"));
   const href = `/asset?id=${encodeURIComponent(asset.id)}`;
-  return el("li", {}, el("a", { class: "card", href }, picture, el("span", {}, asset.filename)));
+  const name = el("span", { class: "card-name", title: asset.filename }, asset.filename);
+  const percent = Math.max(0, Math.floor(100 * (score ?? 0)));
+  const similarity = score !== undefined && el("span", { class: "quiet" }, text("similarity", { percent }));
+  return el("li", {}, el("a", { class: "card", href }, picture, name, similarity));
 }

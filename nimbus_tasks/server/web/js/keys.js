@@ -4,7 +4,7 @@ import { announce } from "./announce.js";
 import { api } from "./api.js";
 import { copyButton } from "./copy.js";
 import { all, el, setText, table } from "./dom.js";
-import { problemText, text } from "./texts.js";
+import { problemText, text, timeText } from "./texts.js";
 
 /**
  * @typedef {object} Key
@@ -103,21 +103,12 @@ function keyTable(keys, revoke) {
         notes && el("span", { class: "quiet" }, notes),
       ),
       el("code", {}, key.hash.replace("sha256:", "").slice(0, SHOWN_DIGITS)),
-      timeText(key.created) || "–",
-      timeText(key.lastUsed) || text("never"),
+      timeText(key.created),
+      key.lastUsed ? timeText(key.lastUsed) : text("never"),
       key.requests.toLocaleString("en"),
       text(key.active ? "keyActive" : "keyIsRevoked"),
       key.active && el("button", { ...named, onclick: () => revoke(key) }, text("revoke")),
     ];
   });
   return table(names.map((name) => text(name)), rows); // prettier-ignore
-}
-
-/**
- * @param {string | null} moment
- * @returns {string} "" where it is none
- */
-function timeText(moment) {
-  const date = new Date(moment ?? "");
-  return Number.isNaN(date.getTime()) ? "" : date.toLocaleString("en");
 }

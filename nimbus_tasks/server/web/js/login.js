@@ -15,7 +15,7 @@ export function show(root) {
     el("label", {}, text("apiKey"), key),
     el("button", { class: "primary" }, text("login")),
     problem,
-    el("p", { class: "quiet" }, text("loginHelp")),
+    el("p", { class: "quiet" }, text("loginHelp"), " ", el("code", {}, "doit nimbus:key:create --service --name=me")),
   );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

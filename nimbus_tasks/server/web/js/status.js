@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { el, setText } from "./dom.js";
 import { followStats } from "./events.js";
-import { durationText, text } from "./texts.js";
+import { durationText, text, timeText } from "./texts.js";
 
 /** Values that a chart shows, one in each interval. */
 const SHOWN = 60;
@@ -25,14 +25,13 @@ export function show(root) {
   root.replaceChildren(
     el("h1", {}, text("status")),
     numbers(counts, (name) => text(/** @type {any} */ (`count_${name}`))),
-    el("h2", {}, text("waitingJobs")),
-    queue.element,
-    el("h2", {}, text("donePerMinute")),
-    speed.element,
-    el("h2", {}, text("uploadLatency")),
-    numbers(latencies, (name) => name),
-    el("h2", {}, text("recentErrors")),
-    errors,
+    group("waitingJobs", queue.element),
+    group("donePerMinute", speed.element),
+    group(
+      "uploadLatency",
+      numbers(latencies, (name) => name),
+    ),
+    group("recentErrors", errors),
   );
   /** @type {import("./events.js").Stats | null} */
   let now = null;
@@ -53,12 +52,20 @@ export function show(root) {
       const value = telemetry?.uploadLatency?.[name];
       setText(
         /** @type {HTMLElement} */ (latencies.get(name)),
-        typeof value === "number" ? `${Math.round(value)} ms` : "–",
+        typeof value === "number" ? `${Math.round(value).toLocaleString("en")} ms` : "–",
       );
     }
     setTimeout(() => void sample(), EVERY);
   };
   void sample();
+}
+
+/**
+ * @param {import("./texts.js").TextName} name
+ * @param {HTMLElement} content
+ */
+function group(name, content) {
+  return el("section", { class: "group" }, el("h2", {}, text(name)), content);
 }
 
 /** @param {HTMLElement} list */
@@ -67,7 +74,7 @@ async function showErrors(list) {
   const answer = await api("/api/dead-letters").catch(() => null);
   if (!answer) return;
   const rows = answer.deadLetters.slice(0, ERRORS).map((letter) => {
-    const when = new Date(letter.failedAt).toLocaleString("en");
+    const when = timeText(letter.failedAt);
     const file = el("a", { href: `/asset?id=${encodeURIComponent(letter.assetId)}` }, letter.filename);
     return el("li", {}, file, ` ${letter.error} `, el("span", { class: "quiet" }, when));
   });

@@ -17,8 +17,7 @@ export const TEXTS = {
   // Login
   login: "Log in",
   apiKey: "API key",
-  loginHelp:
-    "doit nimbus:key:create --service --name=me makes a key. Each start of the service prints a link that logs in.",
+  loginHelp: "Each start of the service prints a link that logs in. In its folder, this makes a key:",
   linkUsed: "That link has been used or has expired. Log in with an API key, or restart the service for a new link.",
   loginWrong: "This key is not known, or it was revoked.",
   loginForPrograms: "This key is for a program: it does not log in.",
@@ -90,6 +89,8 @@ export const TEXTS = {
   nothingYet: "No files yet. Those that you upload are shown here.",
   noWords: "Type a word to search for.",
   firstFound: "The first {count}",
+  bestFound: "The best {count}",
+  similarity: "Similarity {percent} %",
   similarTo: "Pictures similar to {name}",
   noPicture: "No preview",
   size: "Size",
@@ -113,6 +114,7 @@ export const TEXTS = {
   assetGone: "There is no such file, or it was deleted.",
 
   // Failed jobs
+  newestJobs: "The newest {count} of {total} are shown.",
   noFailedJobs: "No job has failed for good.",
   file: "File",
   step: "Step",
@@ -199,6 +201,12 @@ export function text(name, values = {}) {
 export function problemText(error) {
   if (!(error instanceof ApiError)) return text("unknown");
   return error.message || text(error.kind);
+}
+
+/** @param {number | string} moment epoch milliseconds, or ISO 8601 */
+export function timeText(moment) {
+  const date = new Date(moment);
+  return Number.isNaN(date.getTime()) ? "–" : date.toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
 }
 
 /** @param {number} bytes */

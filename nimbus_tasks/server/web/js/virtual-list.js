@@ -1,6 +1,6 @@
 /**
  * A list of any length with as many rows in the document as fit on the screen. All rows have the same height. Rows that
- * scroll out are used again for those that scroll in, so scrolling makes no garbage.
+ * scroll out are used again for those that scroll in, so scrolling makes no garbage. `--row` of the style sheet is their height.
  */
 
 /** Rows above and below the visible ones, so that a quick scroll shows no gap. */
@@ -17,12 +17,11 @@ const SPARE = 6;
 export class VirtualList {
   /**
    * @param {HTMLElement} element scrolls; its role is set here
-   * @param {number} height of a row in pixels
    * @param {RowKind<T>} kind
    */
-  constructor(element, height, kind) {
+  constructor(element, kind) {
     this._element = element;
-    this._height = height;
+    this._height = 1;
     this._kind = kind;
     /** @type {readonly T[]} */
     this._items = [];
@@ -35,7 +34,10 @@ export class VirtualList {
     element.classList.add("virtual");
     element.replaceChildren(this._body);
     element.addEventListener("scroll", () => this.refresh(), { passive: true });
-    new ResizeObserver(() => this.refresh()).observe(element);
+    new ResizeObserver(() => {
+      this._height = Number.parseFloat(getComputedStyle(element).getPropertyValue("--row"));
+      this.refresh();
+    }).observe(element);
   }
 
   /** @param {readonly T[]} items */
@@ -80,7 +82,6 @@ export class VirtualList {
   _newRow() {
     const row = this._kind.make();
     row.setAttribute("role", "listitem");
-    row.style.height = `${this._height}px`;
     this._body.append(row);
     return row;
   }

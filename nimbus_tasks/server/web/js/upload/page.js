@@ -10,7 +10,7 @@ import { Hasher } from "./hashing.js";
 import { fileKey, hasEnded, Items, phasesOf } from "./items.js";
 import { Journal } from "./journal.js";
 import { pickedByInput, pickedFrom, typeOf } from "./picking.js";
-import { ROW_HEIGHT, rowKind } from "./row.js";
+import { rowKind } from "./row.js";
 import { Uploader } from "./uploader.js";
 import { waitOf } from "./pace.js";
 
@@ -141,7 +141,7 @@ class UploadPage {
     });
     this._none = el("p", { class: "quiet", hidden: true }, text("emptyList"));
     const list = el("div", { class: "files", tabindex: 0, role: "region", "aria-label": text("upload") });
-    this._list = new VirtualList(list, ROW_HEIGHT, rowKind(this._uploader));
+    this._list = new VirtualList(list, rowKind(this._uploader));
     this._progress = el(
       "section",
       { class: "progress-panel", hidden: true },
@@ -167,7 +167,10 @@ class UploadPage {
       event.preventDefault();
       this._drop?.classList.add("over");
     });
-    for (const name of ["dragleave", "drop"]) addEventListener(name, () => this._drop?.classList.remove("over"));
+    addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) this._drop?.classList.remove("over"); // else it has only gone on to another element
+    });
+    addEventListener("drop", () => this._drop?.classList.remove("over"));
     addEventListener("drop", (event) => {
       event.preventDefault();
       if (event.dataTransfer) void this._add(pickedFrom(event.dataTransfer));

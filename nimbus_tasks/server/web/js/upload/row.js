@@ -6,8 +6,6 @@ import { isCancellable } from "./items.js";
 
 /** @typedef {import("./items.js").Item} Item */
 
-/** Pixels; `--row` in style.css is the same. */
-export const ROW_HEIGHT = 52;
 const RETRIED = new Set(["failed", "jobFailed", "cancelled"]);
 
 /**
@@ -30,7 +28,7 @@ export function rowKind(uploader) {
       el(
         "div",
         { class: "file" },
-        el("span", { class: "file-name" }),
+        el("span", { class: "file-name" }, el("span", {}), el("span", { class: "quiet" })),
         el("span", { class: "file-size quiet" }),
         el("span", { class: "file-state" }),
         el(
@@ -53,7 +51,9 @@ export function rowKind(uploader) {
       shown.set(row, item);
       const [name, size, state, actions] = /** @type {any[]} */ ([...row.children]);
       const [bar, retry, cancel] = actions.children;
-      setText(name, item.path);
+      // A path that is cut at its end would hide which file it is.
+      setText(name.firstChild, item.name || item.path);
+      setText(name.lastChild, folderOf(item.path));
       name.title = item.path;
       setText(size, bytesText(item.size));
       setText(state, stateText(item));
@@ -67,6 +67,11 @@ export function rowKind(uploader) {
       cancel.setAttribute("aria-label", `${text("cancel")} ${item.name}`);
     },
   };
+}
+
+/** @param {string} path */
+function folderOf(path) {
+  return path.slice(0, path.lastIndexOf("/") + 1);
 }
 
 /** @param {Item} item */
