@@ -71,7 +71,7 @@ INSERT INTO ledger.page SELECT 'sqlite', page_id, source_path, digest, batch_id,
 #: Uploads what the manifest has, as `doit upload` does once it has looked at the files.
 UPLOAD = """
 import msgspec
-from nimbus_tasks.pipeline import upload
+from nimbus_tasks.pipeline import upload_run
 from nimbus_tasks.pipeline.pipeline import Pipeline
 from nimbus_tasks.pipeline.snapshot import Snapshot
 from nimbus_tasks.project.manifest import read_pages
@@ -83,7 +83,7 @@ class Nobody:
         return lambda *_: None
 
 content = msgspec.Raw(b'{"content":"' + b"word " * 100 + b'"}')
-upload._read_extraction = lambda page, pages: content
+upload_run._read_extraction = lambda page, pages: content
 done = Pipeline().upload(Snapshot(0, Scan({}), read_pages(), ()), Request(), Nobody())
 assert not done.outcome.stopped, done.outcome.stopped
 print(done.outcome.sent, "sent")

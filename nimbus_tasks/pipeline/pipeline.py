@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.pipeline.asset_summary import AssetSummary
     from nimbus_tasks.pipeline.extract import Extraction
     from nimbus_tasks.pipeline.reconcile import Reconciled
-    from nimbus_tasks.pipeline.upload import Uploaded, Uploader
+    from nimbus_tasks.pipeline.upload import Uploader
+    from nimbus_tasks.pipeline.upload_run import Uploaded
     from nimbus_tasks.pipeline.validate import ValidationReport
     from nimbus_tasks.project.lock import Holder
     from nimbus_tasks.project.manifest import Pages

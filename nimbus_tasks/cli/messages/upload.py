@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.backends.kv.dry_run import Cost
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.model.progress import Progress
-    from nimbus_tasks.pipeline.upload import Uploaded
+    from nimbus_tasks.pipeline.upload_run import Uploaded
     from nimbus_tasks.publishing.compared import PageDiff
     from nimbus_tasks.publishing.outcome import PageResult
     from nimbus_tasks.publishing.plan import Plan, Planned

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.cli.watch.schedule import Due, Schedule
     from nimbus_tasks.pipeline.asset_summary import AssetSummary
     from nimbus_tasks.pipeline.snapshot import Snapshot
-    from nimbus_tasks.pipeline.upload import Uploaded, Uploader
+    from nimbus_tasks.pipeline.upload import Uploader
+    from nimbus_tasks.pipeline.upload_run import Uploaded
     from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.outcome import Outcome, PageResult
     from nimbus_tasks.publishing.plan import Plan
