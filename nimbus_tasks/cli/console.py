@@ -168,10 +168,10 @@ class Console:
         write(sys.stderr, hide(command).encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
     @contextlib.contextmanager
-    def progress(self, label: str, total: int) -> Iterator[Progress]:
-        """Show progress: a live bar on a terminal, elsewhere a line at each quarter."""
+    def progress(self, label: str, total: int, few: int = FEW) -> Iterator[Progress]:
+        """Show progress: a live bar on a terminal, elsewhere a line at each quarter of more than `few` steps."""
         if not self.live:
-            yield _Quarters(self, label, total)
+            yield _Quarters(self, label, total, few)
             return
         # rich takes 50 ms to import: only where there is a terminal and something to show.
         from nimbus_tasks.cli.live import Bar
@@ -221,14 +221,14 @@ def exit_with(error: NimbusError) -> NoReturn:
 class _Quarters:
     """Prints a line at 25, 50 and 75 %; the stage itself reports the end. Prints nothing for a short job."""
 
-    def __init__(self, console: Console, label: str, total: int) -> None:
-        self._console, self._label, self._total = console, label, total
+    def __init__(self, console: Console, label: str, total: int, few: int) -> None:
+        self._console, self._label, self._total, self._few = console, label, total, few
         self._done = 0
 
     def advance(self, steps: int = 1) -> None:
         before, self._done = self._done * 4 // max(self._total, 1), self._done + steps
         quarter = self._done * 4 // max(self._total, 1)
-        if quarter > before and quarter < 4 and self._total > FEW:
+        if quarter > before and quarter < 4 and self._total > self._few:
             self._console.line(f"   {self._label}: {quarter * 25} % ({self._done} of {self._total})")
 
 

@@ -36,7 +36,7 @@ class AssetRequest(Struct, frozen=True):
         """Check the pointer.
 
         Raises:
-            SettingsError: its name is invalid, or several files would get it.
+            SettingsError: its name is invalid, several files would get it, or an empty one.
         """
         if self.compress and self.delete_local:
             raise SettingsError(
@@ -49,6 +49,8 @@ class AssetRequest(Struct, frozen=True):
             raise SettingsError(
                 "A pointer names one file.", "Name one with --files, or leave out --group and --variant."
             )
+        if empty := [file.path for file in found.files if not file.size]:
+            raise SettingsError(f"{empty[0]} is empty: no pointer names it, and nothing was uploaded.")
 
 
 def recipe_of(settings: Settings, request: AssetRequest = AssetRequest()) -> Recipe:  # noqa: B008 - it is immutable

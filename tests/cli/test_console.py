@@ -156,6 +156,14 @@ def test_of_a_quiet_command_only_what_is_wrong_is_seen() -> None:
     assert screen.shown == "⚠️  waiting\n⚠️  cannot be read\n❌ broken\na key that is shown once\n"
 
 
+def test_a_log_has_no_lines_about_the_progress_of_a_short_job() -> None:
+    screen = Screen()
+    for total in (FEW + 1, 1000):
+        with console(screen).progress("Sending", total, few=1000) as progress:
+            progress.advance(total // 2)
+    assert not screen.shown
+
+
 def test_what_one_command_was_asked_for_holds_for_all_of_the_process() -> None:
     shown = console(Screen())
     shown.obey(json=False, quiet=True, verbose=True)

@@ -454,6 +454,7 @@ def test_what_the_store_lost_is_wrong_until_it_is_sent_again_or_pruned(site: Sit
         (("--files=dist", "--group=a"), "A pointer has a group and a variant"),
         (("--files=dist", "--group=a", "--variant=b"), "A pointer names one file"),
         (("--files=dist/a.html", "--group=page", "--variant=b"), "The group `page` is a kind of record"),
+        (("--files=dist/empty.png", "--group=a", "--variant=b"), "dist/empty.png is empty: no pointer names it"),
         (("--files=dist", "--metadata=a"), "`a` has no value"),
         (("--files=dist", "--metadata=a=1"), "--metadata is kept with a pointer"),
         (("--files=dist", "--store=ftp"), "--store=ftp is no blob store"),
@@ -461,6 +462,7 @@ def test_what_the_store_lost_is_wrong_until_it_is_sent_again_or_pruned(site: Sit
 )
 def test_what_cannot_be_meant_is_said(site: Site, options: tuple[str, ...], why: str) -> None:
     site.settings(FOLDER)
+    picture(site, "empty.png", b"")
     run = site.doit("nimbus:assets:upload", *options)
     assert (run.status, why in run.said) == (2, True), run.said
 

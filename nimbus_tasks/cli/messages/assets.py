@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from nimbus_tasks.pipeline.pointers import ShownPointer, ShownPointers
     from nimbus_tasks.pipeline.trial_upload import UploadTest
 
+#: Files of fewer are sent in a moment: a log has no lines about their progress.
+_FEW_KILOBYTES = 10_000
 _UNITS = ("", "kB", "MB", "GB", "TB")
 
 
@@ -81,7 +83,8 @@ class AssetReporter:
             console.line(f"   … and {len(missing) - FEW} more of this kind: --verbose names them")
         if not self._dry_run and plan.uploads:
             label = "Uploading files (kB)"
-            self._progress = self._exit.enter_context(console.progress(label, max(1, plan.bytes // 1000)))
+            progress = console.progress(label, max(1, plan.bytes // 1000), few=_FEW_KILOBYTES)
+            self._progress = self._exit.enter_context(progress)
 
     def warn(self, message: str) -> None:
         self._console.warn(message)
