@@ -46,7 +46,7 @@ class ImageWorkers:
     they are needed.
     """
 
-    def __init__(self, settings: Images = Images()) -> None:  # noqa: B008 - it is immutable
+    def __init__(self, settings: Images = Images()) -> None:
         """Check that the libraries are there; nothing is started.
 
         Raises:

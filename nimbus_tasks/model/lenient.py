@@ -177,7 +177,7 @@ def _decode(decode: Any, raw: Raw, place: str, otherwise: str) -> Any:
         raise MisfitError(place, otherwise if is_json else f"not JSON ({error})") from None
 
 
-def _scalar(value: Any, kind: inspect.Type, place: str) -> Any:  # noqa: PLR0911 - a table
+def _scalar(value: Any, kind: inspect.Type, place: str) -> Any:
     """Return a text, number or truth value, converted where that loses nothing that matters."""
     match kind:
         case inspect.StrType() if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":

@@ -53,7 +53,7 @@ class AssetRequest(Struct, frozen=True):
             raise SettingsError(f"{empty[0]} is empty: no pointer names it, and nothing was uploaded.")
 
 
-def recipe_of(settings: Settings, request: AssetRequest = AssetRequest()) -> Recipe:  # noqa: B008 - it is immutable
+def recipe_of(settings: Settings, request: AssetRequest = AssetRequest()) -> Recipe:
     """Return which copies of pictures are made. Files that are deleted here are sent as they are.
 
     Our own service gets no narrower copies: each would be a picture of its own there, beside its own thumbnails.

@@ -82,7 +82,7 @@ class CloudflareQueue:
         self._ended = 0
         self._empty = False
 
-    async def take(self, limit: int, skip: Callable[[Claim], bool]) -> list[Claim]:  # noqa: ARG002 - `release` delays it
+    async def take(self, limit: int, skip: Callable[[Claim], bool]) -> list[Claim]:
         taken = self._next_in_line(limit)
         if len(taken) < limit:
             taken += await self._pull(limit - len(taken))
@@ -178,7 +178,7 @@ class CloudflareQueue:
         claims: Sequence[Claim],
         after: float = 0.0,
         *,
-        begun: bool = False,  # noqa: ARG002 - the message alone says who has a page
+        begun: bool = False,
     ) -> None:
         ours = [claim for claim in claims if claim.lease in self._leases]
         if not ours:
@@ -192,7 +192,7 @@ class CloudflareQueue:
             await self._api.acknowledge([claim.lease for claim in ours])
         self._forget(ours)
 
-    def may_write_shared(self, seconds: float) -> bool:  # noqa: ARG002 - machines cannot ask each other: [process] flush
+    def may_write_shared(self, seconds: float) -> bool:
         return True
 
     async def close(self) -> None:

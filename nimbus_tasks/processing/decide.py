@@ -69,7 +69,7 @@ class Decision(Struct, frozen=True):
     triggers: tuple[Trigger, ...] = ()
 
 
-def decide(entry: QueueEntry, known: Known, moment: Moment) -> Decision:  # noqa: PLR0911 - a table
+def decide(entry: QueueEntry, known: Known, moment: Moment) -> Decision:
     """Return what to do with an entry."""
     record, page = known.record, known.page
     if record is not None and _is_lost(entry, record, known):

@@ -104,7 +104,7 @@ class KvQueue:
     async def release(
         self,
         claims: Sequence[Claim],
-        after: float = 0.0,  # noqa: ARG002 - `skip` sees to that
+        after: float = 0.0,
         *,
         begun: bool = False,
     ) -> None:

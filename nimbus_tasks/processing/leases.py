@@ -156,10 +156,10 @@ class Leases:
             rows = [(self._place, page_id, self.worker) for page_id in page_ids]
             if begun:
                 now = self._clock()
-                statement = f"UPDATE claim SET renewed = ?, until = ? {chosen}"  # noqa: S608 - a constant
+                statement = f"UPDATE claim SET renewed = ?, until = ? {chosen}"
                 connection.executemany(statement, [(now, now, *row) for row in rows])
             else:
-                connection.executemany(f"DELETE FROM claim {chosen}", rows)  # noqa: S608 - a constant
+                connection.executemany(f"DELETE FROM claim {chosen}", rows)
 
     def release_all(self) -> None:
         """Give all pages back that this worker still holds, as begun."""

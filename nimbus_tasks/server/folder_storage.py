@@ -90,7 +90,7 @@ class FolderStorage(Storage):
         if upload.upload_id is not None:
             await self._act(lambda: self._remove_parts(upload))
 
-    async def put(self, pathname: str, file: Path, content_type: str, sha256: str) -> None:  # noqa: ARG002
+    async def put(self, pathname: str, file: Path, content_type: str, sha256: str) -> None:
         def copy() -> None:
             with file.open("rb") as source:
                 self._write(pathname, iter(lambda: source.read(READ_AT_ONCE), b""))

@@ -229,4 +229,4 @@ def test_two_hundred_kills_lose_nothing(tmp_path: Path, database_url: str, monke
 def _rehearse_and_check(folder: Path, database_url: str, *, files: int, seed: int, **how: int) -> None:
     told = rehearse(folder, database_url, files=files, seed=seed, **how)
     swept = asyncio.run(_check(folder, files))
-    print(f"{database_url.partition(':')[0]}, seed {seed}: {told}; {swept}; 0 lost, 0 twice, 0 left")  # noqa: T201 - `make soak` shows it
+    print(f"{database_url.partition(':')[0]}, seed {seed}: {told}; {swept}; 0 lost, 0 twice, 0 left")

@@ -258,7 +258,7 @@ def _gateway(protocol: int, date: str) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET  # noqa: N815 - the names that http.server calls
+        do_POST = do_GET
 
         def log_message(self, *_: Any) -> None:
             pass

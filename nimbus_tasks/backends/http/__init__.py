@@ -214,7 +214,7 @@ class Http:
     async def close(self) -> None:
         await self._connections.close()
 
-    def failure(self, response: Response, *, hint: str = "") -> StoreError:  # noqa: PLR0911 - a table
+    def failure(self, response: Response, *, hint: str = "") -> StoreError:
         """Return the error for an unsuccessful response. `hint`: what to check after 401 and 403."""
         detail = self.plain("; ".join(messages(response.body)))
         summary = f"{self.host} answered {response.status}{f' ({detail})' if detail else ''}"

@@ -80,7 +80,7 @@ class SqliteStore:
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
         marks = ",".join("?" * len(keys))
         # Other programs store values as TEXT or BLOB, and NULL where there is nothing.
-        query = f"SELECT key, CAST(value AS BLOB) FROM kv WHERE key IN ({marks})"  # noqa: S608 - only question marks
+        query = f"SELECT key, CAST(value AS BLOB) FROM kv WHERE key IN ({marks})"
         rows = self._answer(lambda: self._connection.execute(query, tuple(keys)).fetchall())
         return {key: value for key, value in rows if value is not None}
 

@@ -34,7 +34,7 @@ def enter_project() -> None:
 class NimbusLoader(NamespaceTaskLoader):  # type: ignore[misc]  # doit has no types
     """Loads every task of ours. `[tool.doit]` wins over our DOIT_CONFIG."""
 
-    def setup(self, opt_values: dict[str, Any]) -> None:  # noqa: ARG002 - doit passes it by this name
+    def setup(self, opt_values: dict[str, Any]) -> None:
         if self._configured.get("loader") == NAME and Path(_DODO).exists():
             exit_with(
                 SettingsError(

@@ -24,7 +24,7 @@ _FORGETS = "What this run did is not remembered: the next one checks every stage
 class StateFile(SqliteDB):  # type: ignore[misc]  # doit has no types
     """doit's SQLite backend, made anew where it is damaged, and in memory where it is locked or not writable."""
 
-    def __init__(self, name: str, codec: Any, *, module_name: str | None = None) -> None:  # noqa: ARG002 - as doit calls it
+    def __init__(self, name: str, codec: Any, *, module_name: str | None = None) -> None:
         path = Path(name)
         try:
             self._load(name, codec)

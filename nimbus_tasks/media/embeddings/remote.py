@@ -56,7 +56,7 @@ async def send(
     return response
 
 
-def failure_of(http: Http, response: Response) -> MediaError:  # noqa: PLR0911 - a table
+def failure_of(http: Http, response: Response) -> MediaError:
     """Return the error for a response that is no success."""
     message, code = _message(response)
     text = http.plain(message)

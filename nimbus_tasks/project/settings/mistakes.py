@@ -120,7 +120,7 @@ def _type_of(table: str, key: str) -> list[msgspec.inspect.Type]:
     return sorted(_plain(found), key=lambda each: not isinstance(each, msgspec.inspect.LiteralType))
 
 
-def _words(allowed: msgspec.inspect.Type) -> str:  # noqa: PLR0911 - a table
+def _words(allowed: msgspec.inspect.Type) -> str:
     """Return which values are allowed, in the terms of TOML."""
     match allowed:
         case msgspec.inspect.LiteralType(values=values):

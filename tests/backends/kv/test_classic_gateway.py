@@ -82,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(said.body)
 
-    do_PUT = do_GET  # noqa: N815 - the names that http.server asks for
+    do_PUT = do_GET
 
     def log_message(self, *_: object) -> None:
         pass

@@ -244,7 +244,7 @@ class _ErrorBody(Struct):
     message: str | None = None
 
 
-def failure_of(http: Http, response: Response) -> TemporaryError | PermanentError | HaltError:  # noqa: PLR0911 - a table
+def failure_of(http: Http, response: Response) -> TemporaryError | PermanentError | HaltError:
     """Return the error for an answer that is not a success."""
     detail = _error_detail(response)
     text = http.plain(detail.message)
