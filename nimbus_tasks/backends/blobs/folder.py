@@ -113,7 +113,7 @@ class FolderStore(BlobStore):
         except OSError as error:
             if error.errno in _NO_ROOM:
                 raise RefusedError(
-                    f"{blob.file} cannot be stored in {self._folder}: {(error.strerror or '').lower()}."
+                    f"It cannot be stored in {self._folder}: {(error.strerror or '').lower()}."
                 ) from None
             raise self._failure(error) from None
 

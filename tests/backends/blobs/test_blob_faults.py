@@ -327,7 +327,7 @@ def test_a_full_disk_fails_the_file_that_has_no_room(
     try:
         with monkeypatch.context() as limited:
             limit(limited)
-            with pytest.raises(RefusedError, match=rf"a\.png cannot be stored in .*blobs: {why}\."):
+            with pytest.raises(RefusedError, match=rf"It cannot be stored in .*blobs: {why}\."):
                 use(store, lambda opened: opened.put(large))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
