@@ -1,9 +1,10 @@
-"""`python -m benchmarks.scale [--rows | --stored] PAGES...`: what each command takes of a made-up site of small pages.
+"""`python -m benchmarks.scale [--rows | --stored | --unchanged] PAGES...`: what commands take of a site of small pages.
 
 With `--rows` the pages have no files: the manifest's rows are made up, and so is what their maps hold. So a million of
 them fit on any disk, and the upload, the list of batches and reconcile are measured without extraction and validation.
 With `--stored` their records and statuses are at the target already, as a run leaves them that was killed before it
-wrote the queue.
+wrote the queue. With `--unchanged` the files are empty and the manifest has them as read: a run with nothing to do
+beside its floor, without the hours that a slow disk takes to write and read two million files.
 
 One run of each; "nothing changed" and its floor run in turns, and their medians are shown. CPU seconds and peak memory
 are those of `wait4`: of the process and the children that it waited for (for the memory, of the largest of them).
@@ -29,11 +30,14 @@ from benchmarks.timing import doit, environment, machine, say
 from nimbus_tasks.backends.kv.open import KV_FILE
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.project import settings
+from nimbus_tasks.project.compare import digest_of
 from nimbus_tasks.project.manifest import SITE, Manifest
+from nimbus_tasks.project.scan import walk
+from nimbus_tasks.project.settings import MAPS_FOLDER
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _TURNS = 5
@@ -123,13 +127,7 @@ def of_files(pages: int) -> Iterator[Cost]:
         yield cost("extract, all new", doit("extract"), site.folder)
         yield cost("validate, all new", doit("_validate"), site.folder)
         yield cost("upload, all new", doit("upload"), site.folder)
-        yield from _in_turns(
-            site.folder,
-            {
-                "floor: every source file looked at": [sys.executable, "-c", FLOOR, sites.SOURCE],
-                "upload, nothing changed": doit("upload"),
-            },
-        )
+        yield from _unchanged(site.folder)
         site.edit(site.pages // 2, 1)
         yield cost("upload, one page changed", doit("upload"), site.folder)
         yield cost("upload --force --dry-run", doit("nimbus:upload", "--force", "--dry-run"), site.folder)
@@ -137,8 +135,12 @@ def of_files(pages: int) -> Iterator[Cost]:
         yield cost("nimbus:reconcile", doit("nimbus:reconcile"), site.folder)
 
 
-def _in_turns(folder: Path, commands: Mapping[str, Sequence[str]]) -> Iterator[Cost]:
-    """Yield the medians of what each takes. The first turn, which may find a cold disk cache, is not counted."""
+def _unchanged(folder: Path) -> Iterator[Cost]:
+    """Yield the medians of a run with nothing to do and of its floor, in turns. The first turn is not counted."""
+    commands = {
+        "floor: every source file looked at": [sys.executable, "-c", FLOOR, sites.SOURCE],
+        "upload, nothing changed": doit("upload"),
+    }
     turns = [[cost(what, command, folder) for what, command in commands.items()] for _ in range(_TURNS + 1)]
     for what, *costs in zip(commands, *turns[1:], strict=True):
         seconds, cpu, peak = (statistics.median(values) for values in zip(*(each[1:] for each in costs), strict=True))
@@ -168,6 +170,38 @@ def of_rows(pages: int, *, stored: bool) -> Iterator[Cost]:
             yield cost("upload, all pages changed", upload, site.folder)
 
 
+def of_unchanged(pages: int) -> Iterator[Cost]:
+    """Yield what a run with nothing to do takes, and its floor, for empty files."""
+    with sites.made(1, sites.SMALL) as site:
+        cost("upload", doit("upload"), site.folder)
+        for number in range(1, pages):
+            source = site.path_of(number)
+            map_file = site.folder / MAPS_FOLDER / source.relative_to(site.folder).with_suffix(".html.json")
+            for file in (source, map_file):
+                if number % sites.PAGES_A_FOLDER == 0:
+                    file.parent.mkdir(parents=True)
+                file.touch()
+        with contextlib.chdir(site.folder):
+            _note_as_read()
+        yield from _unchanged(site.folder)
+
+
+def _note_as_read() -> None:
+    """Put the files of the working directory's project into its manifest, as stages do that have dealt with them."""
+    manifest = Manifest()
+    with manifest.transaction():
+        for kind, folder, known in (
+            ("source", sites.SOURCE, "'', '', 0, ''"),
+            ("map", MAPS_FOLDER, "'', '', '', 0, NULL, NULL, 0, ''"),
+        ):
+            for listing in walk(folder, lambda _: True, [], hidden=True):
+                rows = ((listing.folder, *file) for file in listing.files)
+                manifest.write(f"INSERT OR IGNORE INTO {kind} VALUES (?, ?, ?, ?, ?, {known})", rows)
+                row = (kind, listing.folder, digest_of(listing.files))
+                manifest.write("INSERT OR REPLACE INTO folder VALUES (?, ?, ?)", [row])
+    manifest.close()
+
+
 def _store(folder: Path) -> None:
     """Put what the manifest has into the store and the ledger."""
     text = settings.load(folder).project.id
@@ -182,12 +216,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", action="store_true", help="pages without files")
     parser.add_argument("--stored", action="store_true", help="pages without files that are stored and not yet queued")
+    parser.add_argument("--unchanged", action="store_true", help="empty files that are known: nothing changed")
     parser.add_argument("pages", nargs="+", type=int)
     asked = parser.parse_args()
     for pages in asked.pages:
         say(f"{pages:,} pages")
         print(f"{machine()}\n\n| {pages:,} pages | CPU | wall clock | peak memory |\n|---|---|---|---|", flush=True)
-        some = of_rows(pages, stored=asked.stored) if asked.rows or asked.stored else of_files(pages)
+        if asked.unchanged:
+            some = of_unchanged(pages)
+        else:
+            some = of_rows(pages, stored=asked.stored) if asked.rows or asked.stored else of_files(pages)
         for each in some:
             print(each, flush=True)
 

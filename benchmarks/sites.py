@@ -29,7 +29,7 @@ SCRATCH = Path(os.environ.get("TMPDIR") or _CACHE / "bench").absolute()
 
 SOURCE = "dist"
 _BATCH_SIZE = re.compile(r"^# max_pages_per_batch = \d+", re.MULTILINE)
-_PAGES_A_FOLDER = 100
+PAGES_A_FOLDER = 100
 _SEED = 20240902
 _WORDS = (  # noqa: SIM905 - sixty quoted words would be harder to read
     "watch repair service movement oil crystal crown steel strap console controller stick drift battery screen "
@@ -119,14 +119,14 @@ def made(pages: int, page: Page) -> Iterator[Site]:
 def _write(site: Site) -> None:
     for number in range(site.pages):
         path = site.path_of(number)
-        if number % _PAGES_A_FOLDER == 0:
+        if number % PAGES_A_FOLDER == 0:
             path.parent.mkdir(parents=True)
         with open(path, "wb") as file:
             file.write(_html(number, site.page, _words_of(number), 0))
 
 
 def _name(number: int) -> str:
-    return f"section-{number // _PAGES_A_FOLDER:04}/page-{number:06}.html"
+    return f"section-{number // PAGES_A_FOLDER:04}/page-{number:06}.html"
 
 
 def _words_of(number: int) -> random.Random:

@@ -243,7 +243,7 @@ def look_again(files: Files, folders: Iterable[str], wanted: Callable[[str], boo
         for folder in folders:
             listing = next(walk(folder or ".", wanted, odd, deep=False), None)
             some = listing.files if listing else []
-            files.look(folder, _digest(some), some)
+            files.look(folder, digest_of(some), some)
     return Files(files.manifest, files.kind)
 
 
@@ -271,7 +271,7 @@ def _differing(
     odd: list[Odd] = []
     known = 0
     for listing in walk(folder, wanted, odd, hidden=folder == MAPS_FOLDER):
-        digest = _digest(listing.files)
+        digest = digest_of(listing.files)
         held = manifest.rows("SELECT digest FROM folder WHERE kind = ? AND path = ?", kind, listing.folder)
         known += len(held)
         if not held or held[0][0] != digest:
@@ -305,5 +305,6 @@ def _taken_in(
     return Scan(files, answer.odd)
 
 
-def _digest(files: list[Entry]) -> bytes:
+def digest_of(files: list[Entry]) -> bytes:
+    """Return a digest of the names and stamps of a folder's files."""
     return hashlib.blake2b(_encode(files), digest_size=16).digest()
