@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FEW, MANY = 20_000, 60_000
+#: Batches are read fifty at a time: of this size, those of the few pages fill that too.
+SMALL_BATCHES = "[upload]\nmax_pages_per_batch = 250\n"
 #: Of the peak resident size, where buffers are full already.
 MOST_KB_A_PAGE = 0.6
 #: In a small process: Linux counts the size of the one that starts a command, too.
@@ -36,7 +38,7 @@ def peaks(folder: Path, pages: int) -> dict[str, int]:
     """Return the most kilobytes that each command had, on a site of so many pages in folders of a thousand."""
     site = Site(folder)
     site.write("dodo.py", DODO)
-    site.write(".nimbus/project.toml", SETTINGS)
+    site.write(".nimbus/project.toml", SETTINGS + SMALL_BATCHES)
     for number in range(pages):
         site.write(f"dist/{number // 1000}/{number}.html", html(title=f"Page {number}"))
     return {what: _peak(site, command) for what, command in COMMANDS.items()}
