@@ -113,6 +113,8 @@ export const shown = (page, state, number) =>
     ([wanted, count]) => document.querySelectorAll(`.file[data-state="${wanted}"]:not([hidden])`).length === count,
     [state, number],
   );
+/** What the upload page says: screen readers are told the same elsewhere. */
+export const note = (page, words) => page.locator(".note").getByText(words);
 export const rows = (page, state) => page.locator(`.file[data-state="${state}"]:visible`);
 export const stored = (page, number, total = number) =>
   page.waitForFunction(

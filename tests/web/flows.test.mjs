@@ -9,6 +9,7 @@ import {
   key,
   newFile,
   newFolder,
+  note,
   openPage,
   otherKey,
   pictures,
@@ -125,6 +126,9 @@ test("the gallery finds by words, by state and by a similar picture", async (t) 
   await page.locator(".card").first().waitFor();
   await page.getByRole("heading", { name: `similar to ${word}` }).waitFor();
   await page.getByText(/^Similarity \d+ %$/).first().waitFor(); // prettier-ignore
+  await page.route("**/files/thumbnails/**", (route) => route.abort());
+  await page.reload();
+  await page.locator(".card").getByText("No preview").first().waitFor();
   await page.getByRole("searchbox").fill('"');
   await page.getByText("Type a word").first().waitFor();
   await page.getByRole("searchbox").fill("noSuchWordAnywhere");
@@ -271,7 +275,7 @@ test("a reload in mid-upload continues: no file is hashed or sent twice", async 
   await page.waitForTimeout(700); // the journal is written twice a second
   page.on("dialog", (dialog) => void dialog.accept());
   await page.reload();
-  await page.getByText("must be chosen again").waitFor();
+  await note(page, "must be chosen again").waitFor();
   held = false;
   sent = 0;
   await page.setInputFiles("#files", files);
@@ -286,7 +290,7 @@ test("pause, resume, cancel one and retry it", async (t) => {
   await page.setInputFiles("#files", pictures(6));
   await rows(page, "uploading").first().waitFor();
   await page.getByRole("button", { name: "Pause", exact: true }).click();
-  await page.getByText("Paused.").waitFor();
+  await note(page, "Paused.").waitFor();
   await shown(page, "uploading", 0);
   await page.getByRole("button", { name: /^Cancel picture/ }).first().click(); // prettier-ignore
   await shown(page, "cancelled", 1);
@@ -310,7 +314,7 @@ test("a session that ends in mid-upload keeps the files until the next login", a
   held = false;
   await page.getByRole("button", { name: "Pause", exact: true }).click();
   await page.getByRole("button", { name: "Resume", exact: true }).click();
-  await page.getByText("You are logged out.").waitFor();
+  await note(page, "You are logged out.").waitFor();
   await other.fill("input[name=key]", key);
   await other.click("button.primary");
   await other.waitForSelector(".drop");
@@ -380,8 +384,8 @@ test("a dropped folder is read with the folders in it, and what cannot be read i
   for (const type of /** @type {const} */ (["dragEnter", "dragOver", "drop"]))
     await cdp.send("Input.dispatchDragEvent", { type, x: 400, y: 200, data: { items: [], files: [folder], dragOperationsMask: 1 } }); // prettier-ignore
   await stored(page, 2);
-  await page.getByText(/cannot be read: .*dropped\/deep\/locked\.svg/).waitFor();
-  await page.getByText(/cannot be read: .*dropped\/locked(,|$)/).waitFor();
+  await note(page, /cannot be read: .*dropped\/deep\/locked\.svg/).waitFor();
+  await note(page, /cannot be read: .*dropped\/locked(,|$)/).waitFor();
   const paths = await page.locator(".file:visible .file-name").evaluateAll((names) => names.map((name) => name.getAttribute("title"))); // prettier-ignore
   assert.deepEqual(paths.sort(), ["dropped/a.svg", "dropped/deep/b.HEIC"]);
 });

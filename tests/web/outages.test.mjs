@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { countOf, openPage as open, pictures, searchable, stored } from "./browser.mjs";
+import { countOf, note, openPage as open, pictures, searchable, stored } from "./browser.mjs";
 import { Service } from "./service.mjs";
 
 const service = new Service();
@@ -18,10 +18,10 @@ test("the service is killed in mid-upload: the page waits for it, and finishes b
   await page.setInputFiles("#files", pictures(30));
   await third;
   await service.kill();
-  await page.getByText("The service does not answer.").waitFor();
+  await note(page, "The service does not answer.").waitFor();
   await service.start();
   await searchable(page, 30);
-  assert.equal(await page.getByText("The service does not answer.").isVisible(), false);
+  assert.equal(await note(page, "The service does not answer.").isVisible(), false);
 });
 
 test("the service is killed while the last file is sent: it is no failure of the file", async (t) => {
@@ -62,7 +62,7 @@ test("while the store is away, no file fails", async (t) => {
     (refused += 1) > 12 ? route.continue() : route.abort("connectionrefused"),
   );
   await page.setInputFiles("#files", pictures(4));
-  await page.getByText("The service does not answer.").waitFor();
+  await note(page, "The service does not answer.").waitFor();
   await searchable(page, 4);
 });
 
@@ -96,7 +96,7 @@ test("429 stops all slots for the time that the server says, and is shown", asyn
     await route.fulfill({ status: 429, headers: { "retry-after": "3" }, contentType: "application/json", body });
   });
   await page.setInputFiles("#files", pictures(4));
-  await page.getByText(/asks to wait: going on in [123] s/).waitFor();
+  await note(page, /asks to wait: going on in [123] s/).waitFor();
   await stored(page, 4);
   assert.equal(early, 0);
 });
@@ -117,7 +117,7 @@ test("a cut connection is tried again; without a network the page waits", async 
   await stored(page, 3);
   await context.setOffline(true);
   await page.setInputFiles("#files", pictures(2));
-  await page.getByText("No connection.").waitFor();
+  await note(page, "No connection.").waitFor();
   await context.setOffline(false);
   await stored(page, 5);
 });

@@ -132,9 +132,11 @@ class Gallery {
  * @param {number} [score] how much it is like the picture that was searched by, 1: the same
  */
 function card(asset, score) {
+  const nothing = el("span", { class: "no-picture quiet" }, asset.failedAt ? text("failed") : text("noPicture"));
+  const onerror = () => picture.replaceWith(nothing); // such as one in a bucket that lets nobody read
   const picture = asset.thumbnailUrl
-    ? el("img", { src: asset.thumbnailUrl, alt: "", loading: "lazy", decoding: "async" })
-    : el("span", { class: "no-picture quiet" }, asset.failedAt ? text("failed") : text("noPicture"));
+    ? el("img", { src: asset.thumbnailUrl, alt: "", loading: "lazy", decoding: "async", onerror })
+    : nothing;
   const href = `/asset?id=${encodeURIComponent(asset.id)}`;
   const name = el("span", { class: "card-name", title: asset.filename }, asset.filename);
   const percent = Math.max(0, Math.floor(100 * (score ?? 0)));

@@ -1,21 +1,17 @@
-/** The upload page: drop zone, phases, list of files. */
+/** The upload page: takes files that are dropped, chosen or pasted, and says what holds their upload up. */
 
 import { announce } from "../announce.js";
 import { forgetSession, session, whenLoggedOut } from "../api.js";
-import { el, setText } from "../dom.js";
-import { bytesText, durationText, text } from "../texts.js";
-import { VirtualList } from "../virtual-list.js";
+import { el } from "../dom.js";
+import { text } from "../texts.js";
 import { FollowAssets } from "./follow.js";
 import { Hasher } from "./hashing.js";
-import { fileKey, hasEnded, Items, phasesOf } from "./items.js";
+import { fileKey, Items } from "./items.js";
 import { Journal } from "./journal.js";
-import { pickedByInput, pickedFrom, typeOf } from "./picking.js";
-import { rowKind } from "./row.js";
-import { Uploader } from "./uploader.js";
 import { waitOf } from "./pace.js";
-
-/** @typedef {import("./items.js").Item} Item */
-/** @typedef {"all" | "open" | "failed" | "duplicate"} Filter */
+import { Panel } from "./panel.js";
+import { pickedByInput, pickedFrom, typeOf } from "./picking.js";
+import { Uploader } from "./uploader.js";
 
 /** Files at once in the beginning. */
 const START = 2;
@@ -23,19 +19,8 @@ const START = 2;
 const ADDED_FOR = 12;
 /** Milliseconds between two drawings: bytes arrive much more often. */
 const DRAWN_EVERY = 100;
-/** Milliseconds over which the rate is taken, and after which it says something. */
-const RATE_OF = 10_000;
-const RATE_AFTER = 3000;
 /** Files that a note names. */
 const NAMED = 3;
-
-/** @type {Record<Filter, (item: Item) => boolean>} */
-const FILTERS = {
-  all: () => true,
-  open: (item) => !hasEnded(item.state) || item.state === "missing",
-  failed: (item) => item.state === "failed" || item.state === "jobFailed",
-  duplicate: (item) => item.state === "duplicate",
-};
 
 /** @param {HTMLElement} root */
 export async function show(root) {
@@ -55,8 +40,10 @@ class UploadPage {
     this._items = new Items();
     this._uploader = new Uploader(this._items, new Hasher(), { start: START, most });
     this._follow = new FollowAssets(this._items);
-    /** @type {Filter} */
-    this._filter = "all";
+    this._panel = new Panel(this._items, this._uploader, {
+      togglePause: () => this._togglePause(),
+      clear: () => this._clearEnded(),
+    });
     this._isDrawing = false;
     this._drawn = 0;
     /** @type {string[]} paths of files without bytes */
@@ -65,8 +52,6 @@ class UploadPage {
     this._unreadable = [];
     this._again = 0;
     this._isLoggedOut = false;
-    /** @type {{time: number, bytes: number}[]} of the last seconds, for the rate */
-    this._samples = [];
   }
 
   start() {
@@ -124,42 +109,7 @@ class UploadPage {
       files,
       folder,
     );
-    this._phases = ["phaseUploading", "phaseProcessing", "phaseSearchable"].map((name) =>
-      phase(/** @type {any} */ (name)),
-    );
-    this._line = el("p", { class: "phases-line", "data-test": "phases" });
-    this._rate = el("p", { class: "quiet" });
-    this._note = el("p", { class: "note", hidden: true });
-    this._login = el("a", { href: "/login", target: "_blank", hidden: true }, text("login"));
-    this._pause = el("button", { type: "button", onclick: () => this._togglePause() }, text("pause"));
-    this._cancel = el("button", { type: "button", onclick: () => this._uploader.cancelAll() }, text("cancelAll"));
-    this._retry = el("button", { type: "button", onclick: () => this._uploader.retryAll() });
-    this._clear = el("button", { type: "button", onclick: () => this._clearEnded() }, text("clear"));
-    this._tabs = /** @type {Filter[]} */ (Object.keys(FILTERS)).map((name) => {
-      const button = el("button", { type: "button", class: "tab", onclick: () => this._show(name) });
-      return { name, button };
-    });
-    this._none = el("p", { class: "quiet", hidden: true }, text("emptyList"));
-    const list = el("div", { class: "files", tabindex: 0, role: "region", "aria-label": text("upload") });
-    this._list = new VirtualList(list, rowKind(this._uploader));
-    this._progress = el(
-      "section",
-      { class: "progress-panel", hidden: true },
-      this._line,
-      el("div", { class: "phases" }, ...this._phases.map((each) => each.element)),
-      this._rate,
-      this._note,
-      this._login,
-      el("p", { class: "actions" }, this._pause, this._retry, this._cancel, this._clear),
-      el(
-        "div",
-        { class: "tabs", role: "group", "aria-label": text("filter") },
-        ...this._tabs.map((each) => each.button),
-      ),
-      this._none,
-      list,
-    );
-    this._root.replaceChildren(this._drop, this._progress);
+    this._root.replaceChildren(this._drop, this._panel.element);
   }
 
   _listen() {
@@ -198,7 +148,7 @@ class UploadPage {
     this._ignored = [];
     this._unreadable = [];
     this._again = 0;
-    this._filter = "all";
+    this._panel.show("all");
     for await (const { file, path, handle } of picked) {
       if (!file?.size) {
         (file ? this._ignored : this._unreadable).push(path);
@@ -223,12 +173,6 @@ class UploadPage {
     this._refresh();
   }
 
-  /** @param {Filter} filter */
-  _show(filter) {
-    this._filter = filter;
-    this._refresh();
-  }
-
   _clearEnded() {
     const ended = this._items.all.filter((item) => ["ready", "duplicate", "cancelled"].includes(item.state));
     this._items.remove(ended);
@@ -246,76 +190,13 @@ class UploadPage {
   _drawNow() {
     this._isDrawing = false;
     this._drawn = Date.now();
-    this._draw();
+    this._drop?.classList.toggle("small", this._items.all.length > 0);
+    this._panel.draw(this._noteNow(), this._isLoggedOut);
   }
 
-  _draw() {
-    const { counts, all } = this._items;
-    const { total, stored, searchable } = phasesOf(this._items);
-    if (!this._progress || !this._list || !this._line) return;
-    this._progress.hidden = !all.length;
-    this._drop?.classList.toggle("small", all.length > 0);
-    const processed = stored - counts.uploaded - counts.jobFailed;
-    setText(this._line, text("phases", { total, stored, processed, searchable }));
-    const shares = [
-      this._items.bytes ? this._items.bytesSent / this._items.bytes : 0,
-      part(processed, total),
-      part(searchable, total),
-    ];
-    const details = [`${stored}/${total}`, `${processed}/${total}`, `${searchable}/${total}`];
-    this._phases?.forEach((each, index) => each.set(shares[index] ?? 0, details[index] ?? ""));
-    this._drawControls(counts, all.length);
-    const shown = this._filter === "all" ? all : all.filter(FILTERS[this._filter]);
-    this._list.items = shown;
-    if (this._none) this._none.hidden = shown.length > 0;
-    const note = this._noteNow(counts);
-    if (this._note) {
-      this._note.hidden = !note;
-      setText(this._note, note);
-    }
-    if (this._login) this._login.hidden = !this._isLoggedOut;
-    const ended = this._ended(total, searchable, counts);
-    if (this._rate) setText(this._rate, ended || this._rateNow());
-    if (total) announce(ended || (this._line.textContent ?? ""));
-  }
-
-  /**
-   * @param {import("./items.js").Counts} counts
-   * @param {number} all
-   */
-  _drawControls(counts, all) {
-    const { open } = this._items;
-    if (!this._pause || !this._cancel || !this._retry || !this._clear) return;
-    setText(this._pause, text(this._uploader.isPaused ? "resume" : "pause"));
-    this._pause.hidden = !open;
-    this._cancel.hidden = !open && !counts.missing;
-    const failed = counts.failed + counts.jobFailed;
-    this._retry.hidden = !failed;
-    setText(this._retry, text("retryAll", { count: failed }));
-    this._clear.hidden = !(counts.ready + counts.duplicate + counts.cancelled);
-    const numbers = {
-      all,
-      open: open + counts.uploaded + counts.missing,
-      failed,
-      duplicate: counts.duplicate,
-    };
-    const names = /** @type {const} */ ({
-      all: "all",
-      open: "open",
-      failed: "failedOnly",
-      duplicate: "duplicatesOnly",
-    });
-    for (const { name, button } of this._tabs ?? []) {
-      setText(button, text(names[name], { count: numbers[name] }));
-      button.setAttribute("aria-pressed", String(name === this._filter));
-    }
-  }
-
-  /**
-   * @param {import("./items.js").Counts} counts
-   * @returns {string} what holds the upload up, or what people must do
-   */
-  _noteNow(counts) {
+  /** @returns {string} what holds the upload up, or what people must do; "": nothing */
+  _noteNow() {
+    const { counts } = this._items;
     const wait = waitOf(this._uploader.pace, Date.now());
     if (!navigator.onLine) return text("offline");
     if (this._isLoggedOut) return text("loggedOut");
@@ -328,67 +209,12 @@ class UploadPage {
     if (this._again) return text("addedTwice", { count: this._again });
     return "";
   }
-
-  /** @returns {string} bytes a second and the time that is left; "" where nothing can be said */
-  _rateNow() {
-    if (this._uploader.isPaused || !navigator.onLine) {
-      this._samples = [];
-      return "";
-    }
-    const now = Date.now();
-    this._samples.push({ time: now, bytes: this._items.bytesSent });
-    while ((this._samples[0]?.time ?? now) < now - RATE_OF) this._samples.shift();
-    const first = this._samples[0];
-    const passed = first ? now - first.time : 0;
-    if (!first || passed < RATE_AFTER || !this._items.open) return "";
-    const rate = ((this._items.bytesSent - first.bytes) / passed) * 1000;
-    const left = this._items.bytes - this._items.bytesSent;
-    return rate > 0 ? text("rate", { rate: bytesText(rate), left: durationText(left / rate) }) : "";
-  }
-
-  /**
-   * @param {number} total
-   * @param {number} searchable
-   * @param {import("./items.js").Counts} counts
-   * @returns {string} how it ended; "" while files are under way
-   */
-  _ended(total, searchable, counts) {
-    if (!total || this._items.open || counts.uploaded || counts.missing) return "";
-    const failed = counts.failed + counts.jobFailed;
-    return failed ? text("doneWithFailures", { total, searchable, failed }) : text("allDone", { total });
-  }
 }
 
 /** @param {string[]} paths */
 function namesOf(paths) {
   const names = paths.slice(0, NAMED).join(", ");
   return paths.length > NAMED ? text("andMore", { names, count: paths.length - NAMED }) : names;
-}
-
-/** @param {"phaseUploading" | "phaseProcessing" | "phaseSearchable"} name */
-function phase(name) {
-  const bar = el("progress", { max: 1, value: 0, "aria-label": text(name) });
-  const detail = el("span", { class: "quiet" });
-  const element = el("div", { class: "phase" }, el("span", {}, text(name)), detail, bar);
-  return {
-    element,
-    /**
-     * @param {number} share
-     * @param {string} said
-     */
-    set(share, said) {
-      bar.value = share;
-      setText(detail, said);
-    },
-  };
-}
-
-/**
- * @param {number} some
- * @param {number} all
- */
-function part(some, all) {
-  return all ? some / all : 0;
 }
 
 /** @param {FileSystemFileHandle} handle */
