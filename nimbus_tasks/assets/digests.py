@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +13,7 @@ from nimbus_tasks.assets.asset_file import AssetFile, Content
 from nimbus_tasks.assets.content_types import content_type_of, picture_size
 from nimbus_tasks.project import beneath
 from nimbus_tasks.project.manifest import split
-from nimbus_tasks.project.scan import CLOCK_STEP_NS, cores, stamp_of
+from nimbus_tasks.project.scan import cores, last_step, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,7 +85,7 @@ def _read(at: int, path: str) -> FileRead:
     if stamp != stamp_of(before):
         return FileRead(None, "changed while it was read: run the same command again")
     file = AssetFile(path, stamp, content.sha256, content.content_type, content.width, content.height)
-    return FileRead(file, stable=stamp[2] < time.time_ns() - CLOCK_STEP_NS)
+    return FileRead(file, stable=stamp[2] < last_step())
 
 
 def content_of(descriptor: int, name: str, size: int) -> Content:

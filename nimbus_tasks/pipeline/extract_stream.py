@@ -7,7 +7,6 @@ of its file only if the file holds the same bytes; otherwise the next `doit extr
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from nimbus_tasks.pipeline.snapshot import skipped_sources
 from nimbus_tasks.project import files
 from nimbus_tasks.project.manifest import NEVER, SourceEntry, read_sources
 from nimbus_tasks.project.patterns import matcher
-from nimbus_tasks.project.scan import CLOCK_STEP_NS, Scan, Stamp, stamp_of, stamps_now
+from nimbus_tasks.project.scan import Scan, Stamp, last_step, stamp_of, stamps_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -124,7 +123,7 @@ def _compare_with_file(path: str, html: bytes) -> tuple[Stamp, bool]:
         with open(descriptor, "rb") as file:
             stamp = stamp_of(os.fstat(descriptor))
             # A younger file may change again and keep its stamp.
-            settled = stamp[2] < time.time_ns() - CLOCK_STEP_NS
+            settled = stamp[2] < last_step()
             return stamp, settled and stamp[1] == len(html) and file.read(len(html) + 1) == html
     except OSError:
         return NEVER, False

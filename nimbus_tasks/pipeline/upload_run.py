@@ -105,11 +105,9 @@ class UploadRun:
         """
         formerly = await self._reconcile_if_unknown()
         await close_moved_batches(self._store, self._ledger, self._project_id, queues=self._settings.queues)
-        chosen = await chosen_batch(
-            self._store, self._ledger, self._project_id, self._request, queues=self._settings.queues
-        )
         open_batches = [batch_id for batch_id, (_, is_open) in self._ledger.batches().items() if is_open]
         plan = await self._plan(open_batches, formerly)
+        chosen = await self._chosen_batch(plan)
         observer.plan(plan)
         # Before the records at the target are replaced. With some of the pages one cannot tell.
         is_partial = self._request.some or self._request.path
@@ -139,6 +137,14 @@ class UploadRun:
         found = await reconcile(self._store, self._project_id, paths, queues=self._settings.queues)
         self._ledger.replace(identity, found.pages, found.batches)
         return formerly
+
+    async def _chosen_batch(self, plan: Plan) -> str:
+        """Return the batch that the request names; without anything to send, a watch does not ask for its own."""
+        if plan.empty and not self._request.insist:
+            return ""
+        return await chosen_batch(
+            self._store, self._ledger, self._project_id, self._request, queues=self._settings.queues
+        )
 
     async def _plan(self, open_batches: Sequence[str], formerly: Sequence[str]) -> Plan:
         pages, request = self._site.pages, self._request
@@ -178,9 +184,10 @@ class UploadRun:
             former = msgspec.structs.replace(pages, site=pages.since)
             changed = {self._published_as(former): pages.changed} if pages.since else {}
             changed[self._published] = frozenset()
-            if self._request.force or self._ledger.published not in changed:
+            held = self._ledger.published
+            if self._request.force or not held or held not in changed:
                 return pages, self._ledger.rows()
-            pages = pages.only(changed[self._ledger.published])
+            pages = pages.only(changed[held])
         if open_batches:
             return self._site.pages, self._ledger.rows()
         rows = (self._ledger.page(each.page_id) for each in candidates(pages))
@@ -202,8 +209,9 @@ class UploadRun:
         batches = dict.fromkeys((*open_batches, *filter(None, (chosen,))))
         sizes = {batch_id: self._ledger.count_in_batch(batch_id) for batch_id in batches}
         work = split_into_batches(plan, sizes, chosen, self._settings.upload.max_pages_per_batch)
-        self._ledger.begin(target_identity(self._store, self._settings))
-        return await publish(plan, work, self._context, observer)
+        known = [part.batch_id for part in work if part.batch_id]
+        self._ledger.begin(target_identity(self._store, self._settings), known, now())
+        return await publish(plan, work, self._context, observer, resumes=bool(open_batches))
 
     async def _publish_routes(self, outcome: Outcome) -> Sequence[Shared]:
         """Publish the addresses of pages; return those that several have. What goes wrong ends in the outcome."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 import time
 from collections.abc import Mapping
 from operator import itemgetter
@@ -20,6 +21,8 @@ Stamp = tuple[int, int, int]
 
 #: File systems step their clocks every few milliseconds: a younger file may change again and keep its stamp.
 CLOCK_STEP_NS = 10_000_000
+#: The clock that Linux stamps files with (CLOCK_REALTIME_COARSE, for which Python has no name).
+_LINUX_FILE_CLOCK = 5
 
 
 class Odd(NamedTuple):
@@ -79,14 +82,28 @@ def stamps_now(paths: Iterable[str]) -> dict[str, Stamp | None]:
             files[path] = stamp_of(os.stat(path, follow_symlinks=False))
         except OSError:
             files[path] = None
-    last_step = time.time_ns() - CLOCK_STEP_NS
-    young = [path for path, stamp in files.items() if stamp is not None and stamp[2] > last_step]
+    step = last_step()
+    young = {path: stamp[2] for path, stamp in files.items() if stamp is not None and stamp[2] >= step}
     if young:
-        time.sleep(CLOCK_STEP_NS / 1e9)
+        _wait_for_step_after(max(young.values()))
     for path in young:
         with contextlib.suppress(OSError):  # removed meanwhile: reading it reports that
             files[path] = stamp_of(os.stat(path, follow_symlinks=False))
     return files
+
+
+def last_step() -> int:
+    """Return a time in nanoseconds: a file that changed before it gets another stamp when it changes again."""
+    if sys.platform == "linux":
+        return time.clock_gettime_ns(_LINUX_FILE_CLOCK)
+    return time.time_ns() - CLOCK_STEP_NS
+
+
+def _wait_for_step_after(changed: int) -> None:
+    """Wait until files that changed then get another stamp; not for times in the future, after a clock was set back."""
+    end = time.monotonic_ns() + CLOCK_STEP_NS
+    while last_step() <= changed and time.monotonic_ns() < end:
+        time.sleep(0.0005)
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
@@ -142,13 +159,13 @@ def walk(
 
 def _after_the_clock_stepped(folder: str, files: list[Entry]) -> list[Entry]:
     """Stamp young files again, once a change must give them another stamp."""
-    oldest = time.time_ns() - CLOCK_STEP_NS
-    if max(map(itemgetter(3), files)) <= oldest:
+    step, youngest = last_step(), max(map(itemgetter(3), files))
+    if youngest < step:
         return files
-    time.sleep(CLOCK_STEP_NS / 1e9)
+    _wait_for_step_after(youngest)
     stamped: list[Entry] = []
     for each in files:
-        if each[3] > oldest:
+        if each[3] >= step:
             with contextlib.suppress(OSError):  # removed meanwhile: reading it reports that
                 stamped.append((each[0], *stamp_of(os.stat(os.path.join(folder, each[0]), follow_symlinks=False))))
                 continue

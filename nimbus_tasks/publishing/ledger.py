@@ -72,6 +72,7 @@ _SET_IDENTITY = """
 INSERT INTO target(name, identity) VALUES (?, ?)
 ON CONFLICT(name) DO UPDATE SET identity = excluded.identity, published = ''
 """
+_OPEN_BATCH = "INSERT INTO batch VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET open = 1"
 _RENEWED = "The target is asked what it holds."
 #: Version 0 called its last two steps as the contract calls statuses; version 1 read all pages to find a batch's;
 #: version 2 had no routes.
@@ -124,10 +125,14 @@ class Ledger:
         """The digest of the site that the target holds completely; empty while a run is under way."""
         return self._value("SELECT published FROM target WHERE name = ?")
 
-    def begin(self, identity: str) -> None:
-        """Note that a run against this store begins: until `finish`, the site does not count as published."""
+    def begin(self, identity: str, batches: Iterable[str] = (), created: str = "") -> None:
+        """Note that a run against this store begins: until `finish`, the site does not count as published.
+
+        batches: those that take more pages; where the ledger does not know them, they were `created` then.
+        """
         with self._transaction():
             self._write(_SET_IDENTITY, [(identity,)])
+            self._write(_OPEN_BATCH, ((batch_id, created) for batch_id in batches))
 
     def finish(self, published: str) -> None:
         """Note the site that the target now holds completely."""
@@ -195,8 +200,7 @@ class Ledger:
     def open_batch(self, batch_id: str, created: str) -> None:
         """Note a batch before anything is sent under its id, so that the next run can resume it."""
         with self._transaction():
-            put = "INSERT INTO batch VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET open = 1"
-            self._write(put, [(batch_id, created)])
+            self._write(_OPEN_BATCH, [(batch_id, created)])
 
     def close_batch(self, batch_id: str) -> None:
         """Note that the batch's record is stored: all its pages are in the queue."""

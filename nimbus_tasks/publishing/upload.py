@@ -53,8 +53,12 @@ if TYPE_CHECKING:
 COUNTED = 20
 
 
-async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, observer: Observer) -> Outcome:
+async def publish(
+    plan: Plan, work: Sequence[BatchWork], context: Context, observer: Observer, *, resumes: bool = False
+) -> Outcome:
     """Perform a plan, divided into batches, and return the result of each page.
+
+    Batches that have an id are open in the ledger. resumes: an interrupted run has left some of them.
 
     A store or disk that fails as a whole ends the run early: what was confirmed stays confirmed, and the outcome says
     why it stopped. A page that fails does not affect the others.
@@ -70,8 +74,9 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
 
     try:
         for part in work:
-            batch_id = part.batch_id or await context.name_batch()
-            context.ledger.open_batch(batch_id, context.clock())
+            if not (batch_id := part.batch_id):
+                batch_id = await context.name_batch()
+                context.ledger.open_batch(batch_id, context.clock())
             outcome.batches.append(batch_id)
             observer.batch(batch_id)
         kept = await finish_pages(plan.finish, context, note)
@@ -86,7 +91,6 @@ async def publish(plan: Plan, work: Sequence[BatchWork], context: Context, obser
         if context.audit_log:
             await log_upload(context, outcome)
         await close_batches(context, outcome, kept)
-        resumes = any(part.batch_id for part in work)
         await count_usage(context, edit=plan.is_edit and not resumes)
         if context.queues and not context.store.traits.atomic:
             await check_queue(context, queued)

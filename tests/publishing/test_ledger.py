@@ -77,7 +77,9 @@ def test_batches_are_open_until_they_are_closed_oldest_first(ledger: Ledger) -> 
     ledger.close_batch("b1")
     assert list(ledger.batches().items()) == [("b1", ("2026-01-01", False)), ("b2", ("2026-01-02", True))]
     ledger.open_batch("b1", "2026-01-03")
+    ledger.begin("store one", ["b1", "b3"], "2026-01-03")
     assert ledger.batches()["b1"] == ("2026-01-01", True)
+    assert ledger.batches()["b3"] == ("2026-01-03", True)
 
 
 def test_a_forgotten_batch_is_gone(ledger: Ledger) -> None:

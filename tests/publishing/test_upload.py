@@ -70,9 +70,12 @@ class World:
         """Plan and publish; what `uploading` does around them, without its files."""
         plan = self.plan(**options)
         sizes = {each: len(self.ledger.in_batch(each)) for each in self._open()}
+        resumes = bool(sizes)
         if batch:
             sizes.setdefault(batch, len(self.ledger.in_batch(batch)))
-        return virtual_time.run(publish(plan, split_into_batches(plan, sizes, batch, most), self.context(), self))
+        work = split_into_batches(plan, sizes, batch, most)
+        self.ledger.begin("here", [part.batch_id for part in work if part.batch_id], "t")
+        return virtual_time.run(publish(plan, work, self.context(), self, resumes=resumes))
 
     def context(self) -> Context:
         async def name_batch() -> str:
