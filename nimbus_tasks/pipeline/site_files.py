@@ -126,7 +126,7 @@ def _in_page_folder(site: Site, path: str, work: Callable[[int, str], T]) -> T:
         with beneath.real_folder(site.real, parts[:-1]) as at:
             return work(at, parts[-1])
     except beneath.LinkError:
-        raise SourceError(f"{path} is, or lies behind, a link.", "Only plain files are changed.") from None
+        raise SourceError(f"{path} is, or lies behind, a link.", "Only plain files are read and changed.") from None
     except beneath.NotPlainError:
         raise SourceError(f"{path} is not a plain file.") from None
     except FileNotFoundError:
