@@ -146,6 +146,8 @@ def test_ctrl_c_finishes_the_pages_in_hand(tmp_path: Path) -> None:
         wait_until(lambda: begun(site))
         assert running.interrupt() == 130
     assert any("Finishing 1 page" in line for line in running.lines)
+    # It runs until Ctrl-C: that it ended so is no mistake.
+    assert not any("Interrupted" in line for line in running.lines)
     check_done(site.store)
 
 

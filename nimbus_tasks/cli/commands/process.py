@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nimbus_tasks.backends import concurrency
+from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED, EndedBySignal
 from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.cli.messages.process import ProcessObserver, section, summary
 from nimbus_tasks.model.clock import now
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.records import ProjectSettings
     from nimbus_tasks.pipeline.pipeline import Pipeline
     from nimbus_tasks.processing.optimise import Optimiser
-
-OK, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 
 
 class ProcessCommands:
@@ -83,7 +82,8 @@ class ProcessCommands:
         CIOutput(self.console).summarize(section(totals))
         give_document(totals, as_json=as_json)
         if totals.interrupted:
-            raise KeyboardInterrupt(run.stop.signal)
+            ends_by_itself = once or until_empty or max_pages
+            raise (KeyboardInterrupt if ends_by_itself else EndedBySignal)(run.stop.signal)
         return status_of(totals, emptied=until_empty and not max_pages)
 
     def _chosen_pages(self, path: str) -> frozenset[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from doit.exceptions import TaskError, TaskFailed
 from doit.reporter import ConsoleReporter
 
-from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED
+from nimbus_tasks.cli.commands import NOTHING_DONE, OK, SOME_FAILED, EndedBySignal
 from nimbus_tasks.cli.console import discard, write
 from nimbus_tasks.cli.doit.task import NimbusTask
 from nimbus_tasks.model.errors import NimbusError
@@ -37,8 +37,9 @@ def run(console: Console, command: Callable[[], int]) -> object:
         console.fail(str(error))
         status = error.exit_status
     except KeyboardInterrupt as interrupt:
-        console.line()
-        console.fail("Interrupted. What was stored is safe; run the same command to continue.")
+        if not isinstance(interrupt, EndedBySignal):
+            console.line()
+            console.fail("Interrupted. What was stored is safe; run the same command to continue.")
         # A command may name the signal that ended it; the default is Ctrl-C.
         sys.exit(128 + next(iter(interrupt.args), signal.SIGINT))
     if status == OK:
