@@ -18,6 +18,7 @@ _BETWEEN = r"\(\?:/\.\+\)\?/"
 
 _FIRST_FOLDERS = re.compile(rf"\(\?:\.\+/\)\?{_NAMES}(?={_BETWEEN})")
 _FOLDERS = re.compile(rf"{_BETWEEN}{_NAMES}(?={_BETWEEN})")
+_SET = re.compile(r"\\.|\[(\^?)([]-]?)([^]]*)\]")
 _STARS = re.compile(rf"{_STAR}({_CHARACTER}+)(?={_STAR})")
 
 
@@ -48,10 +49,17 @@ def without_backtracking(expression: str) -> str:
     pathspec writes them, five `*` in one name take 94 seconds for a name of 250 letters.
     """
     once = _once()
+    expression = _SET.sub(_without_slash, expression)
     expression = re.sub(rf"(?:{_STAR})+", "[^/]*", expression)
     expression = _FIRST_FOLDERS.sub(lambda match: once(rf"(?:.+?/)??{match[1]}(?=/)"), expression)
     expression = _FOLDERS.sub(lambda match: once(rf"(?:/.+?)??/{match[1]}(?=/)"), expression)
     return _STARS.sub(lambda match: once(rf"[^/]*?{match[1]}"), expression)
+
+
+def _without_slash(match: re.Match[str]) -> str:
+    """Have `[!a]` match no "/", as Git has it: it is a character of a name."""
+    negated, first, others = match.groups()
+    return f"[^{first}/{others}]" if negated and (first or others != "/") else match[0]
 
 
 def _once() -> Callable[[str], str]:
