@@ -124,8 +124,8 @@ def _stamped(settings: Settings, ledger: AssetLedger, found: Discovery) -> Itera
     included = included_files(settings)
     named = dict(included.files)
     found.included = len(named)
-    found.problems += [Problem(odd.path, odd.reason) for odd in included.odd]
-    if assets.include and not (named or included.odd):
+    found.problems += [Problem(skipped.path, skipped.reason) for skipped in included.skipped]
+    if assets.include and not (named or included.skipped):
         found.problems.append(Problem("[assets] include", f"matches no file in `{folder or '.'}`", failed=False))
     for path in list(ledger.used()):
         if path in named or excluded(path[offset:]):

@@ -93,7 +93,7 @@ def find_baseline(ledger: AssetLedger, conditions: str, settings: Settings) -> B
     if not all(_are_there(*row) for row in ledger.each("SELECT path, files FROM baseline_folder")):
         return None
     included = included_files(settings)  # all of before are there, so as many are the same
-    return baseline if len(included.files) == baseline.included and not included.odd else None
+    return baseline if len(included.files) == baseline.included and not included.skipped else None
 
 
 def _are_there(folder: str, files: bytes) -> bool:

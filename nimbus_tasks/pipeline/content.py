@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nimbus_tasks.model.records import Redirect
     from nimbus_tasks.project.manifest import Pages
-    from nimbus_tasks.project.scan import Odd
+    from nimbus_tasks.project.scan import SkippedPath
     from nimbus_tasks.project.settings import Settings
     from nimbus_tasks.publishing.routes import Address
 
@@ -37,10 +37,10 @@ def addresses(settings: Settings, pages: Pages) -> Iterator[Address]:
             yield Address(entry.url or place, place, entry.page_id, entry.source_path)
 
 
-def find_redirects(settings: Settings, skipped: Iterable[Odd]) -> list[Redirect]:
+def find_redirects(settings: Settings, skipped: Iterable[SkippedPath]) -> list[Redirect]:
     """Return the redirects of the site: its pages that only lead to another one, then its `_redirects` file."""
     folder, domain = settings.source.folder, settings.project.domain
-    found = (page_redirect(url_of(odd.path, folder), odd.reason, domain) for odd in skipped)
+    found = (page_redirect(url_of(each.path, folder), each.reason, domain) for each in skipped)
     return first_of_each(chain((each for each in found if each is not None), _file_of_host(folder, domain)))
 
 

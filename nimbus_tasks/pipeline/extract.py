@@ -27,10 +27,10 @@ from nimbus_tasks.pipeline.rules import (
 )
 from nimbus_tasks.pipeline.snapshot import MAP_PATTERN, Snapshot, refuse_unmatched, skipped_sources
 from nimbus_tasks.project import files as storage
-from nimbus_tasks.project.compare import Files, look_again
+from nimbus_tasks.project.compare import Files, rescan
 from nimbus_tasks.project.manifest import SourceEntry, Sources, SourceTable, read_sources, split
 from nimbus_tasks.project.patterns import matcher
-from nimbus_tasks.project.scan import Odd, Scan, Stamp
+from nimbus_tasks.project.scan import Scan, SkippedPath, Stamp
 from nimbus_tasks.project.spool import Spool, runs
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ class ExtractionPlan(Struct, frozen=True):
     vanished: Sequence[str]
     gone: Sequence[str]
     kept: frozenset[str]
-    odd_changed: bool
+    skipped_changed: bool
     emptied: bool
 
     @property
     def nothing_to_do(self) -> bool:
-        return not (self.changed or self.gone or self.odd_changed or self.emptied or not self.known.rules)
+        return not (self.changed or self.gone or self.skipped_changed or self.emptied or not self.known.rules)
 
     def __str__(self) -> str:
         if self.nothing_to_do:
@@ -97,17 +97,17 @@ def plan_extraction(settings: Settings, snapshot: Snapshot) -> ExtractionPlan:
             # One that differs is there already.
             if files.get(path) == entry.stamp:
                 changed.append((path, entry.stamp))
-    unreadable = tuple(f"{odd.path}/" for odd in found.odd if odd.failed)
+    unreadable = tuple(f"{skipped.path}/" for skipped in found.skipped if skipped.failed)
     missing: Spool[str] = Spool(str, files.missing())
     # Neither a folder that a build has just emptied nor one that cannot be read removes pages from the site.
     keep_all = bool(missing) and not (snapshot.removals and files)
     kept = frozenset(path for path in missing if keep_all or path.startswith(unreadable) or path in snapshot.unfinished)
     vanished: Spool[str] = Spool(str, (path for path in missing if path not in kept))
     gone: Spool[str] = Spool(str, (path for path in vanished if entries[path].map_file))
-    odd_changed = {odd.path: odd.reason for odd in found.odd} != known.odd | known.unreadable
+    skipped_changed = {skipped.path: skipped.reason for skipped in found.skipped} != known.skipped | known.unreadable
     had_pages = bool(settings.source.folder) and any(entries[path].map_file for path in missing)
     emptied = had_pages and snapshot.removals and not (unreadable or snapshot.unfinished or files)
-    return ExtractionPlan(found, known, rules, changed, vanished, gone, kept, odd_changed, emptied)
+    return ExtractionPlan(found, known, rules, changed, vanished, gone, kept, skipped_changed, emptied)
 
 
 def _without_maps(entries: SourceTable, maps: Files) -> Iterator[tuple[str, SourceEntry]]:
@@ -134,7 +134,7 @@ class Extraction(Struct, frozen=True):
     read: int
     written: Sequence[str]
     removed: Sequence[str]
-    skipped: tuple[Odd, ...]
+    skipped: tuple[SkippedPath, ...]
     unmatched: tuple[str, ...] = ()
     outdated_chrome: bool = False
     upgraded: bool = False
@@ -203,10 +203,10 @@ def extract(
     for map_file in removed:
         storage.remove(Path(map_file))
     entries.remove(plan.vanished)
-    odd = {each.path: each.reason for each in plan.scan.odd if not each.failed}
-    unreadable = {each.path: each.reason for each in plan.scan.odd if each.failed}
+    not_pages = {each.path: each.reason for each in plan.scan.skipped if not each.failed}
+    unreadable = {each.path: each.reason for each in plan.scan.skipped if each.failed}
     upgraded = bool(plan.known.rules) and files.manifest.fact("extractor") != str(EXTRACTOR_VERSION)
-    files.manifest.note(extractor=str(EXTRACTOR_VERSION), odd=msgspec.json.encode((odd, unreadable)).decode())
+    files.manifest.note(extractor=str(EXTRACTOR_VERSION), skipped=msgspec.json.encode((not_pages, unreadable)).decode())
     files.settle()
     sources = read_sources(files.manifest)
     pages = entries.count_pages()
@@ -216,14 +216,14 @@ def extract(
     unmatched = tuple(f"{name} = {selector}" for name, selector in named if selector not in matched)
     outdated = bool(site.rules.chrome) and with_map >= ENOUGH_TO_TELL and with_chrome < _FEW * with_map
     extraction = Extraction(pages, len(plan.changed), written, removed, skipped, unmatched, outdated, upgraded)
-    maps = Scan(look_at_written(snapshot.map_files, chain(written, removed)), snapshot.maps.odd)
+    maps = Scan(scan_written(snapshot.map_files, chain(written, removed)), snapshot.maps.skipped)
     return extraction, msgspec.structs.replace(snapshot, known=sources, maps=maps, skipped=skipped)
 
 
-def look_at_written(maps: Files, written: Iterable[str]) -> Files:
+def scan_written(maps: Files, written: Iterable[str]) -> Files:
     """Return the map files as they are after these were written or removed."""
     folders = [folder for folder, _ in groupby(split(path)[0] for path in written)]
-    return look_again(maps, dict.fromkeys(folders), matcher(MAP_PATTERN))
+    return rescan(maps, dict.fromkeys(folders), matcher(MAP_PATTERN))
 
 
 def _learn(site: SiteRules, files: Files) -> bool:

@@ -52,34 +52,34 @@ def extract_stream(
         maps.manifest.note(rules=rules)
     is_current = kept_rules in ("", rules)
     site = _Site(settings.source)
-    looked = [_look(path, html, entries.get(path) if is_current else None, maps, site) for path, html in pages]
-    before = {look.path: entries.get(look.path) for look in looked}
+    received = [_receive(path, html, entries.get(path) if is_current else None, maps, site) for path, html in pages]
+    before = {page.path: entries.get(page.path) for page in received}
     # If this run is killed, no map may pass for the one of the file.
     announced = {
-        look.path: SourceEntry(NEVER, formerly.map_file if formerly and formerly.map_file else map_file_of(look.path))
-        for look in looked
-        if look.result is None and site.finds(look.path)
-        for formerly in (before[look.path],)
+        page.path: SourceEntry(NEVER, formerly.map_file if formerly and formerly.map_file else map_file_of(page.path))
+        for page in received
+        if page.result is None and site.finds(page.path)
+        for formerly in (before[page.path],)
     }
     _put(entries, announced, before)
     results: dict[str, SourceEntry] = {}
     done = []
-    for look in looked:
-        result = look.result or extract_html(look.path, look.html, site_rules)
-        formerly = before[look.path]
+    for page in received:
+        result = page.result or extract_html(page.path, page.html, site_rules)
+        formerly = before[page.path]
         if result.failed and formerly:
             result = msgspec.structs.replace(result, map_file=formerly.map_file)
         elif not (result.map_file or result.failed):
-            files.remove(Path(map_file_of(look.path)))
-        if site.finds(look.path):
-            results[look.path] = SourceEntry(look.stamp, result.map_file, result.skipped, result.failed)
+            files.remove(Path(map_file_of(page.path)))
+        if site.finds(page.path):
+            results[page.path] = SourceEntry(page.stamp, result.map_file, result.skipped, result.failed)
         done.append(result)
     _put(entries, results, before | announced)
     if is_current:
         note_sheets(maps.manifest, site_rules, {address: sheet for each in done for address, sheet in each.sheets})
     # All but those that cannot have changed: a map may have been removed.
     touched = [map_file_of(each.path) for each in done if each.written or not each.map_file]
-    scan = Scan(maps.with_changes(stamps_now(touched)), snapshot.maps.odd) if touched else snapshot.maps
+    scan = Scan(maps.with_changes(stamps_now(touched)), snapshot.maps.skipped) if touched else snapshot.maps
     skipped = skipped_sources(read_sources(maps.manifest))
     return done, msgspec.structs.replace(snapshot, maps=scan, skipped=skipped)
 
@@ -88,11 +88,11 @@ def _put(entries: SourceTable, results: Mapping[str, SourceEntry], before: Mappi
     changed = {path: entry for path, entry in results.items() if before.get(path) != entry}
     if changed:
         entries.put(changed.items())
-        # Not the folders as a look at all of them found them.
+        # Not the folders as a scan of all of them found them.
         entries.distrust(changed)
 
 
-class _Look(Struct, frozen=True):
+class _Received(Struct, frozen=True):
     """A page before it is extracted: the stamp of the file that holds it, and its result, where that is known."""
 
     path: str
@@ -101,19 +101,19 @@ class _Look(Struct, frozen=True):
     result: Extracted | None
 
 
-def _look(path: str, html: bytes | None, known: SourceEntry | None, maps: Files, site: _Site) -> _Look:
+def _receive(path: str, html: bytes | None, known: SourceEntry | None, maps: Files, site: _Site) -> _Received:
     if fault := path_error(path):
-        return _Look(path, b"", NEVER, Extracted(path, "", skipped=fault, failed=True))
+        return _Received(path, b"", NEVER, Extracted(path, "", skipped=fault, failed=True))
     if reason := site.why_no_page(path):
-        return _Look(path, b"", NEVER, Extracted(path, "", skipped=reason))
+        return _Received(path, b"", NEVER, Extracted(path, "", skipped=reason))
     if html is None:
-        return _Look(path, b"", NEVER, too_large(path))
+        return _Received(path, b"", NEVER, too_large(path))
     stamp, same = _compare_with_file(path, html)
     if not same:
-        return _Look(path, html, NEVER, None)
+        return _Received(path, html, NEVER, None)
     if known and known.stamp == stamp and not known.failed and (not known.map_file or known.map_file in maps):
-        return _Look(path, b"", stamp, Extracted(path, known.map_file, skipped=known.skipped))
-    return _Look(path, html, stamp, None)
+        return _Received(path, b"", stamp, Extracted(path, known.map_file, skipped=known.skipped))
+    return _Received(path, html, stamp, None)
 
 
 def _compare_with_file(path: str, html: bytes) -> tuple[Stamp, bool]:

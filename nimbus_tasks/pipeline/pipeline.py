@@ -21,7 +21,7 @@ from nimbus_tasks.model.clock import now
 from nimbus_tasks.pipeline import extract as extracting
 from nimbus_tasks.pipeline import validate as validating
 from nimbus_tasks.pipeline.content import find_redirects, published_as
-from nimbus_tasks.pipeline.snapshot import Snapshot, look, look_at_maps
+from nimbus_tasks.pipeline.snapshot import Snapshot, scan_maps, take_snapshot
 from nimbus_tasks.project import settings
 from nimbus_tasks.project.lock import hold, last_held
 from nimbus_tasks.project.log import Log
@@ -78,9 +78,9 @@ class Pipeline:
         loaded = self.settings  # without a project there is nothing to lock
         with hold(Path(), f"doit {command}", self._waiting) as held_before:
             if snapshot is None:
-                snapshot = look(loaded)
+                snapshot = take_snapshot(loaded)
             elif snapshot.lock != held_before:
-                snapshot = look(loaded) if snapshot.sources is not None else look_at_maps(snapshot.folder)
+                snapshot = take_snapshot(loaded) if snapshot.sources is not None else scan_maps(snapshot.folder)
             yield msgspec.structs.replace(snapshot, lock=last_held(Path()))
 
     def extract(
@@ -91,8 +91,8 @@ class Pipeline:
         self.log.event(
             "info", "extracted", pages=done.pages, read=done.read, written=len(done.written), removed=len(done.removed)
         )
-        for odd in done.skipped:
-            self.log.event("warning" if odd.failed else "debug", "skipped", path=odd.path, reason=odd.reason)
+        for each in done.skipped:
+            self.log.event("warning" if each.failed else "debug", "skipped", path=each.path, reason=each.reason)
         return done, snapshot
 
     def validate(self, snapshot: Snapshot, progress: ShowProgress) -> tuple[ValidationReport, Snapshot]:

@@ -23,7 +23,7 @@ from nimbus_tasks.project.manifest import (
     read_sources,
 )
 from nimbus_tasks.project.patterns import matcher
-from nimbus_tasks.project.scan import Odd, Scan, scan
+from nimbus_tasks.project.scan import Scan, SkippedPath, scan
 from nimbus_tasks.project.settings import DEFAULT_INCLUDE, MAPS_FOLDER, PROJECT_FILE
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Snapshot(Struct, frozen=True):
     lock: int
     maps: Scan
     pages: Pages
-    skipped: tuple[Odd, ...]
+    skipped: tuple[SkippedPath, ...]
     sources: Scan | None = None
     known: Sources | None = None
     folder: str = MAPS_FOLDER
@@ -61,7 +61,7 @@ class Snapshot(Struct, frozen=True):
     @property
     def unreadable(self) -> int:
         """How many source files could not be read."""
-        return sum(odd.failed for odd in self.skipped)
+        return sum(skipped.failed for skipped in self.skipped)
 
     @property
     def map_files(self) -> Files:
@@ -79,7 +79,7 @@ class Snapshot(Struct, frozen=True):
         return msgspec.structs.replace(self, sources=None, known=None)
 
 
-def look(settings: Settings) -> Snapshot:
+def take_snapshot(settings: Settings) -> Snapshot:
     """Scan both folders beside the manifest.
 
     Raises:
@@ -97,7 +97,7 @@ def look(settings: Settings) -> Snapshot:
     return Snapshot(lock, maps, read_pages(manifest), skipped_sources(known), sources, known)
 
 
-def look_at_maps(folder: str = MAPS_FOLDER) -> Snapshot:
+def scan_maps(folder: str = MAPS_FOLDER) -> Snapshot:
     """Scan a maps folder beside its manifest: a snapshot for the stages after extraction."""
     lock = last_held(Path())
     manifest = Manifest(Path(pages_file(folder)))
@@ -136,11 +136,11 @@ def refuse_unmatched(source: Source) -> None:
             )
 
 
-def skipped_sources(sources: Sources) -> tuple[Odd, ...]:
+def skipped_sources(sources: Sources) -> tuple[SkippedPath, ...]:
     """Return the source files that are not pages to publish, and why; `failed` ones may be, but cannot be read."""
-    skipped = [Odd(path, each.skipped, each.failed) for path, each in _skipped(sources.entries)]
-    skipped += [Odd(path, reason) for path, reason in sources.odd.items()]
-    skipped += [Odd(path, reason, failed=True) for path, reason in sources.unreadable.items()]
+    skipped = [SkippedPath(path, each.skipped, each.failed) for path, each in _skipped(sources.entries)]
+    skipped += [SkippedPath(path, reason) for path, reason in sources.skipped.items()]
+    skipped += [SkippedPath(path, reason, failed=True) for path, reason in sources.unreadable.items()]
     return tuple(sorted(skipped))
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nimbus_tasks.project.manifest import Pages
-    from nimbus_tasks.project.scan import Odd
+    from nimbus_tasks.project.scan import SkippedPath
     from nimbus_tasks.publishing.plan import Plan
 
 
@@ -36,10 +36,10 @@ def invalid_results(pages: Pages) -> Iterator[PageResult]:
         yield PageResult(entry.source_path or file, entry.page_id, "", "invalid", message, map_file=file)
 
 
-def skipped_results(skipped: Iterable[Odd]) -> Iterator[PageResult]:
+def skipped_results(skipped: Iterable[SkippedPath]) -> Iterator[PageResult]:
     """Yield a result for each source file that is not a page to publish; one that could not be read has failed."""
-    for odd in skipped:
-        yield PageResult(odd.path, "", "", "failed" if odd.failed else "skipped", odd.reason)
+    for each in skipped:
+        yield PageResult(each.path, "", "", "failed" if each.failed else "skipped", each.reason)
 
 
 def upload_summary(project_id: str, outcome: Outcome) -> Summary:
@@ -47,7 +47,9 @@ def upload_summary(project_id: str, outcome: Outcome) -> Summary:
     return _summary(project_id, outcome, outcome.pages)
 
 
-def site_summary(project_id: str, outcome: Outcome, plan: Plan | None, pages: Pages, skipped: Iterable[Odd]) -> Summary:
+def site_summary(
+    project_id: str, outcome: Outcome, plan: Plan | None, pages: Pages, skipped: Iterable[SkippedPath]
+) -> Summary:
     """Return the summary of the whole site: an entry for each page here, and for each that was removed."""
     changed: Spool[PageResult] = Spool(PageResult, outcome.pages, rank=path_of)
     for page, reason in ((planned.page, planned.reason) for planned in plan.waits) if plan else ():

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.progress import ShowProgress
     from nimbus_tasks.pipeline.rules import SiteRules
     from nimbus_tasks.pipeline.snapshot import Snapshot
-    from nimbus_tasks.project.scan import Odd, Stamp
+    from nimbus_tasks.project.scan import SkippedPath, Stamp
     from nimbus_tasks.project.settings import Settings
 
 #: The shape of a map file that was found.
@@ -74,11 +74,11 @@ class ValidationReport(Struct, frozen=True):
 def plan_validation(settings: Settings, snapshot: Snapshot) -> ValidationPlan:
     """Compare the map files with what validation knows."""
     maps, entries = snapshot.map_files, snapshot.map_files.manifest.pages
-    odd = {each.path for each in snapshot.maps.odd}
+    skipped = {each.path for each in snapshot.maps.skipped}
     first = snapshot.pages.project_id != settings.project.id
     changed: Spool[tuple[str, Stamp]] = Spool(FOUND, maps.items() if first else maps.changed())
-    gone: Spool[str] = Spool(str, (path for path in maps.missing() if path not in odd))
-    changed.extend((path, NEVER) for path in sorted(odd) if path not in entries)
+    gone: Spool[str] = Spool(str, (path for path in maps.missing() if path not in skipped))
+    changed.extend((path, NEVER) for path in sorted(skipped) if path not in entries)
     return ValidationPlan(len(maps), changed, gone, first)
 
 
@@ -107,7 +107,7 @@ def validate(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tupl
                 found |= {path: validate_file(path, files[path], project_id) for path in healed}
             entries.put(found.items())
     entries.remove(plan.gone)
-    entries.put((odd.path, _odd_entry(odd)) for odd in snapshot.maps.odd)
+    entries.put((skipped.path, _skipped_entry(skipped)) for skipped in snapshot.maps.skipped)
     conflicting = entries.set_conflicts(_conflicts(entries))
     manifest.note(project_id=project_id)
     files.settle()
@@ -124,7 +124,7 @@ def validate(settings: Settings, snapshot: Snapshot, show: ShowProgress) -> tupl
         issues=issues,
     )
     storage.write_json(Path(VALIDATION_REPORT), report)
-    return report, msgspec.structs.replace(snapshot, maps=Scan(files, snapshot.maps.odd), pages=pages)
+    return report, msgspec.structs.replace(snapshot, maps=Scan(files, snapshot.maps.skipped), pages=pages)
 
 
 def validate_file(path: str, stamp: Stamp, project_id: str) -> PageEntry:
@@ -191,5 +191,5 @@ def _conflicts(entries: PageTable) -> dict[str, Issue]:
     return {issue.file: issue for issue in cross_check(shared)}
 
 
-def _odd_entry(odd: Odd) -> PageEntry:
-    return PageEntry(NEVER, "", "", "", 0, (Issue(odd.path, "", f"cannot be read: {odd.reason}"),))
+def _skipped_entry(skipped: SkippedPath) -> PageEntry:
+    return PageEntry(NEVER, "", "", "", 0, (Issue(skipped.path, "", f"cannot be read: {skipped.reason}"),))

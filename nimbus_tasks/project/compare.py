@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.project.manifest import SITE, Manifest, join, split
-from nimbus_tasks.project.scan import Entry, Odd, Scan, Stamp, cores, walk
+from nimbus_tasks.project.scan import Entry, Scan, SkippedPath, Stamp, cores, walk
 from nimbus_tasks.project.settings import MAPS_FOLDER
 
 
@@ -92,7 +92,7 @@ class Files(Mapping[str, Stamp]):
         )
         yield from (path for path, stamp in self.over.items() if stamp is None and self._known(path))
 
-    def look(self, folder: str, digest: bytes, files: Collection[Entry]) -> None:
+    def add_folder(self, folder: str, digest: bytes, files: Collection[Entry]) -> None:
         """Note what differs in one folder, which holds these files now."""
         known = {
             name: tuple(stamp)
@@ -107,7 +107,7 @@ class Files(Mapping[str, Stamp]):
         rows += [(self.kind, folder, name, None, None, None) for name in known]
         self.manifest.write(f"DELETE FROM found WHERE kind = '{self.kind}' AND folder = ?", [(folder,)])
         self.manifest.write("INSERT INTO found VALUES (?, ?, ?, ?, ?, ?)", rows)
-        self.manifest.write("INSERT OR REPLACE INTO looked VALUES (?, ?, ?)", [(self.kind, folder, digest)])
+        self.manifest.write("INSERT OR REPLACE INTO scanned VALUES (?, ?, ?)", [(self.kind, folder, digest)])
         if self.kind == "map":
             self._note_lost_maps(folder, files)
 
@@ -121,12 +121,12 @@ class Files(Mapping[str, Stamp]):
         self.manifest.write("INSERT INTO again VALUES (?, ?)", lost)
 
     def settle(self) -> None:
-        """Note the digests of the folders that were looked at and hold nothing else than the manifest knows."""
+        """Note the digests of the folders that were scanned and hold nothing else than the manifest knows."""
         with self.manifest.transaction():
             self.manifest.write(
-                "INSERT OR REPLACE INTO folder SELECT kind, path, digest FROM looked WHERE kind = ?1 AND NOT EXISTS ("
+                "INSERT OR REPLACE INTO folder SELECT kind, path, digest FROM scanned WHERE kind = ?1 AND NOT EXISTS ("
                 f"SELECT 1 FROM found LEFT JOIN {self.kind} AS known USING (folder, name) WHERE found.kind = ?1 "
-                "AND found.folder = looked.path AND (found.mtime IS NOT known.mtime OR found.size IS NOT known.size "
+                "AND found.folder = scanned.path AND (found.mtime IS NOT known.mtime OR found.size IS NOT known.size "
                 "OR found.ctime IS NOT known.ctime))",
                 [(self.kind,)],
             )
@@ -173,11 +173,11 @@ class _Items(ItemsView[str, Stamp]):
 # --- a whole folder -----------------------------------------------------------------------------------------
 
 
-class Answer(Struct, frozen=True):
-    """The end of a look at a whole folder: how many of its folders are known, and what was odd."""
+class Totals(Struct, frozen=True):
+    """The end of a comparison: how many folders are known, and what was skipped."""
 
     known: int
-    odd: tuple[Odd, ...]
+    skipped: tuple[SkippedPath, ...]
 
 
 #: A folder that is not as the manifest knows it, with its files; last, an `Answer`.
@@ -187,7 +187,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def compare(manifest: Manifest, kind: str, folder: str, wanted: Callable[[str], bool]) -> Scan:
     """Scan `folder` (see `scan`), and return its files as what differs from the manifest."""
-    return _taken_in(manifest, kind, folder, wanted, _differing(manifest, kind, folder, wanted))
+    return _merge(manifest, kind, folder, wanted, _differing(manifest, kind, folder, wanted))
 
 
 def start_compare(kind: str, folder: str, wanted: Callable[[str], bool]) -> Callable[[Manifest], Scan]:
@@ -227,7 +227,7 @@ def start_compare(kind: str, folder: str, wanted: Callable[[str], bool]) -> Call
     def wait(manifest: Manifest) -> Scan:
         try:
             with open(source, "rb") as pipe:
-                return _taken_in(manifest, kind, folder, wanted, _received(pipe))
+                return _merge(manifest, kind, folder, wanted, _received(pipe))
         except _ChildFailedError:
             return compare_here(manifest)
         finally:
@@ -236,14 +236,14 @@ def start_compare(kind: str, folder: str, wanted: Callable[[str], bool]) -> Call
     return wait
 
 
-def look_again(files: Files, folders: Iterable[str], wanted: Callable[[str], bool]) -> Files:
+def rescan(files: Files, folders: Iterable[str], wanted: Callable[[str], bool]) -> Files:
     """Return the files as they are now in these folders, and as they were in the others."""
-    odd: list[Odd] = []
+    skipped: list[SkippedPath] = []
     with files.manifest.transaction():
         for folder in folders:
-            listing = next(walk(folder or ".", wanted, odd, deep=False), None)
+            listing = next(walk(folder or ".", wanted, skipped, deep=False), None)
             some = listing.files if listing else []
-            files.look(folder, digest_of(some), some)
+            files.add_folder(folder, digest_of(some), some)
     return Files(files.manifest, files.kind)
 
 
@@ -251,14 +251,14 @@ class _ChildFailedError(Exception):
     """A child did not answer."""
 
 
-def _received(pipe: IO[bytes]) -> Iterator[ChangedFolder | Answer]:
+def _received(pipe: IO[bytes]) -> Iterator[ChangedFolder | Totals]:
     while head := pipe.read(8):
         size = int.from_bytes(head, "big")
         encoded = pipe.read(size)
         if len(encoded) < size:
             break
         if encoded[0] >> 4 == 8:  # a map: structs are, and tuples are not
-            yield msgspec.msgpack.decode(encoded, type=Answer)
+            yield msgspec.msgpack.decode(encoded, type=Totals)
             return
         yield msgspec.msgpack.decode(encoded, type=ChangedFolder)
     raise _ChildFailedError
@@ -266,43 +266,43 @@ def _received(pipe: IO[bytes]) -> Iterator[ChangedFolder | Answer]:
 
 def _differing(
     manifest: Manifest, kind: str, folder: str, wanted: Callable[[str], bool]
-) -> Iterator[ChangedFolder | Answer]:
+) -> Iterator[ChangedFolder | Totals]:
     """Yield the folders whose digests are not as the manifest has them."""
-    odd: list[Odd] = []
+    skipped: list[SkippedPath] = []
     known = 0
-    for listing in walk(folder, wanted, odd, hidden=folder == MAPS_FOLDER):
+    for listing in walk(folder, wanted, skipped, hidden=folder == MAPS_FOLDER):
         digest = digest_of(listing.files)
         held = manifest.rows("SELECT digest FROM folder WHERE kind = ? AND path = ?", kind, listing.folder)
         known += len(held)
         if not held or held[0][0] != digest:
             yield listing.folder, digest, listing.files
-    yield Answer(known, tuple(sorted(odd)))
+    yield Totals(known, tuple(sorted(skipped)))
 
 
-def _taken_in(
+def _merge(
     manifest: Manifest,
     kind: str,
     folder: str,
     wanted: Callable[[str], bool],
-    differing: Iterable[ChangedFolder | Answer],
+    differing: Iterable[ChangedFolder | Totals],
 ) -> Scan:
     files = Files(manifest, kind)
-    answer = Answer(0, ())
+    totals = Totals(0, ())
     with manifest.transaction(temporary=True):
         manifest.write(f"DELETE FROM found WHERE kind = '{kind}'")
-        manifest.write(f"DELETE FROM looked WHERE kind = '{kind}'")
+        manifest.write(f"DELETE FROM scanned WHERE kind = '{kind}'")
         for each in differing:
-            if isinstance(each, Answer):
-                answer = each
+            if isinstance(each, Totals):
+                totals = each
             else:
-                files.look(*each)
-        if answer.known < manifest.count("SELECT count(*) FROM folder WHERE kind = ?", kind):
+                files.add_folder(*each)
+        if totals.known < manifest.count("SELECT count(*) FROM folder WHERE kind = ?", kind):
             # A folder is gone, or holds no such file any more: which ones, only another walk can tell.
             present = {listing.folder for listing in walk(folder, wanted, [], hidden=folder == MAPS_FOLDER)}
             for (path,) in manifest.rows("SELECT path FROM folder WHERE kind = ?", kind):
                 if path not in present:
-                    files.look(path, b"", ())
-    return Scan(files, answer.odd)
+                    files.add_folder(path, b"", ())
+    return Scan(files, totals.skipped)
 
 
 def digest_of(files: list[Entry]) -> bytes:

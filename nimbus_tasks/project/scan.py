@@ -25,7 +25,7 @@ CLOCK_STEP_NS = 10_000_000
 _LINUX_FILE_CLOCK = 5
 
 
-class Odd(NamedTuple):
+class SkippedPath(NamedTuple):
     """Something with the name of a page that is not a plain file inside the folder, and why.
 
     failed: it could not be read, so nothing may be concluded from its absence.
@@ -48,25 +48,25 @@ class Listing(NamedTuple):
 
 
 class Scan(Struct, frozen=True):
-    """The plain files of a folder by path (POSIX, relative to the project), and what was odd."""
+    """The plain files of a folder by path (POSIX, relative to the project), and what was skipped."""
 
     files: Mapping[str, Stamp]
-    odd: tuple[Odd, ...] = ()
+    skipped: tuple[SkippedPath, ...] = ()
 
 
 def scan(folder: str, wanted: Callable[[str], bool]) -> Scan:
     """Walk `folder` (relative to the working directory); `wanted` gets each path below it.
 
     Linked folders are not entered (they repeat pages, or never end), nor are hidden ones. Errors of a single entry
-    are reasons in `odd`; a folder that does not exist is an empty scan.
+    are reasons in `skipped`; a folder that does not exist is an empty scan.
     """
-    odd: list[Odd] = []
+    skipped: list[SkippedPath] = []
     files = {
         f"{below}/{name}" if below else name: (modified, size, changed)
-        for below, some in walk(folder, wanted, odd)
+        for below, some in walk(folder, wanted, skipped)
         for name, modified, size, changed in some
     }
-    return Scan(files, tuple(sorted(odd)))
+    return Scan(files, tuple(sorted(skipped)))
 
 
 def cores() -> int:
@@ -116,9 +116,9 @@ def is_utf8(path: str) -> bool:
 
 
 def walk(
-    folder: str, wanted: Callable[[str], bool], odd: list[Odd], *, deep: bool = True, hidden: bool = False
+    folder: str, wanted: Callable[[str], bool], skipped: list[SkippedPath], *, deep: bool = True, hidden: bool = False
 ) -> Iterator[Listing]:
-    """Yield the wanted plain files of `folder` and (`deep`) of those below it, a folder at a time; `odd` gets the rest.
+    """Yield the wanted plain files of `folder` and (`deep`) those below it, a folder at a time; the rest is `skipped`.
 
     hidden: whether hidden folders are entered too.
     A later change of any of them must give it another stamp: where a file is too young for that, it is stamped again.
@@ -134,7 +134,7 @@ def walk(
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 why = f"folder cannot be read: {(error.strerror or '').lower()}"
-                odd.append(Odd(_printable(current), why, failed=True))
+                skipped.append(SkippedPath(_printable(current), why, failed=True))
             continue
         with entries:
             for entry in entries:
@@ -143,7 +143,7 @@ def walk(
                     if deep and (hidden or not entry.name.startswith(".")):
                         pending.append(entry.path)
                     if wanted(path[offset:]):
-                        odd.append(Odd(_printable(path), "a folder, not a file"))
+                        skipped.append(SkippedPath(_printable(path), "a folder, not a file"))
                 elif wanted(path[offset:]):
                     try:
                         status = entry.stat(follow_symlinks=False)
@@ -152,7 +152,7 @@ def walk(
                     if stat.S_ISREG(status.st_mode) and is_utf8(path):
                         files.append((entry.name, status.st_mtime_ns, status.st_size, status.st_ctime_ns))
                     else:
-                        odd.append(Odd(_printable(path), _oddity(path, status)))
+                        skipped.append(SkippedPath(_printable(path), _why_skipped(path, status)))
         if files:
             yield Listing(current[start:], _after_the_clock_stepped(current, files))
 
@@ -173,7 +173,7 @@ def _after_the_clock_stepped(folder: str, files: list[Entry]) -> list[Entry]:
     return stamped
 
 
-def _oddity(path: str, status: os.stat_result) -> str:
+def _why_skipped(path: str, status: os.stat_result) -> str:
     if stat.S_ISREG(status.st_mode):
         return "its name is not UTF-8"
     if not stat.S_ISLNK(status.st_mode):

@@ -203,7 +203,7 @@ def test_a_killed_stream_leaves_no_map_that_passes_for_its_files(site: GulpSite)
         "import os\n"
         "from nimbus_tasks.pipeline import extract_stream as arriving\n"
         "from nimbus_tasks.project import settings\n"
-        "from nimbus_tasks.pipeline.snapshot import look_at_maps\n"
+        "from nimbus_tasks.pipeline.snapshot import scan_maps\n"
         "from pathlib import Path\n"
         "real = arriving.extract_html\n"
         "def killed(*given):\n"
@@ -211,7 +211,7 @@ def test_a_killed_stream_leaves_no_map_that_passes_for_its_files(site: GulpSite)
         "    os._exit(9)\n"
         "arriving.extract_html = killed\n"
         f"pages = [({A!r}, {html('In memory.').encode()!r})]\n"
-        "arriving.extract_stream(settings.load(Path()), look_at_maps(), pages)\n"
+        "arriving.extract_stream(settings.load(Path()), scan_maps(), pages)\n"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=site.folder, timeout=SECONDS, check=False).returncode == 9
     site.publish()

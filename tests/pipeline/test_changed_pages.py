@@ -10,7 +10,7 @@ import pytest
 
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline.pipeline import Pipeline
-from nimbus_tasks.pipeline.snapshot import look
+from nimbus_tasks.pipeline.snapshot import take_snapshot
 from nimbus_tasks.publishing.ledger import LEDGER_FILE, Ledger
 from nimbus_tasks.publishing.plan import Plan, Request
 
@@ -53,7 +53,7 @@ def upload(**options: object) -> Plan:
         done = pipeline.upload(snapshot, Request(**options), Mock())  # type: ignore[arg-type]
         assert done.outcome.stopped == ""
         # Whatever was compared, nothing is left that a look at all pages would find.
-        assert pipeline.upload(look(pipeline.settings), Request(dry_run=True), Mock()).plan.empty
+        assert pipeline.upload(take_snapshot(pipeline.settings), Request(dry_run=True), Mock()).plan.empty
     return done.plan
 
 

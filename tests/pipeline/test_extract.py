@@ -12,7 +12,7 @@ import pytest
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline import extract as extracting
-from nimbus_tasks.pipeline.snapshot import look
+from nimbus_tasks.pipeline.snapshot import take_snapshot
 from nimbus_tasks.project import manifest, settings
 from nimbus_tasks.project.scan import stamp_of
 from nimbus_tasks.project.settings import PROJECT_FILE
@@ -37,12 +37,12 @@ def _extracted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def extract() -> Extraction:
     loaded = settings.load(Path())
-    return extracting.extract(loaded, look(loaded), silently)[0]
+    return extracting.extract(loaded, take_snapshot(loaded), silently)[0]
 
 
 def nothing_to_do() -> bool:
     loaded = settings.load(Path())
-    return extracting.plan_extraction(loaded, look(loaded)).nothing_to_do
+    return extracting.plan_extraction(loaded, take_snapshot(loaded)).nothing_to_do
 
 
 def entry() -> manifest.SourceEntry:

@@ -13,7 +13,7 @@ from nimbus_tasks.pipeline import extract as extracting
 from nimbus_tasks.pipeline.explain import explain_page
 from nimbus_tasks.pipeline.learn_chrome import learn_chrome
 from nimbus_tasks.pipeline.rules import CHROME_FILE, read_chrome, read_rules
-from nimbus_tasks.pipeline.snapshot import look
+from nimbus_tasks.pipeline.snapshot import take_snapshot
 from nimbus_tasks.project import settings
 from nimbus_tasks.project.manifest import NEVER, Manifest, SourceEntry
 from nimbus_tasks.project.settings import PROJECT_FILE
@@ -32,12 +32,12 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def extract(*, relearn: bool = False) -> extracting.Extraction:
     loaded = settings.load(Path())
-    return extracting.extract(loaded, look(loaded), silently, relearn=relearn)[0]
+    return extracting.extract(loaded, take_snapshot(loaded), silently, relearn=relearn)[0]
 
 
 def nothing_to_do() -> bool:
     loaded = settings.load(Path())
-    return extracting.plan_extraction(loaded, look(loaded)).nothing_to_do
+    return extracting.plan_extraction(loaded, take_snapshot(loaded)).nothing_to_do
 
 
 def write(name: str, body: str, css: str = "css/main.css") -> Path:

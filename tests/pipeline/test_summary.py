@@ -63,7 +63,7 @@ def test_the_summary_has_an_entry_for_every_page_of_the_site() -> None:
             "dist/no.html": SourceEntry((1, 1, 1), "", "noindex"),
             "dist/locked.html": SourceEntry((1, 1, 1), "", "cannot be read", failed=True),
         },
-        odd={"dist/link.html": "a link to nothing"},
+        skipped={"dist/link.html": "a link to nothing"},
     )
     later = Planned(Candidate("page_later", "dist/later.html", "maps/later.json", "2", 7), "changed")
     plan = Plan((), (), (), 1, waits=(later,))
@@ -105,7 +105,9 @@ def test_the_first_error_is_told_and_not_a_warning() -> None:
 
 
 def test_skipped_files_are_told_with_their_reasons() -> None:
-    sources = Sources(entries={"dist/a.html": SourceEntry((1, 1, 1), "maps/a.json")}, odd={"dist/b.html": "a folder"})
+    sources = Sources(
+        entries={"dist/a.html": SourceEntry((1, 1, 1), "maps/a.json")}, skipped={"dist/b.html": "a folder"}
+    )
     assert [(told.path, told.result) for told in skipped_results(skipped_sources(sources))] == [
         ("dist/b.html", "skipped")
     ]

@@ -14,8 +14,8 @@ from nimbus_tasks.project import scan as room
 from nimbus_tasks.project.patterns import matcher
 from nimbus_tasks.project.scan import (
     CLOCK_STEP_NS,
-    Odd,
     Scan,
+    SkippedPath,
     scan,
     stamp_of,
     stamps_now,
@@ -41,7 +41,7 @@ def write(path: str, content: str = "") -> Path:
 
 
 def reasons(found: Scan) -> dict[str, str]:
-    return {odd.path: odd.reason for odd in found.odd}
+    return {skipped.path: skipped.reason for skipped in found.skipped}
 
 
 def test_files_are_found_in_all_folders_with_their_stamps() -> None:
@@ -98,15 +98,15 @@ def test_what_is_no_plain_file_is_told() -> None:
         "dist/pipe.html": "not a plain file",
         "dist/socket.html": "not a plain file",
     }
-    assert not any(odd.failed for odd in found.odd)
+    assert not any(skipped.failed for skipped in found.skipped)
 
 
 def test_a_name_that_is_not_utf_8_is_told_in_words_that_can_be_written() -> None:
     write("dist/a.html")
     Path(os.fsdecode(b"dist/\xff.html")).write_text("")
-    (odd,) = scan("dist", HTML).odd
-    assert odd.reason == "its name is not UTF-8"
-    assert odd.path.encode().isascii()
+    (skipped,) = scan("dist", HTML).skipped
+    assert skipped.reason == "its name is not UTF-8"
+    assert skipped.path.encode().isascii()
 
 
 def test_a_folder_that_cannot_be_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_a_folder_that_cannot_be_read_is_a_failure(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "scandir", scandir)
     found = scan("dist", HTML)
     assert set(found.files) == {"dist/a.html"}
-    assert found.odd == (Odd("dist/locked", "folder cannot be read: permission denied", failed=True),)
+    assert found.skipped == (SkippedPath("dist/locked", "folder cannot be read: permission denied", failed=True),)
 
 
 def test_a_file_that_goes_while_it_is_looked_at_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

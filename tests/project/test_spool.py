@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from nimbus_tasks.project import documents
-from nimbus_tasks.project.scan import Odd
+from nimbus_tasks.project.scan import SkippedPath
 from nimbus_tasks.project.spool import READ_AT_ONCE, Spool
 
 
@@ -35,8 +35,8 @@ def test_it_holds_what_a_list_holds_in_the_same_order(items: list[str], part: in
 
 
 def test_it_holds_more_than_is_read_at_once_and_values_of_any_type() -> None:
-    odds = [Odd(f"dist/{number}.html", "why", failed=number % 2 == 0) for number in range(2 * READ_AT_ONCE + 1)]
-    spool: Spool[Odd] = Spool(Odd, odds, part=9)
+    odds = [SkippedPath(f"dist/{number}.html", "why", failed=number % 2 == 0) for number in range(2 * READ_AT_ONCE + 1)]
+    spool: Spool[SkippedPath] = Spool(SkippedPath, odds, part=9)
     assert list(spool) == odds
     assert (spool == odds[1:], spool == 5) == (False, False)
     with pytest.raises(IndexError):

@@ -14,7 +14,7 @@ from nimbus_tasks.pipeline import snapshot
 from nimbus_tasks.project.compare import compare, start_compare
 from nimbus_tasks.project.manifest import Manifest, PageEntry
 from nimbus_tasks.project.patterns import matcher
-from nimbus_tasks.project.scan import Odd, Stamp
+from nimbus_tasks.project.scan import SkippedPath, Stamp
 from nimbus_tasks.project.settings import Project, Settings
 
 MAPS = matcher(("**/*.json",))
@@ -52,19 +52,19 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return made
 
 
-def differing(folder: str) -> tuple[dict[str, Stamp], tuple[Odd, ...]]:
+def differing(folder: str) -> tuple[dict[str, Stamp], tuple[SkippedPath, ...]]:
     """Return what a child finds, once it is sure that this process finds the same."""
     made = start_compare("map", folder, MAPS)(Manifest())
     here = compare(Manifest(), "map", folder, MAPS)
-    assert (dict(made.files), made.odd) == (dict(here.files), here.odd)
-    return dict(made.files), made.odd
+    assert (dict(made.files), made.skipped) == (dict(here.files), here.skipped)
+    return dict(made.files), made.skipped
 
 
 def test_it_is_the_scan_that_this_process_would_have_made(forks: list[int]) -> None:
     Manifest().close()
-    files, odd = differing("maps")
+    files, skipped = differing("maps")
     assert len(forks) == 1
-    assert (set(files), len(odd)) == ({"maps/a.json", "maps/deep/er/ä.json"}, 2)
+    assert (set(files), len(skipped)) == ({"maps/a.json", "maps/deep/er/ä.json"}, 2)
     with pytest.raises(ChildProcessError):
         os.waitpid(forks[0], 0)
 
@@ -121,8 +121,8 @@ def test_where_no_process_can_be_made_the_folder_is_looked_at_here(
 @pytest.mark.filterwarnings("ignore::nimbus_tasks.project.heal.StateWarning")  # the manifest is but a size here
 def test_only_many_maps_are_worth_a_core(forks: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     Manifest().close()
-    snapshot.look(Settings(Project("proj_0123456789ab", "x", "", "")))
+    snapshot.take_snapshot(Settings(Project("proj_0123456789ab", "x", "", "")))
     assert not forks
     monkeypatch.setattr(snapshot, "WORTH_A_CORE", 0)
-    snapshot.look(Settings(Project("proj_0123456789ab", "x", "", "")))
+    snapshot.take_snapshot(Settings(Project("proj_0123456789ab", "x", "", "")))
     assert len(forks) == 1

@@ -40,7 +40,7 @@ class AssetCommands:
         from nimbus_tasks.pipeline.asset_request import AssetRequest
 
         request = AssetRequest(force=force, dry_run=dry_run, compress=compress)
-        with self._stage() as stage, self._run.pipeline.locked("assets", self._run.look()):
+        with self._stage() as stage, self._run.pipeline.locked("assets", self._run.snapshot()):
             done = self._upload(stage, self._changes(stage, request), request)
         return self._ended(done, as_json=as_json)
 
@@ -76,7 +76,7 @@ class AssetCommands:
         if not found.files:
             problems = "; ".join(f"{problem.path} {problem.reason}" for problem in found.problems)
             raise SettingsError(f"--files: {problems}.", "It takes paths, patterns and folders of this project.")
-        with self._stage(store) as stage, self._run.pipeline.locked("nimbus:assets:upload", self._run.look()):
+        with self._stage(store) as stage, self._run.pipeline.locked("nimbus:assets:upload", self._run.snapshot()):
             done = self._upload(stage, found, request, concurrency or None)
         return self._ended(done, as_json=as_json)
 
@@ -98,7 +98,7 @@ class AssetCommands:
         from nimbus_tasks.pipeline.asset_verify import verify_assets
 
         pipeline = self._run.pipeline
-        with self._stage(store) as stage, pipeline.locked("nimbus:assets:verify", self._run.look()):
+        with self._stage(store) as stage, pipeline.locked("nimbus:assets:verify", self._run.snapshot()):
             progress = self._run.progress("Reading files")
             found = verify_assets(stage, pipeline.settings, self._run.connection(), progress)
             where = stage.where
@@ -135,7 +135,7 @@ class AssetCommands:
         from nimbus_tasks.pipeline.asset_prune import prune_assets
 
         pipeline = self._run.pipeline
-        with self._stage(store) as stage, pipeline.locked("nimbus:assets:prune", self._run.look()):
+        with self._stage(store) as stage, pipeline.locked("nimbus:assets:prune", self._run.snapshot()):
             done = prune_assets(stage, pipeline.settings, self._run.connection(), days, dry_run=dry_run)
             where = stage.where
         give_document(done, as_json=as_json)

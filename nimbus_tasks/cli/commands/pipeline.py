@@ -13,7 +13,7 @@ from nimbus_tasks.cli.commands.run import Run
 from nimbus_tasks.cli.json_output import Extracted, SkippedSource, give_document, is_wanted
 from nimbus_tasks.cli.messages import Retries, rate_limited
 from nimbus_tasks.pipeline.extract import plan_extraction
-from nimbus_tasks.pipeline.snapshot import look_at_maps
+from nimbus_tasks.pipeline.snapshot import scan_maps
 from nimbus_tasks.pipeline.validate import all_issues, check_folder, plan_validation
 from nimbus_tasks.project import files
 from nimbus_tasks.project.manifest import SITE, Manifest
@@ -40,19 +40,19 @@ class Commands:
     # --- what doit asks before it runs a stage --------------------------------------------------------
 
     def is_extracted(self) -> bool:
-        snapshot = self.run.look(with_sources=True)
+        snapshot = self.run.snapshot(with_sources=True)
         current = plan_extraction(self.pipeline.settings, snapshot).nothing_to_do
         if current and is_wanted() and snapshot.known is not None:
             pages = snapshot.source_files.manifest.sources.count_pages()
-            skipped = tuple(SkippedSource(*odd) for odd in snapshot.skipped)
+            skipped = tuple(SkippedSource(*each) for each in snapshot.skipped)
             give_document(Extracted(pages, 0, (), (), skipped), as_json=False)
         return current
 
     def is_validated(self) -> bool:
-        return plan_validation(self.pipeline.settings, self.run.look()).nothing_to_do
+        return plan_validation(self.pipeline.settings, self.run.snapshot()).nothing_to_do
 
     def is_published(self) -> bool:
-        snapshot = self.run.look()
+        snapshot = self.run.snapshot()
         # Without its report, as after `doit clean`, an upload writes it again.
         current = Path(UPLOAD_REPORT).exists() and self.pipeline.is_published(snapshot) and self.files.are_current()
         if current and is_wanted():
@@ -60,13 +60,13 @@ class Commands:
         return current
 
     def describe_extraction(self) -> str:
-        return str(plan_extraction(self.pipeline.settings, self.run.look(with_sources=True)))
+        return str(plan_extraction(self.pipeline.settings, self.run.snapshot(with_sources=True)))
 
     def describe_validation(self) -> str:
-        return str(plan_validation(self.pipeline.settings, self.run.look()))
+        return str(plan_validation(self.pipeline.settings, self.run.snapshot()))
 
     def describe_upload(self) -> str:
-        return self.pipeline.upload_needed(self.run.look())
+        return self.pipeline.upload_needed(self.run.snapshot())
 
     # --- the stages -----------------------------------------------------------------------------------
 
@@ -74,10 +74,10 @@ class Commands:
         from nimbus_tasks.cli.messages.pipeline import extracted
         from nimbus_tasks.pipeline.rules import CHROME_FILE
 
-        with self.pipeline.locked("extract", self.run.look(with_sources=True)) as before:
+        with self.pipeline.locked("extract", self.run.snapshot(with_sources=True)) as before:
             done, snapshot = self.pipeline.extract(before, self.run.progress("Extracting"), relearn=relearn)
         self.run.keep(snapshot.without_sources())
-        skipped = tuple(SkippedSource(*odd) for odd in done.skipped)
+        skipped = tuple(SkippedSource(*each) for each in done.skipped)
         document = Extracted(done.pages, done.read, tuple(done.written), tuple(done.removed), skipped)
         give_document(document, as_json=as_json)
         if not as_json:
@@ -101,7 +101,7 @@ class Commands:
 
     def check(self) -> int:
         """Validate as a step of a larger command, which reports invalid pages itself."""
-        with self.pipeline.locked("validate", self.run.look()) as before:
+        with self.pipeline.locked("validate", self.run.snapshot()) as before:
             report, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
         self._warnings = report.warnings
         self.run.keep(snapshot)
@@ -110,7 +110,7 @@ class Commands:
     def validate(self, *, code_quality: str = "", junit: str = "", as_json: bool = False) -> int:
         from nimbus_tasks.cli.messages.pipeline import validated
 
-        with self.pipeline.locked("validate", self.run.look()) as before:
+        with self.pipeline.locked("validate", self.run.snapshot()) as before:
             report, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
         self.run.keep(snapshot)
         give_document(report, as_json=as_json)
@@ -134,7 +134,7 @@ class Commands:
         from nimbus_tasks.pipeline.summary import invalid_results, plan_document
 
         request.check()
-        snapshot = self._validated_folder(request.folder) if validate_first else self.run.look()
+        snapshot = self._validated_folder(request.folder) if validate_first else self.run.snapshot()
         warnings_counted(self.console, self._warnings)
         files_done = self.files.upload_first(snapshot, dry_run=request.dry_run) if request.whole_site else True
         self.run.keep(None)
@@ -179,7 +179,7 @@ class Commands:
         """Validate a folder of maps, for an upload without extraction."""
         if folder != MAPS_FOLDER:
             check_folder(folder)
-        with self.pipeline.locked("validate", look_at_maps(folder)) as before:
+        with self.pipeline.locked("validate", scan_maps(folder)) as before:
             report, snapshot = self.pipeline.validate(before, self.run.progress("Validating"))
         self._warnings = report.warnings
         return snapshot
@@ -187,7 +187,7 @@ class Commands:
     def reconcile(self, *, dry_run: bool, deep: bool, repair: bool, requeue: bool, as_json: bool) -> int:
         from nimbus_tasks.cli.messages.reconcile import reconciled
 
-        with self.pipeline.locked("nimbus:reconcile", look_at_maps()) as snapshot:
+        with self.pipeline.locked("nimbus:reconcile", scan_maps()) as snapshot:
             done = self.pipeline.reconcile(
                 snapshot,
                 lambda seconds, why: rate_limited(self.console, seconds, why),
@@ -207,7 +207,7 @@ class Commands:
 
         site = self._published
         if site is None:
-            with self.pipeline.locked("summarize", self.run.look()) as snapshot:
+            with self.pipeline.locked("summarize", self.run.snapshot()) as snapshot:
                 site = self.pipeline.summarize(snapshot)
         give_document(site, as_json=as_json)
         if not as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nimbus_tasks.cli.messages import Retries, rate_limited, waiting
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline.pipeline import Pipeline
-from nimbus_tasks.pipeline.snapshot import look
+from nimbus_tasks.pipeline.snapshot import take_snapshot
 from nimbus_tasks.project.lock import last_held
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ class Run:
         self.pipeline = Pipeline(waiting(console), console.warn_of_record)
         self._snapshot: Snapshot | None = None
 
-    def look(self, *, with_sources: bool = False) -> Snapshot:
+    def snapshot(self, *, with_sources: bool = False) -> Snapshot:
         """Return the snapshot of this run; a new one if another process ran a stage (one of `doit -n 2`, say)."""
         snapshot = self._snapshot
         if snapshot is None or snapshot.lock != last_held(Path()) or (with_sources and snapshot.sources is None):
-            self._snapshot = snapshot = look(self.pipeline.settings)
+            self._snapshot = snapshot = take_snapshot(self.pipeline.settings)
         return snapshot
 
     def keep(self, snapshot: Snapshot | None) -> None:
-        """Keep the snapshot that a stage left. None: the next stage looks anew."""
+        """Keep the snapshot that a stage left. None: the next stage takes a new one."""
         self._snapshot = snapshot
 
     def connection(self, concurrency: int | None = None) -> Connection:

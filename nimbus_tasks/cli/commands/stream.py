@@ -17,7 +17,7 @@ from nimbus_tasks.cli.stream.publish import add, publish_group, write_reports
 from nimbus_tasks.model.clock import now
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.pipeline.pipeline import Pipeline
-from nimbus_tasks.pipeline.snapshot import look_at_maps
+from nimbus_tasks.pipeline.snapshot import scan_maps
 from nimbus_tasks.project.secrets import hide_json
 from nimbus_tasks.publishing.outcome import Outcome
 
@@ -58,7 +58,7 @@ class StreamCommands:
         pages = open(0, "rb", closefd=False)  # noqa: SIM115
         with pipeline.uploader(request, reporter.waiting, reporter.retrying) as uploader:
             for group in groups(pages):
-                with pipeline.locked("nimbus:stream", snapshot or look_at_maps()) as before:
+                with pipeline.locked("nimbus:stream", snapshot or scan_maps()) as before:
                     answers, outcome, snapshot = publish_group(pipeline, uploader, before, group, request, reporter)
                 add(total, outcome)
                 for answer in answers:
@@ -71,7 +71,7 @@ class StreamCommands:
                 batch = total.batches[-1] if total.batches else request.batch
                 request = msgspec.structs.replace(request, batch=batch, insist=request.insist and not total.batches)
         if not request.dry_run and (total.pages or total.unchanged):
-            with pipeline.locked("nimbus:stream", snapshot or look_at_maps()) as snapshot:
+            with pipeline.locked("nimbus:stream", snapshot or scan_maps()) as snapshot:
                 CIOutput(self.console).summarize(markdown.site(write_reports(pipeline, snapshot, total)))
         reporter.end(total)
         return SOME_FAILED if failed or total.stopped else OK

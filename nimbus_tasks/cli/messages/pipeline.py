@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.issues import Issue
     from nimbus_tasks.pipeline.extract import Extraction
     from nimbus_tasks.pipeline.validate import ValidationReport
-    from nimbus_tasks.project.scan import Odd
+    from nimbus_tasks.project.scan import SkippedPath
     from nimbus_tasks.publishing.outcome import Summary
 
 
@@ -33,17 +33,17 @@ def extracted(console: Console, done: Extraction, source: str) -> None:
         console.line(
             "   This version keeps more of a page (links, tables, media): the next upload sends these pages once"
         )
-    _skipped(console, [odd for odd in done.skipped if not odd.failed])
-    failed = [odd for odd in done.skipped if odd.failed]
-    errors(console, (f"{odd.path} - {odd.reason}" for odd in failed), len(failed))
+    _skipped(console, [each for each in done.skipped if not each.failed])
+    failed = [each for each in done.skipped if each.failed]
+    errors(console, (f"{each.path} - {each.reason}" for each in failed), len(failed))
 
 
-def _skipped(console: Console, skipped: list[Odd]) -> None:
+def _skipped(console: Console, skipped: list[SkippedPath]) -> None:
     if len(skipped) <= FEW or console.verbose:
-        for odd in skipped:
-            console.line(f"   skipped {odd.path} - {odd.reason}", "dim")
+        for each in skipped:
+            console.line(f"   skipped {each.path} - {each.reason}", "dim")
         return
-    reasons = Counter(odd.reason for odd in skipped).most_common(5)
+    reasons = Counter(each.reason for each in skipped).most_common(5)
     text = ", ".join(f"{number} {reason}" for reason, number in reasons)
     console.line(f"   skipped {len(skipped)}: {text} (each in {SUMMARY_REPORT})", "dim")
 

@@ -24,7 +24,7 @@ MOST_REPORTED = 1000
 Role = Literal["page", "map", "file", "settings", "other"]
 
 
-class Look(Struct, frozen=True):
+class ToScan(Struct, frozen=True):
     """What to scan: everything and the settings, or these pages, these maps, and images and other files or not."""
 
     whole: bool = False
@@ -48,27 +48,27 @@ class Seen(Struct, frozen=True):
     has_folder: Callable[[str], bool]
 
     @property
-    def odd(self) -> frozenset[str]:
-        return frozenset(each.path for scan in (self.sources, self.maps) for each in scan.odd)
+    def skipped(self) -> frozenset[str]:
+        return frozenset(each.path for scan in (self.sources, self.maps) for each in scan.skipped)
 
 
 class Reported(Struct, frozen=True):
     """A path that changed: its role, and what is there now."""
 
     role: Role
-    now: Stamp | Literal["folder", "odd", "gone"]
+    now: Stamp | Literal["folder", "special", "gone"]
 
 
-def classify(reported: Mapping[str, Reported], seen: Seen) -> Look:
+def classify(reported: Mapping[str, Reported], seen: Seen) -> ToScan:
     """Return what to scan so that no change is missed. A file that is as it was seen is no change."""
     if len(reported) > MOST_REPORTED or any(_is_unclear(path, each, seen) for path, each in reported.items()):
-        return Look(whole=True)
+        return ToScan(whole=True)
     changed = {
         path: each
         for path, each in reported.items()
         if each.role in ("page", "map") and _scan_of(each, seen).files.get(path, "gone") != each.now
     }
-    return Look(
+    return ToScan(
         pages=tuple(path for path, each in changed.items() if each.role == "page"),
         maps=tuple(path for path, each in changed.items() if each.role == "map"),
         files=any(each.role == "file" for each in reported.values()),
@@ -77,16 +77,16 @@ def classify(reported: Mapping[str, Reported], seen: Seen) -> Look:
 
 def _is_unclear(path: str, reported: Reported, seen: Seen) -> bool:
     """Return whether only a scan of all files can tell what happened to this one."""
-    if reported.role == "settings" or reported.now == "folder" or path in seen.odd:
+    if reported.role == "settings" or reported.now == "folder" or path in seen.skipped:
         return True
     if reported.role in ("page", "map"):
-        return reported.now == "odd" or not seen.has_folder(dirname(path)) or _may_be_linked(path, reported, seen)
+        return reported.now == "special" or not seen.has_folder(dirname(path)) or _may_be_linked(path, reported, seen)
     return reported.now == "gone" and seen.has_folder(path)
 
 
 def _may_be_linked(path: str, reported: Reported, seen: Seen) -> bool:
     """Return whether a file came or went that a link may lead to: the reason given for the link changes then."""
-    return bool(seen.odd) and (path in _scan_of(reported, seen).files) == (reported.now == "gone")
+    return bool(seen.skipped) and (path in _scan_of(reported, seen).files) == (reported.now == "gone")
 
 
 def _scan_of(reported: Reported, seen: Seen) -> Scan:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from nimbus_tasks.cli.watch.classify import Look, Reported, Seen, classify
+from nimbus_tasks.cli.watch.classify import Reported, Seen, ToScan, classify
 from nimbus_tasks.project.patterns import matcher
 from nimbus_tasks.project.scan import Scan, Stamp, is_utf8, stamp_of, stamps_now
 from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE
@@ -52,10 +52,10 @@ class Scanner:
         """Scan all files in the next cycle."""
         self.snapshot = None
 
-    def classify(self, paths: Iterable[str], settings: Settings) -> Look:
+    def classify(self, paths: Iterable[str], settings: Settings) -> ToScan:
         """Return what to scan after changes of these paths, which are relative to the project."""
         if self.snapshot is None:
-            return Look(whole=True)
+            return ToScan(whole=True)
         assert self.snapshot.sources is not None
         sources, maps = self.snapshot.source_files, self.snapshot.map_files
         seen = Seen(
@@ -66,27 +66,27 @@ class Scanner:
         role = role_of(settings)
         return classify({path: Reported(role(path), _what_is_at(path)) for path in paths}, seen)
 
-    def scan(self, snapshot: Snapshot, look: Look, *, removals: bool) -> Scanned:
-        """Return the snapshot with the reported changes; one that is not ours is a new look at all files already.
+    def scan(self, snapshot: Snapshot, to_scan: ToScan, *, removals: bool) -> Scanned:
+        """Return the snapshot with the reported changes; one that is not ours is a new scan of all files already.
 
         removals: whether missing files are removed from the site. Otherwise they may come back.
         """
         sources, maps = snapshot.source_files, snapshot.map_files
         if self.snapshot is not None and snapshot.maps is self.snapshot.maps:
-            sources = sources.with_changes(stamps_now(look.pages))
-            maps = maps.with_changes(stamps_now(look.maps))
+            sources = sources.with_changes(stamps_now(to_scan.pages))
+            maps = maps.with_changes(stamps_now(to_scan.maps))
         self.forget()  # until this cycle has extracted and validated
         # Those that are as they were have been finished before.
         pages, others = unfinished(sources.changed()), unfinished(maps.changed())
-        odd = {each.path for each in snapshot.maps.odd}
-        away = () if removals else tuple(path for path in maps.missing() if path not in odd)
+        skipped = {each.path for each in snapshot.maps.skipped}
+        away = () if removals else tuple(path for path in maps.missing() if path not in skipped)
         validated = snapshot.pages.entries
         earlier = {path: validated[path].stamp if path in validated else None for path in (*others, *away)}
         assert snapshot.sources is not None
         snapshot = msgspec.structs.replace(
             snapshot,
-            sources=Scan(sources.with_changes(dict.fromkeys(pages)), snapshot.sources.odd),
-            maps=Scan(maps.with_changes(earlier), snapshot.maps.odd),
+            sources=Scan(sources.with_changes(dict.fromkeys(pages)), snapshot.sources.skipped),
+            maps=Scan(maps.with_changes(earlier), snapshot.maps.skipped),
             unfinished=frozenset(pages),
             removals=removals,
         )
@@ -171,13 +171,13 @@ def _is_hidden(path: str) -> bool:
     return (path.startswith(".") and "/" in path) or "/." in os.path.dirname(path)
 
 
-def _what_is_at(path: str) -> Stamp | Literal["folder", "odd", "gone"]:
+def _what_is_at(path: str) -> Stamp | Literal["folder", "special", "gone"]:
     try:
         status = os.stat(path, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return "gone"
     except OSError:
-        return "odd"
+        return "special"
     if stat.S_ISDIR(status.st_mode):
         return "folder"
-    return stamp_of(status) if stat.S_ISREG(status.st_mode) and is_utf8(path) else "odd"
+    return stamp_of(status) if stat.S_ISREG(status.st_mode) and is_utf8(path) else "special"

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nimbus_tasks.backends.kv.open import Connection
 from nimbus_tasks.cli import messages
-from nimbus_tasks.cli.watch.classify import Look
+from nimbus_tasks.cli.watch.classify import ToScan
 from nimbus_tasks.cli.watch.reporter import Cycle, Problem
 from nimbus_tasks.cli.watch.scanner import Scanner
 from nimbus_tasks.model.clock import now
@@ -81,26 +81,26 @@ class Session:
         Whatever goes wrong is reported, and retried: at the next change, and after a wait where that may help.
         """
         began = time.monotonic()
-        look = self._scanner.classify(paths, self.settings)
+        to_scan = self._scanner.classify(paths, self.settings)
         if due.removals or due.whole:
-            look = Look(whole=True)
-        if look.nothing and due.nothing_else:
+            to_scan = ToScan(whole=True)
+        if to_scan.nothing and due.nothing_else:
             self._reporter.state(self._state)
             return ()
         self._reporter.state("working")
         observer = _Observer()
         unfinished: tuple[str, ...] = ()
         try:
-            if look.whole:
+            if to_scan.whole:
                 self._read_settings()
                 self.forget()
-                look = Look(whole=True, files=True)
+                to_scan = ToScan(whole=True, files=True)
             with self._pipeline.locked("watch", self._scanner.snapshot) as snapshot:
-                scanned = self._scanner.scan(snapshot, look, removals=due.removals)
+                scanned = self._scanner.scan(snapshot, to_scan, removals=due.removals)
                 unfinished = scanned.unfinished
                 self._problems.source = ""
-                published = self._publish(scanned.snapshot, len(scanned.away), look, observer)
-                if self._unsummarized is not None and (look.whole or due.summary):
+                published = self._publish(scanned.snapshot, len(scanned.away), to_scan, observer)
+                if self._unsummarized is not None and (to_scan.whole or due.summary):
                     self._pipeline.summarize(published, self._unsummarized)
                     self._unsummarized = None
         except Exception as error:
@@ -108,7 +108,7 @@ class Session:
         self._report(began, observer)
         return unfinished
 
-    def _publish(self, snapshot: Snapshot, away: int, look: Look, observer: _Observer) -> Snapshot:
+    def _publish(self, snapshot: Snapshot, away: int, to_scan: ToScan, observer: _Observer) -> Snapshot:
         """Bring the store up to date, and return the snapshot that the stages left."""
         pipeline, problems = self._pipeline, self._problems
         extraction = plan_extraction(pipeline.settings, snapshot)
@@ -118,13 +118,13 @@ class Session:
             _, snapshot = pipeline.validate(snapshot, silently)
         self._scanner.keep(snapshot)
         at = time.monotonic()
-        self._schedule.scanned(at, whole=look.whole)
+        self._schedule.scanned(at, whole=to_scan.whole)
         missing = 0 if snapshot.removals else away + len(extraction.kept - snapshot.unfinished)
         self._schedule.missing(missing, at)
         problems.pages = {page.map_file: page.error for page in invalid_results(snapshot.pages)}
-        problems.pages |= {odd.path: odd.reason for odd in snapshot.skipped if odd.failed}
+        problems.pages |= {each.path: each.reason for each in snapshot.skipped if each.failed}
         problems.upload, problems.unsent = {}, False
-        if pipeline.settings.assets.store and (look.files or look.pages or look.maps):
+        if pipeline.settings.assets.store and (to_scan.files or to_scan.pages or to_scan.maps):
             self._upload_files(observer)
         if snapshot.pages.entries and not (self._first_is_over and pipeline.is_published(snapshot)):
             request = Request(batch=self._batch, insist=False)
@@ -135,7 +135,7 @@ class Session:
                     messages.Retries(self._console),
                 )
             done = pipeline.upload(snapshot, request, observer, self._uploader)
-            if look.whole or not done.plan.empty:
+            if to_scan.whole or not done.plan.empty:
                 self._unsummarized = done
                 self._schedule.published(time.monotonic())
             self._batch = done.outcome.batches[-1] if done.outcome.batches else self._batch

@@ -91,12 +91,12 @@ class Sources(Struct, frozen=True):
     """What extraction knows, by source path.
 
     rules: digest of the settings and the extractor version.
-    odd: what has the name of a page and is not a plain file, and why.
+    skipped: what has the name of a page and is not a plain file, and why.
     unreadable: folders that could not be read, and why.
     """
 
     rules: str = ""
-    odd: dict[str, str] = {}
+    skipped: dict[str, str] = {}
     unreadable: dict[str, str] = {}
     entries: Mapping[str, SourceEntry] = {}
 
@@ -170,8 +170,8 @@ class _Paths(Mapping[str, str]):
 
 def read_sources(manifest: Manifest | None = None) -> Sources:
     held = manifest or Manifest()
-    odd = msgspec.json.decode(held.fact("odd") or "[{},{}]", type=tuple[dict[str, str], dict[str, str]])
-    return Sources(held.fact("rules"), *odd, held.sources)
+    skipped = msgspec.json.decode(held.fact("skipped") or "[{},{}]", type=tuple[dict[str, str], dict[str, str]])
+    return Sources(held.fact("rules"), *skipped, held.sources)
 
 
 def read_pages(manifest: Manifest | None = None) -> Pages:

@@ -39,7 +39,7 @@ _FOUND = """
 CREATE TEMP TABLE found(
     kind TEXT, folder TEXT, name TEXT, mtime INTEGER, size INTEGER, ctime INTEGER, PRIMARY KEY(kind, folder, name)
 ) WITHOUT ROWID;
-CREATE TEMP TABLE looked(kind TEXT, path TEXT, digest BLOB, PRIMARY KEY(kind, path)) WITHOUT ROWID;
+CREATE TEMP TABLE scanned(kind TEXT, path TEXT, digest BLOB, PRIMARY KEY(kind, path)) WITHOUT ROWID;
 CREATE TEMP TABLE again(folder TEXT, name TEXT, PRIMARY KEY(folder, name)) WITHOUT ROWID;
 """
 
@@ -86,7 +86,7 @@ class Database(DatabaseFile):
         self.write("INSERT OR IGNORE INTO folder VALUES (?, ?, x'')", ((kind, folder) for folder in folders))
 
     def distrust(self, kind: str, folders: Iterable[str]) -> None:
-        """Have the files of these folders compared one by one at the next look."""
+        """Have the files of these folders compared one by one at the next scan."""
         with self.transaction():
             statement = "UPDATE folder SET digest = x'' WHERE kind = ? AND path = ?"
             self.write(statement, ((kind, folder) for folder in set(folders)))

@@ -160,7 +160,7 @@ class SourceTable(_Table[SourceEntry]):
             )
 
     def distrust(self, paths: Iterable[str]) -> None:
-        """Have the folders of these files compared file by file at the next look."""
+        """Have the folders of these files compared file by file at the next scan."""
         self.manifest.distrust("source", (split(path)[0] for path in paths))
 
     def to_read_again(self) -> Iterator[tuple[str, SourceEntry]]:

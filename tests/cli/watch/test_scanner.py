@@ -18,7 +18,7 @@ from nimbus_tasks.cli.watch.scanner import Scanned, Scanner, folder_identity, ro
 from nimbus_tasks.model.errors import SourceError
 from nimbus_tasks.model.progress import silently
 from nimbus_tasks.pipeline.extract import extract, plan_extraction
-from nimbus_tasks.pipeline.snapshot import look
+from nimbus_tasks.pipeline.snapshot import take_snapshot
 from nimbus_tasks.pipeline.validate import plan_validation, validate
 from nimbus_tasks.project import manifest
 from nimbus_tasks.project.settings import PROJECT_FILE, Assets, BlobStoreName, Project, Settings, Source, load
@@ -53,7 +53,7 @@ class Watched:
         what = self.scanner.classify(paths, self.settings)
         if what.whole:
             self.scanner.forget()
-        scanned = self.scanner.scan(self.scanner.snapshot or look(self.settings), what, removals=removals)
+        scanned = self.scanner.scan(self.scanner.snapshot or take_snapshot(self.settings), what, removals=removals)
         self.scanner.keep(bring_up_to_date(self.settings, scanned.snapshot))
         return scanned
 
@@ -72,7 +72,7 @@ def state() -> tuple[object, object]:
     known = {path: msgspec.structs.replace(entry, stamp=(0, 0, 0)) for path, entry in sources.entries.items()}
     judged = {path: msgspec.structs.replace(entry, stamp=(0, 0, 0)) for path, entry in pages.entries.items()}
     maps = {str(path): path.read_bytes() for path in Path(".nimbus/maps").rglob("*.json")}
-    return (known, sources.odd), (judged, pages.site, pages.invalid, maps)
+    return (known, sources.skipped), (judged, pages.site, pages.invalid, maps)
 
 
 def write(path: str, text: str) -> None:
@@ -129,9 +129,9 @@ def test_after_any_edits_the_state_is_that_of_a_fresh_full_run(bursts: list[list
             with contextlib.suppress(SourceError):  # nothing is left of the site
                 watched.cycle(reported)
         seen = state()
-        if look(watched.settings).source_files:  # an emptied site keeps its maps
+        if take_snapshot(watched.settings).source_files:  # an emptied site keeps its maps
             shutil.rmtree(".nimbus/manifest")
-            bring_up_to_date(watched.settings, look(watched.settings))
+            bring_up_to_date(watched.settings, take_snapshot(watched.settings))
         assert state() == seen
         os.chdir("/")
 
