@@ -12,7 +12,8 @@ from selectolax.lexbor import LexborHTMLParser
 
 from nimbus_tasks.html.extract import Rules, Skipped, extract
 
-# Elements that may stand in each other anywhere, so that the parser builds the tree that is drawn here.
+# Elements that may stand in each other anywhere, so that the parser builds the tree that is drawn here. Only a button ends
+# the one around it.
 BLOCKS = ["div", "section", "article", "blockquote", "ul", "aside", "header", "x-block", "center", "details"]
 INLINE = ["span", "b", "em", "code", "x-inline", "ins", "button"]
 HIDDEN = [
@@ -38,18 +39,20 @@ def _pages(draw: st.DrawFn) -> tuple[str, list[str]]:
             words.append(f"w{count}")
         return f"w{count}"
 
-    def node(depth: int, inline: bool) -> str:
+    def node(depth: int, inline: bool, in_button: bool = False) -> str:
         kind = draw(st.integers(0, 9))
         if kind < 4 or depth == 0:
             return f" {word()} "
         if kind == 4:
-            return draw(st.sampled_from(HIDDEN)) % word(seen=False)
+            hidden = draw(st.sampled_from([each for each in HIDDEN if not (in_button and "<button>" in each)]))
+            return hidden % word(seen=False)
         if kind == 5:
             return "<br>" if inline else f"<img alt={word()}>"
         inside = inline or kind < 8
-        tag = draw(st.sampled_from(INLINE if inside else BLOCKS))
+        tag = draw(st.sampled_from((INLINE[:-1] if in_button else INLINE) if inside else BLOCKS))
         identity = draw(st.sampled_from(IDS))
-        children = "".join(node(depth - 1, inside) for _ in range(draw(st.integers(0, 4))))
+        in_button |= tag == "button"
+        children = "".join(node(depth - 1, inside, in_button) for _ in range(draw(st.integers(0, 4))))
         return f"<{tag}{identity}>{children}</{tag}>"
 
     body = "".join(node(4, inline=False) for _ in range(draw(st.integers(1, 6))))
