@@ -42,6 +42,10 @@ test("files are uploaded, a duplicate and a refused one are told", async (t) => 
   await stored(page, 13, 14);
   await shown(page, "duplicate", 1);
   assert.match((await rows(page, "failed").textContent()) ?? "", /image\/\*/);
+  await searchable(page, 13, 14);
+  await page.getByRole("button", { name: "Remove finished" }).press("Enter");
+  await page.getByText("All (1)").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "page");
 });
 
 test("a large file is hashed in parts", async (t) => {
@@ -98,8 +102,9 @@ test("a damaged picture is explained in failed jobs and on the status page, retr
   await row.getByRole("button", { name: "Retry" }).click();
   await row.waitFor({ state: "detached" });
   await failed();
-  await row.getByRole("button", { name: "Dismiss" }).click();
+  await row.getByRole("button", { name: "Dismiss" }).press("Enter");
   await page.getByText("No job has failed").waitFor();
+  await page.waitForFunction(() => document.activeElement?.className === "list");
 });
 
 test("the gallery finds by words, by state and by a similar picture", async (t) => {

@@ -22,7 +22,7 @@ const EVERY = 5000;
 /** @param {HTMLElement} root */
 export async function show(root) {
   const said = el("p", { class: "said", role: "status" });
-  const list = el("div", { class: "list" });
+  const list = el("div", { class: "list", tabindex: -1 });
   root.replaceChildren(el("h1", {}, text("failedJobs")), said, list);
   let shown = "";
   const look = async () => {
@@ -36,6 +36,7 @@ export async function show(root) {
     await api(path, { method: "POST" });
     setText(said, done);
     await look();
+    list.focus(); // the button that had it went with its row
   };
   await look();
   setInterval(() => void look().catch(() => {}), EVERY);

@@ -177,6 +177,7 @@ class UploadPage {
     const ended = this._items.all.filter((item) => ["ready", "duplicate", "cancelled"].includes(item.state));
     this._items.remove(ended);
     this._journal?.forget(ended.map(fileKey));
+    this._root.focus(); // the button goes away
     this._refresh();
   }
 
