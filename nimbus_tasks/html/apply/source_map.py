@@ -121,6 +121,8 @@ class SourceTree:
         place = self.text.find(words) if self._moved <= MOST_MOVED else -1
         if place < 0 or self.text.find(words, place + 1) >= 0:
             raise UnsafeChangeError(_UNCERTAIN)
+        if decode_text(self.text, place, place + len(words), references=True).text != words:
+            raise UnsafeChangeError(_UNCERTAIN)  # "&amp;" was found in "&amp;amp;"
         start = node.data.index(words)
         return Written(start, start + len(words), [*range(place, place + len(words) + 1)], raw=False)
 

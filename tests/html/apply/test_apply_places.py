@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from turbohtml import Text
 
@@ -76,6 +76,7 @@ PIECES = st.one_of(
 )
 
 
+@example("<style>&amp;")
 @given(st.lists(PIECES, max_size=40).map("".join))
 def test_texts_are_found_in_the_source_where_they_are_written(page: str) -> None:
     tree = SourceTree(page)

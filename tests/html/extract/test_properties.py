@@ -12,8 +12,8 @@ from selectolax.lexbor import LexborHTMLParser
 
 from nimbus_tasks.html.extract import Rules, Skipped, extract
 
-# Elements that may stand in each other anywhere, so that the parser builds the tree that is drawn here. Only buttons end
-# the one around them.
+# Elements that may stand in each other anywhere, so that the parser builds the tree that is drawn here. Buttons may not
+# stand in buttons.
 BLOCKS = ["div", "section", "article", "blockquote", "ul", "aside", "header", "x-block", "center", "details"]
 INLINE = ["span", "b", "em", "code", "x-inline", "ins", "button"]
 HIDDEN = [
