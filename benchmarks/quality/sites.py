@@ -94,7 +94,14 @@ SITES = (
         _SPHINX_EXCLUDE,
         _SPHINX_OPTIONAL,
     ),
-    Site("Node.js (own)", "nodejs-doc", "usr/share/doc/nodejs/api", "#apicontent", ".mark, .copy-button", "#toc, h1"),
+    Site(
+        "Node.js (own)",
+        "nodejs-doc",
+        "usr/share/doc/nodejs/api",
+        "#apicontent, #toc, h1",
+        ".mark, .copy-button",
+        "#toc, h1",
+    ),
     Site(
         "CMake (Sphinx)",
         "cmake-doc",
@@ -123,7 +130,16 @@ SITES = (
         "Borg (Sphinx Guzzle)",
         "borgbackup-doc",
         "usr/share/doc/borgbackup-doc/html",
-        "div.body",
+        # Two pages came with the fonts.
+        "div.body, body:not(:has(div.body))",
+        _SPHINX_EXCLUDE,
+        _SPHINX_OPTIONAL,
+    ),
+    Site(
+        "Buildbot (Sphinx RTD)",
+        "buildbot-doc",
+        "usr/share/doc/buildbot/html",
+        "div.document",
         _SPHINX_EXCLUDE,
         _SPHINX_OPTIONAL,
     ),

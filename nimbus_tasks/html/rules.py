@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 #: Part of the manifest: a new version extracts every page again.
-EXTRACTOR_VERSION = 6
+EXTRACTOR_VERSION = 7
 
 #: The first screen is laid out for a window of 1280 x 800 or 390 x 844 pixels, or estimated without style sheets.
 FoldName = Literal["desktop", "phone", "flow"]

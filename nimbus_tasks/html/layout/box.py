@@ -26,6 +26,7 @@ class Box:
     block: itself, or the block whose lines it is in. owner: the place that its texts belong to.
     x, width: of its content. y: where the next thing in it comes. top: where its content began.
     margin: what is to be kept free before that, of margins that collapse. used: of the line that is open.
+    is_quirky: that margin is of a last child with browsers' own margins.
     """
 
     block: Box
@@ -44,6 +45,7 @@ class Box:
     line: float
     height: float | None
     is_open: bool
+    is_quirky: bool
     margin_bottom: float
     padding_bottom: float
     relative: tuple[float, float, float]
@@ -61,7 +63,7 @@ def begin(style: Style, role: int, parent: Box | None, x: float, y: float, width
     box = Box()
     box.block, box.style, box.role = box, style, role
     box.x, box.width = x + left[0] + left[1] * around, min(width, MOST)
-    box.used, box.line = 0.0, 0.0
+    box.used, box.line, box.is_quirky = 0.0, 0.0, False
     box.padding_bottom = bottom[0] + bottom[1] * around
     box.margin_bottom = resolve(style.margin[2], around) or 0.0
     box.height = height_of(style, style.height, parent, padding_top + box.padding_bottom)

@@ -15,6 +15,7 @@ from nimbus_tasks.html.layout.box import FLOAT, FLOW, INLINE, ITEM, OUT, Box, be
 from nimbus_tasks.html.layout.flex import flex_items, in_order
 from nimbus_tasks.html.layout.grid import grid_items
 from nimbus_tasks.html.layout.lines import Lines
+from nimbus_tasks.html.layout.mode import QUIRKS, STANDARD, mode_of
 from nimbus_tasks.html.layout.replaced import REPLACED, size_of
 from nimbus_tasks.html.layout.tables import table_items, table_width
 from nimbus_tasks.html.layout.widths import inner_padding, limited, natural_width, outer, own_width, resolve
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from nimbus_tasks.html.styles.style import Style
 
 
+#: A line that is open and has no height yet.
+_BARE = 0.01
+
+
 class Flow:
     """The layout of one page."""
 
@@ -38,18 +43,22 @@ class Flow:
         self._places = places
         self._around: set[Node] = set().union(*(element.ancestors for element in list(places)[:1]))
         self._stack: list[Box] = []
+        self._mode = STANDARD
+        self._bare: float | None = None
 
     def run(self, html: Element) -> bool:
         """Lay out a page down to the fold. Tell whether it goes so far."""
         width = float(self._computed.window.width)
+        self._mode = mode_of(html)
+        self._bare = None if self._mode == STANDARD else _BARE
         root = self._computed.root(html)
         if root.display == "none":
             return False
         self._start(html, root, OUT, 0.0, 0.0, width, 0.0)
-        stack = self._stack
+        stack, fold = self._stack, self.lines.fold
         while stack:
             box = stack[-1]
-            if box.block.y >= self.lines.fold:
+            if box.block.y >= fold:
                 self._end(box)
             elif box.items is not None:
                 self._next_item(box, box.items)
@@ -59,7 +68,7 @@ class Flow:
                 self.lines.text(box, child.data)
             elif isinstance(child, Element):
                 self._enter(box, child)
-        return box.y >= self.lines.fold
+        return box.y >= fold
 
     # --- boxes ----------------------------------------------------------------------------------------
 
@@ -84,7 +93,7 @@ class Flow:
             width = natural_width(element, style, self._computed, box.block.width)
             width = min(width, max(box.block.width - outer(style, box.block.width), 0.0))
             block = box.block
-            self.lines.open(block, width + outer(style, block.width))
+            self.lines.open(block, width + outer(style, block.width), self._bare)
             self._start(element, style, INLINE, block.x + block.used, block.y, width, block.width)
         else:
             self._block(box, element, style)
@@ -92,6 +101,8 @@ class Flow:
     def _inline(self, box: Box, element: Element, style: Style) -> None:
         children = element.children
         owner = self._places.get(element, box.owner)
+        if children and box.style.wraps and not style.wraps and not style.keeps:  # all of it stays on one line
+            self.lines.open(box.block, natural_width(element, style, self._computed, box.block.width), self._bare)
         if len(children) == 1 and isinstance(children[0], Text):
             self.lines.text(box, children[0].data, style, owner)
         elif children:
@@ -104,9 +115,10 @@ class Flow:
         block = box.block
         self.lines.close(block)
         around = block.width
-        block.margin = collapsed(
-            block.margin, style.margin[0][0] + style.margin[0][1] * around if style.margin[0] else 0
-        )
+        if block.y > block.top or not (style.is_quirky and self._drops_margins(block)):
+            block.margin = collapsed(
+                block.margin, style.margin[0][0] + style.margin[0][1] * around if style.margin[0] else 0
+            )
         if style.clear != "none" and (below := block.floats.bottom(style.clear)) > block.y + block.margin:
             block.y, block.margin = below, 0.0
         x = block.x
@@ -178,7 +190,11 @@ class Flow:
             below = box.floats.bottom("both")
             if below > box.y + box.margin:
                 box.y, box.margin = below, 0.0
+        if style.is_marked and box.y == box.top and box.role == FLOW and not box.floats:
+            box.y, box.margin, box.is_open = box.y + box.margin + style.line, 0.0, False
         if not box.is_open:
+            if box.is_quirky and self._drops_margins(box):
+                box.margin = 0.0
             box.y, box.margin = box.y + box.margin, 0.0
         if box.height is not None:
             box.y = box.top + box.height
@@ -190,10 +206,15 @@ class Flow:
         if self._stack:
             self._leave(box, self._stack[-1].block)
 
+    def _drops_margins(self, box: Box) -> bool:
+        """Return whether browsers' own margins take no room at the ends of a box (Quirks Mode Standard)."""
+        return self._mode == QUIRKS and box.style.display == "table-cell"
+
     def _leave(self, box: Box, parent: Box) -> None:
         if box.role == FLOW:
             parent.y = box.y
             parent.margin = collapsed(box.margin, box.margin_bottom)
+            parent.is_quirky = box.style.is_quirky
             if parent.style.display == "flex":
                 parent.row += 1
                 parent.y += parent.margin + parent.style.gap[0]
@@ -276,7 +297,7 @@ class Flow:
         size = size_of(element, style, block)
         if style.display != "inline-block":
             self.lines.close(block)
-        self.lines.open(block, size[0])
+        self.lines.open(block, size[0], self._bare)
         self.lines.note(self._places.get(element, -1), block.y)
         self.lines.add(block, *size)
         if style.display != "inline-block":

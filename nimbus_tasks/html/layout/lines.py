@@ -5,14 +5,35 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
+from nimbus_tasks.html.layout.widths import NO_BREAK, collapsed, text_width
+from nimbus_tasks.html.styles.fonts import SQUARE
 from nimbus_tasks.html.styles.style import NORMAL
 
 if TYPE_CHECKING:
     from nimbus_tasks.html.layout.box import Box
     from nimbus_tasks.html.styles.style import Style
 
+#: Less is no reason to break a line: widths are rounded.
+_SLACK = 0.5
 #: Lines beside floats of one page that are placed one by one.
 _MOST_LINES = 10_000
+
+
+def _line_end(words: str, start: int, room: int, *, is_begun: bool) -> int:
+    """Return where the line ends that begins at `start` and has room for so many letters. is_begun: after other texts.
+
+    A word that is longer than a line goes beyond its end, but for one of a script without spaces.
+    """
+    most = start + max(room, 0)
+    end = max(words.rfind(" ", start, most + 1), words.rfind("-", start, most)) + 1
+    if end > start:
+        return end
+    if is_begun:
+        return start
+    if not words.isascii() and SQUARE.match(words, most):
+        return max(most, start + 1)
+    end = words.find(" ", most) + 1
+    return end or len(words)
 
 
 class Lines:
@@ -28,13 +49,17 @@ class Lines:
             self.seen[owner] = self.seen.get(owner, 0) + size
 
     def _room(self, block: Box) -> float:
-        if not block.floats:
+        if not block.floats or self._left < 0:
             return block.width
+        self._left -= 1
         left, right = block.floats.room(block.y, block.x, block.x + block.width)
         return max(right - left, 0.0)
 
-    def open(self, block: Box, width: float) -> None:
-        """Begin a line, or another one where the open one has not this much room."""
+    def open(self, block: Box, width: float, height: float | None = None) -> None:
+        """Begin a line, or another one where the open one has not this much room.
+
+        height: of a line without texts, if it is not that of the block's texts.
+        """
         if block.used and block.used + width > self._room(block) and block.style.wraps:
             self.close(block)
         if not block.line:
@@ -42,7 +67,7 @@ class Lines:
             if block.floats:  # below the floats, where there is no room beside them
                 while width > self._room(block) and (below := block.floats.next_bottom(block.y)) > block.y:
                     block.y = below
-            block.line = block.style.line
+            block.line = block.style.line if height is None else height
 
     def close(self, block: Box) -> None:
         if block.line:
@@ -66,32 +91,34 @@ class Lines:
         if style.keeps:
             self._kept(block, data, style, box.owner if owner is None else owner)
             return
-        if data.isspace():
+        if data.isspace() and NO_BREAK not in data:
             if block.used:
                 block.used += style.character
             return
-        words = data if data.isprintable() and "  " not in data else " ".join(data.split())
-        first = words.find(" ")
-        character = style.character
-        self.open(block, (first if first > 0 else len(words)) * character)
+        words = collapsed(data)
+        if not block.used:
+            words = words.lstrip(" ")
+        length = len(words)
+        width = text_width(words, style)
+        character = width / length  # a text's lines are alike enough to measure it as a whole
+        first = words.find(" ", 1) if style.wraps else 0
+        self.open(block, (length if first < 0 else first) * character)
         block.line = max(block.line, style.line)
-        self.note(box.owner if owner is None else owner, block.y + (style.line - NORMAL * style.size) / 2, len(words))
-        width = len(words) * character
+        self.note(box.owner if owner is None else owner, block.y + (style.line - NORMAL * style.size) / 2, length)
         if not style.wraps:
             block.used += width
             return
-        room = max(self._room(block), character)
-        while block.used + width > room and block.y < self.fold:
-            self._left -= bool(block.floats)
-            if not block.floats or self._left < 0:  # all lines are alike
-                count = ceil((block.used + width) / room) - 1
-                block.used = block.used + width - count * room
-                block.y += block.line + (count - 1) * style.line
-                block.line = style.line
-                return
-            width -= max(room - block.used, 0.0)
+        start = 0
+        room = self._room(block)
+        end_space = character if words[-1] == " " else 0.0  # it hangs over the end of a line
+        while block.used + width > room + end_space + _SLACK and block.y < self.fold:
+            end = _line_end(words, start, int((room - block.used + _SLACK) / character), is_begun=bool(block.used))
+            if end == length:
+                break
+            start = end
+            width = (length - start) * character
             block.y, block.used, block.line = block.y + block.line, 0.0, style.line
-            room = max(self._room(block), character)
+            room = self._room(block)
         block.used += width
 
     def _kept(self, block: Box, data: str, style: Style, owner: int) -> None:
@@ -110,7 +137,7 @@ class Lines:
                 if rest:  # all of a text is where it begins
                     self.note(owner, block.y + (style.line - NORMAL * style.size) / 2, rest)
                     rest = 0
-                block.used += len(line) * style.character
+                block.used += text_width(line, style)
                 room = max(block.width, style.character)
                 if style.wraps and block.used > room:
                     count = ceil(block.used / room) - 1

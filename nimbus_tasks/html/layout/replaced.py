@@ -59,7 +59,9 @@ def size_of(element: Element, style: Style, block: Box) -> tuple[float, float]:
 
 
 def _is_sign(element: Element) -> bool:
-    """Return whether an image is a sign and no picture: it leads to another page, or has something beside it."""
+    """Return whether an image is a sign and no picture: it says nothing, leads to another page, or is beside a text."""
+    if element.attr("alt") == "":
+        return True
     link = element.parent
     around = [element]
     if isinstance(link, Element) and link.tag == "a":

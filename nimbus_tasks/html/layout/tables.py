@@ -5,7 +5,16 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from nimbus_tasks.html.layout.widths import Item, attribute, boxes, natural_width, outer, own_width
+from nimbus_tasks.html.layout.widths import (
+    Item,
+    attribute,
+    boxes,
+    inner_padding,
+    least_width,
+    natural_width,
+    outer,
+    own_width,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,17 +26,15 @@ if TYPE_CHECKING:
 
 #: Rows of a table whose texts decide on its columns, and columns of a table.
 _ROWS, _COLUMNS = 12, 100
-#: The length of a word that a line cannot be broken in.
-_WORD = 10
-#: Between the cells of a table.
-_SPACE = 2.0
 
 
 def table_items(
     table: Element, style: Style, computed: Computed, width: float | None, around: float
 ) -> tuple[float, Iterator[Item]]:
     """Return a table's width, and its cells, row by row."""
-    widths = _table_widths(table, style, computed, width, around)
+    inside = inner_padding(style, around)
+    width = None if width is None else max(width - inside, 0.0)
+    widths = _table_widths(table, style, computed, width, max(around - inside, 0.0))
     return sum(widths), _place_cells(table, style, computed, widths)
 
 
@@ -41,7 +48,7 @@ def _place_cells(table: Element, style: Style, computed: Computed, widths: Seque
         for cell, inner in boxes(row, row_style, computed):
             span = _span(cell)
             size = sum(widths[column : column + span])
-            yield Item(cell, inner, number, x, max(size - _SPACE - outer(inner, size), 1.0))
+            yield Item(cell, inner, number, x, max(size - style.gap[1] - outer(inner, size), 1.0))
             column, x = column + span, x + size
 
 
@@ -56,6 +63,20 @@ def _rows(table: Element, style: Style, computed: Computed) -> Iterator[tuple[El
             return
         else:
             yield child, inner, inner.display == "table-row"
+
+
+def _narrowest(table: Element, style: Style, computed: Computed, count: int) -> list[float]:
+    """Return the width that the longest word of each column needs."""
+    found = [0.0] * count
+    for row, row_style, is_row in islice(_rows(table, style, computed), _ROWS):
+        column = 0
+        for cell, inner in boxes(row, row_style, computed, most=_COLUMNS) if is_row else ():
+            span = _span(cell)
+            if span == 1:
+                around = outer(inner, 0.0) + style.gap[1]
+                found[column] = max(found[column], least_width(cell, inner, computed) + around)
+            column += span
+    return found
 
 
 def _span(cell: Element) -> int:
@@ -87,15 +108,16 @@ def _table_widths(table: Element, style: Style, computed: Computed, width: float
             needed += [0.0] * (column + span - len(needed))
             if span == 1:
                 own = _cell_width(cell, inner, around if width is None else width)
-                fixed[column] = max(fixed[column], own or 0.0)
-                size = natural_width(cell, inner, computed, around) + outer(inner, around) + _SPACE
+                fixed[column] = max(fixed[column], own + style.gap[1] if own else 0.0)
+                size = natural_width(cell, inner, computed, around) + outer(inner, around) + style.gap[1]
                 needed[column] = max(needed[column], size)
             column += span
     needed = [0.0 if size else need for size, need in zip(fixed, needed, strict=True)]
     free = max((around if width is None else width) - sum(fixed), 0.0)
     asked = sum(needed)
     if asked > free:  # words are not broken; what is left goes to those that want more
-        least = [min(need, style.character * _WORD) for need in needed]
+        narrowest = _narrowest(table, style, computed, len(needed))
+        least = [min(need, narrow) for need, narrow in zip(needed, narrowest, strict=True)]
         rest = max(free - sum(least), 0.0) / max(asked - sum(least), 1.0)
         needed = [low + (need - low) * rest for low, need in zip(least, needed, strict=True)]
     elif width is not None and asked:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from turbohtml import Element, Text
 
+from nimbus_tasks.html.styles.fonts import parts_wide
 from nimbus_tasks.html.styles.values import MOST
 
 if TYPE_CHECKING:
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
 
 #: Elements whose texts decide on a width, depth of the look, items of a row.
 _ELEMENTS, _DEPTH, _ITEMS = 60, 6, 1000
+#: A space that counts as a letter.
+NO_BREAK = "\xa0"
+_WHITE = " \t\n\r\f"
+_WHITE_SPACE = re.compile(r"[ \t\n\r\f]+")
+#: Texts that are longer fill a line in any case; letters of one to look for long words in.
+_MEASURED, _LOOKED_AT = 500, 2000
 
 
 class Item(NamedTuple):
@@ -36,14 +44,12 @@ def resolve(value: Length | None, around: float) -> float | None:
 
 def inner_padding(style: Style, around: float) -> float:
     """Return the width of an element's borders and padding."""
-    right, left = style.padding[1], style.padding[3]
-    return right[0] + left[0] + (right[1] + left[1]) * around
+    return style.inside[0] + style.inside[1] * around
 
 
 def outer(style: Style, around: float) -> float:
     """Return the width of an element's margins, borders and padding."""
-    right, left = style.margin[1] or (0.0, 0.0), style.margin[3] or (0.0, 0.0)
-    return right[0] + left[0] + (right[1] + left[1]) * around + inner_padding(style, around)
+    return style.outside[0] + style.outside[1] * around
 
 
 def own_width(style: Style, around: float) -> float | None:
@@ -72,6 +78,24 @@ def attribute(element: Element, name: str) -> float | None:
     return float(value) if value.isascii() and value.isdigit() and len(value) <= 4 else None
 
 
+def collapsed(data: str) -> str:
+    """Return a text with one space for each of its white spaces, also at its ends."""
+    if data.isprintable() and "  " not in data:
+        return data
+    if NO_BREAK in data:
+        return _WHITE_SPACE.sub(" ", data)
+    if data.isspace():
+        return " "
+    return f"{' ' if data[0].isspace() else ''}{' '.join(data.split())}{' ' if data[-1].isspace() else ''}"
+
+
+def text_width(text: str, style: Style) -> float:
+    """Return how wide a text is on one line; a long one by the width of common letters."""
+    if len(text) > _MEASURED:
+        return len(text) * style.character
+    return parts_wide(text, style.family) * style.letter
+
+
 def natural_width(element: Element, style: Style, computed: Computed, around: float) -> float:
     """Return the width that an element's content has on one line, judged by its first elements."""
     return _natural(element, style, computed, around, [_ELEMENTS, _DEPTH])
@@ -88,7 +112,7 @@ def _natural(element: Element, style: Style, computed: Computed, around: float, 
     budget[1] -= 1
     for child in islice(element.children, _ELEMENTS):
         if isinstance(child, Text):
-            line += len(child.data.strip()) * style.character
+            line += text_width(collapsed(child.data) if line else child.data.strip(_WHITE), style)
         elif isinstance(child, Element) and budget[0] > 0 and budget[1] > 0:
             budget[0] -= 1
             inner = computed.style(child, style)
@@ -101,6 +125,28 @@ def _natural(element: Element, style: Style, computed: Computed, around: float, 
                 widest, line = max(widest, line, size), 0.0
     budget[1] += 1
     return limited(style, min(max(widest, line), MOST), around)
+
+
+def least_width(element: Element, style: Style, computed: Computed) -> float:
+    """Return the width that an element's longest word needs, judged by its first elements."""
+    return _least(element, style, computed, [_ELEMENTS, _DEPTH])
+
+
+def _least(element: Element, style: Style, computed: Computed, budget: list[int]) -> float:
+    if not style.wraps or element.tag == "img":
+        return _natural(element, style, computed, 0.0, budget)
+    widest = 0.0
+    budget[1] -= 1
+    for child in islice(element.children, _ELEMENTS):
+        if isinstance(child, Text):
+            widest = max(widest, text_width(max(child.data[:_LOOKED_AT].split(), key=len, default=""), style))
+        elif isinstance(child, Element) and budget[0] > 0 and budget[1] > 0:
+            budget[0] -= 1
+            inner = computed.style(child, style)
+            if inner.display != "none" and inner.position != "absolute":
+                widest = max(widest, _least(child, inner, computed, budget) + outer(inner, 0.0))
+    budget[1] += 1
+    return widest
 
 
 def boxes(

@@ -47,6 +47,7 @@ class Styles:
         self._hiding: dict[tuple[str, ...], _Hiding | None] = {}
         self._computed: dict[tuple[str, ...], Computed] = {}
         self._others: dict[Window, Styles] = {}
+        self._page: tuple[Document, tuple[str, ...]] | None = None
 
     @property
     def remembered(self) -> int:
@@ -108,7 +109,9 @@ class Styles:
             self._sheets.clear()
 
     def _sources_of(self, document: Document, source_path: str) -> tuple[str, ...]:
-        return tuple(self._sources(document, source_path.removeprefix(self._folder)))
+        if self._page is None or self._page[0] is not document:  # one look at a page's tree
+            self._page = document, tuple(self._sources(document, source_path.removeprefix(self._folder)))
+        return self._page[1]
 
     def _sources(self, document: Document, page: str) -> Iterator[str]:
         """Return the sheets of a page in order: the address of a file, or the text of a `<style>`."""

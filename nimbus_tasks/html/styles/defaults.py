@@ -2,8 +2,9 @@
 
 BROWSER = """
 address, article, aside, blockquote, body, center, details, dialog, dd, dir, div, dl, dt, fieldset, figcaption, figure,
-footer, form, h1, h2, h3, h4, h5, h6, header, hgroup, hr, html, legend, li, listing, main, menu, nav, ol, optgroup,
+footer, form, h1, h2, h3, h4, h5, h6, header, hgroup, hr, html, legend, listing, main, menu, nav, ol, optgroup,
 option, p, plaintext, pre, search, section, summary, ul, xmp { display: block }
+li { display: list-item }
 table { display: table }
 tr { display: table-row }
 tbody, thead, tfoot { display: table-row-group }
@@ -15,20 +16,18 @@ details:not([open]) > :not(summary) { display: none }
 input, select, button, textarea, meter, progress, img, svg, video, canvas, iframe, object, embed, audio
   { display: inline-block }
 body { margin: 8px }
-address, blockquote, center, dl, figure, ul, ol, p { margin: 1em 0 }
-p, dl, ul, ol, pre, blockquote, figure, dir, menu, listing, xmp, plaintext { margin: 1em 0 }
-address, center { margin: 0 }
-blockquote, figure { margin: 1em 40px }
+p, dl, ul, ol, pre, blockquote, figure, dir, menu, listing, xmp, plaintext { margin: 1qem 0 }
+blockquote, figure { margin: 1qem 40px }
 dd { margin-left: 40px }
 ul, ol, dir, menu { padding-left: 40px }
 :is(ul, ol, dir, menu, dl) :is(ul, ol, dir, menu, dl) { margin-top: 0; margin-bottom: 0 }
-h1 { font-size: 2em; margin: .67em 0 }
-:is(article, aside, nav, section) h1 { font-size: 1.5em; margin: .83em 0 }
-h2 { font-size: 1.5em; margin: .83em 0 }
-h3 { font-size: 1.17em; margin: 1em 0 }
-h4 { margin: 1.33em 0 }
-h5 { font-size: .83em; margin: 1.67em 0 }
-h6 { font-size: .67em; margin: 2.33em 0 }
+h1 { font-size: 2em; margin: .67qem 0 }
+h2 { font-size: 1.5em; margin: .83qem 0 }
+h3 { font-size: 1.17em; margin: 1qem 0 }
+h4 { margin: 1.33qem 0 }
+h5 { font-size: .83em; margin: 1.67qem 0 }
+h6 { font-size: .67em; margin: 2.33qem 0 }
+h1, h2, h3, h4, h5, h6, b, strong, th { font-weight: bold }
 pre, listing, xmp, plaintext { white-space: pre }
 textarea { white-space: pre-wrap }
 nobr { white-space: nowrap }
@@ -38,6 +37,7 @@ small, sub, sup { font-size: smaller }
 hr { margin: .5em 0; border: 1px solid }
 fieldset { margin: 0 2px; padding: .35em .75em .625em; border: 2px solid }
 table { font-size: inherit; border-spacing: 2px }
+table[cellspacing="0"] { border-spacing: 0 }
 input, select, button, textarea { font-size: 13.333px; font-family: sans-serif; line-height: normal }
 input { width: 153px; height: 21px }
 input:is([type="checkbox" i], [type="radio" i]) { width: 13px; height: 13px; margin: 3px 3px 3px 4px }

@@ -12,11 +12,21 @@ _SIDES = ("top", "right", "bottom", "left")
 
 _SINGLE = frozenset(
     {
-        *("display", "visibility", "position", "float", "clear", "box-sizing", "overflow", "white-space"),
+        *(
+            "display",
+            "visibility",
+            "position",
+            "float",
+            "clear",
+            "box-sizing",
+            "overflow",
+            "white-space",
+        ),
+        *("border-collapse", "border-spacing", "list-style-type"),
         *("width", "min-width", "max-width", "height", "min-height", "max-height", "aspect-ratio"),
         *(f"{kind}-{side}" for kind in ("margin", "padding", "border") for side in _SIDES),
         *_SIDES,
-        *("font-size", "font-family", "line-height"),
+        *("font-size", "font-family", "font-weight", "line-height"),
         *("order", "flex-direction", "flex-wrap", "flex-grow", "flex-shrink", "flex-basis", "column-gap", "row-gap"),
         *("grid-template-columns", "grid-template-areas", "grid-column", "grid-row", "grid-area"),
     }
@@ -26,6 +36,7 @@ _PART = re.compile(r"""(?:[^\s()"']|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|"[^
 _LINE_STYLE = re.compile(r"\b(?:none|hidden)\b")
 _LINE_WIDTH = re.compile(r"(?:^|\s)(-?[\d.]+[a-z]*|thin|medium|thick)(?:\s|$)")
 _FONT = re.compile(r"(?:^|\s)([\d.]+(?:[a-z]+|%)|[a-z-]*(?:small|large|medium))\s*(?:/\s*([^\s,]+))?\s+(.+)", re.DOTALL)
+_WEIGHT = re.compile(r"\b(?:bold(?:er)?|[1-9]00)\b")
 _STRINGS = re.compile(r""""[^"]*"|'[^']*'""")
 
 
@@ -114,10 +125,16 @@ def _grid_template(_: str, value: str) -> Iterator[tuple[str, str]]:
         yield "grid-template-columns", columns.strip()
 
 
+def _list_style(_: str, value: str) -> Iterator[tuple[str, str]]:
+    yield "list-style-type", "none" if "none" in value.split() else "disc"
+
+
 def _font(_: str, value: str) -> Iterator[tuple[str, str]]:
     if found := _FONT.search(value):
         yield "font-size", found[1]
         yield "line-height", found[2] or "normal"
+        weight = _WEIGHT.search(value[: found.start(1)])
+        yield "font-weight", weight[0] if weight else "normal"
         yield "font-family", found[3]
 
 
@@ -133,6 +150,7 @@ _EXPANSIONS: dict[str, Callable[[str, str], Iterator[tuple[str, str]]]] = {
     "grid-template": _grid_template,
     "grid": _grid_template,
     "font": _font,
+    "list-style": _list_style,
     "gap": _pair("row-gap", "column-gap"),
     "grid-gap": _pair("row-gap", "column-gap"),
     "grid-column-gap": _renamed("column-gap"),

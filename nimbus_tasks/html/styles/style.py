@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from nimbus_tasks.html.styles.fonts import MONOSPACE, PARTS, SERIF, Family, family_of
 from nimbus_tasks.html.styles.sheets import CLEARED
-from nimbus_tasks.html.styles.values import MOST, ZERO, Length, Units, length, number, substitute
+from nimbus_tasks.html.styles.values import MOST, QUIRKY, ZERO, Length, Units, length, number, substitute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 _MEDIUM = 16.0
 #: The line height `normal`, and the ascent and descent of a text, of common fonts.
 NORMAL = 1.15
-#: The width of an average character, of common fonts; those with equal widths are wider.
-_CHARACTER = 0.5
-_MONOSPACE = 0.6
 #: Browsers' default size for `monospace` is 13 pixels, not 16.
 _SMALLER_MONOSPACE = 13 / 16
 
@@ -37,7 +35,7 @@ _SIZES = {
     "xxx-large": 48.0,
 }
 _LINES = {"thin": 1.0, "medium": 3.0, "thick": 5.0}
-_MONOSPACE_NAMES = re.compile(r"mono|courier|consolas|menlo|\bcode\b")
+_BOLD = re.compile(r"bold|[6-9]\d\d")
 _BLOCKS = {
     "list-item": "block",
     "flow-root": "block",
@@ -59,8 +57,12 @@ _NEW_CONTEXT = frozenset({"flow-root", "inline-block", "table-cell", "table-capt
 class Style:
     """How an element is laid out. Lengths are pixels and a share of the width around; None: `auto`.
 
-    padding: with the borders. is_border_box: sizes include the padding. is_context: floats stay within.
-    character, line: width and height in pixels. children: what is remembered of elements within.
+    padding: with the borders. inside, outside: the width of the padding, and of it with the margins.
+    is_border_box: sizes include the padding. is_context: floats stay within.
+    is_marked: an item with a sign, which takes a line where it holds nothing.
+    is_quirky: its margins are browsers' own, which pages in quirks mode do not have at the ends of cells.
+    letter: pixels for each part of a letter's width. character, line: width and height of a common letter in pixels.
+    children: what is remembered of elements within.
     """
 
     display: str
@@ -78,15 +80,22 @@ class Style:
     min_height: Length | None
     max_height: Length | None
     margin: tuple[Length | None, Length | None, Length | None, Length | None]
+    is_quirky: bool
     padding: tuple[Length, Length, Length, Length]
+    inside: Length
+    outside: Length
     place: tuple[Length | None, Length | None, Length | None, Length | None]
     size: float
+    family: Family
+    is_bold: bool
+    letter: float
     character: float
     line: float
     line_height: str
-    is_mono: bool
     keeps: bool
     wraps: bool
+    is_marked: bool
+    list_style: str
     is_column: bool
     is_reverse: bool
     order: float
@@ -126,8 +135,8 @@ def initial_style() -> Style:
     """Return what the root of a page inherits."""
     style = Style()
     style.size, style.rem = _MEDIUM, 0.0
-    style.line_height, style.is_mono = "normal", False
-    style.keeps, style.wraps = False, True
+    style.line_height, style.family, style.is_bold = "normal", SERIF, False
+    style.keeps, style.wraps, style.list_style = False, True, "disc"
     style.variables, style.children = {}, {}
     return style
 
@@ -151,14 +160,15 @@ def compute(declared: dict[str, str], parent: Style, window: Window) -> Style:
 
 def _set_font(style: Style, values: dict[str, str], parent: Style, window: Window) -> None:
     family = values.get("font-family", "inherit")
-    style.is_mono = parent.is_mono if family == "inherit" else bool(_MONOSPACE_NAMES.search(family))
+    style.family = family_of(family, parent.family)
+    weight = values.get("font-weight", "inherit")
+    style.is_bold = parent.is_bold if weight == "inherit" else bool(_BOLD.match(weight))
     size = values.get("font-size", "inherit")
     rem = parent.rem or _MEDIUM
     style.size = _font_size(size, parent.size, Units(parent.size, rem, window))
-    if family == "monospace" and not parent.is_mono and (size == "inherit" or "em" in size or "%" in size):
+    if family == "monospace" and parent.family is not MONOSPACE and (size == "inherit" or "em" in size or "%" in size):
         style.size *= _SMALLER_MONOSPACE
     style.rem = parent.rem or style.size
-    style.character = style.size * (_MONOSPACE if style.is_mono else _CHARACTER)
     line_height = values.get("line-height", "inherit")
     style.line_height = parent.line_height if line_height == "inherit" else line_height
     units = Units(style.size, style.rem, window)
@@ -172,7 +182,10 @@ def _set_font(style: Style, values: dict[str, str], parent: Style, window: Windo
             style.line_height = f"{style.line}px"
     # Hostile sizes would have endless lines on a screen.
     style.size, style.line = max(style.size, 0.1), min(max(style.line, 1.0), MOST)
-    style.character = max(style.character, 0.1)
+    style.letter = style.size / PARTS * (style.family.bold if style.is_bold else 1.0)
+    style.character = style.size * style.family.average
+    list_style = values.get("list-style-type", "inherit")
+    style.list_style = parent.list_style if list_style == "inherit" else list_style
     white_space = values.get("white-space", "inherit")
     style.keeps, style.wraps = parent.keeps, parent.wraps
     if white_space != "inherit":
@@ -199,6 +212,7 @@ def _set_box(style: Style, values: dict[str, str], units: Units) -> None:
     style.position = "absolute" if position == "fixed" else position
     style.floats = values.get("float", "none") if style.position != "absolute" else "none"
     style.is_inline = display.startswith("inline-")
+    style.is_marked = display == "list-item" and style.list_style != "none"
     overflow = values.get("overflow", "visible")
     style.is_context = display in _NEW_CONTEXT or overflow not in {"visible", "clip"}
     style.display = _BLOCKS.get(display, display)
@@ -217,11 +231,20 @@ def _set_box(style: Style, values: dict[str, str], units: Units) -> None:
         get(f"margin-{side}") if f"margin-{side}" in values else ZERO for side in ("top", "right", "bottom", "left")
     )
     style.margin = (top or ZERO, right, bottom or ZERO, left)
+    style.is_quirky = values.get("margin-top", "").endswith(QUIRKY)
     style.padding = tuple(  # type: ignore[assignment] # there are four
         _added(get(f"padding-{side}") or ZERO, values.get(f"border-{side}"), units)
         for side in ("top", "right", "bottom", "left")
     )
+    _set_sides(style)
     style.place = (get("top"), get("right"), get("bottom"), get("left"))
+
+
+def _set_sides(style: Style) -> None:
+    right, left = style.padding[1], style.padding[3]
+    style.inside = pixels, share = right[0] + left[0], right[1] + left[1]
+    right, left = style.margin[1] or ZERO, style.margin[3] or ZERO
+    style.outside = pixels + right[0] + left[0], share + right[1] + left[1]
 
 
 def _added(padding: Length, border: str | None, units: Units) -> Length:
@@ -250,10 +273,23 @@ def _set_columns(style: Style, values: dict[str, str], units: Units) -> None:
     style.basis = length(basis, units) if basis else None
     row, column = (length(values.get(name, "0"), units) or ZERO for name in ("row-gap", "column-gap"))
     style.gap = (row[0], column[0])
+    if style.display == "table":
+        _set_spacing(style, values, units)
     style.columns = values.get("grid-template-columns", "")
     style.areas = values.get("grid-template-areas", "")
     style.area = values.get("grid-area", "")
     style.cells = values.get("grid-column", "")
+
+
+def _set_spacing(style: Style, values: dict[str, str], units: Units) -> None:
+    """Keep room around the cells of a table. At the right, the last column has it."""
+    written = "0" if values.get("border-collapse") == "collapse" else values.get("border-spacing", "0")
+    sizes = [length(part, units) or ZERO for part in written.split()] or [ZERO]
+    across, down = sizes[0][0], sizes[-1][0]
+    top, right, bottom, left = style.padding
+    style.padding = ((top[0] + down, top[1]), right, (bottom[0] + down, bottom[1]), (left[0] + across, left[1]))
+    _set_sides(style)
+    style.gap = (down, across)
 
 
 def _number(value: str | None, otherwise: float, least: float = 0.0) -> float:

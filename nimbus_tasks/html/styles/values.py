@@ -30,6 +30,9 @@ class Units(NamedTuple):
     window: Window
 
 
+#: Browsers' own unit for default margins.
+QUIRKY = "qem"
+
 _SIMPLE = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)([a-z]+|%)?", re.ASCII)
 _TOKEN = re.compile(r"\s*(?:([+-]?(?:\d+\.?\d*|\.\d+)(?:[a-z]+|%)?)|([a-z-]*\()|([-+*/),]))", re.ASCII)
 _FIXED = {"px": 1.0, "pt": 4 / 3, "pc": 16.0, "in": 96.0, "cm": 96 / 2.54, "mm": 9.6 / 2.54}
@@ -93,7 +96,8 @@ def _scale(unit: str, units: Units) -> float | None:
         return units.window.height / 100
     if unit in {"vmin", "vmax"}:
         return (min if unit == "vmin" else max)(units.window) / 100
-    return {"em": units.em, "rem": units.rem, "ch": units.em / 2, "ex": units.em / 2}.get(unit, _FIXED.get(unit))
+    relative = {"em": units.em, QUIRKY: units.em, "rem": units.rem, "ch": units.em / 2, "ex": units.em / 2}
+    return relative.get(unit, _FIXED.get(unit))
 
 
 class _Sum:

@@ -15,11 +15,11 @@ from nimbus_tasks.html.styles import Styles, Window, computed
 from nimbus_tasks.html.styles.values import substitute
 from nimbus_tasks.model.page_map import Block, PageMap
 
-#: Letters of 10 pixels are 5 pixels wide, and begin 4.25 pixels below the top of a line of 20.
+#: An x of 10 pixels is 5 pixels wide, a space 2.5, and letters begin 4.25 pixels below the top of a line of 20.
 PLAIN = "* { margin: 0; padding: 0 } html { font: 10px/20px serif }"
 LETTERS = 4.25
 #: Two lines of text in a window of 200 pixels.
-LONG = "x" * 39 + " " + "y" * 30
+LONG = "xxx " * 17 + "xx"
 
 
 class Tops(Lines):
@@ -37,9 +37,9 @@ class Tops(Lines):
 SMALL = Window(200, 400)
 
 
-def flow(body: str, css: str, window: Window = SMALL) -> dict[str, float]:
+def flow(body: str, css: str, window: Window = SMALL, doctype: str = "<!doctype html>") -> dict[str, float]:
     """Return the top of the line or image that each element with an id begins with."""
-    document = parse(f"<!doctype html><style>{PLAIN}{css}</style>{body}".encode(), scripting=True)
+    document = parse(f"{doctype}<style>{PLAIN}{css}</style>{body}".encode(), scripting=True)
     places = document.select("[id]")
     laid_out = Tops(window)
     styles = Styles(lambda _: None).computed(document, "a.html", window)
@@ -70,6 +70,28 @@ def flow(body: str, css: str, window: Window = SMALL) -> dict[str, float]:
         ("pre { white-space: pre }", "<pre id=x>" + "a\n" * 300 + "</pre>", 0),
         ("b { display: block }", "<i>a<b>b</b></i><p id=x>c", 40),
         ("b { display: contents }", "<b><p>a</p></b><p id=x>c", 20),
+        # Words stay whole, but for Chinese ones; letters have their widths.
+        ("p { width: 50px }", "<p>" + "x" * 30 + " x<p id=x>b", 40),
+        ("p { width: 50px }", "<p>" + "x" * 30 + "<p id=x>b", 20),
+        ("p { width: 50px }", "<p>" + "\u4e2d" * 30 + "<p id=x>b", 120),
+        ("p { width: 5px }", "<p>\u4e2d\u4e2d<p id=x>b", 40),
+        ("p { width: 100px }", "<p>" + "iiii " * 12 + "<p id=x>b", 40),
+        ("p { width: 100px }", "<p>" + "MMMM " * 12 + "<p id=x>b", 120),
+        ("p { width: 50px }", "<p>xxxxxx-xxxxxx<p id=x>b", 40),
+        ("p { width: 50px }", "<p>x <b>xxxxxxxxx xx</b><p id=x>b", 60),
+        ("p { width: 80px } b { white-space: nowrap }", "<p>xxx xxx <b>xxx <i>xxx</i> xxx</b> x<p id=x>b", 40),
+        ("p { width: 100px; font-family: Verdana, serif }", "<p>" + "xxx " * 6 + "<p id=x>b", 40),
+        ("p { width: 100px; font-family: Consolas }", "<p>" + "xxxx " * 6 + "<p id=x>b", 40),
+        ("p { width: 100px; font-family: Unknown }", "<p>" + "xxx " * 5 + "<p id=x>b", 20),
+        ("p { width: 98px; font: 700 10px/20px serif }", "<p>" + "aaaaa " * 4 + "<p id=x>b", 40),
+        ("p { width: 98px; font: 10px/20px serif }", "<p>" + "aaaaa " * 4 + "<p id=x>b", 20),
+        ("p { width: 98px } b { font-weight: 400 }", "<p><b>" + "aaaaa " * 4 + "</b><p id=x>b", 20),
+        ("", "<p>\xa0</p><p>a\xa0\n b</p><p id=x>b", 40),
+        ("p { white-space: nowrap }", "<p>x <i> </i> x<p id=x>b", 20),
+        # An item without content has its sign.
+        ("", "<ul><li></li><li></li></ul><p id=x>b", 40),
+        ("ul { list-style: none }", "<ul><li></li></ul><p id=x>b", 0),
+        ("ul { list-style: square } li { list-style-type: none }", "<ul><li></li></ul><p id=x>b", 0),
         # Hidden ones take no room.
         ("b { display: none }", "<p><b>a</b><p id=x>c", 0),
         ("", "<p hidden>a</p><details><summary>b</summary>c</details><p id=x>d", 20),
@@ -133,7 +155,7 @@ def flow(body: str, css: str, window: Window = SMALL) -> dict[str, float]:
         ("", "<p><svg></svg></p><p id=x>b", 24),
         # Floats.
         ("div { float: left; width: 100px; height: 100px }", "<div>a</div><p id=x>b", 0),
-        ("div { float: left; width: 100px; height: 100px }", f"<div>a</div><p>{'a b ' * 18}</p><p id=x>b", 80),
+        ("div { float: left; width: 100px; height: 100px }", f"<div>a</div><p>{'a b ' * 18}</p><p id=x>b", 60),
         ("div { float: right; width: 100px; height: 30px }", f"<div>a</div><p>{'a b ' * 20}</p><p id=x>b", 60),
         ("div { float: left; width: 50% }", "<div>a</div><div id=x>b</div>", 0),
         ("div { float: left; width: 60% }", "<div>a</div><div id=x>b</div>", 20),
@@ -188,7 +210,7 @@ def flow(body: str, css: str, window: Window = SMALL) -> dict[str, float]:
         ),
         ("div { display: grid; grid-template-columns: 1fr 1fr }", "<div><p>a<p>b<p id=x>c</div>", 20),
         ("div { display: grid; grid-template-columns: repeat(2, 1fr); gap: 5px }", "<div><p>a<p>b<p id=x>c</div>", 25),
-        ("div { display: grid; grid-template-columns: 50px }", f"<div><p>{'a b ' * 18}<p id=x>c</div>", 160),
+        ("div { display: grid; grid-template-columns: 50px }", f"<div><p>{'a b ' * 18}<p id=x>c</div>", 120),
         (
             "div { display: grid; grid-template-columns: repeat(auto-fill, minmax(100px, 1fr)) }",
             "<div><p>a<p>b<p id=x>c</div>",
@@ -217,7 +239,7 @@ def flow(body: str, css: str, window: Window = SMALL) -> dict[str, float]:
         (
             "div { display: grid; grid-template-columns: 9fr 1fr } p { width: 50px }",
             f"<div><p>{'a b ' * 18}</div><p id=x>c",
-            160,
+            120,
         ),
         (
             "div { display: grid; grid-template: 'a b' / 1fr 1fr } .b { grid-area: b }",
@@ -230,19 +252,29 @@ def flow(body: str, css: str, window: Window = SMALL) -> dict[str, float]:
         ("", f"<table><tr><td>{LONG}<td>a</table><p id=x>b", 42),
         ("", f"<table width=100%><tr><td width=50%>{LONG}<td>b</table><p id=x>b", 82),
         ("", f"<table width=100><tr><td>{LONG}</table><p id=x>b", 82),
-        ("td { width: 50px }", f"<table><tr><td>{LONG}<td>{LONG}</table><p id=x>b", 162),
+        ("td { width: 50px }", f"<table><tr><td>{LONG}<td>{LONG}</table><p id=x>b", 124),
         ("table { width: 100% }", f"<table><tr><td colspan=2>{LONG}<tr><td>a<td>b</table><p id=x>b", 64),
         ("table { width: 50% }", "<table></table><p id=x>b", 0),
+        ("td { border: 0 }", "<table cellspacing=0><tr><td>a<tr><td id=x>b</table>", 20),
+        ("table { border-spacing: 0 10px }", "<table><tr><td>a<tr><td id=x>b</table>", 40),
+        ("table { border-spacing: 5px; border-collapse: collapse }", "<table><tr><td>a<tr><td id=x>b</table>", 20),
+        ("table { border-spacing: what }", "<table><tr><td>a</table><p id=x>b", 20),
+        (
+            "i { white-space: nowrap }",
+            f"<table><tr><td colspan=2>a<tr><td><b>xxxxxxxxxxxx</b> <i>xx xx xx</i><td>{LONG}</table><p id=x>b",
+            86,
+        ),
+        ("b { display: none }", f"<table><tr><td><b>{'x' * 99}</b>x<td>{LONG}</table><p id=x>b", 43),
         ("div { display: table } p { display: table-cell }", "<div><p>a</p><p id=x>b</p></div>", 0),
         ("div { display: table; float: left }", "<div><p>a</p><p id=x>b</p></div>", 20),
         ("div { display: table; position: absolute }", "<div><p>a</p><p id=x>b</p></div>", 20),
         # Widths of what tells none.
-        ("b, u { display: inline-block }", f"<b><i hidden></i>{'<i>aaaa</i>' * 20}<u>b</u></b><p id=x>c", 60),
+        ("b, u { display: inline-block }", f"<b><i hidden></i>{'<i>aaaa</i>' * 20}<u>b</u></b><p id=x>c", 40),
         ("div { float: left }", "<div><p>aaaa<p>b<img width=150 height=1></div><p id=x>c", 0),
         ("div, b { float: left } b b { display: block }", f"{'<div><b>' * 12}a{'</b></div>' * 12}<p id=x>c", 0),
         ("div { display: flex } p.a { position: absolute }", "<div><p class=a>a<p hidden>b<p id=x>c</div>", 0),
         # Nothing goes on without an end.
-        ("p { line-height: 0; font-size: 0 }", f"<p>{'a' * 9999}<p id=x>b", 5),
+        ("p { line-height: 0; font-size: 0 }", f"<p>{'a' * 9999}<p id=x>b", 0),
         ("html { display: none }", "<p id=x>b", None),
         ("body { padding-top: 400px }", "<p id=x>b", None),
     ],
@@ -250,6 +282,33 @@ def flow(body: str, css: str, window: Window = SMALL) -> dict[str, float]:
 def test_texts_begin_where_a_browser_shows_them(css: str, body: str, y: float | None) -> None:
     found = flow(body, css).get("x")
     assert found is None if y is None else found == pytest.approx(y, abs=5)
+
+
+TRANSITIONAL = '<!doctype html public "-//W3C//DTD HTML 4.01 Transitional//EN"'
+
+
+@pytest.mark.parametrize(
+    ("doctype", "line", "cell"),
+    [
+        ("<!doctype html>", 20, 76),
+        ("", 5, 56),
+        ("<!doctype nothtml>", 5, 56),
+        ('<!doctype html public "-//IETF//DTD HTML 2.0//EN">', 5, 56),
+        (f"{TRANSITIONAL}>", 5, 56),
+        (f'{TRANSITIONAL} "http://www.w3.org/TR/html4/loose.dtd">', 5, 76),
+        ('<!doctype html public "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/xhtml1.dtd">', 5, 76),
+        ('<!doctype html public "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">', 20, 76),
+        ('<!doctype html public "-//W3C//DTD XHTML 1.1//EN" "http://www.w3.org/xhtml11.dtd">', 20, 76),
+    ],
+)
+def test_old_doctypes_make_lines_without_texts_low_and_cells_tight(
+    doctype: str, line: float, cell: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert flow("<img width=5 height=5><p id=x>a", "", doctype=doctype)["x"] == pytest.approx(line, abs=0.1)
+    # Margins that no sheet sets.
+    monkeypatch.setitem(globals(), "PLAIN", "html, table { font: 10px/20px serif } body { margin: 0 }")
+    html = "<table><tr><td><p>a<p>b</table><div id=x>b</div>"
+    assert flow(html, "", doctype=doctype)["x"] == pytest.approx(cell, abs=0.1)
 
 
 def test_a_replaced_element_out_of_the_flow_takes_no_room() -> None:
@@ -365,9 +424,9 @@ def test_absurd_numbers_end_with_a_map(css: str) -> None:
 def test_lines_beside_floats_are_counted_where_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     css = "i { float: left; width: 100px; height: 100px }"
     html = f"<i>a</i><p>{'a b ' * 60}</p><p id=x>c"
-    assert flow(html, css) == {"x": 180}
+    assert flow(html, css) == {"x": 140}
     monkeypatch.setattr(lines, "_MOST_LINES", 0)
-    assert flow(html, css) == {"x": 240}
+    assert flow(html, css) == {"x": 100}
 
 
 def test_many_floats_end() -> None:
