@@ -125,7 +125,7 @@ class _Structure:
             if rows is None:
                 return at
             if tag == "tr":
-                rows.begin()
+                rows.begin(element)
                 return at
             cell = rows.place(element, tag)
         elif tag in _LISTS:
@@ -178,12 +178,19 @@ class _Rows:
         self._table = table
         self._row = -1
         self._column = 0
+        self._last: Element | None = None
         #: First column, end, and the first row below, of the cells of more than one row; by column.
         self._spans: list[tuple[int, int, int]] = []
         self._reaching: list[tuple[int, int, int]] = []
 
-    def begin(self) -> None:
+    def begin(self, row: Element) -> None:
+        """Go on to the next row that is shown: hidden ones before it are rows too, as in HTML."""
         self._row += 1
+        for sibling in row.previous_siblings:
+            if sibling == self._last:
+                break
+            self._row += isinstance(sibling, Element) and sibling.tag == "tr"
+        self._last = row
         self._column = 0
         if self._spans:
             self._spans = sorted(span for span in self._spans if span[2] > self._row)[:_MOST_SPANS]

@@ -285,6 +285,17 @@ def test_table_cells_have_rows_and_columns_with_merged_cells() -> None:
     ]
 
 
+def test_hidden_rows_count_as_rows_of_their_table() -> None:
+    html = (
+        "<table><tr hidden><td>a<tr><td>b<!-- c --><tr hidden><td>d<tr style='display: none'><td>e<tr><td>f"
+        "<tbody><tr><td>g<tr><td><table><tr><td>h</table><tr><td>i</table>"
+    )
+    cells = [(block["content"], block["table"]["id"], block["table"]["row"]) for block in details(html)]
+    assert cells == [
+        *(("b", "table-0", 1), ("f", "table-0", 4), ("g", "table-0", 5), ("h", "table-1", 0), ("i", "table-0", 7)),
+    ]
+
+
 def test_where_an_element_in_a_line_of_text_stands() -> None:
     html = "<ul><li><span><b><img alt=a></b></span><x-y><img alt=b></x-y></ul>"
     assert [block["list"]["level"] for block in details(html)] == [1, 1]
