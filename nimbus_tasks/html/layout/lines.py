@@ -19,8 +19,8 @@ _SLACK = 0.5
 _MOST_LINES = 10_000
 
 
-def _line_end(words: str, start: int, room: int, *, is_begun: bool) -> int:
-    """Return where the line ends that begins at `start` and has room for so many letters. is_begun: after other texts.
+def _line_end(words: str, start: int, room: int) -> int:
+    """Return where the line ends that begins at `start` and has room for so many letters.
 
     A word that is longer than a line goes beyond its end, but for one of a script without spaces.
     """
@@ -28,8 +28,6 @@ def _line_end(words: str, start: int, room: int, *, is_begun: bool) -> int:
     end = max(words.rfind(" ", start, most + 1), words.rfind("-", start, most)) + 1
     if end > start:
         return end
-    if is_begun:
-        return start
     if not words.isascii() and SQUARE.match(words, most):
         return max(most, start + 1)
     end = words.find(" ", most) + 1
@@ -112,7 +110,7 @@ class Lines:
         room = self._room(block)
         end_space = character if words[-1] == " " else 0.0  # it hangs over the end of a line
         while block.used + width > room + end_space + _SLACK and block.y < self.fold:
-            end = _line_end(words, start, int((room - block.used + _SLACK) / character), is_begun=bool(block.used))
+            end = _line_end(words, start, int((room - block.used + _SLACK) / character))
             if end == length:
                 break
             start = end

@@ -152,6 +152,7 @@ def flow(body: str, css: str, window: Window = SMALL, doctype: str = "<!doctype 
         ("", "<a href=next.html><img></a><p id=x>b", 24),
         ("", "<a href=large.JPG><img></a><p id=x>b", 150),
         ("", "<a id=here><img></a><p id=x>b", 150),
+        ("", "<p><img alt=''></p><p id=x>b", 24),
         ("", "<p><svg></svg></p><p id=x>b", 24),
         # Floats.
         ("div { float: left; width: 100px; height: 100px }", "<div>a</div><p id=x>b", 0),
@@ -264,11 +265,12 @@ def flow(body: str, css: str, window: Window = SMALL, doctype: str = "<!doctype 
             f"<table><tr><td colspan=2>a<tr><td><b>xxxxxxxxxxxx</b> <i>xx xx xx</i><td>{LONG}</table><p id=x>b",
             86,
         ),
-        ("b { display: none }", f"<table><tr><td><b>{'x' * 99}</b>x<td>{LONG}</table><p id=x>b", 43),
+        ("b { display: none }", f"<table><tr><td><!-- c --><b>{'x' * 99}</b>x<td>{LONG}</table><p id=x>b", 43),
         ("div { display: table } p { display: table-cell }", "<div><p>a</p><p id=x>b</p></div>", 0),
         ("div { display: table; float: left }", "<div><p>a</p><p id=x>b</p></div>", 20),
         ("div { display: table; position: absolute }", "<div><p>a</p><p id=x>b</p></div>", 20),
         # Widths of what tells none.
+        ("div { float: left }", "<div><b>a</b>\n <b>b\nc</b></div><p id=x>c", 0),
         ("b, u { display: inline-block }", f"<b><i hidden></i>{'<i>aaaa</i>' * 20}<u>b</u></b><p id=x>c", 40),
         ("div { float: left }", "<div><p>aaaa<p>b<img width=150 height=1></div><p id=x>c", 0),
         ("div, b { float: left } b b { display: block }", f"{'<div><b>' * 12}a{'</b></div>' * 12}<p id=x>c", 0),
