@@ -1,13 +1,12 @@
 """What is lost and what is processed twice when a worker is killed: one of two processes, at 100 random moments.
 
 The processes are those of the tests (`tests/processing/processor.py`), in a project of their own for each kill. A page
-may be begun again only once the lease of the process that was killed has run out: each sign of life is in the journal.
+may be begun again only once the lease of the process that was killed has run out (`tests/processing/journals.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import random
 import sqlite3
@@ -22,9 +21,10 @@ from msgspec import Struct
 
 from benchmarks.sites import SCRATCH
 from benchmarks.timing import doit, environment, never, run, say
+from tests.processing.journals import begun_again, begun_too_early, read_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from benchmarks.timing import Row, Size
 
@@ -124,17 +124,7 @@ def _publish(folder: Path) -> None:
     run(doit("upload"), folder)
 
 
-# --- what became of the pages ---------------------------------------------------------------------------------
-
-
-class _Line(Struct):
-    """One line of the journal: a page that is begun or ended, or a sign of life."""
-
-    what: str
-    pid: int
-    at: float
-    given: float = 0.0
-    page: str = ""
+# --- the pages afterwards ---------------------------------------------------------------------------------------
 
 
 class _Status(Struct):
@@ -155,17 +145,9 @@ class _Queue(Struct):
 
 
 def _fate_of(folder: Path) -> Fate:
-    lines = [msgspec.json.decode(line, type=_Line) for line in (folder / "journal").read_bytes().splitlines()]
+    lines = read_journal(folder)
     done, sound = _stored(folder)
-    begun: dict[str, list[_Line]] = {}
-    for line in lines:
-        if line.what == "begin":
-            begun.setdefault(line.page, []).append(line)
-    again = {page: times for page, times in begun.items() if len(times) > 1}
-    early = sum(
-        any(_is_early(lines, before, after) for before, after in itertools.pairwise(times)) for times in again.values()
-    )
-    return Fate(PAGES - len(done), len(done - sound), len(again), early)
+    return Fate(PAGES - len(done), len(done - sound), len(begun_again(lines)), len(begun_too_early(lines, LEASE)))
 
 
 def _stored(folder: Path) -> tuple[set[str], set[str]]:
@@ -185,15 +167,3 @@ def _stored(folder: Path) -> tuple[set[str], set[str]]:
         return done, set()
     records = {page: msgspec.json.decode(value, type=_Record) for page, value in some("page").items()}
     return done, {page for page in done if records[page].optimization and batch.pages[page].status == "done"}
-
-
-def _is_early(lines: Sequence[_Line], before: _Line, after: _Line) -> bool:
-    """Say whether a page was taken again while who had begun it before might still be at it."""
-    taken = max(line.given for line in _signs(lines, after.pid, after) if line.page == after.page)
-    signs = [line.at for line in _signs(lines, before.pid, after) if line.page in ("", after.page)]
-    return before.pid == after.pid or taken < max(sign for sign in signs if sign < taken) + LEASE
-
-
-def _signs(lines: Sequence[_Line], pid: int, until: _Line) -> list[_Line]:
-    """Return what a process claimed and renewed before some moment."""
-    return [line for line in lines if line.what in ("claim", "renew") and line.pid == pid and line.at <= until.at]

@@ -9,6 +9,7 @@ import contextlib
 import os
 import sqlite3
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from nimbus_tasks.model.errors import StateError
@@ -51,13 +52,13 @@ def open_or_renew(path: Path, prepare: Callable[[sqlite3.Connection], object], d
     """
     seen = _inode(path)
     try:
-        return _prepared(path, prepare)
+        return open_prepared(path, prepare)
     except (sqlite3.Error, OSError) as error:
         # Another process may have been faster, and its file is in use.
         if not is_damage(error, path) or _inode(path) != seen:
             raise
         heal.set_aside(path, _reason(error, path), done)
-    return _prepared(path, prepare)
+    return open_prepared(path, prepare)
 
 
 def renew_tables(connection: sqlite3.Connection, version: int, schema: Iterable[str]) -> None:
@@ -141,7 +142,8 @@ def errors_as(kind: type[NimbusError], path: Path, message: str, next_step: str,
         raise kind(f"{message}: {error}.", next_step) from None
 
 
-def _prepared(path: Path, prepare: Callable[[sqlite3.Connection], object]) -> sqlite3.Connection:
+def open_prepared(path: Path, prepare: Callable[[sqlite3.Connection], object]) -> sqlite3.Connection:
+    """Open a file and prepare the connection; where that fails, the file is closed again."""
     connection = connect(path)
     try:
         prepare(connection)
@@ -188,6 +190,16 @@ def transaction(connection: sqlite3.Connection, *, at_once: bool = True) -> Iter
     connection.commit()
 
 
+def close_with(owner: object, connection: sqlite3.Connection) -> None:
+    """Close a connection once its owner is gone: Python 3.13 warns of one that was left open."""
+    weakref.finalize(owner, _close, connection).atexit = False
+
+
+def _close(connection: sqlite3.Connection) -> None:
+    with contextlib.suppress(sqlite3.ProgrammingError):  # the garbage is collected in another thread
+        connection.close()
+
+
 class DatabaseFile:
     """A database that can be made again, and how it is read and written. Its errors are `StateError`s.
 
@@ -200,6 +212,7 @@ class DatabaseFile:
         self.path = path
         with self._errors():
             self._connection = open_()
+        close_with(self, self._connection)
 
     def close(self) -> None:
         self._connection.close()

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from nimbus_tasks.backends.kv import Limits, Listed, Names, Stored, Swap, Traits, Write, refusal
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.keys import LOCAL_USER
-from nimbus_tasks.project.sqlite import connect, errors_as, log_ahead, transaction
+from nimbus_tasks.project.sqlite import connect, errors_as, log_ahead, open_prepared, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,13 +110,14 @@ class SqliteStore:
         self._connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        connection = connect(self._path)
+        return open_prepared(self._path, self._prepare)
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
         # Page records have tens of kilobytes: with larger pages than SQLite's 4 KiB they are stored 1.5 times as fast.
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         log_ahead(connection)
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // PAGE_BYTES}")
         connection.execute("PRAGMA synchronous = FULL")
-        return connection
 
     def _identify(self) -> str:
         known = "SELECT id FROM store"
