@@ -22,7 +22,7 @@ from nimbus_tasks.project.files import READ_ONLY_DISK
 from nimbus_tasks.publishing.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NEXT_STEP = "is not writable. Give this user write permission to the folder .nimbus and its files."
 #: Root may write everything, so root's tests run the commands without root's capabilities.
@@ -77,15 +77,15 @@ class ReadOnly(sqlite3.Connection):
 
 
 @pytest.mark.parametrize("mounted_for_reading", [False, True])
-@pytest.mark.parametrize("module", ["nimbus_tasks.project.sqlite", "nimbus_tasks.backends.kv.sqlite"])
+@pytest.mark.parametrize("open_", [lambda path: Ledger(path, "sqlite"), SqliteStore], ids=["ledger", "store"])
 def test_a_database_that_becomes_read_only_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, mounted_for_reading: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_: Callable[[Path], object], mounted_for_reading: bool
 ) -> None:
     if mounted_for_reading:
         monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
-    monkeypatch.setattr(f"{module}.connect", ReadOnly)
+    monkeypatch.setattr("nimbus_tasks.project.sqlite.connect", ReadOnly)
     path = tmp_path / "some.db"
     with pytest.raises((StateError, StoreError)) as caught:
-        Ledger(path, "sqlite") if module.endswith("project.sqlite") else SqliteStore(path)
+        open_(path)
     next_step = f"is not writable. {READ_ONLY_DISK}" if mounted_for_reading else NEXT_STEP
     assert str(caught.value) == f"{path} {next_step}"
