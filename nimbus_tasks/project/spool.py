@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 import msgspec
 
 from nimbus_tasks.model.errors import StateError
-from nimbus_tasks.project.sqlite import Connection, close_with, errors_as, scratch
+from nimbus_tasks.project.sqlite import Connection, errors_as, scratch
 
 if TYPE_CHECKING:
     import contextlib
@@ -105,7 +105,6 @@ class Spool(Sequence[T], Generic[T]):
         with _errors():
             if self._database is None:
                 self._database = scratch()
-                close_with(self, self._database)
                 self._database.execute(_TABLE)
             self._database.execute("BEGIN")
             self._database.executemany("INSERT INTO item VALUES (?, ?, ?)", rows)

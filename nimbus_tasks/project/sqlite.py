@@ -9,7 +9,6 @@ import contextlib
 import os
 import sqlite3
 import time
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from nimbus_tasks.model.errors import StateError
@@ -32,15 +31,23 @@ _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT,
 _END_THE_OTHER = "Let it end, or end it, then run the same command again."
 
 
+class _Connection(sqlite3.Connection):
+    """Is closed once nothing holds it: Python 3.13 warns of databases that stay open."""
+
+    def __del__(self) -> None:
+        with contextlib.suppress(sqlite3.ProgrammingError):  # another thread collects the garbage
+            self.close()
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Open a file; create it and its folder where they do not exist. Transactions begin with `transaction`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, factory=_Connection)
 
 
 def scratch() -> sqlite3.Connection:
     """Open a database on disk that has no name: it is gone with the process, however that ends."""
-    connection = sqlite3.connect("", isolation_level=None)
+    connection = sqlite3.connect("", isolation_level=None, factory=_Connection)
     connection.execute("PRAGMA journal_mode = OFF")
     return connection
 
@@ -190,16 +197,6 @@ def transaction(connection: sqlite3.Connection, *, at_once: bool = True) -> Iter
     connection.commit()
 
 
-def close_with(owner: object, connection: sqlite3.Connection) -> None:
-    """Close a connection once its owner is gone: Python 3.13 warns of one that was left open."""
-    weakref.finalize(owner, _close, connection).atexit = False
-
-
-def _close(connection: sqlite3.Connection) -> None:
-    with contextlib.suppress(sqlite3.ProgrammingError):  # the garbage is collected in another thread
-        connection.close()
-
-
 class DatabaseFile:
     """A database that can be made again, and how it is read and written. Its errors are `StateError`s.
 
@@ -212,7 +209,6 @@ class DatabaseFile:
         self.path = path
         with self._errors():
             self._connection = open_()
-        close_with(self, self._connection)
 
     def close(self) -> None:
         self._connection.close()
