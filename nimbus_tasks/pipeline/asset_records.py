@@ -79,6 +79,6 @@ async def _list(settings: Settings, connection: Connection, store: str) -> Asset
     return Assets(tuple(sorted(found, key=lambda record: (record.source_paths, record.sha256))))
 
 
-def _location(said: AssetLocation | AssetCopy) -> Location:
-    names = {name: getattr(said, name, "") or "" for name in ("cid", "ipfs_url", "id", "group_id", "etag")}
-    return Location(said.url, **names)
+def _location(recorded: AssetLocation | AssetCopy) -> Location:
+    names = {name: getattr(recorded, name, "") or "" for name in ("cid", "ipfs_url", "id", "group_id", "etag")}
+    return Location(recorded.url, **names)
