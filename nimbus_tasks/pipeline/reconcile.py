@@ -55,8 +55,8 @@ class Reconciled(Struct, frozen=True):
     pages: how many the target holds. repairs: records there that could not be read. recent: how many were stored less
     than `lag` seconds ago; for these the ledger is right, as a listing may lag behind.
     unqueued: page id -> its batch, of stored pages that wait although the queue lacks them. requeued: those that were
-    put back into it, or would be in a dry run. synced: batch id -> how many of its pages have ended whose end only
-    their statuses have.
+    put back into it, or would be in a dry run. synced: batch id -> how many of its pages had ended by their statuses
+    alone.
     values: how many values were read for a check of all of them. damaged: those that are not what was stored.
     stopped: why other machines could not be notified; empty if they were, or need not be.
     """
