@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from msgspec import UNSET
 
-from nimbus_tasks.html.apply.accepted import Accepted, Content, find_accepted
 from nimbus_tasks.model.changes import read_accepted, read_optimization
 from nimbus_tasks.publishing.upgrades import keep_proposals
 
 if TYPE_CHECKING:
+    from nimbus_tasks.html.apply.accepted import Accepted
     from nimbus_tasks.model.changes import Change
     from nimbus_tasks.model.records import PageRecord, PageStatus
 
@@ -52,6 +52,8 @@ def status_of(record: PageRecord, done: PageStatus) -> PageStatus:
 
 
 def _find(record: PageRecord, former: PageRecord, proposed: tuple[Change, ...]) -> Accepted:
+    from nimbus_tasks.html.apply.accepted import Accepted, Content, find_accepted
+
     try:
         old, new = (msgspec.json.decode(each.extraction, type=Content) for each in (former, record))
     except msgspec.MsgspecError:
