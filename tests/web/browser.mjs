@@ -117,17 +117,24 @@ export const shown = (page, state, number) =>
 export const note = (page, words) => page.locator(".note").getByText(words);
 export const rows = (page, state) => page.locator(`.file[data-state="${state}"]:visible`);
 export const stored = (page, number, total = number) =>
-  page.waitForFunction(
-    (wanted) => document.querySelector("[data-test=phases]")?.textContent?.startsWith(wanted),
-    `Uploading ${number}/${total} `,
-  );
+  phases(page, (text, wanted) => text.startsWith(wanted), `Uploading ${number}/${total} `);
 
 /** Wait until so many files are searchable. */
 export const searchable = (page, number, total = number) =>
-  page.waitForFunction(
-    (wanted) => document.querySelector("[data-test=phases]")?.textContent?.endsWith(wanted),
-    `Searchable ${number}/${total}`,
-  );
+  phases(page, (text, wanted) => text.endsWith(wanted), `Searchable ${number}/${total}`);
+
+/** Wait for the line of phases; a failure says what the page showed instead. */
+async function phases(page, isThere, wanted) {
+  const line = page.locator("[data-test=phases]");
+  const end = Date.now() + PATIENCE;
+  while (!isThere((await line.textContent({ timeout: PATIENCE })) ?? "", wanted)) {
+    if (Date.now() > end) assert.fail(`${await line.textContent()} is not ${wanted}: ${await unfinished(page)}`);
+    await page.waitForTimeout(50);
+  }
+}
+
+/** What the page says of the files that are not searchable, as far as they are in sight. */
+const unfinished = (page) => page.locator('.file:visible:not([data-state="ready"])').allInnerTexts();
 
 /** @returns {Promise<void>} resolved when the page has got so many answers from addresses with this part */
 export function countOf(page, part, number) {

@@ -14,7 +14,7 @@ from service_process import DOIT, ServiceProcess
 HERE = Path(__file__).parent
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 #: The rate limit has tests of its own. Jobs of a service that was killed are soon taken up by the next one.
-SETTINGS = '[server]\nrate_tokens = 10000\nlease = 2\ntrusted_proxies = ["127.0.0.1"]\n'
+SETTINGS = '[server]\nrate_tokens = 10000\nlease = 10\ntrusted_proxies = ["127.0.0.1"]\n'
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here: apt-get install chromium")
 
 
