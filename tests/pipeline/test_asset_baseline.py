@@ -200,6 +200,7 @@ def test_files_are_noted_as_used_each_day(site: Path, monkeypatch: pytest.Monkey
 def test_a_file_that_may_change_unseen_is_read_again(site: Path) -> None:
     with AssetStage(SETTINGS) as stage:
         (site / "a.png").write_bytes(b"new")
+        os.utime(site / "a.png", (later := time.time() + 3600, later))  # young, however long the upload takes
         stage.upload(stage.changes(silently), Connection(), Silent())
         assert not isinstance(stage.changes(silently), Baseline)
 
