@@ -58,7 +58,10 @@ export async function show(root) {
     if (!confirm(text(key.own ? "revokeOwnAsk" : "revokeAsk", { name: key.name }))) return;
     void change(async () => {
       await api(`/api/keys/${key.hash}`, { method: "DELETE" });
-      if (key.own) location.assign("/login");
+      if (key.own) {
+        location.assign("/login");
+        await new Promise(() => {}); // the page is left: what it asked for now would lead to a login as well
+      }
       announce(text("keyRevoked", { name: key.name }));
       list.focus();
     });
