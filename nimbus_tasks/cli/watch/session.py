@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
-
-from msgspec import Struct
+from typing import TYPE_CHECKING
 
 from nimbus_tasks.backends.kv.open import Connection
 from nimbus_tasks.cli import messages
 from nimbus_tasks.cli.watch.classify import ToScan
+from nimbus_tasks.cli.watch.problems import Problems, asset_problems, compare, upload_problems
 from nimbus_tasks.cli.watch.reporter import Cycle, Problem
 from nimbus_tasks.cli.watch.scanner import Scanner
 from nimbus_tasks.model.clock import now
@@ -21,11 +20,10 @@ from nimbus_tasks.pipeline.pipeline import Pipeline
 from nimbus_tasks.pipeline.summary import invalid_results
 from nimbus_tasks.pipeline.validate import plan_validation
 from nimbus_tasks.project.log import LOG_FILE
-from nimbus_tasks.project.settings import PROJECT_FILE
 from nimbus_tasks.publishing.plan import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from nimbus_tasks.assets.discovery import Discovery
     from nimbus_tasks.assets.plan import AssetPlan
@@ -33,12 +31,11 @@ if TYPE_CHECKING:
     from nimbus_tasks.cli.console import Console
     from nimbus_tasks.cli.watch.reporter import Reporter, State
     from nimbus_tasks.cli.watch.schedule import Due, Schedule
-    from nimbus_tasks.pipeline.asset_summary import AssetSummary
     from nimbus_tasks.pipeline.snapshot import Snapshot
     from nimbus_tasks.pipeline.upload import Uploader
     from nimbus_tasks.pipeline.upload_run import Uploaded
     from nimbus_tasks.project.settings import Settings
-    from nimbus_tasks.publishing.outcome import Outcome, PageResult
+    from nimbus_tasks.publishing.outcome import PageResult
     from nimbus_tasks.publishing.plan import Plan
 
 
@@ -197,11 +194,11 @@ class Session:
         if not unsent:
             self._schedule.succeeded()
         problems = self._problems.all()
-        news = compare(self._reported, problems)
+        changes = compare(self._reported, problems)
         self._reported = problems
         # A page that no longer exists is not fixed.
-        fixed = tuple(about for about in news.fixed if "/" not in about or os.path.lexists(about))
-        self._reporter.problems(news.wrong, fixed)
+        fixed = tuple(about for about in changes.fixed if "/" not in about or os.path.lexists(about))
+        self._reporter.problems(changes.wrong, fixed)
         done = [page.result for page in observer.pages if page.result in ("stored", "queued", "removed")]
         cycle = Cycle(
             at=now(),
@@ -215,7 +212,7 @@ class Session:
             batch_id=self._batch,
             next_try=round(next_try, 3),
         )
-        self._reporter.cycle(cycle, is_news=bool(news.wrong or fixed))
+        self._reporter.cycle(cycle, is_news=bool(changes.wrong or fixed))
         self._reporter.state(self._state)
 
     @property
@@ -263,62 +260,3 @@ class _Observer:
 
     def retrying(self, attempt: int, attempts: int, why: str) -> None:
         pass
-
-
-# --- problems -----------------------------------------------------------------------------------------------
-
-
-class Problems(Struct):
-    """What is wrong with the settings, the source folder, pages, files and the upload. Each stage replaces its part.
-
-    unsent: something is not at the target yet and a retry may help.
-    """
-
-    settings: str = ""
-    source: str = ""
-    pages: dict[str, str] = {}
-    files: dict[str, str] = {}
-    upload: dict[str, str] = {}
-    unsent: bool = False
-
-    def all(self) -> dict[str, str]:
-        """Return the messages by what they are about."""
-        texts = {PROJECT_FILE: self.settings, "source": self.source}
-        texts |= {path: f"{path} - {error}" for path, error in self.pages.items()}
-        texts |= self.files
-        return {about: text for about, text in (texts | self.upload).items() if text}
-
-
-class News(NamedTuple):
-    """Problems that are new or have a new message, and those that are fixed."""
-
-    wrong: dict[str, str]
-    fixed: tuple[str, ...]
-
-
-def compare(before: Mapping[str, str], now: Mapping[str, str]) -> News:
-    """Return what changed, so that a problem is reported once and not at every save."""
-    wrong = {about: text for about, text in now.items() if before.get(about) != text}
-    return News(wrong, tuple(about for about in before if about not in now))
-
-
-def asset_problems(done: AssetSummary) -> dict[str, str]:
-    """Return what is wrong after an upload of files, by what it is about."""
-    texts = {problem.path: f"{problem.path} {problem.reason}" for problem in done.problems}
-    texts |= {each.path: f"{each.path} - {each.error}" for each in done.results if each.error}
-    return texts | ({"files": f"Stopped: {done.stopped}"} if done.stopped else {})
-
-
-def upload_problems(outcome: Outcome) -> tuple[dict[str, str], bool]:
-    """Return what is wrong after an upload, by what it is about, and whether a retry may help."""
-    texts = {}
-    for page in outcome.pages:
-        if page.result == "failed":
-            about = page.map_file or page.path
-            texts[about] = f"{about} - {page.error}"
-    if outcome.refusal and not outcome.failed:
-        # Otherwise it follows from the failed pages: once they are fixed, removed pages are marked.
-        texts["removals"] = f"Pages whose source is gone stay as they are: {outcome.refusal}."
-    if outcome.stopped:
-        texts["upload"] = f"Stopped: {outcome.stopped}"
-    return texts, bool(outcome.stopped or outcome.count("failed"))

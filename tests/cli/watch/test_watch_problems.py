@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_tasks.cli.watch.session import Problems, compare, upload_problems
+from nimbus_tasks.cli.watch.problems import Problems, compare, upload_problems
 from nimbus_tasks.project.settings import PROJECT_FILE
 from nimbus_tasks.publishing.outcome import Outcome, PageResult
 
