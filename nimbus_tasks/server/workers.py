@@ -37,11 +37,25 @@ LEFT_SECONDS = 3600.0
 async def work(service: Service, jobs: Jobs, changes: Changes, report: Callable[[], Awaitable[None]]) -> None:
     """Run jobs until the task is cancelled. report: writes figures to the log, once a minute of all processes."""
     lanes = {"image": service.settings.images.processes or cores(), "embedding": service.settings.server.embedding_jobs}
+    parts: dict[str, Callable[[], Awaitable[None]]] = {
+        "image jobs": lambda: _lane(jobs, changes, "image", lanes["image"]),
+        "embedding jobs": lambda: _lane(jobs, changes, "embedding", lanes["embedding"]),
+        "tidy": lambda: _now_and_then(service, "tidy", TIDY_SECONDS, lambda: _tidy(service)),
+        "report": lambda: _now_and_then(service, "report", 60, report),
+    }
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_lane(jobs, changes, "image", lanes["image"]))
-        tasks.create_task(_lane(jobs, changes, "embedding", lanes["embedding"]))
-        tasks.create_task(_now_and_then(service, "tidy", TIDY_SECONDS, lambda: _tidy(service)))
-        tasks.create_task(_now_and_then(service, "report", 60, report))
+        for name, part in parts.items():
+            tasks.create_task(_restarted(service, name, part))
+
+
+async def _restarted(service: Service, name: str, part: Callable[[], Awaitable[None]]) -> None:
+    """Run a part for ever. An error that nobody foresaw is logged, and ends no work of the others."""
+    while True:
+        try:
+            await part()
+        except Exception as error:
+            service.log.event("error", f"{name} stopped", error=f"{type(error).__name__}: {error}")
+        await asyncio.sleep(PAUSE)
 
 
 async def _lane(jobs: Jobs, changes: Changes, step: Step, slots: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import SECONDS
 from rows import add_assets, change, row_of
 from sqlalchemy import select
 
@@ -15,6 +16,9 @@ from nimbus_tasks.media.errors import MediaError, temporary
 from nimbus_tasks.media.values import Context, Encoded, Processed, Vector
 from nimbus_tasks.model.errors import NimbusError, RefusedError, StoreError, TransientError
 from nimbus_tasks.project.settings import Embeddings, Project, Server, Settings
+from nimbus_tasks.server import workers
+from nimbus_tasks.server.changes import Changes
+from nimbus_tasks.server.claims import Claim, Step
 from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.jobs import MOST_INTERRUPTIONS, Jobs, failure_of
 from nimbus_tasks.server.service import Service, open_service
@@ -186,6 +190,30 @@ def test_a_stop_gives_the_job_back(service: Service) -> None:
     row = row_of(service.database, asset)
     assert (row.lease_owner, row.processing_retry_count, row.processed) == (None, 0, False)
     assert run_jobs(service, FakeMedia(), "image") == ["done"]
+
+
+def test_workers_go_on_after_an_error_that_nobody_foresaw(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    (asset,) = upload(service)
+    media, claim, surprises = FakeMedia(), Jobs.claim, [ValueError("surprise")]
+
+    async def claim_after_surprise(jobs: Jobs, step: Step, most: int) -> list[Claim]:
+        if surprises:
+            raise surprises.pop()
+        return await claim(jobs, step, most)
+
+    async def run() -> None:
+        jobs = Jobs(service, media, media)  # type: ignore[arg-type]  # what jobs use of it
+        async with Changes(service.database) as changes, jobs:
+            working = asyncio.create_task(workers.work(service, jobs, changes, media.close))
+            while not row_of(service.database, asset).embedded:
+                await asyncio.sleep(0.02)
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+    monkeypatch.setattr(Jobs, "claim", claim_after_surprise)
+    monkeypatch.setattr(workers, "PAUSE", 0.01)
+    asyncio.run(asyncio.wait_for(run(), SECONDS))
+    assert "image jobs stopped" in (service.root / ".nimbus/log.jsonl").read_text()
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing(service: Service) -> None:
