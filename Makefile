@@ -67,7 +67,7 @@ ifndef SEED
 SEED := $(shell $(PYTHON) -c 'import random; print(random.randrange(10**6))')
 endif
 
-bench: $(VENV)/tested sites servers peers  ## Measure, side by side with peers, in one run
+bench: $(VENV)/tested .cache/user/installed sites servers peers  ## Measure, side by side with peers, in one run
 	pip install --quiet --group bench
 	python -m benchmarks $(ARGS)
 
@@ -124,6 +124,12 @@ $(VENV)/supply: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group supply
 	@touch $@
 endif
+
+# What a user has, to be measured: the package and what it needs, and none of what tests and documents need.
+.cache/user/installed: pyproject.toml
+	@$(BIN)/python -m venv .cache/user
+	.cache/user/bin/python -m pip install --quiet --editable .
+	@touch $@
 
 sites: $(SITES)/.unpacked
 

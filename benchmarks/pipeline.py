@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks import sites
-from benchmarks.timing import Ended, Figure, Row, against, doit, in_turn, run, say, within
+from benchmarks.timing import PYTHON, Ended, Figure, Row, against, doit, in_turn, run, say, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,7 +87,7 @@ def _beside_others(site: Site) -> dict[str, Callable[[], float]]:
     makefile, last_run = (str(_PEERS / name) for name in ("unchanged.mk", "last_run.mjs"))
     return {
         "ours": lambda: _sends_nothing(site),
-        "floor": lambda: run([sys.executable, "-c", FLOOR, sites.SOURCE], site.folder).seconds,
+        "floor": lambda: run([PYTHON, "-c", FLOOR, sites.SOURCE], site.folder).seconds,
         "make": lambda: run(["make", "-s", "-f", makefile], site.folder).seconds,
         "gulp": lambda: float(run(["node", last_run], site.folder).output),
         "list": lambda: run(doit("list"), empty).seconds,
@@ -138,7 +138,7 @@ def first_upload(size: Size) -> Iterator[Row]:
             return taken
 
         def insert() -> float:
-            return _settled(site, "floor.db*", lambda: run([sys.executable, "-c", STORE_FLOOR], site.folder))
+            return _settled(site, "floor.db*", lambda: run([PYTHON, "-c", STORE_FLOOR], site.folder))
 
         def validate() -> float:
             with contextlib.closing(sqlite3.connect(site.state / "manifest/site.db")) as manifest, manifest:

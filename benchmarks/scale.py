@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import sites
 from benchmarks.pipeline import FLOOR
-from benchmarks.timing import doit, environment, machine, say
+from benchmarks.timing import PYTHON, doit, environment, machine, say
 from nimbus_tasks.backends.kv.open import KV_FILE
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.project import settings
@@ -138,7 +138,7 @@ def of_files(pages: int) -> Iterator[Cost]:
 def _unchanged(folder: Path) -> Iterator[Cost]:
     """Yield the medians of a run with nothing to do and of its floor, in turns. The first turn is not counted."""
     commands = {
-        "floor: every source file looked at": [sys.executable, "-c", FLOOR, sites.SOURCE],
+        "floor: every source file looked at": [PYTHON, "-c", FLOOR, sites.SOURCE],
         "upload, nothing changed": doit("upload"),
     }
     turns = [[cost(what, command, folder) for what, command in commands.items()] for _ in range(_TURNS + 1)]

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import servers, sites, uploads
-from benchmarks.timing import Figure, Row, against, doit, environment, run, say, within
+from benchmarks.timing import PYTHON, Figure, Row, against, doit, environment, run, say, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,7 +134,7 @@ def _ours_at_gateway(pages: int) -> Iterator[Contender]:
 
 @contextlib.contextmanager
 def _watching(site: Site, settings: dict[str, str]) -> Iterator[Callable[[], float]]:
-    command = [sys.executable, "-u", "-m", "doit", "watch", "--debounce", str(DEBOUNCE_MS)]
+    command = [PYTHON, "-u", "-m", "doit", "watch", "--debounce", str(DEBOUNCE_MS)]
     with subprocess.Popen(
         command,
         cwd=site.folder,
