@@ -26,6 +26,7 @@ from nimbus_tasks.server import (
     deletion,
     errors,
     folder_uploads,
+    listing,
     page_batches,
     pages,
     public_blobs,
@@ -63,7 +64,7 @@ async def readyz(service: Service) -> dict[str, str]:
 OWN_ROUTES: list[Any] = [
     healthz, readyz, *pages.ROUTES, *page_batches.ROUTES, *accounts.ROUTES, *api_keys.ROUTES,
     *uploads.ROUTES, *completion.ROUTES, *classic_upload.ROUTES, *folder_uploads.ROUTES, *assets.ROUTES,
-    *deletion.ROUTES, *public_blobs.ROUTES,
+    *listing.ROUTES, *deletion.ROUTES, *public_blobs.ROUTES,
 ]  # fmt: skip
 
 

@@ -1,17 +1,15 @@
-"""Assets: the only module that writes rows of the table `assets`, and the routes that show them."""
+"""Assets: the only module that writes rows of the table `assets`. Reading one or some; `listing.py` reads many."""
 
 from __future__ import annotations
 
 import time
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from litestar import get
-from litestar.params import Parameter
 from msgspec import Meta, Struct, structs
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
     Integer,
     Row,
@@ -21,12 +19,11 @@ from sqlalchemy import (
     case,
     cast,
     select,
-    tuple_,
 )
 from sqlalchemy.dialects import postgresql
 
 from nimbus_tasks.server import open_uploads, search
-from nimbus_tasks.server.errors import invalid, not_found
+from nimbus_tasks.server.errors import not_found
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.search import PageOfAsset
 from nimbus_tasks.server.service import Service
@@ -45,8 +42,6 @@ MOST_CHECKSUMS = 1000
 #: A SHA-256 in hex.
 CHECKSUM = "^[0-9a-f]{64}$"
 Checksum = Annotated[str, Meta(pattern=CHECKSUM)]
-#: Ids in one question.
-MOST_IDS = 100
 
 
 class Asset(Struct, rename="camel", kw_only=True):
@@ -86,26 +81,12 @@ class AssetInUse(Asset, kw_only=True):
     pages: list[PageOfAsset]
 
 
-class AssetPage(Struct, rename="camel"):
-    """A part of the listing, newest first. next_cursor: continues it; null: this was the last part."""
-
-    assets: list[Asset]
-    next_cursor: str | None
-
-
-_COLUMNS = [assets.c[name] for name in Asset.__struct_fields__]
-_LIVE = assets.c.deleted_at.is_(None)
+COLUMNS = [assets.c[name] for name in Asset.__struct_fields__]
+LIVE = assets.c.deleted_at.is_(None)
 # Statements of every upload are built once: to build one takes several times as long as to run it.
-_MINE = select(*_COLUMNS).where(assets.c.user_id == bindparam("user_id"), _LIVE)
+_MINE = select(*COLUMNS).where(assets.c.user_id == bindparam("user_id"), LIVE)
 _BY_ID = _MINE.where(assets.c.id == bindparam("id"))
 _BY_CHECKSUMS = _MINE.where(assets.c.checksum.in_(bindparam("checksums", expanding=True)))
-AssetState = Literal["any", "ready", "working", "failed"]
-_IN_STATE: dict[AssetState, tuple[ColumnElement[bool], ...]] = {
-    "any": (),
-    "ready": (assets.c.embedded,),
-    "working": (assets.c.embedded.is_(False), assets.c.failed_at.is_(None)),
-    "failed": (assets.c.failed_at.is_not(None),),
-}
 
 
 def now_ms() -> int:
@@ -117,14 +98,7 @@ def now_ms() -> int:
 
 def by_id(connection: Connection, user_id: str, asset_id: str) -> Asset | None:
     row = connection.execute(_BY_ID, {"id": asset_id, "user_id": user_id}).first()
-    return None if row is None else _asset_of(row)
-
-
-def by_ids(connection: Connection, user_id: str, ids: Sequence[str], in_state: AssetState = "any") -> list[Asset]:
-    """Return the user's assets with these ids that are in this state, in this order."""
-    query = select(*_COLUMNS).where(assets.c.user_id == user_id, assets.c.id.in_(ids), _LIVE, *_IN_STATE[in_state])
-    found = {asset.id: asset for asset in (_asset_of(row) for row in connection.execute(query))}
-    return [found[id_] for id_ in ids if id_ in found]
+    return None if row is None else asset_of(row)
 
 
 def by_checksum(connection: Connection, user_id: str, checksum: str) -> Asset | None:
@@ -134,7 +108,7 @@ def by_checksum(connection: Connection, user_id: str, checksum: str) -> Asset | 
 def by_checksums(connection: Connection, user_id: str, checksums: Sequence[str]) -> dict[str, Asset]:
     """Return the user's assets with these checksums, by checksum."""
     rows = connection.execute(_BY_CHECKSUMS, {"user_id": user_id, "checksums": checksums})
-    found = (_asset_of(row) for row in rows)
+    found = (asset_of(row) for row in rows)
     return {asset.checksum: asset for asset in found}
 
 
@@ -158,32 +132,6 @@ async def by_pathname(database: Database, user_id: str, pathname: str) -> Asset 
         return None
     asset_id = parts[2].partition(".")[0]
     return await database.read(lambda connection: by_id(connection, user_id, asset_id))
-
-
-@get("/api/assets")
-async def list_assets(
-    service: Service,
-    user: User,
-    cursor: str = "",
-    limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
-    in_state: Annotated[AssetState, Parameter(query="state")] = "any",
-    ids: Annotated[str, Parameter(max_length=40 * MOST_IDS)] = "",
-) -> AssetPage:
-    """List the user's assets, newest first. ids: separated by commas, only these."""
-    query = select(*_COLUMNS).where(assets.c.user_id == user.id, _LIVE, *_IN_STATE[in_state])
-    if ids:
-        query = query.where(assets.c.id.in_(ids.split(",")))
-    order = (assets.c.created_at.desc(), assets.c.id.desc())
-    if cursor:
-        created, _, asset_id = cursor.partition(".")
-        if not created.isdecimal() or len(created) > 15 or not asset_id:
-            raise invalid("cursor is not one that a listing has given")
-        query = query.where(tuple_(assets.c.created_at, assets.c.id) < tuple_(int(created), asset_id))
-    rows = await service.database.read(
-        lambda connection: connection.execute(query.order_by(*order).limit(limit + 1)).all()
-    )
-    page = [_asset_of(row) for row in rows[:limit]]
-    return AssetPage(page, f"{page[-1].created_at}.{page[-1].id}" if len(rows) > limit else None)
 
 
 @get("/api/assets/{asset_id:str}")
@@ -223,7 +171,7 @@ def add(database: Database, connection: Connection, claimed: Upload, blob_url: s
     else:
         row = connection.execute(_store_in_one_trip(), values).first()
     if row is not None:
-        return _asset_of(row)
+        return asset_of(row)
     upload = open_uploads.find(connection, claimed.asset_id)
     if upload is not None:
         open_uploads.check_same(upload, claimed)
@@ -244,7 +192,7 @@ def _store(insert: NewInsert) -> ReturningInsert[Any]:
     }
     # Locked on PostgreSQL: whoever gives it up meanwhile goes first, and then it is none.
     open_ = select(*values.values()).where(open_uploads.SAME).with_for_update()
-    return insert(assets).from_select(list(values), open_).on_conflict_do_nothing().returning(*_COLUMNS)
+    return insert(assets).from_select(list(values), open_).on_conflict_do_nothing().returning(*COLUMNS)
 
 
 @cache
@@ -258,8 +206,8 @@ def _store_in_one_trip() -> Select[Any]:
     return select(stored).add_cte(*others)
 
 
-def _asset_of(row: Row[Any]) -> Asset:
+def asset_of(row: Row[Any]) -> Asset:
     return Asset(**row._mapping)
 
 
-ROUTES = [list_assets, get_asset]
+ROUTES: list[Any] = [get_asset]

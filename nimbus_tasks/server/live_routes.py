@@ -16,10 +16,11 @@ from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from nimbus_tasks.project.secrets import find_secret
-from nimbus_tasks.server import assets, claims, dead_letters, search
-from nimbus_tasks.server.assets import Asset, AssetState, now_ms
+from nimbus_tasks.server import claims, dead_letters, listing, search
+from nimbus_tasks.server.assets import Asset, now_ms
 from nimbus_tasks.server.dead_letters import DeadLetters
 from nimbus_tasks.server.errors import ApiError, invalid, not_found
+from nimbus_tasks.server.listing import AssetState
 from nimbus_tasks.server.live import Live
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.rate_limit import CRON, limit
@@ -180,7 +181,7 @@ async def search_assets(
         ids = await service.database.read(lambda connection: search.by_words(connection, user.id, q, looked_at))
     else:
         raise invalid("q must have a word to look for")
-    found = await service.database.read(lambda connection: assets.by_ids(connection, user.id, ids, in_state)[:most])
+    found = await service.database.read(lambda connection: listing.by_ids(connection, user.id, ids, in_state)[:most])
     return Found(found, [round(scores[asset.id], 4) for asset in found] if like else [])
 
 
