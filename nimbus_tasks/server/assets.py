@@ -10,11 +10,13 @@ from litestar import get
 from msgspec import Meta, Struct, structs
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Integer,
     Row,
     Select,
     Text,
+    and_,
     bindparam,
     case,
     cast,
@@ -42,12 +44,15 @@ MOST_CHECKSUMS = 1000
 #: A SHA-256 in hex.
 CHECKSUM = "^[0-9a-f]{64}$"
 Checksum = Annotated[str, Meta(pattern=CHECKSUM)]
+#: Seconds for which a deleted asset can be restored. The sweep keeps its files for longer (`sweep.py`).
+RESTORABLE_SECONDS = 23 * 3600
 
 
 class Asset(Struct, rename="camel", kw_only=True):
     """A stored file as answers have it: the columns of its row. Times: epoch milliseconds.
 
     failed_at: when a step failed for good. It is ready to be searched once it is embedded.
+    restorable_until: until when a deleted one can be restored; null: it is not deleted.
     """
 
     id: str
@@ -73,6 +78,7 @@ class Asset(Struct, rename="camel", kw_only=True):
     error_class: str | None
     failed_at: int | None
     created_at: int
+    restorable_until: int | None
 
 
 class AssetInUse(Asset, kw_only=True):
@@ -81,7 +87,8 @@ class AssetInUse(Asset, kw_only=True):
     pages: list[PageOfAsset]
 
 
-COLUMNS = [assets.c[name] for name in Asset.__struct_fields__]
+_RESTORABLE_UNTIL = (assets.c.deleted_at + 1000 * RESTORABLE_SECONDS).label("restorable_until")
+COLUMNS = [assets.c.get(name, _RESTORABLE_UNTIL) for name in Asset.__struct_fields__]
 LIVE = assets.c.deleted_at.is_(None)
 # Statements of every upload are built once: to build one takes several times as long as to run it.
 _MINE = select(*COLUMNS).where(assets.c.user_id == bindparam("user_id"), LIVE)
@@ -126,12 +133,34 @@ def completed(connection: Connection, upload: Upload) -> Asset:
 
 
 async def by_pathname(database: Database, user_id: str, pathname: str) -> Asset | None:
-    """Return the asset whose file or thumbnail this is; None where it is not the user's."""
+    """Return the asset whose file or thumbnail this is; None where it is not the user's.
+
+    The thumbnail of a deleted one is there as long as it can be restored: people choose by it.
+    """
     parts = pathname.split("/")
     if len(parts) < 3:
         return None
     asset_id = parts[2].partition(".")[0]
-    return await database.read(lambda connection: by_id(connection, user_id, asset_id))
+
+    def find(connection: Connection) -> Asset | None:
+        asset = by_id(connection, user_id, asset_id)
+        if asset is not None or parts[0] != "thumbnails":
+            return asset
+        mine = assets.c.id == asset_id, assets.c.user_id == user_id
+        row = connection.execute(select(*COLUMNS).where(*mine, restorable(now_ms()))).first()
+        return None if row is None else asset_of(row)
+
+    return await database.read(find)
+
+
+def restorable(moment: int) -> ColumnElement[bool]:
+    """Return the condition for a deleted asset that can be restored at this moment: epoch milliseconds.
+
+    One whose file was uploaded again is there, under another id.
+    """
+    again = assets.alias()
+    live = again.c.user_id == assets.c.user_id, again.c.checksum == assets.c.checksum, again.c.deleted_at.is_(None)
+    return and_(assets.c.deleted_at > moment - 1000 * RESTORABLE_SECONDS, ~select(1).where(*live).exists())
 
 
 @get("/api/assets/{asset_id:str}")

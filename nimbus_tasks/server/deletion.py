@@ -7,15 +7,11 @@ from typing import Any
 from litestar import delete, post
 from sqlalchemy import Connection, func, select
 
-from nimbus_tasks.server.assets import Asset, by_checksum, by_id, now_ms
+from nimbus_tasks.server.assets import RESTORABLE_SECONDS, Asset, by_checksum, by_id, now_ms
 from nimbus_tasks.server.errors import invalid, not_found
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.service import Service
-from nimbus_tasks.server.sweep import ORPHAN_SECONDS
 from nimbus_tasks.server.tables import assets
-
-#: Seconds for which an asset can be restored: an hour less than its files are kept, since a sweep takes a while.
-RESTORABLE_SECONDS = ORPHAN_SECONDS - 3600
 
 
 @delete("/api/assets/{asset_id:str}", status_code=204)

@@ -9,7 +9,7 @@ from litestar.params import Parameter
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, select, tuple_
 
-from nimbus_tasks.server.assets import COLUMNS, LIVE, Asset, asset_of
+from nimbus_tasks.server.assets import COLUMNS, LIVE, Asset, asset_of, now_ms, restorable
 from nimbus_tasks.server.errors import invalid
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.service import Service
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: Ids in one question.
 MOST_IDS = 100
+#: States of assets that are not deleted.
 AssetState = Literal["any", "ready", "working", "failed"]
 _IN_STATE: dict[AssetState, tuple[ColumnElement[bool], ...]] = {
     "any": (),
@@ -42,24 +43,30 @@ async def list_assets(
     user: User,
     cursor: str = "",
     limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
-    in_state: Annotated[AssetState, Parameter(query="state")] = "any",
+    in_state: Annotated[AssetState | Literal["deleted"], Parameter(query="state")] = "any",
     ids: Annotated[str, Parameter(max_length=40 * MOST_IDS)] = "",
 ) -> AssetPage:
-    """List the user's assets, newest first. ids: separated by commas, only these."""
-    query = select(*COLUMNS).where(assets.c.user_id == user.id, LIVE, *_IN_STATE[in_state])
+    """List the user's assets, newest first. ids: separated by commas, only these.
+
+    state `deleted`: those that can be restored, the last deleted first.
+    """
+    query = select(*COLUMNS).where(assets.c.user_id == user.id)
+    if in_state == "deleted":
+        query, order = query.where(restorable(now_ms())), "restorable_until"
+    else:
+        query, order = query.where(LIVE, *_IN_STATE[in_state]), "created_at"
+    since = query.selected_columns[order]
     if ids:
         query = query.where(assets.c.id.in_(ids.split(",")))
-    order = (assets.c.created_at.desc(), assets.c.id.desc())
     if cursor:
-        created, _, asset_id = cursor.partition(".")
-        if not created.isdecimal() or len(created) > 15 or not asset_id:
+        moment, _, asset_id = cursor.partition(".")
+        if not moment.isdecimal() or len(moment) > 15 or not asset_id:
             raise invalid("cursor is not one that a listing has given")
-        query = query.where(tuple_(assets.c.created_at, assets.c.id) < tuple_(int(created), asset_id))
-    rows = await service.database.read(
-        lambda connection: connection.execute(query.order_by(*order).limit(limit + 1)).all()
-    )
+        query = query.where(tuple_(since, assets.c.id) < tuple_(int(moment), asset_id))
+    query = query.order_by(since.desc(), assets.c.id.desc()).limit(limit + 1)
+    rows = await service.database.read(lambda connection: connection.execute(query).all())
     page = [asset_of(row) for row in rows[:limit]]
-    return AssetPage(page, f"{page[-1].created_at}.{page[-1].id}" if len(rows) > limit else None)
+    return AssetPage(page, f"{getattr(page[-1], order)}.{page[-1].id}" if len(rows) > limit else None)
 
 
 def by_ids(connection: Connection, user_id: str, ids: Sequence[str], in_state: AssetState = "any") -> list[Asset]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, or_, select
 from nimbus_tasks.backends.kv import all_names
 from nimbus_tasks.model.clock import seconds_of
 from nimbus_tasks.server import completion
-from nimbus_tasks.server.assets import now_ms
+from nimbus_tasks.server.assets import RESTORABLE_SECONDS, now_ms
 from nimbus_tasks.server.rate_limit import CRON, LOGIN, Rate
 from nimbus_tasks.server.storage import Upload
 from nimbus_tasks.server.tables import assets, buckets
@@ -27,8 +27,8 @@ _AT_ONCE = 500
 #: Files whose rows are looked up at a time.
 _LOOKED_UP = 500
 #: Seconds after which a file without a row is an orphan: an upload may take this long after its address was signed.
-#: The files of a deleted asset are kept as long.
-ORPHAN_SECONDS = 24 * 3600.0
+#: The files of a deleted asset are kept as long: an hour more than it can be restored, since a sweep takes a while.
+ORPHAN_SECONDS = RESTORABLE_SECONDS + 3600.0
 
 
 class _Expiring(Struct):

@@ -136,6 +136,11 @@ class Client:
         found: list[dict[str, Any]] = self.http.get("/api/assets").raise_for_status().json()["assets"]
         return found
 
+    def deleted(self) -> dict[str, dict[str, Any]]:
+        """Return the deleted assets that can be restored, by id."""
+        told = self.http.get("/api/assets", params={"state": "deleted", "limit": 500}).raise_for_status().json()
+        return {asset["id"]: asset for asset in told["assets"]}
+
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()

@@ -16,6 +16,7 @@ from service_process import PROJECT, ServiceProcess, picture
 
 from nimbus_tasks.backends.kv import Write
 from nimbus_tasks.model import keys
+from nimbus_tasks.server.assets import now_ms
 from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.pages import WEB
 from nimbus_tasks.server.records_store import RecordsStore
@@ -115,6 +116,9 @@ def test_a_listing_of_some(web: ServiceProcess) -> None:
     (ready,) = add_assets(seen, user=user, start=2, processed=True, embedded=True)
     (failed,) = add_assets(seen, user=user, start=3, failed_at=1, processing_error="No image")
     (other,) = add_assets(seen, user="user_other")
+    first, second = (add_assets(seen, user=user, start=4, deleted_at=now_ms() - ago)[0] for ago in (1000, 0))
+    add_assets(seen, user="user_other", deleted_at=now_ms())
+    add_assets(seen, user=user, start=5, deleted_at=1)
     seen.close()
 
     def ids(**asked: str) -> list[str]:
@@ -125,7 +129,9 @@ def test_a_listing_of_some(web: ServiceProcess) -> None:
     assert ids(state="ready") == [ready]
     assert ids(state="working") == [working_too, working]
     assert ids(state="failed") == [failed]
-    assert ids(ids=f"{working},{ready},{other},nonsense,") == [ready, working]
+    assert ids(state="deleted") == [second, first]
+    assert ids(state="deleted", ids=f"{working},{first}") == [first]
+    assert ids(ids=f"{working},{ready},{other},{first},nonsense,") == [ready, working]
     assert ids(ids=f"{working},{ready}", state="ready") == [ready]
     assert len(ids(ids=",".join([working] * 100))) == 1
     assert client.http.get("/api/assets", params={"state": "odd"}).status_code == 400

@@ -19,8 +19,8 @@ from service_process import Client, ServiceProcess, picture, sha256
 from sqlalchemy import func, select
 
 from nimbus_tasks.project.settings import load
+from nimbus_tasks.server.assets import RESTORABLE_SECONDS
 from nimbus_tasks.server.database import Database
-from nimbus_tasks.server.deletion import RESTORABLE_SECONDS
 from nimbus_tasks.server.service import open_service
 from nimbus_tasks.server.storage import Upload, pathname_of
 from nimbus_tasks.server.tables import assets, uploads
@@ -220,6 +220,7 @@ def test_a_deleted_asset_is_gone_and_can_come_again(client: Client, content: byt
 
     assert client.http.get(f"/api/assets/{asset['id']}").status_code == 404
     assert client.upload(content)["id"] != asset["id"]
+    assert asset["id"] not in client.deleted()
     restored = client.http.post(f"/api/assets/{asset['id']}/restore")
     assert (restored.status_code, restored.json()["error"]) == (
         409,
@@ -227,28 +228,60 @@ def test_a_deleted_asset_is_gone_and_can_come_again(client: Client, content: byt
     )
 
 
-def test_a_deleted_asset_can_be_restored_for_a_while(running: Running, client: Client, content: bytes) -> None:
+def test_a_deleted_asset_is_found_and_restored_for_a_while(running: Running, client: Client, content: bytes) -> None:
     asset = client.upload(content)
-    path = f"/api/assets/{asset['id']}"
+    path, other = f"/api/assets/{asset['id']}", running.service.client("user_curious")
+    assert client.http.get(path).json()["restorableUntil"] is None
+    before = time.time()
     client.http.delete(path)
 
-    assert client.http.post(f"{path}/restore").json()["id"] == asset["id"]
+    until = client.deleted()[asset["id"]]["restorableUntil"] / 1000
+    assert before - 1 < until - RESTORABLE_SECONDS < time.time() + 1
+    assert other.deleted() == {}
+    assert client.http.post(f"{path}/restore").json()["restorableUntil"] is None
     assert client.http.post(f"{path}/restore").status_code == 200
     assert client.ask(content).json()["asset"]["id"] == asset["id"]
+    assert asset["id"] not in client.deleted()
 
     client.http.delete(path)
-    with running.database.writing() as connection:
-        long_ago = assets.c.deleted_at - 1000 * RESTORABLE_SECONDS
-        connection.execute(assets.update().where(assets.c.id == asset["id"]).values(deleted_at=long_ago))
+    _delete_long_ago(running, asset["id"])
     assert client.http.post(f"{path}/restore").status_code == 404
+    assert asset["id"] not in client.deleted()
 
 
-def test_the_listing_has_every_asset_once(client: Client, content: bytes) -> None:
+def test_of_a_deleted_asset_its_owner_sees_the_thumbnail(running: Running, client: Client, content: bytes) -> None:
+    if not _in_folder(running):
+        pytest.skip("pages show pictures straight from the bucket")
+    asset = client.upload(content)
+    thumbnail = f"thumbnails/user_local/{asset['id']}.webp"
+    stored = running.service.folder / ".nimbus/uploads" / thumbnail
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    stored.write_bytes(b"small")
+    client.http.delete(f"/api/assets/{asset['id']}")
+
+    assert client.http.get(f"/files/{thumbnail}").content == b"small"
+    assert client.http.get(asset["blobUrl"]).status_code == 404
+    assert running.service.client("user_curious").http.get(f"/files/{thumbnail}").status_code == 404
+    _delete_long_ago(running, asset["id"])
+    assert client.http.get(f"/files/{thumbnail}").status_code == 404
+
+
+def _delete_long_ago(running: Running, asset_id: str) -> None:
+    """Let it be so long since an asset was deleted that it cannot be restored."""
+    long_ago = assets.c.deleted_at - 1000 * RESTORABLE_SECONDS
+    with running.database.writing() as connection:
+        connection.execute(assets.update().where(assets.c.id == asset_id).values(deleted_at=long_ago))
+
+
+@pytest.mark.parametrize("state", ["any", "deleted"])
+def test_the_listing_has_every_asset_once(client: Client, content: bytes, state: str) -> None:
     made = {client.upload(content + bytes([number]))["id"] for number in range(5)}
+    for id_ in made if state == "deleted" else ():
+        client.http.delete(f"/api/assets/{id_}").raise_for_status()
     found: list[str] = []
     cursor = ""
     while True:
-        page = client.http.get("/api/assets", params={"limit": 2, "cursor": cursor}).json()
+        page = client.http.get("/api/assets", params={"limit": 2, "cursor": cursor, "state": state}).json()
         found += [asset["id"] for asset in page["assets"]]
         cursor = page["nextCursor"]
         if not cursor:
@@ -256,7 +289,7 @@ def test_the_listing_has_every_asset_once(client: Client, content: bytes) -> Non
 
     assert made <= set(found)
     assert len(found) == len(set(found))
-    assert client.http.get("/api/assets", params={"cursor": "nonsense"}).status_code == 400
+    assert client.http.get("/api/assets", params={"cursor": "nonsense", "state": state}).status_code == 400
 
 
 # --- bad input --------------------------------------------------------------------------------------------------
