@@ -30,7 +30,7 @@ def answer_unknown_path(request: Request[Any, Any, Any], error: NotFoundExceptio
 
 
 @get(
-    ["/", "/gallery", "/asset", "/failed-jobs", "/status", "/batches", "/keys"],
+    ["/", "/gallery", "/asset", "/deleted", "/failed-jobs", "/status", "/batches", "/keys"],
     opt=PUBLIC,
     sync_to_thread=False,
     include_in_schema=False,

@@ -22,11 +22,12 @@ from nimbus_tasks.server.pages import WEB
 from nimbus_tasks.server.records_store import RecordsStore
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["/", "/gallery", "/asset", "/failed-jobs", "/status", "/batches", "/keys", "/login", "/login?link=used"]
+PAGES = ["/", "/gallery", "/asset", "/deleted", "/failed-jobs", "/status", "/batches", "/keys"]
+LOGINS = ["/login", "/login?link=used"]
 SCRIPTS = ["/static/js/main.js", "/static/js/upload/" + min(path.name for path in (WEB / "js/upload").glob("*.js"))]
 
 
-@pytest.mark.parametrize("path", [*PAGES, *SCRIPTS, "/static/css/style.css", "/static/icon.svg"])
+@pytest.mark.parametrize("path", [*PAGES, *LOGINS, *SCRIPTS, "/static/css/style.css", "/static/icon.svg"])
 def test_pages_and_their_files_need_no_login(web: ServiceProcess, path: str) -> None:
     kind = {".js": "javascript", ".css": "text/css", ".svg": "image/svg+xml"}.get(Path(path).suffix, "text/html")
 

@@ -20,7 +20,7 @@ import {
   url,
 } from "./browser.mjs";
 
-const PAGES = ["/", "/gallery", "/failed-jobs", "/status", "/batches", "/keys", "/login"];
+const PAGES = ["/", "/gallery", "/deleted", "/failed-jobs", "/status", "/batches", "/keys", "/login"];
 const PHONE = { width: 360, height: 740 };
 
 test("a login with a wrong key says so, and leads on after the right one", async (t) => {
@@ -140,21 +140,48 @@ test("the gallery finds by words, by state and by a similar picture", async (t) 
   await page.getByText("Nothing found.").first().waitFor();
 });
 
-test("a deleted file can be restored on its page", async (t) => {
+test("a deleted file is found and restored, on its page and among those that were deleted", async (t) => {
   const { page } = await openPage(t);
-  const name = `deleted-${Date.now()}.svg`;
-  await page.setInputFiles("#files", newFile(name));
-  await stored(page, 1);
-  await page.goto(`${url}/gallery?q=${name}`);
-  await page.locator(".card").click();
+  const names = ["first", "second"].map((word) => `${word}-${Date.now()}.svg`);
+  await page.setInputFiles("#files", names.map((name) => newFile(name))); // prettier-ignore
+  await searchable(page, 2);
   page.on("dialog", (dialog) => void dialog.accept());
-  await page.getByRole("button", { name: "Delete" }).click();
-  await page.getByText("Deleted.").waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Restore");
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent); // prettier-ignore
+  for (const name of names) {
+    await page.goto(`${url}/gallery?q=${name}`);
+    await page.locator(".card").click();
+    await page.getByRole("button", { name: "Delete" }).click();
+    await page.getByText("This file is deleted. It can be restored for another 23 h.").first().waitFor();
+    assert.equal(await focused(), "Restore");
+  }
   await page.keyboard.press("Enter");
-  await page.getByRole("button", { name: "Delete" }).waitFor();
-  await page.goto(`${url}/gallery?q=${name}`);
+  await page.getByRole("button", { name: "Delete" }).click();
+  await page.getByText("This file is deleted.").first().waitFor();
+
+  await page.goto(`${url}/gallery`);
+  await page.getByRole("link", { name: "Recently deleted" }).press("Enter");
+  const [first, second] = names.map((name) => page.locator("li").filter({ hasText: name }));
+  await second.getByText("23 h left").waitFor();
+  await page.waitForFunction(() => [...document.querySelectorAll("img")].some((each) => each.naturalWidth > 0));
+  await first.getByRole("link").click();
+  await page.getByText("This file is deleted.").first().waitFor();
+  await page.goBack();
+  await page.route("**/restore", (route) => route.fulfill({ status: 404, json: { error: "There is no such asset" } }));
+  await second.getByRole("button").press("Enter");
+  await second.getByRole("alert").getByText("It can no longer be restored.").waitFor();
+  await page.unroute("**/restore");
+  await second.getByRole("button").press("Enter");
+  await second.waitFor({ state: "detached" });
+  assert.equal(await focused(), `Restore ${names[0]}`);
+  await page.keyboard.press("Enter");
+  await first.waitFor({ state: "detached" });
+  await page.getByText(`${names[0]} is restored.`).waitFor({ state: "attached" });
+  await page.goto(`${url}/gallery?q=${names[0]}`);
   await page.locator(".card").waitFor();
+
+  const other = await openPage(t, { key: otherKey });
+  await other.page.goto(`${url}/deleted`);
+  await other.page.getByText("No file was deleted in the last 23 hours.").first().waitFor();
 });
 
 test("the pages that use a file are named, and only those on the web are links", async (t) => {
@@ -415,8 +442,10 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     const { page } = await openPage(t, { colorScheme, bypassCSP: true });
     await page.setInputFiles("#files", pictures(2));
     await stored(page, 2);
-    const { assets } = await (await page.request.get(`${url}/api/assets?limit=1`)).json();
-    for (const path of [...PAGES, `/asset?id=${assets[0].id}`, "/asset?id=gone", "/nowhere"]) {
+    const { assets } = await (await page.request.get(`${url}/api/assets?limit=2`)).json();
+    await deleteAsset(page, assets[1].id);
+    const ofAssets = ["gone", ...assets.map(({ id }) => id)].map((id) => `/asset?id=${id}`);
+    for (const path of [...PAGES, ...ofAssets, "/nowhere"]) {
       if (path !== "/") await page.goto(`${url}${path}`);
       await page.waitForSelector("h1");
       await page.evaluate(axe);
@@ -425,6 +454,11 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
       assert.deepEqual(found, []);
     }
   });
+}
+
+async function deleteAsset(page, id) {
+  const done = await page.request.delete(`${url}/api/assets/${id}`, { headers: { authorization: `Bearer ${key}` } });
+  assert.equal(done.status(), 204);
 }
 
 /** @param {Element} element */
@@ -448,6 +482,8 @@ test("on a phone nothing is wider than the screen", async (t) => {
   const { page } = await openPage(t, { viewport: PHONE });
   await page.setInputFiles("#files", [...pictures(1), newFile(`${"a-long-name-".repeat(12)}.svg`)]);
   await stored(page, 2);
+  const { assets } = await (await page.request.get(`${url}/api/assets`)).json();
+  await deleteAsset(page, assets.find(({ filename }) => filename.startsWith("a-long")).id);
   const titles = new Set();
   for (const path of PAGES) {
     if (path !== "/") await page.goto(`${url}${path}`);

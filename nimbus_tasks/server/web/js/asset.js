@@ -3,11 +3,12 @@
 import { announce } from "./announce.js";
 import { api, ApiError } from "./api.js";
 import { copyButton } from "./copy.js";
+import { restore, timeLeft } from "./deleted.js";
 import { el } from "./dom.js";
 import { bytesText, problemText, text, timeText } from "./texts.js";
 
 /** @typedef {{url: string, title: string}} Page url: a path where the site's domain is not known */
-/** @typedef {import("./gallery.js").Asset & {pages: Page[]}} Asset */
+/** @typedef {import("./card.js").Asset & {pages?: Page[]}} Asset */
 
 /** Milliseconds between two looks at a file whose jobs are not done. */
 const EVERY = 5000;
@@ -25,7 +26,8 @@ class AssetPage {
    */
   constructor(root, id) {
     this._root = root;
-    this._path = `/api/assets/${encodeURIComponent(id || "none")}`;
+    this._id = id || "none";
+    this._path = `/api/assets/${encodeURIComponent(this._id)}`;
     this._shown = "";
     this._timer = 0;
   }
@@ -33,22 +35,37 @@ class AssetPage {
   /** Show the asset as it is now, and follow its jobs. */
   async look() {
     clearTimeout(this._timer);
-    /** @type {Asset} */
-    const asset = await api(this._path);
+    const asset = await this._find();
     const now = JSON.stringify(asset);
-    const acts = { retry: () => void this._retry(), remove: () => void this._remove(asset) };
-    if (now !== this._shown) this._root.replaceChildren(...view(asset, acts));
+    const acts = {
+      retry: () => void this._retry(),
+      remove: () => void this._remove(asset),
+      restore: () => void this._restore(),
+    };
+    const show = asset.restorableUntil ? deletedView : view;
+    if (now !== this._shown) this._root.replaceChildren(...show(asset, acts));
     this._shown = now;
     document.title = `${asset.filename} · Nimbus Tasks`;
-    if (stateOf(asset) === "uploaded") this._lookLater();
+    if (stateOf(asset) === "uploaded" && !asset.restorableUntil) this._lookLater();
+  }
+
+  /** @returns {Promise<Asset>} the asset; also one that was deleted and can be restored */
+  async _find() {
+    try {
+      return await api(this._path);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      const { assets } = await api(`/api/assets?state=deleted&ids=${encodeURIComponent(this._id)}`);
+      if (!assets.length) throw error;
+      return assets[0];
+    }
   }
 
   /** @param {unknown} error */
   showProblem(error) {
-    const isGone = error instanceof ApiError && (error.status === 404 || error.status === 400);
     this._root.replaceChildren(
       el("h1", {}, text("file")),
-      el("p", { role: "alert" }, isGone ? text("assetGone") : problemText(error)),
+      el("p", { role: "alert" }, isGone(error) ? text("assetGone") : problemText(error)),
       el("p", {}, el("a", { href: "/gallery" }, text("gallery"))),
     );
   }
@@ -63,23 +80,17 @@ class AssetPage {
     await this.look();
   }
 
-  /** @param {Asset} asset is deleted, and can be restored as long as the page is open */
+  /** @param {Asset} asset */
   async _remove(asset) {
     if (!confirm(text("deleteAsk", { name: asset.filename }))) return;
     await api(this._path, { method: "DELETE" });
-    clearTimeout(this._timer);
-    this._shown = "";
-    const button = el("button", { type: "button", onclick: () => void this._restore() }, text("restore"));
-    this._root.replaceChildren(
-      el("h1", {}, asset.filename),
-      el("p", { role: "status" }, text("deleted")),
-      el("p", { class: "actions" }, button, el("a", { href: "/gallery" }, text("gallery"))),
-    );
-    button.focus();
+    await this.look();
+    announce(text("deleted"));
+    this._root.querySelector("button")?.focus();
   }
 
   async _restore() {
-    await api(`${this._path}/restore`, { method: "POST" });
+    await restore(this._id);
     announce(text("restored"));
     await this.look();
     this._root.focus();
@@ -115,7 +126,7 @@ function view(asset, { retry, remove }) {
   for (const [name, url] of addresses) {
     if (url) add(name, el("a", { href: url }, url), " ", copyButton(new URL(url, location.href).href));
   }
-  if (asset.pages.length) add("usedBy", el("ul", { class: "plain" }, ...asset.pages.map((page) => el("li", {}, ...linkTo(page))))); // prettier-ignore
+  if (asset.pages?.length) add("usedBy", el("ul", { class: "plain" }, ...asset.pages.map((page) => el("li", {}, ...linkTo(page))))); // prettier-ignore
   const problem = asset.processingError ?? asset.embeddingError;
   if (problem) add("lastError", problem);
   const actions = el("p", { class: "actions" });
@@ -123,6 +134,31 @@ function view(asset, { retry, remove }) {
   if (asset.failedAt) actions.append(el("button", { type: "button", onclick: retry }, text("retry")));
   actions.append(el("button", { type: "button", onclick: remove }, text("delete")));
   return [el("h1", {}, asset.filename), el("div", { class: "asset" }, el("div", {}, picture), el("div", {}, fields, actions))]; // prettier-ignore
+}
+
+/**
+ * @param {Asset} asset that was deleted
+ * @param {{restore: () => void}} acts
+ */
+function deletedView(asset, { restore }) {
+  const picture = asset.thumbnailUrl && el("img", { src: asset.thumbnailUrl, alt: asset.filename, onerror: () => picture && picture.remove() }); // prettier-ignore
+  return [
+    el("h1", {}, asset.filename),
+    el("p", {}, text("deletedFor", { time: timeLeft(asset) })),
+    el(
+      "p",
+      { class: "actions" },
+      el("button", { type: "button", class: "primary", onclick: restore }, text("restore")),
+      el("a", { href: "/deleted" }, text("recentlyDeleted")),
+      el("a", { href: "/gallery" }, text("gallery")),
+    ),
+    el("div", { class: "asset" }, picture),
+  ];
+}
+
+/** @param {unknown} error */
+function isGone(error) {
+  return error instanceof ApiError && (error.status === 404 || error.status === 400);
 }
 
 /** @param {Asset} asset */

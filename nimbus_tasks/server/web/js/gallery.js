@@ -2,28 +2,11 @@
 
 import { announce } from "./announce.js";
 import { api } from "./api.js";
+import { card } from "./card.js";
 import { el, setText } from "./dom.js";
 import { text } from "./texts.js";
 
-/**
- * @typedef {object} Asset
- * @property {string} id
- * @property {string} filename
- * @property {string} blobUrl
- * @property {string | null} imageUrl
- * @property {string | null} thumbnailUrl
- * @property {number} size
- * @property {string} mimeType
- * @property {string} checksum
- * @property {number | null} width
- * @property {number | null} height
- * @property {boolean} processed
- * @property {boolean} embedded
- * @property {number | null} failedAt epoch milliseconds
- * @property {string | null} processingError
- * @property {string | null} embeddingError
- * @property {number} createdAt epoch milliseconds
- */
+/** @typedef {import("./card.js").Asset} Asset */
 
 /** Milliseconds after the last key before a search starts. */
 const TYPING = 250;
@@ -64,7 +47,7 @@ class Gallery {
       this._timer = setTimeout(() => void this.load(), TYPING);
     });
     this._state.addEventListener("change", () => void this.load());
-    const controls = el("form", { class: "actions", role: "search", onsubmit: (/** @type {Event} */ event) => event.preventDefault() }, this._words, this._state); // prettier-ignore
+    const controls = el("form", { class: "actions", role: "search", onsubmit: (/** @type {Event} */ event) => event.preventDefault() }, this._words, this._state, el("a", { href: "/deleted" }, text("recentlyDeleted"))); // prettier-ignore
     return [this._title, controls, this._said, this._cards, this._more];
   }
 
@@ -84,7 +67,7 @@ class Gallery {
     if (!isMore) this._cards.replaceChildren();
     /** @type {Asset[]} */
     const assets = found.assets;
-    this._cards.append(...assets.map((asset, index) => card(asset, found.scores?.[index])));
+    this._cards.append(...assets.map((asset, index) => card(asset, similarity(found.scores?.[index]))));
     this._cursor = found.nextCursor ?? "";
     this._more.hidden = !this._cursor;
     const said = this._saidOf(found.problem, this._cards.childElementCount);
@@ -127,19 +110,8 @@ class Gallery {
   }
 }
 
-/**
- * @param {Asset} asset
- * @param {number} [score] how much it is like the picture that was searched by, 1: the same
- */
-function card(asset, score) {
-  const nothing = el("span", { class: "no-picture quiet" }, asset.failedAt ? text("failed") : text("noPicture"));
-  const onerror = () => picture.replaceWith(nothing); // such as one in a bucket that lets nobody read
-  const picture = asset.thumbnailUrl
-    ? el("img", { src: asset.thumbnailUrl, alt: "", loading: "lazy", decoding: "async", onerror })
-    : nothing;
-  const href = `/asset?id=${encodeURIComponent(asset.id)}`;
-  const name = el("span", { class: "card-name", title: asset.filename }, asset.filename);
+/** @param {number | undefined} score how much a file is like the picture that was searched by, 1: the same */
+function similarity(score) {
   const percent = Math.max(0, Math.floor(100 * (score ?? 0)));
-  const similarity = score !== undefined && el("span", { class: "quiet" }, text("similarity", { percent }));
-  return el("li", {}, el("a", { class: "card", href }, picture, name, similarity));
+  return score !== undefined && el("span", { class: "quiet" }, text("similarity", { percent }));
 }

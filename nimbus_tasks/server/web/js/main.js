@@ -11,6 +11,7 @@ const PAGES = {
   "/": () => import("./upload/page.js"),
   "/gallery": () => import("./gallery.js"),
   "/asset": () => import("./asset.js"),
+  "/deleted": () => import("./deleted.js"),
   "/failed-jobs": () => import("./failed-jobs.js"),
   "/status": () => import("./status.js"),
   "/batches": () => import("./batches.js"),
@@ -28,6 +29,9 @@ const LINKS = [
   ["/keys", "keys"],
 ];
 
+/** Pages that have no link of their own, and whose they are. */
+const PARTS = /** @type {Record<string, string>} */ ({ "/asset": "/gallery", "/deleted": "/gallery" });
+
 const problem = el("p", { class: "note", role: "alert" });
 
 /**
@@ -42,7 +46,7 @@ function showProblem(error) {
 function showHeader() {
   const here = location.pathname;
   const links = LINKS.map(([path, name]) =>
-    el("a", { href: path, "aria-current": path === here && "page" }, text(name)),
+    el("a", { href: path, "aria-current": path === here ? "page" : path === PARTS[here] && "true" }, text(name)),
   );
   const logout = el("button", { type: "button", class: "small", onclick: logOut }, text("logout"));
   find(document, "#top", HTMLElement).replaceChildren(

@@ -105,13 +105,23 @@ export const TEXTS = {
   findSimilar: "Find similar pictures",
   delete: "Delete",
   deleteAsk: "Delete {name}?",
-  deleted: "Deleted. Its files are removed for good in a day.",
   restore: "Restore",
   restored: "Restored.",
   copy: "Copy",
   copied: "Copied.",
   notCopied: "Not copied: select the text",
   assetGone: "There is no such file, or it was deleted.",
+
+  // Deleted files
+  recentlyDeleted: "Recently deleted",
+  deletedHelp: "Deleted files can be restored for 23 hours. After that they are removed for good.",
+  deleted: "Deleted.",
+  deletedFor: "This file is deleted. It can be restored for another {time}.",
+  timeLeft: "{time} left",
+  restoreNamed: "Restore {name}",
+  restoredNamed: "{name} is restored.",
+  notRestorable: "It can no longer be restored.",
+  nothingDeleted: "No file was deleted in the last 23 hours.",
 
   // Failed jobs
   newestJobs: "The newest {count} of {total} are shown.",
@@ -225,5 +235,6 @@ export function bytesText(bytes) {
 export function durationText(seconds) {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return `${(seconds / 3600).toFixed(1)} h`;
+  const hours = seconds / 3600;
+  return `${hours.toFixed(hours < 9.95 ? 1 : 0)} h`;
 }

@@ -1,0 +1,135 @@
+/** Files that were deleted and can still be restored, the last deleted first. */
+
+import { announce } from "./announce.js";
+import { api, ApiError } from "./api.js";
+import { card } from "./card.js";
+import { el, find, setText } from "./dom.js";
+import { durationText, problemText, text, timeText } from "./texts.js";
+
+/** @typedef {import("./card.js").Asset} Asset */
+
+/** Milliseconds between two looks at the clock. */
+const EVERY = 15_000;
+
+/** @param {HTMLElement} root */
+export async function show(root) {
+  document.title = `${text("recentlyDeleted")} · Nimbus Tasks`;
+  const page = new DeletedPage(root);
+  page.build();
+  await page.load();
+  setInterval(() => page.tick(), EVERY);
+}
+
+class DeletedPage {
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this._root = root;
+    this._cursor = "";
+    /** @type {Map<Asset, HTMLElement>} */
+    this._cards = new Map();
+    this._said = el("p", { class: "quiet" });
+    this._list = el("ul", { class: "cards" });
+    this._more = el("button", { type: "button", hidden: true, onclick: () => void this.load() }, text("more"));
+  }
+
+  build() {
+    this._root.replaceChildren(
+      el("h1", {}, text("recentlyDeleted")),
+      el("p", { class: "quiet" }, text("deletedHelp")),
+      this._said,
+      this._list,
+      this._more,
+    );
+  }
+
+  /** Show the first files, or more of them. */
+  async load() {
+    /** @type {{assets: Asset[], nextCursor: string | null}} */
+    const { assets, nextCursor } = await api(`/api/assets?state=deleted&cursor=${this._cursor}`);
+    for (const asset of assets) {
+      const item = card(asset);
+      const until = { class: "quiet time-left", title: timeText(asset.restorableUntil ?? 0) };
+      item.append(el("span", until), this._restoreButton(asset), el("p", { role: "alert" }));
+      this._cards.set(asset, item);
+      this._list.append(item);
+    }
+    this._cursor = nextCursor ?? "";
+    this._more.hidden = !nextCursor;
+    this.tick();
+    this._say();
+  }
+
+  /** Say how many are shown. */
+  _say() {
+    const count = this._cards.size;
+    setText(this._said, count ? text(this._cursor ? "firstFound" : "found", { count }) : text("nothingDeleted"));
+    announce(this._said.textContent ?? "");
+  }
+
+  /** Show the time that is left; what can no longer be restored goes. */
+  tick() {
+    for (const [asset, item] of this._cards) {
+      if ((asset.restorableUntil ?? 0) <= Date.now()) this._remove(asset);
+      else setText(find(item, ".time-left", HTMLElement), text("timeLeft", { time: timeLeft(asset) }));
+    }
+  }
+
+  /** @param {Asset} asset */
+  _restoreButton(asset) {
+    const label = text("restoreNamed", { name: asset.filename });
+    const onclick = () => void this._restore(asset);
+    return el("button", { type: "button", class: "small", "aria-label": label, onclick }, text("restore"));
+  }
+
+  /** @param {Asset} asset */
+  async _restore(asset) {
+    const item = this._cards.get(asset);
+    const button = item?.querySelector("button");
+    const problem = item?.querySelector("[role=alert]");
+    if (!button || !problem) return;
+    button.disabled = true;
+    setText(problem, "");
+    try {
+      await restore(asset.id);
+      const next = item?.nextElementSibling ?? item?.previousElementSibling;
+      this._remove(asset);
+      announce(text("restoredNamed", { name: asset.filename }));
+      (next?.querySelector("button") ?? this._root).focus();
+    } catch (error) {
+      setText(problem, problemText(error));
+      button.disabled = false;
+      button.focus();
+    }
+  }
+
+  /** @param {Asset} asset whose card goes, and those of the same bytes: one of them can be restored */
+  _remove(asset) {
+    for (const [each, item] of this._cards) {
+      if (each.checksum !== asset.checksum) continue;
+      item.remove();
+      this._cards.delete(each);
+    }
+    this._say();
+  }
+}
+
+/**
+ * @param {string} id of a deleted asset
+ * @throws {ApiError} whose message says why it stays deleted
+ */
+export async function restore(id) {
+  try {
+    await api(`/api/assets/${encodeURIComponent(id)}/restore`, { method: "POST" });
+  } catch (error) {
+    const isLate = error instanceof ApiError && error.status === 404;
+    throw isLate ? new ApiError("invalid", text("notRestorable")) : error;
+  }
+}
+
+/**
+ * @param {Asset} asset
+ * @returns {string} how long it can be restored
+ */
+export function timeLeft({ restorableUntil }) {
+  return durationText(((restorableUntil ?? 0) - Date.now()) / 1000);
+}
