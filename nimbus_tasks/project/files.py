@@ -53,6 +53,11 @@ def make_writable(path: Path) -> str:
     return READ_ONLY_DISK if is_on_read_only_disk(path) else MAKE_WRITABLE
 
 
+def is_writable(path: Path) -> bool:
+    """Return whether an existing file can be written, and others be made beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
 def is_on_read_only_disk(path: Path) -> bool:
     there = next(each for each in (path, *path.absolute().parents) if each.exists())
     return bool(os.statvfs(there).f_flag & os.ST_RDONLY)

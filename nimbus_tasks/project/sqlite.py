@@ -10,6 +10,7 @@ import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from nimbus_tasks.model.errors import StateError
 from nimbus_tasks.project import files, heal
@@ -40,9 +41,22 @@ class _Connection(sqlite3.Connection):
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a file; create it and its folder where they do not exist. Transactions begin with `transaction`."""
+    """Open a file; create it and its folder where they do not exist. Transactions begin with `transaction`.
+
+    A file that is not writable is opened for reading, so that commands that only read work on a read-only disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not files.is_writable(path):
+        return connect_to_read(path)
     return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, factory=_Connection)
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open an existing file, and change nothing in it."""
+    # SQLite makes files beside a database, to read it too. Where it cannot, it can do without if there is no log.
+    alone = not files.is_writable(path) and not path.with_name(f"{path.name}-wal").exists()
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro{'&immutable=1' if alone else ''}"
+    return sqlite3.connect(uri, timeout=BUSY_SECONDS, isolation_level=None, factory=_Connection, uri=True)
 
 
 def scratch() -> sqlite3.Connection:

@@ -1,7 +1,9 @@
-"""A project whose `.nimbus/` this user may read but not write: each command says so, and what to do."""
+"""A project whose `.nimbus/` may be read but not written: what only reads works, other commands say what to do."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -19,6 +21,7 @@ from stories.kit import DODO, SETTINGS, html
 from nimbus_tasks.backends.kv.sqlite import SqliteStore
 from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.project.files import READ_ONLY_DISK
+from nimbus_tasks.project.sqlite import connect, log_ahead
 from nimbus_tasks.publishing.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -27,17 +30,28 @@ if TYPE_CHECKING:
 NEXT_STEP = "is not writable. Give this user write permission to the folder .nimbus and its files."
 #: Root may write everything, so root's tests run the commands without root's capabilities.
 WITHOUT_POWER = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.getuid() == 0 else []
+#: Runs a command in this folder, mounted read-only for it alone.
+MOUNTED = ["unshare", "--mount", "sh", "-ec", 'mount -B . .; mount -o remount,bind,ro .; cd "$PWD"; exec "$@"', "sh"]
+NOT_WRITABLE = [
+    pytest.param(
+        WITHOUT_POWER,
+        id="permissions",
+        marks=pytest.mark.skipif(os.getuid() == 0 and shutil.which("setpriv") is None, reason="root needs setpriv"),
+    ),
+    pytest.param(
+        MOUNTED,
+        id="disk",
+        marks=pytest.mark.skipif(
+            subprocess.run([*MOUNTED, "true"], cwd="/dev/shm", capture_output=True, check=False).returncode != 0,
+            reason="only root may mount a disk read-only",
+        ),
+    ),
+]
 
 
 @pytest.fixture(scope="module")
 def project() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp())
-    (folder / "dist").mkdir()
-    (folder / "dist/a.html").write_text(html())
-    (folder / "dodo.py").write_text(DODO)
-    (folder / ".nimbus").mkdir()
-    (folder / ".nimbus/project.toml").write_text(SETTINGS)
-    doit(folder, "upload")
+    folder = published(Path(tempfile.mkdtemp()))
     (folder / "dist/a.html").write_text(html("Another text."))
     every = [folder, *folder.rglob("*")]
     for path in every:
@@ -48,25 +62,93 @@ def project() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def published(folder: Path) -> Path:
+    """Make a project, and publish its page."""
+    (folder / "dist").mkdir()
+    (folder / "dist/a.html").write_text(html())
+    (folder / "dodo.py").write_text(DODO)
+    (folder / ".nimbus").mkdir()
+    (folder / ".nimbus/project.toml").write_text(SETTINGS)
+    doit(folder, "upload")
+    return folder
+
+
 def doit(folder: Path, *words: str, prefix: list[str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [*(prefix or []), sys.executable, "-m", "doit", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
-@pytest.mark.skipif(os.getuid() == 0 and shutil.which("setpriv") is None, reason="root needs setpriv for this")
+@pytest.mark.parametrize("prefix", NOT_WRITABLE)
 @pytest.mark.parametrize(
     ("command", "file"),
     [
-        (["upload"], "lock"),
-        (["nimbus:batch:list"], "kv.db"),
-        (["nimbus:process", "--until-empty"], "kv.db"),
+        (["upload"], "lock is not writable"),
+        (["nimbus:process", "--until-empty"], "claims.db is not writable"),
+        (["nimbus:batch:report"], "_report.json cannot be written"),
+        (["clean", "upload"], "upload.json cannot be removed"),
     ],
 )
-def test_commands_say_what_is_not_writable(project: Path, command: list[str], file: str) -> None:
-    run = doit(project, *command, prefix=WITHOUT_POWER)
-    assert f".nimbus/{file} {NEXT_STEP}" in run.stdout + run.stderr
+def test_commands_say_what_is_not_writable(project: Path, command: list[str], file: str, prefix: list[str]) -> None:
+    run = doit(project, *command, prefix=prefix)
+    assert run.returncode == 2, run
+    (line,) = [line for line in run.stderr.splitlines() + run.stdout.splitlines() if line.startswith("❌ ")]
+    assert line.startswith("❌ .nimbus/")
+    assert file in line
     assert "Traceback" not in run.stdout + run.stderr
-    assert run.returncode == 2
+
+
+@pytest.mark.parametrize("prefix", NOT_WRITABLE)
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [
+        ("nimbus:batch:list", "1 batch at .nimbus/kv.db"),
+        ("nimbus:batch:status --batch=BATCH", "Batch Status: BATCH"),
+        ("nimbus:batch:report --json", '"batch_id": "BATCH"'),
+        ("nimbus:page:status --path=a.html", "Content: "),
+        ("nimbus:page:log --path=a.html", "Page record stored"),
+        ("nimbus:render --path=a.html", "# Watch repair"),
+        ("nimbus:explain --path=a.html", "dist/a.html: 3 blocks from main"),
+        ("info upload", "status     : up-to-date"),
+    ],
+)
+def test_commands_that_only_read_need_nothing_writable(
+    project: Path, command: str, printed: str, prefix: list[str]
+) -> None:
+    batch_id = json.loads(doit(project, "nimbus:batch:list", "--json").stdout)["batches"][0]["batch_id"]
+    run = doit(project, *command.replace("BATCH", batch_id).split(), prefix=prefix)
+    assert printed.replace("BATCH", batch_id) in run.stdout, run
+    assert run.returncode == 0
+    # The report's document was asked for, its files are not written.
+    warned = [line for line in run.stderr.splitlines() if line.startswith("⚠️")]
+    assert len(warned) == ("report" in command), run
+
+
+@pytest.mark.parametrize("prefix", NOT_WRITABLE[1:])
+def test_without_changes_a_run_needs_nothing_writable(tmp_path: Path, prefix: list[str]) -> None:
+    folder = published(tmp_path)
+    for command in ([], ["upload"], ["summarize", "--json"]):
+        run = doit(folder, *command, prefix=prefix)
+        summarized = command != ["upload"]
+        assert (run.returncode, "-- upload" in run.stdout + run.stderr) == (0, True), run
+        assert ("summary.json stays as it is" in run.stdout + run.stderr) == summarized
+
+
+@pytest.mark.parametrize("in_use", [False, True], ids=["closed", "in use"])
+def test_what_is_in_the_log_of_a_database_is_read_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_use: bool
+) -> None:
+    path = tmp_path / "some.db"
+    writer = connect(path)
+    log_ahead(writer)
+    writer.executescript("CREATE TABLE t(a); INSERT INTO t VALUES (1)")
+    if not in_use:
+        writer.close()
+    assert path.with_name("some.db-wal").exists() == in_use
+    monkeypatch.setattr("nimbus_tasks.project.files.is_writable", lambda _: False)
+    with contextlib.closing(connect(path)) as reader:
+        assert reader.execute("SELECT a FROM t").fetchall() == [(1,)]
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader.execute("INSERT INTO t VALUES (2)")
 
 
 class ReadOnly(sqlite3.Connection):

@@ -10,12 +10,11 @@ import functools
 import os
 import sqlite3
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from nimbus_tasks.backends.kv import Limits, Listed, Names, Stored, Swap, Traits, Write, refusal
 from nimbus_tasks.model.errors import StoreError
 from nimbus_tasks.model.keys import LOCAL_USER
-from nimbus_tasks.project.sqlite import connect, errors_as, log_ahead, open_prepared, transaction
+from nimbus_tasks.project.sqlite import connect, connect_to_read, errors_as, log_ahead, open_prepared, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -168,7 +167,7 @@ def check_integrity(path: Path) -> None:
 def read_identity(path: Path) -> str:
     """Return the identity of an existing file's store; empty where it has none yet."""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(connect_to_read(path)) as connection:
             row = connection.execute("SELECT id FROM store").fetchone()
     except sqlite3.Error:
         return ""

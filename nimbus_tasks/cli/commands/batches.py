@@ -14,6 +14,7 @@ from nimbus_tasks.cli.commands import OK, SOME_FAILED
 from nimbus_tasks.cli.commands.target import TargetCommands, is_given
 from nimbus_tasks.cli.json_output import give_document
 from nimbus_tasks.cli.messages import batches as messages
+from nimbus_tasks.model.errors import StateError
 
 if TYPE_CHECKING:
     from nimbus_tasks.batches.page_detail import PageDetail
@@ -55,7 +56,7 @@ class BatchCommands(TargetCommands):
         return OK
 
     def report(self, batch_id: str, *, as_json: bool) -> int:
-        """Write a batch's report and print its summary."""
+        """Write a batch's report and print its summary. With `as_json`, the files are not needed."""
         from nimbus_tasks.batches.listing import find_batch
         from nimbus_tasks.batches.report.gather import gather, write
         from nimbus_tasks.cli.ci import markdown
@@ -67,7 +68,13 @@ class BatchCommands(TargetCommands):
                 return await gather(target, batch, progress.advance)
 
         report = self.at_target(ask)
-        written = write(report)
+        try:
+            written = write(report)
+        except StateError as error:
+            if not as_json:
+                raise
+            written = ("", "")
+            self.console.warn(str(error), matters=True)
         self.pipeline.log.event("info", "batch reported", batch_id=report.batch_id, pages=len(report.pages))
         give_document(report, as_json=as_json)
         if not as_json:

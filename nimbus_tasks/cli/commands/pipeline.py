@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from nimbus_tasks.pipeline.snapshot import scan_maps
 from nimbus_tasks.pipeline.validate import all_issues, check_folder, plan_validation
 from nimbus_tasks.project import files
 from nimbus_tasks.project.manifest import SITE, Manifest
-from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE, UPLOAD_REPORT
+from nimbus_tasks.project.settings import MAPS_FOLDER, PROJECT_FILE, STATE_FOLDER, SUMMARY_REPORT, UPLOAD_REPORT
 
 if TYPE_CHECKING:
     from nimbus_tasks.cli.console import Console
@@ -207,14 +208,21 @@ class Commands:
 
         site = self._published
         if site is None:
-            with self.pipeline.locked("summarize", self.run.snapshot()) as snapshot:
-                site = self.pipeline.summarize(snapshot)
+            site = self._summarized()
         give_document(site, as_json=as_json)
         if not as_json:
             summarized(self.console, site, self._where())
         if self._published is None:  # else the upload has shown it
             self.ci.show_site(site)
         return SOME_FAILED if site.counts.failed or site.counts.invalid else OK
+
+    def _summarized(self) -> Summary:
+        snapshot = self.run.snapshot()
+        if not os.access(STATE_FOLDER, os.W_OK):
+            self.console.warn(f"{SUMMARY_REPORT} stays as it is: {STATE_FOLDER}/ is not writable.")
+            return self.pipeline.site(snapshot)
+        with self.pipeline.locked("summarize", snapshot) as held:
+            return self.pipeline.summarize(held)
 
     def clean_extraction(self, dry_run: bool) -> None:
         """Remove the maps that extraction wrote, and its manifest; maps of other tools stay."""

@@ -9,7 +9,7 @@ from doit.dependency import DatabaseException, Dependency, SqliteDB
 
 from nimbus_tasks.cli.console import exit_with
 from nimbus_tasks.model.errors import StateError
-from nimbus_tasks.project import heal
+from nimbus_tasks.project import files, heal
 from nimbus_tasks.project.sqlite import Error, is_damage, is_locked
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ _FORGETS = "What this run did is not remembered: the next one checks every stage
 
 class StateFile(SqliteDB):  # type: ignore[misc]  # doit has no types
     """doit's SQLite backend, made anew where it is damaged, and in memory where it is locked or not writable."""
+
+    _conn: Any
 
     def __init__(self, name: str, codec: Any, *, module_name: str | None = None) -> None:
         path = Path(name)
@@ -39,6 +41,12 @@ class StateFile(SqliteDB):  # type: ignore[misc]  # doit has no types
 
     def _load(self, name: str, codec: Any) -> None:
         super().__init__(name, codec)
+        if name != _MEMORY and not files.is_writable(Path(name)):
+            # A copy: what this run does is not remembered, and a stage that has to write says itself that it cannot.
+            copy = self._sqlite3(_MEMORY)
+            self._conn.backup(copy)
+            self._conn.close()
+            self._conn = copy
         for row in self._conn.execute("select task_id, task_data from doit"):
             # As doit uses it.
             if not hasattr(row["task_data"], "get"):

@@ -152,7 +152,10 @@ def _in_config(error: NimbusError) -> NimbusError:
 
 def _clean_action(clean: Callable[[bool], None]) -> Callable[[bool], None]:
     def action(dryrun: bool) -> None:  # doit passes it by this name
-        clean(dryrun)
+        try:
+            clean(dryrun)
+        except NimbusError as error:
+            exit_with(error)
 
     return action
 

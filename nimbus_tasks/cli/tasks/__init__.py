@@ -51,14 +51,12 @@ __all__ = [
 
 
 def _state_file() -> str:
-    """Return the file for doit's state, or `:memory:` where it cannot be kept.
+    """Return the file for doit's state, or `:memory:` where there is none and it cannot be made.
 
-    doit fails with a traceback where the folder is missing or read-only. Without its state every stage runs; a stage
-    that has to write says itself that it cannot.
+    doit fails with a traceback where the folder is missing or read-only. Without its state every stage runs.
     """
     file = Path(STATE_FOLDER, "doit.db")
-    writable = os.access(file.parent, os.W_OK) and (os.access(file, os.W_OK) or not file.exists())
-    return str(file) if writable else ":memory:"
+    return str(file) if file.exists() or os.access(file.parent, os.W_OK) else ":memory:"
 
 
 DOIT_CONFIG = {

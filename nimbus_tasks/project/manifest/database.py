@@ -6,9 +6,8 @@ import os
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.parse import quote
 
-from nimbus_tasks.project.sqlite import DatabaseFile, log_ahead, open_or_renew, renew_tables
+from nimbus_tasks.project.sqlite import DatabaseFile, connect_to_read, log_ahead, open_or_renew, renew_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,8 +60,7 @@ class Database(DatabaseFile):
     def to_read(cls, path: Path) -> Self:
         """Open an existing file, and change nothing in it."""
         database = cls.__new__(cls)
-        uri = f"file:{quote(str(path))}?mode=ro"
-        DatabaseFile.__init__(database, path, lambda: sqlite3.connect(uri, uri=True, isolation_level=None))
+        DatabaseFile.__init__(database, path, lambda: connect_to_read(path))
         return database
 
     # --- facts ----------------------------------------------------------------------------------------
@@ -93,7 +91,7 @@ class Database(DatabaseFile):
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    if os.access(path.parent.parent, os.W_OK):
+    if path.exists() or os.access(path.parent.parent, os.W_OK):
         return open_or_renew(path, _prepare, "Every page is read again.")
     # There is no project, or nothing can be done in it; the stages say so, and why.
     connection = sqlite3.connect(":memory:", isolation_level=None)
