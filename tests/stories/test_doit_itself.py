@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -197,6 +198,36 @@ def test_a_doit_configuration_of_ones_own_may_leave_ours_out(site: Site) -> None
     assert site.doit().status == 0
     assert site.store.active == {A, B, C}
     assert site.doit().status == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "same"),
+    [
+        ("--quiet", "summarize --quiet"),
+        ("-n 2 --quiet --continue", "-n 2 --continue summarize --quiet"),
+        ("run --json", "summarize --json"),
+        ("--json -v 1 nimbus:page:log --path=dist/a.html", "-v 1 nimbus:page:log --json --path=dist/a.html"),
+        ("--qiet", "summarize --qiet"),
+        ("-q", "summarize -q"),
+    ],
+)
+def test_options_before_any_task_are_those_of_the_selected_tasks(site: Site, command: str, same: str) -> None:
+    site.publish("--quiet")
+    run, named = (site.doit(*words.split()) for words in (command, same))
+    of_this_run = re.compile(r'"(created|started|finished|generated)": .*')
+    assert of_this_run.sub("", run.out) == of_this_run.sub("", named.out)
+    assert (run.status, run.err) == (named.status, named.err)
+    assert run.status == (2 if "q" in command and "quiet" not in command else 0)
+
+
+@pytest.mark.parametrize("words", ["--quiet", "--quiet mine", "--verbosity", "-aq", "--quiet no-task"])
+def test_options_that_no_task_of_ours_can_take_stay_an_error_of_doit(site: Site, words: str) -> None:
+    """Also in a project without our tasks: doit's `run` is ours in the whole environment."""
+    site.write("dodo.py", 'def task_mine():\n    return {"actions": ["echo done"]}\n')
+    run = site.doit(*words.split())
+    assert (run.status, run.out) == (3, "")
+    assert run.err.startswith("ERROR: Error parsing Command: option -")
+    assert site.doit("-v", "2").out == ".  mine\ndone\n"
 
 
 def test_what_follows_a_failed_upload_does_not_run(site: Site) -> None:
