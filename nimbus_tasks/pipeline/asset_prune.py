@@ -88,7 +88,7 @@ async def _lost(
 ) -> list[tuple[str, Location]]:
     """Return what records from before `since` say that the store has, and what it has not, as `verify` found."""
     name, lost = stage.target.store, []
-    for each in recorded_blobs(await read_assets(kv, settings.project.id, name), name, blobs.pattern):
+    for each in recorded_blobs(await read_assets(kv, settings.project.id, name), name, blobs):
         if each.is_copy or each.uploaded >= since or stage.ledger.stored(blobs.identity, each.sha256):
             continue
         try:

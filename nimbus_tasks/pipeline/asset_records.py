@@ -17,6 +17,7 @@ from nimbus_tasks.pipeline.asset_target import check_store
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from nimbus_tasks.backends.blobs import BlobStore
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.backends.kv.open import Connection
     from nimbus_tasks.model.assets import AssetCopy, AssetLocation
@@ -57,20 +58,14 @@ async def read_assets(kv: Store, project_id: str, store: str = "") -> list[Asset
     return [record for record in found if not store or store in record.locations]
 
 
-def recorded_blobs(records: Iterable[AssetRecord], store: str, pattern: str) -> Iterator[Recorded]:
-    """Yield what records say of a blob store, as far as it is the one of now.
-
-    pattern: of its addresses; where it has none, it finds blobs by their CIDs, wherever they are.
-    """
+def recorded_blobs(records: Iterable[AssetRecord], store: str, blobs: BlobStore) -> Iterator[Recorded]:
+    """Yield what records say of a blob store, as far as it is the one of now. store: its name in them."""
     for record in records:
         where = record.locations[store]
         path = record.source_paths[0] if record.source_paths else ""
         found = [Recorded(record.sha256, path, _location(where), where.uploaded)]
         found += [Recorded(each.sha256, path, _location(each), where.uploaded, True) for each in where.copies or ()]
-        for each in found:
-            address = pattern.replace("{aa}", each.sha256[:2]).replace("{sha256}", each.sha256)
-            if each.location.url == address if pattern else each.location.cid:
-                yield each
+        yield from (each for each in found if blobs.is_here(each.sha256, each.location))
 
 
 async def _list(settings: Settings, connection: Connection, store: str) -> Assets:

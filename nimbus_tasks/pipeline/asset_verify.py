@@ -112,7 +112,7 @@ async def _known(
         records = await read_assets(kv, settings.project.id, store)
     # A folder is of one machine: at a target that several have, its addresses may be those of another one's.
     foreign = store == "folder" and settings.target.store != "sqlite"
-    for each in recorded_blobs(records, store, blobs.pattern):
+    for each in recorded_blobs(records, store, blobs):
         if held := known.get(each.sha256):
             known[each.sha256] = each._replace(location=held.location)
         elif not foreign:

@@ -25,6 +25,7 @@ from nimbus_tasks.server.lookups import SessionRecord, User, session_id, session
 from nimbus_tasks.server.pages import document
 from nimbus_tasks.server.rate_limit import LOGIN, limit
 from nimbus_tasks.server.service import Service
+from nimbus_tasks.server.storage import folder_of
 
 if TYPE_CHECKING:
     from nimbus_tasks.server.records_store import RecordsStore
@@ -43,13 +44,15 @@ class _Link(Struct):
 class SessionResponse(Struct, rename="camel"):
     """Who is logged in. csrf_token: for the header of writes; empty with an API key, which needs none.
 
-    upload_concurrency: files that the page sends at once, at most.
+    upload_concurrency: files that the page sends at once, at most. files_url: what the addresses of the user's files
+    begin with.
     """
 
     user_id: str
     email: str
     csrf_token: str
     upload_concurrency: int
+    files_url: str
 
 
 class KeyLogin(Struct):
@@ -103,7 +106,8 @@ async def login_by_key(request: Request[Any, Any, State], service: Service, data
 async def session(service: Service, user: User) -> SessionResponse:
     """Say who is logged in, with the token that writes need."""
     token = csrf_token(service.signing_key, user.session) if user.session else ""
-    return SessionResponse(user.id, user.email, token, service.settings.server.upload_concurrency)
+    files_url = service.storage.url(folder_of(user.id))
+    return SessionResponse(user.id, user.email, token, service.settings.server.upload_concurrency, files_url)
 
 
 @delete("/api/session", status_code=204)

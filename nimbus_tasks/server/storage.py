@@ -143,7 +143,12 @@ def pathname_of(user_id: str, asset_id: str, filename: str) -> str:
     safe = _UNSAFE.sub("-", letters).strip(".-")
     stem, dot, extension = safe.rpartition(".")
     name = f"{stem[:_LONGEST_NAME]}{dot}{extension[:16]}" if dot else safe[:_LONGEST_NAME]
-    return f"assets/{user_id}/{asset_id}/{name or 'file'}"
+    return f"{folder_of(user_id)}{asset_id}/{name or 'file'}"
+
+
+def folder_of(user_id: str) -> str:
+    """Return what the pathnames of a user's files begin with."""
+    return f"assets/{user_id}/"
 
 
 def main_picture_of(user_id: str, asset_id: str, content_type: str) -> str:

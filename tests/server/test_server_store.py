@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,39 @@ def test_files_go_once(project: Project, tmp_path: Path, web: ServiceProcess) ->
     project.stored()[0].write_bytes(bytes(len(picture())))
     verified = project.run("nimbus:assets:verify", status=1)
     assert (verified["verified"], verified["wrong"]) == (20, 1)
+
+
+def test_what_records_say_is_read_back_until_it_is_there_again(project: Project, tmp_path: Path) -> None:
+    """Also by a machine that sent nothing; what another user sent is not this one's."""
+    project.write("lost.png", picture(1))
+    project.write("kept.png", picture(2))
+    project.run("nimbus:assets:upload", "--files=photos")
+    other = Project(tmp_path / "other", project.web, f"{project.user}_other")
+    shutil.copy(project.folder / ".nimbus/kv.db", other.folder / ".nimbus/kv.db")
+    other.write("other.png", picture(3))
+    other.run("nimbus:assets:upload", "--files=photos")
+    assert len(other.run("nimbus:assets:list")["assets"]) == 3
+    assert other.run("nimbus:assets:verify")["verified"] == 1
+    shutil.copy(other.folder / ".nimbus/kv.db", project.folder / ".nimbus/kv.db")
+    for database in (project.folder / ".nimbus").glob("assets.db*"):
+        database.unlink()
+    assert project.run("nimbus:assets:verify")["verified"] == 2
+
+    (stored,) = (path for path in project.stored() if path.name == "lost.png")
+    stored.unlink()
+    for _ in range(2):
+        verified = project.run("nimbus:assets:verify", status=1)
+        assert (verified["verified"], verified["wrong"]) == (1, 1)
+        (wrong,) = (each for each in verified["files"] if each["error"])
+        assert (wrong["path"], wrong["result"]) == ("photos/lost.png", "missing")
+    said = run_doit(["nimbus:assets:verify", "--store=server"], project.folder, project.environment).stdout.decode()
+    assert "Delete them on the pages of the service first" in said
+    client = project.web.client(project.user)
+    (asset,) = (each for each in client.assets() if each["checksum"] == sha256(picture(1)))
+    client.http.delete(f"/api/assets/{asset['id']}").raise_for_status()
+    _, command = wrong["again"].split(" ", 1)
+    assert project.run(*command.split())["uploaded"] == 1
+    assert project.run("nimbus:assets:verify")["verified"] == 2
 
 
 def test_what_nothing_uses_is_removed(project: Project, web: ServiceProcess) -> None:

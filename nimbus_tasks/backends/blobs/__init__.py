@@ -137,6 +137,10 @@ class BlobStore(Protocol):
         """
         return ""
 
+    def is_here(self, sha256: str, location: Location) -> bool:
+        """Return whether a recorded location is one of this store, and not of another one of its kind."""
+        return location.url == self.pattern.replace("{aa}", sha256[:2]).replace("{sha256}", sha256) != ""
+
     async def open(self) -> None:
         """Connect. Must come before everything else."""
         ...

@@ -48,6 +48,9 @@ class RetryBlobStore(BlobStore):
     def pattern(self) -> str:
         return self._store.pattern
 
+    def is_here(self, sha256: str, location: Location) -> bool:
+        return self._store.is_here(sha256, location)
+
     async def open(self) -> None:
         await self._for_all(self._store.open)
 

@@ -46,6 +46,12 @@ class Completed(Struct):
     asset: Asset
 
 
+class _Session(Struct, rename="camel"):
+    """files_url: what the addresses of the user's files begin with; empty: an earlier version does not say."""
+
+    files_url: str = ""
+
+
 class _Listing(Struct, rename="camel"):
     assets: list[Asset]
     next_cursor: str | None = None
@@ -62,6 +68,7 @@ class ServerStore(BlobStore):
         self._timeouts = timeouts
         self._warn = warn
         self._addresses = Addresses(http)
+        self._files_url = ""
         #: For each origin that bytes are sent to.
         self._origins: dict[str, Http] = {}
         #: When a service that is away is given up.
@@ -74,7 +81,14 @@ class ServerStore(BlobStore):
 
     async def open(self) -> None:
         """See that the service takes the key."""
-        self._expect(await self._http.send("GET", "/api/session"), 200)
+        response = await self._http.send("GET", "/api/session")
+        self._expect(response, 200)
+        if files_url := self._http.decode(response, _Session).files_url:
+            self._files_url = urljoin(self._http.base, files_url)
+
+    def is_here(self, sha256: str, location: Location) -> bool:
+        del sha256  # the service names files by ids
+        return self._files_url != "" and location.url.startswith(self._files_url)
 
     def expect(self, blobs: Sequence[Blob]) -> None:
         self._addresses.expect(blobs)

@@ -8,7 +8,7 @@ const CLASSES = new Set(["rate_limit", "network", "server", "invalid", "auth", "
 
 const SESSION = "/api/session";
 
-/** @typedef {{userId: string, email: string, csrfToken: string, uploadConcurrency: number}} Session */
+/** @typedef {{userId: string, email: string, csrfToken: string, uploadConcurrency: number, filesUrl: string}} Session */
 
 /** @type {Promise<Session> | null} */
 let known = null;
