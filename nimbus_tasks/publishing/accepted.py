@@ -8,9 +8,11 @@ import msgspec
 from msgspec import UNSET
 
 from nimbus_tasks.model.changes import read_accepted, read_optimization
-from nimbus_tasks.publishing.upgrades import keep_proposals
+from nimbus_tasks.publishing.upgrades import keep_proposals, move_proposals
 
 if TYPE_CHECKING:
+    from msgspec import Raw
+
     from nimbus_tasks.html.apply.accepted import Accepted
     from nimbus_tasks.model.changes import Change
     from nimbus_tasks.model.records import PageRecord, PageStatus
@@ -24,22 +26,33 @@ def keep_changes(record: PageRecord, former: PageRecord, *, done: bool) -> Kept 
 
     done: an optimiser has finished with the former record, and nobody asked for another run.
     """
-    optimization = read_optimization(former.optimization)
-    proposed = optimization.optimized_blocks if optimization is not None else ()
-    accepted = _find(record, former, proposed)
-    if accepted.changes:
-        record.accepted = msgspec.Raw(msgspec.json.encode(accepted.changes))
+    accepted, proposed = _carry(record, former)
     if not done:
         return None
     if (proposals := keep_proposals(former, record.extraction)) is not None:
         record.batch_id, record.optimization = former.batch_id, proposals
         return "upgraded"
-    if optimization is None or former.optimization is UNSET or not accepted.only_these:
+    if former.optimization is UNSET or proposed is None or not accepted.only_these:
         return None
-    content = msgspec.json.decode(former.optimization, type=dict[str, Any])
-    left = accepted.pending(proposed)
-    record.optimization = msgspec.Raw(msgspec.json.encode(content | {"optimized_blocks": left, "changes": len(left)}))
+    record.optimization = _with_proposals(former.optimization, accepted.pending(proposed))
     return "applied"
+
+
+def keep_moved(record: PageRecord, former: PageRecord, *, done: bool) -> bool:
+    """Carry accepted changes over to the record of a renamed page, and its proposals if the page is not queued again.
+
+    Return whether it is not. done: an optimiser has finished with the page under its former name.
+    """
+    if former.optimization is UNSET and former.accepted is UNSET:
+        return False  # as most are
+    accepted, proposed = _carry(record, former)
+    if not done or former.optimization is UNSET or proposed is None:
+        return False
+    left = _with_proposals(former.optimization, accepted.pending(proposed))
+    proposals = move_proposals(msgspec.structs.replace(former, optimization=left), record.extraction)
+    if proposals is not None:
+        record.optimization = proposals
+    return proposals is not None
 
 
 def status_of(record: PageRecord, done: PageStatus) -> PageStatus:
@@ -49,6 +62,21 @@ def status_of(record: PageRecord, done: PageStatus) -> PageStatus:
     if left is not None and status.result is not UNSET:
         status.result = msgspec.structs.replace(status.result, changes=len(left.optimized_blocks))
     return status
+
+
+def _carry(record: PageRecord, former: PageRecord) -> tuple[Accepted, tuple[Change, ...] | None]:
+    """Give a record the accepted changes of the one before; return them, and that one's proposals, if it has any."""
+    optimization = read_optimization(former.optimization)
+    proposed = None if optimization is None else optimization.optimized_blocks
+    accepted = _find(record, former, proposed or ())
+    if accepted.changes:
+        record.accepted = msgspec.Raw(msgspec.json.encode(accepted.changes))
+    return accepted, proposed
+
+
+def _with_proposals(optimization: Raw, left: tuple[Change, ...]) -> Raw:
+    content = msgspec.json.decode(optimization, type=dict[str, Any])
+    return msgspec.Raw(msgspec.json.encode(content | {"optimized_blocks": left, "changes": len(left)}))
 
 
 def _find(record: PageRecord, former: PageRecord, proposed: tuple[Change, ...]) -> Accepted:

@@ -6,20 +6,21 @@ where exactly one of each says the same: the same title and the same blocks.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from nimbus_tasks.backends.kv.records import read_many
+from nimbus_tasks.model.changes import read_accepted, read_optimization
 from nimbus_tasks.model.keys import page_key, status_key
-from nimbus_tasks.model.records import BatchPage, PageRecord, PageStatus, Result
+from nimbus_tasks.model.records import BatchPage, PageRecord, PageStatus
 from nimbus_tasks.project.spool import runs
 from nimbus_tasks.publishing.context import UnreadableMapError
 from nimbus_tasks.publishing.plan import Held
-from nimbus_tasks.publishing.upgrades import move_proposals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -50,18 +51,11 @@ class _Content(Struct):
 
 
 class Moved(Struct, frozen=True):
-    """A page under its former name. record: where an optimiser is done with it."""
+    """A page under its former name, with its record. done: its status where an optimiser is done with it."""
 
     row: Held
     record: PageRecord | None = None
-    result: Result | None = None
-
-    def proposals(self, extraction: msgspec.Raw) -> msgspec.Raw | None:
-        """Return the `optimization` that the page keeps; None where it is to be optimised."""
-        return None if self.record is None else move_proposals(self.record, extraction)
-
-    def status(self, batch_id: str, updated: str) -> PageStatus:
-        return PageStatus("done", batch_id, updated, result=self.result or UNSET)
+    done: PageStatus | None = None
 
 
 def done_page(uploaded: str) -> BatchPage:
@@ -75,19 +69,45 @@ def fingerprint(extraction: bytes | msgspec.Raw) -> str:
         content = msgspec.json.decode(extraction, type=_Content)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return ""
-    blocks = [(block.type, block.content) for block in content.above_fold_blocks + content.rest_of_page_blocks]
-    encoded = msgspec.json.encode((content.head.title, blocks))
+    blocks = content.above_fold_blocks + content.rest_of_page_blocks
+    return _digest(content.head.title, [(block.type, block.content) for block in blocks])
+
+
+def fingerprints(record: PageRecord) -> set[str]:
+    """Return the digests of what a page says, and of what its builds may say: accepted changes are not in its source.
+
+    One that is renamed before it is sent may have what was proposed, too. Pure.
+    """
+    found = {fingerprint(record.extraction)}
+    optimization, accepted = read_optimization(record.optimization), read_accepted(record.accepted)
+    proposed = optimization.optimized_blocks if optimization is not None else ()
+    if (accepted or proposed) and "" not in found:
+        from nimbus_tasks.html.apply.accepted import Content, builds_of
+
+        with contextlib.suppress(msgspec.MsgspecError):  # another tool's
+            page = msgspec.json.decode(record.extraction, type=Content)
+            found.update(_digest(title, texts) for title, texts in builds_of(page, accepted, proposed))
+    return found - {""}
+
+
+def _digest(title: str, blocks: Sequence[tuple[str, str]]) -> str:
+    encoded = msgspec.json.encode((title, blocks))
     return hashlib.blake2b(encoded, digest_size=16).hexdigest() if any(text for _, text in blocks) else ""
 
 
 def match(new: Iterable[tuple[str, str]], gone: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return new page id -> former page id, given the ids with fingerprints. Of two alike, none has moved. Pure."""
-    found: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    """Return new page id -> former page id, given the ids with fingerprints, of the former each with all of its own.
+
+    Of two alike, none has moved. Pure.
+    """
+    found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
     for side, pages in enumerate((new, gone)):
         for page_id, print_ in pages:
             if print_:
-                found[print_][side].append(page_id)
-    return {here[0]: there[0] for here, there in found.values() if len(here) == len(there) == 1}
+                found[print_][side].add(page_id)
+    pairs = [(*here, *there) for here, there in found.values() if len(here) == len(there) == 1]
+    times = Counter(former for _, former in pairs)
+    return {page_id: former for page_id, former in pairs if times[former] == 1}
 
 
 async def find_moves(
@@ -101,7 +121,7 @@ async def find_moves(
     gone: list[tuple[str, str]] = []
     for some in runs(rows, AT_ONCE):
         read = await read_many(store, [page_key(project_id, page_id) for page_id in some], PageRecord)
-        gone += [(record.page_id, fingerprint(record.extraction)) for record in read.values()]
+        gone += [(record.page_id, print_) for record in read.values() for print_ in fingerprints(record)]
     matched = match(((page.page_id, _print_of(page, extraction)) for page in new), gone)
     return {page_id: rows[former] for page_id, former in matched.items()}
 
@@ -114,18 +134,17 @@ def _print_of(page: Candidate, extraction: Callable[[Candidate], msgspec.Raw]) -
 
 
 async def read_moved(moves: Mapping[str, Held], request: Sequence[Planned], context: Context) -> dict[str, Moved]:
-    """Return the renamed pages of a request, with the records of those that an optimiser is done with."""
+    """Return the renamed pages of a request, with their former records, and with their statuses if there is a queue."""
     rows = {p.page.page_id: moves[p.page.page_id] for p in request if p.page.page_id in moves}
-    if not rows or not context.queues:
-        return {page_id: Moved(row) for page_id, row in rows.items()}
-    project_id = context.project.project_id
+    if not rows:
+        return {}
+    project_id, store = context.project.project_id, context.store
     former = [row.page_id for row in rows.values()]
-    pages = await read_many(context.store, [page_key(project_id, each) for each in former], PageRecord, 1)
-    statuses = await read_many(context.store, [status_key(project_id, each) for each in former], PageStatus, 1)
-    found = {}
-    for page_id, row in rows.items():
-        status = statuses.get(status_key(project_id, row.page_id))
-        done = status is not None and status.status == "done"
-        result = status.result if done and status is not None and status.result is not UNSET else None
-        found[page_id] = Moved(row, pages.get(page_key(project_id, row.page_id)) if done else None, result)
-    return found
+    pages = await read_many(store, [page_key(project_id, each) for each in former], PageRecord, 1)
+    keys = [status_key(project_id, each) for each in former] if context.queues else []
+    statuses = await read_many(store, keys, PageStatus, 1)
+    done = {key: status for key, status in statuses.items() if status.status == "done"}
+    return {
+        page_id: Moved(row, pages.get(page_key(project_id, row.page_id)), done.get(status_key(project_id, row.page_id)))
+        for page_id, row in rows.items()
+    }

@@ -21,7 +21,7 @@ from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.keys import page_key
 from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.project.spool import Spool
-from nimbus_tasks.publishing.accepted import keep_changes, status_of
+from nimbus_tasks.publishing.accepted import keep_changes, keep_moved, status_of
 from nimbus_tasks.publishing.batch_records import UploadingBatches, close_batches
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.moves import done_page, read_moved
@@ -223,11 +223,8 @@ def _keep(
     worked: the record that it replaces, with its status if that is done.
     """
     if move is not None:
-        proposals = move.proposals(record.extraction)
-        if proposals is None:
-            return "moved", None
-        record.optimization = proposals
-        return "moved", move.status(record.batch_id, record.uploaded)
+        stays = move.record is not None and keep_moved(record, move.record, done=move.done is not None)
+        return "moved", status_of(record, move.done) if stays and move.done is not None else None
     if worked is None:
         return planned.reason, None
     former, done = worked

@@ -15,7 +15,7 @@ from nimbus_tasks.pipeline.apply import AppliedPage, RefusedChange
 if TYPE_CHECKING:
     from kit import Site
 
-A = "dist/a.html"
+A, D = "dist/a.html", "dist/d.html"
 
 
 @pytest.fixture
@@ -198,6 +198,26 @@ def test_accepted_changes_are_made_again_in_every_build(proposed: Site) -> None:
     before = proposed.store
     proposed.publish()
     assert proposed.store == before
+
+
+@pytest.mark.parametrize("renamed", ["before it is sent", "as it is", "by a build"])
+def test_accepted_changes_move_with_a_renamed_page(proposed: Site, renamed: str) -> None:
+    built = (proposed / A).read_bytes()
+    proposed.page("b")
+    assert proposed.doit("nimbus:apply").status == 0
+    if renamed != "before it is sent":
+        proposed.publish()
+    if renamed == "by a build":
+        (proposed / A).write_bytes(built)
+    (proposed / A).rename(proposed / D)
+    assert "1 page moved: proposals and accepted changes stay" in proposed.publish().out
+    assert ((proposed.store.status(D), D in proposed.store.queue), proposed.sent()[D]) == (("done", False), "moved")
+    for _ in range(2):
+        (proposed / D).write_bytes(built)
+        assert "Applied: 1, already there: 0, refused: 0" in proposed.doit("nimbus:apply", "--accepted").out
+        proposed.publish()
+        assert "repair, clean" in proposed.store.text(D)
+        assert (proposed.store.status(D), D in proposed.store.queue) == ("done", False)
 
 
 def test_accepted_changes_are_texts(site: Site) -> None:

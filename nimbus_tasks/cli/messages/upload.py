@@ -111,7 +111,8 @@ def uploaded(console: Console, done: Uploaded) -> None:
         if len(outcome.batches) > NAMED_BATCHES:
             console.line(f"   📦 … and {len(outcome.batches) - NAMED_BATCHES} more batches")
     if moved := sum(page.moved_from != "" for page in outcome.pages):
-        console.line(f"   {count(moved, 'page')} moved: proposals stay, what was optimised is not queued again")
+        what = f"{count(moved, 'page')} moved"
+        console.line(f"   {what}: proposals and accepted changes stay, what was optimised is not queued again")
     if applied := sum(page.reason == "applied" for page in outcome.pages):
         console.line(f"   {count(applied, 'page')} changed by accepted proposals only: not queued again")
     if outcome.upgraded:

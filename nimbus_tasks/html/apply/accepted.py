@@ -14,10 +14,11 @@ import msgspec
 from msgspec import Struct
 
 from nimbus_tasks.html.apply.plan import CHANGEABLE_HEAD, new_content
+from nimbus_tasks.model.changes import TITLE
 from nimbus_tasks.model.page_map import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from nimbus_tasks.model.changes import Change
     from nimbus_tasks.model.page_map import PageMap
@@ -73,6 +74,17 @@ def find_accepted(
     return Accepted(tuple(found.values()), differs and before.without(everything) == after.without(everything))
 
 
+def builds_of(
+    page: Content, accepted: Sequence[Change], proposed: Sequence[Change]
+) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield what builds of a page say, as title and blocks: without the accepted changes, with them, and with all."""
+    page_texts = _Texts(page)
+    made = page_texts.made
+    for texts in (page_texts.undone(accepted), made(accepted), made([*accepted, *proposed])):
+        blocks = [(kind, content) for name, (kind, content, _) in texts.items() if name not in CHANGEABLE_HEAD]
+        yield texts[TITLE][1], blocks
+
+
 def sort_accepted(
     record: PageMap, now: PageMap, accepted: Iterable[Change]
 ) -> tuple[tuple[Change, ...], tuple[str, ...]]:
@@ -125,12 +137,23 @@ class _Texts:
 
     def without(self, changes: Iterable[Change]) -> object:
         """Return what the page says without these changes, the last one first."""
+        return self.undone(changes), self._rest
+
+    def undone(self, changes: Iterable[Change]) -> dict[str, _Text]:
+        """Return the texts without these changes, the last one first."""
+        swapped = ((change.id, *self.texts_of(change)) for change in changes)
+        return self._replaced((text_id, now, was) for text_id, was, now in swapped)
+
+    def made(self, changes: Iterable[Change]) -> dict[str, _Text]:
+        """Return the texts with these changes, the first one first."""
+        return self._replaced((change.id, *self.texts_of(change)) for change in changes)
+
+    def _replaced(self, replacements: Iterable[tuple[str, _Text, _Text]]) -> dict[str, _Text]:
         texts = dict(self.texts)
-        for change in changes:
-            was, now = self.texts_of(change)
-            if texts.get(change.id) == now:
-                texts[change.id] = was
-        return texts, self._rest
+        for text_id, before, after in replacements:
+            if texts.get(text_id) == before:
+                texts[text_id] = after
+        return texts
 
 
 def _image(block: Block) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_tasks.html.apply import apply_accepted, apply_changes
-from nimbus_tasks.html.apply.accepted import Content, find_accepted, sort_accepted
+from nimbus_tasks.html.apply.accepted import Content, builds_of, find_accepted, sort_accepted
 from nimbus_tasks.html.extract import Rules, Skipped, extract
 from nimbus_tasks.model.changes import Change
 from nimbus_tasks.model.page_map import Block, PageMap
@@ -90,6 +90,18 @@ def test_accepted_changes_are_found_in_the_page_that_replaces_another(
     result = find_accepted(old, new, accepted, proposed)
     assert (list(result.changes), result.only_these) == (found, only_these)
     assert result.pending([*found, change(9, "x", "y")]) == (change(9, "x", "y"),)
+
+
+def test_what_builds_of_a_page_say() -> None:
+    """A build has the texts of its source; with what was accepted, and then with what is proposed, it has others."""
+    accepted = [TITLE, change(0, "a", "A"), Change("metaDescription", "meta", "D", "Other")]
+    proposed = [change(1, "b", "B", optimized_type="h2"), change(2, "not there", "C")]
+    built, published = page("a", "b", "c"), page("A", "b", "c", title="Better one")
+    source = ("T", [("p", "a"), ("p", "b"), ("p", "c")])
+    improved = ("Better one", [("p", "A"), ("p", "b"), ("p", "c")])
+    reviewed = ("Better one", [("p", "A"), ("h2", "B"), ("p", "c")])
+    assert list(builds_of(published, accepted, proposed)) == [source, improved, reviewed]
+    assert list(builds_of(built, accepted, proposed)) == [source, improved, reviewed]
 
 
 def extracted(html: str) -> PageMap:
