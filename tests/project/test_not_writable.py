@@ -86,6 +86,7 @@ def doit(folder: Path, *words: str, prefix: list[str] | None = None) -> subproce
         (["nimbus:process", "--until-empty"], "claims.db is not writable"),
         (["nimbus:batch:report"], "_report.json cannot be written"),
         (["clean", "upload"], "upload.json cannot be removed"),
+        (["forget", "upload"], "doit.db is not writable"),
     ],
 )
 def test_commands_say_what_is_not_writable(project: Path, command: list[str], file: str, prefix: list[str]) -> None:
@@ -131,6 +132,8 @@ def test_without_changes_a_run_needs_nothing_writable(tmp_path: Path, prefix: li
         summarized = command != ["upload"]
         assert (run.returncode, "-- upload" in run.stdout + run.stderr) == (0, True), run
         assert ("summary.json stays as it is" in run.stdout + run.stderr) == summarized
+    run = doit(folder, "nimbus:doctor", prefix=prefix)
+    assert (run.returncode, run.stdout.count(READ_ONLY_DISK), "Check the owner" in run.stdout) == (2, 3, False), run
 
 
 @pytest.mark.parametrize("in_use", [False, True], ids=["closed", "in use"])

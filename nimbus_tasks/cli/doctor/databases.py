@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from nimbus_tasks.cli.doctor.findings import ok, problem, warning
+from nimbus_tasks.project.files import READ_ONLY_DISK, is_on_read_only_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ def check_database(check: str, path: Path, fix: str) -> Iterator[Finding]:
     """
     if not path.exists():
         return
-    access = f"Check the owner and permissions of {path.parent}/."
+    access = READ_ONLY_DISK if is_on_read_only_disk(path) else f"Check the owner and permissions of {path.parent}/."
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         # Before it is opened: SQLite cannot even read a file with a write-ahead log in a folder that is not writable.
         yield problem(check, f"{path} is not writable.", access)
@@ -47,9 +48,7 @@ def check_database(check: str, path: Path, fix: str) -> Iterator[Finding]:
     if damage:
         yield problem(check, f"{path} is damaged: {damage}.", fix)
     elif refused:
-        yield problem(
-            check, f"{path} is not writable: {refused}.", f"Check the owner and permissions of {path.parent}/."
-        )
+        yield problem(check, f"{path} is not writable: {refused}.", access)
     elif complete:
         yield ok(check, f"{path} is intact and writable ({size})")
     else:

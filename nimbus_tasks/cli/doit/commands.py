@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doit import cmd_base, cmd_clean, cmd_forget, cmd_ignore, cmd_list, cmd_resetdep, cmd_run
@@ -18,9 +19,10 @@ from doit.doit_cmd import DoitMain, reset_vars, set_var
 from doit.exceptions import InvalidCommand
 
 from nimbus_tasks.cli.console import end_without_reader, exit_with
-from nimbus_tasks.cli.doit.state_file import Dependencies
+from nimbus_tasks.cli.doit.state_file import Dependencies, StateFile
 from nimbus_tasks.cli.doit.task import NimbusTask
-from nimbus_tasks.model.errors import SettingsError
+from nimbus_tasks.model.errors import SettingsError, StateError
+from nimbus_tasks.project.files import make_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,6 +49,8 @@ def correct_doit() -> None:
     for command in DoitMain.DOIT_CMDS:
         if hasattr(command, "_execute"):  # the others load no tasks
             command._execute = _until_reader_ends(command._execute)
+    for command in (cmd_forget.Forget, cmd_ignore.Ignore, cmd_resetdep.ResetDep):
+        command._execute = _if_writable(command._execute)
 
 
 class _Control(TaskControl):  # type: ignore[misc]  # doit has no types
@@ -70,6 +74,20 @@ def _until_reader_ends(execute: Callable[..., Any]) -> Callable[..., Any]:
             return execute(*args, **more)
         except BrokenPipeError:
             end_without_reader(sys.stdout)
+
+    return executed
+
+
+def _if_writable(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same method, which refuses a state file that is only read: nothing would be forgotten."""
+
+    @functools.wraps(execute)
+    def executed(command: Any, *args: Any, **more: Any) -> Any:
+        state = command.dep_manager.backend
+        if isinstance(state, StateFile) and state.is_copy:
+            path = Path(state.name)
+            exit_with(StateError(f"{path} is not writable.", make_writable(path)))
+        return execute(command, *args, **more)
 
     return executed
 

@@ -41,7 +41,8 @@ class StateFile(SqliteDB):  # type: ignore[misc]  # doit has no types
 
     def _load(self, name: str, codec: Any) -> None:
         super().__init__(name, codec)
-        if name != _MEMORY and not files.is_writable(Path(name)):
+        self.is_copy = name != _MEMORY and not files.is_writable(Path(name))
+        if self.is_copy:
             # A copy: what this run does is not remembered, and a stage that has to write says itself that it cannot.
             copy = self._sqlite3(_MEMORY)
             self._conn.backup(copy)
