@@ -633,6 +633,7 @@ export interface Verification {
   wrong: number;
   copies: number;
   files: Checked[];
+  elsewhere: number;
 }
 
 export interface Volatile {

@@ -88,8 +88,10 @@ async def _lost(
 ) -> list[tuple[str, Location]]:
     """Return what records from before `since` say that the store has, and what it has not, as `verify` found."""
     name, lost = stage.target.store, []
-    for each in recorded_blobs(await read_assets(kv, settings.project.id, name), name, blobs):
-        if each.is_copy or each.uploaded >= since or stage.ledger.stored(blobs.identity, each.sha256):
+    for each in recorded_blobs(await read_assets(kv, settings.project.id, name), name):
+        if not blobs.is_here(each.sha256, each.location) or each.is_copy or each.uploaded >= since:
+            continue
+        if stage.ledger.stored(blobs.identity, each.sha256):
             continue
         try:
             await blobs.read_at(Held(each.sha256, 0, each.location), 0)

@@ -17,7 +17,6 @@ from nimbus_tasks.pipeline.asset_target import check_store
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from nimbus_tasks.backends.blobs import BlobStore
     from nimbus_tasks.backends.kv import Store
     from nimbus_tasks.backends.kv.open import Connection
     from nimbus_tasks.model.assets import AssetCopy, AssetLocation
@@ -58,14 +57,14 @@ async def read_assets(kv: Store, project_id: str, store: str = "") -> list[Asset
     return [record for record in found if not store or store in record.locations]
 
 
-def recorded_blobs(records: Iterable[AssetRecord], store: str, blobs: BlobStore) -> Iterator[Recorded]:
-    """Yield what records say of a blob store, as far as it is the one of now. store: its name in them."""
+def recorded_blobs(records: Iterable[AssetRecord], store: str) -> Iterator[Recorded]:
+    """Yield what records say of a blob store, or of an earlier one of its kind. store: its name in them."""
     for record in records:
         where = record.locations[store]
         path = record.source_paths[0] if record.source_paths else ""
-        found = [Recorded(record.sha256, path, _location(where), where.uploaded)]
-        found += [Recorded(each.sha256, path, _location(each), where.uploaded, True) for each in where.copies or ()]
-        yield from (each for each in found if blobs.is_here(each.sha256, each.location))
+        yield Recorded(record.sha256, path, _location(where), where.uploaded)
+        for each in where.copies or ():
+            yield Recorded(each.sha256, path, _location(each), where.uploaded, True)
 
 
 async def _list(settings: Settings, connection: Connection, store: str) -> Assets:

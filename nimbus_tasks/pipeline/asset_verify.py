@@ -58,6 +58,7 @@ class Verification(Struct, frozen=True):
     """The result of reading back what a blob store should hold.
 
     verified, wrong: how many are and are not as they were. copies: how many of all are narrower copies of pictures.
+    elsewhere: how many more the records have in another store of this kind; they were not read back.
     """
 
     store: str
@@ -65,6 +66,7 @@ class Verification(Struct, frozen=True):
     wrong: int
     copies: int
     files: tuple[Checked, ...]
+    elsewhere: int = 0
 
 
 def verify_assets(
@@ -82,7 +84,7 @@ async def _verify(
 ) -> Verification:
     checked: list[Checked] = []
     async with await open_blob_store(stage.target, connection=connection) as blobs:
-        known = await _known(stage, settings, connection, blobs)
+        known, elsewhere = await _known(stage, settings, connection, blobs)
 
         async def one(each: Recorded) -> None:
             try:
@@ -99,25 +101,28 @@ async def _verify(
     files = _with_next_steps(stage, sorted(checked, key=lambda each: (each.path, each.sha256)))
     wrong = sum(each.result != "verified" for each in files)
     copies = sum(each.is_copy for each in known.values())
-    return Verification(stage.target.store, len(files) - wrong, wrong, copies, tuple(files))
+    return Verification(stage.target.store, len(files) - wrong, wrong, copies, tuple(files), elsewhere)
 
 
 async def _known(
     stage: AssetStage, settings: Settings, connection: Connection, blobs: RetryBlobStore
-) -> dict[str, Recorded]:
-    """Return what the store should hold, by digest."""
+) -> tuple[dict[str, Recorded], int]:
+    """Return what the store should hold, by digest, and how many more files are in another store of its kind."""
     known = {sha256: Recorded(sha256, "", where, at) for sha256, where, at in stage.ledger.locations(blobs.identity)}
     store = stage.target.store
     async with await connect(settings, connection) as kv:
         records = await read_assets(kv, settings.project.id, store)
     # A folder is of one machine: at a target that several have, its addresses may be those of another one's.
     foreign = store == "folder" and settings.target.store != "sqlite"
-    for each in recorded_blobs(records, store, blobs):
+    elsewhere: set[str] = set()
+    for each in recorded_blobs(records, store):
         if held := known.get(each.sha256):
             known[each.sha256] = each._replace(location=held.location)
-        elif not foreign:
+        elif foreign or not blobs.is_here(each.sha256, each.location):
+            elsewhere.add(each.sha256)
+        else:
             known[each.sha256] = each
-    return known
+    return known, len(elsewhere - known.keys())
 
 
 async def _check(blobs: BlobStore, each: Recorded) -> Checked:

@@ -120,11 +120,15 @@ def test_what_records_say_is_read_back_until_it_is_there_again(project: Project,
     other.write("other.png", picture(3))
     other.run("nimbus:assets:upload", "--files=photos")
     assert len(other.run("nimbus:assets:list")["assets"]) == 3
-    assert other.run("nimbus:assets:verify")["verified"] == 1
+    verified = other.run("nimbus:assets:verify")
+    assert (verified["verified"], verified["elsewhere"]) == (1, 2)
+    said = run_doit(["nimbus:assets:verify", "--store=server"], other.folder, other.environment).stdout.decode()
+    assert "Not read back: 2 more files at other addresses" in said
     shutil.copy(other.folder / ".nimbus/kv.db", project.folder / ".nimbus/kv.db")
     for database in (project.folder / ".nimbus").glob("assets.db*"):
         database.unlink()
-    assert project.run("nimbus:assets:verify")["verified"] == 2
+    verified = project.run("nimbus:assets:verify")
+    assert (verified["verified"], verified["elsewhere"]) == (2, 1)
 
     (stored,) = (path for path in project.stored() if path.name == "lost.png")
     stored.unlink()

@@ -170,6 +170,9 @@ def _copies_of(found: Assets, store: str) -> dict[str, int]:
 def assets_verified(console: Console, done: Verification, where: str) -> None:
     copies = f", {done.copies} of them narrower copies of pictures" if done.copies else ""
     console.line(f"🔎 Verified {count(len(done.files), 'file')} in {where}{copies}: {done.wrong} wrong")
+    if done.elsewhere:
+        more = count(done.elsewhere, "more file")
+        console.line(f"   Not read back: {more} at other addresses, as of another service, bucket or user")
     wrong = [each for each in done.files if each.error]
     errors(console, map(_wrong, wrong), len(wrong))
     if of_site := sum(each.comes_with_site for each in wrong):
