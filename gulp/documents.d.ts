@@ -359,6 +359,7 @@ export interface PageResult {
   batch_id: string;
   moved_from: string;
   stays_done: boolean;
+  lacks_accepted: boolean;
 }
 
 export interface PageStatus {

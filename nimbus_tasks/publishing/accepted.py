@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -17,42 +17,51 @@ if TYPE_CHECKING:
     from nimbus_tasks.model.changes import Change
     from nimbus_tasks.model.records import PageRecord, PageStatus
 
-#: Why a page is not queued again: a new version of our extraction made its map, or only accepted changes are new.
-Kept = Literal["upgraded", "applied"]
+
+class Kept(NamedTuple):
+    """What a page keeps.
+
+    stays: why it is not queued again: a new version of our extraction made its map, only accepted changes are new, or
+    it was renamed. lacking: it has accepted changes that are to be made again.
+    """
+
+    stays: Literal["upgraded", "applied", "moved"] | None
+    lacking: bool = False
 
 
-def keep_changes(record: PageRecord, former: PageRecord, *, done: bool) -> Kept | None:
+def keep_changes(record: PageRecord, former: PageRecord, *, done: bool) -> Kept:
     """Carry accepted changes over to the new record of a page, and its proposals if the page is not queued again.
 
     done: an optimiser has finished with the former record, and nobody asked for another run.
     """
     accepted, proposed = _carry(record, former)
     if not done:
-        return None
+        return Kept(None, accepted.lacking)
     if (proposals := keep_proposals(former, record.extraction)) is not None:
         record.batch_id, record.optimization = former.batch_id, proposals
-        return "upgraded"
+        return Kept("upgraded", accepted.lacking)
     if former.optimization is UNSET or proposed is None or not accepted.only_these:
-        return None
+        return Kept(None, accepted.lacking)
     record.optimization = _with_proposals(former.optimization, accepted.pending(proposed))
-    return "applied"
+    return Kept("applied", accepted.lacking)
 
 
-def keep_moved(record: PageRecord, former: PageRecord, *, done: bool) -> bool:
+def keep_moved(record: PageRecord, former: PageRecord, *, done: bool) -> Kept:
     """Carry accepted changes over to the record of a renamed page, and its proposals if the page is not queued again.
 
-    Return whether it is not. done: an optimiser has finished with the page under its former name.
+    done: an optimiser has finished with the page under its former name.
     """
     if former.optimization is UNSET and former.accepted is UNSET:
-        return False  # as most are
+        return Kept(None)  # as most are
     accepted, proposed = _carry(record, former)
     if not done or former.optimization is UNSET or proposed is None:
-        return False
+        return Kept(None, accepted.lacking)
     left = _with_proposals(former.optimization, accepted.pending(proposed))
     proposals = move_proposals(msgspec.structs.replace(former, optimization=left), record.extraction)
-    if proposals is not None:
-        record.optimization = proposals
-    return proposals is not None
+    if proposals is None:
+        return Kept(None, accepted.lacking)
+    record.optimization = proposals
+    return Kept("moved", accepted.lacking)
 
 
 def status_of(record: PageRecord, done: PageStatus) -> PageStatus:

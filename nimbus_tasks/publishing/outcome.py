@@ -25,6 +25,7 @@ class PageResult(Struct, frozen=True, gc=False):
     result: `queued`: stored by an interrupted run, added to the queue by this one.
     moved_from: its former source path, where it was renamed.
     stays_done: it was sent, stays optimised, and is not queued again.
+    lacks_accepted: it was sent without changes that were accepted: `nimbus:apply --accepted` makes them again.
     """
 
     path: str
@@ -38,6 +39,7 @@ class PageResult(Struct, frozen=True, gc=False):
     batch_id: str = ""
     moved_from: str = ""
     stays_done: bool = False
+    lacks_accepted: bool = False
 
 
 def path_of(result: PageResult) -> str:

@@ -21,7 +21,7 @@ from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.keys import page_key
 from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.project.spool import Spool
-from nimbus_tasks.publishing.accepted import keep_changes, keep_moved, status_of
+from nimbus_tasks.publishing.accepted import Kept, keep_changes, keep_moved, status_of
 from nimbus_tasks.publishing.batch_records import UploadingBatches, close_batches
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.moves import done_page, read_moved
@@ -176,9 +176,9 @@ async def _send_request(
             errors[page_id] = str(error)
             continue
         key = page_key(record.project_id, page_id)
-        reason, status = _keep(record, planned, worked.get(key), moved.get(page_id))
+        reason, status, lacking = _keep(record, planned, worked.get(key), moved.get(page_id))
         write = page_write(record.project_id, record, planned.page.digest, before.get(key))
-        made[page_id] = _Made(planned.page, record, write, reason, status)
+        made[page_id] = _Made(planned.page, record, write, reason, status, lacking)
     stored = await context.store.put([each.write for each in made.values()])
     errors |= {
         page_id: stored.failed[each.write.key] for page_id, each in made.items() if each.write.key in stored.failed
@@ -196,13 +196,17 @@ async def _send_request(
 
 
 class _Made(NamedTuple):
-    """The record of a page, and why it is sent. status: with which it stays done in its new batch."""
+    """The record of a page, and why it is sent. status: with which it stays done in its new batch.
+
+    lacking: it has accepted changes that are to be made again.
+    """
 
     page: Candidate
     record: PageRecord
     write: Write
     reason: Reason
     status: PageStatus | None
+    lacking: bool
 
     @property
     def stays_done(self) -> bool:
@@ -217,19 +221,20 @@ class _Made(NamedTuple):
 
 def _keep(
     record: PageRecord, planned: Planned, worked: tuple[PageRecord, PageStatus | None] | None, move: Moved | None
-) -> tuple[Reason, PageStatus | None]:
+) -> tuple[Reason, PageStatus | None, bool]:
     """Give a record what its page keeps; return why the page is sent, and the status with which it stays done.
 
-    worked: the record that it replaces, with its status if that is done.
+    The third: whether it lacks accepted changes. worked: the record that it replaces, with its status if that is done.
     """
     if move is not None:
-        stays = move.record is not None and keep_moved(record, move.record, done=move.done is not None)
-        return "moved", status_of(record, move.done) if stays and move.done is not None else None
+        kept = Kept(None) if move.record is None else keep_moved(record, move.record, done=move.done is not None)
+        return "moved", status_of(record, move.done) if kept.stays and move.done is not None else None, kept.lacking
     if worked is None:
-        return planned.reason, None
+        return planned.reason, None, False
     former, done = worked
-    kept_as = keep_changes(record, former, done=done is not None and planned.reason == "changed")
-    return kept_as or planned.reason, status_of(record, done) if kept_as == "applied" and done is not None else None
+    kept = keep_changes(record, former, done=done is not None and planned.reason == "changed")
+    status = status_of(record, done) if kept.stays == "applied" and done is not None else None
+    return kept.stays or planned.reason, status, kept.lacking
 
 
 def _result(
@@ -249,6 +254,7 @@ def _result(
         batch_id=made.record.batch_id if made is not None else batch_id,
         moved_from=move.row.source_path if move is not None else "",
         stays_done=not error and made is not None and made.stays_done,
+        lacks_accepted=not error and made is not None and made.lacking,
     )
 
 

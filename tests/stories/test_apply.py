@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kit import Site
 
 A, D = "dist/a.html", "dist/d.html"
+LACKING = "1 page without accepted changes: doit nimbus:apply --accepted, then doit"
 
 
 @pytest.fixture
@@ -179,7 +180,9 @@ def test_accepted_changes_are_made_again_in_every_build(proposed: Site) -> None:
 
     # An upload that forgot to apply: the page is not optimised for that, and what was accepted is not lost.
     (proposed / A).write_bytes(built)
-    assert "not queued again" in proposed.publish().out
+    forgot = proposed.publish().out
+    assert "not queued again" in forgot
+    assert LACKING in forgot
     assert "repair , clean" in proposed.store.text(A)
     assert "Applied: 1," in build_and_apply(built)
     assert "not queued again" in proposed.publish().out
@@ -210,7 +213,9 @@ def test_accepted_changes_move_with_a_renamed_page(proposed: Site, renamed: str)
     if renamed == "by a build":
         (proposed / A).write_bytes(built)
     (proposed / A).rename(proposed / D)
-    assert "1 page moved: proposals and accepted changes stay" in proposed.publish().out
+    moved = proposed.publish().out
+    assert "1 page moved: proposals and accepted changes stay" in moved
+    assert (LACKING in moved) == (renamed == "by a build")
     assert ((proposed.store.status(D), D in proposed.store.queue), proposed.sent()[D]) == (("done", False), "moved")
     for _ in range(2):
         (proposed / D).write_bytes(built)

@@ -115,6 +115,8 @@ def uploaded(console: Console, done: Uploaded) -> None:
         console.line(f"   {what}: proposals and accepted changes stay, what was optimised is not queued again")
     if applied := sum(page.reason == "applied" for page in outcome.pages):
         console.line(f"   {count(applied, 'page')} changed by accepted proposals only: not queued again")
+    if lacking := sum(page.lacks_accepted for page in outcome.pages):
+        console.line(f"   {count(lacking, 'page')} without accepted changes: doit nimbus:apply --accepted, then doit")
     if outcome.upgraded:
         pages = count(outcome.upgraded, "page")
         console.line(f"   {pages} of an earlier version sent again: proposals stay, none was queued")

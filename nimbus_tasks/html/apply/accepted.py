@@ -37,10 +37,14 @@ class Content(Struct):
 
 
 class Accepted(Struct, frozen=True):
-    """The accepted changes of a page, and whether nothing else than proposed changes, made or undone, is new in it."""
+    """The accepted changes of a page.
+
+    only_these: nothing else than proposed changes, made or undone, is new in it. lacking: it has not all of them.
+    """
 
     changes: tuple[Change, ...] = ()
     only_these: bool = False
+    lacking: bool = False
 
     def pending(self, proposed: Iterable[Change]) -> tuple[Change, ...]:
         """Return the proposals that are not among them."""
@@ -65,13 +69,16 @@ def find_accepted(
         if made and (place := after.place(change.id, now)) is not None:
             first = earlier.pop(change.id, change)
             found[place] = msgspec.structs.replace(change, id=place, type=first.type, content=first.content)
+    lacking = False
     for change in earlier.values():
         was, now = before.texts_of(change)
-        place = after.place(change.id, now) or after.place(change.id, was)
-        if place is not None:
-            found.setdefault(place, msgspec.structs.replace(change, id=place))
-    differs = before.texts != after.texts
-    return Accepted(tuple(found.values()), differs and before.without(everything) == after.without(everything))
+        made_at = after.place(change.id, now)
+        place = made_at or after.place(change.id, was)
+        if place is not None and place not in found:
+            found[place] = msgspec.structs.replace(change, id=place)
+            lacking = lacking or made_at is None
+    only_these = before.texts != after.texts and before.without(everything) == after.without(everything)
+    return Accepted(tuple(found.values()), only_these, lacking)
 
 
 def builds_of(

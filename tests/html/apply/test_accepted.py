@@ -92,6 +92,13 @@ def test_accepted_changes_are_found_in_the_page_that_replaces_another(
     assert result.pending([*found, change(9, "x", "y")]) == (change(9, "x", "y"),)
 
 
+@pytest.mark.parametrize(
+    ("new", "lacking"), [(page("a"), True), (page("x", "a"), True), (page("A"), False), (page("x"), False)]
+)
+def test_a_page_lacks_accepted_changes_whose_former_texts_are_back(new: Content, lacking: bool) -> None:
+    assert find_accepted(page("A"), new, [change(0, "a", "A")], []).lacking == lacking
+
+
 def test_what_builds_of_a_page_say() -> None:
     """A build has the texts of its source; with what was accepted, and then with what is proposed, it has others."""
     accepted = [TITLE, change(0, "a", "A"), Change("metaDescription", "meta", "D", "Other")]
