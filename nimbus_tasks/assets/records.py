@@ -57,7 +57,9 @@ class Item(Struct, frozen=True, omit_defaults=True):
     @property
     def blobs(self) -> list[Blob]:
         """What is stored: itself, and its copies."""
-        itself = Blob(Path(self.content or self.paths[0]), self.sha256, self.size, self.content_type, self.name)
+        folder = self.paths[0].rpartition("/")[0]
+        file = Path(self.content or self.paths[0])
+        itself = Blob(file, self.sha256, self.size, self.content_type, self.name, folder=folder)
         return [itself, *(_blob_of(copy, self.paths[0]) for copy in self.copies)]
 
 

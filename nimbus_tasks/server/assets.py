@@ -51,8 +51,8 @@ RESTORABLE_SECONDS = 23 * 3600
 class Asset(Struct, rename="camel", kw_only=True):
     """A stored file as answers have it: the columns of its row. Times: epoch milliseconds.
 
-    failed_at: when a step failed for good. It is ready to be searched once it is embedded.
-    restorable_until: until when a deleted one can be restored; null: it is not deleted.
+    folder: that the file was in, as its client said. failed_at: when a step failed for good. It is ready to be searched
+    once it is embedded. restorable_until: until when a deleted one can be restored; null: it is not deleted.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Asset(Struct, rename="camel", kw_only=True):
     blob_url: str
     thumbnail_url: str | None
     filename: str
+    folder: str
     size: int
     mime_type: str
     checksum: str
@@ -191,12 +192,12 @@ def add(database: Database, connection: Connection, claimed: Upload, blob_url: s
         ApiError: the upload was given up meanwhile, or is not of this file. Nothing is stored.
     """
     values = structs.asdict(claimed) | {"blob_url": blob_url, "moment": now_ms()}
-    values |= search.row_of(claimed.asset_id, claimed.user_id, claimed.filename)
+    values |= search.row_of(claimed.asset_id, claimed.user_id, claimed.path)
     if database.is_sqlite:
         row = connection.execute(_store(database.insert), values).first()
         if row is not None:
             open_uploads.remove(connection, claimed.asset_id)
-            search.index(database, connection, claimed.asset_id, claimed.user_id, claimed.filename)
+            search.index(database, connection, claimed.asset_id, claimed.user_id, claimed.path)
     else:
         row = connection.execute(_store_in_one_trip(), values).first()
     if row is not None:
@@ -212,7 +213,7 @@ def _store(insert: NewInsert) -> ReturningInsert[Any]:
     """Return the statement that makes an asset of an open upload; no row where it is none, or its bytes are known."""
     moment = bindparam("moment", type_=BigInteger)
     passed = case((uploads.c.created_at < moment, moment - uploads.c.created_at), else_=0)
-    copied = ("user_id", "pathname", "filename", "size", "mime_type", "checksum")
+    copied = ("user_id", "pathname", "filename", "folder", "size", "mime_type", "checksum")
     values = {name: uploads.c[name] for name in copied} | {
         "id": uploads.c.asset_id,
         "blob_url": bindparam("blob_url", type_=Text),

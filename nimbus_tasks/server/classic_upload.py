@@ -31,7 +31,10 @@ async def classic_upload(
     user: User,
     asset_id: Annotated[str, Parameter(query="assetId", max_length=64)] = "",
 ) -> Completed:
-    """Take a file in a form, field `file`. assetId: of an address from upload-url; without it, one token is taken."""
+    """Take a file in a form, field `file`; another field, `folder`, may say which it was in.
+
+    assetId: of an address from upload-url; without it, one token is taken.
+    """
     length = request.headers.get("content-length", "")
     most = service.settings.server.max_file_size + _FORM_BYTES
     if not length.isdecimal():
@@ -48,7 +51,8 @@ async def classic_upload(
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "file")
         size, checksum = await _copy(file, copy)
-        new = NewFile(file.filename, size, file.content_type or "application/octet-stream", checksum)
+        told, kind = form.get("folder"), file.content_type or "application/octet-stream"
+        new = NewFile(file.filename, size, kind, checksum, told if isinstance(told, str) else "")
         upload = signed or await _open(service, user, new)
         if isinstance(upload, Completed):
             return upload

@@ -14,7 +14,7 @@ from nimbus_tasks.server.assets import Asset, Checksum
 from nimbus_tasks.server.errors import invalid
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.service import Service
-from nimbus_tasks.server.storage import WHOLE_BYTES, Held, Upload, pathname_of
+from nimbus_tasks.server.storage import WHOLE_BYTES, Held, Upload, clean_folder, pathname_of
 
 
 class CompleteRequest(Struct, rename="camel"):
@@ -24,6 +24,7 @@ class CompleteRequest(Struct, rename="camel"):
     size: int
     mime_type: str
     checksum: Checksum
+    folder: str = ""
 
 
 class CompletedAsset(Struct, rename="camel"):
@@ -42,7 +43,10 @@ class Completed(Struct):
 async def upload_complete(service: Service, user: User, data: CompleteRequest) -> Completed:
     """Make an asset of an upload whose bytes have arrived. The same request again gives the same answer."""
     pathname = pathname_of(user.id, data.asset_id, data.filename)
-    claimed = Upload(data.asset_id, user.id, pathname, data.filename, data.size, data.mime_type, data.checksum)
+    claimed = Upload(
+        data.asset_id, user.id, pathname, data.filename, data.size, data.mime_type, data.checksum,
+        folder=clean_folder(data.folder),
+    )  # fmt: skip
     names_file = urlsplit(data.blob_url).path.endswith(f"/{pathname}")
     # What clients send is right as a rule: where a check costs nothing, one transaction, which checks it, is enough.
     looks_first = service.storage.is_local and claimed.size <= WHOLE_BYTES and names_file

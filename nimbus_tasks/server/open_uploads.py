@@ -35,7 +35,7 @@ _ADD = uploads.insert().from_select(
 _ABANDON = uploads.update().where(_THIS).values(method=_ABANDONED)
 _REMOVE = uploads.delete().where(_THIS)
 #: What a client sends again when it completes an upload.
-_TOLD = ("filename", "size", "mime_type", "checksum")
+_TOLD = ("filename", "size", "mime_type", "checksum", "folder")
 #: The open upload that a client completes: of the values of an `Upload`.
 SAME = and_(
     uploads.c.asset_id == bindparam("asset_id"),

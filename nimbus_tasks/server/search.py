@@ -1,4 +1,4 @@
-"""Search by words: file names, alt texts and titles of the pages that use an asset. FTS5 or tsvector, one table.
+"""Search by words: of folder and file name, alt texts, titles of the pages that use it. FTS5 or tsvector, one table.
 
 Words are folded here, so both databases find the same: lower case, no accents, no punctuation. A search finds assets
 that have all of its words, or words that begin with them.
@@ -74,20 +74,20 @@ def index(
     connection: Connection,
     asset_id: str,
     user_id: str,
-    filename: str,
+    path: str,
     context: ContextOfAsset = NO_CONTEXT,
 ) -> None:
     """Make an asset findable by its words, in place of those it had."""
-    connection.execute(_index(database.insert), row_of(asset_id, user_id, filename, context))
+    connection.execute(_index(database.insert), row_of(asset_id, user_id, path, context))
 
 
-def row_of(asset_id: str, user_id: str, filename: str, context: ContextOfAsset = NO_CONTEXT) -> dict[str, str]:
-    """Return the row of `search_words` that an asset is found by."""
+def row_of(asset_id: str, user_id: str, path: str, context: ContextOfAsset = NO_CONTEXT) -> dict[str, str]:
+    """Return the row of `search_words` that an asset is found by. path: its folder and file name."""
     return {
         "asset_id": asset_id,
         "user_id": user_id,
         "context": msgspec.json.encode(context).decode(),
-        "words": fold(" ".join((filename, *context.alt, *context.titles)))[:LONGEST_TEXT],
+        "words": fold(" ".join((path, *context.alt, *context.titles)))[:LONGEST_TEXT],
     }
 
 
@@ -109,10 +109,10 @@ def set_context(
 ) -> bool:
     """Say what pages say of an asset; False where the user has no such asset."""
     mine = (assets.c.id == asset_id, assets.c.user_id == user_id, assets.c.deleted_at.is_(None))
-    filename = connection.execute(select(assets.c.filename).where(*mine)).scalar()
-    if filename is None:
+    path = connection.execute(select(assets.c.folder + "/" + assets.c.filename).where(*mine)).scalar()
+    if path is None:
         return False
-    index(database, connection, asset_id, user_id, filename, context)
+    index(database, connection, asset_id, user_id, path, context)
     return True
 
 

@@ -33,14 +33,17 @@ _ENDINGS = {
     "image/gif": "gif",
     "image/svg+xml": "svg",
 }
-#: Characters of a name in a pathname.
+#: Characters of a name in a pathname, and of a folder.
 _LONGEST_NAME = 100
+_LONGEST_FOLDER = 1000
+#: What ends a line or moves the cursor.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 
 
 class Upload(Struct, frozen=True):
     """An upload that was signed and is not completed: a row of the table `uploads`. Times: epoch milliseconds.
 
-    What a client sends of one has neither a method nor what follows it.
+    folder: that the file was in, for people. What a client sends of one has no method, no upload_id and no times.
     """
 
     asset_id: str
@@ -54,6 +57,12 @@ class Upload(Struct, frozen=True):
     upload_id: str | None = None
     created_at: int = 0
     expires_at: int = 0
+    folder: str = ""
+
+    @property
+    def path(self) -> str:
+        """The file's name with the folder it was in. Nothing is stored under it: `pathname_of` says where."""
+        return f"{self.folder}/{self.filename}"
 
     @property
     def seconds(self) -> int:
@@ -149,6 +158,15 @@ def pathname_of(user_id: str, asset_id: str, filename: str) -> str:
 def folder_of(user_id: str) -> str:
     """Return what the pathnames of a user's files begin with."""
     return f"assets/{user_id}/"
+
+
+def clean_folder(told: str) -> str:
+    """Return the folder that a client says a file was in, for people: `holiday/day 1`.
+
+    What leads elsewhere (`..`, a separator at the start) is left out, and what ends a line or moves the cursor.
+    """
+    parts = UNPRINTABLE.sub("", told)[:_LONGEST_FOLDER].replace("\\", "/").split("/")
+    return "/".join(part.strip() for part in parts if part.strip() not in ("", ".", ".."))
 
 
 def main_picture_of(user_id: str, asset_id: str, content_type: str) -> str:

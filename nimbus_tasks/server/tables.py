@@ -80,6 +80,8 @@ assets = Table(
     Column("upload_ms", Integer),
     Column("image_ms", Integer),
     Column("embedding_ms", Integer),
+    # Added in 0003. The folder that the file was in: `clean_folder` in `storage.py`.
+    Column("folder", Text, nullable=False, server_default=""),
 )
 Index("assets_newest", assets.c.created_at)
 Index("assets_state", assets.c.processed, assets.c.embedded, assets.c.created_at)
@@ -119,6 +121,7 @@ uploads = Table(
     Column("upload_id", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    Column("folder", Text, nullable=False, server_default=""),
 )
 Index("uploads_expiry", uploads.c.expires_at)
 

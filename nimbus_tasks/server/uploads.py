@@ -23,14 +23,13 @@ from nimbus_tasks.server.errors import CHECKSUM_FORM, ApiError, Code, invalid
 from nimbus_tasks.server.lookups import User
 from nimbus_tasks.server.rate_limit import Rate, limit
 from nimbus_tasks.server.service import Service
-from nimbus_tasks.server.storage import PartUrl, Signed, Upload, pathname_of
+from nimbus_tasks.server.storage import UNPRINTABLE, PartUrl, Signed, Upload, clean_folder, pathname_of
 
 Method = Literal["PUT", "POST"]
 #: Files that one request asks addresses for.
 MOST_FILES = 100
 _MIME_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+_-]{0,80}")
-#: The path separators, and what ends a line or moves the cursor.
-_NOT_IN_NAMES = re.compile(r"[/\\\x00-\x1f\x7f\u2028\u2029]")
+_SEPARATORS = re.compile(r"[/\\]")
 
 
 class CheckRequest(Struct):
@@ -45,12 +44,16 @@ class CheckResponse(Struct):
 
 
 class NewFile(Struct, rename="camel"):
-    """A file to upload. `check_file` checks the values: one bad file of a request refuses no other."""
+    """A file to upload. `check_file` checks the values: one bad file of a request refuses no other.
+
+    folder: that it was in, for people, such as `holiday/day 1`.
+    """
 
     filename: str
     size: int
     mime_type: str
     checksum: str
+    folder: str = ""
 
 
 class UrlsRequest(Struct):
@@ -100,9 +103,10 @@ async def upload_url(
     size: Annotated[int, Parameter(ge=1)],
     mime_type: Annotated[str, Parameter(query="mimeType", max_length=100)],
     checksum: Annotated[str, Parameter(pattern=CHECKSUM)],
+    folder: str = "",
 ) -> UploadUrl:
     """Return a signed address for one file."""
-    file = NewFile(filename, size, mime_type, checksum)
+    file = NewFile(filename, size, mime_type, checksum, folder)
     check_file(service, file)
     await take_token(service, user)
     return (await _urls(service, user, [file], base_of(request, service)))[0]
@@ -129,7 +133,7 @@ def check_file(service: Service, file: NewFile) -> None:
     settings = service.settings.server
     if not 1 <= len(file.filename) <= 255:
         raise invalid("filename must have 1 to 255 characters", filename=file.filename[:100])
-    if _NOT_IN_NAMES.search(file.filename) or file.filename in (".", ".."):
+    if _SEPARATORS.search(file.filename) or UNPRINTABLE.search(file.filename) or file.filename in (".", ".."):
         raise invalid("filename must be a name without a path", filename=file.filename[:100])
     if not re.fullmatch(CHECKSUM, file.checksum):
         raise invalid(f"checksum {CHECKSUM_FORM}", filename=file.filename)
@@ -178,6 +182,7 @@ def new_upload(service: Service, user_id: str, file: NewFile, method: Method) ->
         moment,
         # Whole seconds, since that is what is signed.
         (moment // 1000 + service.settings.server.url_seconds) * 1000,
+        clean_folder(file.folder),
     )
 
 

@@ -62,6 +62,9 @@ def test_what_pages_say_is_found_and_replaced(database: Database, ids: list[str]
     assert say(["A blue boat"], [])
     assert find(database, "red") == find(database, "switzerland") == []
     assert find(database, "blue") == [ids[0]]
+    change(database, ids[0], folder="Ferry/2024")
+    assert say(["A blue boat"], [])
+    assert find(database, "blue ferry 2024") == [ids[0]]
     assert not say(["Mine now"], [], user="bob")
     with database.reading() as connection:
         assert search.context_of(connection, ids[0]) == search.ContextOfAsset(["A blue boat"], [], pages)

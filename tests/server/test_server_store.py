@@ -89,6 +89,7 @@ def test_files_go_once(project: Project, tmp_path: Path, web: ServiceProcess) ->
     first = project.run("nimbus:assets:upload", "--files=photos")
     assert (first["uploaded"], first["failed"], first["bytes"]) == (21, 0, 21 * len(picture()))
     assert project.counts() == (21, 0)
+    assert {asset["folder"] for asset in web.client(project.user).assets()} == {"photos"}
     assert len(project.stored()) == 21
     again = project.run("nimbus:assets:upload", "--files=photos")
     assert (again["uploaded"], again["unchanged"], again["bytes"]) == (0, 22, 0)

@@ -15,6 +15,8 @@ from uuid import uuid4
 import httpx
 import pytest
 from edge.seaweed import Seaweed, needs_seaweed
+from hypothesis import given
+from hypothesis import strategies as st
 from service_process import Client, ServiceProcess, picture, sha256
 from sqlalchemy import func, select
 
@@ -22,7 +24,7 @@ from nimbus_tasks.project.settings import load
 from nimbus_tasks.server.assets import RESTORABLE_SECONDS
 from nimbus_tasks.server.database import Database
 from nimbus_tasks.server.service import open_service
-from nimbus_tasks.server.storage import Upload, pathname_of
+from nimbus_tasks.server.storage import Upload, clean_folder, pathname_of
 from nimbus_tasks.server.tables import assets, uploads
 
 if TYPE_CHECKING:
@@ -200,13 +202,50 @@ def test_parts_with_other_bytes_leave_nothing(running: Running, client: Client) 
     assert (running.counts(), running.files()) == before
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("Holiday/day 1", "Holiday/day 1"),
+        ("/../../etc/./passwd//", "etc/passwd"),
+        ("C:\\Pictures\\..", "C:/Pictures"),
+        ("two\r\nlines\u2028\x1b[2J\x00", "twolines[2J"),
+        ("<b>ünïcödé</b> 图片", "<b>ünïcödé</b> 图片"),
+        ("deep/" * 1000, "/".join(["deep"] * 200)),
+    ],
+)
+def test_the_folder_that_a_file_was_in_is_kept_for_people(client: Client, content: bytes, told: str, kept: str) -> None:
+    asked = {"files": [client.describe(content, folder=told)]}
+    (url,) = client.http.post("/api/upload-urls", json=asked).raise_for_status().json()["files"]
+    client.send(url, content).raise_for_status()
+
+    other = client.complete(url, content, folder="other")
+    assert (other.status_code, other.json()["error"]) == (409, "folder is not what the address was signed for")
+    client.complete(url, content, folder=told).raise_for_status()
+
+    asset = client.http.get(f"/api/assets/{url['assetId']}").json()
+    assert (asset["folder"], asset["filename"]) == (kept, "one.png")
+    assert asset["pathname"] == f"assets/user_local/{asset['id']}/one.png"
+    found = client.http.get("/api/search", params={"q": f"{kept} one"}).json()["assets"]
+    assert asset["id"] in {each["id"] for each in found}
+
+
+@given(st.text())
+def test_a_folder_leads_nowhere_else(told: str) -> None:
+    folder = clean_folder(told)
+    assert clean_folder(folder) == folder
+    assert folder == "" or not {"", ".", ".."} & {*folder.split("/")}
+    assert len(folder) <= 1000
+
+
 def test_a_form_does_the_same(running: Running, client: Client, content: bytes) -> None:
     _, open_before = running.counts()
-    answer = client.http.post("/api/upload", files={"file": ("form.png", content, "image/png")})
+    form = {"file": ("form.png", content, "image/png")}
+    answer = client.http.post("/api/upload", data={"folder": "/forms"}, files=form)
 
     asset = answer.json()["asset"]
-    assert (asset["isDuplicate"], client.http.get(f"/api/assets/{asset['id']}").json()["size"]) == (False, len(content))
-    again = client.http.post("/api/upload", files={"file": ("form.png", content, "image/png")}).json()
+    told = client.http.get(f"/api/assets/{asset['id']}").json()
+    assert (asset["isDuplicate"], told["size"], told["folder"]) == (False, len(content), "forms")
+    again = client.http.post("/api/upload", files=form).json()
     assert (again["asset"]["id"], again["asset"]["isDuplicate"]) == (asset["id"], True)
     assert client.http.post("/api/upload", files={"other": ("form.png", content, "image/png")}).status_code == 400
     assert running.counts()[1] == open_before

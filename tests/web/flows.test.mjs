@@ -419,6 +419,10 @@ test("a dropped folder is read with the folders in it, and what cannot be read i
   await note(page, /cannot be read: .*dropped\/locked(,|$)/).waitFor();
   const paths = await page.locator(".file:visible .file-name").evaluateAll((names) => names.map((name) => name.getAttribute("title"))); // prettier-ignore
   assert.deepEqual(paths.sort(), ["dropped/a.svg", "dropped/deep/b.HEIC"]);
+  await page.goto(`${url}/gallery?q=dropped`);
+  await page.getByRole("link", { name: /b\.HEIC.*dropped\/deep/ }).press("Enter");
+  await page.waitForURL("**/asset?id=*");
+  await page.getByRole("definition").getByText("dropped/deep").waitFor();
 });
 
 test("ten thousand files in the list: few rows are in the document", async (t) => {

@@ -33,7 +33,8 @@ OnSent = Callable[[int], None]
 class Blob(Struct, frozen=True):
     """A file to store.
 
-    sha256: of its bytes, 64 hex digits. name: for people. labels: texts that the store keeps with it where it can.
+    sha256: of its bytes, 64 hex digits. name, folder: for people; folder: of the project, empty for its own folder.
+    labels: texts that the store keeps with it where it can.
     """
 
     file: Path
@@ -42,6 +43,7 @@ class Blob(Struct, frozen=True):
     content_type: str
     name: str = ""
     labels: dict[str, str] = {}
+    folder: str = ""
 
 
 class Location(Struct, frozen=True, omit_defaults=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -26,7 +26,7 @@ from nimbus_tasks.backends.blobs import (
     range_from,
     upload_of,
 )
-from nimbus_tasks.backends.blobs.server_addresses import Address, Addresses, Asset, expect
+from nimbus_tasks.backends.blobs.server_addresses import Address, Addresses, Asset, described, expect
 from nimbus_tasks.backends.http import Http, Timeouts
 from nimbus_tasks.model.errors import RefusedError, TransientError
 
@@ -208,14 +208,7 @@ class ServerStore(BlobStore):
         self._expect(response, 200)
 
     async def _complete(self, blob: Blob, address: Address) -> Asset:
-        body: dict[str, Any] = {
-            "assetId": address.asset_id,
-            "blobUrl": address.blob_url,
-            "filename": blob.name,
-            "size": blob.size,
-            "mimeType": blob.content_type,
-            "checksum": blob.sha256,
-        }
+        body = {"assetId": address.asset_id, "blobUrl": address.blob_url, **described(blob)}
         response = await self._http.send("POST", "/api/upload-complete", msgspec.json.encode(body))
         if response.status in (404, 409, 422):  # swept, not arrived, or other bytes: again from the start
             self._addresses.forget(blob)

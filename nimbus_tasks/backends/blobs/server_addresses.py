@@ -65,6 +65,17 @@ class Address(Struct, rename="camel"):
         return self.asset is not None or self.error != "" or self.expires_at / 1000 - time.time() > _LEAST_SECONDS
 
 
+def described(blob: Blob) -> dict[str, str | int]:
+    """Return what the service is told of a file: the same when its address is asked for and when it has arrived."""
+    return {
+        "filename": blob.name,
+        "folder": blob.folder,
+        "size": blob.size,
+        "mimeType": blob.content_type,
+        "checksum": blob.sha256,
+    }
+
+
 class _Response(Struct):
     files: list[Address]
 
@@ -133,10 +144,7 @@ class Addresses:
             self._known[blob.sha256] = address
 
     async def _urls(self, files: list[Blob]) -> list[Address]:
-        requested = [
-            {"filename": blob.name, "size": blob.size, "mimeType": blob.content_type, "checksum": blob.sha256}
-            for blob in files
-        ]
+        requested = [described(blob) for blob in files]
         response = await self._http.send("POST", "/api/upload-urls", msgspec.json.encode({"files": requested}))
         if response.status != 200 and len(files) > 1 and response.status in (400, 413, 415):
             # One of them is refused: each gets its own reason when it is its turn.

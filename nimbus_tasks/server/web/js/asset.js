@@ -113,6 +113,7 @@ function view(asset, { retry, remove }) {
   const fields = el("dl", { class: "fields" });
   const add = (/** @type {import("./texts.js").TextName} */ name, /** @type {(Node | string)[]} */ ...values) =>
     values.length && fields.append(el("dt", { class: "quiet" }, text(name)), el("dd", {}, ...values));
+  if (asset.folder) add("folder", asset.folder);
   add("size", `${size}${bytesText(asset.size)}`);
   add("type", asset.mimeType);
   add("state", text(stateOf(asset)));

@@ -7,6 +7,7 @@ import { text } from "./texts.js";
  * @typedef {object} Asset
  * @property {string} id
  * @property {string} filename
+ * @property {string} folder that the file was in; "": not known
  * @property {string} blobUrl
  * @property {string | null} imageUrl
  * @property {string | null} thumbnailUrl
@@ -36,5 +37,6 @@ export function card(asset, ...notes) {
     : nothing;
   const href = `/asset?id=${encodeURIComponent(asset.id)}`;
   const name = el("span", { class: "card-name", title: asset.filename }, asset.filename);
-  return el("li", {}, el("a", { class: "card", href }, picture, name, ...notes));
+  const folder = asset.folder && el("span", { class: "card-folder quiet", title: asset.folder }, asset.folder);
+  return el("li", {}, el("a", { class: "card", href }, picture, name, folder, ...notes));
 }

@@ -93,6 +93,7 @@ export const TEXTS = {
   similarity: "Similarity {percent} %",
   similarTo: "Pictures similar to {name}",
   noPicture: "No preview",
+  folder: "Folder",
   size: "Size",
   type: "Type",
   uploadedAt: "Uploaded",

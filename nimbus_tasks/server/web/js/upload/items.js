@@ -232,6 +232,14 @@ export function fileKey(file) {
 }
 
 /**
+ * @param {string} path
+ * @returns {string} the folders of a file that was dropped with them, with a slash at the end
+ */
+export function folderOf(path) {
+  return path.slice(0, path.lastIndexOf("/") + 1);
+}
+
+/**
  * The three phases that people follow.
  * @param {Items} items
  */

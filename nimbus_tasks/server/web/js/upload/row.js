@@ -2,7 +2,7 @@
 
 import { el, setText } from "../dom.js";
 import { bytesText, text } from "../texts.js";
-import { isCancellable } from "./items.js";
+import { folderOf, isCancellable } from "./items.js";
 
 /** @typedef {import("./items.js").Item} Item */
 
@@ -67,11 +67,6 @@ export function rowKind(uploader) {
       cancel.setAttribute("aria-label", `${text("cancel")} ${item.name}`);
     },
   };
-}
-
-/** @param {string} path */
-function folderOf(path) {
-  return path.slice(0, path.lastIndexOf("/") + 1);
 }
 
 /** @param {Item} item */

@@ -1,6 +1,7 @@
 /** Transfers one file: its bytes to a signed address, then the completion; and what a failure of that means. */
 
 import { api, ApiError } from "../api.js";
+import { folderOf } from "./items.js";
 import { sendInParts } from "./parts.js";
 import { send, sendThrough } from "./send.js";
 
@@ -36,7 +37,8 @@ export async function transfer(item, grant, onSent, signal) {
 
 /** @param {Item} item */
 export function describe(item) {
-  return { filename: item.name, size: item.size, mimeType: item.type, checksum: item.sha256 };
+  const { name: filename, size, type: mimeType, sha256: checksum } = item;
+  return { filename, folder: folderOf(item.path), size, mimeType, checksum };
 }
 
 /**
