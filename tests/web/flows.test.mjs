@@ -165,7 +165,11 @@ test("a deleted file is found and restored, on its page and among those that wer
   await page.waitForFunction(() => [...document.querySelectorAll("img")].some((each) => each.naturalWidth > 0));
   await first.getByRole("link").click();
   await page.getByText("This file is deleted.").first().waitFor();
-  await page.goBack();
+  const list = /\/api\/assets\?state=deleted&cursor/;
+  await page.route(list, (route) => route.continue({ url: `${route.request().url()}&limit=1` }));
+  await page.goto(`${url}/deleted`);
+  await second.waitFor();
+  assert.equal(await first.count(), 0); // it is shown as soon as there is room
   await page.route("**/restore", (route) => route.fulfill({ status: 404, json: { error: "There is no such asset" } }));
   await second.getByRole("button").press("Enter");
   await second.getByRole("alert").getByText("It can no longer be restored.").waitFor();

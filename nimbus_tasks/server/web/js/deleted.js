@@ -47,9 +47,7 @@ class DeletedPage {
     /** @type {{assets: Asset[], nextCursor: string | null}} */
     const { assets, nextCursor } = await api(`/api/assets?state=deleted&cursor=${this._cursor}`);
     for (const asset of assets) {
-      const item = card(asset);
-      const until = { class: "quiet time-left", title: timeText(asset.restorableUntil ?? 0) };
-      item.append(el("span", until), this._restoreButton(asset), el("p", { role: "alert" }));
+      const item = this._card(asset);
       this._cards.set(asset, item);
       this._list.append(item);
     }
@@ -66,50 +64,53 @@ class DeletedPage {
     announce(this._said.textContent ?? "");
   }
 
-  /** Show the time that is left; what can no longer be restored goes. */
+  /** Show the time that is left. No card goes by this clock, which may be wrong: the service knows. */
   tick() {
     for (const [asset, item] of this._cards) {
-      if ((asset.restorableUntil ?? 0) <= Date.now()) this._remove(asset);
-      else setText(find(item, ".time-left", HTMLElement), text("timeLeft", { time: timeLeft(asset) }));
+      setText(find(item, ".time-left", HTMLElement), text("timeLeft", { time: timeLeft(asset) }));
     }
   }
 
   /** @param {Asset} asset */
-  _restoreButton(asset) {
+  _card(asset) {
+    const item = card(asset);
+    const problem = el("p", { role: "alert" });
+    const act = async () => {
+      button.disabled = true;
+      setText(problem, "");
+      try {
+        await restore(asset.id);
+      } catch (error) {
+        setText(problem, problemText(error));
+        button.disabled = false;
+        return button.focus();
+      }
+      await this._remove(asset, item);
+    };
     const label = text("restoreNamed", { name: asset.filename });
-    const onclick = () => void this._restore(asset);
-    return el("button", { type: "button", class: "small", "aria-label": label, onclick }, text("restore"));
+    const button = el("button", { type: "button", class: "small", "aria-label": label, onclick: act }, text("restore"));
+    const until = { class: "quiet time-left", title: timeText(asset.restorableUntil ?? 0) };
+    item.append(el("span", until), button, problem);
+    return item;
   }
 
-  /** @param {Asset} asset */
-  async _restore(asset) {
-    const item = this._cards.get(asset);
-    const button = item?.querySelector("button");
-    const problem = item?.querySelector("[role=alert]");
-    if (!button || !problem) return;
-    button.disabled = true;
-    setText(problem, "");
-    try {
-      await restore(asset.id);
-      const next = item?.nextElementSibling ?? item?.previousElementSibling;
-      this._remove(asset);
-      announce(text("restoredNamed", { name: asset.filename }));
-      (next?.querySelector("button") ?? this._root).focus();
-    } catch (error) {
-      setText(problem, problemText(error));
-      button.disabled = false;
-      button.focus();
-    }
-  }
-
-  /** @param {Asset} asset whose card goes, and those of the same bytes: one of them can be restored */
-  _remove(asset) {
-    for (const [each, item] of this._cards) {
+  /**
+   * A file is restored: its card goes, and others of the same bytes, of which one can be restored.
+   * @param {Asset} asset
+   * @param {HTMLElement} item
+   */
+  async _remove(asset, item) {
+    const place = [...this._list.children].indexOf(item);
+    for (const [each, its] of this._cards) {
       if (each.checksum !== asset.checksum) continue;
-      item.remove();
+      its.remove();
       this._cards.delete(each);
     }
+    if (!this._cards.size && this._cursor) await this.load();
     this._say();
+    announce(text("restoredNamed", { name: asset.filename }));
+    const next = this._list.children[place] ?? this._list.lastElementChild;
+    (next?.querySelector("button") ?? this._root).focus();
   }
 }
 
