@@ -43,7 +43,7 @@ async def list_assets(
     user: User,
     cursor: str = "",
     limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
-    in_state: Annotated[AssetState | Literal["deleted"], Parameter(query="state")] = "any",
+    in_state: Annotated[Literal[AssetState, "deleted"], Parameter(query="state")] = "any",
     ids: Annotated[str, Parameter(max_length=40 * MOST_IDS)] = "",
 ) -> AssetPage:
     """List the user's assets, newest first. ids: separated by commas, only these.
