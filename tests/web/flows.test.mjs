@@ -176,7 +176,8 @@ test("a deleted file is found and restored, on its page and among those that wer
   await page.unroute("**/restore");
   await second.getByRole("button").press("Enter");
   await second.waitFor({ state: "detached" });
-  assert.equal(await focused(), `Restore ${names[0]}`);
+  const next = page.getByRole("button", { name: `Restore ${names[0]}` });
+  await next.and(page.locator(":focus")).waitFor(); // it is loaded first
   await page.keyboard.press("Enter");
   await first.waitFor({ state: "detached" });
   await page.getByText(`${names[0]} is restored.`).waitFor({ state: "attached" });
