@@ -105,7 +105,8 @@ class Run:
         self._observer.store_lost(why, RECONNECT_INTERVAL)
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stop.asked.wait(), RECONNECT_INTERVAL)
+                async with asyncio.timeout(RECONNECT_INTERVAL):
+                    await self.stop.asked.wait()
             try:
                 store = await self._open()
             except StoreError:

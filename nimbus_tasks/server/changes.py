@@ -38,7 +38,9 @@ class Subscription:
     async def wait(self, timeout: float) -> set[str]:
         """Return the users whose assets have changed; empty after `timeout` seconds without a change."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), timeout)
+            # Not `wait_for`: before Python 3.12 it swallows a cancellation that comes with the event.
+            async with asyncio.timeout(timeout):
+                await self._event.wait()
         self._event.clear()
         users, self._users = self._users, set()
         return users

@@ -88,7 +88,8 @@ class RequestLayer:
             if complete:
                 return await receive()
             try:
-                message: Any = await asyncio.wait_for(receive(), self._patience)
+                async with asyncio.timeout(self._patience):
+                    message: Any = await receive()
             except TimeoutError:
                 raise ApiError(408, "network", "The request's body did not arrive in time: send it again") from None
             complete = not message.get("more_body", False)

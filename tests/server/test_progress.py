@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
+import pytest
+from deadlines import SECONDS
 from rows import add_assets, change
 
 from nimbus_tasks.server.changes import EVERYONE, Changes
@@ -56,6 +58,20 @@ def test_changes_of_other_processes_are_told(database: Database) -> None:
 
     assert asyncio.run(asyncio.wait_for(told(), 60)) <= {"ann", EVERYONE}
     other.close()
+
+
+def test_a_change_does_not_keep_a_stop_from_those_who_wait(database: Database) -> None:
+    async def test() -> None:
+        with Changes(database).subscribe() as subscription:
+            waiting = asyncio.create_task(subscription.wait(SECONDS))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            subscription.wake()
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+
+    asyncio.run(test())
 
 
 def test_a_stream_begins_with_the_present_state_and_follows_changes(database: Database) -> None:
