@@ -10,8 +10,8 @@ SHELLS := .cache/shells
 POSTGRES := .cache/postgresql
 INSTALL_BROWSER := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fonts-liberation >/dev/null 2>&1
 POSTGRES_PACKAGES := postgresql-15 postgresql-client-15 libpq5 libllvm14
-# More than twice as many as there are cores: tests wait for processes much of their time.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1) + 1)')
+# Half again as many as there are cores: tests wait for processes much of their time.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(-(-3 * (os.cpu_count() or 1) // 2))')
 SHELL_PACKAGES := zsh zsh-common fish fish-common libpcre2-32-0
 # Real sites to extract in tests and benchmarks: HTML as generators wrote it.
 SITE_PACKAGES := python3.11-doc apache2-doc sqlite3-doc libgtk-3-doc debian-handbook
