@@ -8,8 +8,10 @@ LOCK   := .ci/requirements.txt
 SITES  := .cache/sites
 SHELLS := .cache/shells
 POSTGRES := .cache/postgresql
+REDIS := .cache/redis
 INSTALL_BROWSER := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fonts-liberation >/dev/null 2>&1
 POSTGRES_PACKAGES := postgresql-15 postgresql-client-15 libpq5 libllvm14
+REDIS_PACKAGES := redis-server redis-tools libjemalloc2 liblzf1
 # Half again as many as there are cores: tests wait for processes much of their time.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(-(-3 * (os.cpu_count() or 1) // 2))')
 SHELL_PACKAGES := zsh zsh-common fish fish-common libpcre2-32-0
@@ -131,36 +133,34 @@ endif
 	.cache/user/bin/python -m pip install --quiet --editable .
 	@touch $@
 
-sites: $(SITES)/.unpacked
-
-# Without Debian's package tools or its mirrors, the tests on real sites are skipped and say so.
-$(SITES)/.unpacked:
-	@mkdir -p $(SITES)
-	@if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then \
-	  echo "No apt-get and dpkg here: the tests on real sites will be skipped"; exit 0; fi; \
+# $(call unpack,PACKAGES,WHAT,FOLDER): Debian's packages, unpacked beside the target and not installed. Without Debian's
+# package tools or its mirrors, the tests on WHAT are skipped, and say so.
+define unpack
+	@mkdir -p $(@D)
+	@test ! -e $@ || exit 0; \
+	if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then \
+	  echo "No apt-get and dpkg here: the tests on $(2) will be skipped"; exit 0; fi; \
 	ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq; \
-	cd $(SITES) && for package in $(SITE_PACKAGES); do \
-	  apt-get -qq -o APT::Sandbox::User=root download $$package && dpkg -x $${package}_*.deb $$package \
-	    || { echo "$$package cannot be had: the tests on real sites will be skipped"; exit 0; }; \
+	cd $(@D) && for package in $(1); do \
+	  apt-get -qq -o APT::Sandbox::User=root download $$package && dpkg -x $${package}_*.deb $(3) \
+	    || { echo "$$package cannot be had: the tests on $(2) may be skipped"; exit 0; }; \
 	  rm -f $${package}_*.deb; \
 	done && touch .unpacked
+endef
+
+sites: $(SITES)/.unpacked
+
+$(SITES)/.unpacked:
+	$(call unpack,$(SITE_PACKAGES),real sites,$$package)
 
 shells: $(SHELLS)/.unpacked
 
-# For the tests of completion, unpacked and not installed. bash is everywhere; without these two, theirs are skipped.
+# For the tests of completion; bash is everywhere.
 $(SHELLS)/.unpacked:
-	@mkdir -p $(SHELLS)
-	@if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then \
-	  echo "No apt-get and dpkg here: the tests on zsh and fish will be skipped"; exit 0; fi; \
-	ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq; \
-	cd $(SHELLS) && for package in $(SHELL_PACKAGES); do \
-	  apt-get -qq -o APT::Sandbox::User=root download $$package && dpkg -x $${package}_*.deb . \
-	    || { echo "$$package cannot be had: the tests on zsh and fish may be skipped"; exit 0; }; \
-	  rm -f $${package}_*.deb; \
-	done && touch .unpacked
+	$(call unpack,$(SHELL_PACKAGES),zsh and fish,.)
 
 # Cloudflare's runtime for the tests of the gateway, wrangler for the REST API's fake; and the checks of JavaScript.
-servers: tests/node/node_modules tests/gulp/node_modules $(POSTGRES)/.unpacked browser
+servers: tests/node/node_modules tests/gulp/node_modules $(POSTGRES)/.unpacked $(REDIS)/.unpacked browser
 
 # A browser needs a hundred libraries, so it is installed and not unpacked.
 browser:
@@ -168,18 +168,14 @@ browser:
 	  $(INSTALL_BROWSER) || { apt-get update -qq && $(INSTALL_BROWSER); }; }; } \
 	  || echo "Chromium is not here and cannot be installed: the tests in a browser will be skipped"
 
-# PostgreSQL, where it is not installed: unpacked, and started by the tests as an unprivileged user.
+# Started by the tests, as an unprivileged user.
 $(POSTGRES)/.unpacked:
-	@mkdir -p $(POSTGRES)
-	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then touch $@; exit 0; fi; \
-	if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then \
-	  echo "No apt-get and dpkg here: the tests on PostgreSQL will be skipped"; exit 0; fi; \
-	ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq; \
-	cd $(POSTGRES) && for package in $(POSTGRES_PACKAGES); do \
-	  apt-get -qq -o APT::Sandbox::User=root download $$package && dpkg -x $${package}_*.deb . \
-	    || { echo "$$package cannot be had: the tests on PostgreSQL will be skipped"; exit 0; }; \
-	  rm -f $${package}_*.deb; \
-	done && touch .unpacked
+	@mkdir -p $(@D)
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then touch $@; fi
+	$(call unpack,$(POSTGRES_PACKAGES),PostgreSQL,.)
+
+$(REDIS)/.unpacked:
+	$(call unpack,$(REDIS_PACKAGES),Redis,.)
 
 tests/node/node_modules: tests/node/package.json
 	npm --prefix tests/node ci --no-audit --no-fund --loglevel=error

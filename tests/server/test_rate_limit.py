@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,10 +34,23 @@ from nimbus_tasks.server.rate_limit import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 RATE = Rate(100, 5)
-REDIS = shutil.which("redis-server") or shutil.which("valkey-server")
+#: Debian's package, unpacked by `make servers`.
+UNPACKED = Path(__file__).parents[2] / ".cache/redis/usr"
+LIBRARIES = {"LD_LIBRARY_PATH": os.pathsep.join(map(str, UNPACKED.glob("lib/*-linux-gnu")))}
+
+
+def _redis() -> str | None:
+    """Return the program, where it runs: what was unpacked may lack a library of the system."""
+    for name in ("redis-server", "valkey-server", UNPACKED / "bin/redis-server"):
+        program = shutil.which(name)
+        if program and not subprocess.run([program, "-v"], env=LIBRARIES, capture_output=True, check=False).returncode:
+            return program
+    return None
+
+
+REDIS = _redis()
 
 
 class Clock:
@@ -128,12 +143,12 @@ def _answers(port: int) -> bool:
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     if REDIS is None:
-        pytest.skip("Redis is not here: apt-get install redis-server")
+        pytest.skip("Redis is not here: make servers")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [REDIS, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=LIBRARIES) as process:
         wait_until(lambda: _answers(port))
         yield process
         process.terminate()
