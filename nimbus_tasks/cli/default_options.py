@@ -1,7 +1,8 @@
 """doit's `run`, which also takes options of our tasks before any task: `doit --quiet`, for the default tasks.
 
 doit reads its own options before it loads a dodo.py. It finds this class by its entry point (group `doit.COMMAND` in
-our pyproject.toml), in every project of the environment: where no task of ours is selected, all is as doit has it.
+our pyproject.toml), in every project of the environment: where no task of ours is selected, all is as doit has it. It
+is not in `cli/doit/`, which every such project would load with it.
 """
 
 from __future__ import annotations

@@ -21,47 +21,49 @@ if TYPE_CHECKING:
 class Kept(NamedTuple):
     """What a page keeps.
 
-    stays: why it is not queued again: a new version of our extraction made its map, only accepted changes are new, or
-    it was renamed. lacking: it has accepted changes that are to be made again.
+    reason: why it stays done: a new version of our extraction made its map, only accepted changes are new, or it was
+    renamed; None: it is queued. status: of a page that stays done in its new batch. lacking: it has accepted changes
+    that are to be made again.
     """
 
-    stays: Literal["upgraded", "applied", "moved"] | None
+    reason: Literal["upgraded", "applied", "moved"] | None = None
+    status: PageStatus | None = None
     lacking: bool = False
 
 
-def keep_changes(record: PageRecord, former: PageRecord, *, done: bool) -> Kept:
+def keep_changes(record: PageRecord, former: PageRecord, done: PageStatus | None) -> Kept:
     """Carry accepted changes over to the new record of a page, and its proposals if the page is not queued again.
 
-    done: an optimiser has finished with the former record, and nobody asked for another run.
+    done: its status, if an optimiser has finished with the former record and nobody asked for another run.
     """
     accepted, proposed = _carry(record, former)
-    if not done:
-        return Kept(None, accepted.lacking)
+    if done is None:
+        return Kept(lacking=accepted.lacking)
     if (proposals := keep_proposals(former, record.extraction)) is not None:
         record.batch_id, record.optimization = former.batch_id, proposals
-        return Kept("upgraded", accepted.lacking)
+        return Kept("upgraded", lacking=accepted.lacking)
     if former.optimization is UNSET or proposed is None or not accepted.only_these:
-        return Kept(None, accepted.lacking)
+        return Kept(lacking=accepted.lacking)
     record.optimization = _with_proposals(former.optimization, accepted.pending(proposed))
-    return Kept("applied", accepted.lacking)
+    return Kept("applied", status_of(record, done), accepted.lacking)
 
 
-def keep_moved(record: PageRecord, former: PageRecord, *, done: bool) -> Kept:
+def keep_moved(record: PageRecord, former: PageRecord, done: PageStatus | None) -> Kept:
     """Carry accepted changes over to the record of a renamed page, and its proposals if the page is not queued again.
 
-    done: an optimiser has finished with the page under its former name.
+    done: its status, if an optimiser has finished with the page under its former name.
     """
     if former.optimization is UNSET and former.accepted is UNSET:
-        return Kept(None)  # as most are
+        return Kept()  # as most are
     accepted, proposed = _carry(record, former)
-    if not done or former.optimization is UNSET or proposed is None:
-        return Kept(None, accepted.lacking)
+    if done is None or former.optimization is UNSET or proposed is None:
+        return Kept(lacking=accepted.lacking)
     left = _with_proposals(former.optimization, accepted.pending(proposed))
     proposals = move_proposals(msgspec.structs.replace(former, optimization=left), record.extraction)
     if proposals is None:
-        return Kept(None, accepted.lacking)
+        return Kept(lacking=accepted.lacking)
     record.optimization = proposals
-    return Kept("moved", accepted.lacking)
+    return Kept("moved", status_of(record, done), accepted.lacking)
 
 
 def status_of(record: PageRecord, done: PageStatus) -> PageStatus:

@@ -21,7 +21,7 @@ from nimbus_tasks.model.errors import StateError, StoreError
 from nimbus_tasks.model.keys import page_key
 from nimbus_tasks.model.records import PageRecord
 from nimbus_tasks.project.spool import Spool
-from nimbus_tasks.publishing.accepted import Kept, keep_changes, keep_moved, status_of
+from nimbus_tasks.publishing.accepted import Kept, keep_changes, keep_moved
 from nimbus_tasks.publishing.batch_records import UploadingBatches, close_batches
 from nimbus_tasks.publishing.context import Context, UnreadableMapError
 from nimbus_tasks.publishing.moves import done_page, read_moved
@@ -176,9 +176,9 @@ async def _send_request(
             errors[page_id] = str(error)
             continue
         key = page_key(record.project_id, page_id)
-        reason, status, lacking = _keep(record, planned, worked.get(key), moved.get(page_id))
+        keeps = _keep(record, planned, worked.get(key), moved.get(page_id))
         write = page_write(record.project_id, record, planned.page.digest, before.get(key))
-        made[page_id] = _Made(planned.page, record, write, reason, status, lacking)
+        made[page_id] = _Made(planned.page, record, write, keeps)
     stored = await context.store.put([each.write for each in made.values()])
     errors |= {
         page_id: stored.failed[each.write.key] for page_id, each in made.items() if each.write.key in stored.failed
@@ -186,7 +186,7 @@ async def _send_request(
     arrived = [each for page_id, each in made.items() if page_id not in errors]
     context.ledger.confirm([each.row() for each in arrived])
     errors |= await mark_uploaded([each.row() for each in arrived if not each.stays_done], context, before)
-    statuses = {each.page.page_id: each.status for each in arrived if each.status is not None}
+    statuses = {each.page.page_id: each.keeps.status for each in arrived if each.keeps.status is not None}
     errors |= await put_statuses(statuses, context, before)
     kept.update((each, done_page(uploaded)) for each in statuses if each not in errors)
     ms = round((time.monotonic() - started) * 1000 / len(request), 3)
@@ -196,52 +196,42 @@ async def _send_request(
 
 
 class _Made(NamedTuple):
-    """The record of a page, and why it is sent. status: with which it stays done in its new batch.
-
-    lacking: it has accepted changes that are to be made again.
-    """
+    """The new record of a page, and what the page keeps in it."""
 
     page: Candidate
     record: PageRecord
     write: Write
-    reason: Reason
-    status: PageStatus | None
-    lacking: bool
+    keeps: Kept
 
     @property
     def stays_done(self) -> bool:
-        return self.status is not None or self.reason == "upgraded"
+        return self.keeps.reason is not None
 
     def row(self) -> Held:
         """Return the row of the stored page. One that stays done in its former batch needs nothing more."""
-        step: Step = "enqueued" if self.reason == "upgraded" else "stored"
+        step: Step = "enqueued" if self.keeps.reason == "upgraded" else "stored"
         page, record = self.page, self.record
         return Held(page.page_id, page.source_path, page.digest, record.batch_id, record.uploaded, step)
 
 
 def _keep(
     record: PageRecord, planned: Planned, worked: tuple[PageRecord, PageStatus | None] | None, move: Moved | None
-) -> tuple[Reason, PageStatus | None, bool]:
-    """Give a record what its page keeps; return why the page is sent, and the status with which it stays done.
-
-    The third: whether it lacks accepted changes. worked: the record that it replaces, with its status if that is done.
-    """
+) -> Kept:
+    """Give a record what its page keeps. worked: the record that it replaces, with its status if that is done."""
     if move is not None:
-        kept = Kept(None) if move.record is None else keep_moved(record, move.record, done=move.done is not None)
-        return "moved", status_of(record, move.done) if kept.stays and move.done is not None else None, kept.lacking
+        return Kept() if move.record is None else keep_moved(record, move.record, move.done)
     if worked is None:
-        return planned.reason, None, False
+        return Kept()
     former, done = worked
-    kept = keep_changes(record, former, done=done is not None and planned.reason == "changed")
-    status = status_of(record, done) if kept.stays == "applied" and done is not None else None
-    return kept.stays or planned.reason, status, kept.lacking
+    return keep_changes(record, former, done if planned.reason == "changed" else None)
 
 
 def _result(
     planned: Planned, made: _Made | None, batch_id: str, move: Moved | None, error: str, ms: float
 ) -> PageResult:
     page = planned.page
-    reason = made.reason if made is not None else "moved" if move is not None else planned.reason
+    kept_as = made.keeps.reason if made is not None else None
+    reason: Reason = "moved" if move is not None else kept_as or planned.reason
     return PageResult(
         path=page.source_path,
         page_id=page.page_id,
@@ -254,7 +244,7 @@ def _result(
         batch_id=made.record.batch_id if made is not None else batch_id,
         moved_from=move.row.source_path if move is not None else "",
         stays_done=not error and made is not None and made.stays_done,
-        lacks_accepted=not error and made is not None and made.lacking,
+        lacks_accepted=not error and made is not None and made.keeps.lacking,
     )
 
 

@@ -141,7 +141,8 @@ class BlobStore(Protocol):
 
     def is_here(self, sha256: str, location: Location) -> bool:
         """Return whether a recorded location is one of this store, and not of another one of its kind."""
-        return location.url == self.pattern.replace("{aa}", sha256[:2]).replace("{sha256}", sha256) != ""
+        address = self.pattern.replace("{aa}", sha256[:2]).replace("{sha256}", sha256)
+        return address != "" and location.url == address
 
     async def open(self) -> None:
         """Connect. Must come before everything else."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from nimbus_tasks.cli.doctor.findings import ok, problem, warning
-from nimbus_tasks.project.files import READ_ONLY_DISK, is_on_read_only_disk
+from nimbus_tasks.project import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +32,10 @@ def check_database(check: str, path: Path, fix: str) -> Iterator[Finding]:
     """
     if not path.exists():
         return
-    access = READ_ONLY_DISK if is_on_read_only_disk(path) else f"Check the owner and permissions of {path.parent}/."
-    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        # Before it is opened: SQLite cannot even read a file with a write-ahead log in a folder that is not writable.
+    access = f"Check the owner and permissions of {path.parent}/."
+    if files.is_on_read_only_disk(path):
+        access = files.READ_ONLY_DISK
+    if not files.is_writable(path):
         yield problem(check, f"{path} is not writable.", access)
         return
     try:
