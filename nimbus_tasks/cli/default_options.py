@@ -38,10 +38,15 @@ class Run(cmd_run.Run):  # type: ignore[misc]  # doit has no types
 
     def _pass_on(self) -> None:
         from nimbus_tasks.cli.doit import NimbusTask
+        from nimbus_tasks.cli.doit.commands import refuse_unknown
 
-        ours = {task.name for task in self.task_list if isinstance(task, NimbusTask)}
+        tasks = {task.name: task for task in self.task_list}
+        ours = {name for name, task in tasks.items() if isinstance(task, NimbusTask)}
         selection = self.sel_tasks or []
         if ours.isdisjoint(selection):
+            for name in selection:
+                if name not in tasks:
+                    refuse_unknown(name, tasks)
             self.cmdparser.parse(self._arguments)  # raises doit's error
         self.sel_tasks = [each for name in selection for each in (name, *(self._words if name in ours else ()))]
 

@@ -61,7 +61,7 @@ class _Control(TaskControl):  # type: ignore[misc]  # doit has no types
             super().process(task_selection)
         except InvalidCommand as error:
             if error.not_found:
-                _refuse_unknown(error.not_found, self.tasks, task_selection or ())
+                refuse_unknown(error.not_found, self.tasks, task_selection or ())
             raise
 
 
@@ -97,7 +97,7 @@ def _check(tasks: Mapping[str, Any], names: Sequence[str], skip_wildcard: bool =
         _check_tasks_exist(tasks, names, skip_wildcard)
     except InvalidCommand:
         unknown = next(name for name in names if name not in tasks and not (skip_wildcard and "*" in name))
-        _refuse_unknown(unknown, tasks, names)
+        refuse_unknown(unknown, tasks, names)
         raise
 
 
@@ -114,7 +114,7 @@ def _help(command: Help, pos_args: Sequence[str]) -> bool:
 def _info(command: Info, pos_args: Sequence[str], hide_status: bool = False) -> int:
     if len(pos_args) == 1 and pos_args[0] not in {task.name for task in command.task_list}:
         (name,) = pos_args
-        _refuse_unknown(name, {task.name: task for task in command.task_list})
+        refuse_unknown(name, {task.name: task for task in command.task_list})
         # doit itself ends with a KeyError.
         raise InvalidCommand(not_found=name)
     status: int = _execute_info(command, pos_args, hide_status)
@@ -144,7 +144,7 @@ def _arguments(_: DoitMain, arguments: Iterable[str]) -> list[str]:
     return rest
 
 
-def _refuse_unknown(word: str, tasks: Mapping[str, Any], selection: Iterable[str] = ()) -> None:
+def refuse_unknown(word: str, tasks: Mapping[str, Any], selection: Iterable[str] = ()) -> None:
     """End the process with the nearest name, if a task of ours was meant or the word follows one."""
     from nimbus_tasks.cli.option_errors import refuse_task
     from nimbus_tasks.model.suggest import meant_tasks, tasks_below
