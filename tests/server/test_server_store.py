@@ -139,7 +139,7 @@ def test_what_records_say_is_read_back_until_it_is_there_again(project: Project,
         (wrong,) = (each for each in verified["files"] if each["error"])
         assert (wrong["path"], wrong["result"]) == ("photos/lost.png", "missing")
     said = run_doit(["nimbus:assets:verify", "--store=server"], project.folder, project.environment).stdout.decode()
-    assert "Delete them on the pages of the service first" in said
+    assert "Delete those first that the service still lists" in said
     client = project.web.client(project.user)
     (asset,) = (each for each in client.assets() if each["checksum"] == sha256(picture(1)))
     client.http.delete(f"/api/assets/{asset['id']}").raise_for_status()

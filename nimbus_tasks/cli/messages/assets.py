@@ -181,7 +181,7 @@ def assets_verified(console: Console, done: Verification, where: str) -> None:
     if lost := sum(each.is_lost and not each.again for each in wrong):
         console.line(f"   No file here has the bytes of {lost} of them: doit nimbus:assets:prune removes old records.")
     if done.store == "server" and any(each.is_lost for each in wrong):
-        console.line("   Delete them on the pages of the service first: it takes no file that it counts as stored.")
+        console.line("   Delete those first that the service still lists: it takes no file that it counts as stored.")
 
 
 def _wrong(each: Checked) -> str:
